@@ -1,0 +1,44 @@
+"""netspec compiles Caffe-style declarative nets (prototxt or YAML) to PyTorch.
+
+The names below are the public ones. They are imported when they are first used, so that
+`import netspec` brings in neither torch nor anything else that takes time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "NetspecError": "netspec.diagnostics",
+    "Solver": "netspec.pytorch.train",
+    "batches": "netspec.data.batches",
+    "compile": "netspec.pytorch.lower",
+    "load": "netspec.pipeline",
+    "load_weights": "netspec.pytorch.weights",
+    "save_weights": "netspec.pytorch.weights",
+}
+__all__ = ["NetspecError", "Solver", "batches", "compile", "load", "load_weights", "save_weights"]
+
+if TYPE_CHECKING:
+    from netspec.data.batches import batches
+    from netspec.diagnostics import NetspecError
+    from netspec.pipeline import load
+    from netspec.pytorch.lower import compile
+    from netspec.pytorch.train import Solver
+    from netspec.pytorch.weights import load_weights, save_weights
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'netspec' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""The one schema: caffe.proto, its generated module, and what protobuf does not say."""

@@ -1,0 +1,1 @@
+"""Text to messages: prototxt and YAML into one tree, the tree into protobuf messages with spans."""

@@ -1,0 +1,234 @@
+"""YAML with the schema's field names, into the same tree as prototxt, and back. Nothing is ever constructed."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+import yaml
+from google.protobuf.descriptor import Descriptor
+
+from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
+from netspec.syntax.tree import MAX_DEPTH, PLAIN, STRING, Block, Field, Scalar
+
+MAX_NODES = 1_000_000  # after aliases are followed: a file that unfolds beyond this is an attack
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN_TAGS = {None, "!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
+_COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
+_SAFE_TEXT = re.compile(r"[A-Za-z_/][\w./+-]*(?: [\w./+-]+)*", re.ASCII)
+_RESERVED = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
+_SPECIAL_FLOATS = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
+
+Node = Scalar | Block | list  # a list holds Scalars and Blocks
+
+
+def parse(source: Source) -> Block:
+    """Parses a YAML net or solver into its tree. Top-level keys that begin with `x-` only hold anchors.
+
+    Raises: NetspecError at the first place that is not YAML, or not of the form of a net.
+    """
+    return _Parser(source).file()
+
+
+class _Parser:
+    """Builds the tree from libyaml's events: its own composer has no bound on depth and crashes."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.events: Iterator = yaml.parse(source.text, Loader=_LOADER)
+        self.anchors: dict[str, Node] = {}
+        self.nodes = 0
+        self.scalars: list[Span] = []
+        self.starts: list[tuple[int, int, Field]] = []  # for the comments: where each field or list item begins, its depth
+
+    def file(self) -> Block:
+        try:
+            next(self.events)
+            event = next(self.events)
+            if not isinstance(event, yaml.DocumentStartEvent):
+                return Block([], Span(self.source, 0, 0))
+            node = self._node(next(self.events), 0)
+            next(self.events)
+            after = next(self.events)
+        except yaml.YAMLError as error:
+            raise self._translate(error) from None
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise NetspecError("a second document begins here; a file holds one net", self._span(after))
+        if isinstance(node, Scalar) and node.kind == PLAIN and not node.text:
+            node = Block([], node.span)
+        if not isinstance(node, Block):
+            raise NetspecError("expected fields such as 'name: AlexNet', got a list or a single value", Span(self.source, 0, 1))
+        node.fields = [field for field in node.fields if not field.name.startswith("x-")]
+        self._place_comments(node)
+        return node
+
+    def _translate(self, error: yaml.YAMLError) -> NetspecError:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        offset = min(mark.index if mark else getattr(error, "position", 0), len(self.source.text))
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be read"
+        return NetspecError(f"this is no YAML: {problem}", Span(self.source, offset, offset + 1))
+
+    def _span(self, event: yaml.Event) -> Span:
+        return Span(self.source, event.start_mark.index, max(event.end_mark.index, event.start_mark.index + 1))
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        self._count(1, event)
+        if depth > 2 * MAX_DEPTH:
+            raise NetspecError(f"blocks are nested deeper than {MAX_DEPTH}", self._span(event))
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self.anchors:
+                raise NetspecError(f"no finished anchor '&{event.anchor}' stands above", self._span(event))
+            return self._copy(self.anchors[event.anchor], event)
+        if event.tag not in _PLAIN_TAGS:
+            raise NetspecError(f"the tag '{event.tag}' has no meaning in a net", self._span(event))
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            span = Span(self.source, event.start_mark.index, event.end_mark.index)
+            self.scalars.append(span)
+            node = Scalar(STRING if event.style in ("'", '"', "|", ">") else PLAIN, event.value, span)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = self._sequence(depth)
+        else:
+            node = self._mapping(event, depth)
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        return node
+
+    def _count(self, nodes: int, event: yaml.Event) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise NetspecError(f"the aliases unfold to more than {MAX_NODES} values", self._span(event))
+
+    def _copy(self, node: Node, event: yaml.Event) -> Node:
+        """An aliased node again; it keeps the place of its anchor."""
+        self._count(1, event)
+        if isinstance(node, list):
+            return [self._copy(item, event) for item in node]
+        if isinstance(node, Scalar):
+            return Scalar(node.kind, node.text, node.span)
+        fields = [Field(f.name, f.name_span, [self._copy(v, event) for v in f.values], f.is_list) for f in node.fields]
+        return Block(fields, node.span)
+
+    def _sequence(self, depth: int) -> list:
+        items = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            item = self._node(event, depth + 1)
+            if isinstance(item, list):
+                raise NetspecError("a list within a list has no meaning in a net", self._span(event))
+            items.append(item)
+        return items
+
+    def _mapping(self, start: yaml.Event, depth: int) -> Block:
+        fields: list[Field] = []
+        merged: list[Block] = []
+        keys: dict[str, Span] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            if not isinstance(key, Scalar):
+                raise NetspecError("a key must be a field's name", self._span(event))
+            if key.text in keys and key.text != "<<":
+                first = note("the first one is here", keys[key.text])
+                raise NetspecError(Diagnostic(ERROR, f"the key '{key.text}' stands twice", key.span, notes=[first]))
+            keys[key.text] = key.span
+            value = self._node(next(self.events), depth + 1)
+            if key.text == "<<" and key.kind == PLAIN:
+                merged += self._merge_sources(key, value)
+            else:
+                new = _fields(key, value)
+                self.starts += [(f.values[0].span.start if len(new) > 1 else key.span.start, depth, f) for f in new]
+                fields += new
+        for block in merged:  # what stands here wins over what is merged, an earlier merge over a later one
+            own = {field.name for field in fields}
+            fields += [field for field in block.fields if field.name not in own]
+        end = max((f.values[-1].span.end for f in fields if f.values), default=start.end_mark.index)
+        return Block(fields, Span(self.source, start.start_mark.index, max(end, start.start_mark.index + 1)))
+
+    def _merge_sources(self, key: Scalar, value: Node) -> list[Block]:
+        blocks = value if isinstance(value, list) else [value]
+        if not all(isinstance(block, Block) for block in blocks):
+            raise NetspecError("'<<' merges mappings; this is none", key.span)
+        return blocks
+
+    def _place_comments(self, file: Block) -> None:
+        """Hangs each comment on the field below it, or on the field of its own line."""
+        self.scalars.sort(key=lambda span: span.start)
+        scalar_starts = [span.start for span in self.scalars]
+        self.starts.sort(key=lambda entry: entry[:2])
+        positions = [start[0] for start in self.starts]
+        for match in _COMMENT.finditer(self.source.text):
+            at = bisect_right(scalar_starts, match.start()) - 1
+            if at >= 0 and self.scalars[at].end > match.start():
+                continue  # the sign stands inside a text
+            below = bisect_right(positions, match.start())
+            line_start = self.source.text.rfind("\n", 0, match.start()) + 1
+            if self.source.text[line_start : match.start()].strip() and below and positions[below - 1] >= line_start:
+                self.starts[below - 1][2].trailing = match[1].strip()
+            elif below < len(self.starts):
+                self.starts[below][2].comments.append(match[1].strip())
+            else:
+                file.dangling.append(match[1].strip())
+
+
+def _fields(key: Scalar, value: Node) -> list[Field]:
+    """A key and its value as fields: a list of blocks becomes a field each, as prototxt writes it."""
+    if isinstance(value, list) and value and all(isinstance(item, Block) for item in value):
+        return [Field(key.text, key.span, [item], is_list=True) for item in value]
+    if isinstance(value, list):
+        return [Field(key.text, key.span, value, is_list=True)]
+    return [Field(key.text, key.span, [value])]
+
+
+def print_tree(block: Block, descriptor: Descriptor) -> str:
+    """The YAML of a bound tree: block style, lists of scalars on one line, comments where they stood."""
+    return "".join(line + "\n" for line in _lines(block, descriptor)) or "{}\n"
+
+
+def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
+    groups: dict[str, list[Field]] = {}
+    for field in block.fields:
+        groups.setdefault(field.name, []).append(field)
+    for name, fields in groups.items():
+        schema = descriptor.fields_by_name[name]
+        if schema.message_type is None:
+            yield from _scalar_lines(name, fields)
+        elif schema.is_repeated:
+            yield f"{name}:"
+            for field in fields:
+                yield from _comment_lines(field.comments, "  ")
+                for value in field.values:
+                    inner = list(_lines(value, schema.message_type)) or ["{}"]
+                    yield from (("    " if i else "  - ") + line for i, line in enumerate(inner))
+        else:
+            yield from _comment_lines(fields[0].comments, "")
+            inner = list(_lines(fields[0].values[0], schema.message_type))
+            yield f"{name}:" + ("" if inner else " {}") + (f"  # {fields[0].trailing}" if fields[0].trailing else "")
+            yield from ("  " + line for line in inner)
+    yield from _comment_lines(block.dangling, "")
+
+
+def _scalar_lines(name: str, fields: list[Field]) -> Iterator[str]:
+    for field in fields:
+        yield from _comment_lines(field.comments, "")
+    texts = [_scalar_text(value) for field in fields for value in field.values]
+    trailing = [field.trailing for field in fields if field.trailing]
+    value = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
+    yield f"{name}: {value}" + (f"  # {'; '.join(trailing)}" if trailing else "")
+
+
+def _comment_lines(comments: list[str], indent: str) -> Iterator[str]:
+    return (f"{indent}# {comment}".rstrip() for comment in comments)
+
+
+def _scalar_text(scalar: Scalar) -> str:
+    if scalar.kind != STRING:
+        return _SPECIAL_FLOATS.get(scalar.text, scalar.text)
+    if _SAFE_TEXT.fullmatch(scalar.text) and scalar.text.lower() not in _RESERVED:
+        return scalar.text
+    return '"' + "".join(_escaped(char) for char in scalar.text) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    return char if char.isprintable() else f"\\U{ord(char):08X}"
