@@ -1,0 +1,56 @@
+"""Files that are whole or not there: a run that is interrupted leaves no half file under the final name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from netspec.diagnostics import NetspecError
+
+
+def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Writes a file beside its place, brings it safely to the disk, then renames it over what was there.
+
+    Args: content: the bytes, or a function that writes them to the open file (which it may read and seek).
+    Raises: NetspecError where the system refuses (no folder, no permission, a full disk). The old file stands then, as
+    it does after any other exception, and the half-written one is gone.
+    """
+    final = Path(os.path.realpath(path))  # a link keeps pointing at its file
+    if final.exists() and not final.is_file():
+        raise NetspecError(f"'{path}' can't be written: it is {'a folder' if final.is_dir() else 'not a plain file'}")
+    partial = final.parent / f".{secrets.token_hex(8)}.partial"
+    try:
+        _write(partial, content)
+        os.replace(partial, final)
+        fsync_folder(final.parent)
+    except OSError as error:
+        hint = None if final.parent.is_dir() else f"there is no folder '{final.parent}'"
+        raise NetspecError(f"'{path}' can't be written: {error.strerror or error}", hint=hint) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _write(partial: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    # Not tempfile: its files are readable by their owner alone, and stay so after the rename.
+    with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), "w+b") as file:
+        if callable(content):
+            content(file)
+        else:
+            file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def fsync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk, so that a rename outlasts a power cut."""
+    with contextlib.suppress(OSError):  # some network file systems have no such thing; the rename itself stands
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,33 @@
+"""`netspec draw NET OUT`: the net's architecture as a picture."""
+
+from __future__ import annotations
+
+import argparse
+
+from netspec.cli.state import configure_level, input_shapes, print_warnings
+from netspec.diagnostics import Report
+from netspec.draw.dot import RANKDIRS, dot_text
+from netspec.draw.load_phases import PHASES, load_phases
+from netspec.draw.render import FORMATS, picture_format, render
+
+_RANKDIR_HELP = "where the data flow to; TB, down, stays readable however deep the net is (default %(default)s; Caffe's draw_net.py has LR)"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", help="a prototxt, or YAML by its suffix")
+    parser.add_argument("out", help=f"the picture; its suffix is the format: {' '.join(FORMATS)} (.dot: the graph's text)")
+    parser.add_argument("--rankdir", choices=RANKDIRS, default="TB", help=_RANKDIR_HELP)
+    phase_help = "which phase's net; ALL lays both over each other and tags what only one of them has (default %(default)s)"
+    parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
+    configure_level(parser)
+    parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help="a data layer's shape where its data are not there")
+    parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers of the params")
+
+
+def run(args: argparse.Namespace) -> int:
+    picture_format(args.out)  # a format that can't be written is told before the net is read
+    report = Report()
+    nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report)
+    print_warnings(report)
+    render(dot_text(nets, args.rankdir, args.display_lrm), args.out)
+    return 0

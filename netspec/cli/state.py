@@ -1,0 +1,56 @@
+"""The options that say which net of a file is meant: its phase, level, stages and input shapes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from netspec.diagnostics import NetspecError, Report
+from netspec.graph import Net, Shape
+from netspec.pipeline import load
+
+
+def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> None:
+    """Adds --phase, --level, --stage and --input."""
+    parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST"], default=phase, help="which phase's net (default %(default)s)")
+    configure_level(parser)
+    parser.add_argument(
+        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top; may be repeated"
+    )
+
+
+def configure_level(parser: argparse.ArgumentParser) -> None:
+    """Adds --level and --stage."""
+    parser.add_argument("--level", "-level", type=int, default=0, help="the level of the state (default 0)")
+    parser.add_argument("--stage", "-stage", type=stage_list, default=[], metavar="A,B", help="the stages of the state")
+
+
+def stage_list(text: str) -> list[str]:
+    return [stage for stage in text.split(",") if stage]
+
+
+def input_shapes(texts: list[str]) -> dict[str, Shape]:
+    """Reads NAME=N,C,H,W (x may stand for the commas). Raises: NetspecError."""
+    shapes: dict[str, Shape] = {}
+    for text in texts:
+        name, _, dims = text.partition("=")
+        try:
+            shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(","))
+        except ValueError:
+            raise NetspecError(f"'--input {text}' is no shape", hint="write it as --input data=10,3,227,227") from None
+    return shapes
+
+
+def load_net(path: str, args: argparse.Namespace) -> Net:
+    """Loads the net that the options mean; warnings go to stderr."""
+    report = Report()
+    try:
+        return load(path, args.phase, args.level, args.stage, input_shapes(args.input), report=report)
+    finally:
+        if not report.failed:  # with an error, the exception holds the warnings too
+            print_warnings(report)
+
+
+def print_warnings(report: Report) -> None:
+    for diagnostic in report.in_order():
+        print(diagnostic.render(), file=sys.stderr)

@@ -1,0 +1,158 @@
+"""batches(): what a net's data layers feed, in order, for ever, read ahead while the caller computes."""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from collections.abc import Iterator
+from importlib import import_module
+from queue import Empty, Queue
+from threading import Event, Thread
+
+from netspec.data.reader import Batch, Reader
+from netspec.diagnostics import NetspecError
+from netspec.graph import Layer, Net
+
+# layer type → module and class that reads it; imported when a net has one, for h5py and Pillow are heavy
+READERS = {
+    "Data": ("netspec.data.database", "DatabaseReader"),
+    "DummyData": ("netspec.data.dummy", "DummyReader"),
+    "ImageData": ("netspec.data.image_list", "ImageListReader"),
+    "HDF5Data": ("netspec.data.hdf5", "Hdf5Reader"),
+}
+_UNREAD = ("MemoryData", "WindowData")  # data layers that nothing here reads yet
+_LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
+
+
+def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2) -> Batches:
+    """What the net's data layers feed, batch after batch, without an end.
+
+    A batch is a function of the seed and its index alone: a run that goes on at `start` reads exactly what the
+    interrupted one would have read. Every batch has arrays of its own, but for DummyData's constants.
+
+    Args:
+        start: index of the first batch.
+        seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without random_seed.
+        prefetch: batches to read ahead in a background thread; 0 reads each when it is asked for.
+    Returns:
+        an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
+    Raises: NetspecError where data is missing or settings contradict each other; faults of later records when
+        their batch is asked for.
+    """
+    return Batches(open_readers(net, secrets.randbits(63) if seed is None else seed), start, prefetch)
+
+
+def dataset_size(net: Net) -> int | None:
+    """Records in one pass over the net's first data layer; None where that has no end or counting takes long.
+
+    Raises: NetspecError where its data is missing.
+    """
+    layer = next((layer for layer in net.layers if layer.type in READERS), None)
+    if layer is None:
+        return None
+    reader = open_reader(layer, 0)
+    try:
+        return reader.size
+    finally:
+        reader.close()
+
+
+def open_readers(net: Net, seed: int) -> list[Reader]:
+    """A reader for each data layer, in file order. Raises: NetspecError."""
+    readers: list[Reader] = []
+    try:
+        for layer in net.layers:
+            if layer.type in READERS or layer.type in _UNREAD:
+                readers.append(open_reader(layer, seed))
+    except BaseException:
+        for reader in readers:
+            reader.close()
+        raise
+    return readers
+
+
+def open_reader(layer: Layer, seed: int) -> Reader:
+    """The reader of a data layer. Raises: NetspecError."""
+    if layer.type in _UNREAD:
+        raise NetspecError(f"{layer.label} is of type {layer.type}, whose data can't be read yet", layer.spans.at("type"))
+    module, name = READERS[layer.type]
+    try:
+        reader: Reader = getattr(import_module(module), name)(layer, seed)
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        raise NetspecError(f"{layer.label} needs the package {error.name}", layer.spans.at("type"), f"`{_LIBRARIES[error.name]}`") from None
+    return reader
+
+
+class Batches(Iterator[Batch]):
+    """The stream of `batches()`."""
+
+    def __init__(self, readers: list[Reader], start: int, prefetch: int) -> None:
+        self._source = _read_all(readers, start)
+        self._queue: Queue[Batch | BaseException] | None = None
+        if prefetch > 0:
+            self._queue = Queue(prefetch)
+            stop = Event()
+            thread = Thread(target=_read_ahead, args=(self._source, self._queue, stop), name="netspec-batches", daemon=True)
+            thread.start()
+            # also runs when the stream is dropped and when the interpreter ends, so the thread never outlives them
+            self._end = weakref.finalize(self, _end_thread, thread, self._queue, stop, readers)
+        else:
+            self._end = weakref.finalize(self, _close_all, readers)
+
+    def __next__(self) -> Batch:
+        """The next batch. Raises: what its reader raised, once; StopIteration after that or after close()."""
+        if not self._end.alive:
+            raise StopIteration
+        if self._queue is None:
+            return next(self._source)
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            self.close()
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Ends the reading and closes the data. More than once does no harm."""
+        self._end()
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _read_all(readers: list[Reader], index: int) -> Iterator[Batch]:
+    while True:
+        batch: Batch = {}
+        for reader in readers:
+            batch.update(reader.read(index))
+        yield batch
+        index += 1
+
+
+def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], stop: Event) -> None:
+    """The thread: fills the queue till it is told to stop. It holds no reference to the stream, which may be dropped."""
+    try:
+        while not stop.is_set():
+            queue.put(next(source))
+    except BaseException as error:
+        queue.put(error)
+
+
+def _end_thread(thread: Thread, queue: Queue[Batch | BaseException], stop: Event, readers: list[Reader]) -> None:
+    stop.set()
+    try:
+        while True:  # make room: the thread may be waiting to put, and puts once more at most
+            queue.get_nowait()
+    except Empty:
+        pass
+    thread.join()
+    _close_all(readers)
+
+
+def _close_all(readers: list[Reader]) -> None:
+    for reader in readers:
+        reader.close()

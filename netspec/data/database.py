@@ -1,0 +1,62 @@
+"""The Data layer: records of an LMDB or LevelDB."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from netspec.data.images import datum_pixels
+from netspec.data.paths import resolve_path
+from netspec.data.randomness import BATCH, generator
+from netspec.data.reader import Batch, batch_size, named_source, net_path
+from netspec.data.records import database_kind, open_records
+from netspec.data.transform import Transformer
+from netspec.graph import Layer
+from netspec.schema.caffe_pb2 import DataParameter
+
+_COUNTED_AT_ONCE = 1 << 30  # bytes of LevelDB up to which reading it through for its count is no burden
+
+
+class DatabaseReader:
+    """Feeds the records in key order, over the end and on from the first even inside a batch.
+
+    Sizes may differ between batches, as in Caffe, which then gives the whole net new shapes.
+
+    Shapes: first top (N, C, h, w); second top, the labels, (N).
+    Source: the Data layer. It does not shuffle, and ignores rand_skip.
+    """
+
+    def __init__(self, layer: Layer, seed: int) -> None:
+        param = layer.message.data_param
+        self._layer, self._seed = layer, seed
+        self._batch_size = batch_size(layer, "data_param")
+        path = resolve_path(named_source(layer, "data_param"), net_path(layer))
+        self._span = layer.spans.at("data_param", "source")
+        self._transformer = Transformer(layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label)
+        self._records = open_records(path, param.backend, self._span)
+        self._counts_slowly = database_kind(path, param.backend) == DataParameter.LEVELDB and _bytes_below(path) > _COUNTED_AT_ONCE
+
+    @property
+    def size(self) -> int | None:
+        return None if self._counts_slowly else self._records.count
+
+    def read(self, batch_index: int) -> Batch:
+        labels = np.empty(self._batch_size, np.float32)
+        images, names = [], []
+        for place in range(self._batch_size):
+            index = batch_index * self._batch_size + place
+            key, datum = self._records.read(index)
+            names.append(self._records.describe(index, key))
+            images.append(datum_pixels(datum, self._transformer.color, names[-1], self._span))
+            labels[place] = datum.label
+        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        data = self._transformer.apply(images, rng, names.__getitem__)
+        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - a layer with one top feeds no labels
+
+    def close(self) -> None:
+        self._records.close()
+
+
+def _bytes_below(folder: str) -> int:
+    return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())

@@ -1,0 +1,135 @@
+"""The HDF5Data layer: rows of HDF5 files."""
+
+from __future__ import annotations
+
+import os
+from itertools import accumulate
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from netspec.data.paths import resolve_path
+from netspec.data.randomness import ORDER, ROWS, generator
+from netspec.data.reader import Batch, batch_size, named_source, net_path
+from netspec.diagnostics import NetspecError, Span
+from netspec.graph import Layer
+
+
+class Hdf5Reader:
+    """Feeds, for each top, the rows of the dataset of its name, file after file.
+
+    `shuffle` mixes the files, and the rows within each, never across files.
+
+    Shapes: (N, ...) with the axes of the dataset after its first.
+    Source: the HDF5Data layer.
+    """
+
+    def __init__(self, layer: Layer, seed: int) -> None:
+        self._layer, self._seed = layer, seed
+        if layer.message.HasField("transform_param"):
+            span = layer.spans.at("transform_param")
+            raise NetspecError(f"{layer.label} is of type HDF5Data, which does not transform data", span, "remove transform_param")
+        self._batch_size = batch_size(layer, "hdf5_data_param")
+        self._span = layer.spans.at("hdf5_data_param", "source")
+        path = resolve_path(named_source(layer, "hdf5_data_param"), net_path(layer))
+        self._files = [resolve_path(file, path, net_path(layer)) for file in read_file_list(path, self._span)]
+        shapes = [dataset_shapes(file, layer.tops, self._span) for file in self._files]
+        for file, shape in zip(self._files, shapes, strict=True):
+            self._check_rows(file, shape, shapes[0])
+        self._rows = [shape[0][0] for shape in shapes]
+        self.size = sum(self._rows)
+        self._loaded: tuple[str, list[NDArray[Any]]] = ("", [])  # one file at a time, as Caffe does
+        self._epoch: tuple[int, list[int], list[int]] = (-1, [], [])  # number, files in order, where each one ends
+        self._row_order: tuple[tuple[int, int], NDArray[np.int64]] = ((-1, -1), np.empty(0, np.int64))
+
+    def read(self, batch_index: int) -> Batch:
+        rows: list[list[NDArray[Any]]] = [[] for _ in self._layer.tops]
+        position, missing = batch_index * self._batch_size, self._batch_size
+        while missing:
+            arrays, places = self._run(position, missing)
+            for top, array in enumerate(arrays):
+                rows[top].append(array[places])
+            position, missing = position + len(places), missing - len(places)
+        return {top: np.concatenate(rows[i]) for i, top in enumerate(self._layer.tops)}
+
+    def close(self) -> None:
+        self._loaded = ("", [])
+
+    def _run(self, position: int, wanted: int) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+        """A file's arrays and which of its rows come at a position of the endless stream, as many as it has there."""
+        epoch, place = divmod(position, self.size)
+        if self._epoch[0] != epoch:
+            order = list(range(len(self._files)))
+            if self._layer.message.hdf5_data_param.shuffle:
+                order = generator(self._seed, self._layer, ORDER, epoch).permutation(len(order)).tolist()
+            self._epoch = epoch, order, list(accumulate(self._rows[file] for file in order))
+        _, order, ends = self._epoch
+        slot = next(i for i, end in enumerate(ends) if place < end)
+        file = order[slot]
+        first = place - (ends[slot] - self._rows[file])
+        return self._load(file), self._places(epoch, file)[first : first + wanted]
+
+    def _places(self, epoch: int, file: int) -> NDArray[np.int64]:
+        if self._row_order[0] != (epoch, file):
+            rows = np.arange(self._rows[file])
+            if self._layer.message.hdf5_data_param.shuffle:
+                rows = generator(self._seed, self._layer, ROWS + file, epoch).permutation(self._rows[file])
+            self._row_order = (epoch, file), rows
+        return self._row_order[1]
+
+    def _load(self, file: int) -> list[NDArray[Any]]:
+        path = self._files[file]
+        if self._loaded[0] != path:
+            try:
+                with h5py.File(path, "r") as content:
+                    self._loaded = path, [np.asarray(content[top][...], dtype=np.float32) for top in self._layer.tops]
+            except (OSError, KeyError, RuntimeError, ValueError, MemoryError) as error:
+                raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", self._span) from None
+        return self._loaded[1]
+
+    def _check_rows(self, file: str, shapes: list[tuple[int, ...]], first: list[tuple[int, ...]]) -> None:
+        for top, shape, expected in zip(self._layer.tops, shapes, first, strict=True):
+            if shape[0] != shapes[0][0]:
+                message = f"in '{file}' the dataset '{top}' has {shape[0]} rows, '{self._layer.tops[0]}' has {shapes[0][0]}"
+                raise NetspecError(f"{self._layer.label}: {message}", self._span)
+            if shape[1:] != expected[1:]:
+                rows = ["×".join(map(str, each[1:])) or "scalar" for each in (shape, expected)]
+                message = f"the rows of '{top}' in '{file}' are {rows[0]}, those in '{self._files[0]}' {rows[1]}"
+                raise NetspecError(f"{self._layer.label}: {message}", self._span)
+        if shapes[0][0] == 0:
+            raise NetspecError(f"{self._layer.label}: '{file}' has no rows", self._span)
+
+
+def read_file_list(path: str, span: Span | None = None) -> list[str]:
+    """The paths in a list of HDF5 files, parted by any white space, as Caffe reads it. Raises: NetspecError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            files = file.read().split()
+    except (OSError, ValueError) as error:
+        raise NetspecError(f"the list '{path}' can't be read: {getattr(error, 'strerror', None) or error}", span) from None
+    if not files:
+        raise NetspecError(f"the list '{path}' names no HDF5 file", span)
+    return files
+
+
+def dataset_shapes(path: str, tops: list[str], span: Span | None = None) -> list[tuple[int, ...]]:
+    """The shapes of the datasets that the tops are named after. Raises: NetspecError for a missing or unfit one."""
+    if not os.path.exists(path):
+        raise NetspecError(f"the HDF5 file '{path}' is missing", span)
+    try:
+        with h5py.File(path, "r") as content:
+            return [_dataset_shape(content, top, path, span) for top in tops]
+    except (OSError, RuntimeError, ValueError) as error:
+        raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", span) from None
+
+
+def _dataset_shape(content: Any, top: str, path: str, span: Span | None) -> tuple[int, ...]:
+    dataset = content.get(top)
+    if not isinstance(dataset, h5py.Dataset):
+        names = ", ".join(f"'{name}'" for name in content) or "none"
+        raise NetspecError(f"'{path}' has no dataset '{top}'", span, f"a top is filled from the dataset of its name; the file has {names}")
+    if dataset.dtype.kind not in "fiub" or not dataset.shape:
+        raise NetspecError(f"the dataset '{top}' of '{path}' is no array of numbers", span)
+    return tuple(dataset.shape)

@@ -1,0 +1,35 @@
+"""Dense layers. Source: Caffe's InnerProductLayer."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netspec.graph import Layer, Shape
+from netspec.layers.spec import Site, Spec
+
+
+class InnerProduct(Spec):
+    """A dense layer over everything from `axis` on; weights are out × in (in × out where `transpose`)."""
+
+    type = "InnerProduct"
+    param = "inner_product_param"
+
+    def check(self, site: Site) -> None:
+        if not site.param.num_output:
+            site.error("'num_output' must be given and at least 1", "num_output")
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, p = site.bottoms[0], site.param
+        axis = site.axis(p.axis, len(bottom), "axis")
+        inputs = prod(bottom[axis:])
+        site.add_param((inputs, p.num_output) if p.transpose else (p.num_output, inputs), "weight_filler")
+        if p.bias_term:
+            site.add_param((p.num_output,), "bias_filler")
+        return [(*bottom[:axis], p.num_output)]
+
+    def macs(self, layer: Layer) -> int:
+        rows = layer.top_blobs[0].count // layer.message.inner_product_param.num_output
+        return rows * layer.params[0].count
+
+
+SPECS = (InnerProduct,)

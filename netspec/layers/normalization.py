@@ -1,0 +1,54 @@
+"""LRN, BatchNorm. Source: Caffe's LRNLayer and BatchNormLayer."""
+
+from __future__ import annotations
+
+from netspec.graph import Layer, Shape
+from netspec.layers.spec import Site, Spec
+
+
+class LRN(Spec):
+    """Divides by (k + alpha/n · sum of squares)^beta over n channels, or over an n×n window of the plane."""
+
+    type = "LRN"
+    param = "lrn_param"
+
+    def check(self, site: Site) -> None:
+        if site.param.local_size % 2 == 0:
+            site.error(f"'local_size' must be odd, got {site.param.local_size}", "local_size")
+
+    def infer(self, site: Site) -> list[Shape]:
+        if len(site.bottoms[0]) != 4:
+            raise site.stop(f"LRN takes a blob of 4 axes (N×C×H×W), got {len(site.bottoms[0])}", "bottom", 0, notes=[site.made_here(0)])
+        return [site.bottoms[0]]
+
+    def macs(self, layer: Layer) -> int:
+        return layer.top_blobs[0].count * (layer.message.lrn_param.local_size + 1)
+
+
+class BatchNorm(Spec):
+    """Normalises each channel; params are mean, variance and their common scale factor. A Scale layer follows it."""
+
+    type = "BatchNorm"
+    param = "batch_norm_param"
+    in_place = True
+
+    def check(self, site: Site) -> None:
+        for i, spec in enumerate(site.message.param):
+            if spec.HasField("lr_mult") and spec.lr_mult != 0:
+                hint = "take 'lr_mult: 0' for all three, or leave 'param' out; the learnable factor is a Scale layer's"
+                site.error(f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning", "param", i, "lr_mult", hint=hint)
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom = site.bottoms[0]
+        if not bottom:
+            raise site.stop("a scalar has no channels", "bottom", 0, notes=[site.made_here(0)])
+        channels = bottom[1] if len(bottom) > 1 else 1  # a blob of one axis is one channel
+        for shape in ((channels,), (channels,), (1,)):
+            site.add_param(shape, learned=False)
+        return [bottom]
+
+    def macs(self, layer: Layer) -> int:
+        return layer.top_blobs[0].count
+
+
+SPECS = (LRN, BatchNorm)

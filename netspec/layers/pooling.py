@@ -1,0 +1,48 @@
+"""Pooling. Source: Caffe's PoolingLayer."""
+
+from __future__ import annotations
+
+from netspec.graph import Shape
+from netspec.layers.spec import Site, Spec
+from netspec.layers.window import check_window, pooled_size, require_room, window_of
+from netspec.schema.caffe_pb2 import PoolingParameter
+
+
+class Pooling(Spec):
+    """The maximum or the average of each window; the output's size rounds up unless round_mode is FLOOR."""
+
+    type = "Pooling"
+    param = "pooling_param"
+    tops = (1, 2)
+
+    def check(self, site: Site) -> None:
+        p = site.param
+        check_window(site)
+        sized = [f for f in ("kernel_size", "kernel_h", "kernel_w") if site.has(f)]
+        if p.global_pooling and sized:
+            site.error(f"'global_pooling' takes the whole plane as its window; '{sized[0]}' has no place beside it", sized[0])
+        elif not p.global_pooling and not sized:
+            site.error("'kernel_size' must be given", "kernel_size")
+        window = window_of(p, 2)
+        if p.global_pooling and (any(window.pad) or window.stride != (1, 1)):
+            field = "pad" if any(window.pad) else "stride"
+            site.error("'global_pooling' goes with pad 0 and stride 1", field)
+        if any(window.pad) and p.pool == PoolingParameter.STOCHASTIC:
+            site.error("'pad' goes with MAX and AVE pooling only", "pad")
+        if sized and any(pad >= kernel for pad, kernel in zip(window.pad, window.kernel, strict=True)):
+            site.error(f"'pad' {max(window.pad)} must be smaller than the kernel {min(window.kernel)}", "pad")
+        if len(site.layer.top_blobs) > 1 and p.pool != PoolingParameter.MAX:
+            site.error("only MAX pooling has a second top, the mask", "top", 1)
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, p = site.bottoms[0], site.param
+        if len(bottom) != 4:
+            raise site.stop(f"pooling takes a blob of 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+        sizes = bottom[2:]
+        window = window_of(p, 2, sizes if p.global_pooling else None)
+        out = tuple(pooled_size(size, window, i, p.round_mode == PoolingParameter.CEIL) for i, size in enumerate(sizes))
+        require_room(site, sizes, out, window)
+        return [(*bottom[:2], *out)] * len(site.layer.top_blobs)
+
+
+SPECS = (Pooling,)

@@ -1,0 +1,131 @@
+"""What a layer type is: its arity, its checks, its shape rule, its params and cost. No torch, no numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import Any, ClassVar
+
+from netspec.diagnostics import Diagnostic, Report, did_you_mean, note
+from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
+from netspec.schema.caffe_pb2 import FillerParameter
+
+MAX_AXES = 32
+FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra", "positive_unitball", "bilinear")
+MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
+
+
+class Stop(Exception):
+    """A fault was reported that leaves the layer's shapes unknown."""
+
+
+class Spec:
+    """A layer type. A subclass states its class variables and overrides what differs."""
+
+    type: ClassVar[str] = ""
+    param: ClassVar[str] = ""  # the field of LayerParameter with the layer's own parameters
+    bottoms: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most; None is any number
+    tops: ClassVar[tuple[int, int | None]] = (1, 1)
+    in_place: ClassVar[bool] = False  # may its top be its bottom?
+    is_source: ClassVar[bool] = False  # are its tops inputs of the module?
+    is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
+    automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
+
+    def check(self, site: Site) -> None:
+        """Reports what is wrong in the layer's own fields, whatever its bottoms are."""
+
+    def infer(self, site: Site) -> list[Shape]:
+        """The shapes of the tops; adds the layer's params to the site."""
+        return [site.bottoms[0]]
+
+    def macs(self, layer: Layer) -> int:
+        """Multiply-adds of one forward pass over the batch."""
+        return 0
+
+
+class Site:
+    """A layer while its shapes are inferred: its message, its bottoms' shapes, where faults go."""
+
+    def __init__(self, layer: Layer, spec: Spec, report: Report, given: dict[str, Shape], lenient: bool = False) -> None:
+        self.layer = layer
+        self.message = layer.message
+        self.param: Any = getattr(layer.message, spec.param) if spec.param else None
+        self.spec = spec
+        self.report = report
+        self.given = given  # shapes that the user gives for the tops of sources
+        self.lenient = lenient
+        self.params: list[Param] = []
+
+    @property
+    def bottoms(self) -> list[Shape]:
+        return [blob.shape or () for blob in self.layer.bottom_blobs]
+
+    def has(self, field: str) -> bool:
+        """Whether the layer's own parameter message states the field."""
+        return bool(self.param.HasField(field))
+
+    def error(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
+        """Reports a fault at a field of the layer's own parameters."""
+        full = (self.spec.param, *path) if path and path[0] not in ("bottom", "top", "param", "transform_param", "type") else path
+        self.report.error(f"{self.layer.label}: {message}", self.layer.spans.at(*(full or ("type",))), hint, notes)
+
+    def stop(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> Stop:
+        """Reports a fault and returns the exception to raise, where no shape can follow."""
+        self.error(message, *path, hint=hint, notes=notes)
+        return Stop()
+
+    def made_here(self, index: int) -> Diagnostic:
+        """A note that shows a bottom's shape at the place where the blob is made."""
+        blob = self.layer.bottom_blobs[index]
+        return note(f"'{blob.name}' is {shape_with_axes(blob.shape)} and made here", blob.span)
+
+    def axis(self, index: int, axes: int, *path: str | int) -> int:
+        """An axis counted from the front, from one that may count from the end."""
+        if not -axes <= index < axes:
+            raise self.stop(f"axis {index} lies outside a blob of {axes} axes", *path, notes=[self.made_here(0)])
+        return index % axes
+
+    def same_shapes(self, first: int, second: int, but: int | None = None) -> None:
+        """Requires two bottoms to agree in every axis, or in every one but `but`."""
+        a, b = self.bottoms[first], self.bottoms[second]
+        if len(a) == len(b) and all(x == y or i == but for i, (x, y) in enumerate(zip(a, b, strict=True))):
+            return
+        axes = "every axis" if but is None else f"every axis but {but}"
+        names = [self.layer.bottom_blobs[i].name for i in (first, second)]
+        message = f"'{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must agree in {axes}"
+        raise self.stop(message, "bottom", second, notes=[self.made_here(first), self.made_here(second)])
+
+    def same_first(self) -> None:
+        """Requires the first two bottoms to hold the same number of items."""
+        a, b = self.bottoms[0][:1], self.bottoms[1][:1]
+        if a != b:
+            message = f"the two bottoms hold {shape_text(a)} and {shape_text(b)} items, which must be the same number"
+            raise self.stop(message, "bottom", 1, notes=[self.made_here(0), self.made_here(1)])
+
+    def add_param(self, shape: Shape, filler_field: str | None = None, default: float = 0.0, learned: bool = True) -> None:
+        """Adds a param with its ParamSpec from the layer's `param` list.
+
+        `filler_field` names the field of its filler; where the file states none, it is filled with `default`.
+        """
+        index = len(self.params)
+        param = Param(tuple(shape), filler=FillerParameter(type="constant", value=default), learned=learned)
+        if filler_field is not None and self.has(filler_field):
+            param.filler = getattr(self.param, filler_field)
+            self.check_filler(param.filler, param.shape, filler_field)
+        if index < len(self.message.param):
+            spec = self.message.param[index]
+            param.name, param.lr_mult, param.decay_mult = spec.name, spec.lr_mult, spec.decay_mult
+        if not learned:
+            param.lr_mult = param.decay_mult = 0.0
+        if prod(param.shape) > MAX_COUNT:
+            raise self.stop(f"param {index} would hold {shape_text(param.shape)} values, more than {MAX_COUNT}", "type")
+        self.params.append(param)
+
+    def check_filler(self, filler: FillerParameter, shape: Shape, *path: str | int) -> None:
+        """Reports a filler that Caffe does not have or that can't fill the shape."""
+        if filler.type not in FILLERS:
+            self.error(f"there is no filler '{filler.type}'", *path, "type", hint=did_you_mean(filler.type, FILLERS))
+        elif filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
+            self.error(f"the filler 'bilinear' takes square kernels of 4 axes, not {shape_text(shape)}", *path, "type")
+        elif filler.type == "gaussian" and filler.sparse >= 0 and not shape:
+            self.error("a sparse filler takes at least one axis", *path, "sparse")

@@ -1,0 +1,112 @@
+"""The sliding window of convolution and pooling: one rule over all spatial axes, H and W are just two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.graph import Shape, shape_with_axes
+from netspec.layers.spec import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Kernel, stride, pad and dilation, a value for each spatial axis."""
+
+    kernel: Shape
+    stride: Shape
+    pad: Shape
+    dilation: Shape
+
+    def extent(self, i: int) -> int:
+        """How many input values the kernel spans on an axis."""
+        return self.dilation[i] * (self.kernel[i] - 1) + 1
+
+
+def _values(param: Any, name: str, axes: int, default: int, short: str | None = None) -> Shape:
+    """A setting for each axis: from its _h and _w fields, or from one value or one an axis."""
+    short = short or name
+    fields = param.DESCRIPTOR.fields_by_name
+    if f"{short}_h" in fields and (param.HasField(f"{short}_h") or param.HasField(f"{short}_w")):
+        return (getattr(param, f"{short}_h"), getattr(param, f"{short}_w"))
+    if not fields[name].is_repeated:
+        return (getattr(param, name) if param.HasField(name) else default,) * axes
+    given = tuple(getattr(param, name)) or (default,)
+    return given * axes if len(given) == 1 else given
+
+
+def window_of(param: Any, axes: int, kernel: Shape | None = None) -> Window:
+    """The window of a convolution_param or pooling_param that has been checked."""
+    ones = (1,) * axes
+    dilation = _values(param, "dilation", axes, 1) if "dilation" in param.DESCRIPTOR.fields_by_name else ones
+    kernel = kernel or _values(param, "kernel_size", axes, 0, "kernel")
+    return Window(kernel, _values(param, "stride", axes, 1), _values(param, "pad", axes, 0), dilation)
+
+
+def check_window(site: Site) -> None:
+    """Reports what is wrong in the window's fields, whatever the bottom's shape is."""
+    for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad")):
+        pair = [f for f in (f"{short}_h", f"{short}_w") if site.has(f)]
+        plain = getattr(site.param, name) if site.param.DESCRIPTOR.fields_by_name[name].is_repeated else site.has(name)
+        if pair and plain:
+            site.error(f"give '{name}' or '{short}_h' and '{short}_w', not both", pair[0])
+        elif len(pair) == 1 and short != "pad":  # an absent pad_h or pad_w is 0
+            missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
+            site.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
+    for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "dilation"):
+        _check_positive(site, name)
+
+
+def _check_positive(site: Site, name: str) -> None:
+    descriptor = site.param.DESCRIPTOR.fields_by_name.get(name)
+    if descriptor is None:
+        return
+    if descriptor.is_repeated:
+        bad = [i for i, value in enumerate(getattr(site.param, name)) if value < 1]
+        if bad:
+            site.error(f"'{name}' must be at least 1, got 0", name, bad[0])
+    elif site.has(name) and getattr(site.param, name) < 1:
+        site.error(f"'{name}' must be at least 1, got 0", name)
+
+
+def require_axes(site: Site, axes: int) -> None:
+    """Requires each setting to suit the number of spatial axes: one value, or one for each axis."""
+    for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad"), ("dilation", None)):
+        given = len(getattr(site.param, name))
+        if given not in (0, 1, axes):
+            raise site.stop(f"'{name}' takes one value or {axes}, got {given}", name, notes=[site.made_here(0)])
+        if axes != 2 and short and site.has(f"{short}_h"):
+            message = f"'{short}_h' and '{short}_w' are for two spatial axes, the bottom has {axes}"
+            raise site.stop(message, f"{short}_h", notes=[site.made_here(0)])
+
+
+def convolved_size(size: int, window: Window, i: int) -> int:
+    """Source: Caffe's ConvolutionLayer::compute_output_shape; the division rounds down."""
+    return (size + 2 * window.pad[i] - window.extent(i)) // window.stride[i] + 1
+
+
+def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
+    """Source: Caffe's PoolingLayer::Reshape.
+
+    Rounds up by default. Only where any pad is set is a last window that would start beyond the input and
+    its pad dropped; without pad it stays, and holds nothing.
+    """
+    spare = size + 2 * window.pad[i] - window.kernel[i]
+    out = (-(-spare // window.stride[i]) if round_up else spare // window.stride[i]) + 1
+    if any(window.pad) and (out - 1) * window.stride[i] >= size + window.pad[i]:
+        out -= 1
+    return out
+
+
+def require_room(site: Site, sizes: Shape, out: Shape, window: Window) -> None:
+    """Reports an output without any row or column, naming the axis."""
+    for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
+        if result < 1:
+            axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
+            spans = f"a window of {window.extent(i)}" if window.dilation[i] == 1 else f"a dilated window of {window.extent(i)}"
+            pad = f" with pad {window.pad[i]}" if window.pad[i] else ""
+            message = f"{spans} does not fit into a {axis} of {size}{pad}: the output's size would be {result}"
+            field = next((f for f in ("kernel_size", "kernel_h", "kernel_w") if site.layer.spans.find(site.spec.param, f).name), "kernel_size")
+            name = site.layer.bottom_blobs[0].name
+            hint = f"'{name}' is {shape_with_axes(site.bottoms[0])}; take a smaller kernel, more pad, or a larger input"
+            raise site.stop(message, field, hint=hint, notes=[site.made_here(0)])

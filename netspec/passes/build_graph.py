@@ -1,0 +1,125 @@
+"""Joins the layers by their blobs: every write makes a version, every read takes the last one above it.
+
+Source: Caffe's Net::Init, AppendTop and AppendBottom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netspec.diagnostics import Report, did_you_mean, note
+from netspec.graph import Blob, Layer, Net
+from netspec.layers import arity_fault, find_spec, unsupported_hint
+from netspec.passes.filter_state import Placed
+from netspec.schema import caffe_pb2
+
+AUTOMATIC_TOP = "(automatic)"  # Caffe's name for the top of a loss layer that names none
+_PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
+
+
+def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report) -> Net:
+    """The graph of the kept layers, shapes still unknown.
+
+    `broken` holds the start offsets of layers that binding found faults in: what follows from those is not told twice.
+    """
+    net = Net(name, phase)
+    bad = set(broken)
+    lost_tops = False  # a layer with a fault and without tops may have meant to make any blob
+    for message, place in layers:
+        layer = Layer(message.name, message.type, message, place, place.whole(), phase)
+        if message.HasField("phase"):
+            layer.phase = _PHASES[message.phase]
+        net.layers.append(layer)
+        is_broken = layer.span is not None and layer.span.start in bad
+        lost_tops = lost_tops or (is_broken and not message.top)
+        _check_type(layer, is_broken, report)
+        _read_bottoms(layer, net, lost_tops, report)
+        _write_tops(layer, net, report)
+        _set_loss_weights(layer, report)
+        if not is_broken:
+            _check_counts(layer, report)
+    _check_names(net, report)
+    net.outputs = sorted(b.name for b in net.blobs.values() if not b.consumers and b.name != AUTOMATIC_TOP)
+    return net
+
+
+def _check_type(layer: Layer, is_broken: bool, report: Report) -> None:
+    if not layer.type:
+        if not is_broken:
+            report.error(f"{layer.label} has no 'type'", layer.spans.at())
+    elif find_spec(layer.type) is None:
+        message, hint = unsupported_hint(layer.type)
+        report.error(f"{layer.label}: {message}", layer.spans.at("type"), hint)
+
+
+def _read_bottoms(layer: Layer, net: Net, lost_tops: bool, report: Report) -> None:
+    for i, name in enumerate(layer.message.bottom):
+        blob = net.blobs.get(name)
+        if blob is None:
+            if not lost_tops:
+                hint = did_you_mean(name, net.blobs)
+                near = hint and net.blobs.get(hint.split("'")[1])
+                notes = [note(f"'{near.name}' is made here", near.span)] if near else []
+                message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
+                report.error(message, layer.spans.at("bottom", i), hint, notes)
+            blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))  # stands in for what is missing; shape unknown
+        blob.consumers.append((layer, i))
+        layer.bottom_blobs.append(blob)
+
+
+def _write_tops(layer: Layer, net: Net, report: Report) -> None:
+    names = list(layer.message.top)
+    spec = find_spec(layer.type)
+    if not names and spec is not None and spec.automatic_top:
+        names = [AUTOMATIC_TOP]
+    for i, name in enumerate(names):
+        before = net.blobs.get(name)
+        if before is not None and name != AUTOMATIC_TOP:
+            in_place = i < len(layer.message.bottom) and layer.message.bottom[i] == name
+            if not in_place:
+                first = note(f"'{name}' is made here", before.span)
+                hint = "a layer may write over a blob only in place: as the bottom and the top of the same position"
+                report.error(f"{layer.label} makes blob '{name}' a second time", layer.spans.at("top", i), hint, [first])
+            elif spec is not None and not spec.in_place:
+                hint = f"give its top a name of its own; {layer.type} needs its input unchanged"
+                report.error(f"{layer.label} can't write over its bottom '{name}'", layer.spans.at("top", i), hint)
+        blob = Blob(name, before.version + 1 if before else 0, layer, i, layer.spans.at("top", i))
+        net.blobs[name] = blob
+        layer.top_blobs.append(blob)
+        if spec is not None and spec.is_source:
+            (net.inputs if spec.type == "Input" else net.sources).append(name)
+
+
+def _set_loss_weights(layer: Layer, report: Report) -> None:
+    given = list(layer.message.loss_weight)
+    tops = len(layer.top_blobs)
+    if given and len(given) != tops:
+        report.error(f"{layer.label} has {tops} tops, but {len(given)} 'loss_weight'", layer.spans.at("loss_weight"), "give one for each top")
+        given = []
+    spec = find_spec(layer.type)
+    default = [1.0] + [0.0] * tops if spec is not None and spec.is_loss else [0.0] * tops
+    layer.loss_weights = given or default[:tops]
+
+
+def _check_counts(layer: Layer, report: Report) -> None:
+    spec = find_spec(layer.type)
+    if spec is None:
+        return
+    fault = arity_fault(spec, len(layer.message.bottom), len(layer.top_blobs))
+    if fault:
+        field, message = fault
+        report.error(f"{layer.label} {message}", layer.spans.at(field, -1) if getattr(layer.message, field) else layer.spans.at("type"))
+    flags, bottoms = layer.message.propagate_down, len(layer.message.bottom)
+    if flags and len(flags) != bottoms:
+        report.error(f"{layer.label} has {bottoms} bottoms, but {len(flags)} 'propagate_down'", layer.spans.at("propagate_down"))
+
+
+def _check_names(net: Net, report: Report) -> None:
+    """Weights are matched by layer name, so that a name that stands twice loses one layer's."""
+    seen: dict[str, Layer] = {}
+    for layer in net.layers:
+        other = seen.setdefault(layer.name, layer)
+        if other is not layer and layer.name:
+            first = note("the first one is here", other.spans.at("name"))
+            message = f"two layers are named '{layer.name}'; weights are saved and loaded by name"
+            report.warning(message, layer.spans.at("name"), "give each layer a name of its own", [first])

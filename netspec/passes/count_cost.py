@@ -1,0 +1,19 @@
+"""What a forward pass costs: multiply-adds of each layer over the whole batch."""
+
+from __future__ import annotations
+
+from netspec.graph import Net
+from netspec.layers import find_spec
+
+
+def count_cost(net: Net) -> None:
+    """Fills in each layer's `macs`. Layers without a known shape count as 0."""
+    for layer in net.layers:
+        spec = find_spec(layer.type)
+        if spec is not None and layer.top_blobs and all(blob.shape is not None for blob in layer.top_blobs):
+            layer.macs = spec.macs(layer)
+
+
+def param_count(net: Net) -> int:
+    """The number of values in all params; a shared one counts once."""
+    return sum(param.count for layer in net.layers for param in layer.params if param.owner is None)

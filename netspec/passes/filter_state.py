@@ -1,0 +1,41 @@
+"""Which layers of a file belong to the net of one phase, level and set of stages.
+
+Source: Caffe's Net::FilterNet and StateMeetsRule.
+"""
+
+from __future__ import annotations
+
+from netspec.diagnostics import Report, note
+from netspec.schema import caffe_pb2
+from netspec.syntax.bind import Spans
+
+Placed = list[tuple[caffe_pb2.LayerParameter, Spans]]
+
+
+def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.NetState, report: Report) -> Placed:
+    """The layers that the state keeps, in file order, each with its spans."""
+    kept = []
+    for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True):
+        if layer.include and layer.exclude:
+            other = note("'include' stands here", place.at("include"))
+            report.error(f"layer '{layer.name}' has both 'include' and 'exclude'", place.at("exclude"), "keep one of them", [other])
+            continue
+        if layer.include:
+            keep = any(meets_rule(state, rule) for rule in layer.include)
+        else:
+            keep = not any(meets_rule(state, rule) for rule in layer.exclude)
+        if keep:
+            kept.append((layer, place))
+    return kept
+
+
+def meets_rule(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:
+    """Whether a state meets every condition that the rule states; an empty rule is always met."""
+    stages = set(state.stage)
+    return (
+        (not rule.HasField("phase") or rule.phase == state.phase)
+        and (not rule.HasField("min_level") or state.level >= rule.min_level)
+        and (not rule.HasField("max_level") or state.level <= rule.max_level)
+        and all(stage in stages for stage in rule.stage)
+        and not any(stage in stages for stage in rule.not_stage)
+    )

@@ -1,0 +1,113 @@
+"""Every blob's and param's shape, from the sources down; every layer's own checks on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from netspec.diagnostics import Report, did_you_mean, note
+from netspec.graph import Layer, Net, Param, Shape, shape_text
+from netspec.layers import arity_fault, find_spec
+from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
+from netspec.schema.caffe_pb2 import ParamSpec
+
+
+def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, broken: set[int], report: Report, lenient: bool = False) -> None:
+    """Fills in the shapes of blobs and params, in file order.
+
+    Args:
+        inputs: shapes that stand in for those of Input and data layers, by top.
+        broken: start offsets of layers whose fields did not bind; their shapes stay unknown.
+        lenient: a data layer of unknown size is a warning, and its tops stay without a shape.
+    """
+    given = _checked_inputs(net, inputs or {}, report)
+    owners: dict[str, tuple[Layer, Param, int]] = {}
+    for layer in net.layers:
+        spec = find_spec(layer.type)
+        if spec is None or (layer.span and layer.span.start in broken):
+            continue
+        if arity_fault(spec, len(layer.bottom_blobs), len(layer.top_blobs)):
+            continue
+        site = Site(layer, spec, report, given, lenient)
+        before = len(report.diagnostics)
+        try:
+            spec.check(site)
+            if any(d.severity == "error" for d in report.diagnostics[before:]) or any(b.shape is None for b in layer.bottom_blobs):
+                continue
+            shapes = spec.infer(site)
+        except (Stop, LookupError):
+            continue
+        layer.params = site.params
+        for blob, shape in zip(layer.top_blobs, shapes, strict=True):
+            if _fits(layer, blob.name, tuple(shape), report):
+                blob.shape = tuple(shape)
+        _check_param_specs(layer, report)
+        _share_params(layer, owners, report)
+    _warn_unread(net, report)
+
+
+def _checked_inputs(net: Net, inputs: Mapping[str, Shape], report: Report) -> dict[str, Shape]:
+    known = [*net.inputs, *net.sources]
+    for name, shape in inputs.items():
+        if name not in known:
+            report.error(f"the net '{net.name}' has no input '{name}'; it has {', '.join(known) or 'none'}", None, did_you_mean(name, known))
+        elif any(dim < 0 for dim in shape):
+            report.error(f"the shape given for '{name}' has a negative dimension: {shape_text(tuple(shape))}")
+    return {name: tuple(shape) for name, shape in inputs.items()}
+
+
+def _fits(layer: Layer, name: str, shape: Shape, report: Report) -> bool:
+    if len(shape) <= MAX_AXES and prod(shape) <= MAX_COUNT:
+        return True
+    what = f"{len(shape)} axes, more than {MAX_AXES}" if len(shape) > MAX_AXES else f"{prod(shape)} values, more than {MAX_COUNT}"
+    report.error(f"{layer.label}: blob '{name}' ({shape_text(shape[:8])}) would have {what}", layer.spans.at("top"))
+    return False
+
+
+def _check_param_specs(layer: Layer, report: Report) -> None:
+    given, params = len(layer.message.param), len(layer.params)
+    if given > params:
+        message = f"{layer.label} has {params} params, but {given} 'param' entries"
+        report.error(message, layer.spans.at("param", params), "each entry sets lr_mult, decay_mult and name of one param, in order")
+
+
+def _share_params(layer: Layer, owners: dict[str, tuple[Layer, Param, int]], report: Report) -> None:
+    """Params of one name are one array; the first is the owner. Source: Caffe's Net::AppendParam."""
+    for i, param in enumerate(layer.params):
+        if not param.name:
+            continue
+        if param.name not in owners:
+            owners[param.name] = (layer, param, i)
+            continue
+        owner_layer, owner, index = owners[param.name]
+        param.owner = (owner_layer.name, index)
+        place = layer.spans.at("param", i)
+        notes = [note(f"it is {shape_text(owner.shape)} in {owner_layer.label}, which owns it", owner_layer.spans.at("param", index))]
+        permissive = layer.message.param[i].share_mode == ParamSpec.PERMISSIVE
+        if permissive and param.count != owner.count:
+            message = f"{layer.label} shares param '{param.name}' as {shape_text(param.shape)}: {param.count} values, not {owner.count}"
+            report.error(message, place, None, notes)
+        elif not permissive and param.shape != owner.shape:
+            hint = "with 'share_mode: PERMISSIVE' only the number of values must agree" if param.count == owner.count else None
+            report.error(f"{layer.label} shares param '{param.name}' with another shape, {shape_text(param.shape)}", place, hint, notes)
+        _merge_multipliers(layer, i, param, owner, owner_layer.message.param[index], report)
+
+
+def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, owner_spec: ParamSpec, report: Report) -> None:
+    spec = layer.message.param[i]
+    for name in ("lr_mult", "decay_mult"):
+        if not spec.HasField(name):
+            setattr(param, name, getattr(owner, name))
+        elif not owner_spec.HasField(name):
+            setattr(owner, name, getattr(param, name))
+        elif getattr(spec, name) != getattr(owner_spec, name):
+            message = f"'{name}' of the shared param '{param.name}' is {getattr(owner_spec, name):g} where it is owned, here {getattr(spec, name):g}"
+            report.error(f"{layer.label}: {message}", layer.spans.at("param", i, name))
+
+
+def _warn_unread(net: Net, report: Report) -> None:
+    for name in net.sources:
+        blob = net.blobs[name]
+        if not blob.consumers and len(blob.producer.top_blobs) > 1:
+            message = f"no layer reads blob '{name}', which {blob.producer.label} makes"
+            report.warning(message, blob.span, f"a layer of type Silence with bottom '{name}' says that this is meant")

@@ -1,0 +1,216 @@
+"""Older formats to today's: V0 and V1 layers, the nets' input fields, BatchNorm's params, the solver's type.
+
+Source: Caffe's upgrade rules (util/upgrade_proto.cpp); ../tests/reference/upgrade holds its results.
+"""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from netspec.diagnostics import Report, did_you_mean, note
+from netspec.schema import caffe_pb2
+from netspec.schema.history import (
+    SOLVER_TYPES, V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES,
+)  # fmt: skip
+from netspec.syntax.bind import Spans
+
+_V1_TYPE_ENUM = caffe_pb2.V1LayerParameter.LayerType
+
+
+def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
+    """Brings a net to today's format in place; each moved field takes its span along."""
+    if net.layers and net.layer:
+        first = note("the older 'layers' are used here", spans.at("layers", 0))
+        report.error("a net holds either 'layer' or the older 'layers', not both", spans.at("layer", 0), notes=[first])
+        return
+    if any(layer.HasField("layer") for layer in net.layers):
+        _upgrade_v0(net, spans, report)
+    if net.layers:
+        _upgrade_v1(net, spans)
+    _upgrade_inputs(net, spans, report)
+    _fix_batch_norm(net, spans)
+
+
+def upgrade_solver(solver: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
+    """The old enum `solver_type` becomes today's `type`, in place."""
+    if not solver.HasField("solver_type"):
+        return
+    if solver.HasField("type"):
+        first = note("'type' is given here", spans.at("type"))
+        report.error("'solver_type' is the older form of 'type'; give one of them", spans.at("solver_type"), notes=[first])
+        return
+    solver.type = SOLVER_TYPES[caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)]
+    solver.ClearField("solver_type")
+    spans.fields["type"] = spans.fields.pop("solver_type", [])
+
+
+def _move(source: Message, source_spans: Spans, name: str, target: Message, target_spans: Spans, new_name: str) -> None:
+    """Moves a field that is set from one message to another, with its spans."""
+    value, is_repeated = getattr(source, name), source.DESCRIPTOR.fields_by_name[name].is_repeated
+    descriptor = target.DESCRIPTOR.fields_by_name[new_name]
+    if descriptor.is_repeated:
+        getattr(target, new_name).extend(value if is_repeated else [value])
+    elif descriptor.message_type is not None:
+        getattr(target, new_name).CopyFrom(value)
+    else:
+        setattr(target, new_name, value)
+    source.ClearField(name)
+    if name in source_spans.fields:
+        target_spans.fields.setdefault(new_name, []).extend(source_spans.fields.pop(name))
+
+
+def _copy(message: Message) -> Message:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
+
+
+def _child(spans: Spans, name: str) -> Spans:
+    """The spans of a message field, made at the place of its owner where the file does not write it."""
+    return spans.fields.setdefault(name, [Spans(spans.name, spans.value)])[0]
+
+
+def _upgrade_v0(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
+    """V0 → V1: one flat message a layer, padding as a layer of its own."""
+    places = spans.fields.get("layers", [])
+    _fold_padding(net, places, report)
+    kept = [i for i, layer in enumerate(net.layers) if layer.layer.type != "padding"]
+    layers = [net.layers[i] for i in kept]
+    for layer, place in zip(layers, (places[i] for i in kept), strict=True):
+        _upgrade_v0_layer(layer, place, report)
+    copies = [_copy(layer) for layer in layers]
+    del net.layers[:]
+    net.layers.extend(copies)
+    spans.fields["layers"] = [places[i] for i in kept]
+    for name in ("state", "input_shape", "debug_info"):  # the original loses these on the way; V0 had none of them
+        net.ClearField(name)
+
+
+def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Report) -> None:
+    makers: dict[str, int] = {}
+    for i, layer in enumerate(net.layers):
+        for j, name in enumerate(layer.bottom):
+            maker = makers.get(name)
+            if maker is None or net.layers[maker].layer.type != "padding":
+                continue
+            if layer.layer.type not in ("conv", "pool"):
+                report.error(f"a padding layer feeds layer '{layer.layer.name}', which is neither conv nor pool", places[i].at("bottom", j))
+                continue
+            padding = net.layers[maker]
+            if len(padding.bottom) != 1 or len(padding.top) != 1:
+                report.error("a padding layer has one bottom and one top", places[maker].at("layer"))
+                continue
+            layer.layer.pad = padding.layer.pad
+            layer.bottom[j] = padding.bottom[0]
+            _child(places[i], "layer").fields["pad"] = [places[maker].find("layer", "pad")]
+        for name in layer.top:
+            makers[name] = i
+
+
+def _upgrade_v0_layer(layer: caffe_pb2.V1LayerParameter, place: Spans, report: Report) -> None:
+    old, old_spans = layer.layer, _child(place, "layer")
+    kind = old.type
+    if kind not in V0_TYPES:
+        report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES))
+        return
+    for name in ("name", "blobs", "blobs_lr", "weight_decay", "hdf5_output_param"):
+        if name in {field.name for field, _ in old.ListFields()}:
+            _move(old, old_spans, name, layer, place, name)
+    layer.type = _V1_TYPE_ENUM.Value(V0_TYPES[kind])
+    place.fields["type"] = old_spans.fields.pop("type", [])
+    for descriptor, _ in old.ListFields():
+        name = descriptor.name
+        if name in V0_TRANSFORM_FIELDS:
+            _move(old, old_spans, name, layer.transform_param, _child(place, "transform_param"), V0_TRANSFORM_FIELDS[name])
+        elif name in V0_FIELDS:
+            new_name, owners = V0_FIELDS[name]
+            owner = dict(owners).get(kind)
+            if owner is None:
+                report.error(f"a V0 layer of type '{kind}' has no field '{name}'", old_spans.at(name))
+            else:
+                _move(old, old_spans, name, getattr(layer, owner), _child(place, owner), new_name)
+        elif name != "type":
+            report.error(f"the V0 field '{name}' has no meaning any more", old_spans.at(name))
+    layer.ClearField("layer")
+
+
+def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
+    """V1 → V2: enum types to texts, blobs_lr and weight_decay into param, data settings into transform_param."""
+    places = spans.fields.pop("layers", [])
+    for old, place in zip(net.layers, places, strict=True):
+        _move_transform_fields(old, place)
+        new = net.layer.add()
+        for descriptor, _ in old.ListFields():
+            name = descriptor.name
+            if name in ("blobs_lr", "weight_decay", "param", "blob_share_mode", "type"):
+                continue
+            _move(old, Spans(None, None), name, new, place, name)  # the span keeps its name and place
+        if old.HasField("type") and old.type:
+            new.type = V1_TYPES[_V1_TYPE_ENUM.Name(old.type)]
+        _collect_param_specs(old, place, new)
+    del net.layers[:]
+    spans.fields["layer"] = places
+
+
+def _move_transform_fields(layer: caffe_pb2.V1LayerParameter, place: Spans) -> None:
+    owner = V1_DATA_MESSAGES.get(_V1_TYPE_ENUM.Name(layer.type))
+    if owner is None or not layer.HasField(owner):
+        return
+    message, message_spans = getattr(layer, owner), _child(place, owner)
+    for name in V1_TRANSFORM_FIELDS:
+        if message.HasField(name):
+            _move(message, message_spans, name, layer.transform_param, _child(place, "transform_param"), name)
+
+
+def _collect_param_specs(old: caffe_pb2.V1LayerParameter, place: Spans, new: caffe_pb2.LayerParameter) -> None:
+    sources = (("param", "name"), ("blob_share_mode", "share_mode"), ("blobs_lr", "lr_mult"), ("weight_decay", "decay_mult"))
+    specs: list[Spans] = []
+    for old_name, new_name in sources:
+        found = place.fields.pop(old_name, [])
+        for i, value in enumerate(getattr(old, old_name)):
+            while len(new.param) <= i:
+                new.param.add()
+                specs.append(Spans(found[i].name, found[i].value) if i < len(found) else Spans(place.name, place.value))
+            setattr(new.param[i], new_name, value)
+            specs[i].fields[new_name] = found[i : i + 1]
+    if specs:
+        place.fields["param"] = specs
+
+
+def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
+    """`input`, `input_shape` and `input_dim` → an Input layer, the first of the net."""
+    if not net.input:
+        for name in ("input_shape", "input_dim"):
+            if getattr(net, name):
+                report.error(f"'{name}' stands here without an 'input'", spans.at(name))
+        return
+    shapes = [list(shape.dim) for shape in net.input_shape]
+    dims = [] if shapes else list(net.input_dim)  # where both are given, input_shape wins
+    shapes += [dims[i : i + 4] for i in range(0, len(dims), 4)]
+    if len(shapes) != len(net.input) or len(dims) % 4:
+        what = "four 'input_dim'" if dims else "one 'input_shape'"
+        report.error(f"each of the {len(net.input)} inputs takes {what}, got {len(dims or shapes)}", spans.at("input"))
+        return
+    layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
+    for shape in shapes:
+        layer.input_param.shape.add().dim.extend(shape)
+    first = spans.find("input")
+    place = Spans(first.name, first.value)
+    place.fields["top"] = spans.fields.pop("input", [])
+    place.fields["input_param"] = [Spans(first.name, first.value)]
+    place.fields["input_param"][0].fields["shape"] = spans.fields.pop("input_shape", [])
+    layers = [layer, *(_copy(old) for old in net.layer)]
+    del net.layer[:]
+    net.layer.extend(layers)
+    spans.fields["layer"] = [place, *spans.fields.get("layer", [])]
+    for name in ("input", "input_shape", "input_dim"):
+        net.ClearField(name)
+        spans.fields.pop(name, None)
+
+
+def _fix_batch_norm(net: caffe_pb2.NetParameter, spans: Spans) -> None:
+    """Old files write three params with lr_mult 0 for BatchNorm's statistics; weight decay must leave them alone too."""
+    for layer in net.layer:
+        if layer.type == "BatchNorm" and len(layer.param) == 3:
+            for param in layer.param:
+                param.lr_mult = param.decay_mult = 0

@@ -1,0 +1,83 @@
+"""The whole way from a file to a checked net, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from netspec.diagnostics import Report, Source
+from netspec.graph import Net, Shape
+from netspec.passes.build_graph import build_graph
+from netspec.passes.count_cost import count_cost
+from netspec.passes.filter_state import filter_state
+from netspec.passes.infer_shapes import infer_shapes
+from netspec.passes.upgrade import upgrade
+from netspec.schema import caffe_pb2
+from netspec.syntax.bind import Spans
+from netspec.syntax.read import bind_source, read_source
+
+
+def load(
+    path: str | Path,
+    phase: str = "TEST",
+    level: int = 0,
+    stages: Iterable[str] = (),
+    inputs: Mapping[str, Shape] | None = None,
+    require_shapes: bool = True,
+    report: Report | None = None,
+) -> Net:
+    """Reads a net (prototxt, or YAML by its suffix) for one phase, checks it and infers every shape.
+
+    Args:
+        phase: "TRAIN" or "TEST".
+        level, stages: the rest of the state that the layers' include and exclude rules are held against.
+        inputs: shapes by top that stand in for those of Input and data layers.
+        require_shapes: False lets a data layer of unknown size pass; shapes below it are then None.
+        report: takes the warnings; errors are raised.
+
+    Raises: NetspecError with every fault that was found.
+    """
+    report = report or Report()
+    message, spans = read_net(read_source(path), report)
+    state = caffe_pb2.NetState()
+    state.CopyFrom(message.state)
+    state.phase = caffe_pb2.Phase.Value(phase)
+    state.level = level
+    state.stage.extend(stages)
+    net = assemble(message, spans, state, report, inputs, require_shapes)
+    net.path = str(path)
+    report.raise_errors()
+    return net
+
+
+def read_net(source: Source, report: Report) -> tuple[caffe_pb2.NetParameter, Spans]:
+    """The message of a source, in today's format, and where its fields stand. Faults go to the report."""
+    message = caffe_pb2.NetParameter()
+    spans = bind_source(source, message, report)
+    upgrade(message, spans, report)
+    return message, spans
+
+
+def assemble(
+    message: caffe_pb2.NetParameter,
+    spans: Spans,
+    state: caffe_pb2.NetState,
+    report: Report,
+    inputs: Mapping[str, Shape] | None = None,
+    require_shapes: bool = True,
+) -> Net:
+    """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
+    broken = _broken_layers(spans, report)
+    layers = filter_state(message, spans, state, report)
+    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, broken, report)
+    net.force_backward = message.force_backward
+    infer_shapes(net, inputs, broken, report, lenient=not require_shapes)
+    count_cost(net)
+    return net
+
+
+def _broken_layers(spans: Spans, report: Report) -> set[int]:
+    """The start offsets of the layers that hold a fault already, so that what follows from it is not told too."""
+    faults = sorted(d.span.start for d in report.diagnostics if d.span is not None)
+    wholes = [place.whole() for place in spans.fields.get("layer", ())] if faults else []
+    return {whole.start for whole in wholes if whole and any(whole.start <= fault < whole.end for fault in faults)}

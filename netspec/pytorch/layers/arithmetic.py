@@ -1,0 +1,115 @@
+"""Eltwise with Caffe's gradients, and Scale."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netspec.graph import Layer
+from netspec.schema.caffe_pb2 import EltwiseParameter
+
+
+class EltwiseSum(nn.Module):
+    """The sum of its bottoms, each with its coefficient."""
+
+    def __init__(self, coefficients: list[float]) -> None:
+        super().__init__()
+        self.coefficients = coefficients
+
+    def extra_repr(self) -> str:
+        return f"coefficients={self.coefficients}" if self.coefficients else ""
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        if not self.coefficients:
+            return reduce(torch.add, bottoms)
+        total = bottoms[0] * self.coefficients[0]
+        for bottom, coefficient in zip(bottoms[1:], self.coefficients[1:], strict=True):
+            total = total.add(bottom, alpha=coefficient)
+        return total
+
+
+class EltwiseMax(nn.Module):
+    """The maximum of its bottoms. The gradient of a tie of the first two goes to the second, as in Caffe."""
+
+    def forward(self, first: Tensor, second: Tensor, *others: Tensor) -> Tensor:
+        top = torch.where(first > second, first, second)
+        for bottom in others:
+            top = torch.where(bottom > top, bottom, top)
+        return top
+
+
+class _UnstableProduct(torch.autograd.Function):
+    """A product whose gradient divides it by each factor: fast, and 0/0 where a factor is 0."""
+
+    @staticmethod
+    def forward(ctx: Any, *bottoms: Tensor) -> Tensor:
+        product = reduce(torch.mul, bottoms)
+        ctx.save_for_backward(product, *bottoms)
+        return product
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        product, *bottoms = ctx.saved_tensors
+        return tuple(grad * (product / bottom) for bottom in bottoms)
+
+
+class EltwiseProduct(nn.Module):
+    """The product of its bottoms."""
+
+    def __init__(self, stable_grad: bool) -> None:
+        super().__init__()
+        self.stable_grad = stable_grad
+
+    def forward(self, *bottoms: Tensor) -> Tensor:
+        return reduce(torch.mul, bottoms) if self.stable_grad else _UnstableProduct.apply(*bottoms)
+
+
+class Scale(nn.Module):
+    """Multiplies by a factor, its own or a second bottom, broadcast from `axis` on; then adds its bias.
+
+    Shapes: the factor covers the bottom's axes from `axis` on, or is a scalar.
+    """
+
+    def __init__(self, factor: tuple[int, ...] | None, bias: tuple[int, ...] | None, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+        self.weight = nn.Parameter(torch.empty(factor)) if factor is not None else None
+        self.bias = nn.Parameter(torch.empty(bias)) if bias is not None else None
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.weight.shape) if self.weight is not None else 'second bottom'}, axis={self.axis}, bias={self.bias is not None}"
+
+    def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
+        weight = self.weight if factor is None else factor
+        assert weight is not None
+        if self.bias is None:
+            return x * _spread(weight, x, self.axis)
+        return torch.addcmul(_spread(self.bias, x, self.axis), x, _spread(weight, x, self.axis))
+
+
+def _spread(factor: Tensor, x: Tensor, axis: int) -> Tensor:
+    """The factor with axes of length 1 behind it, so that it broadcasts over x from `axis` on."""
+    if factor.dim() == 0:
+        return factor
+    return factor.reshape(*factor.shape, *[1] * (x.dim() - axis - factor.dim()))
+
+
+def build_eltwise(layer: Layer) -> nn.Module:
+    p = layer.message.eltwise_param
+    if p.operation == EltwiseParameter.SUM:
+        return EltwiseSum(list(p.coeff))
+    return EltwiseProduct(p.stable_prod_grad) if p.operation == EltwiseParameter.PROD else EltwiseMax()
+
+
+def build_scale(layer: Layer) -> nn.Module:
+    p = layer.message.scale_param
+    shapes = [param.shape for param in layer.params]
+    axis = p.axis % max(1, len(layer.bottom_blobs[0].shape or ()))
+    own_factor = shapes[0] if len(layer.bottom_blobs) == 1 else None
+    return Scale(own_factor, shapes[-1] if p.bias_term else None, axis)
+
+
+BUILDERS = {"Eltwise": build_eltwise, "Scale": build_scale}

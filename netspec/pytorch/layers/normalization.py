@@ -1,0 +1,126 @@
+"""LRN with its own gradient, and BatchNorm with Caffe's unnormalised running sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netspec.graph import Layer
+from netspec.schema.caffe_pb2 import LRNParameter
+
+
+def _window_sum(x: Tensor, size: int) -> Tensor:
+    """The sum over `size` neighbouring channels, in place of a padded pooling: a pass of additions a neighbour."""
+    total = x.clone()
+    for shift in range(1, size // 2 + 1):
+        total[:, shift:] += x[:, :-shift]
+        total[:, :-shift] += x[:, shift:]
+    return total
+
+
+def _negative_power(x: Tensor, beta: float) -> Tensor:
+    """x^-beta; the common 3/4 by two square roots, which take a fraction of a power's time."""
+    if beta == 0.75:
+        root = x.rsqrt()
+        return root.sqrt().mul_(root)
+    return x.pow(-beta)
+
+
+class _AcrossChannels(torch.autograd.Function):
+    """y = x · s^-beta with s = k + alpha/n · (sum of squares over n channels). Keeps x and s for the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+        scale = _window_sum(x * x, size).mul_(alpha / size).add_(k)
+        ctx.save_for_backward(x, scale)
+        ctx.settings = (size, alpha, beta)
+        return _negative_power(scale, beta).mul_(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, scale = ctx.saved_tensors
+        size, alpha, beta = ctx.settings
+        power = _negative_power(scale, beta).mul_(grad)
+        ratio = _window_sum((power * x).div_(scale), size)
+        return power.sub_(ratio.mul_(x), alpha=2 * alpha * beta / size), None, None, None, None
+
+
+class LRN(nn.Module):
+    """Local response normalisation, over channels or within each channel's plane.
+
+    Within a channel, alpha is divided by the whole window, its zero padding included, and k is always 1.
+    Half precision is summed in 32 bits: beside k, alpha times a square would be rounded away.
+    """
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float, within_channel: bool) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k, self.within_channel = size, alpha, beta, k, within_channel
+
+    def extra_repr(self) -> str:
+        region = "within_channel" if self.within_channel else "across_channels"
+        return f"{self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}, {region}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        if self.within_channel:
+            mean = F.avg_pool2d(wide * wide, self.size, stride=1, padding=self.size // 2, count_include_pad=True)
+            return (wide * (1 + self.alpha * mean).pow(-self.beta)).to(x.dtype)
+        return _AcrossChannels.apply(wide, self.size, self.alpha, self.beta, self.k).to(x.dtype)
+
+
+class BatchNorm(nn.Module):
+    """(x - mean) / sqrt(variance + eps) for each channel, without a learned factor.
+
+    mean and variance are sums that `scale_factor` divides: each forward pass in TRAIN multiplies all three by
+    `fraction` and adds the batch's mean, its unbiased variance, and 1. The batch itself is normalised by its
+    biased variance.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    scale_factor: Tensor
+
+    def __init__(self, channels: int, eps: float, fraction: float, use_global_stats: bool) -> None:
+        super().__init__()
+        self.eps, self.fraction, self.use_global_stats = eps, fraction, use_global_stats
+        for name, size in (("mean", channels), ("variance", channels), ("scale_factor", 1)):
+            self.register_buffer(name, torch.zeros(size))
+
+    def extra_repr(self) -> str:
+        return f"{self.mean.numel()}, eps={self.eps:g}, fraction={self.fraction:g}, use_global_stats={self.use_global_stats}"
+
+    def blobs(self) -> list[Tensor]:
+        return [self.mean, self.variance, self.scale_factor]
+
+    def forward(self, x: Tensor) -> Tensor:
+        shaped = x.unsqueeze(1) if x.dim() == 1 else x
+        if self.use_global_stats or not self.training:
+            factor = torch.where(self.scale_factor == 0, 0.0, 1 / self.scale_factor)
+            return F.batch_norm(shaped, self.mean * factor, self.variance * factor, eps=self.eps).view_as(x)
+        mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
+        if shaped.numel() == shaped.shape[1]:  # one value a channel: torch refuses, Caffe gives 0
+            y, mean = (shaped - shaped) / self.eps**0.5, shaped.detach().reshape(-1).to(mean.dtype)
+        else:
+            y = F.batch_norm(shaped, mean, variance, training=True, momentum=1.0, eps=self.eps)
+        with torch.no_grad():
+            self.scale_factor.mul_(self.fraction).add_(1)
+            self.mean.mul_(self.fraction).add_(mean)
+            self.variance.mul_(self.fraction).add_(variance)
+        return y.view_as(x)
+
+
+def build_lrn(layer: Layer) -> nn.Module:
+    p = layer.message.lrn_param
+    return LRN(p.local_size, p.alpha, p.beta, p.k, p.norm_region == LRNParameter.WITHIN_CHANNEL)
+
+
+def build_batch_norm(layer: Layer) -> nn.Module:
+    p = layer.message.batch_norm_param
+    fixed = p.use_global_stats if p.HasField("use_global_stats") else layer.phase == "TEST"
+    return BatchNorm(layer.params[0].shape[0], p.eps, p.moving_average_fraction, fixed)
+
+
+BUILDERS = {"LRN": build_lrn, "BatchNorm": build_batch_norm}

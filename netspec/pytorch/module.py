@@ -1,0 +1,108 @@
+"""The module that a net is lowered to: a torch.fx.GraphModule that knows its net's names."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+
+@dataclass(slots=True)
+class About:
+    """What the module keeps of its net: names by which users ask for things, and places for messages."""
+
+    net_name: str
+    phase: str
+    input_names: list[str]  # blobs, in the order of forward's arguments
+    arguments: list[str]  # forward's argument for each of them
+    output_names: list[str]
+    targets: dict[str, str]  # layer → submodule, for layers with one
+    places: dict[str, str]  # submodule → "layer 'conv1' (net.prototxt:12:1)"
+    loss_weights: dict[str, float]  # by key of the graph's output
+    layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
+
+
+class Outputs(dict):
+    """The outputs of a net of which some terms of the objective are no outputs; `terms` holds these."""
+
+    terms: dict[str, Tensor]
+
+
+def blobs_of(module: nn.Module) -> list[Tensor]:
+    """A layer's params in Caffe's order: its own list, or weight and bias of an ordinary module."""
+    if hasattr(module, "blobs"):
+        return list(module.blobs())
+    return [blob for blob in (getattr(module, "weight", None), getattr(module, "bias", None)) if isinstance(blob, Tensor)]
+
+
+class NetModule(fx.GraphModule):
+    """A compiled net. `module(data=…, label=…)` gives {output blob: tensor}.
+
+    Positional arguments follow `input_names`. `print(module.code)` shows the forward pass.
+    """
+
+    @property
+    def about(self) -> About:
+        about: About = self.meta["netspec"]
+        return about
+
+    @property
+    def input_names(self) -> list[str]:
+        """The blobs that forward takes, in the order of its arguments."""
+        return list(self.about.input_names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The blobs that forward gives."""
+        return list(self.about.output_names)
+
+    @property
+    def params(self) -> dict[str, list[Tensor]]:
+        """Each layer's params in Caffe's order and layout; BatchNorm's three are buffers."""
+        found = {name: blobs_of(self.get_submodule(target)) for name, target in self.about.targets.items()}
+        return {name: blobs for name, blobs in found.items() if blobs}
+
+    def loss(self, outputs: dict[str, Tensor]) -> Tensor:
+        """The objective: the sum over all tops of loss_weight · (sum of the top's elements)."""
+        terms = {**getattr(outputs, "terms", {}), **outputs}
+        total: Tensor | None = None
+        for name, weight in self.about.loss_weights.items():
+            if name not in terms:
+                continue
+            term = terms[name] if terms[name].dim() == 0 else terms[name].sum()
+            term = term if weight == 1 else term * weight
+            total = term if total is None else total + term
+        return torch.zeros(()) if total is None else total
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        about: About = self.meta["netspec"]
+        if kwargs and about.arguments != about.input_names:  # blobs whose names are no Python names
+            names = dict(zip(about.input_names, about.arguments, strict=True))
+            kwargs = {names.get(name, name): value for name, value in kwargs.items()}
+        try:
+            outputs = super().__call__(*args, **kwargs)
+        except Exception as error:
+            place = self._failed_layer(error)
+            if place and not torch.compiler.is_compiling():
+                error.add_note(f"in {place}")
+            raise
+        if len(outputs) == len(about.output_names):
+            return outputs
+        shown = Outputs({name: outputs[name] for name in about.output_names})
+        shown.terms = {name: value for name, value in outputs.items() if name not in about.output_names}
+        return shown
+
+    def _failed_layer(self, error: Exception) -> str | None:
+        """The layer whose line of the generated code was running."""
+        traceback = error.__traceback__
+        while traceback is not None:
+            filename = traceback.tb_frame.f_code.co_filename
+            if "eval_with_key" in filename:
+                called = re.search(r"self\.(\w+)", linecache.getline(filename, traceback.tb_lineno))
+                return self.about.places.get(called[1]) if called else None
+            traceback = traceback.tb_next
+        return None
