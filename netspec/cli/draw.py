@@ -20,7 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     phase_help = "which phase's net; ALL lays both over each other and tags what only one of them has (default %(default)s)"
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
     configure_level(parser)
-    parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help="a data layer's shape where its data are not there")
+    input_help = "the shape of a data layer's top where its data are not there; may be repeated"
+    parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help)
     parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers of the params")
 
 

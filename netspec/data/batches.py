@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from queue import Empty, Queue
 from threading import Event, Thread
@@ -90,16 +91,14 @@ class Batches(Iterator[Batch]):
 
     def __init__(self, readers: list[Reader], start: int, prefetch: int) -> None:
         self._source = _read_all(readers, start)
-        self._queue: Queue[Batch | BaseException] | None = None
-        if prefetch > 0:
-            self._queue = Queue(prefetch)
-            stop = Event()
+        self._queue: Queue[Batch | BaseException] | None = Queue(prefetch) if prefetch > 0 else None
+        thread = None
+        stop = Event()
+        if self._queue is not None:
             thread = Thread(target=_read_ahead, args=(self._source, self._queue, stop), name="netspec-batches", daemon=True)
             thread.start()
-            # also runs when the stream is dropped and when the interpreter ends, so the thread never outlives them
-            self._end = weakref.finalize(self, _end_thread, thread, self._queue, stop, readers)
-        else:
-            self._end = weakref.finalize(self, _close_all, readers)
+        # also runs when the stream is dropped and when the interpreter ends, so the thread never outlives them
+        self._end = weakref.finalize(self, _end, readers, thread, self._queue, stop)
 
     def __next__(self) -> Batch:
         """The next batch. Raises: what its reader raised, once; StopIteration after that or after close()."""
@@ -142,17 +141,12 @@ def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], st
         queue.put(error)
 
 
-def _end_thread(thread: Thread, queue: Queue[Batch | BaseException], stop: Event, readers: list[Reader]) -> None:
+def _end(readers: list[Reader], thread: Thread | None, queue: Queue[Batch | BaseException] | None, stop: Event) -> None:
     stop.set()
-    try:
-        while True:  # make room: the thread may be waiting to put, and puts once more at most
-            queue.get_nowait()
-    except Empty:
-        pass
-    thread.join()
-    _close_all(readers)
-
-
-def _close_all(readers: list[Reader]) -> None:
+    if thread is not None and queue is not None:
+        with suppress(Empty):
+            while True:  # make room: the thread may be waiting to put, and puts once more at most
+                queue.get_nowait()
+        thread.join()
     for reader in readers:
         reader.close()

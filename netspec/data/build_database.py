@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netspec.data.encode_datum import FORMATS, encode_image, encoded_datum, raw_datum
+from netspec.data.image_list import read_list, split_line
 from netspec.data.images import decode, read_image_file, resize
 from netspec.data.lmdb_writer import LmdbWriter
 from netspec.data.paths import resolve_path
-from netspec.diagnostics import NetspecError, Source, Span
+from netspec.diagnostics import NetspecError
 
 _AT_ONCE = 64  # images that are read side by side; they are put in the list's order
-_INT32 = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def build_database(
     options = options or BuildOptions()
     if options.encode_type and options.encode_type.lower() not in FORMATS:
         raise NetspecError(f"'{options.encode_type}' is no image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
-    lines = _read_list(list_path)
+    lines = _read_list(str(list_path))
     if options.shuffle:
         random.Random(options.seed).shuffle(lines)
     first: tuple[_Line, tuple[int, ...]] | None = None
@@ -133,33 +133,14 @@ def _under(root: str, path: str) -> str:
     return os.path.join(root, path) if os.path.isdir(root) else root + path
 
 
-def _read_list(path: str | Path) -> list[_Line]:
-    try:
-        text = Path(path).read_bytes().decode(errors="surrogateescape")
-    except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {getattr(error, 'strerror', None) or error}") from None
-    source, lines, offset = Source(str(path), text), [], 0
-    for number, line in enumerate(text.split("\n"), 1):
-        name, _, label = line.rstrip().rpartition(" ")  # paths may hold spaces
-        if name.strip():
-            lines.append(_Line(name, _label(label, source, offset, line), f"{path}:{number}"))
-        elif line.strip():
-            raise NetspecError("a line is a path, a space and a label", Span(source, offset, offset + len(line)))
-        offset += len(line) + 1
-    if not lines:
-        raise NetspecError(f"the list '{path}' names no images")
+def _read_list(path: str) -> list[_Line]:
+    lines = []
+    for i, text in enumerate(read_list(path)):
+        name, label = split_line(text, i, path)
+        if not -(2**31) <= label < 2**31:
+            raise NetspecError(f"line {i + 1} of '{path}' has the label {label}, which does not fit 32 bits")
+        lines.append(_Line(name, label, f"{path}:{i + 1}"))
     return lines
-
-
-def _label(text: str, source: Source, offset: int, line: str) -> int:
-    try:
-        label = int(text)
-    except ValueError:
-        label = None
-    if label is None or not -_INT32 <= label < _INT32:
-        end = offset + len(line.rstrip())
-        raise NetspecError(f"the label '{text}' is no whole number of 32 bits", Span(source, end - len(text), end))
-    return label
 
 
 def _text(shape: tuple[int, ...]) -> str:

@@ -7,9 +7,9 @@ import os
 import numpy as np
 
 from netspec.data.images import datum_pixels
-from netspec.data.paths import resolve_path
+from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, generator
-from netspec.data.reader import Batch, batch_size, named_source, net_path
+from netspec.data.reader import Batch, batch_size, named_source
 from netspec.data.records import database_kind, open_records
 from netspec.data.transform import Transformer
 from netspec.graph import Layer

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from netspec.data.fillers import fill
 from netspec.data.randomness import BATCH, generator
 from netspec.data.reader import Batch
@@ -41,7 +44,7 @@ class DummyReader:
     def close(self) -> None:
         pass
 
-    def _fill(self, i: int, rng):  # type: ignore[no-untyped-def]
+    def _fill(self, i: int, rng: np.random.Generator) -> NDArray[np.float32]:
         try:
             return fill(self._fillers[i], self._shapes[i], rng)
         except NetspecError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
 
 from netspec.schema.caffe_pb2 import Datum
 
@@ -27,6 +26,8 @@ def encoded_datum(file: bytes, label: int) -> bytes:
 
 def encode_image(image: np.ndarray, kind: str) -> bytes:
     """The bytes of an image file. `kind` is one of FORMATS. Shapes: (3 or 1, H, W) uint8, channels in the order B, G, R."""
+    from PIL import Image  # raw records need no PIL
+
     picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image[::-1].transpose(1, 2, 0)))
     file = io.BytesIO()
     picture.save(file, FORMATS[kind], **({"quality": _JPEG_QUALITY} if FORMATS[kind] == "JPEG" else {}))

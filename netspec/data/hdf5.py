@@ -6,13 +6,12 @@ import os
 from itertools import accumulate
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.data.paths import resolve_path
+from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import ORDER, ROWS, generator
-from netspec.data.reader import Batch, batch_size, named_source, net_path
+from netspec.data.reader import Batch, batch_size, named_source
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer
 
@@ -82,10 +81,12 @@ class Hdf5Reader:
     def _load(self, file: int) -> list[NDArray[Any]]:
         path = self._files[file]
         if self._loaded[0] != path:
+            import h5py
+
             try:
                 with h5py.File(path, "r") as content:
                     self._loaded = path, [np.asarray(content[top][...], dtype=np.float32) for top in self._layer.tops]
-            except (OSError, KeyError, RuntimeError, ValueError, MemoryError) as error:
+            except Exception as error:  # as in dataset_shapes
                 raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", self._span) from None
         return self._loaded[1]
 
@@ -115,19 +116,28 @@ def read_file_list(path: str, span: Span | None = None) -> list[str]:
 
 
 def dataset_shapes(path: str, tops: list[str], span: Span | None = None) -> list[tuple[int, ...]]:
-    """The shapes of the datasets that the tops are named after. Raises: NetspecError for a missing or unfit one."""
+    """The shapes of the datasets that the tops are named after.
+
+    Raises: NetspecError for a missing or unfit one, ModuleNotFoundError without h5py.
+    """
     if not os.path.exists(path):
         raise NetspecError(f"the HDF5 file '{path}' is missing", span)
+    import h5py  # an extra, imported only where an HDF5 file is met
+
     try:
         with h5py.File(path, "r") as content:
             return [_dataset_shape(content, top, path, span) for top in tops]
-    except (OSError, RuntimeError, ValueError) as error:
+    except NetspecError:
+        raise
+    except Exception as error:  # on damaged files h5py raises OSError, KeyError, RuntimeError, TypeError, ...
         raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", span) from None
 
 
 def _dataset_shape(content: Any, top: str, path: str, span: Span | None) -> tuple[int, ...]:
+    from h5py import Dataset
+
     dataset = content.get(top)
-    if not isinstance(dataset, h5py.Dataset):
+    if not isinstance(dataset, Dataset):  # none of that name, or a group
         names = ", ".join(f"'{name}'" for name in content) or "none"
         raise NetspecError(f"'{path}' has no dataset '{top}'", span, f"a top is filled from the dataset of its name; the file has {names}")
     if dataset.dtype.kind not in "fiub" or not dataset.shape:

@@ -6,24 +6,23 @@ Source: the file format section of http://yann.lecun.com/exdb/mnist, and Caffe's
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from netspec.data.encode_datum import raw_datum
 from netspec.data.lmdb_writer import LmdbWriter
 from netspec.diagnostics import NetspecError
-from netspec.schema.caffe_pb2 import Datum
 
 SPLITS = {"train": "mnist_train_lmdb", "t10k": "mnist_test_lmdb"}  # the files' own word: the LMDB that Caffe's nets name
 _UNSIGNED_BYTE = 0x08
 _MAX_BYTES = 1 << 31  # far above any of the family; a damaged size must not ask for more
 
-Progress = Callable[[int, int], None]
 
-
-def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progress: Progress | None = None) -> dict[str, int]:
+def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progress: Callable[[int, int], object] | None = None) -> dict[str, int]:
     """Brings train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files, plain or .gz, into OUT/mnist_train_lmdb
     and OUT/mnist_test_lmdb, the paths that mnist_alexnet and Caffe's LeNet name. Returns the records of each.
 
@@ -32,25 +31,17 @@ def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progr
     Raises: NetspecError where a file is missing, damaged or does not fit the other ones, or an LMDB is already there.
     """
     splits = {Path(out) / name: _read_split(Path(folder), word) for word, name in SPLITS.items()}
-    counts = {}
-    for path, (images, labels) in splits.items():
-        with LmdbWriter(path, replace) as writer:
-            write_grey(writer, images, labels, progress)
-        counts[str(path)] = writer.count
-    return counts
-
-
-def write_grey(writer: LmdbWriter, images: np.ndarray, labels: np.ndarray, progress: Progress | None = None) -> None:
-    """Writes one-channel records with the keys 00000000, 00000001, …
-
-    Shapes: images (N, H, W) uint8, labels (N,).
-    """
-    height, width = images.shape[1:]
-    for i, (image, label) in enumerate(zip(images, labels, strict=True)):
-        datum = Datum(channels=1, height=height, width=width, data=image.tobytes(), label=int(label))
-        writer.put(f"{i:08d}".encode(), datum.SerializeToString())
-        if progress and (i + 1) % 1000 == 0:
-            progress(i + 1, len(images))
+    taken = [path for path in splits if os.path.lexists(path)]
+    if taken and not replace:
+        raise NetspecError(f"'{taken[0]}' is already there", hint="--replace puts the new one in its place")
+    writers = [LmdbWriter(path, replace) for path in splits]  # each looks whether its place is free
+    for writer, (images, labels) in zip(writers, splits.values(), strict=True):
+        with writer:
+            for i, (image, label) in enumerate(zip(images, labels, strict=True)):
+                writer.put(f"{i:08d}".encode(), raw_datum(image[None], int(label)))
+                if progress:
+                    progress(i + 1, len(images))
+    return {str(writer.path): writer.count for writer in writers}
 
 
 def _read_split(folder: Path, word: str) -> tuple[np.ndarray, np.ndarray]:

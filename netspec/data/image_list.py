@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.data.images import read_image
-from netspec.data.paths import resolve_path
+from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, ORDER, SKIP, generator
-from netspec.data.reader import Batch, batch_size, named_source, net_path
+from netspec.data.reader import Batch, batch_size, named_source
 from netspec.data.transform import Transformer
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer

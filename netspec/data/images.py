@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from netspec.diagnostics import NetspecError, Span
 from netspec.schema.caffe_pb2 import Datum
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Pixels = NDArray[np.uint8]
 _RESIZE_BITS = 11  # OpenCV weighs 8-bit pixels with whole numbers of so many bits
@@ -24,13 +26,15 @@ def decode(data: bytes, color: bool | None = None, name: str = "the image", span
             alpha channel becomes a fourth), as cv::imdecode's flags 1, 0 and -1.
         name: what a message calls the image.
 
-    Equal to OpenCV's pixels, but for 16-bit colour PNGs read as grey, which may be one level off. A camera's note that the picture lies on its side (EXIF orientation) is not followed, as in the OpenCV 2.4
-    of Caffe's time.
+    The pixels are OpenCV's, but for a 16-bit colour PNG read as grey, which may be one level off. A camera's note
+    that the picture lies on its side (EXIF orientation) is not followed, as in the OpenCV 2.4 of Caffe's time.
 
     Shapes: (C, H, W), channels in the order B, G, R(, A).
     Raises: NetspecError where the bytes are no whole image.
     Source: ReadImageToCVMat and DecodeDatumToCVMat of util/io.cpp.
     """
+    from PIL import Image  # imported only where a compressed image is met
+
     try:
         with Image.open(io.BytesIO(data)) as picture:
             if color is False:
@@ -44,6 +48,8 @@ def decode(data: bytes, color: bool | None = None, name: str = "the image", span
 
 def image_shape(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> tuple[int, int, int]:
     """(C, H, W) of what `decode` gives, by the file's header alone. Raises: NetspecError."""
+    from PIL import Image  # imported only where a compressed image is met
+
     try:
         with Image.open(io.BytesIO(data)) as picture:
             channels = {None: _channels(picture), True: 3, False: 1}[color]
@@ -182,6 +188,8 @@ def _grey(bgr: Pixels, image_format: str | None) -> Pixels:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
         return "its format is unknown"
     return str(error) or type(error).__name__

@@ -3,34 +3,22 @@
 It takes no lock and writes nothing, so a database on a read-only disk or in use by another reader is no trouble,
 and it streams: in memory are one block of each table in use and what the log holds.
 
-Checksums are not verified, as in Caffe's own reading.
-
-Source: LevelDB's doc/table_format.md, doc/log_format.md and version_edit.cc.
+Source: LevelDB's doc/impl.md and version_edit.cc.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from heapq import merge
-from itertools import chain
-from typing import BinaryIO
 
-import cramjam
+from netspec.data.leveldb_table import log_records, read_slice, read_varint, table_entries
 
-_LOG_BLOCK, _LOG_HEADER = 32768, struct.Struct("<IHB")  # checksum, length, kind of a piece
-_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
-_FOOTER_SIZE, _MAGIC = 48, 0xDB4775248B80FB57
-_BLOCK_TRAILER = 5  # kind of compression, checksum
-_PLAIN, _SNAPPY = 0, 1
-_SNAPPY_RATIO = 22  # 64 bytes from 3 is the best that Snappy can do
-_DELETED, _VALUE = 0, 1
+_DELETED, _VALUE = 0, 1  # kinds of entry
 _COMPARATOR = b"leveldb.BytewiseComparator"
-_LOG_NAME = re.compile(r"([0-9]+)\.log")
+_COMPARATOR_TAG, _LOG, _NEXT_FILE, _LAST_SEQUENCE, _COMPACT, _DELETED_FILE, _NEW_FILE, _OLD_LOG = 1, 2, 3, 4, 5, 6, 7, 9
 
-Item = tuple[bytes, int, bytes]  # key, minus (sequence number × 256 + kind) so that the newest comes first, value
+Item = tuple[bytes, int, bytes]  # key, minus (sequence number × 256 + kind) so that a key's newest is first, value
 
 
 class LevelDbReader:
@@ -44,7 +32,8 @@ class LevelDbReader:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._levels, self._logs = _read_manifest(path)
+        self._levels, first_log, old_log = _read_manifest(path)
+        self._log = sorted(_read_logs(path, first_log, old_log))
         self._stream = self._live()
         self._item: tuple[bytes, bytes] = b"", b""
         self._place = -1
@@ -52,11 +41,7 @@ class LevelDbReader:
 
     @property
     def empty(self) -> bool:
-        stream = self._live()
-        try:
-            return next(stream, None) is None
-        finally:
-            stream.close()
+        return next(self._live(), None) is None
 
     @property
     def count(self) -> int:
@@ -79,23 +64,100 @@ class LevelDbReader:
                 self._item, self._place = item, self._place + 1
             if self._place == index:
                 return self._item
-            if self._place < 0:
-                raise ValueError("its records are gone")
+            if self._place < 0 or self._count is not None:
+                raise ValueError("it became smaller while it was read")
             self._count = self._place + 1
 
     def close(self) -> None:
         self._stream.close()
 
-    def _live(self) -> Iterator[tuple[bytes, bytes]]:
+    def _live(self) -> Generator[tuple[bytes, bytes], None, None]:
         """Key and value of each record that counts: the newest of its key, unless that is a deletion."""
         # tables of level 0 may overlap, those of a deeper level follow one another
-        streams = [self._table(number) for number in self._levels.pop(0, [])]
-        self._levels[0] = []
+        streams = [self._items([number]) for number in self._levels.get(0, [])]
+        streams += [self._items(numbers) for level, numbers in self._levels.items() if level]
         last: bytes | None = None
-        for key, tag, value in merge(*streams):
-            if key != last and -tag & 255 == _VALUE:
+        for key, order, value in merge(*streams, self._log):
+            if key != last and -order & 255 == _VALUE:
                 yield key, value
             last = key
 
-    def _table(self, number: int) -> Iterator[Item]:
-        return iter(())
+    def _items(self, numbers: list[int]) -> Iterator[Item]:
+        for number in numbers:
+            for key, value in table_entries(self._table_path(number)):
+                yield _split_key(key, value)
+
+    def _table_path(self, number: int) -> str:
+        path = os.path.join(self._path, f"{number:06d}.ldb")
+        return path if os.path.exists(path) else os.path.join(self._path, f"{number:06d}.sst")  # the name up to LevelDB 1.13
+
+
+def _split_key(key: bytes, value: bytes) -> Item:
+    if len(key) < 8:
+        raise ValueError("a key of it is damaged")
+    return key[:-8], -int.from_bytes(key[-8:], "little"), value
+
+
+def _read_manifest(path: str) -> tuple[dict[int, list[int]], int, int]:
+    """The tables of each level by number, in the order of their keys, and the numbers of the logs to read."""
+    with open(os.path.join(path, "CURRENT"), "rb") as file:
+        name = file.read(100).strip().decode(errors="replace")
+    if not name.startswith("MANIFEST-") or os.path.basename(name) != name:
+        raise ValueError("its CURRENT names no manifest")
+    files: dict[tuple[int, int], bytes] = {}  # (level, number): smallest key
+    logs = {_LOG: 0, _OLD_LOG: 0}
+    for edit in log_records(os.path.join(path, name)):
+        _apply_edit(edit, files, logs)
+    levels: dict[int, list[int]] = {}
+    for level, number in sorted(files, key=lambda file: files[file][:-8]):
+        levels.setdefault(level, []).append(number)
+    return levels, logs[_LOG], logs[_OLD_LOG]
+
+
+def _apply_edit(edit: bytes, files: dict[tuple[int, int], bytes], logs: dict[int, int]) -> None:
+    """One change of the database's state: which tables came and went."""
+    at = 0
+    while at < len(edit):
+        tag, at = read_varint(edit, at)
+        if tag == _COMPARATOR_TAG:
+            comparator, at = read_slice(edit, at)
+            if comparator != _COMPARATOR:
+                raise ValueError(f"its keys are in an order of their own ({comparator[:80]!r})")
+        elif tag in (_LOG, _OLD_LOG, _NEXT_FILE, _LAST_SEQUENCE):
+            logs[tag], at = read_varint(edit, at)
+        elif tag == _COMPACT:
+            _, at = read_varint(edit, at)
+            _, at = read_slice(edit, at)
+        elif tag in (_DELETED_FILE, _NEW_FILE):
+            level, at = read_varint(edit, at)
+            number, at = read_varint(edit, at)
+            if tag == _DELETED_FILE:
+                files.pop((level, number), None)
+                continue
+            _, at = read_varint(edit, at)  # its size
+            files[level, number], at = read_slice(edit, at)
+            _, at = read_slice(edit, at)  # its largest key
+        else:
+            raise ValueError(f"its manifest has an entry of the unknown kind {tag}")
+
+
+def _read_logs(path: str, first: int, old: int) -> Iterator[Item]:
+    """What was written since the last table."""
+    for name in os.listdir(path):
+        number, suffix = os.path.splitext(name)
+        if suffix != ".log" or not number.isdecimal() or not (int(number) >= first or int(number) == old):
+            continue
+        for batch in log_records(os.path.join(path, name)):
+            if len(batch) < 12:
+                raise ValueError(f"its log {name} is damaged")
+            sequence, at = int.from_bytes(batch[:8], "little"), 12
+            while at < len(batch):
+                kind = batch[at]
+                if kind not in (_DELETED, _VALUE):
+                    raise ValueError(f"its log {name} is damaged")
+                key, at = read_slice(batch, at + 1)
+                value = b""
+                if kind == _VALUE:
+                    value, at = read_slice(batch, at)
+                yield key, -(sequence << 8 | kind), value
+                sequence += 1

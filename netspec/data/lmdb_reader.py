@@ -143,12 +143,12 @@ class LmdbReader:
         length, start = low | high << 16, pointer + _NODE.size + key_size
         key = page[pointer + _NODE.size : start]
         if flags & (_SUBTABLE | _DUPLICATES):
-            raise ValueError(f"its entry '{key.decode(errors='replace')}' is a table of its own, not a record")
+            raise ValueError(f"its entry {key[:80]!r} is a table of its own, not a record")
         if not flags & _BIG:
             if start + length > len(page):
-                raise ValueError(f"its record '{key.decode(errors='replace')}' runs over the end of its page")
+                raise ValueError(f"its record {key[:80]!r} runs over the end of its page")
             return key, page[start : start + length]
         offset = struct.unpack_from("<Q", page, start)[0] * self._page_size
         if not _PAGE.unpack(self._read(offset, _PAGE.size))[2] & _OVERFLOW:
-            raise ValueError(f"its record '{key.decode(errors='replace')}' points to a page of another kind")
+            raise ValueError(f"its record {key[:80]!r} points to a page of another kind")
         return key, self._read(offset + _PAGE.size, length)

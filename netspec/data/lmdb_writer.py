@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-import lmdb
+import lmdb  # noqa: TID253 - only what writes an LMDB imports this module
 
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
@@ -42,7 +42,7 @@ class LmdbWriter:
         try:
             self._partial.mkdir(parents=True)
             # Nobody else knows the folder, so no lock; it goes to the disk once, at the end, so no sync before.
-            self._env = lmdb.open(str(self._partial), map_size=_FIRST_MAP, lock=False, sync=False)
+            self._env = lmdb.open(str(self._partial), map_size=_FIRST_MAP, lock=False, sync=False, mode=0o644)
         except (OSError, lmdb.Error) as error:
             self._discard()
             raise self._refused(error) from None
@@ -118,5 +118,8 @@ class LmdbWriter:
 
 def is_lmdb(path: str | Path) -> bool:
     """Whether a folder holds nothing but an LMDB."""
-    path = Path(path)
-    return path.is_dir() and "data.mdb" in (names := set(os.listdir(path))) and names <= {"data.mdb", "lock.mdb"}
+    try:
+        names = set(os.listdir(path))
+    except OSError:
+        return False
+    return "data.mdb" in names and names <= {"data.mdb", "lock.mdb"}

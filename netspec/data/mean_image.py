@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from netspec.atomic import write_atomically
+from netspec.data.images import datum_pixels
 from netspec.data.records import open_records
 from netspec.diagnostics import NetspecError
-from netspec.schema.caffe_pb2 import BlobProto, Datum
+from netspec.schema.caffe_pb2 import BlobProto
 
 
 class MeanImage:
@@ -43,7 +44,7 @@ class MeanImage:
         return (self._sum / self.count).astype(np.float32)
 
 
-def mean_of_database(path: str | Path, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+def mean_of_database(path: str | Path, progress: Callable[[int, int], object] | None = None) -> np.ndarray:
     """The mean of each value over all records, compressed ones decoded. Shapes: (C, H, W), float32.
 
     Raises: NetspecError where the database is missing, damaged or empty, or a record is no image or of another size.
@@ -54,8 +55,8 @@ def mean_of_database(path: str | Path, progress: Callable[[int, int], None] | No
         for i in range(records.count):
             key, datum = records.read(i)
             where = records.describe(i, key)
-            mean.add(datum_array(datum, where), where)
-            if progress and (i + 1) % 1000 == 0:
+            mean.add(datum_pixels(datum, None, where), where)
+            if progress:
                 progress(i + 1, records.count)
     finally:
         records.close()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netspec.graph import Layer
 
 
 def resolve_path(path: str, *named_in: str | None) -> str:
@@ -24,3 +28,8 @@ def resolve_path(path: str, *named_in: str | None) -> str:
         if os.path.exists(beside):
             return beside
     return path
+
+
+def net_path(layer: Layer) -> str:
+    """The path of the file that the layer stands in, "" where it was not read from one."""
+    return layer.span.source.path if layer.span else ""

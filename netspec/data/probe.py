@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 
 from netspec.data.blob_file import read_mean_blob
-from netspec.data.paths import resolve_path
-from netspec.data.reader import net_path
+from netspec.data.paths import net_path, resolve_path
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.schema.caffe_pb2 import TransformationParameter
@@ -35,7 +34,7 @@ def record_shape(layer: Layer) -> RecordShape | None:
         path = resolve_path(param.mean_file, net_path(layer))
         if os.path.exists(path):
             return read_mean_blob(path, layer.spans.at("transform_param", "mean_file"))[1]
-    found = {"Data": _database_shape, "ImageData": _image_list_shape}.get(layer.type, lambda layer: None)(layer)
+    found = _image_list_shape(layer) if layer.type == "ImageData" else _database_shape(layer)
     if found is not None:
         return found
     channels = _implied_channels(layer, param)
@@ -50,13 +49,16 @@ def hdf5_row_shapes(layer: Layer) -> list[tuple[int, ...]] | None:
     list_path = resolve_path(layer.message.hdf5_data_param.source, net_path(layer))
     if not os.path.isfile(list_path):
         return None
-    try:
-        from netspec.data.hdf5 import dataset_shapes, read_file_list
-    except ModuleNotFoundError:  # h5py is an extra
-        return None
+    from netspec.data.hdf5 import dataset_shapes, read_file_list
+
     span = layer.spans.at("hdf5_data_param", "source")
     file = resolve_path(read_file_list(list_path, span)[0], list_path, net_path(layer))
-    return [shape[1:] for shape in dataset_shapes(file, layer.tops, span)] if os.path.exists(file) else None
+    if not os.path.exists(file):
+        return None
+    try:
+        return [shape[1:] for shape in dataset_shapes(file, layer.tops, span)]
+    except ModuleNotFoundError:  # h5py is an extra; the reader will say so
+        return None
 
 
 def _database_shape(layer: Layer) -> RecordShape | None:

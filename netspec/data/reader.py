@@ -38,8 +38,3 @@ def batch_size(layer: Layer, param_name: str) -> int:
     if size <= 0:
         raise NetspecError(f"{layer.label} needs a {param_name}.batch_size above 0", layer.spans.at(param_name, "batch_size"))
     return size
-
-
-def net_path(layer: Layer) -> str:
-    """The path of the file that the layer stands in, "" where it was not read from one."""
-    return layer.span.source.path if layer.span else ""

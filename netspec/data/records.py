@@ -59,7 +59,7 @@ class Records:
 
     def describe(self, index: int, key: bytes) -> str:
         """How a message calls a record."""
-        return f"record {index} ('{key.decode(errors='replace')}') of '{self.path}'"
+        return f"record {index} ('{key_text(key)}') of '{self.path}'"
 
     def close(self) -> None:
         self._entries.close()
@@ -106,12 +106,20 @@ def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
 
 def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None:
     """DataParameter.LMDB or LEVELDB by what lies at the path, None where neither does."""
+    if not path:  # else the working directory would be looked into
+        return None
     found = []
     if os.path.isfile(os.path.join(path, "data.mdb")) or (path.endswith(".mdb") and os.path.isfile(path)):
         found.append(DataParameter.LMDB)
     if os.path.isfile(os.path.join(path, "CURRENT")):
         found.append(DataParameter.LEVELDB)
     return backend if backend in found else found[0] if found else None
+
+
+def key_text(key: bytes) -> str:
+    """A key for people; what can't be printed comes escaped."""
+    text = key[:80].decode(errors="backslashreplace")
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ Source: Caffe's InputLayer, DataLayer, DummyDataLayer.
 
 from __future__ import annotations
 
-from netspec.data.probe import record_shape
+from netspec.data.probe import hdf5_row_shapes, record_shape
 from netspec.graph import Shape, shape_text
 from netspec.layers.spec import Site, Spec
 
@@ -118,11 +118,8 @@ class Data(Source):
             return (shape[0], crop, crop) if crop else shape
         advice = f"give its shape: --input {site.layer.tops[0]}={site.param.batch_size},3,227,227"
         if not crop:
-            message = f"the size of the records is unknown: the database '{site.param.source}' is not there"
-            if not site.lenient:
-                raise site.stop(message, "source", hint=f"{advice}; `netspec dataset sample` makes stand-ins for the nets in models/")
-            site.report.warning(f"{site.layer.label}: {message}", site.layer.spans.at("data_param", "source"), advice)
-            raise LookupError
+            advice += "; `netspec dataset sample` makes stand-ins for the nets in models/"
+            raise site.unknown_size(f"the database '{site.param.source}' is not there", advice)
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
             message = f"{site.layer.label}: the database '{site.param.source}' is not there; records of 3 channels are assumed"
@@ -130,4 +127,26 @@ class Data(Source):
         return (channels, crop, crop)
 
 
-SPECS = (Input, Data, DummyData)
+class HDF5Data(Source):
+    """Rows of HDF5 files that a text file lists; a dataset for each top, named like it."""
+
+    type = "HDF5Data"
+    param = "hdf5_data_param"
+
+    def check(self, site: Site) -> None:
+        if not site.param.batch_size:
+            site.error("'batch_size' must be given and at least 1", "batch_size")
+        if not site.param.source:
+            site.error("'source' must name a list of HDF5 files", "source")
+        if site.message.HasField("transform_param"):
+            site.error("HDF5 data is fed as it is; 'transform_param' has no place here", "transform_param")
+
+    def shapes(self, site: Site) -> list[Shape]:
+        rows = hdf5_row_shapes(site.layer)
+        if rows is None:
+            advice = f"give its shape: --input {site.layer.tops[0]}={site.param.batch_size},4"
+            raise site.unknown_size(f"the list '{site.param.source}' or its first file is not there", advice)
+        return [(site.param.batch_size, *row) for row in rows]
+
+
+SPECS = (Input, Data, DummyData, HDF5Data)

@@ -74,6 +74,14 @@ class Site:
         self.error(message, *path, hint=hint, notes=notes)
         return Stop()
 
+    def unknown_size(self, reason: str, advice: str) -> Stop:
+        """A source's size can't be known: an error, or a warning where shapes are not required."""
+        message = f"the size of its data is unknown: {reason}"
+        if not self.lenient:
+            return self.stop(message, "source", hint=advice)
+        self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice)
+        return Stop()
+
     def made_here(self, index: int) -> Diagnostic:
         """A note that shows a bottom's shape at the place where the blob is made."""
         blob = self.layer.bottom_blobs[index]

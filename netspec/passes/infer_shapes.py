@@ -35,7 +35,7 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, broken: set[int],
             if any(d.severity == "error" for d in report.diagnostics[before:]) or any(b.shape is None for b in layer.bottom_blobs):
                 continue
             shapes = spec.infer(site)
-        except (Stop, LookupError):
+        except Stop:
             continue
         layer.params = site.params
         for blob, shape in zip(layer.top_blobs, shapes, strict=True):

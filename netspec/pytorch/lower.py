@@ -176,8 +176,10 @@ class _Lowering:
 def _python_name(name: str, taken: set[str]) -> str:
     """A blob's or layer's name as a Python name of its own: 'inception_3a/1x1' → inception_3a_1x1."""
     base = re.sub(r"\W", "_", name)
-    if not base or base[0].isdigit() or keyword.iskeyword(base) or hasattr(nn.Module, base) or base in ("self", "params", "about", "meta"):
+    if not base or base[0].isdigit():
         base = f"_{base}"
+    if keyword.iskeyword(base) or hasattr(NetModule, base) or base in ("self", "meta", "training"):
+        base = f"{base}_"  # the module has something of that name: a layer 'loss' is its submodule loss_
     unique, count = base, 1
     while unique in taken:
         unique, count = f"{base}_{count}", count + 1

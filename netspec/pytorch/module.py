@@ -46,6 +46,11 @@ class NetModule(fx.GraphModule):
     """
 
     @property
+    def code(self) -> str:
+        """The forward pass as Python text, without the endings by which the running code frees memory."""
+        return re.sub(r";  (?:\w+ = )+None$", "", super().code, flags=re.MULTILINE).strip() + "\n"
+
+    @property
     def about(self) -> About:
         about: About = self.meta["netspec"]
         return about

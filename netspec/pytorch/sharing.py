@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from netspec.graph import Shape
-from netspec.pytorch.module import blobs_of
+from netspec.diagnostics import NetspecError
+from netspec.graph import Shape, shape_text
+from netspec.pytorch.module import NetModule, blobs_of
 
 
 def share_param(module: nn.Module, index: int, owner: nn.Module, owner_index: int, shape: Shape) -> None:
@@ -23,3 +24,24 @@ def share_param(module: nn.Module, index: int, owner: nn.Module, owner_index: in
 
     del module._parameters[leaf]
     module.__class__ = type(type(module).__name__, (type(module),), {leaf: property(view)})
+
+
+def tie_params(module: NetModule, other: NetModule) -> None:
+    """Makes a net's layers hold the very params of another net's layers of the same names, as a test net does.
+
+    Raises: NetspecError where a layer of one name has another shape.
+    """
+    theirs = other.params
+    for layer, target in module.about.targets.items():
+        submodule = module.get_submodule(target)
+        for i, (blob, source) in enumerate(zip(blobs_of(submodule), theirs.get(layer, ()), strict=False)):
+            if blob.shape != source.shape:
+                shapes = f"{shape_text(tuple(source.shape))} in the train net, {shape_text(tuple(blob.shape))} in the test net"
+                raise NetspecError(f"param {i} of layer '{layer}' is {shapes}", None, "layers of one name share their params")
+            name = next((name for name, value in _tensors(submodule) if value is blob), None)
+            if name is not None:  # a view of a shared param follows its owner by itself
+                setattr(submodule, name, source)
+
+
+def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(), *module.named_buffers()]

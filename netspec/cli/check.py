@@ -1,0 +1,76 @@
+"""`netspec check FILE…`: every fault of nets and solver files, each with its line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from netspec.cli.state import configure_level, input_shapes
+from netspec.diagnostics import Diagnostic, NetspecError, Report
+from netspec.graph import Shape
+from netspec.pipeline import assemble, read_net
+from netspec.schema import caffe_pb2
+from netspec.solver import load_solver
+from netspec.syntax.read import parse_source, read_source
+
+# Top-level fields by which a net is told from a solver file.
+_NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="FILE", help="nets and solver files, prototxt or YAML")
+    configure_level(parser)
+    parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST", "ALL"], default="ALL", help="which phases' nets (default ALL)")
+    parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top")
+
+
+def run(args: argparse.Namespace) -> int:
+    inputs = input_shapes(args.input)
+    phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
+    failed = False
+    for path in args.files:
+        diagnostics, what = check_file(path, phases, args.level, args.stage, inputs)
+        for diagnostic in diagnostics:
+            print(diagnostic.render(), file=sys.stderr)
+        errors = sum(d.severity == "error" for d in diagnostics)
+        warnings = len(diagnostics) - errors
+        failed = failed or errors > 0
+        counts = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+        print(f"{path}: {what}: {', '.join(counts) or 'no faults'}")
+    return 1 if failed else 0
+
+
+def check_file(path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape]) -> tuple[list[Diagnostic], str]:
+    """Every fault of a file, in the order of their places, and what kind of file it is."""
+    report = Report()
+    try:
+        source = read_source(path)
+        block = parse_source(source)
+    except NetspecError as error:
+        return error.diagnostics, "not read"
+    names = {field.name for field in block.fields}
+    solver_fields = caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name
+    if not names & _NET_FIELDS and sum(name in solver_fields for name in names) > 1:
+        try:
+            load_solver(path, report)
+        except NetspecError:
+            pass  # the report holds what it says
+        return report.in_order(), "solver"
+    message, spans = read_net(source, report)
+    seen = list(report.diagnostics)
+    for phase in phases:
+        here = Report()
+        here.diagnostics += report.diagnostics
+        state = caffe_pb2.NetState()
+        state.CopyFrom(message.state)
+        state.phase = caffe_pb2.Phase.Value(phase)
+        state.level = level
+        state.stage.extend(stages)
+        known = {layer_top for layer in message.layer for layer_top in layer.top}
+        given = {name: shape for name, shape in inputs.items() if name in known}
+        assemble(message, spans, state, here, given, require_shapes=False)
+        rendered = {d.render() for d in seen}
+        seen += [d for d in here.diagnostics if d.render() not in rendered]
+    ordered = Report()
+    ordered.diagnostics = seen
+    return ordered.in_order(), " and ".join(phases) + " net"

@@ -1,0 +1,146 @@
+"""`netspec dataset build | mean | sample | import-idx`: databases and mean files for Data layers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from netspec.diagnostics import NetspecError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="dataset_command", metavar="COMMAND", required=True)
+    _configure_build(commands.add_parser("build", help="a list of images to an LMDB (Caffe's convert_imageset)"))
+
+    mean = commands.add_parser("mean", help="the mean image of a database (Caffe's compute_image_mean)")
+    mean.add_argument("database", metavar="DB", help="an LMDB or LevelDB whose images have equal sizes")
+    mean.add_argument("out", metavar="OUT", help="the file to write, mean.binaryproto for instance")
+
+    sample = commands.add_parser("sample", help="small stand-ins for the data of the nets in models/, from real handwritten digits")
+    sample.add_argument("--only", metavar="NET", help="only what this net reads, bvlc_alexnet for instance")
+    sample.add_argument("--root", metavar="FOLDER", default=".", help="where to put them (default: here, where the nets look)")
+
+    idx = commands.add_parser("import-idx", help="MNIST's files, or Fashion-MNIST's and the like, to LMDBs")
+    idx.add_argument("folder", metavar="FOLDER", help="where train-images-idx3-ubyte and the other three are, plain or .gz")
+    idx.add_argument("out", metavar="OUT", help="where to make mnist_train_lmdb and mnist_test_lmdb: examples/mnist for the nets here")
+    idx.add_argument("--replace", action="store_true", help="put them in the place of databases that are there")
+
+
+def _configure_build(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("list", metavar="LIST", help="a text file with 'path label' a line")
+    parser.add_argument("out", metavar="OUT", help="the LMDB to make")
+    parser.add_argument("--root", metavar="FOLDER", default="", help="the folder that the paths of the list start from")
+    parser.add_argument("--gray", action="store_true", help="store one channel")
+    parser.add_argument("--shuffle", action="store_true", help="store in random order")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of --shuffle (default 0)")
+    parser.add_argument("--resize-width", "--resize_width", metavar="W", type=_size, default=0, help="with --resize-height: resize to W×H")
+    parser.add_argument("--resize-height", "--resize_height", metavar="H", type=_size, default=0)
+    parser.add_argument("--check-size", "--check_size", action="store_true", help="stop where images differ in size")
+    parser.add_argument("--encoded", action="store_true", help="store compressed images, not values")
+    parser.add_argument("--encode-type", "--encode_type", metavar="TYPE", default="", help="png, jpg, … (default: that of each file)")
+    parser.add_argument("--backend", choices=["lmdb", "leveldb"], default="lmdb", help="only lmdb can be written")
+
+
+def run(args: argparse.Namespace) -> int:
+    # what the commands need (numpy, lmdb, PIL, scikit-learn) is imported by the one that runs
+    return {"build": _build, "mean": _mean, "sample": _sample, "import-idx": _import_idx}[args.dataset_command](args)
+
+
+def _build(args: argparse.Namespace) -> int:
+    from netspec.data.build_database import BuildOptions, build_database
+
+    if args.backend != "lmdb":
+        raise NetspecError("netspec writes LMDB only; Data layers read both", hint="leave --backend out and write 'backend: LMDB' in the net")
+    skipped = []
+
+    def warn(message: str) -> None:
+        skipped.append(message)
+        sys.stderr.write(f"warning: {message}\n")
+
+    options = BuildOptions(
+        args.root,
+        args.gray,
+        args.shuffle,
+        args.seed,
+        args.resize_width,
+        args.resize_height,
+        args.check_size,
+        args.encoded,
+        args.encode_type,
+    )
+    with _Progress("images") as progress:
+        count = build_database(args.list, args.out, options, warn, progress)
+    left_out = f", {len(skipped):,} left out" if skipped else ""
+    print(f"{args.out}: {count:,} records{left_out}")
+    return 0
+
+
+def _mean(args: argparse.Namespace) -> int:
+    from netspec.data.mean_image import mean_of_database, write_mean
+
+    with _Progress("records") as progress:
+        mean = mean_of_database(args.database, progress)
+    write_mean(args.out, mean)
+    print(f"{args.out}: mean image of {args.database}, {'×'.join(map(str, mean.shape))}")
+    for i, value in enumerate(mean.mean(axis=(1, 2), dtype=float)):
+        print(f"mean_value: {value:.6g}" + (f"  # {('blue', 'green', 'red')[i]}" if len(mean) == 3 else ""))
+    return 0
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from netspec.data.sample_digits import sample_digits, sample_sets
+
+    sets = sample_sets(args.only)
+    with _Progress("images") as progress:
+        made = sample_digits(sets, args.root, progress)
+    for path, what, is_new in made:
+        print(f"{path}: {what}{'' if is_new else ' (already there, kept)'}")
+    if any(is_new for _, _, is_new in made):
+        names = " and ".join(s.stands_for for s in sets)
+        print(f"The digits are scikit-learn's 1,797 handwritten ones, enlarged. They stand in for {names}:")
+        print("accuracies reached on them say nothing about the real data.")
+    return 0
+
+
+def _import_idx(args: argparse.Namespace) -> int:
+    from netspec.data.idx_files import import_idx
+
+    with _Progress("images") as progress:
+        counts = import_idx(args.folder, args.out, args.replace, progress)
+    for path, count in counts.items():
+        print(f"{path}: {count:,} records")
+    return 0
+
+
+def _size(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size in pixels")
+    return value
+
+
+class _Progress:
+    """A line on stderr once a second: over itself on a terminal, one below the other in a file."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._next = time.monotonic() + 1  # what takes less than a second says nothing
+        self._live = False
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() < self._next:
+            return
+        text = f"{done:,} of {total:,} {self._what}"
+        self._live = sys.stderr.isatty()
+        self._next = time.monotonic() + (0.2 if self._live else 10)
+        sys.stderr.write(f"\r{text}\x1b[K" if self._live else f"{text}\n")
+        sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,133 @@
+"""The parts of LevelDB's files: varints, blocks, tables and logs.
+
+Checksums are not verified, as in Caffe's own reading; every length is held against the bytes that are there.
+
+Source: LevelDB's doc/table_format.md and doc/log_format.md.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import cramjam
+
+_FOOTER_SIZE, _MAGIC = 48, 0xDB4775248B80FB57
+_BLOCK_TRAILER = 5  # kind of compression, checksum
+_PLAIN, _SNAPPY = 0, 1
+_SNAPPY_RATIO = 22  # 64 bytes from 3 is the best that Snappy can do
+_LOG_BLOCK, _LOG_HEADER = 32768, struct.Struct("<IHB")  # checksum, length, kind of a piece
+_FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of variable length and where it ends. Raises: ValueError, IndexError."""
+    byte = data[at]
+    if byte < 128:
+        return byte, at + 1
+    number, shift = byte & 127, 7
+    while shift < 64:
+        at += 1
+        byte = data[at]
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number, at + 1
+        shift += 7
+    raise ValueError("a number in it does not end")
+
+
+def read_slice(data: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes with their length before them, and where they end. Raises: ValueError, IndexError."""
+    length, at = read_varint(data, at)
+    if at + length > len(data):
+        raise ValueError("a text in it is cut off")
+    return data[at : at + length], at + length
+
+
+def table_entries(path: str) -> Iterator[tuple[bytes, bytes]]:
+    """Internal key and value of each entry of a table file, in its order. Raises: OSError, ValueError, ..."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < _FOOTER_SIZE:
+            raise ValueError(f"its table {os.path.basename(path)} is cut off")
+        file.seek(size - _FOOTER_SIZE)
+        footer = file.read(_FOOTER_SIZE)
+        if int.from_bytes(footer[-8:], "little") != _MAGIC:
+            raise ValueError(f"its table {os.path.basename(path)} is cut off or no table")
+        _, at = _handle(footer, 0)  # of the meta index, which only filters use
+        index, _ = _handle(footer, at)
+        for _, handle in _block_entries(_read_block(file, index, size)):
+            yield from _block_entries(_read_block(file, _handle(handle, 0)[0], size))
+
+
+def _handle(data: bytes, at: int) -> tuple[tuple[int, int], int]:
+    """Offset and length of a block."""
+    offset, at = read_varint(data, at)
+    length, at = read_varint(data, at)
+    return (offset, length), at
+
+
+def _read_block(file: BinaryIO, handle: tuple[int, int], size: int) -> bytes:
+    offset, length = handle
+    if offset + length + _BLOCK_TRAILER > size:
+        raise ValueError(f"its table {os.path.basename(file.name)} is cut off")
+    file.seek(offset)
+    data = file.read(length + 1)
+    kind, data = data[length], data[:length]
+    if kind == _PLAIN:
+        return data
+    if kind != _SNAPPY:
+        raise ValueError(f"its table {os.path.basename(file.name)} is compressed in a way other than Snappy (kind {kind})")
+    expected, _ = read_varint(data, 0)
+    if expected > _SNAPPY_RATIO * length:  # else damaged bytes could ask for any amount of memory
+        raise ValueError("a compressed block of it is damaged")
+    try:
+        return bytes(cramjam.snappy.decompress_raw(data))
+    except cramjam.DecompressionError:
+        raise ValueError("a compressed block of it is damaged") from None
+
+
+def _block_entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of each entry; a key is stored as what differs from the key before it."""
+    restarts = int.from_bytes(block[-4:], "little")
+    end = len(block) - 4 - 4 * restarts
+    if len(block) < 4 or end < 0:
+        raise ValueError("a block of it is damaged")
+    at, key = 0, b""
+    while at < end:
+        shared, at = read_varint(block, at)
+        own, at = read_varint(block, at)
+        length, at = read_varint(block, at)
+        if shared > len(key) or at + own + length > end:
+            raise ValueError("a block of it is damaged")
+        key = key[:shared] + block[at : at + own]
+        at += own
+        yield key, block[at : at + length]
+        at += length
+
+
+def log_records(path: str) -> Iterator[bytes]:
+    """The records of a log file. Its end may be missing, for a process may have died while it wrote."""
+    with open(path, "rb") as file:
+        parts: list[bytes] = []
+        while block := file.read(_LOG_BLOCK):
+            at = 0
+            while at + _LOG_HEADER.size <= len(block):
+                _, length, kind = _LOG_HEADER.unpack_from(block, at)
+                at += _LOG_HEADER.size
+                piece = block[at : at + length]
+                at += length
+                if kind == 0 and length == 0:  # space that was reserved and never written
+                    break
+                if at > len(block):
+                    return
+                if kind in (_FULL, _FIRST):
+                    parts = []
+                elif kind not in (_MIDDLE, _LAST) or not parts:
+                    raise ValueError(f"its log {os.path.basename(path)} is damaged")
+                parts.append(piece)
+                if kind in (_FULL, _LAST):
+                    yield b"".join(parts)
+                    parts = []

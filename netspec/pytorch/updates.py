@@ -1,0 +1,150 @@
+"""The six update rules, each over lists of tensors. Source: Caffe's solvers/*.cpp.
+
+A rule takes the weights, their gradients (regularised), their history and the rate (lr · lr_mult), and changes
+weights and history in place. `step` counts from 0. The learning rate stands inside SGD's history, unlike torch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from netspec.schema import caffe_pb2
+
+Tensors = list[Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An update rule and how many history tensors it keeps for each weight."""
+
+    update: Callable[[Tensors, Tensors, list[Tensors], float, caffe_pb2.SolverParameter, int], None]
+    histories: int
+
+
+def _sgd(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+    (h,) = history
+    torch._foreach_mul_(h, p.momentum)
+    torch._foreach_add_(h, grads, alpha=rate)
+    torch._foreach_sub_(weights, h)
+
+
+def _nesterov(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+    (h,) = history
+    torch._foreach_add_(weights, h, alpha=p.momentum)  # Δ = (1 + μ)·h' - μ·h, with the old h first
+    torch._foreach_mul_(h, p.momentum)
+    torch._foreach_add_(h, grads, alpha=rate)
+    torch._foreach_sub_(weights, h, alpha=1 + p.momentum)
+
+
+def _adagrad(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+    (h,) = history
+    torch._foreach_addcmul_(h, grads, grads)
+    _subtract_ratio(weights, grads, h, rate, p.delta)
+
+
+def _rmsprop(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+    (h,) = history
+    torch._foreach_mul_(h, p.rms_decay)
+    torch._foreach_addcmul_(h, grads, grads, 1 - p.rms_decay)
+    _subtract_ratio(weights, grads, h, rate, p.delta)
+
+
+def _adadelta(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+    h, v = history
+    torch._foreach_mul_(h, p.momentum)
+    torch._foreach_addcmul_(h, grads, grads, 1 - p.momentum)
+    change = torch._foreach_div(torch._foreach_add(v, p.delta), torch._foreach_add(h, p.delta))
+    torch._foreach_sqrt_(change)
+    torch._foreach_mul_(change, grads)
+    torch._foreach_mul_(v, p.momentum)
+    torch._foreach_addcmul_(v, change, change, 1 - p.momentum)
+    torch._foreach_sub_(weights, change, alpha=rate)
+
+
+def _adam(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+    m, v = history
+    t = step + 1
+    torch._foreach_mul_(m, p.momentum)
+    torch._foreach_add_(m, grads, alpha=1 - p.momentum)
+    torch._foreach_mul_(v, p.momentum2)
+    torch._foreach_addcmul_(v, grads, grads, 1 - p.momentum2)
+    correction = sqrt(1 - p.momentum2**t) / (1 - p.momentum**t)
+    _subtract_ratio(weights, m, v, rate * correction, p.delta)  # delta stands outside the correction, unlike torch's eps
+
+
+def _subtract_ratio(weights: Tensors, above: Tensors, below: Tensors, rate: float, delta: float) -> None:
+    """w ← w - rate · above / (sqrt(below) + delta)"""
+    root = torch._foreach_sqrt(below)
+    torch._foreach_add_(root, delta)
+    torch._foreach_addcdiv_(weights, above, root, -rate)
+
+
+RULES = {
+    "SGD": Rule(_sgd, 1),
+    "Nesterov": Rule(_nesterov, 1),
+    "AdaGrad": Rule(_adagrad, 1),
+    "RMSProp": Rule(_rmsprop, 1),
+    "AdaDelta": Rule(_adadelta, 2),
+    "Adam": Rule(_adam, 2),
+}
+
+
+def clip_gradients(grads: Tensors, threshold: float) -> None:
+    """Scales all gradients down where their common L2 norm is above the threshold."""
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    torch._foreach_mul_(grads, torch.clamp(threshold / norm, max=1.0))
+
+
+def regularise(weights: Tensors, grads: Tensors, decay: float, kind: str) -> None:
+    """Adds the decay's gradient: decay · w for L2, decay · sign(w) for L1."""
+    if kind == "L1":
+        torch._foreach_add_(grads, torch._foreach_sign(weights), alpha=decay)
+    else:
+        torch._foreach_add_(grads, weights, alpha=decay)
+
+
+class Updater:
+    """Applies a solver's rule to the weights it learns; `history` is in Caffe's order, that of the solverstate.
+
+    Every owned blob has its place in the history, also what is frozen or kept by the layer itself.
+    """
+
+    def __init__(self, p: caffe_pb2.SolverParameter, blobs: Tensors, multipliers: list[tuple[float, float]]) -> None:
+        self.p, self.rule, self.blobs = p, RULES[p.type], blobs
+        self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.rule.histories) for b in blobs]
+        self.groups: dict[tuple[float, float], list[int]] = {}
+        for i, (blob, key) in enumerate(zip(blobs, multipliers, strict=True)):
+            if blob.requires_grad and key[0] != 0:
+                self.groups.setdefault(key, []).append(i)
+        self.learned = [i for indices in self.groups.values() for i in indices]
+
+    def zero_grad(self) -> None:
+        for blob in self.blobs:
+            blob.grad = None
+
+    @torch.no_grad()
+    def apply(self, rate: float, step: int) -> None:
+        """One update: clip, divide by iter_size, regularise, update. Source: Caffe's SGDSolver::ApplyUpdate."""
+        for i in self.learned:
+            if self.blobs[i].grad is None:  # a weight that the loss does not reach still decays
+                self.blobs[i].grad = torch.zeros_like(self.blobs[i])
+        every = [grad for i in self.learned if (grad := self.blobs[i].grad) is not None]
+        if not every:
+            return
+        if self.p.clip_gradients >= 0:
+            clip_gradients(every, self.p.clip_gradients)
+        if self.p.iter_size > 1:
+            torch._foreach_mul_(every, 1 / self.p.iter_size)
+        for (lr_mult, decay_mult), indices in self.groups.items():
+            weights = [self.blobs[i] for i in indices]
+            grads = [grad for weight in weights if (grad := weight.grad) is not None]
+            if self.p.weight_decay * decay_mult:
+                regularise(weights, grads, self.p.weight_decay * decay_mult, self.p.regularization_type)
+            count = len(self.blobs)
+            history = [[self.history[part * count + i] for i in indices] for part in range(self.rule.histories)]
+            self.rule.update(weights, grads, history, rate * lr_mult, self.p, step)

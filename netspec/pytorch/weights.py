@@ -1,0 +1,99 @@
+"""Weight files into and out of a compiled module, matched by layer name.
+
+Source: Caffe's Net::CopyTrainedLayersFrom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from netspec.diagnostics import NetspecError
+from netspec.graph import Shape, shape_text
+from netspec.pytorch.module import NetModule
+from netspec.weights.files import read_weights, write_weights
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """What became of each layer: layer names, and for another shape what the net and the file hold."""
+
+    path: str
+    loaded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # layers of the net that the file lacks; they keep their values
+    mismatched: dict[str, str] = field(default_factory=dict)  # layer → what differs; left as they were
+    unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {len(self.loaded)} layers loaded"]
+        if self.missing:
+            lines.append(f"  not in the file, kept as they were: {', '.join(self.missing)}")
+        if self.unused:
+            lines.append(f"  not in the net, left out: {', '.join(self.unused)}")
+        lines += [f"  of another shape, left out: {name}: {why}" for name, why in self.mismatched.items()]
+        return "\n".join(lines)
+
+    def raise_mismatches(self) -> LoadReport:
+        """Raises NetspecError where a layer has another shape: training on would lose its weights unnoticed."""
+        if self.mismatched:
+            faults = "; ".join(f"layer '{name}': {why}" for name, why in self.mismatched.items())
+            hint = "to train a layer from scratch give it another name in the net"
+            raise NetspecError(f"'{self.path}' does not fit the net: {faults}", None, hint)
+        return self
+
+
+def load_weights(module: NetModule, path: str | Path) -> LoadReport:
+    """Copies the weights of a file into the module's layers of the same names.
+
+    Layers that the file lacks, and those of another shape or number of params, stay as they are.
+
+    Raises: NetspecError where the file can't be read.
+    """
+    report = LoadReport(str(path))
+    weights = read_weights(path)
+    params = module.params
+    for name, blobs in params.items():
+        if name not in weights:
+            report.missing.append(name)
+            continue
+        arrays = weights[name]
+        fault = _mismatch([tuple(b.shape) for b in blobs], [None if a is None else a.shape for a in arrays])
+        if fault:
+            report.mismatched[name] = fault
+            continue
+        with torch.no_grad():
+            for blob, array in zip(blobs, arrays, strict=True):
+                if array is not None:  # an array that its owner brings
+                    blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+        report.loaded.append(name)
+    report.unused = [name for name in weights if name not in params]
+    return report
+
+
+def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
+    if len(net) != len(file):
+        return f"the net has {len(net)} params, the file {len(file)}"
+    for i, (ours, theirs) in enumerate(zip(net, file, strict=True)):
+        if theirs is not None and not same_shape(ours, theirs):
+            return f"param {i} is {shape_text(ours)} in the net, {shape_text(theirs)} in the file"
+    return None
+
+
+def same_shape(net: Shape, file: Shape) -> bool:
+    """Whether shapes agree; old files write four axes with leading 1s. Source: Caffe's Blob::ShapeEquals."""
+    return net == file or (len(file) == 4 and len(net) < 4 and (1,) * (4 - len(net)) + tuple(net) == file)
+
+
+def save_weights(module: NetModule, path: str | Path) -> None:
+    """Writes the module's weights; the format follows the suffix (.caffemodel, .h5, .safetensors).
+
+    Raises: NetspecError where the suffix is not known or the file can't be written.
+    """
+    params = module.params
+    layers = [
+        (name, kind, bottoms, tops, [blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in params.get(name, ())])
+        for name, kind, bottoms, tops in module.about.layers
+    ]
+    write_weights(path, module.about.net_name, layers)

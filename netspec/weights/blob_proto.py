@@ -1,0 +1,76 @@
+"""BlobProto, the array of Caffe's binary files: to numpy, and from numpy straight to protobuf's wire format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+import numpy as np
+
+from netspec.diagnostics import NetspecError
+from netspec.schema.caffe_pb2 import BlobProto
+
+MAX_AXES = 32  # Source: Blob::Reshape
+_LEGACY = ("num", "channels", "height", "width")
+
+Buffer = bytes | memoryview
+
+
+def blob_array(blob: BlobProto, where: str) -> np.ndarray:
+    """The values of a blob in single precision, in its shape; the old num, channels, height, width give four axes.
+
+    Args: where: whose blob it is, for errors.
+    Raises: NetspecError where the shape does not fit the number of values.
+    Source: Blob::FromProto, which reads the old fields first and prefers double_data.
+    """
+    is_legacy = any(blob.HasField(name) for name in _LEGACY)
+    shape = tuple(getattr(blob, name) for name in _LEGACY) if is_legacy else tuple(blob.shape.dim)
+    values = blob.double_data if len(blob.double_data) else blob.data
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0:
+        raise NetspecError(f"{where} has the shape {_text(shape)}, which no blob can have")
+    if prod(shape) != len(values):
+        wants = "value" if prod(shape) == 1 else "values"
+        raise NetspecError(f"{where} has the shape {_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}")
+    with np.errstate(over="ignore"):  # a double beyond the range of a float becomes inf, as in Caffe
+        return np.array(values, dtype=np.float32).reshape(shape)
+
+
+def wire_blob(array: np.ndarray) -> list[Buffer]:
+    """The serialized BlobProto of an array, as buffers to write one after the other.
+
+    Not through protobuf's own objects: they take the values one by one, 7 s for AlexNet, and hold them twice more.
+    """
+    values = np.asarray(array, dtype="<f4", order="C")
+    parts: list[Buffer] = []
+    if values.size:
+        parts += [wire_tag(5, values.nbytes), values.reshape(-1).view(np.uint8).data]
+    if values.ndim:
+        dims = b"".join(map(varint, values.shape))
+        shape = wire_tag(1, len(dims)) + dims
+        parts.append(wire_tag(7, len(shape)) + shape)
+    return parts
+
+
+def wire_field(number: int, parts: Iterable[Buffer]) -> list[Buffer]:
+    """A submessage, given as buffers, as a field of the message around it."""
+    parts = list(parts)
+    return [wire_tag(number, sum(map(len, parts))), *parts]
+
+
+def wire_tag(number: int, length: int) -> bytes:
+    """What stands before a field of `length` bytes."""
+    return varint(number << 3 | 2) + varint(length)
+
+
+def varint(value: int) -> bytes:
+    """A number ≥ 0 in groups of seven bits, the lowest first."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"

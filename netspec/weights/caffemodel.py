@@ -1,0 +1,82 @@
+"""caffemodel files: a NetParameter in binary form, of which the layers' names and blobs count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from netspec.atomic import write_atomically
+from netspec.diagnostics import NetspecError
+from netspec.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
+from netspec.weights.blob_proto import Buffer, blob_array, wire_blob, wire_field
+from netspec.weights.read_bytes import PROTOBUF_LIMIT, read_message
+
+
+class LayerWeights(NamedTuple):
+    """A layer as a weight file holds it; a plain tuple in this order does as well. Arrays in Caffe's order and layout."""
+
+    name: str
+    type: str
+    bottoms: Sequence[str]
+    tops: Sequence[str]
+    arrays: Sequence[np.ndarray]
+
+
+def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
+    """The arrays of every layer that has any, by the layer's name, in file order.
+
+    Reads the present form and both older ones (V1 `layers`, V0 `layers { layer { } }`). Types are not looked at: a file
+    may hold layers that nobody knows, and the caller matches by name. Of two layers with one name the later wins, as
+    where Caffe copies one after the other.
+
+    Raises: NetspecError where the file is no caffemodel, is cut short, or a blob's shape does not fit its values.
+    """
+    net = read_message(path, NetParameter(), "caffemodel")
+    if not (net.layer or net.layers):
+        raise NetspecError(f"'{path}' is no caffemodel: it holds no layers")
+    weights = {}
+    for name, blobs in _layers(net):
+        if blobs:
+            weights[name] = [blob_array(blob, f"'{path}': blob {i} of layer '{name}'") for i, blob in enumerate(blobs)]
+    return weights
+
+
+def _layers(net: NetParameter) -> Iterator[tuple[str, Sequence[BlobProto]]]:
+    for layer in net.layer:
+        yield _text(layer.name), layer.blobs
+    for old in net.layers:
+        oldest = old.layer  # V0 keeps name and blobs one level further in
+        yield _text(old.name or oldest.name), old.blobs or oldest.blobs
+
+
+def _text(name: str | bytes) -> str:
+    # protobuf hands out bytes where a name is no UTF-8
+    return name if isinstance(name, str) else name.decode(errors="backslashreplace")
+
+
+def write_caffemodel(path: str | Path, net_name: str, layers: Iterable[tuple[str, str, Sequence[str], Sequence[str], Sequence[np.ndarray]]]) -> None:
+    """Writes what Caffe itself reads: `layer` entries with name, type, bottoms, tops and blobs in single precision.
+
+    Raises: NetspecError where the file can't be written or would pass protobuf's 2 GiB.
+    """
+    parts: list[Buffer] = [NetParameter(name=net_name).SerializeToString()]
+    for name, kind, bottoms, tops, arrays in layers:
+        layer: list[Buffer] = [LayerParameter(name=name, type=kind, bottom=bottoms, top=tops).SerializeToString()]
+        for array in arrays:
+            layer += wire_field(LayerParameter.BLOBS_FIELD_NUMBER, wire_blob(array))
+        parts += wire_field(NetParameter.LAYER_FIELD_NUMBER, layer)
+    write_parts(path, parts)
+
+
+def write_parts(path: str | Path, parts: list[Buffer]) -> None:
+    """Writes a protobuf message that is given in parts, whole or not at all."""
+    size = sum(map(len, parts))
+    if size > PROTOBUF_LIMIT:
+        raise NetspecError(
+            f"'{path}' can't be written: {size:,} bytes are more than the 2 GiB that protobuf's format allows",
+            hint="give the file the suffix .safetensors or .h5, which have no such limit",
+        )
+    write_atomically(path, lambda file: file.writelines(parts))

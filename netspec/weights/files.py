@@ -1,0 +1,85 @@
+"""Weight files of any kind that netspec knows; the suffix says which."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from netspec.diagnostics import NetspecError, did_you_mean
+
+READABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors", ".npy")
+WRITABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors")
+_HDF5 = (".h5", ".hdf5")
+
+LayerTuple = tuple[str, str, Sequence[str], Sequence[str], Sequence[np.ndarray]]
+Weights = dict[str, list[np.ndarray | None]]
+
+
+def read_weights(path: str | Path, skip_layers: Collection[str] = (), flattened: Mapping[str, tuple[int, int, int]] | None = None) -> Weights:
+    """The arrays of every layer in a file that has any, in Caffe's order and layout, single precision.
+
+    None in place of an array (only from .h5): the layer shares that one with another layer, which has it.
+
+    Args: skip_layers: names to leave out. flattened: only for .npy, see `netspec.weights.npy.read_npy`.
+    Raises: NetspecError where the file can't be read, is damaged or of no known kind, or has no layer of `skip_layers`.
+    """
+    suffix = Path(path).suffix
+    if suffix == ".npy":
+        from netspec.weights.npy import read_npy
+
+        return {name: [*arrays] for name, arrays in read_npy(path, flattened, skip_layers).items()}
+    weights = _read(path, suffix)
+    for name in skip_layers:
+        if name not in weights:
+            raise NetspecError(f"'{path}' has no layer '{name}' with weights", hint=did_you_mean(name, weights))
+    return {name: [*arrays] for name, arrays in weights.items() if name not in skip_layers}
+
+
+def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | None]]:
+    # each format's library is imported only where a file needs it
+    if suffix in _HDF5 or (suffix == ".caffemodel" and _is_hdf5(path)):
+        from netspec.weights.hdf5 import read_weights_hdf5
+
+        return read_weights_hdf5(path)
+    if suffix == ".caffemodel":
+        from netspec.weights.caffemodel import read_caffemodel
+
+        return read_caffemodel(path)
+    if suffix == ".safetensors":
+        from netspec.weights.safetensors import read_safetensors
+
+        return read_safetensors(path)
+    raise NetspecError(f"'{path}' is of no known kind of weight file", hint=f"known are {', '.join(READABLE)}")
+
+
+def _is_hdf5(path: str | Path) -> bool:
+    """Caffe looks into the file, not at its name."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except (OSError, ValueError):
+        return False  # the reader tells what is wrong
+
+
+def write_weights(path: str | Path, net_name: str, layers: Iterable[LayerTuple]) -> None:
+    """Writes (name, type, bottoms, tops, arrays) of each layer, in the format that the suffix names, whole or not at all.
+
+    Raises: NetspecError where the suffix is not known or the file can't be written.
+    """
+    suffix = Path(path).suffix
+    if suffix == ".caffemodel":
+        from netspec.weights.caffemodel import write_caffemodel
+
+        write_caffemodel(path, net_name, layers)
+    elif suffix in _HDF5:
+        from netspec.weights.hdf5 import write_weights_hdf5
+
+        write_weights_hdf5(path, ((name, arrays) for name, _, _, _, arrays in layers))
+    elif suffix == ".safetensors":
+        from netspec.weights.safetensors import write_safetensors
+
+        write_safetensors(path, net_name, ((name, arrays) for name, _, _, _, arrays in layers))
+    else:
+        raise NetspecError(f"'{path}' is of no kind of weight file that netspec writes", hint=f"it writes {', '.join(WRITABLE)}")

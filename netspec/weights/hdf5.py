@@ -1,0 +1,134 @@
+"""Caffe's HDF5 files: weights at /data/<layer>/<index>, solver states at /history/<index>."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from netspec.atomic import write_atomically
+from netspec.diagnostics import NetspecError
+
+try:
+    import h5py  # 0.3 s: this module is imported only for a file that needs it
+except ImportError:
+    raise NetspecError("HDF5 files need h5py, which is not installed", hint="pip install 'netspec[hdf5]'") from None
+
+T = TypeVar("T")
+
+
+def read_weights_hdf5(path: str | Path) -> dict[str, list[np.ndarray | None]]:
+    """The arrays of every layer that has any. None stands where a layer shares the blob of another one: Caffe writes
+    only the owner's.
+
+    Raises: NetspecError where the file is no HDF5, is damaged, or has no such layout.
+    """
+    return _reading(path, lambda file: _weights(path, file))
+
+
+def _weights(path: str | Path, file: h5py.File) -> dict[str, list[np.ndarray | None]]:
+    data = file.get("data")
+    if not isinstance(data, h5py.Group):
+        raise NetspecError(f"'{path}' has no group 'data', where Caffe keeps weights", hint="Keras and others lay out .h5 differently")
+    found: dict[str, dict[int, np.ndarray]] = {}
+
+    def visit(name: str, item: object) -> None:  # a layer's name may hold slashes, which makes groups in groups
+        layer, _, index = name.rpartition("/")
+        if isinstance(item, h5py.Dataset):
+            if not (layer and index.isascii() and index.isdecimal() and len(index) < 4):
+                raise NetspecError(f"'{path}': '/data/{name}' is not named <layer>/<index>")
+            found.setdefault(layer, {})[int(index)] = _array(path, item)
+
+    data.visititems(visit)
+    return {layer: [arrays.get(i) for i in range(max(arrays) + 1)] for layer, arrays in found.items()}
+
+
+def write_weights_hdf5(path: str | Path, layers: Iterable[tuple[str, Sequence[np.ndarray | None]]]) -> None:
+    """Writes (layer, arrays) in Caffe's layout; None leaves an array out, as Caffe does with shared ones.
+
+    Raises: NetspecError where the file can't be written.
+    """
+
+    def fill(file: h5py.File) -> None:
+        data = file.create_group("data")
+        for name, arrays in layers:
+            group = data.require_group(name)  # Caffe makes a group for layers without blobs, too
+            for i, array in enumerate(arrays):
+                if array is not None:
+                    group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+
+    _writing(path, fill)
+
+
+def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray], int]:
+    """iter, learned_net, history, current_step.
+
+    Raises: NetspecError where the file is no HDF5, is damaged, or has no such layout.
+    """
+
+    def read(file: h5py.File) -> tuple[int, str, list[np.ndarray], int]:
+        missing = [key for key in ("iter", "learned_net", "current_step", "history") if key not in file]
+        if missing:
+            raise NetspecError(f"'{path}' is no solver state: it has no '{missing[0]}'")
+        learned_net = np.asarray(file["learned_net"][()]).item()
+        history = [_array(path, file[f"history/{i}"]) for i in range(len(file["history"]))]
+        text = learned_net.decode(errors="surrogateescape") if isinstance(learned_net, bytes) else str(learned_net)
+        return _integer(file["iter"]), text, history, _integer(file["current_step"])
+
+    return _reading(path, read)
+
+
+def write_solverstate_hdf5(path: str | Path, iteration: int, learned_net: str, history: Sequence[np.ndarray], current_step: int) -> None:
+    """Writes a solver state in the form of Solver::SnapshotSolverStateToHDF5.
+
+    Raises: NetspecError where the file can't be written.
+    """
+
+    def fill(file: h5py.File) -> None:
+        file["iter"] = np.array([iteration], dtype=np.int32)
+        file["learned_net"] = np.bytes_(learned_net.encode(errors="surrogateescape"))
+        file["current_step"] = np.array([current_step], dtype=np.int32)
+        group = file.create_group("history")
+        for i, array in enumerate(history):
+            group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+
+    _writing(path, fill)
+
+
+def _integer(item: h5py.Dataset) -> int:
+    return int(np.asarray(item[()]).reshape(()))
+
+
+def _array(path: str | Path, item: h5py.Dataset) -> np.ndarray:
+    if item.dtype.kind not in "fiu":
+        raise NetspecError(f"'{path}': '{item.name}' holds no numbers")
+    with np.errstate(over="ignore"):
+        return np.asarray(item[()], dtype=np.float32)
+
+
+def _reading(path: str | Path, read: Callable[[h5py.File], T]) -> T:
+    # h5py tells a damaged file by any of these, by where the damage is met
+    try:
+        with h5py.File(path, "r") as file:
+            return read(file)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError, OverflowError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise NetspecError(f"'{path}' can't be read: {error.strerror or 'no such file'}") from None
+        raise NetspecError(f"'{path}' is no HDF5 file of weights, or is damaged: {_line(error)}") from None
+
+
+def _writing(path: str | Path, fill: Callable[[h5py.File], None]) -> None:
+    def write(opened: object) -> None:
+        with h5py.File(opened, "w") as file:
+            fill(file)
+
+    try:
+        write_atomically(path, write)
+    except (RuntimeError, ValueError) as error:  # two layers of one name, or a name that HDF5 can't hold
+        raise NetspecError(f"'{path}' can't be written: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip("'\"").splitlines()[0].lower() if str(error) else type(error).__name__
