@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     trial.add_argument("--test-iter", type=_positive, metavar="N", help="batches in each test")
     trial.add_argument("--test-interval", type=_positive, metavar="N")
     trial.add_argument("--display", type=_positive, metavar="N")
+    trial.add_argument("--base-lr", type=float, metavar="RATE", help="with a smaller batch a smaller rate: the usual rule is in proportion")
     trial.add_argument("--snapshot-prefix", metavar="PATH")
 
 
@@ -53,9 +54,8 @@ def run(args: argparse.Namespace) -> int:
         raise NetspecError("--snapshot goes on with a run, --weights begins one; give one of them")
     from netspec.pytorch.train import Overrides, Solver  # torch takes seconds to import: usage errors come first
 
-    overrides = Overrides(
-        args.max_iter, args.batch_size, args.test_iter, args.test_interval, args.display, args.snapshot_prefix, args.level, args.stage
-    )
+    names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level")
+    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage)
     solver = Solver(path, overrides, _device(args))
     if args.weights:
         for report in solver.load_weights([name for name in args.weights.split(",") if name]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -38,6 +39,7 @@ class Overrides:
     test_iter: int | None = None
     test_interval: int | None = None
     display: int | None = None
+    base_lr: float | None = None
     snapshot_prefix: str | None = None
     level: int = 0
     stages: list[str] = field(default_factory=list)
@@ -144,6 +146,9 @@ class Solver:
         if p.display and self.iter % p.display == 0:
             smoothed = float(torch.stack(list(self._losses)).mean())
             self.listener.displayed(self.iter, smoothed, _numbers(outputs), self.lr)
+            if not isfinite(smoothed):
+                message = f"the loss is {smoothed} at iteration {self.iter}; the run stops and writes no snapshot of it"
+                raise NetspecError(message, self.file.spans.at("base_lr"), "a lower base_lr, clip_gradients, or another filler may help")
         self.updater.apply(self.lr, self.iter)
         self.iter += 1
         self.listener.iterated(self)
@@ -267,7 +272,7 @@ class Solver:
 def _overridden(message: caffe_pb2.SolverParameter, overrides: Overrides) -> caffe_pb2.SolverParameter:
     p = caffe_pb2.SolverParameter()
     p.CopyFrom(message)
-    for name in ("max_iter", "display", "test_interval"):
+    for name in ("max_iter", "display", "test_interval", "base_lr"):
         value = getattr(overrides, name)
         if value is not None:
             setattr(p, name, value)

@@ -1,0 +1,47 @@
+# make train   the environment, the sample data, a short AlexNet run, its picture
+# make test    the environment and the tests
+
+PYTHON ?= python3
+VENV ?= .venv
+# A pinned build: an open range could take another, of several gigabytes. TORCH=torch takes the newest.
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: env train test test-all lint format schema bench clean
+
+env: $(READY)
+
+$(READY): pyproject.toml tools/make_env.sh
+	tools/make_env.sh "$(PYTHON)" "$(VENV)" "$(TORCH)"
+	touch $@
+
+train: env
+	$(BIN)/netspec dataset sample
+	$(BIN)/netspec train models/bvlc_alexnet/solver.prototxt --batch-size 16 --base-lr 0.0025 --max-iter 300 --display 20 \
+	  --test-interval 150 --test-iter 23
+	$(BIN)/netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.png
+
+test: env
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+
+test-all: env
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env
+	$(BIN)/python -m benchmarks
+
+schema:
+	tools/regenerate_schema.sh
+
+clean:
+	rm -rf $(VENV) build *.egg-info
