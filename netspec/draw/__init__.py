@@ -1,0 +1,1 @@
+"""Nets as pictures: Net → DOT text → SVG, PNG, PDF or JPG."""

@@ -1,0 +1,170 @@
+"""Net(s) → DOT text. Pure: the same nets give the same text, and nothing of graphviz is imported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from netspec.draw import style
+from netspec.draw.box import box_label, html, is_slim, quoted, text
+from netspec.draw.unite import Diagram, Edge, Node, unite
+from netspec.graph import Net, shape_text
+
+RANKDIRS = ("TB", "LR", "BT", "RL")
+FONT = "Arial"  # its widths are known where it isn't installed, and Liberation Sans and Helvetica have the same
+GROUP_SIZE = 4  # layers that share their names up to a '/' before a frame is drawn around them
+READERS = 2  # arrows from a source's label blob before each reader gets a plug of that name instead
+
+
+def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool = False) -> str:
+    """The picture of a net, or of the nets that one file makes for several phases, in graphviz's language.
+
+    A box is a layer, an arrow a blob; in-place layers follow each other in the order in which they run.
+
+    Args:
+        nets: one net, or one for each phase; a layer that not all of them have gets a tag.
+        rankdir: where the data flow to: TB down, LR right, BT up, RL left.
+        display_lrm: whether boxes tell the learning rate multipliers of their params.
+    """
+    every = [nets] if isinstance(nets, Net) else list(nets)
+    return _Picture(unite(every), PurePath(every[0].path).stem, rankdir, display_lrm).text()
+
+
+class _Picture:
+    """Collects the statements of one diagram, each in the frame it belongs to."""
+
+    def __init__(self, diagram: Diagram, stem: str, rankdir: str, display_lrm: bool) -> None:
+        self.diagram = diagram
+        self.title = diagram.name or stem or "net"
+        self.rankdir = rankdir
+        self.display_lrm = display_lrm
+        self.statements: dict[str, list[str]] = {"": []}  # by frame; "" is outside of all
+        self.arrows: list[str] = []
+        sizes = Counter(_name_front(node) for node in diagram.nodes)
+        self.frames = {front for front, size in sizes.items() if front and size >= GROUP_SIZE}
+        self.plugged = _plugged(diagram)
+        self.depths = _depths(diagram)
+        self.plugs: dict[tuple[object, ...], str] = {}
+
+    def text(self) -> str:
+        for node in self.diagram.nodes:
+            self.add_box(node)
+        for edge in self.diagram.edges:
+            self.add_arrow(edge)
+        name = quoted(self.title.replace("\\", "/"))  # an ID has no escape for it
+        lines = [f"digraph {name} {{", *self.header()]
+        lines += [f"  {statement}" for statement in self.statements.pop("")]
+        for number, (frame, statements) in enumerate(self.statements.items()):
+            lines += [f"  subgraph cluster_{number} {{", f"    graph [label=<{text(frame, 11, style.MUTED, bold=True)}> {_FRAME}]"]
+            lines += [*(f"    {statement}" for statement in statements), "  }"]
+        return "\n".join([*lines, *(f"  {arrow}" for arrow in self.arrows), "}", ""])
+
+    def header(self) -> list[str]:
+        count = self.diagram.param_count
+        known = [] if count is None else [f"{count:,} parameter{'s' if count != 1 else ''}"]
+        below = " · ".join([" and ".join(self.diagram.phases), *known])
+        label = f"{text(self.title, 20, bold=True)}<BR/>{text(below, 11, style.MUTED)}<BR/> "
+        gaps = "ranksep=0.15 nodesep=0.3" if self.rankdir in ("TB", "BT") else "ranksep=0.25 nodesep=0.2"
+        font = f'fontname="{FONT}" fontcolor="{style.INK}"'
+        return [  # newrank: branches begin side by side, though a frame lies around them
+            f'  graph [rankdir={self.rankdir} {gaps} newrank=true pad=0.3 bgcolor="{style.PAPER}" {font} labelloc=t label=<{label}>]',
+            f'  node [shape=box style="filled,rounded" penwidth=1.2 width=0 height=0 {font} fontsize=10]',
+            f'  edge [color="{style.EDGE}" penwidth=1.1 arrowsize=0.6 fontname="{FONT}" fontcolor="{style.MUTED}" fontsize=9.5]',
+        ]
+
+    def frame_of(self, node: Node) -> str:
+        front = _name_front(node)
+        return front if front in self.frames else ""
+
+    def add(self, frame: str, statement: str) -> None:
+        self.statements.setdefault(frame, []).append(statement)
+
+    def add_box(self, node: Node) -> None:
+        frame = self.frame_of(node)
+        name = (node.layer.name.removeprefix(f"{frame}/") if frame else "") or node.layer.name
+        colours = style.PALETTE[style.family(node.layer.type)]
+        margin = "0.08,0.03" if is_slim(node) else "0.12,0.06"
+        look = f'fillcolor="{colours.fill}" color="{colours.line}" margin="{margin}" tooltip={quoted(_tooltip(node))}'
+        self.add(frame, f"n{node.index} [label=<{box_label(node, self.diagram, name, self.display_lrm)}> {look}]")
+
+    def add_arrow(self, edge: Edge) -> None:
+        tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
+        attributes = [f"label=<&#160;{label}>"] if (label := self.label(edge)) else []  # a space, off the arrow
+        if edge.head is None:
+            if style.family(edge.tail.layer.type) == "loss":
+                return  # one number, and the box says which
+            head = self.plug(edge, "")
+            attributes = [f"label=<&#160;{html(shapes)}>"] if (shapes := self.shapes(edge)) else []
+        elif (edge.tail, edge.blob.name) in self.plugged and edge.bottom:
+            self.add_stub(edge)
+            beside = next(other.tail for other in self.diagram.edges if other.head is edge.head and not other.bottom)
+            tail, attributes = self.plug(edge, self.frame_of(edge.head), beside), []
+        elif edge.head.in_place and not edge.bottom:
+            attributes = ["weight=20", "arrowhead=none"]  # the same blob, only its contents change
+        elif self.depths[edge.head] == self.depths[edge.tail] + 1:
+            attributes.append(f"weight={6 if len(edge.blob.consumers) > 1 else 4}")  # branches begin side by side
+        if len(edge.blobs) < len(self.diagram.phases):
+            attributes.append("style=dashed")
+        self.arrows.append(f"{tail} -> {head}" + (f" [{' '.join(attributes)}]" if attributes else ""))
+
+    def add_stub(self, edge: Edge) -> None:
+        """Shows once that a source has a blob whose readers are too many for arrows."""
+        before = len(self.plugs)
+        stub = self.plug(edge, self.frame_of(edge.tail))
+        if len(self.plugs) > before:
+            self.arrows.append(f"n{edge.tail.index} -> {stub}")
+
+    def plug(self, edge: Edge, frame: str, beside: Node | None = None) -> str:
+        """A blob's name in an outline: where an output leaves the net, or in place of a long arrow from a source.
+
+        Readers that stand side by side, below the same first bottom, share one.
+        """
+        key = (edge.tail, edge.blob.name, frame, beside)
+        if key not in self.plugs:
+            self.plugs[key] = f"b{len(self.plugs)}"
+            look = f'fillcolor="{style.PAPER}" color="{style.EDGE}" margin="0.1,0.03"'
+            self.add(frame, f"{self.plugs[key]} [label=<{text(edge.blob.name, 10)}> {look}]")
+        return self.plugs[key]
+
+    def label(self, edge: Edge) -> str:
+        """The blob's shape for one item, after its name where the layer is called otherwise."""
+        words = [] if edge.tail.in_place or edge.blob.name == edge.tail.layer.name else [edge.blob.name]
+        words += [shapes] if (shapes := self.shapes(edge)) else []
+        ends = [edge.tail.layers, edge.head.layers] if edge.head else [edge.tail.layers]
+        if all(len(edge.blobs) < len(end) for end in ends):
+            words.append(f"in {next(iter(edge.blobs))} only")
+        return " ".join(map(html, words))
+
+    def shapes(self, edge: Edge) -> str:
+        return " or ".join(shape_text(shape) for shape in self.diagram.item_shapes(edge) if shape)
+
+
+_FRAME = f'style="filled,rounded" fillcolor="{style.GROUP.fill}" color="{style.GROUP.line}" margin=10 labeljust=l'
+
+
+def _name_front(node: Node) -> str:
+    """The part of a name that says what the layer is part of: inception_3a of inception_3a/1x1."""
+    return node.layer.name.rpartition("/")[0]
+
+
+def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
+    """The sources' blobs whose arrows would run along the whole picture again and again: labels that many layers read."""
+    aside = [edge for edge in diagram.edges if edge.head and edge.bottom and not edge.tail.layer.bottom_blobs]
+    readers = Counter((edge.tail, edge.blob.name) for edge in aside)
+    return {key for key, count in readers.items() if count > READERS}
+
+
+def _depths(diagram: Diagram) -> dict[Node, int]:
+    """How many arrows lead to each box on the longest way. An arrow that skips some is the one to bend, not the way past it."""
+    depths = dict.fromkeys(diagram.nodes, 0)
+    for edge in diagram.edges:  # in file order, so that a tail's depth is known
+        if edge.head:
+            depths[edge.head] = max(depths[edge.head], depths[edge.tail] + 1)
+    return depths
+
+
+def _tooltip(node: Node) -> str:
+    layer = node.layer
+    place = f", line {layer.span.line}" if layer.span else ""
+    return f"{layer.name} ({layer.type}){place}".strip()

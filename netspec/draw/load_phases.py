@@ -1,0 +1,53 @@
+"""The nets that one file makes, as many as a drawing lays over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report
+from netspec.graph import Net, Shape
+from netspec.pipeline import load
+
+PHASES = ("TRAIN", "TEST", "ALL")
+
+
+def load_phases(
+    path: str | Path,
+    phase: str = "ALL",
+    level: int = 0,
+    stages: Iterable[str] = (),
+    inputs: Mapping[str, Shape] | None = None,
+    report: Report | None = None,
+) -> list[Net]:
+    """The net of a phase, or for ALL those of both; a picture needs no shapes, so data need not be there.
+
+    A file that makes no net for one of the phases (no layers, or faults in them) is drawn for the other; the report
+    says so. Raises: NetspecError where nothing is left to draw.
+    """
+    report = report or Report()
+    nets: list[Net] = []
+    faults: list[Diagnostic] = []
+    stages = tuple(stages)
+    for one in PHASES[:2] if phase == "ALL" else (phase,):
+        warnings = Report()
+        try:
+            net = load(path, one, level, stages, inputs, require_shapes=False, report=warnings)
+        except NetspecError as error:
+            _add_new(faults, error.diagnostics)
+            continue
+        _add_new(report.diagnostics, warnings.diagnostics)
+        if net.layers:
+            nets.append(net)
+    if not nets:
+        raise NetspecError(faults or f"'{path}' has no layers for {'any phase' if phase == 'ALL' else f'phase {phase}'}")
+    if faults:
+        drawn = nets[0].phase
+        report.diagnostics += [*faults, Diagnostic(NOTE, f"only the {drawn} net is drawn, for the other phase's has errors")]
+    return nets
+
+
+def _add_new(known: list[Diagnostic], found: Iterable[Diagnostic]) -> None:
+    """Adds what isn't told yet: the phases share most layers, and so their faults."""
+    told = {(d.message, d.span.start if d.span else None) for d in known}
+    known += [d for d in found if (d.message, d.span.start if d.span else None) not in told]

@@ -1,0 +1,26 @@
+#!/usr/bin/env python
+"""Draws the network architecture of a prototxt to a picture: Caffe's draw_net.py, with its flags and defaults."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
+    from netspec.cli import main as netspec
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("input_net_proto_file", help="the net's prototxt")
+    parser.add_argument("output_image_file", help="the picture; its suffix is the format")
+    parser.add_argument("--rankdir", default="LR", choices=["LR", "TB", "RL", "BT"], help="direction of the graph (default: %(default)s)")
+    parser.add_argument("--phase", default="ALL", choices=["TRAIN", "TEST", "ALL"], help="which network to draw (default: %(default)s)")
+    parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers")
+    args = parser.parse_args()
+    print(f"Drawing net to {args.output_image_file}", flush=True)
+    options = ["--rankdir", args.rankdir, "--phase", args.phase, *(["--display_lrm"] if args.display_lrm else [])]
+    return netspec(["draw", *options, "--", args.input_net_proto_file, args.output_image_file])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
