@@ -19,8 +19,11 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], obj
     Raises: NetspecError where the system refuses (no folder, no permission, a full disk). The old file stands then, as
     it does after any other exception, and the half-written one is gone.
     """
-    final = Path(os.path.realpath(path))  # a link keeps pointing at its file
-    if final.exists() and not final.is_file():
+    try:
+        final = Path(os.path.realpath(path))  # a link keeps pointing at its file
+    except (OSError, ValueError) as error:
+        raise NetspecError(f"'{path!s}' can't be written: {error}") from None
+    if os.path.exists(final) and not os.path.isfile(final):
         raise NetspecError(f"'{path}' can't be written: it is {'a folder' if final.is_dir() else 'not a plain file'}")
     partial = final.parent / f".{secrets.token_hex(8)}.partial"
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from netspec.diagnostics import Report, did_you_mean, note
 from netspec.graph import Blob, Layer, Net
-from netspec.layers import arity_fault, find_spec, unsupported_hint
+from netspec.layers import CAFFE_TYPES, arity_fault, find_spec, unsupported_hint
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
@@ -17,10 +17,11 @@ AUTOMATIC_TOP = "(automatic)"  # Caffe's name for the top of a loss layer that n
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
-def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report) -> Net:
+def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report, lenient: bool = False) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
     `broken` holds the start offsets of layers that binding found faults in: what follows from those is not told twice.
+    `lenient` lets a layer type of Caffe's pass that can't be compiled yet.
     """
     net = Net(name, phase)
     bad = set(broken)
@@ -32,7 +33,7 @@ def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], re
         net.layers.append(layer)
         is_broken = layer.span is not None and layer.span.start in bad
         lost_tops = lost_tops or (is_broken and not message.top)
-        _check_type(layer, is_broken, report)
+        _check_type(layer, is_broken, report, lenient)
         _read_bottoms(layer, net, lost_tops, report)
         _write_tops(layer, net, report)
         _set_loss_weights(layer, report)
@@ -43,13 +44,14 @@ def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], re
     return net
 
 
-def _check_type(layer: Layer, is_broken: bool, report: Report) -> None:
+def _check_type(layer: Layer, is_broken: bool, report: Report, lenient: bool) -> None:
     if not layer.type:
         if not is_broken:
             report.error(f"{layer.label} has no 'type'", layer.spans.at())
     elif find_spec(layer.type) is None:
         message, hint = unsupported_hint(layer.type)
-        report.error(f"{layer.label}: {message}", layer.spans.at("type"), hint)
+        tell = report.warning if lenient and layer.type in CAFFE_TYPES else report.error
+        tell(f"{layer.label}: {message}", layer.spans.at("type"), hint)
 
 
 def _read_bottoms(layer: Layer, net: Net, lost_tops: bool, report: Report) -> None:

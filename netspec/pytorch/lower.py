@@ -19,6 +19,7 @@ from netspec.pipeline import load
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, emit_default, emitters
 from netspec.pytorch.module import About, NetModule, blobs_of
+from netspec.pytorch.overwritten import wrap_overwritten
 from netspec.pytorch.sharing import share_param
 
 
@@ -101,6 +102,9 @@ class _Lowering:
             spec = find_spec(layer.type)
             if layer.top_blobs and not (spec and spec.is_source):
                 self._add_layer(layer)
+        submodules = {layer: self.root.get_submodule(target) for layer, target in self.targets.items()}
+        for layer, wrapped in wrap_overwritten(self.net, self.layers, submodules).items():
+            self.root.add_module(self.targets[layer], wrapped)
         terms = self._loss_terms()
         returned = {name: self.nodes[self.net.blobs[name]] for name in self.outputs}
         returned |= {key: self.nodes[blob] for key, (blob, _) in terms.items()}

@@ -111,7 +111,7 @@ def _to_caffe(path: str | Path, name: str, array: np.ndarray, chw: CHW | None) -
     elif array.ndim > 2:
         raise NetspecError(f"'{path}': layer '{name}' has an array with {array.ndim} axes; expected 1, 2 or 4")
     with np.errstate(over="ignore"):
-        return np.asarray(array, dtype=np.float32, order="C")
+        return np.array(array, dtype=np.float32, order="C")  # a copy: the pickle's bytes are read-only
 
 
 def _layers(path: str | Path, content: Any) -> dict[str, Any]:

@@ -244,22 +244,30 @@ def read_npy_object(path: str | Path, raw: bytes) -> Any:
     Raises: NetspecError where the file is no .npy, is damaged, or holds what is not plain data.
     """
     stream = io.BytesIO(raw)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "created on Python 2", which is what these files are
-            version = np.lib.format.read_magic(stream)
-            read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read_header(stream)
-        if not dtype.hasobject:
-            stream.seek(0)
-            return np.lib.format.read_array(stream, allow_pickle=False)
-    except Exception as error:  # the header is a Python literal: ast, tokenize and numpy each have errors of their own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NetspecError(f"'{path}' is no .npy file, or is cut short: {reason}") from None
-    try:
-        content = unpickle_arrays(stream)
-    except Refused as refused:
-        raise NetspecError(f"'{path}' can't be read: {refused}") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's about files of Python 2, pickletools' about escapes in damaged ones
+        try:
+            shape, array = _read_header(stream)
+        except Exception as error:  # the header is a Python literal: ast, tokenize and numpy each have errors of their own
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise NetspecError(f"'{path}' is no .npy file, or is cut short: {reason}") from None
+        if array is not None:
+            return array
+        try:
+            content = unpickle_arrays(stream)
+        except Refused as refused:
+            raise NetspecError(f"'{path}' can't be read: {refused}") from None
     if prod(shape) != 1 or not isinstance(content, list) or len(content) != 1:
         raise NetspecError(f"'{path}' holds {prod(shape)} objects; expected one dict {{layer: [weights, biases]}}")
     return content[0]
+
+
+def _read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], np.ndarray | None]:
+    """The shape that a .npy file says, and its array, or None where that is of objects and a pickle follows."""
+    version = np.lib.format.read_magic(stream)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        return shape, None
+    stream.seek(0)
+    return shape, np.lib.format.read_array(stream, allow_pickle=False)

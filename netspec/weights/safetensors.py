@@ -36,7 +36,7 @@ def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
         if tensor.dtype.kind not in "fiu":
             raise NetspecError(f"'{path}': the tensor '{key}' holds no numbers")
         with np.errstate(over="ignore"):
-            found.setdefault(layer, {})[int(index)] = np.asarray(tensor, dtype=np.float32)
+            found.setdefault(layer, {})[int(index)] = np.array(tensor, dtype=np.float32)  # a copy: the tensor is read-only
     for layer, arrays in found.items():
         if len(arrays) != max(arrays) + 1:
             raise NetspecError(f"'{path}': layer '{layer}' has no tensor '{layer}/{min(set(range(max(arrays))) - arrays.keys())}'")

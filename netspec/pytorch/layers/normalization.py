@@ -48,6 +48,13 @@ class _AcrossChannels(torch.autograd.Function):
         return power.sub_(ratio.mul_(x), alpha=2 * alpha * beta / size), None, None, None, None
 
 
+def across_channels_gradient(grad: Tensor, x: Tensor, top: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """The gradient of LRN over channels from its bottom and what its top holds now."""
+    scale = _window_sum(x * x, size).mul_(alpha / size).add_(k)
+    ratio = _window_sum(grad * top / scale, size)
+    return grad * _negative_power(scale, beta) - 2 * alpha * beta / size * x * ratio
+
+
 class LRN(nn.Module):
     """Local response normalisation, over channels or within each channel's plane.
 
