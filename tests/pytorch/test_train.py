@@ -1,0 +1,239 @@
+"""Training as a user sees it: snapshots, resume, signals, fine-tuning, overrides."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import netspec
+from netspec.pytorch.train import Overrides, Silent
+
+NET = """
+name: "Tiny"
+layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
+  data_param {{ source: "{db}" backend: LMDB batch_size: 4 }} transform_param {{ crop_size: 6 mirror: true scale: 0.01 }} }}
+layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
+  data_param {{ source: "{db}" backend: LMDB batch_size: 5 }} transform_param {{ crop_size: 6 scale: 0.01 }} }}
+layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param {{ num_output: 4 kernel_size: 3 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "bn" type: "BatchNorm" bottom: "conv" top: "bn" }}
+layer {{ name: "relu" type: "ReLU" bottom: "bn" top: "bn" }}
+layer {{ name: "drop" type: "Dropout" bottom: "bn" top: "bn" }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "bn" top: "ip" inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
+layer {{ name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
+"""
+SOLVER = """
+net: "net.prototxt"
+base_lr: 0.05 momentum: 0.9 weight_decay: 0.001 lr_policy: "step" gamma: 0.5 stepsize: 5
+max_iter: 12 display: 4 average_loss: 2 test_iter: 2 test_interval: 6 snapshot: 6 snapshot_prefix: "{prefix}"
+random_seed: 5 solver_mode: CPU
+"""
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """A folder with a net, its solver, and a database of 11 random 8×8 records of 3 classes."""
+    from netspec.data.lmdb_writer import LmdbWriter
+    from netspec.schema.caffe_pb2 import Datum
+
+    rng = np.random.default_rng(0)
+    with LmdbWriter(tmp_path / "train_lmdb") as writer:
+        for i in range(11):
+            pixels = rng.integers(0, 256, (1, 8, 8), np.uint8)
+            datum = Datum(channels=1, height=8, width=8, data=pixels.tobytes(), label=i % 3)
+            writer.put(f"{i:08d}".encode(), datum.SerializeToString())
+    (tmp_path / "net.prototxt").write_text(NET.format(db=tmp_path / "train_lmdb"))
+    (tmp_path / "solver.prototxt").write_text(SOLVER.format(prefix=tmp_path / "snap"))
+    return tmp_path
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.displays: list[int] = []
+        self.tests: list[tuple[int, dict]] = []
+        self.snapshots: list[str] = []
+
+    def displayed(self, iteration: int, loss: float, outputs: dict, rate: float) -> None:
+        self.displays.append(iteration)
+
+    def tested(self, iteration: int, index: int, means: dict) -> None:
+        self.tests.append((iteration, means))
+
+    def saved(self, path: Path) -> None:
+        self.snapshots.append(path.name)
+
+
+def weights(solver: netspec.Solver) -> dict[str, list[torch.Tensor]]:
+    return {name: [blob.detach().clone() for blob in blobs] for name, blobs in solver.module.params.items()}
+
+
+def assert_equal(one: dict, two: dict) -> None:
+    for name, blobs in one.items():
+        for a, b in zip(blobs, two[name], strict=True):
+            assert torch.equal(a, b), name
+
+
+def test_a_run_tests_displays_and_snapshots_when_caffe_would(run_folder: Path) -> None:
+    heard = Heard()
+    solver = netspec.Solver(run_folder / "solver.prototxt", listener=heard)
+    solver.solve()
+    solver.close()
+    assert heard.displays == [0, 4, 8]
+    assert [iteration for iteration, _ in heard.tests] == [0, 6, 12]
+    assert heard.snapshots == ["snap_iter_6.solverstate", "snap_iter_12.solverstate"]
+    assert set(heard.tests[0][1]) == {"accuracy", "loss"}
+    assert (run_folder / "snap_iter_12.caffemodel").exists()
+
+
+def test_resuming_goes_on_bit_for_bit(run_folder: Path) -> None:
+    whole = netspec.Solver(run_folder / "solver.prototxt")
+    whole.solve()
+    resumed = netspec.Solver(run_folder / "solver.prototxt")
+    resumed.restore(run_folder / "snap_iter_6.solverstate")
+    assert (resumed.iter, resumed.lr) == (6, pytest.approx(0.025))
+    resumed.solve()
+    assert_equal(weights(whole), weights(resumed))
+    whole.close()
+    resumed.close()
+
+
+def test_test_nets_see_the_trained_weights(run_folder: Path) -> None:
+    solver = netspec.Solver(run_folder / "solver.prototxt")
+    solver.step(3)
+    for name, blobs in solver.test_modules[0].params.items():
+        assert all(a is b for a, b in zip(blobs, solver.module.params[name], strict=True)), name
+    solver.close()
+
+
+def test_overrides_cut_a_run(run_folder: Path) -> None:
+    overrides = Overrides(max_iter=2, batch_size=3, test_iter=1, test_interval=2, display=1, snapshot_prefix=str(run_folder / "trial"))
+    heard = Heard()
+    solver = netspec.Solver(run_folder / "solver.prototxt", overrides, listener=heard)
+    assert solver.batch_size == 3
+    solver.solve()
+    solver.close()
+    assert heard.displays == [0, 1]
+    assert heard.snapshots == ["trial_iter_2.solverstate"]
+
+
+def test_state_of_another_solver_is_refused(run_folder: Path) -> None:
+    solver = netspec.Solver(run_folder / "solver.prototxt")
+    state = solver.snapshot()
+    text = (run_folder / "solver.prototxt").read_text()
+    (run_folder / "adam.prototxt").write_text(text + ' type: "Adam"')
+    other = netspec.Solver(run_folder / "adam.prototxt")
+    before = weights(other)
+    with pytest.raises(netspec.NetspecError, match="another solver or net: it has 7 history blobs\n  hint: a Adam solver of this net keeps 14"):
+        other.restore(state)
+    assert_equal(before, weights(other))
+
+
+def test_missing_net_and_missing_data_are_told(run_folder: Path, tmp_path: Path) -> None:
+    text = (run_folder / "solver.prototxt").read_text()
+    (run_folder / "lost.prototxt").write_text(text.replace("net.prototxt", "nowhere.prototxt"))
+    with pytest.raises(netspec.NetspecError, match=r"lost\.prototxt:2:6: error: the net 'nowhere\.prototxt' is not there"):
+        netspec.Solver(run_folder / "lost.prototxt")
+    net = (run_folder / "net.prototxt").read_text()
+    (run_folder / "net.prototxt").write_text(net.replace("train_lmdb", "gone_lmdb"))
+    with pytest.raises(netspec.NetspecError, match="gone_lmdb"):
+        netspec.Solver(run_folder / "solver.prototxt").step(1)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(run_folder: Path) -> None:
+    solver = netspec.Solver(run_folder / "solver.prototxt", Overrides(base_lr=1e30, display=1))
+    with pytest.raises(netspec.NetspecError, match=r"the loss is (nan|inf) at iteration \d"):
+        solver.step(12)
+    solver.close()
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "netspec", "train", str(folder / "solver.prototxt"), "--max-iter", "1000000", "--display", "1", *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def wait_for(process: subprocess.Popen, word: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return
+    pytest.fail(f"the run ended without '{word}': {process.stderr and process.stderr.read()}")
+
+
+@pytest.fixture
+def endless_folder(run_folder: Path) -> Path:
+    text = (run_folder / "solver.prototxt").read_text()
+    (run_folder / "solver.prototxt").write_text(text.replace("snapshot: 6", "").replace("test_interval: 6", "test_interval: 1000000"))
+    return run_folder
+
+
+def test_sigint_stops_with_a_snapshot_from_which_the_run_goes_on(endless_folder: Path) -> None:
+    process = start(endless_folder)
+    wait_for(process, "iteration 3 ")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith("stopped early\n")
+    (state,) = endless_folder.glob("snap_iter_*.solverstate")
+    solver = netspec.Solver(endless_folder / "solver.prototxt")
+    solver.restore(state)
+    assert solver.iter == int(state.stem.rsplit("_", 1)[1]) > 3
+    solver.close()
+
+
+def test_sighup_takes_a_snapshot_and_the_run_goes_on(endless_folder: Path) -> None:
+    process = start(endless_folder, "--sigint_effect", "none")
+    wait_for(process, "iteration 2 ")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "snapshot ")
+    wait_for(process, "iteration ")
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert list(endless_folder.glob("snap_iter_*.solverstate"))
+
+
+def test_a_killed_run_leaves_no_half_snapshot(endless_folder: Path) -> None:
+    from netspec.weights.files import read_weights
+    from netspec.weights.solverstate import read_solverstate
+
+    text = (endless_folder / "solver.prototxt").read_text()
+    (endless_folder / "solver.prototxt").write_text(text + " snapshot: 1")
+    process = start(endless_folder)
+    wait_for(process, "iteration 5 ")
+    time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    states = list(endless_folder.glob("snap_iter_*.solverstate"))
+    assert states
+    for state in states:
+        read_solverstate(state)
+    for weight_file in endless_folder.glob("snap_iter_*.caffemodel"):
+        read_weights(weight_file)
+
+
+def test_command_line_trains_and_fine_tunes(run_folder: Path, capsys: pytest.CaptureFixture) -> None:
+    from netspec.cli import main
+
+    solver = str(run_folder / "solver.prototxt")
+    assert main(["train", solver, "--max-iter", "4", "--snapshot-prefix", str(run_folder / "a")]) == 0
+    out = capsys.readouterr().out
+    assert "Tiny: " in out
+    assert "SGD, batch 4, 11 records, on cpu" in out
+    assert "iteration 0  loss " in out
+    assert "test 0 at iteration 0   accuracy " in out
+    weights_file = str(run_folder / "a_iter_4.caffemodel")
+    assert main(["train", "--solver", solver, "--weights", weights_file, "--max-iter", "1", "--snapshot-prefix", str(run_folder / "b")]) == 0
+    assert "3 layers loaded" in capsys.readouterr().out
+    assert main(["train", solver, "--snapshot", str(run_folder / "none.solverstate")]) == 1
+    assert "none.solverstate" in capsys.readouterr().err
+    assert main(["train"]) == 2

@@ -1,0 +1,44 @@
+"""A module imports only from the rooms above its own: the way of the data has one direction."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import netspec
+
+PACKAGE = Path(netspec.__file__).parent
+# docs/architecture.md has this list
+ROOMS = ["atomic", "diagnostics", "schema", "syntax", "graph", "data", "layers", "passes", "pipeline", "solver", "weights", "draw", "pytorch", "cli"]
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py") or path.parent != PACKAGE)
+# write_atomically raises NetspecError: these two stand side by side on top
+LEVEL_TOP = {"atomic", "diagnostics"}
+
+
+def room_of(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "netspec" and len(parts) > 1 else None
+
+
+def imported(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_up(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert own in ROOMS, "a new room: give it its place in ROOMS and in docs/architecture.md"
+    for module in imported(ast.parse(path.read_text())):
+        room = room_of(module)
+        if room is not None and not {room, own} <= LEVEL_TOP:
+            assert ROOMS.index(room) <= ROOMS.index(own), f"{own} imports {module}"
+        if own != "pytorch":
+            assert module.split(".")[0] != "torch" or own == "cli", f"{own} imports torch"
