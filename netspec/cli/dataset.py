@@ -37,7 +37,9 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resize-width", "--resize_width", metavar="W", type=_size, default=0, help="with --resize-height: resize to W×H")
     parser.add_argument("--resize-height", "--resize_height", metavar="H", type=_size, default=0)
     parser.add_argument("--check-size", "--check_size", action="store_true", help="stop where images differ in size")
-    parser.add_argument("--encoded", action="store_true", help="store compressed images, not values")
+    parser.add_argument(
+        "--encoded", action="store_true", help="store compressed images, not values; files that are so already as they are, colours too"
+    )
     parser.add_argument("--encode-type", "--encode_type", metavar="TYPE", default="", help="png, jpg, … (default: that of each file)")
     parser.add_argument("--backend", choices=["lmdb", "leveldb"], default="lmdb", help="only lmdb can be written")
 
@@ -52,6 +54,8 @@ def _build(args: argparse.Namespace) -> int:
 
     if args.backend != "lmdb":
         raise NetspecError("netspec writes LMDB only; Data layers read both", hint="leave --backend out and write 'backend: LMDB' in the net")
+    if bool(args.resize_width) != bool(args.resize_height):
+        sys.stderr.write("warning: --resize_width and --resize_height have an effect only together, as in Caffe: nothing is resized\n")
     skipped = []
 
     def warn(message: str) -> None:

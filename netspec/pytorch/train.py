@@ -89,7 +89,7 @@ class Solver:
         self.module.to(self.device)
         self.test_nets: list[Net] = [self._load_net(source) for source in test_sources]
         self.test_modules: list[NetModule] = [self._test_module(net) for net in self.test_nets]
-        self.updater = Updater(self.param, *_learnable(self.net, self.module))
+        self.updater = Updater(self.param, *learnable(self.net, self.module))
         self._losses: deque[Tensor] = deque(maxlen=self.param.average_loss)
         self._data: Iterator | None = None
         self._test_data: dict[int, Iterator] = {}
@@ -293,7 +293,7 @@ def _default_device(p: caffe_pb2.SolverParameter) -> str:
     return f"cuda:{p.device_id}" if torch.cuda.is_available() and not says_cpu else "cpu"
 
 
-def _learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
+def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
     """Every owned blob in Caffe's order, with its multipliers."""
     blobs, multipliers = [], []
     params = module.params

@@ -1,0 +1,21 @@
+"""`netspec shapes` of AlexNet as a whole process, against a Python that does nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.side_by_side import interleaved, report
+
+NET = Path(__file__).parent.parent / "models/bvlc_alexnet/train_val.prototxt"
+
+
+def main() -> None:
+    command = str(Path(sys.executable).parent / "netspec")
+
+    def process(*arguments: str) -> None:
+        subprocess.run(arguments, check=True, capture_output=True)
+
+    variants = {"netspec shapes": lambda: process(command, "shapes", str(NET)), "python -c pass": lambda: process(sys.executable, "-c", "pass")}
+    report("start-up", interleaved(variants, rounds=25, warm_up=3), "netspec shapes", "python -c pass", bound=12)
