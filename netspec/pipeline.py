@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netspec.diagnostics import Report, Source
+from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, Shape
 from netspec.passes.build_graph import build_graph
 from netspec.passes.count_cost import count_cost
@@ -37,13 +37,13 @@ def load(
 
     Raises: NetspecError with every fault that was found.
     """
+    if phase not in ("TRAIN", "TEST"):
+        raise NetspecError(f"a net's phase is TRAIN or TEST, got '{phase}'")
     report = report or Report()
     message, spans = read_net(read_source(path), report)
     state = caffe_pb2.NetState()
     state.CopyFrom(message.state)
-    state.phase = caffe_pb2.Phase.Value(phase)
-    state.level = level
-    state.stage.extend(stages)
+    state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
     net = assemble(message, spans, state, report, inputs, require_shapes)
     net.path = str(path)
     report.raise_errors()

@@ -5,16 +5,19 @@ Source: Caffe's Solver, SGDSolver::GetLearningRate.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from math import exp
 from pathlib import Path
 
+from netspec.data.paths import resolve_path
 from netspec.diagnostics import Report, Span, did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
+NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
 # What each learning rate policy needs beside base_lr.
 LR_POLICIES: dict[str, tuple[str, ...]] = {
     "fixed": (),
@@ -128,6 +131,21 @@ def check_solver(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> 
         report.error("'max_iter' must be given", spans.value, "the number of iterations to train")
     if not 0 <= p.rms_decay < 1:
         report.error(f"'rms_decay' must lie between 0 and 1, got {p.rms_decay:g}", spans.at("rms_decay"))
+
+
+def find_net(source: NetSource, file: SolverFile) -> str | None:
+    """The path of a net that the solver file names, or None where there is no such file."""
+    path = resolve_path(source.path or "", file.path)
+    return path if os.path.isfile(path) else None
+
+
+def check_net_paths(file: SolverFile, report: Report) -> None:
+    """Reports the nets that are not where the solver file says."""
+    told = set()
+    for source in [file.train_net, *file.test_nets]:
+        if source.path is not None and source.path not in told and find_net(source, file) is None:
+            told.add(source.path)
+            report.error(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
 
 
 def _check_rate(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:

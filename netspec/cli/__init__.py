@@ -15,7 +15,7 @@ COMMANDS = {
     "check": "check nets and solvers; tell each fault with its line",
     "train": "train a net as its solver file says",
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
-    "dataset": "make, import and inspect databases of images",
+    "dataset": "make and import databases of images, and their mean files",
 }
 OK, FAILED, USAGE = 0, 1, 2
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 
 from netspec.cli.state import configure_level, input_shapes
 from netspec.diagnostics import Diagnostic, NetspecError, Report
 from netspec.graph import Shape
+from netspec.passes.filter_state import filter_state
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
-from netspec.solver import load_solver
-from netspec.syntax.read import parse_source, read_source
-
-# Top-level fields by which a net is told from a solver file.
-_NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
+from netspec.solver import check_net_paths, load_solver
+from netspec.syntax.read import file_kind, parse_source, read_source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,16 +44,12 @@ def check_file(path: str, phases: list[str], level: int, stages: list[str], inpu
     report = Report()
     try:
         source = read_source(path)
-        block = parse_source(source)
+        kind = file_kind(parse_source(source))
     except NetspecError as error:
         return error.diagnostics, "not read"
-    names = {field.name for field in block.fields}
-    solver_fields = caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name
-    if not names & _NET_FIELDS and sum(name in solver_fields for name in names) > 1:
-        try:
-            load_solver(path, report)
-        except NetspecError:
-            pass  # the report holds what it says
+    if kind is caffe_pb2.SolverParameter:
+        with suppress(NetspecError):  # the report holds what it says
+            check_net_paths(load_solver(path, report), report)
         return report.in_order(), "solver"
     message, spans = read_net(source, report)
     seen = list(report.diagnostics)
@@ -63,11 +58,9 @@ def check_file(path: str, phases: list[str], level: int, stages: list[str], inpu
         here.diagnostics += report.diagnostics
         state = caffe_pb2.NetState()
         state.CopyFrom(message.state)
-        state.phase = caffe_pb2.Phase.Value(phase)
-        state.level = level
-        state.stage.extend(stages)
-        known = {layer_top for layer in message.layer for layer_top in layer.top}
-        given = {name: shape for name, shape in inputs.items() if name in known}
+        state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
+        sources = {top for layer, _ in filter_state(message, spans, state, Report()) if not layer.bottom for top in layer.top}
+        given = {name: shape for name, shape in inputs.items() if name in sources}
         assemble(message, spans, state, here, given, require_shapes=False)
         rendered = {d.render() for d in seen}
         seen += [d for d in here.diagnostics if d.render() not in rendered]

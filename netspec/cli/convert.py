@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import cast
+
+from google.protobuf.descriptor import Descriptor
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError, Report
-from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import bind
-from netspec.syntax.read import YAML_SUFFIXES, parse_source, read_source
+from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source, read_source
 
 TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 
@@ -45,15 +47,13 @@ def convert_text(source_path: str, target_path: str) -> None:
     """
     block = parse_source(read_source(source_path))
     report = Report()
-    names = {field.name for field in block.fields}
-    kinds = (caffe_pb2.NetParameter, caffe_pb2.SolverParameter)
-    kind = max(kinds, key=lambda k: sum(name in k.DESCRIPTOR.fields_by_name for name in names))
+    kind = file_kind(block)
     bind(block, kind(), report)
     report.raise_errors()
     if target_path.endswith(YAML_SUFFIXES):
         from netspec.syntax import yaml_text
 
-        text = yaml_text.print_tree(block, kind.DESCRIPTOR)
+        text = yaml_text.print_tree(block, cast(Descriptor, kind.DESCRIPTOR))
     else:
         text = prototxt.print_tree(block)
     write_atomically(target_path, text.encode(errors="surrogateescape"))
@@ -61,11 +61,11 @@ def convert_text(source_path: str, target_path: str) -> None:
 
 def convert_weights(args: argparse.Namespace) -> int:
     """Rewrites a weight file in the format that the target's suffix names."""
-    from netspec.weights.files import read_weights, write_weights
+    from netspec.weights.files import LayerTuple, read_weights, write_weights
 
     flattened = dict(_flattened(text) for text in args.flattened)
     weights = read_weights(args.source, args.skip_layer, flattened or None)
-    layers = []
+    layers: list[LayerTuple] = []
     for name, arrays in weights.items():
         if any(array is None for array in arrays):
             raise NetspecError(f"'{args.source}': layer '{name}' shares an array of another layer, which this format can't say")

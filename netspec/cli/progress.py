@@ -21,21 +21,31 @@ class Progress:
         self.live = live if live.isatty() else None
         self.started = self.last_live = time.monotonic()
         self.first_iter: int | None = None
+        self.test_seconds = self.test_began = 0.0  # tests are left out of the speed as well
         self.loss = float("nan")
 
     def iterated(self, solver: Solver) -> None:
         now = time.monotonic()
         if self.first_iter is None:
-            self.first_iter, self.started = solver.iter - 1, now  # the first iteration's set-up is left out of the speed
+            self.first_iter, self.started = solver.iter, now  # the first iteration's set-up is left out of the speed
             return
-        self.images_per_second = (solver.iter - 1 - self.first_iter) * solver.batch_size * solver.param.iter_size / max(now - self.started, 1e-9)
-        self.items = solver.iter * solver.batch_size * solver.param.iter_size
+        done = solver.iter - self.first_iter
+        items = solver.batch_size * solver.param.iter_size
+        self.images_per_second = done * items / max(now - self.started - self.test_seconds, 1e-9)
+        self.items = solver.iter * items
+        rest = (self.max_iter - solver.iter) * (now - self.started) / done
+        self._live(f"{_bar(solver.iter / max(1, self.max_iter))} {solver.iter}/{self.max_iter}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left")
+
+    def testing(self, index: int, batch: int, batches: int) -> None:
+        if batch == 0:
+            self.test_began = time.monotonic()
+        self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}")
+
+    def _live(self, text: str) -> None:
+        """Writes the live line, though not more often than an eye can follow."""
+        now = time.monotonic()
         if self.live and now - self.last_live >= LIVE_INTERVAL:
             self.last_live = now
-            done = solver.iter / max(1, self.max_iter)
-            bar = "█" * round(20 * done) + "░" * (20 - round(20 * done))
-            rest = (self.max_iter - solver.iter) * (now - self.started) / max(1, solver.iter - 1 - self.first_iter)
-            text = f"{bar} {solver.iter}/{self.max_iter}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left"
             self.live.write(f"\r\x1b[K{text}")
             self.live.flush()
 
@@ -45,6 +55,8 @@ class Progress:
         self._line(f"iteration {iteration}  loss {loss:.6g}{_values(others)}  lr {rate:.6g}{self._speed()}")
 
     def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None:
+        if self.first_iter is not None:
+            self.test_seconds += time.monotonic() - self.test_began
         self._line(f"test {index} at iteration {iteration} {_values(means)}")
 
     def saved(self, path: Path) -> None:
@@ -67,6 +79,10 @@ class Progress:
         if self.live:
             self.live.write("\r\x1b[K")
             self.live.flush()
+
+
+def _bar(share: float) -> str:
+    return "█" * round(20 * share) + "░" * (20 - round(20 * share))
 
 
 def _values(outputs: dict[str, list[float]]) -> str:

@@ -5,9 +5,11 @@ Source: Caffe's upgrade rules (util/upgrade_proto.cpp); ../tests/reference/upgra
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.message import Message
 
-from netspec.diagnostics import Report, did_you_mean, note
+from netspec.diagnostics import Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
 from netspec.schema.history import (
     SOLVER_TYPES, V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES,
@@ -22,6 +24,9 @@ def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
     if net.layers and net.layer:
         first = note("the older 'layers' are used here", spans.at("layers", 0))
         report.error("a net holds either 'layer' or the older 'layers', not both", spans.at("layer", 0), notes=[first])
+        for name in ("layer", "layers"):  # half a net would only look full of faults
+            net.ClearField(name)
+            spans.fields.pop(name, None)
         return
     if any(layer.HasField("layer") for layer in net.layers):
         _upgrade_v0(net, spans, report)
@@ -59,7 +64,7 @@ def _move(source: Message, source_spans: Spans, name: str, target: Message, targ
         target_spans.fields.setdefault(new_name, []).extend(source_spans.fields.pop(name))
 
 
-def _copy(message: Message) -> Message:
+def _copy(message: Any) -> Any:
     copy = type(message)()
     copy.CopyFrom(message)
     return copy
@@ -95,10 +100,10 @@ def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Repo
                 continue
             if layer.layer.type not in ("conv", "pool"):
                 report.error(f"a padding layer feeds layer '{layer.layer.name}', which is neither conv nor pool", places[i].at("bottom", j))
-                continue
             padding = net.layers[maker]
             if len(padding.bottom) != 1 or len(padding.top) != 1:
                 report.error("a padding layer has one bottom and one top", places[maker].at("layer"))
+                places[i].is_faulty = True  # what it reads is not known
                 continue
             layer.layer.pad = padding.layer.pad
             layer.bottom[j] = padding.bottom[0]
@@ -108,15 +113,27 @@ def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Repo
 
 
 def _upgrade_v0_layer(layer: caffe_pb2.V1LayerParameter, place: Spans, report: Report) -> None:
-    old, old_spans = layer.layer, _child(place, "layer")
-    kind = old.type
-    if kind not in V0_TYPES:
-        report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES))
+    if not layer.HasField("layer"):
+        report.error("this is a V1 layer among V0 layers, which hold a 'layer' of their own", place.at(), "write the net in one format")
+        place.is_faulty = True
         return
+    old, old_spans, faults_before = layer.layer, _child(place, "layer"), len(report.diagnostics)
+    _move_v0_fields(layer, place, old, old_spans, report)
+    layer.ClearField("layer")
+    place.is_faulty |= len(report.diagnostics) > faults_before
+
+
+def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_pb2.V0LayerParameter, old_spans: Spans, report: Report) -> None:
+    kind = old.type
     for name in ("name", "blobs", "blobs_lr", "weight_decay", "hdf5_output_param"):
         if name in {field.name for field, _ in old.ListFields()}:
             _move(old, old_spans, name, layer, place, name)
-    layer.type = _V1_TYPE_ENUM.Value(V0_TYPES[kind])
+    if kind not in V0_TYPES:
+        if not old_spans.is_faulty:
+            message = f"'{kind}' is no V0 layer type" if old.HasField("type") else "this V0 layer has no 'type'"
+            report.error(message, old_spans.at("type"), did_you_mean(kind, V0_TYPES))
+        return
+    layer.MergeFrom(caffe_pb2.V1LayerParameter(type=V0_TYPES[kind]))
     place.fields["type"] = old_spans.fields.pop("type", [])
     for descriptor, _ in old.ListFields():
         name = descriptor.name
@@ -131,7 +148,6 @@ def _upgrade_v0_layer(layer: caffe_pb2.V1LayerParameter, place: Spans, report: R
                 _move(old, old_spans, name, getattr(layer, owner), _child(place, owner), new_name)
         elif name != "type":
             report.error(f"the V0 field '{name}' has no meaning any more", old_spans.at(name))
-    layer.ClearField("layer")
 
 
 def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
@@ -185,20 +201,27 @@ def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -
                 report.error(f"'{name}' stands here without an 'input'", spans.at(name))
         return
     shapes = [list(shape.dim) for shape in net.input_shape]
+    places = spans.fields.pop("input_shape", [])
     dims = [] if shapes else list(net.input_dim)  # where both are given, input_shape wins
-    shapes += [dims[i : i + 4] for i in range(0, len(dims), 4)]
+    for i in range(0, len(dims), 4):
+        shapes.append(dims[i : i + 4])
+        found = spans.fields["input_dim"][i : i + 4]
+        places.append(Spans(found[0].name, found[0].value))
+        places[-1].fields["dim"] = found
+    first = spans.find("input")
+    place = Spans(first.name, first.value)
     if len(shapes) != len(net.input) or len(dims) % 4:
-        what = "four 'input_dim'" if dims else "one 'input_shape'"
-        report.error(f"each of the {len(net.input)} inputs takes {what}, got {len(dims or shapes)}", spans.at("input"))
-        return
+        wanted, got, what = (4 * len(net.input), len(dims), "input_dim") if dims else (len(net.input), len(shapes), "input_shape")
+        hint = "give each its shape, such as input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }"
+        verb = "takes" if len(net.input) == 1 else "take"
+        report.error(f"{counted(len(net.input), 'input')} {verb} {wanted} '{what}', got {got}", first.value, hint)
+        place.is_faulty = True
     layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
     for shape in shapes:
         layer.input_param.shape.add().dim.extend(shape)
-    first = spans.find("input")
-    place = Spans(first.name, first.value)
     place.fields["top"] = spans.fields.pop("input", [])
     place.fields["input_param"] = [Spans(first.name, first.value)]
-    place.fields["input_param"][0].fields["shape"] = spans.fields.pop("input_shape", [])
+    place.fields["input_param"][0].fields["shape"] = places
     layers = [layer, *(_copy(old) for old in net.layer)]
     del net.layer[:]
     net.layer.extend(layers)

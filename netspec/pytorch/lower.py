@@ -81,6 +81,7 @@ class _Lowering:
             if name not in net.blobs:
                 raise NetspecError(f"the net '{net.name}' has no blob '{name}' to cut it at", None, did_you_mean(name, net.blobs))
         self.layers = net.layers if outputs is None else self._leading_to(outputs)
+        self.learning = _layers_below_a_loss(self.layers)
         self.graph = fx.Graph()
         self.root = nn.Module()
         self.nodes: dict[Blob, fx.Node] = {}
@@ -157,14 +158,14 @@ class _Lowering:
             self.nodes[blob] = node
 
     def _set_learned(self, layer: Layer, submodule: nn.Module) -> None:
-        """lr_mult 0 freezes a param, a shared one is its owner's."""
+        """A param has a gradient below a loss and where its lr_mult is not 0, or with force_backward; a shared one is its owner's."""
         for i, (param, blob) in enumerate(zip(layer.params, blobs_of(submodule), strict=True)):
             if param.owner is not None:
                 owner = next((other for other in self.targets if other.name == param.owner[0]), None)
                 if owner is not None:
                     share_param(submodule, i, self.root.get_submodule(self.targets[owner]), param.owner[1], param.shape)
-            elif param.learned and param.lr_mult == 0:
-                blob.requires_grad_(False)
+            elif param.learned:
+                blob.requires_grad_(self.net.force_backward or (param.lr_mult != 0 and layer in self.learning))
 
     def _loss_terms(self) -> dict[str, tuple[Blob, float]]:
         """The tops that count in the objective, by a key of their own where an in-place write hides their name."""
@@ -175,6 +176,17 @@ class _Lowering:
                     hidden = self.net.blobs[blob.name] is not blob
                     terms[f"{blob.name} of {layer.name}" if hidden else blob.name] = (blob, weight)
         return terms
+
+
+def _layers_below_a_loss(layers: list[Layer]) -> set[Layer]:
+    """The layers whose tops count in the objective or lead to one that does: only these has Caffe's backward pass."""
+    below: set[Layer] = set()
+    reached: set[Blob] = set()
+    for layer in reversed(layers):
+        if any(layer.loss_weights) or any(blob in reached for blob in layer.top_blobs):
+            below.add(layer)
+            reached.update(layer.bottom_blobs)
+    return below
 
 
 def _python_name(name: str, taken: set[str]) -> str:

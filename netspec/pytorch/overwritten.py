@@ -66,10 +66,10 @@ class _OverwrittenFunction(torch.autograd.Function):
         return owner.layer(bottom)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (bottom,) = ctx.saved_tensors
         owner = ctx.owner
-        return _GRADIENTS[owner.type](grad, bottom, owner.memory.value, owner.layer), None
+        return _GRADIENTS[owner.type_name](grad, bottom, owner.memory.value, owner.layer), None
 
 
 class Overwritten(nn.Module):
@@ -77,8 +77,8 @@ class Overwritten(nn.Module):
 
     def __init__(self, type_name: str, layer: nn.Module, memory: _Memory) -> None:
         super().__init__()
-        self.type, self.layer, self.memory = type_name, layer, memory
-        if hasattr(layer, "inplace"):
+        self.type_name, self.layer, self.memory = type_name, layer, memory
+        if isinstance(layer, nn.ReLU):
             layer.inplace = False
 
     def forward(self, bottom: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def is_overwritten(net: Net, layer: Layer) -> bool:
 
 def _later_versions(net: Net, blob: Blob) -> list[Blob]:
     """The versions that later layers write over a blob in place, in order."""
-    later = []
+    later: list[Blob] = []
     while True:
         following = next((c.top_blobs[i] for c, i in blob.consumers if i < len(c.top_blobs) and c.top_blobs[i].name == blob.name), None)
         if following is None:

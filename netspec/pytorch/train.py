@@ -26,7 +26,7 @@ from netspec.pytorch.sharing import tie_params
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.schema import caffe_pb2
-from netspec.solver import NetSource, SolverFile, learning_rate, load_solver
+from netspec.solver import NET_PATH_HINT, NetSource, find_net, learning_rate, load_solver
 from netspec.syntax.read import read_source
 
 
@@ -50,6 +50,7 @@ class Listener(Protocol):
 
     def iterated(self, solver: Solver) -> None: ...
     def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None: ...
+    def testing(self, index: int, batch: int, batches: int) -> None: ...
     def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None: ...
     def saved(self, path: Path) -> None: ...
 
@@ -59,6 +60,7 @@ class Silent:
 
     def iterated(self, solver: Solver) -> None: ...
     def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None: ...
+    def testing(self, index: int, batch: int, batches: int) -> None: ...
     def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None: ...
     def saved(self, path: Path) -> None: ...
 
@@ -182,7 +184,8 @@ class Solver:
                 self._test_data[index] = self._stream(net, self._tests_done() * self.param.test_iter[index])
             sums: dict[str, Tensor] = {}
             with torch.no_grad():
-                for _ in range(self.param.test_iter[index]):
+                for batch in range(self.param.test_iter[index]):
+                    self.listener.testing(index, batch, self.param.test_iter[index])
                     for name, value in module(*self._to_device(module, next(self._test_data[index]))).items():
                         sums[name] = sums[name] + value if name in sums else value.clone()
             means = {name: value / self.param.test_iter[index] for name, value in sums.items()}
@@ -227,9 +230,9 @@ class Solver:
         """One of the solver's nets, for the state that the solver gives it."""
         report = Report()
         if source.path is not None:
-            path = resolve_path(source.path, self.file.path)
-            if not Path(path).exists():
-                raise NetspecError(f"the net '{source.path}' is not there", source.span, "paths count from the working directory, then from the solver's folder")
+            path = find_net(source, self.file)
+            if path is None:
+                raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
             message, spans = read_net(read_source(path), report)
         else:
             assert source.message is not None and source.spans is not None

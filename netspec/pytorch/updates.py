@@ -117,11 +117,11 @@ class Updater:
     def __init__(self, p: caffe_pb2.SolverParameter, blobs: Tensors, multipliers: list[tuple[float, float]]) -> None:
         self.p, self.rule, self.blobs = p, RULES[p.type], blobs
         self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.rule.histories) for b in blobs]
+        self.with_gradient = [i for i, blob in enumerate(blobs) if blob.requires_grad]
         self.groups: dict[tuple[float, float], list[int]] = {}
-        for i, (blob, key) in enumerate(zip(blobs, multipliers, strict=True)):
-            if blob.requires_grad and key[0] != 0:
-                self.groups.setdefault(key, []).append(i)
-        self.learned = [i for indices in self.groups.values() for i in indices]
+        for i in self.with_gradient:
+            if multipliers[i][0] != 0:
+                self.groups.setdefault(multipliers[i], []).append(i)
 
     def zero_grad(self) -> None:
         for blob in self.blobs:
@@ -130,10 +130,10 @@ class Updater:
     @torch.no_grad()
     def apply(self, rate: float, step: int) -> None:
         """One update: clip, divide by iter_size, regularise, update. Source: Caffe's SGDSolver::ApplyUpdate."""
-        for i in self.learned:
+        for i in self.with_gradient:
             if self.blobs[i].grad is None:  # a weight that the loss does not reach still decays
                 self.blobs[i].grad = torch.zeros_like(self.blobs[i])
-        every = [grad for i in self.learned if (grad := self.blobs[i].grad) is not None]
+        every = [grad for i in self.with_gradient if (grad := self.blobs[i].grad) is not None]
         if not every:
             return
         if self.p.clip_gradients >= 0:

@@ -134,6 +134,7 @@ def test_shared_params_are_one(load_text: Loader) -> None:
 
 def test_permissive_sharing_views_the_owner(load_text: Loader) -> None:
     text = """
+    force_backward: true
     layer { name: "a" type: "Input" top: "a" top: "b" input_param { shape { dim: 2 dim: 6 } shape { dim: 2 dim: 4 } } }
     layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" param { name: "w" }
       inner_product_param { num_output: 4 bias_term: false weight_filler { type: "xavier" } } }
@@ -144,8 +145,6 @@ def test_permissive_sharing_views_the_owner(load_text: Loader) -> None:
     assert torch.equal(module.params["two"][0], module.params["one"][0].view(6, 4))
     outputs = module(torch.rand(2, 6), torch.rand(2, 4))
     (outputs["x"].sum() + outputs["y"].sum()).backward()
-    alone = netspec.compile(load_text(text), seed=1)
-    alone(torch.zeros(2, 6), torch.zeros(2, 4))
     assert module.params["one"][0].grad.abs().sum() > 0
     assert len(list(module.parameters())) == 1
 
@@ -194,3 +193,16 @@ def test_weights_of_another_net_are_reported(load_text: Loader, tmp_path: Path) 
     assert (report.missing, report.unused, report.loaded) == (["conv_new"], ["conv/1"], [])
     with pytest.raises(netspec.NetspecError, match="layer 'ip': param 0 is 6×196"):
         report.raise_mismatches()
+
+
+def test_gradients_are_where_caffe_has_them(load_text: Loader) -> None:
+    text = """
+    layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 6 } } }
+    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" inner_product_param { num_output: 4 } loss_weight: 1 }
+    layer { name: "two" type: "InnerProduct" bottom: "a" top: "y" inner_product_param { num_output: 4 } }
+    """
+    module = netspec.compile(load_text(text))
+    assert module.params["one"][0].requires_grad
+    assert not module.params["two"][0].requires_grad, "nothing below a loss: Caffe has no backward pass for it"
+    forced = netspec.compile(load_text("force_backward: true" + text.replace('"y" inner', '"y" param { lr_mult: 0 } inner')))
+    assert forced.params["two"][0].requires_grad, "force_backward gives even a frozen param its gradient"
