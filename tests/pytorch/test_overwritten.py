@@ -1,0 +1,56 @@
+"""In-place chains: Caffe's gradient reads what the last layer of the chain left in the shared memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import netspec
+from netspec.graph import Net
+from netspec.pytorch.overwritten import Overwritten
+
+NET = """
+force_backward: true
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 5 weight_filler { type: "gaussian" } } }
+layer { name: "act" type: "%s" bottom: "y" top: "y" }
+%s
+"""
+SCALE = 'layer { name: "scale" type: "Scale" bottom: "y" top: "y" scale_param { filler { value: -2 } bias_term: true bias_filler { value: 0.3 } } }'
+DROPOUT = 'layer { name: "drop" type: "Dropout" bottom: "y" top: "y" }'
+DERIVATIVES = {
+    "ReLU": lambda final: (final > 0).float(),
+    "Sigmoid": lambda final: final * (1 - final),
+    "TanH": lambda final: 1 - final * final,
+}
+
+
+@pytest.mark.parametrize("activation", DERIVATIVES)
+def test_gradient_reads_the_scaled_values(activation: str, load_text: Callable[..., Net]) -> None:
+    module = netspec.compile(load_text(NET % (activation, SCALE), phase="TRAIN"), seed=1)
+    x = torch.randn(4, 6, requires_grad=True)
+    final = module(x)["y"]
+    final.sum().backward()
+    expected = (-2 * DERIVATIVES[activation](final)) @ module.params["ip"][0]
+    assert torch.allclose(x.grad, expected, atol=1e-6)
+
+
+def test_values_are_the_layers_own(load_text: Callable[..., Net]) -> None:
+    module = netspec.compile(load_text(NET % ("ReLU", SCALE), phase="TRAIN"), seed=1)
+    x = torch.randn(4, 6)
+    weight, bias = module.params["ip"]
+    assert torch.allclose(module(x)["y"], torch.relu(x @ weight.T + bias) * -2 + 0.3)
+
+
+@pytest.mark.parametrize(("activation", "after", "is_wrapped"), [("ReLU", DROPOUT, False), ("ReLU", "", False), ("Sigmoid", DROPOUT, True), ("ReLU", SCALE, True)])
+def test_only_what_would_differ_is_wrapped(activation: str, after: str, is_wrapped: bool, load_text: Callable[..., Net]) -> None:
+    module = netspec.compile(load_text(NET % (activation, after), phase="TRAIN"))
+    assert isinstance(module.act, Overwritten) == is_wrapped
+
+
+def test_own_blobs_have_the_true_gradient(load_text: Callable[..., Net]) -> None:
+    separate = SCALE.replace('top: "y"', 'top: "z"')
+    module = netspec.compile(load_text(NET % ("ReLU", separate), phase="TRAIN"), seed=1)
+    assert not isinstance(module.act, Overwritten)
