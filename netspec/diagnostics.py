@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+_LONGEST = 1000  # characters of a message that are shown
+_MOST_HINTS = 100  # a report with more faults than this is crowded
 
 
 class Source:
@@ -82,11 +84,12 @@ class Diagnostic:
 
     def render(self) -> str:
         """The message as a user reads it: place, text, the line with carets, hint, related places."""
-        lines = [f"{self.span}: {self.severity}: {self.message}" if self.span else f"{self.severity}: {self.message}"]
+        message = _printable(self.message)
+        lines = [f"{_printable(str(self.span))}: {self.severity}: {message}" if self.span else f"{self.severity}: {message}"]
         if self.span and self.severity != NOTE:
             lines += _excerpt(self.span)
         if self.hint:
-            lines.append(f"  hint: {self.hint}")
+            lines.append(f"  hint: {_printable(self.hint)}")
         lines += [note.render() for note in self.notes]
         return "\n".join(lines)
 
@@ -94,6 +97,28 @@ class Diagnostic:
 def note(message: str, span: Span | None) -> Diagnostic:
     """A related place, to hang below a diagnostic."""
     return Diagnostic(NOTE, message, span)
+
+
+def _printable(text: str) -> str:
+    """A text from a user's file as it may go to a terminal: control characters as escapes, not too long."""
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "…"
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text fills: Chinese characters fill two."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _excerpt(span: Span, width: int = 100) -> list[str]:
@@ -105,9 +130,9 @@ def _excerpt(span: Span, width: int = 100) -> list[str]:
     if column + length > width:  # a long line: keep the part around the carets
         cut = max(0, column - 1 - width // 2)
         line, column = line[cut:], column - cut
-    line = line[:width].replace("\t", " ")
-    length = max(1, min(length, width - column + 1))
-    return ["  " + line, "  " + " " * (column - 1) + "^" * length] if line.strip() else []
+    line = "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line[:width])
+    before, marked = line[: column - 1], line[column - 1 : column - 1 + max(1, min(length, width - column + 1))]
+    return ["  " + line, "  " + " " * _columns(before) + "^" * max(1, _columns(marked))] if line.strip() else []
 
 
 class NetspecError(Exception):
@@ -141,13 +166,30 @@ class Report:
         return any(d.severity == ERROR for d in self.diagnostics)
 
     def in_order(self) -> list[Diagnostic]:
-        """What was collected, by its place in the file; what has no place comes first."""
-        return sorted(self.diagnostics, key=lambda d: (d.span.source.path, d.span.start) if d.span else ("", -1))
+        """What was collected, each once, by its place in the file; what has no place comes first."""
+        ordered = sorted(self.diagnostics, key=lambda d: (d.span.source.path, d.span.start) if d.span else ("", -1))
+        # A YAML anchor that several layers use is bound for each of them, its faults are told for each.
+        once = {(d.severity, d.message, d.span and (d.span.source.path, d.span.start)): d for d in reversed(ordered)}
+        return list(reversed(once.values()))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much is wrong that hints, which cost time, help no more."""
+        return len(self.diagnostics) >= _MOST_HINTS
+
+    def near(self, word: str, candidates: Iterable[str]) -> str | None:
+        """A hint that names the nearest of the candidates, unless the report is crowded."""
+        return None if self.is_crowded else did_you_mean(word, candidates)
 
     def raise_errors(self) -> None:
         """Raises NetspecError with all that was collected, if any of it is an error."""
         if self.failed:
             raise NetspecError(self.in_order())
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 top, 2 tops."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
@@ -158,5 +200,14 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     folded = {name.lower(): name for name in names}
     if word.lower() in folded:
         return f"did you mean '{folded[word.lower()]}'?"
+    # an abbreviation, or a word with letters left out, means the shortest name that it can be
+    full = [name for name in folded if len(word) > 2 and name[:1] == word[:1].lower() and _leaves_letters_out(word.lower(), name)]
+    if full:
+        return f"did you mean '{folded[min(full, key=len)]}'?"
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     return f"did you mean '{folded[near[0]]}'?" if near else None
+
+
+def _leaves_letters_out(word: str, name: str) -> bool:
+    letters = iter(name)
+    return all(letter in letters for letter in word)

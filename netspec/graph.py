@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import Span
 
@@ -83,6 +83,7 @@ class Layer:
     params: list[Param] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)  # one for each top
     macs: int = 0  # multiply-adds of one forward pass over the whole batch
+    prepared: Any = None  # what its spec made while it inferred the shapes, for lowering to take over (a Python layer's object)
 
     @property
     def bottoms(self) -> list[str]:

@@ -25,6 +25,7 @@ def load(
     inputs: Mapping[str, Shape] | None = None,
     require_shapes: bool = True,
     report: Report | None = None,
+    allow_python_layers: bool = False,
 ) -> Net:
     """Reads a net (prototxt, or YAML by its suffix) for one phase, checks it and infers every shape.
 
@@ -34,6 +35,7 @@ def load(
         inputs: shapes by top that stand in for those of Input and data layers.
         require_shapes: False lets a data layer of unknown size pass; shapes below it are then None.
         report: takes the warnings; errors are raised.
+        allow_python_layers: run the Python code that layers of type Python name; it can do anything.
 
     Raises: NetspecError with every fault that was found.
     """
@@ -44,7 +46,7 @@ def load(
     state = caffe_pb2.NetState()
     state.CopyFrom(message.state)
     state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
-    net = assemble(message, spans, state, report, inputs, require_shapes)
+    net = assemble(message, spans, state, report, inputs, require_shapes, allow_python_layers)
     net.path = str(path)
     report.raise_errors()
     return net
@@ -65,13 +67,14 @@ def assemble(
     report: Report,
     inputs: Mapping[str, Shape] | None = None,
     require_shapes: bool = True,
+    allow_python_layers: bool = False,
 ) -> Net:
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
     broken = _broken_layers(spans, report)
     layers = filter_state(message, spans, state, report)
     net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, broken, report, lenient=not require_shapes)
     net.force_backward = message.force_backward
-    infer_shapes(net, inputs, broken, report, lenient=not require_shapes)
+    infer_shapes(net, inputs, broken, report, not require_shapes, allow_python_layers)
     count_cost(net)
     return net
 

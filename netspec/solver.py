@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf, nan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netspec.data.paths import resolve_path
 from netspec.diagnostics import Report, Span, did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source
+
+if TYPE_CHECKING:
+    from netspec.pytorch.train import Solver
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
@@ -86,6 +90,25 @@ class SolverFile:
     def snapshot_prefix(self) -> str:
         """The file's own, or the solver file's name without its suffix."""
         return self.message.snapshot_prefix or str(Path(self.path).with_suffix(""))
+
+
+class Listener:
+    """Who hears of a run's progress; does nothing. A subclass overrides what it wants to know."""
+
+    def iterated(self, solver: Solver) -> None:
+        """An iteration has ended."""
+
+    def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None:
+        """An iteration's smoothed loss, the outputs of its last forward pass, and its learning rate."""
+
+    def testing(self, index: int, batch: int, batches: int) -> None:
+        """A batch of a test begins."""
+
+    def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None:
+        """A test has ended; the mean of each output over its batches."""
+
+    def saved(self, path: Path) -> None:
+        """A snapshot has been written; the path of its state."""
 
 
 def _merged(phase: caffe_pb2.NetState, given: caffe_pb2.NetState) -> caffe_pb2.NetState:
@@ -189,7 +212,15 @@ def _check_nets(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> N
 
 
 def learning_rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
-    """The learning rate of an iteration (from 0), before any param's lr_mult."""
+    """The learning rate of an iteration (from 0), before any param's lr_mult; settings without sense give inf or nan."""
+    try:
+        rate = _rate(p, iteration)
+    except (OverflowError, ZeroDivisionError):
+        return inf
+    return rate if isinstance(rate, float) else nan  # a power of a negative number is complex
+
+
+def _rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
     base, gamma = p.base_lr, p.gamma
     if p.lr_policy == "step":
         return base * gamma ** (iteration // p.stepsize)

@@ -23,8 +23,12 @@ def room_of(module: str) -> str | None:
 
 
 def imported(tree: ast.Module) -> set[str]:
+    """What the code imports; what only its types name does not count."""
     names = set()
+    skipped = {inner for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
     for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Import):

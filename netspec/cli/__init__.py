@@ -10,6 +10,7 @@ from importlib import import_module
 from netspec.diagnostics import NetspecError
 
 COMMANDS = {
+    "layers": "list the layer types; tell what one is and how to write it",
     "shapes": "list each layer's output shape, parameters and multiply-adds",
     "draw": "draw the net's architecture as a picture",
     "check": "check nets and solvers; tell each fault with its line",

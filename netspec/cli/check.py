@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
     failed = False
     for path in args.files:
-        diagnostics, what = check_file(path, phases, args.level, args.stage, inputs)
+        diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
         for diagnostic in diagnostics:
             print(diagnostic.render(), file=sys.stderr)
         errors = sum(d.severity == "error" for d in diagnostics)
@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def check_file(path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape]) -> tuple[list[Diagnostic], str]:
+def check_file(
+    path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape], allow_python_layers: bool = False
+) -> tuple[list[Diagnostic], str]:
     """Every fault of a file, in the order of their places, and what kind of file it is."""
     report = Report()
     try:
@@ -61,7 +63,7 @@ def check_file(path: str, phases: list[str], level: int, stages: list[str], inpu
         state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
         sources = {top for layer, _ in filter_state(message, spans, state, Report()) if not layer.bottom for top in layer.top}
         given = {name: shape for name, shape in inputs.items() if name in sources}
-        assemble(message, spans, state, here, given, require_shapes=False)
+        assemble(message, spans, state, here, given, require_shapes=False, allow_python_layers=allow_python_layers)
         rendered = {d.render() for d in seen}
         seen += [d for d in here.diagnostics if d.render() not in rendered]
     ordered = Report()

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     picture_format(args.out)  # a format that can't be written is told before the net is read
     report = Report()
-    nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report)
+    nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report, args.allow_python_layers)
     print_warnings(report)
     render(dot_text(nets, args.rankdir, args.display_lrm), args.out)
     return 0

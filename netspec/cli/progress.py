@@ -7,13 +7,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from netspec.solver import Listener
+
 if TYPE_CHECKING:
     from netspec.pytorch.train import Solver
 
 LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
 
 
-class Progress:
+class Progress(Listener):
     """Hears a run's events and prints them. Lines go to `out`; the live line goes to `live` where that is a terminal."""
 
     def __init__(self, max_iter: int, epoch_size: int | None, out: TextIO = sys.stdout, live: TextIO = sys.stderr) -> None:

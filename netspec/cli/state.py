@@ -11,7 +11,7 @@ from netspec.pipeline import load
 
 
 def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> None:
-    """Adds --phase, --level, --stage and --input."""
+    """Adds --phase, --level, --stage, --allow-python-layers and --input."""
     parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST"], default=phase, help="which phase's net (default %(default)s)")
     configure_level(parser)
     parser.add_argument(
@@ -20,9 +20,10 @@ def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> Non
 
 
 def configure_level(parser: argparse.ArgumentParser) -> None:
-    """Adds --level and --stage."""
+    """Adds --level, --stage and --allow-python-layers."""
     parser.add_argument("--level", "-level", type=int, default=0, help="the level of the state (default 0)")
     parser.add_argument("--stage", "-stage", type=stage_list, default=[], metavar="A,B", help="the stages of the state")
+    parser.add_argument("--allow-python-layers", action="store_true", help="run the Python code that layers of type Python name; it can do anything")
 
 
 def stage_list(text: str) -> list[str]:
@@ -45,7 +46,7 @@ def load_net(path: str, args: argparse.Namespace) -> Net:
     """Loads the net that the options mean; warnings go to stderr."""
     report = Report()
     try:
-        return load(path, args.phase, args.level, args.stage, input_shapes(args.input), report=report)
+        return load(path, args.phase, args.level, args.stage, input_shapes(args.input), report=report, allow_python_layers=args.allow_python_layers)
     finally:
         if not report.failed:  # with an error, the exception holds the warnings too
             print_warnings(report)

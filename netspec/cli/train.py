@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
     names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level")
     overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage)
-    solver = Solver(path, overrides, _device(args))
+    solver = Solver(path, overrides, _device(args), allow_python_layers=args.allow_python_layers)
     if args.weights:
         for report in solver.load_weights([name for name in args.weights.split(",") if name]):
             print(report)

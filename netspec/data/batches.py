@@ -19,9 +19,9 @@ READERS = {
     "Data": ("netspec.data.database", "DatabaseReader"),
     "DummyData": ("netspec.data.dummy", "DummyReader"),
     "ImageData": ("netspec.data.image_list", "ImageListReader"),
+    "WindowData": ("netspec.data.windows", "WindowReader"),
     "HDF5Data": ("netspec.data.hdf5", "Hdf5Reader"),
 }
-_UNREAD = ("MemoryData", "WindowData")  # data layers that nothing here reads yet
 _LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
 
 
@@ -63,7 +63,7 @@ def open_readers(net: Net, seed: int) -> list[Reader]:
     readers: list[Reader] = []
     try:
         for layer in net.layers:
-            if layer.type in READERS or layer.type in _UNREAD:
+            if layer.type in READERS or layer.type == "MemoryData":
                 readers.append(open_reader(layer, seed))
     except BaseException:
         for reader in readers:
@@ -74,8 +74,10 @@ def open_readers(net: Net, seed: int) -> list[Reader]:
 
 def open_reader(layer: Layer, seed: int) -> Reader:
     """The reader of a data layer. Raises: NetspecError."""
-    if layer.type in _UNREAD:
-        raise NetspecError(f"{layer.label} is of type {layer.type}, whose data can't be read yet", layer.spans.at("type"))
+    if layer.type == "MemoryData":
+        call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"
+        message = f"{layer.label} is of type MemoryData: its data come from the caller, not from files"
+        raise NetspecError(message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}")
     module, name = READERS[layer.type]
     try:
         reader: Reader = getattr(import_module(module), name)(layer, seed)

@@ -19,6 +19,7 @@ def load_phases(
     stages: Iterable[str] = (),
     inputs: Mapping[str, Shape] | None = None,
     report: Report | None = None,
+    allow_python_layers: bool = False,
 ) -> list[Net]:
     """The net of a phase, or for ALL those of both; a picture needs no shapes, so data need not be there.
 
@@ -32,7 +33,7 @@ def load_phases(
     for one in PHASES[:2] if phase == "ALL" else (phase,):
         warnings = Report()
         try:
-            net = load(path, one, level, stages, inputs, require_shapes=False, report=warnings)
+            net = load(path, one, level, stages, inputs, require_shapes=False, report=warnings, allow_python_layers=allow_python_layers)
         except NetspecError as error:
             _add_new(faults, error.diagnostics)
             continue

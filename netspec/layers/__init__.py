@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from netspec.diagnostics import did_you_mean
-from netspec.layers import arithmetic, convolution, data, inner_product, loss, neuron, normalization, pooling, shape
+from netspec.layers import (
+    arithmetic,
+    convolution,
+    data,
+    inner_product,
+    loss,
+    neuron,
+    normalization,
+    pooling,
+    python,
+    recurrent,
+    regression_loss,
+    shape,
+)
 from netspec.layers.spec import Spec
 
-_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss)
+_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss, regression_loss, recurrent, python)
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 

@@ -1,10 +1,10 @@
-"""Arithmetic of several blobs. Source: Caffe's EltwiseLayer and ScaleLayer."""
+"""Arithmetic of several blobs, or along axes. Source: Caffe's EltwiseLayer, ScaleLayer, BiasLayer and ReductionLayer."""
 
 from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.spec import Site, Spec
-from netspec.schema.caffe_pb2 import EltwiseParameter
+from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
 class Eltwise(Spec):
@@ -26,6 +26,12 @@ class Eltwise(Spec):
             site.same_shapes(0, i)
         return [site.bottoms[0]]
 
+    def macs(self, layer: Layer) -> int:
+        p, bottoms = layer.message.eltwise_param, len(layer.bottom_blobs)
+        if p.operation == EltwiseParameter.PROD:
+            return layer.top_blobs[0].count * (bottoms - 1)
+        return layer.top_blobs[0].count * bottoms if p.operation == EltwiseParameter.SUM and p.coeff else 0
+
 
 class Scale(Spec):
     """Multiplies by a factor that is learned, or by a second bottom; with `bias_term` adds a learned bias."""
@@ -36,17 +42,11 @@ class Scale(Spec):
     in_place = True
 
     def infer(self, site: Site) -> list[Shape]:
-        bottom, p = site.bottoms[0], site.param
-        if len(site.bottoms) == 2:
-            factor = site.bottoms[1]
-            axis = site.axis(p.axis, len(bottom), "axis") if factor else 0  # a scalar factor has no axis
-            if bottom[axis : axis + len(factor)] != factor:
-                message = f"the factor ({shape_text(factor)}) must match the bottom ({shape_text(bottom)}) from axis {axis} on"
-                raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
-        else:
-            factor = param_shape(site, bottom)
+        bottom = site.bottoms[0]
+        factor = spread_shape(site, "factor")
+        if len(site.bottoms) == 1:
             site.add_param(factor, "filler", default=1)
-        if p.bias_term:
+        if site.param.bias_term:
             site.add_param(factor, "bias_filler")
         return [bottom]
 
@@ -54,15 +54,52 @@ class Scale(Spec):
         return layer.top_blobs[0].count
 
 
-def param_shape(site: Site, bottom: Shape) -> Shape:
-    """The axes that a learned factor or bias covers: `num_axes` of them from `axis`; 0 is a scalar, -1 all."""
-    count = site.param.num_axes
-    if count == 0:
-        return ()
-    axis = site.axis(site.param.axis, len(bottom), "axis")
+class Bias(Spec):
+    """Adds a bias that is learned, or a second bottom."""
+
+    type = "Bias"
+    param = "bias_param"
+    bottoms = (1, 2)
+    in_place = True
+
+    def infer(self, site: Site) -> list[Shape]:
+        bias = spread_shape(site, "bias")
+        if len(site.bottoms) == 1:
+            site.add_param(bias, "filler")
+        return [site.bottoms[0]]
+
+
+class Reduction(Spec):
+    """The sum, sum of absolute values, sum of squares or mean over all axes from `axis` on."""
+
+    type = "Reduction"
+    param = "reduction_param"
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom = site.bottoms[0]
+        return [bottom[: site.axis(site.param.axis, len(bottom), "axis")]]
+
+    def macs(self, layer: Layer) -> int:
+        return layer.bottom_blobs[0].count if layer.message.reduction_param.operation == ReductionParameter.SUMSQ else 0
+
+
+def spread_shape(site: Site, name: str) -> Shape:
+    """The shape of the factor or bias that is spread over the bottom from `axis` on: a second bottom's, or that to learn.
+
+    `num_axes` counts only for what is learned: 0 is a scalar, -1 all axes to the end.
+    """
+    bottom, p = site.bottoms[0], site.param
+    if len(site.bottoms) == 2:
+        given = site.bottoms[1]
+        axis = site.axis(p.axis, len(bottom), "axis") if given else 0  # a scalar has no axis
+        if bottom[axis : axis + len(given)] != given:
+            message = f"the {name} ({shape_text(given)}) must match the bottom ({shape_text(bottom)}) from axis {axis} on"
+            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+        return given
+    axis, count = site.axis(p.axis, len(bottom), "axis"), p.num_axes  # Caffe wants the axis in range for a scalar too
     if count < -1 or axis + count > len(bottom):
         raise site.stop(f"'num_axes' {count} from axis {axis} leaves a blob of {len(bottom)} axes", "num_axes", notes=[site.made_here(0)])
     return bottom[axis:] if count == -1 else bottom[axis : axis + count]
 
 
-SPECS = (Eltwise, Scale)
+SPECS = (Eltwise, Scale, Bias, Reduction)

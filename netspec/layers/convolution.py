@@ -1,4 +1,4 @@
-"""Convolution. Source: Caffe's BaseConvolutionLayer and ConvolutionLayer."""
+"""Convolution. Source: Caffe's BaseConvolutionLayer, ConvolutionLayer, DeconvolutionLayer and Im2colLayer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.spec import Site, Spec
-from netspec.layers.window import check_window, convolved_size, require_axes, require_room, window_of
+from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_room, window_of
 
 
 class Convolution(Spec):
-    """Cross-correlation over any number of spatial axes; weights are out × in/group × kernel."""
+    """Cross-correlation over any number of spatial axes, even none; weights are out × in/group × kernel."""
 
     type = "Convolution"
     param = "convolution_param"
@@ -22,8 +22,7 @@ class Convolution(Spec):
         p = site.param
         if not p.num_output:
             site.error("'num_output' must be given and at least 1", "num_output")
-        if not p.kernel_size and not site.has("kernel_h") and not site.has("kernel_w"):
-            site.error("'kernel_size' must be given", "kernel_size")
+        check_kernel(site)
         if not p.group:
             site.error("'group' must be at least 1, got 0", "group")
         elif p.num_output % p.group:
@@ -36,8 +35,6 @@ class Convolution(Spec):
         bottom, p = site.bottoms[0], site.param
         axis = site.axis(p.axis, len(bottom), "axis")
         channels, sizes = bottom[axis], bottom[axis + 1 :]
-        if not sizes:
-            raise site.stop(f"there is no spatial axis behind axis {axis}", "axis", notes=[site.made_here(0)])
         require_axes(site, len(sizes))
         for i in range(1, len(site.bottoms)):
             site.same_shapes(0, i)
@@ -45,15 +42,78 @@ class Convolution(Spec):
             message = f"'group' {p.group} does not divide the {channels} channels of '{site.layer.bottoms[0]}'"
             raise site.stop(message, "group", notes=[site.made_here(0)])
         window = window_of(p, len(sizes))
-        out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
-        require_room(site, sizes, out, window)
-        site.add_param((p.num_output, channels // p.group, *window.kernel), "weight_filler")
+        out = self.out_sizes(site, sizes, window)
+        site.add_param((*self.out_and_in(p.num_output, channels, p.group), *window.kernel), "weight_filler")
         if p.bias_term:
             site.add_param((p.num_output,), "bias_filler")
         return [(*bottom[:axis], p.num_output, *out)] * len(site.bottoms)
+
+    def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
+        """The sizes of the tops' spatial axes."""
+        out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
+        require_room(site, sizes, out, window)
+        return out
+
+    def out_and_in(self, num_output: int, channels: int, group: int) -> Shape:
+        """The first two axes of the weights."""
+        return num_output, channels // group
 
     def macs(self, layer: Layer) -> int:
         return sum(blob.count for blob in layer.top_blobs) * prod(layer.params[0].shape[1:])
 
 
-SPECS = (Convolution,)
+class Deconvolution(Convolution):
+    """Convolution the other way round: each input value is spread over a window. Weights are in × out/group × kernel."""
+
+    type = "Deconvolution"
+
+    def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
+        out = tuple(window.stride[i] * (size - 1) + window.extent(i) - 2 * window.pad[i] for i, size in enumerate(sizes))
+        for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
+            if result < 1:
+                axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
+                message = f"a {axis} of {size} grows to {result + 2 * window.pad[i]}, of which a pad of {window.pad[i]} on both sides leaves {result}"
+                short = ("pad_h", "pad_w")[i] if len(sizes) == 2 else "pad"
+                path = (short,) if site.has("pad_h") or site.has("pad_w") else ("pad", i if len(site.param.pad) > 1 else 0)
+                raise site.stop(message, *path, notes=[site.made_here(0)])
+        return out
+
+    def out_and_in(self, num_output: int, channels: int, group: int) -> Shape:
+        return channels, num_output // group
+
+    def macs(self, layer: Layer) -> int:
+        return sum(blob.count for blob in layer.bottom_blobs) * prod(layer.params[0].shape[1:])
+
+
+class Im2col(Spec):
+    """Each window of the bottom as a column: its values, channel by channel, become channels of the top."""
+
+    type = "Im2col"
+    param = "convolution_param"
+
+    def check(self, site: Site) -> None:
+        check_window(site)
+        check_kernel(site)
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom = site.bottoms[0]
+        axis = site.axis(site.param.axis, len(bottom), "axis")
+        sizes = bottom[axis + 1 :]
+        if not sizes:
+            raise site.stop(f"there is no spatial axis behind axis {axis}", "axis", notes=[site.made_here(0)])
+        require_axes(site, len(sizes))
+        window = window_of(site.param, len(sizes))
+        out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
+        require_room(site, sizes, out, window)
+        return [(*bottom[:axis], bottom[axis] * prod(window.kernel), *out)]
+
+
+def check_kernel(site: Site) -> None:
+    """Requires a kernel, unless the bottom is known to have no spatial axis."""
+    p, bottom = site.param, site.layer.bottom_blobs[0].shape
+    is_flat = bottom is not None and p.axis in (-1, len(bottom) - 1)
+    if not p.kernel_size and not site.has("kernel_h") and not site.has("kernel_w") and not is_flat:
+        site.error("'kernel_size' must be given", "kernel_size")
+
+
+SPECS = (Convolution, Deconvolution, Im2col)

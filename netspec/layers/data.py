@@ -1,11 +1,15 @@
-"""Where data comes from: the tops of these layers are the module's inputs.
+"""Where data comes from, and where HDF5Output puts it. The tops of the sources are the module's inputs.
 
-Source: Caffe's InputLayer, DataLayer, DummyDataLayer.
+Source: Caffe's InputLayer, MemoryDataLayer, DummyDataLayer, DataLayer, ImageDataLayer, WindowDataLayer, HDF5DataLayer,
+HDF5OutputLayer.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from netspec.data.probe import hdf5_row_shapes, record_shape
+from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
 from netspec.layers.spec import Site, Spec
 
@@ -13,8 +17,8 @@ from netspec.layers.spec import Site, Spec
 class Source(Spec):
     """What all of them share. A shape that the user gives for a top stands in for what the file says."""
 
-    bottoms = (0, 0)
-    tops = (1, None)
+    bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
     is_source = True
 
     def infer(self, site: Site) -> list[Shape]:
@@ -47,7 +51,10 @@ class Input(Source):
 
 
 class DummyData(Source):
-    """Tops that a filler fills: constants once, anything else anew in each forward pass."""
+    """Tops that a filler fills: constants once, anything else anew in each forward pass.
+
+    Without a filler they are 0.
+    """
 
     type = "DummyData"
     param = "dummy_data_param"
@@ -72,7 +79,10 @@ class DummyData(Source):
             longest = max(len(p.num), len(p.channels), len(p.height), len(p.width))
             columns = [list(v) * longest if len(v) == 1 else list(v) for v in (p.num, p.channels, p.height, p.width)]
             shapes = list(zip(*columns, strict=True))
-        return shapes * tops if len(shapes) == 1 else shapes
+        shapes = shapes * tops if len(shapes) == 1 else shapes
+        for i, filler in enumerate(p.data_filler):
+            site.check_filler(filler, shapes[i], "data_filler", i)
+        return shapes
 
 
 def _dims(site: Site, index: int) -> Shape:
@@ -83,40 +93,93 @@ def _dims(site: Site, index: int) -> Shape:
     return dims
 
 
-class Data(Source):
-    """Records of an LMDB or LevelDB, in the order of their keys, cropped and scaled by transform_param."""
+class MemoryData(Source):
+    """Images and labels that the caller feeds, as to an Input layer.
 
-    type = "Data"
-    param = "data_param"
-    tops = (1, 2)
+    The module takes them as arguments: module(data=…, label=…). transform_param changes nothing, as in Caffe where arrays
+    are set from Python.
+
+    Shapes: N×C×H×W by the settings, then N.
+    """
+
+    type = "MemoryData"
+    param = "memory_data_param"
+    tops = (2, 2)
+
+    def check(self, site: Site) -> None:
+        for name in ("batch_size", "channels", "height", "width"):
+            if not getattr(site.param, name):
+                site.error(f"'{name}' must be given and at least 1", name)
+        if site.message.HasField("transform_param"):
+            message = f"{site.layer.label}: 'transform_param' changes nothing here; the caller feeds what the net reads"
+            site.report.warning(message, site.layer.spans.at("transform_param"))
+
+    def shapes(self, site: Site) -> list[Shape]:
+        p = site.param
+        return [(p.batch_size, p.channels, p.height, p.width), (p.batch_size,)]
+
+
+class _ImageSource(Source):
+    """What the sources of images share: transform_param crops and scales each record; the labels' top is one number a record."""
+
+    source: ClassVar[str]  # what the field 'source' names
+    old_places: ClassVar[tuple[str, ...]] = ("scale", "mean_file", "crop_size", "mirror")  # moved from here in V1 layers only
 
     def check(self, site: Site) -> None:
         transform = site.message.transform_param
         if not site.param.batch_size:
             site.error("'batch_size' must be given and at least 1", "batch_size")
         if not site.param.source:
-            site.error("'source' must name a database", "source")
-        if transform.mean_file and transform.mean_value:
+            site.error(f"'source' must name {self.source}", "source")
+        if transform.HasField("mean_file") and transform.mean_value:
             site.error("give 'mean_file' or 'mean_value', not both", "transform_param", "mean_value")
         if transform.force_color and transform.force_gray:
             site.error("give 'force_color' or 'force_gray', not both", "transform_param", "force_gray")
+        for name in filter(site.has, self.old_places):
+            message = f"{site.layer.label}: '{name}' has no effect here, as in Caffe"
+            site.report.warning(message, site.layer.spans.at(self.param, name), f"write it in transform_param {{ {name}: … }}")
 
     def shapes(self, site: Site) -> list[Shape]:
-        top = site.layer.tops[0]
-        data = site.given.get(top) or (site.param.batch_size, *self._record(site))
+        data = site.given.get(site.layer.tops[0]) or (site.param.batch_size, *self.record(site))
         return [data, data[:1]][: len(site.layer.top_blobs)]
 
-    def _record(self, site: Site) -> Shape:
-        """One record after cropping, C × H × W: from the mean file or the database; failing these from the net's text."""
+    def record(self, site: Site) -> Shape:
+        """One record after cropping, C × H × W: from the mean file or the data; failing these from the net's text."""
         transform = site.message.transform_param
-        crop = transform.crop_size
         shape = record_shape(site.layer)
-        if shape is not None:
-            if crop > min(shape[1:]):
-                message = f"'crop_size' {crop} is larger than the records, which are {shape_text(shape)} (C×H×W)"
-                raise site.stop(message, "transform_param", "crop_size")
-            return (shape[0], crop, crop) if crop else shape
-        advice = f"give its shape: --input {site.layer.tops[0]}={site.param.batch_size},3,227,227"
+        if shape is None:
+            return self.missing(site)
+        if transform.crop_size > min(shape[1:]):
+            message = f"'crop_size' {transform.crop_size} is larger than the records, which are {shape_text(shape)} (C×H×W)"
+            raise site.stop(message, "transform_param", "crop_size")
+        means = len(transform.mean_value)
+        if means > 1 and means != shape[0]:
+            hint = "give one for all channels or one a channel"
+            raise site.stop(f"{means} 'mean_value' for records of {shape[0]} channels", "transform_param", "mean_value", hint=hint)
+        return (shape[0], transform.crop_size, transform.crop_size) if transform.crop_size else shape
+
+    def missing(self, site: Site) -> Shape:
+        """One record where neither the data nor a mean file is there to tell."""
+        raise site.unknown_size(f"{self.source} '{site.param.source}', or what it names, is not there", self.advice(site))
+
+    def advice(self, site: Site) -> str:
+        return f"give its shape: --input {site.layer.tops[0]}={site.param.batch_size},3,227,227"
+
+
+class Data(_ImageSource):
+    """Records of an LMDB or LevelDB, in the order of their keys, cropped and scaled by transform_param.
+
+    Shapes: N×C×H×W with the records' own sizes, or crop_size; the second top, the labels, is N.
+    """
+
+    type = "Data"
+    param = "data_param"
+    tops = (1, 2)
+    source = "a database"
+
+    def missing(self, site: Site) -> Shape:
+        transform = site.message.transform_param
+        advice, crop = self.advice(site), transform.crop_size
         if not crop:
             advice += "; `netspec dataset sample` makes stand-ins for the nets in models/"
             raise site.unknown_size(f"the database '{site.param.source}' is not there", advice)
@@ -127,8 +190,73 @@ class Data(Source):
         return (channels, crop, crop)
 
 
+class ImageData(_ImageSource):
+    """Image files that a list names with their labels, in BGR order.
+
+    Shapes: N×C×H×W with new_height and new_width, or the first image's own sizes, or crop_size; C is 3, or 1 where is_color
+    is false. The labels are N.
+    """
+
+    type = "ImageData"
+    param = "image_data_param"
+    tops = (2, 2)
+    source = "a list of images"
+
+    def check(self, site: Site) -> None:
+        super().check(site)
+        sizes = [name for name in ("new_height", "new_width") if getattr(site.param, name)]
+        if len(sizes) == 1:
+            missing = "new_width" if sizes[0] == "new_height" else "new_height"
+            site.error(f"'{sizes[0]}' stands here without '{missing}'", sizes[0], hint="give both, or neither to keep the images' sizes")
+
+
+class WindowData(_ImageSource):
+    """Windows of images, part of them on objects and the rest on background, each stretched to a square of crop_size.
+
+    Shapes: N×3×crop_size×crop_size; the labels are N.
+    """
+
+    type = "WindowData"
+    param = "window_data_param"
+    tops = (2, 2)
+    source = "a list of windows"
+    old_places = ("mean_file", "crop_size", "mirror")  # 'scale' is read where it stands
+
+    def check(self, site: Site) -> None:
+        super().check(site)
+        p, crop = site.param, site.message.transform_param.crop_size
+        if not crop:
+            site.error("'crop_size' must be given: the square that windows are stretched to", "transform_param", "crop_size")
+        elif 2 * p.context_pad >= crop:
+            site.error(f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}", "context_pad")
+        if p.crop_mode not in ("warp", "square"):
+            hint = did_you_mean(p.crop_mode, ("warp", "square"))
+            site.error(f"'crop_mode' is warp or square, got '{p.crop_mode}'", "crop_mode", hint=hint)
+        if not 0 <= p.fg_fraction <= 1:
+            site.error(f"'fg_fraction' must lie between 0 and 1, got {p.fg_fraction:g}", "fg_fraction")
+        if site.message.transform_param.HasField("scale"):
+            # Caffe's V1 upgrade moves the scale to where the layer does not look
+            message = f"{site.layer.label}: 'scale' of transform_param has no effect on WindowData, as in Caffe"
+            hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
+            site.report.warning(message, site.layer.spans.at("transform_param", "scale"), hint)
+
+    def record(self, site: Site) -> Shape:
+        shape = super().record(site)
+        if shape[0] != 3:
+            message = f"'{site.param.source}' speaks of images of {shape[0]} channels, but windows are read in colour: 3"
+            raise site.stop(message, "source")
+        return shape
+
+    def missing(self, site: Site) -> Shape:
+        crop = site.message.transform_param.crop_size
+        return (3, crop, crop)
+
+
 class HDF5Data(Source):
-    """Rows of HDF5 files that a text file lists; a dataset for each top, named like it."""
+    """Rows of HDF5 files that a text file lists; a dataset for each top, named like it.
+
+    Shapes: N, then the axes of the dataset after its first.
+    """
 
     type = "HDF5Data"
     param = "hdf5_data_param"
@@ -149,4 +277,32 @@ class HDF5Data(Source):
         return [(site.param.batch_size, *row) for row in rows]
 
 
-SPECS = (Input, Data, DummyData, HDF5Data)
+class HDF5Output(Spec):
+    """Writes its two bottoms to an HDF5 file, as the datasets "data" and "label".
+
+    Each forward pass adds its rows, in TRAIN and TEST alike; the file is whole after each. The first pass of a compiled
+    module begins the file anew. (Caffe writes one pass and stops at the second.)
+
+    Shapes: two bottoms of as many items; both datasets have four axes, those that a bottom lacks are 1, as in Caffe.
+    """
+
+    type = "HDF5Output"
+    param = "hdf5_output_param"
+    bottoms = (2, 2)
+    tops = (0, 0)
+    acts = True
+
+    def check(self, site: Site) -> None:
+        if not site.param.file_name:
+            site.error("'file_name' must name the HDF5 file to write", "file_name")
+
+    def infer(self, site: Site) -> list[Shape]:
+        for i, shape in enumerate(site.bottoms):
+            if not 1 <= len(shape) <= 4:
+                name = site.layer.bottom_blobs[i].name
+                raise site.stop(f"'{name}' has {len(shape)} axes, but 1 to 4 can be written", "bottom", i, notes=[site.made_here(i)])
+        site.same_first()
+        return []
+
+
+SPECS = (Input, MemoryData, DummyData, Data, ImageData, WindowData, HDF5Data, HDF5Output)

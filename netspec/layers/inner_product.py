@@ -1,4 +1,4 @@
-"""Dense layers. Source: Caffe's InnerProductLayer."""
+"""Dense layers and tables of vectors. Source: Caffe's InnerProductLayer and EmbedLayer."""
 
 from __future__ import annotations
 
@@ -32,4 +32,23 @@ class InnerProduct(Spec):
         return rows * layer.params[0].count
 
 
-SPECS = (InnerProduct,)
+class Embed(Spec):
+    """The vector that each value of the bottom names; weights are input_dim × num_output."""
+
+    type = "Embed"
+    param = "embed_param"
+
+    def check(self, site: Site) -> None:
+        for field in ("num_output", "input_dim"):
+            if not getattr(site.param, field):
+                site.error(f"'{field}' must be given and at least 1", field)
+
+    def infer(self, site: Site) -> list[Shape]:
+        p = site.param
+        site.add_param((p.input_dim, p.num_output), "weight_filler")
+        if p.bias_term:
+            site.add_param((p.num_output,), "bias_filler")
+        return [(*site.bottoms[0], p.num_output)]
+
+
+SPECS = (InnerProduct, Embed)

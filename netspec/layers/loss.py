@@ -1,4 +1,8 @@
-"""Softmax, its loss, accuracy. Source: Caffe's SoftmaxLayer, SoftmaxWithLossLayer, AccuracyLayer."""
+"""Softmax, the losses of class labels, accuracy.
+
+Source: Caffe's SoftmaxLayer, LossLayer, SoftmaxWithLossLayer, InfogainLossLayer, MultinomialLogisticLossLayer,
+HingeLossLayer and AccuracyLayer.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,34 @@ def require_labels(site: Site, axis: int) -> None:
         raise site.stop(message, "bottom", 1, hint=hint, notes=[site.made_here(0), site.made_here(1)])
 
 
+def require_one_label_each(site: Site) -> None:
+    """Requires one label for each item, whatever axes an item has."""
+    items, labels = site.bottoms[0][0], prod(site.bottoms[1])
+    if labels != items:
+        names = site.layer.bottoms
+        message = f"'{names[0]}' has {items} items, '{names[1]}' ({shape_text(site.bottoms[1])}) {labels} labels"
+        raise site.stop(message, "bottom", 1, hint="one class index for each item", notes=[site.made_here(0), site.made_here(1)])
+
+
+class Loss(Spec):
+    """What all losses share: a scalar top of weight 1 that needs no name, and two bottoms of as many items."""
+
+    bottoms = (2, 2)
+    is_loss = True
+    automatic_top = True
+
+    def infer(self, site: Site) -> list[Shape]:
+        for i in (0, 1):
+            if not site.bottoms[i]:
+                raise site.stop("a scalar holds no items", "bottom", i, notes=[site.made_here(i)])
+        site.same_first()
+        self.match(site)
+        return [(), site.bottoms[0]][: len(site.layer.top_blobs)]
+
+    def match(self, site: Site) -> None:
+        """Stops where the bottoms do not fit each other."""
+
+
 class Softmax(Spec):
     """Exponentials that sum to 1 along `axis`."""
 
@@ -31,20 +63,64 @@ class Softmax(Spec):
         return [site.bottoms[0]]
 
 
-class SoftmaxWithLoss(Spec):
+class SoftmaxWithLoss(Loss):
     """The mean of -log softmax at the labels. A second top, which Caffe documents but can't build, is the softmax."""
 
     type = "SoftmaxWithLoss"
     param = "softmax_param"
-    bottoms = (2, 2)
     tops = (1, 2)
-    is_loss = True
-    automatic_top = True
 
-    def infer(self, site: Site) -> list[Shape]:
-        site.same_first()
+    def match(self, site: Site) -> None:
         require_labels(site, site.axis(site.param.axis, len(site.bottoms[0]), "axis"))
-        return [(), site.bottoms[0]][: len(site.layer.top_blobs)]
+
+
+class InfogainLoss(Loss):
+    """-log softmax at every class, weighted by the label's row of a matrix H. A second top is the softmax.
+
+    H is the third bottom, or stands in the file `source`.
+    """
+
+    type = "InfogainLoss"
+    param = "infogain_loss_param"
+    bottoms = (2, 3)
+    tops = (1, 2)
+
+    def check(self, site: Site) -> None:
+        if site.message.loss_param.HasField("normalize"):
+            place = site.layer.spans.at("loss_param", "normalize")
+            hint = "write 'normalization: VALID' in place of true, BATCH_SIZE in place of false"
+            site.report.error(f"{site.layer.label}: InfogainLoss does not take the older 'normalize'", place, hint)
+        if len(site.layer.bottom_blobs) < 3 and not site.param.source:
+            hint = "name a .binaryproto file in 'source', or give the matrix as a third bottom"
+            site.error("its matrix is missing", "source", hint=hint)
+
+    def match(self, site: Site) -> None:
+        scores = site.bottoms[0]
+        axis = site.axis(site.param.axis, len(scores), "axis")
+        require_labels(site, axis)
+        classes = scores[axis]
+        if len(site.bottoms) > 2 and prod(site.bottoms[2]) != classes * classes:
+            message = f"the matrix '{site.layer.bottoms[2]}' ({shape_text(site.bottoms[2])}) must hold {classes}×{classes} values"
+            raise site.stop(message, "bottom", 2, notes=[site.made_here(2), site.made_here(0)])
+
+
+class MultinomialLogisticLoss(Loss):
+    """The mean of -log at the labels, of a bottom that holds probabilities; everything after the first axis is classes."""
+
+    type = "MultinomialLogisticLoss"
+
+    def match(self, site: Site) -> None:
+        require_one_label_each(site)
+
+
+class HingeLoss(Loss):
+    """One class against all others: max(0, 1 - score) at the label, max(0, 1 + score) elsewhere; L2 squares them."""
+
+    type = "HingeLoss"
+    param = "hinge_loss_param"
+
+    def match(self, site: Site) -> None:
+        require_one_label_each(site)
 
 
 class Accuracy(Spec):
@@ -68,4 +144,4 @@ class Accuracy(Spec):
         return [(), (scores[axis],)][: len(site.layer.top_blobs)]
 
 
-SPECS = (Softmax, SoftmaxWithLoss, Accuracy)
+SPECS = (Softmax, SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, Accuracy)

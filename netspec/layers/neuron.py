@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
+from netspec.graph import Layer, Shape
 from netspec.layers.spec import Site, Spec
 
 
@@ -9,6 +12,104 @@ class Neuron(Spec):
     """What all of them share."""
 
     in_place = True
+
+
+class AbsVal(Neuron):
+    """The absolute value."""
+
+    type = "AbsVal"
+    in_place = False  # its gradient reads the sign of its input
+
+
+class BNLL(Neuron):
+    """log(1 + e^x), the binomial normal log likelihood."""
+
+    type = "BNLL"
+
+    def check(self, site: Site) -> None:
+        warn_in_place(site)
+
+
+class Clip(Neuron):
+    """Limits every value to the range from min to max."""
+
+    type = "Clip"
+    param = "clip_param"
+
+    def check(self, site: Site) -> None:
+        if not site.message.HasField(self.param):  # of a block that is there, binding requires both
+            site.error("'min' and 'max' must be given", hint="write clip_param { min: 0 max: 1 }; a side without a limit is -inf or inf")
+        elif site.param.min > site.param.max:
+            message = f"'min' {site.param.min:g} is greater than 'max' {site.param.max:g}: every value becomes 'min'"
+            site.report.warning(f"{site.layer.label}: {message}", site.layer.spans.at(self.param, "min"))
+        warn_in_place(site)
+
+
+class ELU(Neuron):
+    """x above 0, alpha · (e^x - 1) at and below it."""
+
+    type = "ELU"
+    param = "elu_param"
+
+
+class Exp(Neuron):
+    """base^(shift + scale · x)."""
+
+    type = "Exp"
+    param = "exp_param"
+
+    def check(self, site: Site) -> None:
+        check_base(site)
+
+    def macs(self, layer: Layer) -> int:
+        return scaled_macs(layer, layer.message.exp_param.scale)
+
+
+class Log(Neuron):
+    """The logarithm of shift + scale · x."""
+
+    type = "Log"
+    param = "log_param"
+
+    def check(self, site: Site) -> None:
+        check_base(site)
+        if site.param.base == 1:
+            site.error("'base' must not be 1, whose logarithm is 0", "base")
+        warn_in_place(site)
+
+    def macs(self, layer: Layer) -> int:
+        return scaled_macs(layer, layer.message.log_param.scale)
+
+
+class Power(Neuron):
+    """(shift + scale · x)^power."""
+
+    type = "Power"
+    param = "power_param"
+
+    def check(self, site: Site) -> None:
+        if site.param.power * site.param.scale != 0:
+            warn_in_place(site)
+
+    def macs(self, layer: Layer) -> int:
+        return scaled_macs(layer, layer.message.power_param.scale)
+
+
+class PReLU(Neuron):
+    """x above 0, a learned slope · x at and below it; one slope a channel (axis 1), or one for all."""
+
+    type = "PReLU"
+    param = "prelu_param"
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom = site.bottoms[0]
+        if len(bottom) < 2:
+            raise site.stop(f"PReLU takes a blob of at least 2 axes (N×C), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+        site.add_param(() if site.param.channel_shared else (bottom[1],), "filler", default=0.25)
+        return [bottom]
+
+    def macs(self, layer: Layer) -> int:
+        return layer.top_blobs[0].count
 
 
 class ReLU(Neuron):
@@ -25,11 +126,28 @@ class Sigmoid(Neuron):
     param = "sigmoid_param"
 
 
+class Swish(Neuron):
+    """x times the sigmoid of beta · x."""
+
+    type = "Swish"
+    param = "swish_param"
+
+    def macs(self, layer: Layer) -> int:
+        return layer.top_blobs[0].count
+
+
 class TanH(Neuron):
     """The hyperbolic tangent."""
 
     type = "TanH"
     param = "tanh_param"
+
+
+class Threshold(Neuron):
+    """1 where x is greater than the threshold, else 0; without a gradient."""
+
+    type = "Threshold"
+    param = "threshold_param"
 
 
 class Dropout(Neuron):
@@ -44,4 +162,41 @@ class Dropout(Neuron):
             site.error(f"'dropout_ratio' must lie between 0 and 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
 
 
-SPECS = (ReLU, Sigmoid, TanH, Dropout)
+def check_base(site: Site) -> None:
+    """Exp's and Log's base must have a logarithm; -1 stands for e."""
+    base = site.param.base
+    if base != -1 and not (base > 0 and isfinite(base)):
+        site.error(f"'base' must be a positive number, or -1 for e, got {base:g}", "base")
+
+
+def scaled_macs(layer: Layer, scale: float) -> int:
+    """The cost of shift + scale · x."""
+    return layer.top_blobs[0].count if scale != 1 else 0
+
+
+def warn_in_place(site: Site) -> None:
+    """Warns where params are learned through a layer in place whose gradient Caffe takes from memory it has written over.
+
+    netspec gives Caffe's numbers here too (netspec/pytorch/overwritten.py).
+    """
+    layer = site.layer
+    if layer.phase != "TRAIN" or layer.tops[0] != layer.bottoms[0] or not _follows_params(layer):
+        return
+    message = f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: it reads the input, which is overwritten"
+    site.report.warning(message, layer.spans.at("top", 0), "give its top a name of its own")
+
+
+def _follows_params(layer: Layer) -> bool:
+    """Whether a gradient through the layer would reach params that are learned."""
+    above, seen = [layer], {layer}
+    while above:
+        for blob in above.pop().bottom_blobs:
+            if any(param.lr_mult for param in blob.producer.params):
+                return True
+            if blob.producer not in seen:
+                seen.add(blob.producer)
+                above.append(blob.producer)
+    return False
+
+
+SPECS = (AbsVal, BNLL, Clip, ELU, Exp, Log, Power, PReLU, ReLU, Sigmoid, Swish, TanH, Threshold, Dropout)

@@ -1,8 +1,9 @@
-"""LRN, BatchNorm. Source: Caffe's LRNLayer and BatchNormLayer."""
+"""LRN, BatchNorm, MVN. Source: Caffe's LRNLayer, BatchNormLayer and MVNLayer."""
 
 from __future__ import annotations
 
 from netspec.graph import Layer, Shape
+from netspec.layers.neuron import warn_in_place
 from netspec.layers.spec import Site, Spec
 
 
@@ -51,4 +52,23 @@ class BatchNorm(Spec):
         return layer.top_blobs[0].count
 
 
-SPECS = (LRN, BatchNorm)
+class MVN(Spec):
+    """Takes the mean off each channel's plane, or each item, and divides by its deviation plus `eps`."""
+
+    type = "MVN"
+    param = "mvn_param"
+    in_place = True
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom = site.bottoms[0]
+        if site.param.normalize_variance:
+            warn_in_place(site)
+        if len(bottom) > 4:
+            raise site.stop(f"MVN takes a blob of at most 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+        return [(*bottom, *[1] * (4 - len(bottom)))]  # Caffe's top has 4 axes, whatever the bottom has
+
+    def macs(self, layer: Layer) -> int:
+        return layer.top_blobs[0].count * (2 if layer.message.mvn_param.normalize_variance else 0)
+
+
+SPECS = (LRN, BatchNorm, MVN)

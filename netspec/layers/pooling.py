@@ -1,11 +1,11 @@
-"""Pooling. Source: Caffe's PoolingLayer."""
+"""Pooling. Source: Caffe's PoolingLayer and SPPLayer."""
 
 from __future__ import annotations
 
 from netspec.graph import Shape
 from netspec.layers.spec import Site, Spec
 from netspec.layers.window import check_window, pooled_size, require_room, window_of
-from netspec.schema.caffe_pb2 import PoolingParameter
+from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 
 
 class Pooling(Spec):
@@ -45,4 +45,48 @@ class Pooling(Spec):
         return [(*bottom[:2], *out)] * len(site.layer.top_blobs)
 
 
-SPECS = (Pooling,)
+class SPP(Spec):
+    """Pools over grids of 1, 2, 4, … cells a side, each made one axis, and joins them; a single grid keeps its axes."""
+
+    type = "SPP"
+    param = "spp_param"
+
+    def check(self, site: Site) -> None:
+        if not site.param.pyramid_height:
+            site.error("'pyramid_height' must be given and at least 1", "pyramid_height")
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, height = site.bottoms[0], site.param.pyramid_height
+        if len(bottom) != 4:
+            raise site.stop(f"SPP takes a blob of 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+        if not bottom[2] or not bottom[3]:
+            raise site.stop("SPP takes a blob with rows and columns", "bottom", 0, notes=[site.made_here(0)])
+        for level in range(height):
+            fault = pyramid_fault(bottom[2:], level, site.param.pool == SPPParameter.STOCHASTIC)
+            if fault:
+                raise site.stop(fault, "pyramid_height", hint=f"take a 'pyramid_height' of at most {level}", notes=[site.made_here(0)])
+        if height == 1:
+            return [(*bottom[:2], 1, 1)]
+        return [(bottom[0], bottom[1] * sum(4**level for level in range(height)))]
+
+
+def pyramid_window(size: int, level: int) -> tuple[int, int]:
+    """The kernel, which is the stride too, and the pad of an axis at a level of the pyramid, which has 2^level cells."""
+    cells = 2**level
+    kernel = -(-size // cells)
+    return kernel, (kernel * cells - size + 1) // 2
+
+
+def pyramid_fault(sizes: Shape, level: int, is_stochastic: bool) -> str | None:
+    """Why a plane can't be pooled at a level of the pyramid: its pooling has the limits of any other."""
+    for size, axis in zip(sizes, ("height", "width"), strict=True):
+        kernel, pad = pyramid_window(size, level)
+        cells = f"level {level} of the pyramid lays {2**level} windows of {kernel} over a {axis} of {size}"
+        if pad >= kernel:
+            return f"{cells}: their pad of {pad} must be smaller than they are"
+        if pad and is_stochastic:
+            return f"{cells}: that takes a pad, which goes with MAX and AVE only"
+    return None
+
+
+SPECS = (Pooling, SPP)

@@ -1,10 +1,12 @@
-"""Layers that only arrange values. Source: Caffe's ConcatLayer, FlattenLayer, SplitLayer, SilenceLayer."""
+"""Layers that only arrange values. Source: Caffe's layers of the same names."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 
-from netspec.graph import Shape
+from netspec.graph import Shape, shape_text
 from netspec.layers.spec import Site, Spec
 
 
@@ -65,4 +67,236 @@ class Silence(Spec):
         return []
 
 
-SPECS = (Concat, Flatten, Split, Silence)
+class Slice(Spec):
+    """Cuts its bottom along `axis` into its tops: where each `slice_point` says, or into equal parts."""
+
+    type = "Slice"
+    param = "slice_param"
+    tops = (1, None)
+
+    def check(self, site: Site) -> None:
+        if site.has("axis") and site.has("slice_dim"):
+            site.error("'slice_dim' is the older form of 'axis'; give one of them", "slice_dim")
+        points, tops = list(site.param.slice_point), len(site.layer.top_blobs)
+        if points and len(points) != tops - 1:
+            site.error(f"'slice_point' stands for each top but the first, {tops - 1} times, got {len(points)}", "slice_point", -1)
+        for i, (before, point) in enumerate(zip([0, *points], points, strict=False)):
+            if point <= before:
+                site.error(f"each 'slice_point' must be above the one before, the first above 0; {point} follows {before}", "slice_point", i)
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, points, tops = site.bottoms[0], list(site.param.slice_point), len(site.layer.top_blobs)
+        field = "slice_dim" if site.has("slice_dim") else "axis"
+        axis = site.axis(getattr(site.param, field), len(bottom), field)
+        size = bottom[axis]
+        if points and (tops > size or points[-1] > size):  # the last top may be empty, as in Caffe
+            message = f"axis {axis} of '{site.layer.bottoms[0]}' holds {size}, which can't be cut into {tops} tops at {', '.join(map(str, points))}"
+            raise site.stop(message, "slice_point", -1, notes=[site.made_here(0)])
+        if not points and size % tops:
+            message = f"axis {axis} of '{site.layer.bottoms[0]}' holds {size}, which does not divide into {tops} equal tops"
+            raise site.stop(message, "top", -1, hint="give 'slice_point'", notes=[site.made_here(0)])
+        return [(*bottom[:axis], part, *bottom[axis + 1 :]) for part in slice_sizes(size, tops, points)]
+
+
+def slice_sizes(size: int, tops: int, points: Sequence[int]) -> list[int]:
+    """What each top of a Slice holds of an axis; without points all hold the same."""
+    if not points:
+        return [size // tops] * tops
+    return [end - start for start, end in pairwise([0, *points, size])]
+
+
+class Reshape(Spec):
+    """The same values in another shape, or with some of the axes in another shape."""
+
+    type = "Reshape"
+    param = "reshape_param"
+
+    def check(self, site: Site) -> None:
+        dims = list(site.param.shape.dim)
+        for i, dim in enumerate(dims):
+            if dim < -1:
+                site.error(f"a size is positive, 0 (copied) or -1 (what is left), not {dim}", "shape", "dim", i)
+            elif dim == -1 and -1 in dims[:i]:
+                site.error("-1 (what is left) may stand once only", "shape", "dim", i)
+        if site.param.num_axes < -1:
+            site.error(f"'num_axes' is at least 0, or -1 for all, not {site.param.num_axes}", "num_axes")
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, p = site.bottoms[0], site.param
+        axes, dims = len(bottom), list(p.shape.dim)
+        if not -axes - 1 <= p.axis <= axes:  # unlike elsewhere, the place behind the last axis counts too
+            message = f"axis {p.axis} lies outside a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
+            raise site.stop(message, "axis", notes=[site.made_here(0)])
+        start, end = replaced_axes(axes, p.axis, p.num_axes)
+        if end > axes:
+            message = f"{p.num_axes} axes from axis {start} on are more than a blob of {axes} axes has"
+            raise site.stop(message, "num_axes", notes=[site.made_here(0)])
+        for i, dim in enumerate(dims):
+            if dim == 0 and start + i >= axes:
+                message = f"0 copies the size of the bottom's axis {start + i}, but the last axis of '{site.layer.bottoms[0]}' is {axes - 1}"
+                raise site.stop(message, "shape", "dim", i, notes=[site.made_here(0)])
+        shape = reshaped(bottom, dims, start, end)
+        left, taken = _left_and_taken(bottom, dims, start, end)
+        if left % max(taken, 1) if -1 in dims else prod(shape) != prod(bottom):
+            new = ("?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims))
+            text = "×".join([*map(str, bottom[:start]), *new, *map(str, bottom[end:])]) or "a scalar"
+            message = f"the {prod(bottom)} values of '{site.layer.bottoms[0]}' ({shape_text(bottom)}) do not fill {text}"
+            raise site.stop(message, "shape", notes=[site.made_here(0)])
+        return [shape]
+
+
+def replaced_axes(axes: int, axis: int, num_axes: int) -> tuple[int, int]:
+    """The axes that a Reshape replaces, the second not included. A negative axis counts from one behind the last."""
+    start = axis + axes + 1 if axis < 0 else axis
+    return start, axes if num_axes == -1 else start + num_axes
+
+
+def reshaped(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -> Shape:
+    """A shape whose axes from `start` to `end` are replaced: 0 copies the axis at the same place, -1 is what is left."""
+    new = [bottom[start + i] if dim == 0 else dim for i, dim in enumerate(dims)]
+    if -1 in dims:
+        left, taken = _left_and_taken(bottom, dims, start, end)
+        new[list(dims).index(-1)] = left // max(taken, 1)
+    return (*bottom[:start], *new, *bottom[end:])
+
+
+def _left_and_taken(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -> tuple[int, int]:
+    """What the replaced axes hold, and what of it the given sizes take; axes that are only copied count in neither."""
+    copied = {start + i for i, dim in enumerate(dims) if dim == 0}
+    left = prod([bottom[i] for i in range(start, end) if i not in copied])
+    return left, prod([dim for dim in dims if dim > 0]) * prod([bottom[i] for i in copied if i >= end])
+
+
+class Tile(Spec):
+    """Repeats its bottom `tiles` times along `axis`."""
+
+    type = "Tile"
+    param = "tile_param"
+
+    def check(self, site: Site) -> None:
+        if site.param.tiles < 1:
+            site.error("'tiles' must be given and at least 1", "tiles")
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom = site.bottoms[0]
+        axis = site.axis(site.param.axis, len(bottom), "axis")
+        return [(*bottom[:axis], bottom[axis] * site.param.tiles, *bottom[axis + 1 :])]
+
+
+class Crop(Spec):
+    """Cuts its first bottom to the second one's size, in every axis from `axis` on."""
+
+    type = "Crop"
+    param = "crop_param"
+    bottoms = (2, 2)
+
+    def infer(self, site: Site) -> list[Shape]:
+        (bottom, size), given = site.bottoms, list(site.param.offset)
+        axis = site.axis(site.param.axis, len(bottom), "axis")
+        cut = len(bottom) - axis
+        if len(given) not in (0, 1, cut):
+            message = f"'offset' takes one value, or {cut} for the axes from {axis} on, got {len(given)}"
+            raise site.stop(message, "offset", -1, notes=[site.made_here(0)])
+        if len(size) < len(bottom):
+            message = f"'{site.layer.bottoms[1]}' has {len(size)} axes, but '{site.layer.bottoms[0]}' is cut up to axis {len(bottom) - 1}"
+            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+        for i, offset in enumerate(offsets_of(given, cut)):
+            here, wanted = bottom[axis + i], size[axis + i]
+            if offset + wanted > here:
+                message = f"axis {axis + i} of '{site.layer.bottoms[0]}' holds {here}, which can't be cut to {wanted} from {offset} on"
+                path = ("offset", i if len(given) > 1 else 0) if given else ("bottom", 1)
+                raise site.stop(message, *path, notes=[site.made_here(0), site.made_here(1)])
+        return [(*bottom[:axis], *size[axis : len(bottom)])]
+
+
+def offsets_of(given: Sequence[int], axes: int) -> list[int]:
+    """Where a Crop begins on each of its axes: no offset is 0, one goes for all."""
+    return list(given) * axes if len(given) == 1 else list(given) or [0] * axes
+
+
+class ArgMax(Spec):
+    """The places of the `top_k` largest values of each item, or along `axis`."""
+
+    type = "ArgMax"
+    param = "argmax_param"
+
+    def check(self, site: Site) -> None:
+        if not site.param.top_k:
+            site.error("'top_k' must be at least 1, got 0", "top_k")
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, p = site.bottoms[0], site.param
+        if not bottom:
+            raise site.stop("a blob without any axis has no largest values", "bottom", 0, notes=[site.made_here(0)])
+        axis = site.axis(p.axis, len(bottom), "axis") if site.has("axis") else None
+        size = prod(bottom[1:]) if axis is None else bottom[axis]
+        if p.top_k > size:
+            where = f"an item of '{site.layer.bottoms[0]}'" if axis is None else f"axis {axis} of '{site.layer.bottoms[0]}'"
+            raise site.stop(f"'top_k' is {p.top_k}, but {where} holds {size} values", "top_k", notes=[site.made_here(0)])
+        if axis is not None:
+            return [(*bottom[:axis], p.top_k, *bottom[axis + 1 :])]
+        return [(bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))]  # as many axes as the bottom, 3 at least
+
+
+class BatchReindex(Spec):
+    """The items of its first bottom that the second one lists by their numbers."""
+
+    type = "BatchReindex"
+    bottoms = (2, 2)
+
+    def infer(self, site: Site) -> list[Shape]:
+        bottom, index = site.bottoms
+        if len(index) != 1:
+            message = f"'{site.layer.bottoms[1]}' lists the items, with one axis, and has {len(index)}"
+            raise site.stop(message, "bottom", 1, notes=[site.made_here(1)])
+        if not bottom:
+            raise site.stop(f"'{site.layer.bottoms[0]}' has no axis of items", "bottom", 0, notes=[site.made_here(0)])
+        return [(*index, *bottom[1:])]
+
+
+class Filter(Spec):
+    """The items of its bottoms at which the last bottom, the selector, is not 0.
+
+    How many these are is known at run time only; the shapes here are those of the bottoms, as in Caffe before data comes.
+    """
+
+    type = "Filter"
+    bottoms = (2, None)
+    tops = (1, None)
+
+    def check(self, site: Site) -> None:
+        bottoms, tops = len(site.layer.bottom_blobs), len(site.layer.top_blobs)
+        if tops != bottoms - 1:
+            site.error(f"each bottom but the last, the selector, makes one top, got {bottoms} and {tops}", "top", -1)
+
+    def infer(self, site: Site) -> list[Shape]:
+        *bottoms, selector = site.bottoms
+        last = len(bottoms)
+        if not selector or any(size != 1 for size in selector[1:]):
+            message = f"the selector '{site.layer.bottoms[last]}' has one value for each item, not {shape_text(selector)}"
+            raise site.stop(message, "bottom", last, notes=[site.made_here(last)])
+        for i, bottom in enumerate(bottoms):
+            if bottom[:1] != selector[:1]:
+                held = bottom[0] if bottom else "no"
+                message = f"'{site.layer.bottoms[i]}' holds {held} items, but the selector '{site.layer.bottoms[last]}' {selector[0]}"
+                raise site.stop(message, "bottom", i, notes=[site.made_here(i), site.made_here(last)])
+        return bottoms
+
+
+class Parameter(Spec):
+    """A learnt array as a top, zeros at first; without a shape it is a single number, as in Caffe."""
+
+    type = "Parameter"
+    param = "parameter_param"
+    bottoms = (0, 0)
+
+    def infer(self, site: Site) -> list[Shape]:
+        shape = tuple(site.param.shape.dim)
+        for i, dim in enumerate(shape):
+            if dim < 0:
+                raise site.stop(f"a size can't be negative, got {dim}", "shape", "dim", i)
+        site.add_param(shape)
+        return [shape]
+
+
+SPECS = (Concat, Slice, Flatten, Reshape, Split, Silence, Tile, Crop, ArgMax, BatchReindex, Filter, Parameter)

@@ -29,6 +29,7 @@ class Spec:
     in_place: ClassVar[bool] = False  # may its top be its bottom?
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
+    acts: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
 
     def check(self, site: Site) -> None:
@@ -46,7 +47,9 @@ class Spec:
 class Site:
     """A layer while its shapes are inferred: its message, its bottoms' shapes, where faults go."""
 
-    def __init__(self, layer: Layer, spec: Spec, report: Report, given: dict[str, Shape], lenient: bool = False) -> None:
+    def __init__(
+        self, layer: Layer, spec: Spec, report: Report, given: dict[str, Shape], lenient: bool = False, allow_python_layers: bool = False
+    ) -> None:
         self.layer = layer
         self.message = layer.message
         self.param: Any = getattr(layer.message, spec.param) if spec.param else None
@@ -54,6 +57,7 @@ class Site:
         self.report = report
         self.given = given  # shapes that the user gives for the tops of sources
         self.lenient = lenient
+        self.allow_python_layers = allow_python_layers
         self.params: list[Param] = []
 
     @property

@@ -50,7 +50,7 @@ def check_window(site: Site) -> None:
         plain = getattr(site.param, name) if site.param.DESCRIPTOR.fields_by_name[name].is_repeated else site.has(name)
         if pair and plain:
             site.error(f"give '{name}' or '{short}_h' and '{short}_w', not both", pair[0])
-        elif len(pair) == 1 and short != "pad":  # an absent pad_h or pad_w is 0
+        elif len(pair) == 1 and (short != "pad" or site.spec.param == "pooling_param"):  # a convolution's absent pad is 0
             missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
             site.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
     for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "dilation"):

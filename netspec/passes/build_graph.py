@@ -5,61 +5,70 @@ Source: Caffe's Net::Init, AppendTop and AppendBottom.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from netspec.diagnostics import Report, did_you_mean, note
+from netspec.diagnostics import Report, counted, note
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import CAFFE_TYPES, arity_fault, find_spec, unsupported_hint
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
 AUTOMATIC_TOP = "(automatic)"  # Caffe's name for the top of a loss layer that names none
+_WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
 def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report, lenient: bool = False) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
-    `broken` holds the start offsets of layers that binding found faults in: what follows from those is not told twice.
+    `broken` holds the start offsets of layers that hold a fault already: what follows from those is not told twice.
     `lenient` lets a layer type of Caffe's pass that can't be compiled yet.
     """
     net = Net(name, phase)
     bad = set(broken)
-    lost_tops = False  # a layer with a fault and without tops may have meant to make any blob
+    lost: set[str] = set()  # the words of layers with a fault: a blob of such a name may have been meant there
     for message, place in layers:
         layer = Layer(message.name, message.type, message, place, place.whole(), phase)
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
         net.layers.append(layer)
-        is_broken = layer.span is not None and layer.span.start in bad
-        lost_tops = lost_tops or (is_broken and not message.top)
-        _check_type(layer, is_broken, report, lenient)
-        _read_bottoms(layer, net, lost_tops, report)
+        if layer.span is not None and layer.span.start in bad:
+            place.is_faulty = True
+        if not place.is_faulty:
+            _check_type(layer, report, lenient)
+        _read_bottoms(layer, net, lost, report)
+        if place.is_faulty and layer.span is not None:
+            lost.update(_WORD.findall(layer.span.text))
         _write_tops(layer, net, report)
         _set_loss_weights(layer, report)
-        if not is_broken:
+        if not place.is_faulty:
             _check_counts(layer, report)
     _check_names(net, report)
     net.outputs = sorted(b.name for b in net.blobs.values() if not b.consumers and b.name != AUTOMATIC_TOP)
     return net
 
 
-def _check_type(layer: Layer, is_broken: bool, report: Report, lenient: bool) -> None:
+def _label(layer: Layer) -> str:
+    """The layer's label where its type is told, too."""
+    return layer.label if layer.name else "this layer"
+
+
+def _check_type(layer: Layer, report: Report, lenient: bool) -> None:
     if not layer.type:
-        if not is_broken:
-            report.error(f"{layer.label} has no 'type'", layer.spans.at())
+        report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
     elif find_spec(layer.type) is None:
         message, hint = unsupported_hint(layer.type)
         tell = report.warning if lenient and layer.type in CAFFE_TYPES else report.error
-        tell(f"{layer.label}: {message}", layer.spans.at("type"), hint)
+        tell(f"{_label(layer)}: {message}", layer.spans.at("type"), hint)
 
 
-def _read_bottoms(layer: Layer, net: Net, lost_tops: bool, report: Report) -> None:
+def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report) -> None:
     for i, name in enumerate(layer.message.bottom):
         blob = net.blobs.get(name)
         if blob is None:
-            if not lost_tops:
-                hint = did_you_mean(name, net.blobs)
+            if name not in lost:
+                hint = report.near(name, net.blobs)
                 near = hint and net.blobs.get(hint.split("'")[1])
                 notes = [note(f"'{near.name}' is made here", near.span)] if near else []
                 message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
@@ -78,7 +87,9 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
         before = net.blobs.get(name)
         if before is not None and name != AUTOMATIC_TOP:
             in_place = i < len(layer.message.bottom) and layer.message.bottom[i] == name
-            if not in_place:
+            if before.producer.spans.is_faulty or layer.spans.is_faulty:
+                pass  # a fault in its 'include' keeps a layer that was not meant to be here
+            elif not in_place:
                 first = note(f"'{name}' is made here", before.span)
                 hint = "a layer may write over a blob only in place: as the bottom and the top of the same position"
                 report.error(f"{layer.label} makes blob '{name}' a second time", layer.spans.at("top", i), hint, [first])
@@ -96,7 +107,9 @@ def _set_loss_weights(layer: Layer, report: Report) -> None:
     given = list(layer.message.loss_weight)
     tops = len(layer.top_blobs)
     if given and len(given) != tops:
-        report.error(f"{layer.label} has {tops} tops, but {len(given)} 'loss_weight'", layer.spans.at("loss_weight"), "give one for each top")
+        if not layer.spans.is_faulty:
+            message = f"{layer.label} has {counted(tops, 'top')}, but {len(given)} 'loss_weight'"
+            report.error(message, layer.spans.at("loss_weight", -1), "give one for each top")
         given = []
     spec = find_spec(layer.type)
     default = [1.0] + [0.0] * tops if spec is not None and spec.is_loss else [0.0] * tops
@@ -110,10 +123,11 @@ def _check_counts(layer: Layer, report: Report) -> None:
     fault = arity_fault(spec, len(layer.message.bottom), len(layer.top_blobs))
     if fault:
         field, message = fault
-        report.error(f"{layer.label} {message}", layer.spans.at(field, -1) if getattr(layer.message, field) else layer.spans.at("type"))
+        report.error(f"{_label(layer)} {message}", layer.spans.at(field, -1) if getattr(layer.message, field) else layer.spans.at("type"))
     flags, bottoms = layer.message.propagate_down, len(layer.message.bottom)
     if flags and len(flags) != bottoms:
-        report.error(f"{layer.label} has {bottoms} bottoms, but {len(flags)} 'propagate_down'", layer.spans.at("propagate_down"))
+        message = f"{layer.label} has {counted(bottoms, 'bottom')}, but {len(flags)} 'propagate_down'"
+        report.error(message, layer.spans.at("propagate_down", -1), "give one for each bottom")
 
 
 def _check_names(net: Net, report: Report) -> None:
@@ -121,7 +135,7 @@ def _check_names(net: Net, report: Report) -> None:
     seen: dict[str, Layer] = {}
     for layer in net.layers:
         other = seen.setdefault(layer.name, layer)
-        if other is not layer and layer.name:
+        if other is not layer and layer.name and not (layer.spans.is_faulty or other.spans.is_faulty):
             first = note("the first one is here", other.spans.at("name"))
             message = f"two layers are named '{layer.name}'; weights are saved and loaded by name"
             report.warning(message, layer.spans.at("name"), "give each layer a name of its own", [first])

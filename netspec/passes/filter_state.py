@@ -19,12 +19,8 @@ def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.Net
         if layer.include and layer.exclude:
             other = note("'include' stands here", place.at("include"))
             report.error(f"layer '{layer.name}' has both 'include' and 'exclude'", place.at("exclude"), "keep one of them", [other])
-            continue
-        if layer.include:
-            keep = any(meets_rule(state, rule) for rule in layer.include)
-        else:
-            keep = not any(meets_rule(state, rule) for rule in layer.exclude)
-        if keep:
+        rules = layer.include or layer.exclude
+        if any(meets_rule(state, rule) for rule in rules) == bool(layer.include):
             kept.append((layer, place))
     return kept
 

@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from netspec.diagnostics import Report, did_you_mean, note
+from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
 from netspec.schema.caffe_pb2 import ParamSpec
 
 
-def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, broken: set[int], report: Report, lenient: bool = False) -> None:
+def infer_shapes(
+    net: Net, inputs: Mapping[str, Shape] | None, broken: set[int], report: Report, lenient: bool = False, allow_python_layers: bool = False
+) -> None:
     """Fills in the shapes of blobs and params, in file order.
 
     Args:
         inputs: shapes that stand in for those of Input and data layers, by top.
         broken: start offsets of layers whose fields did not bind; their shapes stay unknown.
         lenient: a data layer of unknown size is a warning, and its tops stay without a shape.
+        allow_python_layers: run the setup and reshape of Python layers.
     """
     given = _checked_inputs(net, inputs or {}, report)
     owners: dict[str, tuple[Layer, Param, int]] = {}
     for layer in net.layers:
         spec = find_spec(layer.type)
-        if spec is None or (layer.span and layer.span.start in broken):
+        if spec is None or layer.spans.is_faulty or (layer.span and layer.span.start in broken):
             continue
         if arity_fault(spec, len(layer.bottom_blobs), len(layer.top_blobs)):
             continue
-        site = Site(layer, spec, report, given, lenient)
+        site = Site(layer, spec, report, given, lenient, allow_python_layers)
         before = len(report.diagnostics)
         try:
             spec.check(site)
@@ -36,6 +39,9 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, broken: set[int],
                 continue
             shapes = spec.infer(site)
         except Stop:
+            continue
+        except NetspecError as error:  # a database or mean file that is there but can't be read
+            report.diagnostics += error.diagnostics
             continue
         layer.params = site.params
         for blob, shape in zip(layer.top_blobs, shapes, strict=True):
@@ -67,7 +73,7 @@ def _fits(layer: Layer, name: str, shape: Shape, report: Report) -> bool:
 def _check_param_specs(layer: Layer, report: Report) -> None:
     given, params = len(layer.message.param), len(layer.params)
     if given > params:
-        message = f"{layer.label} has {params} params, but {given} 'param' entries"
+        message = f"{layer.label} has {counted(params, 'param')}, but {given} 'param' entries"
         report.error(message, layer.spans.at("param", params), "each entry sets lr_mult, decay_mult and name of one param, in order")
 
 
@@ -106,8 +112,11 @@ def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, owner_s
 
 
 def _warn_unread(net: Net, report: Report) -> None:
+    faulty = [layer.span.text for layer in net.layers if layer.spans.is_faulty and layer.span]
     for name in net.sources:
         blob = net.blobs[name]
+        if any(name in text for text in faulty):
+            continue  # that layer may have meant to read it
         if not blob.consumers and len(blob.producer.top_blobs) > 1:
             message = f"no layer reads blob '{name}', which {blob.producer.label} makes"
             report.warning(message, blob.span, f"a layer of type Silence with bottom '{name}' says that this is meant")

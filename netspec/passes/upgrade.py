@@ -11,9 +11,7 @@ from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
-from netspec.schema.history import (
-    SOLVER_TYPES, V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES,
-)  # fmt: skip
+from netspec.schema.history import SOLVER_TYPES, V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES
 from netspec.syntax.bind import Spans
 
 _V1_TYPE_ENUM = caffe_pb2.V1LayerParameter.LayerType

@@ -32,11 +32,12 @@ def compile(
     level: int = 0,
     stages: Iterable[str] = (),
     inputs: Mapping[str, Shape] | None = None,
+    allow_python_layers: bool = False,
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
     Args:
-        net: a loaded net, or the path of one (then phase, level, stages and inputs go to `netspec.load`).
+        net: a loaded net, or the path of one (then phase, level, stages, inputs and allow_python_layers go to `netspec.load`).
         outputs: blobs to cut the net at; layers that do not lead to them are left out.
         weights: one or more files of weights, matched by layer name; a later one wins.
         seed: makes the fillers repeatable.
@@ -44,7 +45,7 @@ def compile(
     Raises: NetspecError where the net is wrong, an output is no blob, or a layer can't be built.
     """
     if not isinstance(net, Net):
-        net = load(net, phase, level, stages, inputs)
+        net = load(net, phase, level, stages, inputs, allow_python_layers=allow_python_layers)
     module = lower(net, None if outputs is None else list(outputs))
     fill_params(module, net, seed)
     if weights is not None:
@@ -101,7 +102,7 @@ class _Lowering:
         inputs = self._placeholders()
         for layer in self.layers:
             spec = find_spec(layer.type)
-            if layer.top_blobs and not (spec and spec.is_source):
+            if spec and not spec.is_source and (layer.top_blobs or spec.acts):
                 self._add_layer(layer)
         submodules = {layer: self.root.get_submodule(target) for layer, target in self.targets.items()}
         for layer, wrapped in wrap_overwritten(self.net, self.layers, submodules).items():
@@ -151,6 +152,8 @@ class _Lowering:
             self.root.add_module(target, submodule)
             self._set_learned(layer, submodule)
         tops = emitters.get(layer.type, emit_default)(self.graph, layer, target, bottoms)
+        if not layer.top_blobs:
+            return
         if isinstance(tops, fx.Node):
             many = len(layer.top_blobs) > 1
             tops = [self.graph.call_function(operator.getitem, (tops, i)) for i in range(len(layer.top_blobs))] if many else [tops]

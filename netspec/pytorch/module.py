@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -44,6 +45,13 @@ class NetModule(fx.GraphModule):
 
     Positional arguments follow `input_names`. `print(module.code)` shows the forward pass.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> NetModule:
+        module: NetModule = super().__new__(cls, *args, **kwargs)
+        # torch.compile bounds its recompilations by code object: shared by all nets, the ninth would be refused
+        call = NetModule.__call__
+        type(module).__call__ = FunctionType(call.__code__.replace(), call.__globals__, call.__name__, None, call.__closure__)  # type: ignore[method-assign]
+        return module
 
     @property
     def code(self) -> str:
@@ -91,9 +99,10 @@ class NetModule(fx.GraphModule):
         try:
             outputs = super().__call__(*args, **kwargs)
         except Exception as error:
-            place = self._failed_layer(error)
-            if place and not torch.compiler.is_compiling():
-                error.add_note(f"in {place}")
+            if not torch.compiler.is_compiling():
+                place = self._failed_layer(error)
+                if place:
+                    error.add_note(f"in {place}")
             raise
         if len(outputs) == len(about.output_names):
             return outputs

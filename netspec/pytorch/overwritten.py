@@ -1,9 +1,10 @@
-"""Gradients of layers whose data a later in-place layer has overwritten, as Caffe computes them.
+"""Gradients of layers whose data an in-place layer has overwritten, as Caffe computes them.
 
 In Caffe the layers of an in-place chain share one memory. A layer that reads its bottom or top in the backward
-pass finds there what the last of the chain wrote: after conv → ReLU → Scale, ReLU's gradient passes where the
-*scaled* values are positive. Nets trained that way have such gradients in their weights, so they are kept.
-A layer with its own copy (BatchNorm, Scale, Dropout's mask) is not concerned.
+pass finds there what the last of the chain wrote: after conv → ReLU → Scale, all in place, ReLU's gradient passes
+where the *scaled* values are positive, and a Clip in place passes every gradient, for what it wrote is in its range.
+Nets trained that way have such gradients in their weights, so they are kept.
+A layer with its own copy (BatchNorm, Scale, PReLU, Dropout's mask) is not concerned.
 """
 
 from __future__ import annotations
@@ -15,35 +16,65 @@ import torch
 from torch import Tensor, nn
 
 from netspec.graph import Blob, Layer, Net
-from netspec.pytorch.layers.normalization import LRN, across_channels_gradient
+from netspec.pytorch.layers.neuron import power_slope, scaled
+from netspec.pytorch.layers.normalization import across_channels_gradient
 
-# (gradient of the top, the bottom as it was, what stands in the shared memory, the layer) → gradient of the bottom
-Gradient = Callable[[Tensor, Tensor, Tensor, nn.Module], Tensor]
-
-
-def _relu(grad: Tensor, bottom: Tensor, final: Tensor, module: nn.Module) -> Tensor:
-    slope = getattr(module, "negative_slope", 0.0)
-    return torch.where(final > 0, grad, grad * slope)
-
-
-def _softmax(grad: Tensor, bottom: Tensor, final: Tensor, module: nn.Module) -> Tensor:
-    assert isinstance(module, nn.Softmax)
-    return final * (grad - (grad * final).sum(module.dim, keepdim=True))
+COMPILE_FAULT = (
+    "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's gradient reads; "
+    "give that layer's top a name of its own, or train without torch.compile"
+)
+# (gradient of the top, the bottom as it was, what now stands in the bottom's and in the top's memory, the layer)
+# → gradient of the bottom. In place the two memories are one tensor.
+Gradient = Callable[[Tensor, Tensor, Tensor, Tensor, Any], Tensor]
 
 
-def _lrn(grad: Tensor, bottom: Tensor, final: Tensor, module: nn.Module) -> Tensor:
-    assert isinstance(module, LRN)
-    return across_channels_gradient(grad, bottom, final, module.size, module.alpha, module.beta, module.k)
+def _relu(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return torch.where(bottom > 0, grad, grad * getattr(module, "negative_slope", 0.0))
 
 
-_GRADIENTS: dict[str, Gradient] = {
+def _softmax(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return top * (grad - (grad * top).sum(module.dim, keepdim=True))
+
+
+def _lrn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return across_channels_gradient(grad, bottom, top, module.size, module.alpha, module.beta, module.k)
+
+
+def _swish(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    beta = getattr(module, "beta", 1.0)
+    sigmoid = torch.sigmoid(x * beta)  # the layer keeps it apart
+    return grad * (beta * top + sigmoid * (1 - beta * top))
+
+
+def _log(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    slope = scaled(bottom, module.scale, module.shift).reciprocal() * (module.scale * module.outer)
+    return slope * slope  # in place it writes the slope over the top's gradient before it reads that
+
+
+def _power(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    slope = power_slope(bottom, top, module.power, module.scale, module.shift)
+    return (slope if bottom is top else grad) * slope  # as Log
+
+
+_READ_BOTTOM: dict[str, Gradient] = {
     "ReLU": _relu,
-    "Sigmoid": lambda grad, bottom, final, module: grad * final * (1 - final),
-    "TanH": lambda grad, bottom, final, module: grad * (1 - final * final),
-    "AbsVal": lambda grad, bottom, final, module: grad * final.sign(),
+    "BNLL": lambda grad, x, bottom, top, module: grad * torch.sigmoid(bottom),
+    "Clip": lambda grad, x, bottom, top, module: grad * ((bottom >= module.low) & (bottom <= module.high)),
+    "Log": _log,
+}
+_READ_TOP: dict[str, Gradient] = {
+    "Sigmoid": lambda grad, x, bottom, top, module: grad * top * (1 - top),
+    "TanH": lambda grad, x, bottom, top, module: grad * (1 - top * top),
+    "Exp": lambda grad, x, bottom, top, module: grad * top * module.inner,
+    "Swish": _swish,
     "Softmax": _softmax,
     "LRN": _lrn,
 }
+_READ_BOTH: dict[str, Gradient] = {
+    "ELU": lambda grad, x, bottom, top, module: torch.where(bottom > 0, grad, grad * (module.alpha + top)),
+    "Power": _power,
+}
+_GRADIENTS = _READ_BOTTOM | _READ_TOP | _READ_BOTH
 # After these ReLU's gradient is the same: they leave the sign, or no gradient arrives where they do not.
 _HARMLESS_AFTER_RELU = ("Dropout", "ReLU")
 
@@ -61,42 +92,62 @@ class _Memory:
 class _OverwrittenFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, bottom: Tensor, owner: Overwritten) -> Tensor:
-        ctx.save_for_backward(bottom)
+        top = owner.layer(bottom)
+        ctx.save_for_backward(*((bottom, top) if owner.memory is None else (bottom,)))
         ctx.owner = owner
-        return owner.layer(bottom)
+        return top
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (bottom,) = ctx.saved_tensors
+        bottom, *own = ctx.saved_tensors
         owner = ctx.owner
-        return _GRADIENTS[owner.type_name](grad, bottom, owner.memory.value, owner.layer), None
+        memory = own[0] if own else owner.memory.value
+        return _GRADIENTS[owner.type_name](grad, bottom, memory if owner.in_place else bottom, memory, owner.layer), None
 
 
 class Overwritten(nn.Module):
-    """A layer whose gradient reads what a later layer wrote over its top. Its values are the layer's own."""
+    """A layer whose gradient reads what was written over its bottom or top. Its values are the layer's own."""
 
-    def __init__(self, type_name: str, layer: nn.Module, memory: _Memory) -> None:
+    def __init__(self, type_name: str, layer: nn.Module, memory: _Memory | None, in_place: bool) -> None:
         super().__init__()
-        self.type_name, self.layer, self.memory = type_name, layer, memory
-        if isinstance(layer, nn.ReLU):
+        self.type_name, self.layer, self.memory, self.in_place = type_name, layer, memory, in_place
+        if isinstance(layer, (nn.ReLU, nn.ELU)):
             layer.inplace = False
 
     def forward(self, bottom: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and bottom.requires_grad):
             return self.layer(bottom)
+        if self.memory is not None and torch.compiler.is_compiling():  # the compiled gradient would keep the first pass's values
+            raise RuntimeError(COMPILE_FAULT)
         return _OverwrittenFunction.apply(bottom, self)
 
 
 def is_overwritten(net: Net, layer: Layer) -> bool:
-    """Whether Caffe's gradient of the layer reads values that later in-place layers have changed."""
+    """Whether Caffe's gradient of the layer reads values that it or later in-place layers have changed."""
     if layer.type not in _GRADIENTS or not layer.top_blobs:
+        return False
+    if layer.type == "Power" and layer.message.power_param.power * layer.message.power_param.scale == 0:  # constant
         return False
     if layer.type == "LRN" and layer.message.lrn_param.norm_region:  # within a channel it is made of layers with memories of their own
         return False
+    if not _is_in_place(layer) and layer.type in _READ_BOTTOM:  # another blob's memory, which nobody writes over
+        return False
+    if _is_in_place(layer) and layer.type not in _READ_TOP and not _keeps_signs(layer):
+        return True
     writers = [blob.producer for blob in _later_versions(net, layer.top_blobs[0])]
     if layer.type == "ReLU":
         writers = [w for w in writers if w.type not in _HARMLESS_AFTER_RELU or w.message.relu_param.negative_slope]
     return any(w.type != "Dropout" or w.phase == "TRAIN" for w in writers)
+
+
+def _is_in_place(layer: Layer) -> bool:
+    return layer.tops[:1] == layer.bottoms[:1]
+
+
+def _keeps_signs(layer: Layer) -> bool:
+    """Whether the top tells as well as the bottom which side of 0 a value was on."""
+    p = layer.message
+    return (layer.type == "ReLU" and p.relu_param.negative_slope >= 0) or (layer.type == "ELU" and p.elu_param.alpha >= 0)
 
 
 def _later_versions(net: Net, blob: Blob) -> list[Blob]:
@@ -117,11 +168,15 @@ def wrap_overwritten(net: Net, layers: list[Layer], submodules: dict[Layer, nn.M
     for layer in layers:
         if layer not in submodules or not is_overwritten(net, layer):
             continue
-        writer = next((b.producer for b in reversed(_later_versions(net, layer.top_blobs[0])) if b.producer in submodules), None)
-        if writer is None:  # the net is cut before it is overwritten
-            continue
-        if writer not in memories:
-            memories[writer] = _Memory()
-            submodules[writer].register_forward_hook(memories[writer])
-        wrapped[layer] = Overwritten(layer.type, submodules[layer], memories[writer])
+        versions = [layer.top_blobs[0], *_later_versions(net, layer.top_blobs[0])]
+        writer = next(b.producer for b in reversed(versions) if b.producer in submodules)
+        if writer is not layer:
+            memory = memories.setdefault(writer, _Memory())
+        elif _is_in_place(layer) and layer.type not in _READ_TOP and not _keeps_signs(layer):
+            memory = None  # its own top, which it keeps
+        else:
+            continue  # the net is cut before it is overwritten
+        wrapped[layer] = Overwritten(layer.type, submodules[layer], memory, _is_in_place(layer))
+    for writer, memory in memories.items():
+        wrapped.get(writer, submodules[writer]).register_forward_hook(memory)
     return wrapped

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ from netspec.pytorch.sharing import tie_params
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.schema import caffe_pb2
-from netspec.solver import NET_PATH_HINT, NetSource, find_net, learning_rate, load_solver
+from netspec.solver import NET_PATH_HINT, Listener, NetSource, find_net, learning_rate, load_solver
 from netspec.syntax.read import read_source
 
 
@@ -45,41 +44,30 @@ class Overrides:
     stages: list[str] = field(default_factory=list)
 
 
-class Listener(Protocol):
-    """Who hears of a run's progress. All values are Python's own."""
-
-    def iterated(self, solver: Solver) -> None: ...
-    def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None: ...
-    def testing(self, index: int, batch: int, batches: int) -> None: ...
-    def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None: ...
-    def saved(self, path: Path) -> None: ...
-
-
-class Silent:
-    """A listener that says nothing."""
-
-    def iterated(self, solver: Solver) -> None: ...
-    def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None: ...
-    def testing(self, index: int, batch: int, batches: int) -> None: ...
-    def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None: ...
-    def saved(self, path: Path) -> None: ...
-
-
 class Solver:
     """A training run: `step(n)`, `solve()`, `snapshot()`, `restore(path)`.
 
     Args:
         path: the solver file.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
+        allow_python_layers: run the Python code that layers of type Python name; it can do anything.
 
     Raises: NetspecError where the solver, one of its nets, or the data is wrong.
     """
 
-    def __init__(self, path: str | Path, overrides: Overrides | None = None, device: str | None = None, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        overrides: Overrides | None = None,
+        device: str | None = None,
+        listener: Listener | None = None,
+        allow_python_layers: bool = False,
+    ) -> None:
         self.overrides = overrides or Overrides()
+        self.allow_python_layers = allow_python_layers
         self.file = load_solver(path)
         self.param = _overridden(self.file.message, self.overrides)
-        self.listener = listener or Silent()
+        self.listener = listener or Listener()
         self.seed = self.param.random_seed if self.param.random_seed >= 0 else draw_seed()
         self.device = torch.device(device or _default_device(self.param))
         self.iter = 0
@@ -246,7 +234,7 @@ class Solver:
         state.stage.extend(stages)
         if self.overrides.batch_size:
             _set_batch_size(message, self.overrides.batch_size)
-        net = assemble(message, spans, state, report)
+        net = assemble(message, spans, state, report, allow_python_layers=self.allow_python_layers)
         net.path = path
         report.raise_errors()
         return net

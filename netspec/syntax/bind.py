@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import struct
 from functools import cache
+from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from netspec.diagnostics import Report, Span, did_you_mean, note
+from netspec.diagnostics import Report, Span, note
 from netspec.syntax.tree import PLAIN, STRING, WORD, Block, Field, Scalar
 
 _INTEGER_RANGES = {
@@ -19,18 +20,27 @@ _INTEGER_RANGES = {
     FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
 }
 _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
-_FLOAT = re.compile(r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)", re.IGNORECASE)
+_FLOAT = re.compile(r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)", re.IGNORECASE)
+_LEADING_ZERO = re.compile(r"-?0[0-9]")
+_MOST_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
+_NULLS = ("", "~", "null")  # YAML's ways to write nothing
+_FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}  # what the message of a whole file is called
+_MOST_NAMES = 8  # of an enum, in a message
+
+# The blocks around a field, the nearest last: what each is called and its type.
+Around = tuple[tuple[str, Descriptor], ...]
 _BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
 
 
 class Spans:
     """Where a message's fields stand: a tree beside the message that moves with it when it is upgraded."""
 
-    __slots__ = ("fields", "name", "value")
+    __slots__ = ("fields", "is_faulty", "name", "value")
 
     def __init__(self, name: Span | None, value: Span | None) -> None:
         self.name = name  # the field's name
         self.value = value  # the field's value; a block with its braces
+        self.is_faulty = False  # was a fault found in it, wherever in the file its parts stand?
         self.fields: dict[str, list[Spans]] = {}
 
     def find(self, *path: str | int) -> Spans:
@@ -39,7 +49,8 @@ class Spans:
         for i, step in enumerate(path):
             if isinstance(step, int):
                 continue
-            index = path[i + 1] if i + 1 < len(path) and isinstance(path[i + 1], int) else 0
+            following = path[i + 1] if i + 1 < len(path) else 0
+            index = following if isinstance(following, int) else 0
             found = here.fields.get(step, ())
             if not -len(found) <= index < len(found):
                 return here
@@ -63,22 +74,31 @@ def _fields_of(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
     return dict(descriptor.fields_by_name)
 
 
+@cache
+def _required_of(descriptor: Descriptor) -> tuple[str, ...]:
+    return tuple(field.name for field in descriptor.fields if field.is_required)
+
+
 def bind(block: Block, message: Message, report: Report) -> Spans:
     """Fills the message from the tree and returns where each field stands.
 
     Every fault goes to the report. Scalars of the tree are typed on the way, so that it can be printed.
     """
     spans = Spans(None, block.span)
-    _bind_block(block, message, spans, report)
+    kind = cast(Descriptor, message.DESCRIPTOR)
+    _bind_block(block, message, spans, report, ((_FILES.get(kind.name, f"'{kind.name}'"), kind),))
     return spans
 
 
-def _bind_block(block: Block, message: Message, spans: Spans, report: Report) -> None:
+def _bind_block(block: Block, message: Message, spans: Spans, report: Report, around: Around) -> None:
     known = _fields_of(message.DESCRIPTOR)
+    faults_before = len(report.diagnostics)
     for field in block.fields:
         descriptor = known.get(field.name)
         if descriptor is None:
-            _report_unknown(field, message.DESCRIPTOR, report)
+            what = f"{around[-1][0]} has no field '{field.name}'"
+            owner = None if report.is_crowded else _owner_hint(field.name, around)
+            report.error(what, field.name_span, owner or report.near(field.name, known))
             continue
         places = spans.fields.setdefault(field.name, [])
         if not descriptor.is_repeated and field.is_list:
@@ -90,11 +110,11 @@ def _bind_block(block: Block, message: Message, spans: Spans, report: Report) ->
             continue
         is_message = descriptor.message_type is not None
         for i, value in enumerate(field.values):
-            if is_message and isinstance(value, Scalar) and value.kind == PLAIN and value.text in ("", "~", "null"):
-                field.values[i] = value = Block([], value.span)  # YAML's empty value
-            place = Spans(field.name_span, value.span)
+            if is_message and isinstance(value, Scalar) and value.kind == PLAIN and value.text in _NULLS:
+                field.values[i] = value = Block([], value.span)
+            place = Spans(_first_line(value) if field.is_list and isinstance(value, Block) else field.name_span, value.span)
             if is_message:
-                if not _bind_message(field, value, descriptor, message, place, report):
+                if not _bind_message(field, value, descriptor, message, place, report, around):
                     continue
             elif isinstance(value, Block):
                 report.error(f"'{field.name}' takes {_type_name(descriptor)}, not a block", field.name_span)
@@ -108,36 +128,68 @@ def _bind_block(block: Block, message: Message, spans: Spans, report: Report) ->
                 else:
                     setattr(message, field.name, typed)
             places.append(place)
+    for name in _required_of(message.DESCRIPTOR):
+        if name not in spans.fields:
+            report.error(f"'{name}' must be given in {around[-1][0]}", spans.name or spans.value)
+    spans.is_faulty = len(report.diagnostics) > faults_before
 
 
-def _bind_message(field: Field, value: Scalar | Block, descriptor: FieldDescriptor, message: Message, place: Spans, report: Report) -> bool:
+def _first_line(item: Block) -> Span | None:
+    """What stands for the name of a list's item, which has none of its own."""
+    if item.span is None:
+        return None
+    line_end = item.span.source.text.find("\n", item.span.start, item.span.end)
+    return Span(item.span.source, item.span.start, line_end if line_end >= 0 else item.span.end)
+
+
+def _bind_message(
+    field: Field, value: Scalar | Block, descriptor: FieldDescriptor, message: Message, place: Spans, report: Report, around: Around
+) -> bool:
     if isinstance(value, Scalar):
-        report.error(f"'{field.name}' takes a block of fields, got {value.text}", value.span)
+        report.error(f"'{field.name}' takes a block of fields, got {_shown(value)}", value.span)
         return False
     child = getattr(message, field.name)
     if descriptor.is_repeated:
         child = child.add()
     else:
         child.SetInParent()
-    _bind_block(value, child, place, report)
+    _bind_block(value, child, place, report, (*around, (f"'{field.name}'", child.DESCRIPTOR)))
     return True
 
 
-def _report_unknown(field: Field, descriptor: Descriptor, report: Report) -> None:
-    hint = did_you_mean(field.name, descriptor.fields_by_name)
-    owners = [f.name for f in descriptor.fields if f.message_type and field.name in f.message_type.fields_by_name]
-    if owners and (hint is None or f"'{field.name}'" in hint):
-        hint = f"'{field.name}' belongs inside {' or '.join(owners[:3])}"
-    report.error(f"{descriptor.name} has no field '{field.name}'", field.name_span, hint)
+def _owner_hint(name: str, around: Around) -> str | None:
+    """Where a field belongs that does not belong here: to a block inside, to one around, or to one beside it."""
+    here, descriptor = around[-1]
+    for i in range(len(around) - 1, -1, -1):
+        outer, descriptor = around[i]
+        if i < len(around) - 1 and name in _fields_of(descriptor):
+            return f"'{name}' belongs to {outer}, outside {here}"
+        owners = [f"'{f.name}'" for f in descriptor.fields if f.message_type and name in _fields_of(f.message_type)]
+        if owners:
+            return f"'{name}' belongs inside {' or '.join(owners[:3])}{' or others' if len(owners) > 3 else ''}"
+    return None
 
 
 def _type_name(descriptor: FieldDescriptor) -> str:
     if descriptor.enum_type is not None:
-        return "one of " + ", ".join(value.name for value in descriptor.enum_type.values)
+        names = [value.name for value in descriptor.enum_type.values]
+        return f"one of {', '.join(names[:_MOST_NAMES])}{f' and {len(names) - _MOST_NAMES} others' if len(names) > _MOST_NAMES else ''}"
     if descriptor.type in _INTEGER_RANGES:
         return "a whole number"
-    names = {FieldDescriptor.TYPE_BOOL: "true or false", FieldDescriptor.TYPE_STRING: "a text in quotes", FieldDescriptor.TYPE_BYTES: "bytes in quotes"}
-    return names.get(descriptor.type, "a number")
+    words = {
+        FieldDescriptor.TYPE_BOOL: "true or false",
+        FieldDescriptor.TYPE_STRING: "a text in quotes",
+        FieldDescriptor.TYPE_BYTES: "bytes in quotes",
+    }
+    return words.get(descriptor.type, "a number")
+
+
+def _shown(scalar: Scalar) -> str:
+    """A scalar as a message tells it: on one line, not too long."""
+    text = " ".join(scalar.text.split())
+    if scalar.kind == STRING and text[:1] not in ("'", '"'):
+        text = f'"{text}"'  # YAML's parser has taken the quotes off
+    return (text if len(text) <= 60 else text[:60] + "…") or "nothing"
 
 
 def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: str) -> object:
@@ -147,25 +199,27 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
     hint = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
-        if scalar.kind == STRING and value is None:
-            hint = "the text is not UTF-8"
+        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{scalar.text}"'
     elif scalar.kind == STRING:
         hint = "without the quotes"
     elif kind == FieldDescriptor.TYPE_BOOL:
         value = _BOOLS.get(scalar.text)
     elif descriptor.enum_type is not None:
         value = _enum_value(scalar.text, descriptor.enum_type)
-        hint = did_you_mean(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
+        hint = report.near(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
+    elif scalar.kind == PLAIN and _LEADING_ZERO.match(scalar.text):
+        hint = "leave out the leading zero: it makes a number octal to some readers of YAML, not to others"
     elif kind in _INTEGER_RANGES:
         value = _integer_value(scalar.text)
         low, high = _INTEGER_RANGES[kind]
         if isinstance(value, int) and not low <= value <= high:
-            report.error(f"'{name}' takes {low} to {high}, got {scalar.text}", scalar.span)
+            report.error(f"'{name}' takes a whole number from {low} to {high}, got {_shown(scalar)}", scalar.span)
             return None
     else:
         value = _float_value(scalar.text)
+        hint = "leave out the leading zero: it makes a number octal" if _LEADING_ZERO.match(scalar.text) else None
     if value is None:
-        report.error(f"'{name}' takes {_type_name(descriptor)}, got {scalar.text or 'nothing'}", scalar.span, hint)
+        report.error(f"'{name}' takes {_type_name(descriptor)}, got {_shown(scalar)}", scalar.span, hint)
         return None
     scalar.value = value
     scalar.kind, scalar.text = _printable(value, descriptor)
@@ -173,7 +227,7 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
 
 
 def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
-    if scalar.kind == WORD:
+    if scalar.kind == WORD or (scalar.kind == PLAIN and scalar.text in _NULLS):
         return None
     raw = scalar.value if isinstance(scalar.value, bytes) else scalar.text.encode(errors="surrogateescape")
     if as_bytes:
@@ -188,15 +242,19 @@ def _enum_value(text: str, enum: EnumDescriptor) -> int | None:
     if text in enum.values_by_name:
         return enum.values_by_name[text].number
     number = _integer_value(text)
-    return number if number in enum.values_by_number else None
+    # compared as they are: protobuf's own look-up cuts a number to 32 bits
+    return number if number in [value.number for value in enum.values] else None
 
 
 def _integer_value(text: str) -> int | None:
     match = _INTEGER.fullmatch(text)
-    if not match or len(text) > 30:
+    if not match:
         return None
     sign, hexadecimal, octal, decimal = match.groups()
-    number = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal)
+    if len((hexadecimal or octal or decimal).lstrip("0")) > _MOST_DIGITS:
+        number = 2**64  # outside every range
+    else:
+        number = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal)
     return -number if sign else number
 
 
@@ -224,7 +282,7 @@ def float_text(value: float, double: bool = False) -> str:
     return text.removesuffix(".0")
 
 
-def _printable(value: object, descriptor: FieldDescriptor) -> tuple[str, str]:
+def _printable(value: Any, descriptor: FieldDescriptor) -> tuple[str, str]:
     if isinstance(value, (str, bytes)):
         return STRING, value if isinstance(value, str) else value.decode(errors="surrogateescape")
     if isinstance(value, bool):

@@ -11,8 +11,8 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\v\f]+)
       | (?P<comment>\#[^\n]*)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<number>0[xX][0-9a-fA-F]+(?![\w.]) | (?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fF]?(?![\w.]))
-      | (?P<string>"(?:[^"\\\n]|\\.)*" | '(?:[^'\\\n]|\\.)*')
+      | (?P<number>0[xX][0-9a-fA-F]++(?![\w.]) | (?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[fF]?(?![\w.]))
+      | (?P<string>"(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+')
       | (?P<punctuation>[{}<>\[\]:;,-])
       | (?P<bad>.)""",
     re.VERBOSE,
@@ -50,32 +50,39 @@ class _Parser:
                 newline = newline or "\n" in match[0]
             elif kind == "comment":
                 self.comments.setdefault(len(tokens), []).append((match[0][1:].strip(), not newline))
-            elif kind == "bad":
-                self._refuse_character(match.start())
+            elif kind == "bad":  # told when the parser comes here, so that the first fault of a file is told
+                tokens.append(("bad", match[0], match.start(), match.end()))
+                break
             else:
                 tokens.append((kind or "", match[0], match.start(), match.end()))
                 newline = False
         tokens.append(("end", "end of the file", len(text), len(text)))
 
-    def _refuse_character(self, start: int) -> None:
+    def _refused(self, start: int) -> NetspecError:
+        """What is wrong with a place where no token begins."""
         char = self.source.text[start]
         rest = self.source.text[start:].split("\n", 1)[0]
         if char in "\"'":
-            raise NetspecError("this string has no closing quote on its line", Span(self.source, start, start + len(rest)))
+            return NetspecError("this string has no closing quote on its line", Span(self.source, start, start + len(rest)))
         if char.isdigit() or char == ".":
             word = re.match(r"[\w.]+", rest)
             end = start + (word.end() if word else 1)
-            raise NetspecError(
+            return NetspecError(
                 f"'{self.source.text[start:end]}' is no number", Span(self.source, start, end), "numbers look like 3, 0x1F, 0.5, 1e-4 or 1.f"
             )
         shown = f"'{char}'" if char.isprintable() else f"the character U+{ord(char):04X}"
-        raise NetspecError(f"{shown} has no meaning in a prototxt", Span(self.source, start, start + 1))
+        if "\udc80" <= char <= "\udcff":
+            shown = f"the byte 0x{ord(char) - 0xDC00:02X}, which is no UTF-8,"
+        hint = 'texts stand in plain quotes: "' if char in "“”„‟«»‘’‚" else None
+        return NetspecError(f"{shown} has no meaning in a prototxt", Span(self.source, start, start + 1), hint)
 
     def _span(self, first: Token, last: Token) -> Span:
         return Span(self.source, first[2], last[3])
 
     def _expected(self, what: str, unclosed: Token | None = None) -> NetspecError:
         token = self.tokens[self.at]
+        if token[0] == "bad":
+            return self._refused(token[2])
         got = token[1] if token[0] == "end" else f"'{token[1]}'"
         notes = [note(f"this '{unclosed[1]}' is not closed", self._span(unclosed, unclosed))] if unclosed else []
         return NetspecError(Diagnostic(ERROR, f"expected {what}, got {got}", self._span(token, token), notes=notes))
@@ -105,10 +112,16 @@ class _Parser:
         name = self.tokens[first]
         self.at += 1
         colon = self._accept(":")
-        if not colon and self.tokens[self.at][1] not in _CLOSING:
+        if not colon and self.tokens[self.at][1] not in ("{", "<", "["):
             raise self._expected(f"':' or '{{' after '{name[1]}'")
+        bare = self.tokens[self.at] if not colon else None
         is_list = self._accept("[")
         values = self._list(depth) if is_list else [self._value(depth)]
+        if bare and not all(isinstance(value, Block) for value in values):  # a list of blocks needs no colon
+            raise NetspecError(f"expected ':' after '{name[1]}', got '['", self._span(bare, bare))
+        if colon and not is_list and self.tokens[self.at - 1][0] == "word" and self.tokens[self.at][1] in (":", "{", "<"):
+            missing = f"expected a value after '{name[1]}:', got the next field, '{self.tokens[self.at - 1][1]}'"
+            raise NetspecError(missing, self._span(name, name))
         field = Field(name[1], self._span(name, name), values, is_list)
         self._accept(";") or self._accept(",")
         for i in range(first, self.at):
@@ -141,6 +154,8 @@ class _Parser:
         if kind in ("word", "number"):
             self.at += 1
             return Scalar(WORD, text, self._span(token, token))
+        if text == "-" and self.tokens[self.at + 1][0] == "bad":
+            raise self._refused(self.tokens[self.at + 1][2])
         if text == "-" and self.tokens[self.at + 1][0] in ("word", "number"):
             last = self.tokens[self.at + 1]
             self.at += 2

@@ -7,11 +7,15 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from netspec.diagnostics import NetspecError, Report, Source
+from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
 from netspec.syntax.tree import Block
 
 YAML_SUFFIXES = (".yaml", ".yml")
+FileKind = type[caffe_pb2.NetParameter] | type[caffe_pb2.SolverParameter]
+# Top-level fields that only a net has, whatever else stands beside them.
+_NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
 
 
 def read_source(path: str | Path) -> Source:
@@ -34,6 +38,13 @@ def parse_source(source: Source) -> Block:
 
         return yaml_text.parse(source)
     return prototxt.parse(source)
+
+
+def file_kind(block: Block) -> FileKind:
+    """Whether a file is a net or a solver, by its top-level fields; one without any is a net."""
+    names = {field.name for field in block.fields}
+    net, solver = (sum(name in kind.DESCRIPTOR.fields_by_name for name in names) for kind in (caffe_pb2.NetParameter, caffe_pb2.SolverParameter))
+    return caffe_pb2.NetParameter if names & _NET_FIELDS or net >= solver else caffe_pb2.SolverParameter
 
 
 def bind_source(source: Source, message: Message, report: Report) -> Spans:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 from google.protobuf.descriptor import Descriptor
@@ -12,15 +13,16 @@ from google.protobuf.descriptor import Descriptor
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
 from netspec.syntax.tree import MAX_DEPTH, PLAIN, STRING, Block, Field, Scalar
 
-MAX_NODES = 1_000_000  # after aliases are followed: a file that unfolds beyond this is an attack
+MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN_TAGS = {None, "!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how read_source keeps such bytes
 _COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
 _SAFE_TEXT = re.compile(r"[A-Za-z_/][\w./+-]*(?: [\w./+-]+)*", re.ASCII)
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 _SPECIAL_FLOATS = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
 
-Node = Scalar | Block | list  # a list holds Scalars and Blocks
+Node = Scalar | Block | list[Any]
 
 
 def parse(source: Source) -> Block:
@@ -36,9 +38,10 @@ class _Parser:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.events: Iterator = yaml.parse(source.text, Loader=_LOADER)
+        # libyaml refuses bytes that are no UTF-8 even in comments; in texts they are refused below
+        self.events: Iterator[Any] = yaml.parse(_NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER)
         self.anchors: dict[str, Node] = {}
-        self.nodes = 0
+        self.copies = 0
         self.scalars: list[Span] = []
         self.starts: list[tuple[int, int, Field]] = []  # for the comments: where each field or list item begins, its depth
 
@@ -64,16 +67,24 @@ class _Parser:
         return node
 
     def _translate(self, error: yaml.YAMLError) -> NetspecError:
+        text = self.source.text
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        offset = min(mark.index if mark else getattr(error, "position", 0), len(self.source.text))
+        if mark:
+            offset = min(mark.index, len(text))
+        else:  # a character that YAML does not allow; its position counts bytes
+            offset = len(_NOT_UTF8.sub("\ufffd", text).encode()[: getattr(error, "position", 0)].decode(errors="ignore"))
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be read"
-        return NetspecError(f"this is no YAML: {problem}", Span(self.source, offset, offset + 1))
+        hint = "YAML indents with spaces, not with tabs" if text[offset : offset + 1] == "\t" else None
+        context, context_mark = getattr(error, "context", None), getattr(error, "context_mark", None)
+        notes = []
+        if context and context_mark and context_mark.index != offset:
+            notes.append(note(f"{context}, which begins here", Span(self.source, context_mark.index, context_mark.index + 1)))
+        return NetspecError(Diagnostic(ERROR, f"this is no YAML: {problem}", Span(self.source, offset, offset + 1), hint, notes))
 
-    def _span(self, event: yaml.Event) -> Span:
-        return Span(self.source, event.start_mark.index, max(event.end_mark.index, event.start_mark.index + 1))
+    def _span(self, event: Any, least: int = 1) -> Span:
+        return Span(self.source, event.start_mark.index, max(event.end_mark.index, event.start_mark.index + least))
 
-    def _node(self, event: yaml.Event, depth: int) -> Node:
-        self._count(1, event)
+    def _node(self, event: Any, depth: int) -> Node:
         if depth > 2 * MAX_DEPTH:
             raise NetspecError(f"blocks are nested deeper than {MAX_DEPTH}", self._span(event))
         if isinstance(event, yaml.AliasEvent):
@@ -81,11 +92,14 @@ class _Parser:
                 raise NetspecError(f"no finished anchor '&{event.anchor}' stands above", self._span(event))
             return self._copy(self.anchors[event.anchor], event)
         if event.tag not in _PLAIN_TAGS:
-            raise NetspecError(f"the tag '{event.tag}' has no meaning in a net", self._span(event))
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise NetspecError(f"the tag '{tag}' has no meaning in a net", self._span(event))
         node: Node
         if isinstance(event, yaml.ScalarEvent):
-            span = Span(self.source, event.start_mark.index, event.end_mark.index)
+            span = self._span(event, 0)
             self.scalars.append(span)
+            if "\ufffd" in event.value and _NOT_UTF8.search(span.text):
+                raise NetspecError("this text is not UTF-8", span)
             node = Scalar(STRING if event.style in ("'", '"', "|", ">") else PLAIN, event.value, span)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(depth)
@@ -95,14 +109,11 @@ class _Parser:
             self.anchors[event.anchor] = node
         return node
 
-    def _count(self, nodes: int, event: yaml.Event) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
-            raise NetspecError(f"the aliases unfold to more than {MAX_NODES} values", self._span(event))
-
-    def _copy(self, node: Node, event: yaml.Event) -> Node:
+    def _copy(self, node: Node, event: Any) -> Any:
         """An aliased node again; it keeps the place of its anchor."""
-        self._count(1, event)
+        self.copies += 1
+        if self.copies > MAX_COPIES:
+            raise NetspecError(f"the aliases unfold to more than {MAX_COPIES} values", self._span(event))
         if isinstance(node, list):
             return [self._copy(item, event) for item in node]
         if isinstance(node, Scalar):
@@ -119,10 +130,10 @@ class _Parser:
             items.append(item)
         return items
 
-    def _mapping(self, start: yaml.Event, depth: int) -> Block:
+    def _mapping(self, start: Any, depth: int) -> Block:
         fields: list[Field] = []
         merged: list[Block] = []
-        keys: dict[str, Span] = {}
+        keys: dict[str, Span | None] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             if not isinstance(key, Scalar):
@@ -136,17 +147,19 @@ class _Parser:
                 merged += self._merge_sources(key, value)
             else:
                 new = _fields(key, value)
-                self.starts += [(f.values[0].span.start if len(new) > 1 else key.span.start, depth, f) for f in new]
+                self.starts += [(_place(f.values[0] if len(new) > 1 else key).start, depth, f) for f in new]
                 fields += new
+        own = {field.name for field in fields}
         for block in merged:  # what stands here wins over what is merged, an earlier merge over a later one
-            own = {field.name for field in fields}
             fields += [field for field in block.fields if field.name not in own]
-        end = max((f.values[-1].span.end for f in fields if f.values), default=start.end_mark.index)
+            own.update(field.name for field in block.fields)
+        end = max((_place(f.values[-1]).end for f in fields if f.values), default=start.end_mark.index)
         return Block(fields, Span(self.source, start.start_mark.index, max(end, start.start_mark.index + 1)))
 
     def _merge_sources(self, key: Scalar, value: Node) -> list[Block]:
-        blocks = value if isinstance(value, list) else [value]
-        if not all(isinstance(block, Block) for block in blocks):
+        items = value if isinstance(value, list) else [value]
+        blocks = [item for item in items if isinstance(item, Block)]
+        if len(blocks) < len(items):
             raise NetspecError("'<<' merges mappings; this is none", key.span)
         return blocks
 
@@ -168,6 +181,11 @@ class _Parser:
                 self.starts[below][2].comments.append(match[1].strip())
             else:
                 file.dangling.append(match[1].strip())
+
+
+def _place(node: Scalar | Block) -> Span:
+    assert node.span is not None, "every node of a file has its place"
+    return node.span
 
 
 def _fields(key: Scalar, value: Node) -> list[Field]:
@@ -193,15 +211,18 @@ def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
         if schema.message_type is None:
             yield from _scalar_lines(name, fields)
         elif schema.is_repeated:
-            yield f"{name}:"
+            yield f"{name}:" if any(field.values for field in fields) else f"{name}: []"
             for field in fields:
-                yield from _comment_lines(field.comments, "  ")
+                yield from _comment_lines([*field.comments, *filter(None, [field.trailing])], "  ")
                 for value in field.values:
+                    assert isinstance(value, Block), "binding takes nothing else for a message"
                     inner = list(_lines(value, schema.message_type)) or ["{}"]
                     yield from (("    " if i else "  - ") + line for i, line in enumerate(inner))
         else:
             yield from _comment_lines(fields[0].comments, "")
-            inner = list(_lines(fields[0].values[0], schema.message_type))
+            value = fields[0].values[0]
+            assert isinstance(value, Block), "binding takes nothing else for a message"
+            inner = list(_lines(value, schema.message_type))
             yield f"{name}:" + ("" if inner else " {}") + (f"  # {fields[0].trailing}" if fields[0].trailing else "")
             yield from ("  " + line for line in inner)
     yield from _comment_lines(block.dangling, "")
@@ -210,7 +231,7 @@ def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
 def _scalar_lines(name: str, fields: list[Field]) -> Iterator[str]:
     for field in fields:
         yield from _comment_lines(field.comments, "")
-    texts = [_scalar_text(value) for field in fields for value in field.values]
+    texts = [_scalar_text(value) for field in fields for value in field.values if isinstance(value, Scalar)]
     trailing = [field.trailing for field in fields if field.trailing]
     value = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     yield f"{name}: {value}" + (f"  # {'; '.join(trailing)}" if trailing else "")

@@ -194,8 +194,8 @@ def test_a_missing_database_is_told_before_the_first_batch(data_net):
         batches(data_net(""))
 
 
-def test_data_layers_that_nothing_reads_yet_are_told(make_net):
-    with pytest.raises(NetspecError, match="layer 'm' is of type MemoryData, whose data can't be read yet"):
+def test_data_that_the_caller_feeds_are_not_read(make_net):
+    with pytest.raises(NetspecError, match="layer 'm' is of type MemoryData: its data come from the caller, not from files"):
         batches(make_net('layer { name: "m" type: "MemoryData" top: "x" }'))
 
 

@@ -206,3 +206,10 @@ def test_gradients_are_where_caffe_has_them(load_text: Loader) -> None:
     assert not module.params["two"][0].requires_grad, "nothing below a loss: Caffe has no backward pass for it"
     forced = netspec.compile(load_text("force_backward: true" + text.replace('"y" inner', '"y" param { lr_mult: 0 } inner')))
     assert forced.params["two"][0].requires_grad, "force_backward gives even a frozen param its gradient"
+
+
+def test_many_nets_compile_in_one_process(load_text: Loader) -> None:
+    for size in range(5, 15):  # more than torch.compile's bound on recompilations of one piece of code
+        module = netspec.compile(load_text(NET.replace("num_output: 5", f"num_output: {size}"), phase="TEST"))
+        compiled = torch.compile(module, fullgraph=True, backend="eager")
+        assert compiled(torch.rand(2, 3, 9, 9), torch.zeros(2))["prob"].shape == (2, size)

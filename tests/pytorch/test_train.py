@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import netspec
-from netspec.pytorch.train import Overrides, Silent
+from netspec.pytorch.train import Overrides
+from netspec.solver import Listener
 
 NET = """
 name: "Tiny"
@@ -56,7 +57,7 @@ def run_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-class Heard(Silent):
+class Heard(Listener):
     def __init__(self) -> None:
         self.displays: list[int] = []
         self.tests: list[tuple[int, dict]] = []

@@ -7,9 +7,22 @@ from collections.abc import Callable
 from torch import fx, nn
 
 from netspec.graph import Layer
-from netspec.pytorch.layers import arithmetic, convolution, inner_product, loss, neuron, normalization, pooling, shape
+from netspec.pytorch.layers import (
+    arithmetic,
+    convolution,
+    data,
+    inner_product,
+    loss,
+    neuron,
+    normalization,
+    pooling,
+    python,
+    recurrent,
+    regression_loss,
+    shape,
+)
 
-_FAMILIES = (convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss)
+_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss, regression_loss, recurrent, python)
 
 # A builder returns None where a layer computes nothing of its own (Dropout in TEST, Split).
 BUILDERS: dict[str, Callable[[Layer], nn.Module | None]] = {}

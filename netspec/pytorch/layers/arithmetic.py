@@ -1,4 +1,4 @@
-"""Eltwise with Caffe's gradients, and Scale."""
+"""Eltwise with Caffe's gradients, Scale, Bias and Reduction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.graph import Layer
-from netspec.schema.caffe_pb2 import EltwiseParameter
+from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
 class EltwiseSum(nn.Module):
@@ -51,7 +51,7 @@ class _UnstableProduct(torch.autograd.Function):
         return product
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         product, *bottoms = ctx.saved_tensors
         return tuple(grad * (product / bottom) for bottom in bottoms)
 
@@ -90,6 +90,50 @@ class Scale(nn.Module):
         return torch.addcmul(_spread(self.bias, x, self.axis), x, _spread(weight, x, self.axis))
 
 
+class Bias(nn.Module):
+    """Adds a bias, its own or a second bottom, broadcast from `axis` on.
+
+    Shapes: the bias covers the bottom's axes from `axis` on, or is a scalar.
+    """
+
+    def __init__(self, shape: tuple[int, ...] | None, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+        self.bias = nn.Parameter(torch.empty(shape)) if shape is not None else None
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.bias.shape) if self.bias is not None else 'second bottom'}, axis={self.axis}"
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        bias = self.bias if bias is None else bias
+        assert bias is not None
+        return x + _spread(bias, x, self.axis)
+
+
+class Reduction(nn.Module):
+    """Makes one number of all axes from `axis` on, and multiplies it by a coefficient.
+
+    Shapes: N×C×H×W with axis 1 becomes N; with axis 0 a scalar.
+    """
+
+    def __init__(self, operation: int, axis: int, coefficient: float) -> None:
+        super().__init__()
+        self.operation, self.axis, self.coefficient = operation, axis, coefficient
+
+    def extra_repr(self) -> str:
+        return f"{ReductionParameter.ReductionOp.Name(self.operation)}, axis={self.axis}, coefficient={self.coefficient:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = tuple(range(self.axis, x.dim()))
+        if self.operation == ReductionParameter.MEAN:
+            top = x.mean(axes)
+        elif self.operation == ReductionParameter.SUM:
+            top = x.sum(axes)
+        else:
+            top = (x.abs() if self.operation == ReductionParameter.ASUM else x.square()).sum(axes)
+        return top if self.coefficient == 1 else top * self.coefficient
+
+
 def _spread(factor: Tensor, x: Tensor, axis: int) -> Tensor:
     """The factor with axes of length 1 behind it, so that it broadcasts over x from `axis` on."""
     if factor.dim() == 0:
@@ -107,9 +151,22 @@ def build_eltwise(layer: Layer) -> nn.Module:
 def build_scale(layer: Layer) -> nn.Module:
     p = layer.message.scale_param
     shapes = [param.shape for param in layer.params]
-    axis = p.axis % max(1, len(layer.bottom_blobs[0].shape or ()))
     own_factor = shapes[0] if len(layer.bottom_blobs) == 1 else None
-    return Scale(own_factor, shapes[-1] if p.bias_term else None, axis)
+    return Scale(own_factor, shapes[-1] if p.bias_term else None, _axis(layer, p.axis))
 
 
-BUILDERS = {"Eltwise": build_eltwise, "Scale": build_scale}
+def build_bias(layer: Layer) -> nn.Module:
+    return Bias(layer.params[0].shape if layer.params else None, _axis(layer, layer.message.bias_param.axis))
+
+
+def build_reduction(layer: Layer) -> nn.Module:
+    p = layer.message.reduction_param
+    return Reduction(p.operation, _axis(layer, p.axis), p.coeff)
+
+
+def _axis(layer: Layer, axis: int) -> int:
+    """An axis of the first bottom, counted from the front; 0 for a scalar, which has none."""
+    return axis % max(1, len(layer.bottom_blobs[0].shape or ()))
+
+
+BUILDERS = {"Eltwise": build_eltwise, "Scale": build_scale, "Bias": build_bias, "Reduction": build_reduction}

@@ -1,6 +1,8 @@
-"""Convolution over one to three spatial axes with torch's own modules, over more with theirs in turn."""
+"""Convolution and deconvolution over one to three spatial axes with torch's own modules, over more with theirs in turn."""
 
 from __future__ import annotations
+
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -9,17 +11,19 @@ from torch import Tensor, fx, nn
 from netspec.graph import Layer
 from netspec.layers.window import Window, window_of
 
-_MODULES = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_MODULES: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _FUNCTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_TRANSPOSED_FUNCTIONS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
 class ConvolutionND(nn.Module):
-    """Convolution where torch has no module: a channel axis other than 1, or more than three spatial axes."""
+    """Convolution where torch has no module: a channel axis other than 1, no spatial axis, or more than three."""
 
-    def __init__(self, weight_shape: tuple[int, ...], bias: bool, window: Window, group: int, axis: int) -> None:
+    def __init__(self, weight_shape: tuple[int, ...], outputs: int, bias: bool, window: Window, group: int, axis: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(weight_shape))
-        self.bias = nn.Parameter(torch.empty(weight_shape[0])) if bias else None
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
         self.window, self.group, self.axis = window, group, axis
 
     def extra_repr(self) -> str:
@@ -27,8 +31,38 @@ class ConvolutionND(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         leading = x.shape[: self.axis]
-        y = convolve(x.reshape(-1, *x.shape[self.axis :]), self.weight, self.bias, self.window, self.group)
+        y = self.apply_weights(x.reshape(prod(leading), *x.shape[self.axis :]))
         return y.reshape(*leading, *y.shape[1:])
+
+    def apply_weights(self, x: Tensor) -> Tensor:
+        return convolve(x, self.weight, self.bias, self.window, self.group)
+
+
+class DeconvolutionND(ConvolutionND):
+    """Deconvolution where torch has no module."""
+
+    def apply_weights(self, x: Tensor) -> Tensor:
+        return deconvolve(x, self.weight, self.bias, self.window, self.group)
+
+
+class Im2col(nn.Module):
+    """Each window as a column: for every channel the values of the window become channels."""
+
+    def __init__(self, window: Window, axis: int) -> None:
+        super().__init__()
+        self.window, self.axis = window, axis
+
+    def extra_repr(self) -> str:
+        return f"{self.window}, axis={self.axis}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = len(self.window.kernel)
+        x = F.pad(x, [pad for pad in reversed(self.window.pad) for _ in range(2)])
+        for i, dilation in enumerate(self.window.dilation):
+            x = x.unfold(self.axis + 1 + i, self.window.extent(i), self.window.stride[i])[..., ::dilation]
+        # (…, C, places of each axis, kernel of each axis) → (…, C·kernels, places)
+        x = x.movedim(list(range(-axes, 0)), list(range(self.axis + 1, self.axis + 1 + axes)))
+        return x.flatten(self.axis, self.axis + axes)
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
@@ -37,6 +71,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, gro
     Shapes: x (N, C, …), weight (out, C/group, …).
     """
     axes = x.dim() - 2
+    if axes == 0:
+        return F.conv1d(x.unsqueeze(2), weight.unsqueeze(2), bias, groups=group).squeeze(2)
     if axes <= 3:
         return _FUNCTIONS[axes](x, weight, bias, window.stride, window.pad, window.dilation, group)
     rest = Window(window.kernel[1:], window.stride[1:], window.pad[1:], window.dilation[1:])
@@ -53,17 +89,42 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, gro
     return total if bias is None else total + bias.reshape(-1, *[1] * axes)
 
 
+def deconvolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+    """Deconvolution over any number of spatial axes. Beyond three it is a convolution of x, spread by the stride.
+
+    Shapes: x (N, C, …), weight (C, out/group, …).
+    """
+    axes = x.dim() - 2
+    if 1 <= axes <= 3:
+        return _TRANSPOSED_FUNCTIONS[axes](x, weight, bias, window.stride, window.pad, 0, group, window.dilation)
+    spread = x.new_zeros(*x.shape[:2], *((size - 1) * step + 1 for size, step in zip(x.shape[2:], window.stride, strict=True)))
+    places: list[slice] = [slice(None, None, step) for step in window.stride]
+    spread[(slice(None), slice(None), *places)] = x
+    margins = [window.extent(i) - 1 - window.pad[i] for i in range(axes)]
+    spread = F.pad(spread, [margin for margin in reversed(margins) for _ in range(2)])  # a negative margin cuts
+    turned = weight.flip(list(range(2, axes + 2))).reshape(group, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
+    return convolve(spread, turned, bias, Window(window.kernel, (1,) * axes, (0,) * axes, window.dilation), group)
+
+
 def build_convolution(layer: Layer) -> nn.Module:
     p = layer.message.convolution_param
     bottom, weight = layer.bottom_blobs[0].shape or (), layer.params[0].shape
     axes = len(weight) - 2
     window = window_of(p, axes)
     axis = p.axis % len(bottom)
+    is_transposed = layer.type == "Deconvolution"
     if axis != 1 or axes not in _MODULES:
-        return ConvolutionND(weight, p.bias_term, window, p.group, axis)
-    return _MODULES[axes](
-        bottom[1], p.num_output, window.kernel, window.stride, window.pad, window.dilation, groups=p.group, bias=p.bias_term
+        return (DeconvolutionND if is_transposed else ConvolutionND)(weight, p.num_output, p.bias_term, window, p.group, axis)
+    modules = _TRANSPOSED_MODULES if is_transposed else _MODULES
+    return modules[axes](
+        bottom[1], p.num_output, window.kernel, window.stride, window.pad, dilation=window.dilation, groups=p.group, bias=p.bias_term
     )
+
+
+def build_im2col(layer: Layer) -> nn.Module:
+    p, axes = layer.message.convolution_param, len(layer.bottom_blobs[0].shape or ())
+    axis = p.axis % axes
+    return Im2col(window_of(p, axes - axis - 1), axis)
 
 
 def emit_for_each(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> list[fx.Node]:
@@ -71,5 +132,5 @@ def emit_for_each(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.N
     return [graph.call_module(target, (bottom,)) for bottom in bottoms]
 
 
-BUILDERS = {"Convolution": build_convolution}
-EMITTERS = {"Convolution": emit_for_each}
+BUILDERS = {"Convolution": build_convolution, "Deconvolution": build_convolution, "Im2col": build_im2col}
+EMITTERS = {"Convolution": emit_for_each, "Deconvolution": emit_for_each}

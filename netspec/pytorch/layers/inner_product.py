@@ -1,11 +1,18 @@
-"""Dense layers: torch.nn.Linear behind a flatten that the graph shows."""
+"""Dense layers: torch.nn.Linear behind a flatten that the graph shows. Tables of vectors."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
+from netspec.pytorch.layers.shape import row_index
+
+if TYPE_CHECKING:
+    from netspec.diagnostics import Span
 
 
 class TransposedLinear(nn.Module):
@@ -21,10 +28,35 @@ class TransposedLinear(nn.Module):
         return y if self.bias is None else y + self.bias
 
 
+class Embed(nn.Module):
+    """The row of the weights that each value names, its fraction dropped, and a bias.
+
+    Shapes: x (…), out (…, num_output).
+    """
+
+    def __init__(self, rows: int, outputs: int, bias: bool, label: str, name: str, span: Span | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(rows, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.label, self.name, self.span = label, name, span
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.weight.shape)}, bias={self.bias is not None}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.embedding(row_index(x.trunc(), self.weight.shape[0], self.label, self.name, self.span), self.weight)
+        return y if self.bias is None else y + self.bias
+
+
 def build_inner_product(layer: Layer) -> nn.Module:
     p = layer.message.inner_product_param
     inputs, outputs = layer.params[0].shape if p.transpose else layer.params[0].shape[::-1]
     return (TransposedLinear if p.transpose else nn.Linear)(inputs, outputs, bias=p.bias_term)
+
+
+def build_embed(layer: Layer) -> nn.Module:
+    p = layer.message.embed_param
+    return Embed(p.input_dim, p.num_output, p.bias_term, layer.label, layer.bottoms[0], layer.spans.at("bottom", 0))
 
 
 def emit_inner_product(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> fx.Node:
@@ -34,5 +66,5 @@ def emit_inner_product(graph: fx.Graph, layer: Layer, target: str, bottoms: list
     return graph.call_module(target, (x,))
 
 
-BUILDERS = {"InnerProduct": build_inner_product}
+BUILDERS = {"InnerProduct": build_inner_product, "Embed": build_embed}
 EMITTERS = {"InnerProduct": emit_inner_product}

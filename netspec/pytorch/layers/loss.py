@@ -1,22 +1,48 @@
-"""Softmax, its loss with Caffe's floor and normalisations, accuracy with Caffe's ties."""
+"""Softmax, the losses of class labels with Caffe's floors and normalisations, accuracy with Caffe's ties."""
 
 from __future__ import annotations
 
 from math import log, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netspec.data.paths import net_path, resolve_path
 from netspec.diagnostics import NetspecError
-from netspec.graph import Layer
-from netspec.schema.caffe_pb2 import LossParameter
+from netspec.graph import Layer, shape_text
+from netspec.schema.caffe_pb2 import AccuracyParameter, BlobProto, HingeLossParameter, LossParameter
+from netspec.weights.blob_proto import blob_array
+from netspec.weights.read_bytes import read_message
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
 LOG_FLT_MIN = log(torch.finfo(torch.float32).tiny)  # a loss of 87.3365 is the most that one item can give
+LOG_THRESHOLD = 1e-20  # below it, the other losses take no logarithm
+
+
+def wide(x: Tensor) -> Tensor:
+    """Half precision as 32 bits: sums over a batch would lose its last digits."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def item_rows(x: Tensor) -> Tensor:
+    """A row for each item, whatever axes it has."""
+    return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
+
+
+class _AtLeast(torch.autograd.Function):
+    """max(x, floor) whose gradient does not know of the floor, as in Caffe's losses. -inf is fine."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, floor: float) -> Tensor:
+        return x.clamp(min=floor)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
 
 
 def flat_labels(labels: Tensor, classes: int, ignore: int | None, label: str, span: Span | None) -> tuple[Tensor, Tensor | None]:
@@ -54,31 +80,102 @@ class SoftmaxWithLoss(nn.Module):
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         classes = scores.shape[self.axis]
-        log_p = F.log_softmax(scores, self.axis, dtype=torch.float32 if scores.dtype in (torch.float16, torch.bfloat16) else None)
+        log_p = F.log_softmax(wide(scores), self.axis)
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
         rows = log_p.movedim(self.axis, -1).reshape(-1, classes)
         picked = rows.gather(1, index.unsqueeze(1)).squeeze(1)
-        # the floor holds the loss only: Caffe's gradient is softmax minus one-hot whatever the loss
-        picked = picked + (picked.detach().clamp(min=LOG_FLT_MIN) - picked.detach())
+        picked = _AtLeast.apply(picked, LOG_FLT_MIN)  # Caffe's gradient is softmax minus one-hot whatever the loss
         if counted is not None:
             picked = torch.where(counted, picked, 0.0)
         loss = -picked.sum() / normalizer(self.normalization, prod(scores.shape[: self.axis]), picked.numel(), counted)
-        return (loss, log_p.exp()) if self.probabilities else loss
+        return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
+
+
+def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
+    """The second top of a loss. Caffe sends no gradient back from there."""
+    return log_p.detach().exp().to(scores.dtype)
+
+
+class InfogainLoss(nn.Module):
+    """-log softmax at all classes, each at most 46.05, weighted by the label's row of a matrix, over a normaliser.
+
+    Shapes: scores (…, C, …) with C at `axis`; labels one for each place outside that axis; the matrix C × C.
+    """
+
+    matrix: Tensor | None
+
+    def __init__(
+        self, axis: int, ignore: int | None, normalization: int, probabilities: bool, matrix: Tensor | None, label: str, span: Span | None
+    ) -> None:
+        super().__init__()
+        self.axis, self.ignore, self.normalization, self.probabilities = axis, ignore, normalization, probabilities
+        self.label, self.span = label, span
+        self.register_buffer("matrix", matrix, persistent=False)  # it is the source's, not the weight file's
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}, ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+
+    def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        matrix = self.matrix if matrix is None else matrix.detach()
+        assert matrix is not None
+        classes = scores.shape[self.axis]
+        log_p = F.log_softmax(wide(scores), self.axis)
+        index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
+        rows = _AtLeast.apply(log_p.movedim(self.axis, -1).reshape(-1, classes), log(LOG_THRESHOLD))
+        terms = (matrix.reshape(classes, classes).to(rows.dtype)[index] * rows).sum(1)
+        if counted is not None:
+            terms = torch.where(counted, terms, 0.0)
+        loss = -terms.sum() / normalizer(self.normalization, prod(scores.shape[: self.axis]), terms.numel(), counted)
+        return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
+
+
+class MultinomialLogisticLoss(nn.Module):
+    """-log of the label's probability, at most 46.05, over the number of items. Below the floor the gradient is 1e20."""
+
+    def __init__(self, label: str, span: Span | None) -> None:
+        super().__init__()
+        self.label, self.span = label, span
+
+    def forward(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        rows = item_rows(wide(probabilities))
+        index, _ = flat_labels(labels, rows.shape[1], None, self.label, self.span)
+        picked = rows.gather(1, index.unsqueeze(1))
+        return -_AtLeast.apply(picked, LOG_THRESHOLD).log().sum() / max(1, rows.shape[0])
+
+
+class HingeLoss(nn.Module):
+    """max(0, 1 - score) at the label and max(0, 1 + score) elsewhere, squared for L2, over the number of items."""
+
+    def __init__(self, squared: bool, label: str, span: Span | None) -> None:
+        super().__init__()
+        self.squared, self.label, self.span = squared, label, span
+
+    def extra_repr(self) -> str:
+        return f"norm={'L2' if self.squared else 'L1'}"
+
+    def forward(self, scores: Tensor, labels: Tensor) -> Tensor:
+        rows = item_rows(wide(scores))
+        index, _ = flat_labels(labels, rows.shape[1], None, self.label, self.span)
+        margins = 1 + torch.ones_like(rows).scatter(1, index.unsqueeze(1), -1.0) * rows
+        margins = torch.where(margins > 0, margins, 0.0)  # not clamp: NaN counts as 0 in Caffe's maximum
+        return (margins * margins if self.squared else margins).sum() / max(1, rows.shape[0])
 
 
 def normalizer(mode: int, outer: int, full: int, counted: Tensor | None) -> Tensor | int:
     """What the summed loss is divided by; never less than 1. Source: Caffe's LossLayer get_normalizer."""
     if mode == LossParameter.VALID and counted is not None:
         return counted.sum().clamp(min=1)
-    sizes = {LossParameter.FULL: full, LossParameter.VALID: full, LossParameter.BATCH_SIZE: outer, LossParameter.NONE: 1}
+    sizes: dict[int, int] = {LossParameter.FULL: full, LossParameter.VALID: full, LossParameter.BATCH_SIZE: outer, LossParameter.NONE: 1}
     return max(1, sizes[mode])
 
 
-def normalization_of(p: LossParameter) -> int:
-    """The mode that a loss_param means: `normalization`, or the older `normalize`."""
-    if not p.HasField("normalization") and p.HasField("normalize"):
+def normalization_of(p: LossParameter, default: int = LossParameter.VALID) -> int:
+    """The mode that a loss_param means: `normalization`, or the older `normalize`, or the layer's default."""
+    if p.HasField("normalization"):
+        return int(p.normalization)
+    if p.HasField("normalize"):
         return LossParameter.VALID if p.normalize else LossParameter.BATCH_SIZE
-    return int(p.normalization)
+    return default
 
 
 class Accuracy(nn.Module):
@@ -103,13 +200,14 @@ class Accuracy(nn.Module):
         true = rows.gather(1, index.unsqueeze(1))
         right = (rows >= true).sum(1) - 1 < self.top_k  # the label's own score is at or above itself
         counted = torch.ones_like(right) if counted is None else counted
-        right = (right & counted).to(rows.dtype)
+        dtype = wide(rows[:0]).dtype  # in half precision, 256 + 1 is 256
+        right, counted = (right & counted).to(dtype), counted.to(dtype)
         accuracy = right.sum() / counted.sum().clamp(min=1)
         if not self.per_class:
             return accuracy
-        totals = torch.zeros(classes, dtype=rows.dtype, device=rows.device)
+        totals = torch.zeros(classes, dtype=dtype, device=rows.device)
         hits = totals.scatter_add(0, index, right)
-        totals = totals.scatter_add(0, index, counted.to(rows.dtype))
+        totals = totals.scatter_add(0, index, counted)
         return accuracy, hits / totals.clamp(min=1)
 
 
@@ -118,17 +216,63 @@ def build_softmax(layer: Layer) -> nn.Module:
 
 
 def build_softmax_with_loss(layer: Layer) -> nn.Module:
-    p = layer.message.loss_param
-    axis = layer.message.softmax_param.axis % len(layer.bottom_blobs[0].shape or (1,))
-    ignore = p.ignore_label if p.HasField("ignore_label") else None
-    return SoftmaxWithLoss(axis, ignore, normalization_of(p), len(layer.top_blobs) > 1, layer.label, layer.spans.at("bottom", 1))
+    p, axis = layer.message.loss_param, class_axis(layer, layer.message.softmax_param.axis)
+    return SoftmaxWithLoss(axis, ignored_label(p), normalization_of(p), len(layer.top_blobs) > 1, layer.label, label_span(layer))
+
+
+def build_infogain_loss(layer: Layer) -> nn.Module:
+    p, axis = layer.message.loss_param, class_axis(layer, layer.message.infogain_loss_param.axis)
+    matrix = None if len(layer.bottom_blobs) > 2 else read_matrix(layer, (layer.bottom_blobs[0].shape or (0,))[axis])
+    return InfogainLoss(axis, ignored_label(p), normalization_of(p), len(layer.top_blobs) > 1, matrix, layer.label, label_span(layer))
+
+
+def read_matrix(layer: Layer, classes: int) -> Tensor:
+    """The matrix that an InfogainLoss layer's `source` holds. Raises: NetspecError."""
+    source, span = layer.message.infogain_loss_param.source, layer.spans.at("infogain_loss_param", "source")
+    try:
+        blob = read_message(resolve_path(source, net_path(layer)), BlobProto(), ".binaryproto file")
+        matrix = blob_array(blob, f"'{source}'")
+    except NetspecError as error:
+        fault = error.diagnostics[0]
+        raise NetspecError(f"{layer.label}: {fault.message}", span, fault.hint) from None
+    if matrix.size != classes * classes:
+        raise NetspecError(f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, but must be {classes}×{classes}", span)
+    return torch.from_numpy(matrix)
+
+
+def build_multinomial_logistic_loss(layer: Layer) -> nn.Module:
+    return MultinomialLogisticLoss(layer.label, label_span(layer))
+
+
+def build_hinge_loss(layer: Layer) -> nn.Module:
+    return HingeLoss(layer.message.hinge_loss_param.norm == HingeLossParameter.L2, layer.label, label_span(layer))
 
 
 def build_accuracy(layer: Layer) -> nn.Module:
-    p = layer.message.accuracy_param
-    axis = p.axis % len(layer.bottom_blobs[0].shape or (1,))
-    ignore = p.ignore_label if p.HasField("ignore_label") else None
-    return Accuracy(axis, p.top_k, ignore, len(layer.top_blobs) > 1, layer.label, layer.spans.at("bottom", 1))
+    p, axis = layer.message.accuracy_param, class_axis(layer, layer.message.accuracy_param.axis)
+    return Accuracy(axis, p.top_k, ignored_label(p), len(layer.top_blobs) > 1, layer.label, label_span(layer))
 
 
-BUILDERS = {"Softmax": build_softmax, "SoftmaxWithLoss": build_softmax_with_loss, "Accuracy": build_accuracy}
+def class_axis(layer: Layer, axis: int) -> int:
+    """The axis of the classes, counted from the front."""
+    return axis % len(layer.bottom_blobs[0].shape or (1,))
+
+
+def ignored_label(p: LossParameter | AccuracyParameter) -> int | None:
+    """The label that does not count."""
+    return p.ignore_label if p.HasField("ignore_label") else None
+
+
+def label_span(layer: Layer) -> Span | None:
+    """Where the file names the labels."""
+    return layer.spans.at("bottom", 1)
+
+
+BUILDERS = {
+    "Softmax": build_softmax,
+    "SoftmaxWithLoss": build_softmax_with_loss,
+    "InfogainLoss": build_infogain_loss,
+    "MultinomialLogisticLoss": build_multinomial_logistic_loss,
+    "HingeLoss": build_hinge_loss,
+    "Accuracy": build_accuracy,
+}

@@ -1,13 +1,18 @@
-"""Element by element, with torch's own modules."""
+"""Element by element: torch's own modules where they compute what Caffe does, gradients included."""
 
 from __future__ import annotations
 
-from torch import nn
+from math import copysign, exp, log
+from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from netspec.graph import Layer
+from netspec.schema.caffe_pb2 import EltwiseParameter
 
 # Layers whose gradient does not read what they made, so that the next may write over it.
-_OVERWRITABLE = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale", "Bias"))
+_OVERWRITABLE = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale", "Bias", "Eltwise"))
 
 
 def may_overwrite(layer: Layer) -> bool:
@@ -21,7 +26,195 @@ def may_overwrite(layer: Layer) -> bool:
         and bottom.consumers == [(layer, 0)]
         and not counted
         and not (producer.type == "Scale" and len(producer.bottom_blobs) > 1)
+        and not (producer.type == "Eltwise" and producer.message.eltwise_param.operation == EltwiseParameter.PROD)
     )
+
+
+class AbsVal(nn.Module):
+    """|x|; the gradient at 0 is 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
+class _Clip(torch.autograd.Function):
+    """max(low, min(x, high)) as C++ computes it, by which NaN becomes `low`; a bound itself passes the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.low, ctx.high = low, high
+        least, most = _within(low, x.dtype), _within(max(low, high), x.dtype)
+        return x.nan_to_num(least, torch.inf, -torch.inf).clamp_(least, most)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (x,) = ctx.saved_tensors
+        return grad * ((x >= ctx.low) & (x <= ctx.high)), None, None
+
+
+def _within(value: float, dtype: torch.dtype) -> float:
+    """The value, or infinity where it lies beyond the type's range, as FLT_MAX does for bfloat16."""
+    return value if abs(value) <= torch.finfo(dtype).max else copysign(torch.inf, value)
+
+
+class Clip(nn.Module):
+    """Limits every value to the range from low to high."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def extra_repr(self) -> str:
+        return f"{self.low:g}, {self.high:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Clip.apply(x, self.low, self.high)
+
+
+class Exp(nn.Module):
+    """base^(shift + scale · x) = base^shift · e^(ln(base) · scale · x)."""
+
+    def __init__(self, base: float, scale: float, shift: float) -> None:
+        super().__init__()
+        self.base, self.scale, self.shift = base, scale, shift
+        self.inner = scale if base == -1 else log(base) * scale
+        exponent = shift if base == -1 else log(base) * shift
+        self.outer = exp(exponent) if exponent < 709 else torch.inf
+
+    def extra_repr(self) -> str:
+        return f"base={self.base:g}, scale={self.scale:g}, shift={self.shift:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        top = (x if self.inner == 1 else x * self.inner).exp()
+        return top if self.outer == 1 else top * self.outer
+
+
+class Log(nn.Module):
+    """The logarithm of shift + scale · x."""
+
+    def __init__(self, base: float, scale: float, shift: float) -> None:
+        super().__init__()
+        self.base, self.scale, self.shift = base, scale, shift
+        self.outer = 1.0 if base == -1 else 1 / log(base)
+
+    def extra_repr(self) -> str:
+        return f"base={self.base:g}, scale={self.scale:g}, shift={self.shift:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        top = scaled(x, self.scale, self.shift).log()
+        return top if self.outer == 1 else top * self.outer
+
+
+class _Power(torch.autograd.Function):
+    """A power whose gradient is y/x · power as in Caffe, NaN where both are 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
+        top = scaled(x, scale, shift).pow(power)
+        ctx.save_for_backward(x, top)
+        ctx.setting = (power, scale, shift)
+        return top
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return grad * power_slope(*ctx.saved_tensors, *ctx.setting), None, None, None
+
+
+class Power(nn.Module):
+    """(shift + scale · x)^power; constant, and without a gradient, where scale · power is 0."""
+
+    def __init__(self, power: float, scale: float, shift: float) -> None:
+        super().__init__()
+        self.power, self.scale, self.shift = power, scale, shift
+
+    def extra_repr(self) -> str:
+        return f"power={self.power:g}, scale={self.scale:g}, shift={self.shift:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.power * self.scale == 0:
+            return torch.full_like(x, self.shift).pow(self.power)
+        if self.power in (1, 2):
+            top = scaled(x, self.scale, self.shift)
+            return top if self.power == 1 else top.square()
+        return _Power.apply(x, self.power, self.scale, self.shift)
+
+
+def power_slope(bottom: Tensor, top: Tensor, power: float, scale: float, shift: float) -> Tensor:
+    """The derivative by Caffe's formulas, which tell powers 1 and 2 and no shift apart."""
+    if power == 1:
+        return torch.full_like(bottom, scale)
+    if power == 2:
+        return scaled(bottom, 2 * scale * scale, 2 * scale * shift)
+    if shift == 0:
+        return top / bottom * power
+    return top / scaled(bottom, scale, shift) * (power * scale)
+
+
+def scaled(x: Tensor, scale: float, shift: float) -> Tensor:
+    """shift + scale · x."""
+    x = x if scale == 1 else x * scale
+    return x if shift == 0 else x + shift
+
+
+class Swish(nn.Module):
+    """x times the sigmoid of beta · x."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(x * self.beta)
+
+
+class Threshold(nn.Module):
+    """1 where x is greater than the threshold, else 0; no gradient."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    def extra_repr(self) -> str:
+        return f"{self.threshold:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x > self.threshold).to(x.dtype)
+
+
+def build_clip(layer: Layer) -> nn.Module:
+    p = layer.message.clip_param
+    return Clip(p.min, p.max)
+
+
+def build_elu(layer: Layer) -> nn.Module:
+    alpha = layer.message.elu_param.alpha
+    return nn.ELU(alpha, inplace=alpha >= 0 and may_overwrite(layer))  # in place torch tells the sides apart by the result
+
+
+def build_exp(layer: Layer) -> nn.Module:
+    p = layer.message.exp_param
+    return Exp(p.base, p.scale, p.shift)
+
+
+def build_log(layer: Layer) -> nn.Module:
+    p = layer.message.log_param
+    return Log(p.base, p.scale, p.shift)
+
+
+def build_power(layer: Layer) -> nn.Module:
+    p = layer.message.power_param
+    return Power(p.power, p.scale, p.shift)
+
+
+def build_prelu(layer: Layer) -> nn.Module:
+    shape = layer.params[0].shape
+    module = nn.PReLU(layer.params[0].count)
+    module.weight = nn.Parameter(torch.empty(shape))  # one slope for all has no axis
+    return module
 
 
 def build_relu(layer: Layer) -> nn.Module:
@@ -31,14 +224,29 @@ def build_relu(layer: Layer) -> nn.Module:
     return nn.ReLU(inplace=may_overwrite(layer))
 
 
+def build_swish(layer: Layer) -> nn.Module:
+    beta = layer.message.swish_param.beta
+    return nn.SiLU() if beta == 1 else Swish(beta)
+
+
 def build_dropout(layer: Layer) -> nn.Module | None:
     """In TEST a Dropout is not there at all."""
     return nn.Dropout(layer.message.dropout_param.dropout_ratio) if layer.phase == "TRAIN" else None
 
 
 BUILDERS = {
+    "AbsVal": lambda layer: AbsVal(),
+    "BNLL": lambda layer: nn.Softplus(threshold=50),  # Caffe's bound for the exponent is where Softplus goes over to x
+    "Clip": build_clip,
+    "ELU": build_elu,
+    "Exp": build_exp,
+    "Log": build_log,
+    "Power": build_power,
+    "PReLU": build_prelu,
     "ReLU": build_relu,
     "Sigmoid": lambda layer: nn.Sigmoid(),
+    "Swish": build_swish,
     "TanH": lambda layer: nn.Tanh(),
+    "Threshold": lambda layer: Threshold(layer.message.threshold_param.threshold),
     "Dropout": build_dropout,
 }

@@ -1,4 +1,4 @@
-"""LRN with its own gradient, and BatchNorm with Caffe's unnormalised running sums."""
+"""LRN and MVN with their own gradients, and BatchNorm with Caffe's unnormalised running sums."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _AcrossChannels(torch.autograd.Function):
         return _negative_power(scale, beta).mul_(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, scale = ctx.saved_tensors
         size, alpha, beta = ctx.settings
         power = _negative_power(scale, beta).mul_(grad)
@@ -119,6 +119,68 @@ class BatchNorm(nn.Module):
         return y.view_as(x)
 
 
+class _NormalizeVariance(torch.autograd.Function):
+    """(x - mean) / (deviation + eps) of each row.
+
+    Caffe's gradient is that of eps = 0, divided by deviation + eps: that of a batch normalisation, whose kernel does it.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, eps: float, in_place: bool) -> Tensor:
+        mean = rows.mean(1, keepdim=True)
+        y = rows - mean
+        deviation = (torch.linalg.vector_norm(y, dim=1, keepdim=True) / rows.shape[1] ** 0.5).add_(eps)
+        y.div_(deviation)
+        ctx.save_for_backward(y if in_place else rows, mean, deviation)
+        ctx.in_place = in_place
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        rows, mean, deviation = ctx.saved_tensors
+        if ctx.in_place:
+            return mvn_gradient(grad, rows, deviation, True), None, None
+        if not rows.numel():  # the kernel divides by its size
+            return grad, None, None
+        batch, statistics, mask = (grad.unsqueeze(0), rows.unsqueeze(0)), (mean.squeeze(1), 1 / deviation.squeeze(1)), [True, False, False]
+        gradient = torch.ops.aten.native_batch_norm_backward(*batch, None, None, None, *statistics, True, 0.0, mask)[0]
+        return gradient.squeeze(0), None, None
+
+
+def mvn_gradient(grad: Tensor, top: Tensor, deviation: Tensor, in_place: bool) -> Tensor:
+    """Caffe's gradient of each row, where `top` is what stands in the top's memory in the backward pass.
+
+    In place, the top's gradient shares its memory with the bottom's. MVNLayer::Backward_cpu makes its first product
+    there, and then reads the gradient once more; netspec gives the same numbers.
+    """
+    slope = (grad * top).mean(1, keepdim=True)
+    if in_place:
+        return -2 * slope * (top + top.sum(1, keepdim=True)) / deviation
+    return (grad - grad.mean(1, keepdim=True) - top * slope) / deviation
+
+
+class MVN(nn.Module):
+    """Takes the mean off each plane, or each item, and divides by its deviation plus eps. Half precision is summed in 32 bits.
+
+    Shapes: (N, C, H, W), of which the last ones may be missing → (N, C, H, W).
+    """
+
+    def __init__(self, normalize_variance: bool, across_channels: bool, eps: float, in_place: bool = False) -> None:
+        super().__init__()
+        self.normalize_variance, self.across_channels, self.eps, self.in_place = normalize_variance, across_channels, eps, in_place
+
+    def extra_repr(self) -> str:
+        return f"normalize_variance={self.normalize_variance}, across_channels={self.across_channels}, eps={self.eps:g}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = torch.Size([*x.shape, *[1] * (4 - x.dim())])
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        axes = 1 if self.across_channels else 2
+        rows = wide.reshape(shape[:axes].numel(), shape[axes:].numel())
+        y = _NormalizeVariance.apply(rows, self.eps, self.in_place) if self.normalize_variance else rows - rows.mean(1, keepdim=True)
+        return y.view(shape).to(x.dtype)
+
+
 def build_lrn(layer: Layer) -> nn.Module:
     p = layer.message.lrn_param
     return LRN(p.local_size, p.alpha, p.beta, p.k, p.norm_region == LRNParameter.WITHIN_CHANNEL)
@@ -130,4 +192,9 @@ def build_batch_norm(layer: Layer) -> nn.Module:
     return BatchNorm(layer.params[0].shape[0], p.eps, p.moving_average_fraction, fixed)
 
 
-BUILDERS = {"LRN": build_lrn, "BatchNorm": build_batch_norm}
+def build_mvn(layer: Layer) -> nn.Module:
+    p = layer.message.mvn_param
+    return MVN(p.normalize_variance, p.across_channels, p.eps, layer.tops[0] == layer.bottoms[0])
+
+
+BUILDERS = {"LRN": build_lrn, "BatchNorm": build_batch_norm, "MVN": build_mvn}

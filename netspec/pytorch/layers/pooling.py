@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
+from netspec.layers.pooling import pyramid_fault, pyramid_window
 from netspec.layers.window import Window, pooled_size, window_of
-from netspec.schema.caffe_pb2 import PoolingParameter
+from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
+
+if TYPE_CHECKING:
+    from netspec.diagnostics import Span
 
 FLT_MAX = torch.finfo(torch.float32).max
+FLT_MIN = torch.finfo(torch.float32).tiny
 
 
 class MaxPooling(nn.Module):
@@ -29,7 +36,7 @@ class MaxPooling(nn.Module):
         return f"kernel={self.window.kernel}, stride={self.window.stride}, pad={self.window.pad}, mask={self.mask}"
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        padded = F.pad(x, self.margins, value=-FLT_MAX) if any(self.margins) else x
+        padded = F.pad(x, self.margins, value=_lowest(x)) if any(self.margins) else x
         if not self.mask:
             return F.max_pool2d(padded, self.window.kernel, self.window.stride)
         y, index = F.max_pool2d(padded, self.window.kernel, self.window.stride, return_indices=True)
@@ -38,7 +45,7 @@ class MaxPooling(nn.Module):
         column = index % padded.shape[3] - left
         inside = (row >= 0) & (row < self.sizes[0]) & (column >= 0) & (column < self.sizes[1])
         place = torch.where(inside, row * self.sizes[1] + column, torch.full_like(row, -1))
-        return y, place.to(x.dtype)
+        return y, place.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 can't tell places above 256 apart
 
 
 class AveragePooling(nn.Module):
@@ -62,6 +69,70 @@ class AveragePooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         total = F.avg_pool2d(F.pad(x, self.margins), self.window.kernel, self.window.stride, divisor_override=1)
         return total / self.divisor.to(x.dtype)
+
+
+class StochasticPooling(nn.Module):
+    """One value of each window, drawn with a probability in proportion to it, or their mean weighted so: Σx²/Σx."""
+
+    def __init__(self, window: Window, sizes: tuple[int, int], out: tuple[int, int], draws: bool) -> None:
+        super().__init__()
+        self.window, self.draws = window, draws
+        self.margins = _margins(window, sizes, out)
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.window.kernel}, stride={self.window.stride}, draws={self.draws}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pool_stochastic(F.pad(x, self.margins), self.window.kernel, self.window.stride, self.draws)
+
+
+def pool_stochastic(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], draws: bool) -> Tensor:
+    """Stochastic pooling of a plane that the windows fit into; zeros are never drawn but from a window of nothing else."""
+    values = x.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1]).flatten(4)
+    exact = values.to(torch.promote_types(x.dtype, torch.float32))
+    if not draws:
+        return (exact.square().sum(-1) / (FLT_MIN + exact.sum(-1))).to(x.dtype)
+    with torch.no_grad():
+        sums = exact.cumsum(-1)
+        total = sums[..., -1:]
+        place = (sums >= (1 - torch.rand_like(total)) * total).int().argmax(-1, keepdim=True)  # the first of them
+    return values.gather(-1, place).squeeze(-1)
+
+
+class SpatialPyramidPooling(nn.Module):
+    """Pools over grids of 1, 2, 4, … cells a side that cover the plane whatever its size is."""
+
+    def __init__(self, height: int, pool: int, label: str, span: Span | None) -> None:
+        super().__init__()
+        self.height, self.pool = height, pool
+        self.label, self.span = label, span
+
+    def extra_repr(self) -> str:
+        return f"height={self.height}, pool={SPPParameter.PoolMethod.Name(self.pool)}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels = [self._level(x, level) for level in range(self.height)]
+        return levels[0] if self.height == 1 else torch.cat([y.flatten(1) for y in levels], 1)
+
+    def _level(self, x: Tensor, level: int) -> Tensor:
+        sizes = (x.shape[2], x.shape[3])
+        fault = pyramid_fault(sizes, level, self.pool == SPPParameter.STOCHASTIC)
+        if fault:
+            raise NetspecError(f"{self.label}: {fault}", self.span)
+        (height, top), (width, left) = (pyramid_window(size, level) for size in sizes)
+        # windows beside one another: the last one ends where the pad behind does, and an average counts all of it
+        margins = (left, width * 2**level - sizes[1] - left, top, height * 2**level - sizes[0] - top)
+        if self.pool == SPPParameter.MAX:
+            return F.max_pool2d(F.pad(x, margins, value=_lowest(x)) if any(margins) else x, (height, width))
+        if self.pool == SPPParameter.AVE:
+            return F.avg_pool2d(F.pad(x, margins), (height, width))
+        # Caffe's inner pooling layers know no phase, which makes it TRAIN: they draw in TEST too
+        return pool_stochastic(x, (height, width), (height, width), True)
+
+
+def _lowest(x: Tensor) -> float:
+    """-FLT_MAX, or the lowest number of a type that does not reach there."""
+    return max(-FLT_MAX, torch.finfo(x.dtype).min)
 
 
 def _margins(window: Window, sizes: tuple[int, int], out: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -99,9 +170,15 @@ def build_pooling(layer: Layer) -> nn.Module:
         return MaxPooling(window, sizes, out, mask)
     if p.pool == PoolingParameter.AVE:
         if agrees:
-            return nn.AvgPool2d(window.kernel, window.stride, window.pad, ceil_mode=round_up, count_include_pad=True)
+            kernel, stride, pad = ((value[0], value[1]) for value in (window.kernel, window.stride, window.pad))
+            return nn.AvgPool2d(kernel, stride, pad, ceil_mode=round_up, count_include_pad=True)
         return AveragePooling(window, sizes, out)
-    raise NetspecError(f"{layer.label}: STOCHASTIC pooling is not compiled yet", layer.spans.at("pooling_param", "pool"))
+    return StochasticPooling(window, sizes, out, layer.phase == "TRAIN")
 
 
-BUILDERS = {"Pooling": build_pooling}
+def build_spp(layer: Layer) -> nn.Module:
+    p = layer.message.spp_param
+    return SpatialPyramidPooling(p.pyramid_height, p.pool, layer.label, layer.spans.at("spp_param", "pyramid_height"))
+
+
+BUILDERS = {"Pooling": build_pooling, "SPP": build_spp}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, fx, nn
 
+from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
+from netspec.layers.shape import offsets_of, replaced_axes, reshaped, slice_sizes
+
+if TYPE_CHECKING:
+    from netspec.diagnostics import Span
 
 
 class Concat(nn.Module):
@@ -22,6 +30,154 @@ class Concat(nn.Module):
         return torch.cat(bottoms, self.axis)
 
 
+class Slice(nn.Module):
+    """Cuts an axis into parts, at the points given or into equal ones."""
+
+    def __init__(self, axis: int, tops: int, points: Sequence[int]) -> None:
+        super().__init__()
+        self.axis, self.tops, self.points = axis, tops, tuple(points)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}, points={self.points}" if self.points else f"axis={self.axis}, tops={self.tops}"
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(x, slice_sizes(x.shape[self.axis], self.tops, self.points), self.axis)
+
+
+class Reshape(nn.Module):
+    """The same values in another shape; what it copies and leaves open follows the input."""
+
+    def __init__(self, dims: Sequence[int], start: int, end: int) -> None:
+        super().__init__()
+        self.dims, self.start, self.end = tuple(dims), start, end
+
+    def extra_repr(self) -> str:
+        return f"dims={self.dims}, axes={self.start} to {self.end}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(reshaped(x.shape, self.dims, self.start, self.end))
+
+
+class Tile(nn.Module):
+    """Repeats its input along an axis."""
+
+    def __init__(self, axis: int, tiles: int) -> None:
+        super().__init__()
+        self.axis, self.tiles = axis, tiles
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}, tiles={self.tiles}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        times = [1] * x.dim()
+        times[self.axis] = self.tiles
+        return x.repeat(times)
+
+
+class Crop(nn.Module):
+    """Cuts its first input to the second one's size from an axis on."""
+
+    def __init__(self, axis: int, offsets: Sequence[int]) -> None:
+        super().__init__()
+        self.axis, self.offsets = axis, tuple(offsets)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}, offsets={self.offsets}"
+
+    def forward(self, x: Tensor, size: Tensor) -> Tensor:
+        for axis, offset in enumerate(self.offsets, self.axis):
+            x = x.narrow(axis, offset, size.shape[axis])
+        return x
+
+
+class ArgMax(nn.Module):
+    """The places of the largest values, as floats: of each item (axis None), or along an axis.
+
+    With `values` also the values, in a row behind the places; along an axis these alone. Of equal values the last comes first.
+    """
+
+    def __init__(self, top_k: int, axis: int | None, values: bool) -> None:
+        super().__init__()
+        self.top_k, self.axis, self.values = top_k, axis, values
+
+    def extra_repr(self) -> str:
+        return f"top_k={self.top_k}, axis={self.axis}, values={self.values}"
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.detach().flatten(1) if x.dim() > 1 else x.detach().unsqueeze(1)
+        rows, axis = (rows, 1) if self.axis is None else (x.detach(), self.axis)
+        last_first = rows.flip(axis)  # both ways to look keep the first of equals, so that they find the last
+        if self.top_k == 1:
+            place = last_first.argmax(axis, keepdim=True)
+        else:
+            place = last_first.argsort(stable=True, dim=axis, descending=True).narrow(axis, 0, self.top_k)
+        largest = last_first.gather(axis, place)
+        if self.axis is not None and self.values:
+            return largest
+        # bfloat16 could not tell places above 256 apart
+        place = (rows.shape[axis] - 1 - place).to(torch.promote_types(x.dtype, torch.float32))
+        if self.axis is not None:
+            return place
+        found = torch.stack((place, largest.to(place.dtype)), 1) if self.values else place.unsqueeze(1)
+        return found.reshape(*found.shape, *[1] * (x.dim() - 3))  # as many axes as the input, 3 at least
+
+
+def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | None) -> Tensor:
+    """A blob's values as whole numbers, by which rows are taken.
+
+    Raises: NetspecError for a number that no row has (on the CPU; a GPU's own check ends the run there).
+    """
+    values = values.detach()
+    if not torch.compiler.is_compiling() and values.device.type == "cpu":
+        bad = ~((values >= 0) & (values < rows))  # NaN is no number of a row either
+        if bad.any():
+            place = bad.nonzero()[0].tolist()
+            where = f"'{name}'[{', '.join(map(str, place))}]" if place else f"'{name}'"
+            held = f"rows 0 to {rows - 1}" if rows else "no rows"
+            raise NetspecError(f"{label}: {where} is {values[tuple(place)].item():g}, but there are {held}", span)
+    return values.long()
+
+
+class BatchReindex(nn.Module):
+    """The items of its first input that the second one lists; the gradients of one that stands there twice are summed."""
+
+    def __init__(self, label: str, name: str, span: Span | None) -> None:
+        super().__init__()
+        self.label, self.name, self.span = label, name, span
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        return x.index_select(0, row_index(index, x.shape[0], self.label, self.name, self.span))
+
+
+class Filter(nn.Module):
+    """The items at which the selector, the last input, is not 0. How many these are depends on the data."""
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        *bottoms, selector = inputs
+        index = selector.detach().reshape(-1).nonzero().squeeze(1)
+        tops = tuple(x.index_select(0, index) for x in bottoms)
+        return tops if len(tops) > 1 else tops[0]
+
+
+class Parameter(nn.Module):
+    """A learnt array.
+
+    Its gradient is what the layers that read it write; Caffe leaves it at 0 where none does (`is_read` false).
+    """
+
+    def __init__(self, shape: Sequence[int], is_read: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(tuple(shape)))
+        self.is_read = is_read
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.weight.shape)}"
+
+    def forward(self) -> Tensor:
+        return self.weight if self.is_read else self.weight.detach()
+
+
 def build_concat(layer: Layer) -> nn.Module:
     p = layer.message.concat_param
     return Concat(p.concat_dim if p.HasField("concat_dim") else p.axis)
@@ -32,10 +188,57 @@ def build_flatten(layer: Layer) -> nn.Module:
     return nn.Flatten(p.axis, p.end_axis)
 
 
+def build_slice(layer: Layer) -> nn.Module | None:
+    """A single top is the whole bottom."""
+    p, tops = layer.message.slice_param, len(layer.top_blobs)
+    return Slice(p.slice_dim if p.HasField("slice_dim") else p.axis, tops, p.slice_point) if tops > 1 else None
+
+
+def build_reshape(layer: Layer) -> nn.Module:
+    p = layer.message.reshape_param
+    return Reshape(p.shape.dim, *replaced_axes(len(layer.bottom_blobs[0].shape or ()), p.axis, p.num_axes))
+
+
+def build_tile(layer: Layer) -> nn.Module:
+    p = layer.message.tile_param
+    return Tile(p.axis, p.tiles)
+
+
+def build_crop(layer: Layer) -> nn.Module:
+    p, axes = layer.message.crop_param, len(layer.bottom_blobs[0].shape or ())
+    axis = p.axis % axes
+    return Crop(axis, offsets_of(p.offset, axes - axis))
+
+
+def build_argmax(layer: Layer) -> nn.Module:
+    p = layer.message.argmax_param
+    return ArgMax(p.top_k, p.axis % len(layer.bottom_blobs[0].shape or ()) if p.HasField("axis") else None, p.out_max_val)
+
+
+def build_batch_reindex(layer: Layer) -> nn.Module:
+    return BatchReindex(layer.label, layer.bottoms[1], layer.spans.at("bottom", 1))
+
+
+def build_parameter(layer: Layer) -> nn.Module:
+    return Parameter(layer.params[0].shape, bool(layer.top_blobs[0].consumers))
+
+
 def emit_split(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> list[fx.Node]:
     """Autograd sums the tops' gradients by itself."""
     return bottoms * len(layer.top_blobs)
 
 
-BUILDERS = {"Concat": build_concat, "Flatten": build_flatten, "Split": lambda layer: None}
+BUILDERS = {
+    "Concat": build_concat,
+    "Slice": build_slice,
+    "Flatten": build_flatten,
+    "Reshape": build_reshape,
+    "Split": lambda layer: None,
+    "Tile": build_tile,
+    "Crop": build_crop,
+    "ArgMax": build_argmax,
+    "BatchReindex": build_batch_reindex,
+    "Filter": lambda layer: Filter(),
+    "Parameter": build_parameter,
+}
 EMITTERS = {"Split": emit_split}

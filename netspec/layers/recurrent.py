@@ -1,0 +1,121 @@
+"""Layers with a memory: LSTM, RNN, and the LSTM's step. Source: Caffe's RecurrentLayer, LSTMLayer, RNNLayer, LSTMUnitLayer."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar
+
+from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.spec import Site, Spec
+
+
+class Recurrent(Spec):
+    """What LSTM and RNN share: bottoms x (T×N×…), cont (T×N), maybe a static input (N×…), maybe the first states.
+
+    With `expose_hidden` the states are further bottoms and tops (1×N×H each); else they carry over from one forward
+    pass to the next.
+    """
+
+    param = "recurrent_param"
+    states: ClassVar[tuple[str, ...]] = ()
+
+    def check(self, site: Site) -> None:
+        if not site.param.num_output:
+            site.error("'num_output' must be given and at least 1", "num_output")
+        exposed = self.states if site.param.expose_hidden else ()
+        least, bottoms, tops = 2 + len(exposed), len(site.layer.bottom_blobs), len(site.layer.top_blobs)
+        why = f" with 'expose_hidden' (the states are {' and '.join(exposed)})" if exposed else " without 'expose_hidden'"
+        if bottoms not in (least, least + 1):
+            site.error(f"takes {least} or {least + 1} bottoms{why}, got {bottoms}", "bottom", -1)
+        if tops != 1 + len(exposed):
+            site.error(f"takes {1 + len(exposed)} top{'s' if exposed else ''}{why}, got {tops}", "top", -1)
+
+    def infer(self, site: Site) -> list[Shape]:
+        x, hidden = site.bottoms[0], site.param.num_output
+        if len(x) < 3 or not x[0]:
+            message = f"'{site.layer.bottoms[0]}' must be T×N×… (at least one timestep, streams, values), got {shape_text(x)}"
+            raise site.stop(message, "bottom", 0, notes=[site.made_here(0)])
+        require_shape(site, 1, x[:2], "the continuation flags, one for each timestep and stream")
+        exposed = self.states if site.param.expose_hidden else ()
+        static = site.bottoms[2] if len(site.bottoms) > 2 + len(exposed) else None
+        if static is not None and (len(static) < 2 or static[0] != x[1]):
+            message = f"the static input '{site.layer.bottoms[2]}' must be {x[1]}×… (streams, values), got {shape_text(static)}"
+            raise site.stop(message, "bottom", 2, notes=[site.made_here(2), site.made_here(0)])
+        state = (1, x[1], hidden)
+        for i, name in enumerate(exposed):
+            require_shape(site, len(site.bottoms) - len(exposed) + i, state, f"the first {name}")
+        self.add_params(site, prod(x[2:]), None if static is None else prod(static[1:]))
+        return [(x[0], x[1], hidden), *[state] * len(exposed)]
+
+    def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
+        """Adds the params in Caffe's order: those of the inputs, of the static input, of the memory."""
+        raise NotImplementedError
+
+    def macs(self, layer: Layer) -> int:
+        steps, streams = (layer.bottom_blobs[0].shape or (0, 0))[:2]
+        weights = [param.count for param in layer.params if len(param.shape) == 2]
+        exposed = len(self.states) if layer.message.recurrent_param.expose_hidden else 0
+        static = weights.pop(1) if len(layer.bottom_blobs) > 2 + exposed else 0  # multiplied once, not at each timestep
+        return streams * (steps * sum(weights) + static)
+
+
+class LSTM(Recurrent):
+    """A memory cell with gates for input, forgetting and output. cont 0 begins a sequence anew."""
+
+    type = "LSTM"
+    bottoms = (2, 5)
+    tops = (1, 3)
+    states = ("hidden state", "cell state")
+
+    def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
+        hidden = site.param.num_output
+        site.add_param((4 * hidden, inputs), "weight_filler")
+        site.add_param((4 * hidden,), "bias_filler")
+        if static_inputs is not None:
+            site.add_param((4 * hidden, static_inputs), "weight_filler")
+        site.add_param((4 * hidden, hidden), "weight_filler")
+
+
+class RNN(Recurrent):
+    """h = tanh(W x + W h + b), and as top tanh(W h + b) of it. cont 0 begins a sequence anew."""
+
+    type = "RNN"
+    bottoms = (2, 4)
+    tops = (1, 2)
+    states = ("hidden state",)
+
+    def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
+        hidden = site.param.num_output
+        site.add_param((hidden, inputs), "weight_filler")
+        site.add_param((hidden,), "bias_filler")
+        if static_inputs is not None:
+            site.add_param((hidden, static_inputs), "weight_filler")
+        site.add_param((hidden, hidden), "weight_filler")
+        site.add_param((hidden, hidden), "weight_filler")
+        site.add_param((hidden,), "bias_filler")
+
+
+class LSTMUnit(Spec):
+    """One timestep of an LSTM: from the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state."""
+
+    type = "LSTMUnit"
+    bottoms = (3, 3)
+    tops = (2, 2)
+
+    def infer(self, site: Site) -> list[Shape]:
+        cell = site.bottoms[0]
+        if len(cell) != 3 or cell[0] != 1:
+            raise site.stop(f"'{site.layer.bottoms[0]}' must be 1×N×H, got {shape_text(cell)}", "bottom", 0, notes=[site.made_here(0)])
+        require_shape(site, 1, (1, cell[1], 4 * cell[2]), "the inputs of the four gates")
+        require_shape(site, 2, (1, cell[1]), "the continuation flags")
+        return [cell, cell]
+
+
+def require_shape(site: Site, index: int, shape: Shape, what: str) -> None:
+    """Requires a bottom to have a shape that follows from the first one's."""
+    if site.bottoms[index] != shape:
+        message = f"'{site.layer.bottoms[index]}', {what}, must be {shape_text(shape)}, got {shape_text(site.bottoms[index])}"
+        raise site.stop(message, "bottom", index, notes=[site.made_here(index), site.made_here(0)])
+
+
+SPECS = (LSTM, RNN, LSTMUnit)

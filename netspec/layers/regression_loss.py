@@ -1,0 +1,62 @@
+"""Losses between values. Source: Caffe's SigmoidCrossEntropyLossLayer, EuclideanLossLayer and ContrastiveLossLayer."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netspec.graph import shape_text
+from netspec.layers.loss import Loss
+from netspec.layers.spec import Site
+
+
+class SigmoidCrossEntropyLoss(Loss):
+    """The cross entropy of sigmoids and a target from 0 to 1 for each of them."""
+
+    type = "SigmoidCrossEntropyLoss"
+    param = "loss_param"
+
+    def match(self, site: Site) -> None:
+        scores, targets = site.bottoms
+        if prod(scores) != prod(targets):
+            names = site.layer.bottoms
+            message = f"'{names[0]}' ({shape_text(scores)}) and '{names[1]}' ({shape_text(targets)}) must hold as many values"
+            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+
+
+class EuclideanLoss(Loss):
+    """Half the squared distance of two blobs, for each item."""
+
+    type = "EuclideanLoss"
+
+    def match(self, site: Site) -> None:
+        a, b = site.bottoms
+        if prod(a[1:]) != prod(b[1:]):
+            names = site.layer.bottoms
+            message = f"the items of '{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must hold as many values"
+            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+
+
+class ContrastiveLoss(Loss):
+    """Half the squared distance of similar pairs, half the squared rest up to the margin of others; a flag for each pair."""
+
+    type = "ContrastiveLoss"
+    param = "contrastive_loss_param"
+    bottoms = (3, 3)
+
+    def match(self, site: Site) -> None:
+        names = site.layer.bottoms
+        for i in (0, 1):
+            if prod(site.bottoms[i][2:]) != 1:
+                message = f"'{names[i]}' must be N×C, got {shape_text(site.bottoms[i])}"
+                raise site.stop(message, "bottom", i, hint="a Flatten layer makes it so", notes=[site.made_here(i)])
+        a, b = (prod(shape[1:]) for shape in site.bottoms[:2])
+        if a != b:
+            message = f"'{names[0]}' has {a} channels, '{names[1]}' {b}"
+            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+        pairs, flags = site.bottoms[0][0], prod(site.bottoms[2])
+        if flags != pairs:
+            message = f"'{names[2]}' ({shape_text(site.bottoms[2])}) must hold one flag for each of the {pairs} pairs"
+            raise site.stop(message, "bottom", 2, notes=[site.made_here(2), site.made_here(0)])
+
+
+SPECS = (SigmoidCrossEntropyLoss, EuclideanLoss, ContrastiveLoss)

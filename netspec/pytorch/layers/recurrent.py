@@ -1,0 +1,256 @@
+"""LSTM and RNN over whole sequences, with Caffe's resets and its state that lasts between forward passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netspec.graph import Layer
+
+
+def _activate(inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gates i, f·cont, o, g of their inputs (…, 4H)."""
+    hidden = inputs.shape[-1] // 4
+    i, f, o = inputs[..., : 3 * hidden].sigmoid().chunk(3, -1)
+    return i, f * cont, o, inputs[..., 3 * hidden :].tanh()
+
+
+def _slopes(i: Tensor, f: Tensor, o: Tensor, g: Tensor, cell_before: Tensor, tanh_cell: Tensor) -> Tensor:
+    """What the gates' inputs (…, 4, H) get of the gradient of c (i, f, g) or of h (o).
+
+    f holds cont: like Caffe's on the CPU, its slope f·(1 - f) is the true one where cont is 0 or 1.
+    """
+    return torch.stack((g * i * (1 - i), cell_before * f * (1 - f), tanh_cell * o * (1 - o), i * (1 - g * g)), -2)
+
+
+class _Unit(torch.autograd.Function):
+    """One step: c = f·c + i·g, h = o·tanh(c)."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: Tensor, inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, o, g = _activate(inputs, cont)
+        after = f * cell + i * g
+        ctx.save_for_backward(i, f, o, g, cell, after)
+        return after, o * after.tanh()
+
+    @staticmethod
+    def backward(ctx: Any, grad_cell: Tensor, grad_hidden: Tensor) -> tuple[Tensor | None, ...]:
+        i, f, o, g, cell, after = ctx.saved_tensors
+        tanh_cell = after.tanh()
+        grad_cell = grad_cell + grad_hidden * o * (1 - tanh_cell * tanh_cell)
+        grads = torch.stack((grad_cell, grad_cell, grad_hidden, grad_cell), -2)
+        return grad_cell * f, (_slopes(i, f, o, g, cell, tanh_cell) * grads).flatten(-2), None
+
+
+class LSTMUnit(nn.Module):
+    """One timestep of an LSTM.
+
+    Shapes: cell (1, N, H), inputs of the gates i, f, o, g (1, N, 4H), cont (1, N) → cell and hidden state (1, N, H).
+    """
+
+    def forward(self, cell: Tensor, inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
+        return _Unit.apply(cell, inputs, cont.detach().to(inputs.dtype).unsqueeze(-1))
+
+
+class _Sequence(torch.autograd.Function):
+    """All steps of an LSTM, from what the inputs give to the gates. One product makes the weight's gradient of all steps.
+
+    Shapes: inputs (T, N, 4H), cont (T, N, 1), weight (4H, H), hidden and cell (N, H) → all hidden states (T, N, H), last cell.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, cont: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        steps: list[tuple[Tensor, ...]] = []
+        transposed, before = weight.t(), (hidden, cell)
+        for t in range(inputs.shape[0]):
+            i, f, o, g = _activate(torch.addmm(inputs[t], hidden * cont[t], transposed), cont[t])
+            cell = torch.addcmul(f * cell, i, g)
+            hidden = o * cell.tanh()
+            steps.append((i, f, o, g, cell, hidden))
+        saved = [torch.stack(values) for values in zip(*steps, strict=True)]
+        ctx.save_for_backward(cont, weight, *before, *saved)
+        ctx.mark_non_differentiable(cell)
+        return saved[-1], cell
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        cont, weight, hidden, cell, i, f, o, g, cells, hiddens = ctx.saved_tensors
+        tanh_cells = cells.tanh()
+        slopes = _slopes(i, f, o, g, torch.cat((cell.unsqueeze(0), cells[:-1])), tanh_cells)
+        through = o * (1 - tanh_cells * tanh_cells)  # from h to c
+        grad_hidden, grad_cell = torch.zeros_like(hidden), torch.zeros_like(cell)  # nothing comes back from the next pass
+        steps: list[Tensor] = []
+        for t in range(grad.shape[0] - 1, -1, -1):
+            grad_hidden = grad_hidden + grad[t]
+            grad_cell = torch.addcmul(grad_cell, grad_hidden, through[t])
+            steps.append((slopes[t] * torch.stack((grad_cell, grad_cell, grad_hidden, grad_cell), 1)).flatten(1))
+            grad_hidden = (steps[-1] @ weight) * cont[t]
+            grad_cell = grad_cell * f[t]
+        grad_inputs = torch.stack(steps[::-1])
+        grad_weight = None
+        if ctx.needs_input_grad[2]:
+            kept = torch.cat((hidden.unsqueeze(0), hiddens[:-1])) * cont
+            grad_weight = grad_inputs.flatten(0, 1).t() @ kept.flatten(0, 1)
+        return grad_inputs, None, grad_weight, None, None
+
+
+class Recurrent(nn.Module):
+    """What LSTM and RNN share: the inputs' weights, and states that last from one forward pass to the next.
+
+    A pass over fewer streams takes up the states of the first ones; one over more streams than ever before begins at 0.
+    Gradients end at a pass's first timestep, also where the states are bottoms and tops.
+    Shapes: x (T, N, …), cont (T, N), maybe static (N, …), with exposed states 1, N, H each → (T, N, H), states.
+    """
+
+    gates = 1
+    state_names: tuple[str, ...] = ("hidden",)
+
+    def __init__(self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool) -> None:
+        super().__init__()
+        self.has_static, self.expose_hidden = static_inputs is not None, expose_hidden
+        rows = self.gates * hidden
+        self.weight_x = nn.Parameter(torch.empty(rows, inputs))
+        self.bias = nn.Parameter(torch.empty(rows))
+        if static_inputs is not None:
+            self.weight_static = nn.Parameter(torch.empty(rows, static_inputs))
+        self.weight_h = nn.Parameter(torch.empty(rows, hidden))
+        for name in () if expose_hidden else self.state_names:
+            self.register_buffer(name, torch.zeros(streams, hidden), persistent=False)
+
+    def extra_repr(self) -> str:
+        static = f", static={self.weight_static.shape[1]}" if self.has_static else ""
+        return f"{self.weight_x.shape[1]}, {self.weight_h.shape[1]}{static}, expose_hidden={self.expose_hidden}"
+
+    def blobs(self) -> list[Tensor]:
+        return [self.weight_x, self.bias, *([self.weight_static] if self.has_static else []), self.weight_h]
+
+    def reset(self) -> None:
+        """Forgets the states. Source: Caffe's RecurrentLayer::Reset."""
+        for name in () if self.expose_hidden else self.state_names:
+            getattr(self, name).zero_()
+
+    def forward(self, x: Tensor, cont: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+        x, streams = x.flatten(2), x.shape[1]
+        static = others[0].flatten(1) if self.has_static else None
+        if self.expose_hidden:
+            states = [state.detach().squeeze(0).to(x.dtype) for state in others[-len(self.state_names) :]]
+        else:
+            states = [self._carried(name, streams).to(x.dtype) for name in self.state_names]
+        top, *last = self.run(x, static, cont.detach().to(x.dtype), *states)
+        states = [state.detach().clone() for state in last]  # else a layer that writes over the top would change them
+        if self.expose_hidden:
+            return top, *[state.unsqueeze(0) for state in states]
+        for name, state in zip(self.state_names, states, strict=True):
+            self._keep(name, state)
+        return top
+
+    def _carried(self, name: str, streams: int) -> Tensor:
+        state: Tensor = getattr(self, name)
+        if state.shape[0] < streams:
+            state = state.new_zeros(streams, state.shape[1])
+            setattr(self, name, state)
+        return state[:streams].clone()  # what a pass in inference mode left can't be kept for a gradient
+
+    def _keep(self, name: str, state: Tensor) -> None:
+        """Stores a last state: as a new tensor, for the backward pass may yet read the old one."""
+        waiting: Tensor = getattr(self, name)[state.shape[0] :]
+        state = state.to(waiting.dtype)
+        setattr(self, name, torch.cat((state, waiting)) if len(waiting) else state)
+
+    def step_inputs(self, x: Tensor, static: Tensor | None) -> Tensor:
+        """What x and the static input give to each step."""
+        inputs = F.linear(x, self.weight_x, self.bias)
+        return inputs if static is None else inputs + F.linear(static, self.weight_static)
+
+    def run(self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """The top and the last states."""
+        raise NotImplementedError
+
+
+class LSTM(Recurrent):
+    """Blobs: weights of x, bias, weights of the static input, weights of h; rows of the gates i, f, o, g."""
+
+    gates = 4
+    state_names = ("hidden", "cell")
+
+    def run(self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        starts = _starts(cont)
+        if starts is not None and x.numel():
+            return self._run_pieces(x, static, cont, starts, *states)
+        hiddens, cell = _Sequence.apply(self.step_inputs(x, static), cont.unsqueeze(-1), self.weight_h, *states)
+        return hiddens, hiddens[-1], cell
+
+    def _run_pieces(self, x: Tensor, static: Tensor | None, cont: Tensor, starts: list[int], *states: Tensor) -> tuple[Tensor, ...]:
+        """Torch's own LSTM, several times as fast, over the pieces in which no stream begins anew."""
+        weight_x: Tensor = self.weight_x
+        if static is not None:
+            x = torch.cat((x, static.expand(x.shape[0], *static.shape)), 2)
+            weight_x = torch.cat((weight_x, self.weight_static), 1)
+        no_bias = torch.zeros_like(self.bias)  # torch adds a second one
+        weights = [_torch_rows(weight_x), _torch_rows(self.weight_h), _torch_rows(self.bias), no_bias]
+        hidden, cell = (state.unsqueeze(0) for state in states)
+        tops = []
+        for start, end in zip(starts, [*starts[1:], x.shape[0]], strict=True):
+            kept = cont[start].unsqueeze(-1)
+            training = torch.is_grad_enabled()
+            top, hidden, cell = torch.lstm(x[start:end], (hidden * kept, cell * kept), weights, True, 1, 0.0, training, False, False)
+            tops.append(top)
+        return torch.cat(tops) if len(tops) > 1 else tops[0], hidden[0], cell[0]
+
+
+def _starts(cont: Tensor) -> list[int] | None:
+    """The timesteps at which a stream begins anew, where that is so at a few of them only; None where steps are the faster way.
+
+    None, too, where a flag is a fraction, or where the flags must not be looked at.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return None
+    if not torch.equal(cont, cont.bool().to(cont.dtype)):
+        return None
+    starts = [0, *((cont[1:] == 0).any(1).nonzero().flatten() + 1).tolist()]
+    return starts if len(starts) <= max(1, cont.shape[0] // 4) else None
+
+
+def _torch_rows(weight: Tensor) -> Tensor:
+    """Rows of the gates i, f, o, g as i, f, g, o."""
+    hidden = weight.shape[0] // 4
+    i_f, o, g = weight.split((2 * hidden, hidden, hidden))
+    return torch.cat((i_f, g, o))
+
+
+class RNN(Recurrent):
+    """Blobs: weights of x, bias, weights of the static input, weights of h, weights and bias of the output."""
+
+    def __init__(self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool) -> None:
+        super().__init__(inputs, static_inputs, hidden, streams, expose_hidden)
+        self.weight_o = nn.Parameter(torch.empty(hidden, hidden))
+        self.bias_o = nn.Parameter(torch.empty(hidden))
+
+    def blobs(self) -> list[Tensor]:
+        return [*super().blobs(), self.weight_o, self.bias_o]
+
+    def run(self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        (hidden,), hiddens, transposed = states, [], self.weight_h.t()
+        for step, kept in zip(self.step_inputs(x, static).unbind(0), cont.unsqueeze(-1).unbind(0), strict=True):
+            hidden = torch.addmm(step, hidden * kept, transposed).tanh()
+            hiddens.append(hidden)
+        return F.linear(torch.stack(hiddens), self.weight_o, self.bias_o).tanh(), hidden
+
+
+def build_recurrent(layer: Layer) -> nn.Module:
+    kind = {"LSTM": LSTM, "RNN": RNN}[layer.type]
+    p, params = layer.message.recurrent_param, layer.params
+    exposed = len(kind.state_names) if p.expose_hidden else 0
+    has_static = len(layer.bottom_blobs) > 2 + exposed
+    streams = (layer.bottom_blobs[0].shape or (0, 0))[1]
+    return kind(params[0].shape[1], params[2].shape[1] if has_static else None, p.num_output, streams, p.expose_hidden)
+
+
+def build_lstm_unit(layer: Layer) -> nn.Module:
+    return LSTMUnit()
+
+
+BUILDERS = {"LSTM": build_recurrent, "RNN": build_recurrent, "LSTMUnit": build_lstm_unit}
