@@ -72,7 +72,7 @@ def assemble(
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
     broken = _broken_layers(spans, report)
     layers = filter_state(message, spans, state, report)
-    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, broken, report, lenient=not require_shapes)
+    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, broken, report)
     net.force_backward = message.force_backward
     infer_shapes(net, inputs, broken, report, not require_shapes, allow_python_layers)
     count_cost(net)

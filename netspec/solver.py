@@ -205,7 +205,8 @@ def _check_nets(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> N
     if p.test_state and len(p.test_state) != len(p.test_iter):
         report.error(f"each of the {len(p.test_iter)} test nets takes one 'test_state', got {len(p.test_state)}", spans.at("test_state"))
     if p.test_iter and not p.test_interval > 0:
-        report.error("'test_interval' must be given where there is a 'test_iter'", spans.at("test_interval") if p.test_interval else spans.at("test_iter"))
+        place = "test_interval" if p.test_interval else "test_iter"
+        report.error("'test_interval' must be given where there is a 'test_iter'", spans.at(place))
     for i, iterations in enumerate(p.test_iter):
         if iterations < 1:
             report.error(f"'test_iter' must be at least 1, got {iterations}", spans.at("test_iter", i))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
-from netspec.layers import CAFFE_TYPES
+from netspec.layers import SPECS
 from netspec.schema import caffe_pb2
 from netspec.solver import load_solver
 from netspec.syntax import yaml_text
@@ -46,7 +46,7 @@ _NUMBERS = [b"0", b"-1", b"1", b"2", b"4294967295", b"2147483647", b"-2147483648
 _NUMBERS += [b"1e400", b"nan", b"-inf", b"0.5", b"1e-3", b"010", b"0x7fffffff", b"1" * 5000, b"99999999999999999999", b"3.", b"1_0", b"true"]
 _JUNK = [b"{", b"}", b"[", b"]", b"<", b">", b'"', b"'", b":", b",", b"#", b"-", b"\t", b"\x00", b"\xff", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\r"]
 _JUNK += [b"&a ", b"*a", b"<<: *a", b"!!python/object:os.system ", b"|\n", b">\n", b"%YAML 1.1\n", b"---\n", b"? ", b"- ", b"\\", b"\n", b"~"]
-_TYPES = [*sorted(type_name.encode() for type_name in CAFFE_TYPES), b"", b"Nonsense", b"relu"]
+_TYPES = [*sorted(type_name.encode() for type_name in SPECS), b"", b"Nonsense", b"relu"]
 _FIELDS = sorted(name.encode() for name in fields_below(caffe_pb2.NetParameter.DESCRIPTOR) | fields_below(caffe_pb2.SolverParameter.DESCRIPTOR))
 
 
@@ -186,7 +186,7 @@ SIZES = st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 7, 8, 16, 2**31 - 1, 2**62])
 
 @settings(STABLE, max_examples=3 * EXAMPLES)
 @given(
-    st.sampled_from(sorted(CAFFE_TYPES)),
+    st.sampled_from(sorted(SPECS)),
     st.lists(SIZES, min_size=1, max_size=4),
     st.integers(0, 3),
     messages(caffe_pb2.LayerParameter, depth=2, most=6),

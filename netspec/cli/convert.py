@@ -67,11 +67,12 @@ def convert_weights(args: argparse.Namespace) -> int:
     weights = read_weights(args.source, args.skip_layer, flattened or None)
     layers: list[LayerTuple] = []
     for name, arrays in weights.items():
-        if any(array is None for array in arrays):
+        own = [array for array in arrays if array is not None]
+        if len(own) < len(arrays):
             raise NetspecError(f"'{args.source}': layer '{name}' shares an array of another layer, which this format can't say")
-        layers.append((name, "", [], [], arrays))
+        layers.append((name, "", [], [], own))
     write_weights(args.target, Path(args.source).stem, layers)
-    values = sum(array.size for arrays in weights.values() for array in arrays if array is not None)
+    values = sum(array.size for _, _, _, _, arrays in layers for array in arrays)
     print(f"{args.target}: {len(layers)} layers, {values:,} values", file=sys.stderr)
     return 0
 

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, shape_text
-from netspec.layers import SPECS, unsupported_hint
+from netspec.layers import SPECS, unknown_type
 from netspec.layers.examples import EXAMPLES
 from netspec.layers.spec import Spec
 from netspec.pipeline import assemble, read_net
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.type is not None and args.type not in SPECS:
-        message, hint = unsupported_hint(args.type)
+        message, hint = unknown_type(args.type)
         raise NetspecError(message, hint=hint or "`netspec layers` lists the types")
     if args.type is not None:
         sys.stdout.write(layer_page(args.type))

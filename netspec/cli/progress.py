@@ -18,8 +18,9 @@ LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
 class Progress(Listener):
     """Hears a run's events and prints them. Lines go to `out`; the live line goes to `live` where that is a terminal."""
 
-    def __init__(self, max_iter: int, epoch_size: int | None, out: TextIO = sys.stdout, live: TextIO = sys.stderr) -> None:
-        self.max_iter, self.epoch_size, self.out = max_iter, epoch_size, out
+    def __init__(self, max_iter: int, epoch_size: int | None, out: TextIO | None = None, live: TextIO | None = None) -> None:
+        self.max_iter, self.epoch_size, self.out = max_iter, epoch_size, out or sys.stdout
+        live = live or sys.stderr
         self.live = live if live.isatty() else None
         self.started = self.last_live = time.monotonic()
         self.first_iter: int | None = None
@@ -36,7 +37,8 @@ class Progress(Listener):
         self.images_per_second = done * items / max(now - self.started - self.test_seconds, 1e-9)
         self.items = solver.iter * items
         rest = (self.max_iter - solver.iter) * (now - self.started) / done
-        self._live(f"{_bar(solver.iter / max(1, self.max_iter))} {solver.iter}/{self.max_iter}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left")
+        place = f"{_bar(solver.iter / max(1, self.max_iter))} {solver.iter}/{self.max_iter}"
+        self._live(f"{place}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left")
 
     def testing(self, index: int, batch: int, batches: int) -> None:
         if batch == 0:

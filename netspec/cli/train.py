@@ -114,7 +114,8 @@ def train(solver: Solver, args: argparse.Namespace) -> int:
         if "memory" not in str(error):
             raise
         place = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
-        raise NetspecError(f"the memory of {solver.device} does not suffice for a batch of {solver.batch_size}{place}", None, "try a smaller --batch-size") from None
+        message = f"the memory of {solver.device} does not suffice for a batch of {solver.batch_size}{place}"
+        raise NetspecError(message, None, "try a smaller --batch-size") from None
     finally:
         progress.close()
         solver.close()

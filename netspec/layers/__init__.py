@@ -23,26 +23,14 @@ _FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, s
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 
-# Every layer type of BVLC Caffe, to tell what is not built yet from what was never there.
-CAFFE_TYPES = frozenset(
-    """AbsVal Accuracy ArgMax BNLL BatchNorm BatchReindex Bias Clip Concat ContrastiveLoss Convolution Crop Data
-    Deconvolution Dropout DummyData ELU Eltwise Embed EuclideanLoss Exp Filter Flatten HDF5Data HDF5Output HingeLoss
-    Im2col ImageData InfogainLoss InnerProduct Input LRN LSTM LSTMUnit Log MVN MemoryData MultinomialLogisticLoss
-    PReLU Parameter Pooling Power Python RNN ReLU Reduction Reshape SPP Scale Sigmoid SigmoidCrossEntropyLoss Silence
-    Slice Softmax SoftmaxWithLoss Split Swish TanH Threshold Tile WindowData""".split()
-)
-
-
 def find_spec(type_name: str) -> Spec | None:
     """What is known of a layer type, or None."""
     return SPECS.get(type_name)
 
 
-def unsupported_hint(type_name: str) -> tuple[str, str | None]:
-    """A message and a hint for a layer type without a spec."""
-    if type_name in CAFFE_TYPES:
-        return f"netspec does not compile the layer type '{type_name}' yet", None
-    return f"there is no layer type '{type_name}'", did_you_mean(type_name, CAFFE_TYPES)
+def unknown_type(type_name: str) -> tuple[str, str | None]:
+    """The message and the hint for a layer type that does not exist."""
+    return f"there is no layer type '{type_name}'", did_you_mean(type_name, SPECS)
 
 
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from netspec.diagnostics import Report, counted, note
 from netspec.graph import Blob, Layer, Net
-from netspec.layers import CAFFE_TYPES, arity_fault, find_spec, unsupported_hint
+from netspec.layers import arity_fault, find_spec, unknown_type
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
@@ -19,11 +19,10 @@ _WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
-def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report, lenient: bool = False) -> Net:
+def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
     `broken` holds the start offsets of layers that hold a fault already: what follows from those is not told twice.
-    `lenient` lets a layer type of Caffe's pass that can't be compiled yet.
     """
     net = Net(name, phase)
     bad = set(broken)
@@ -36,7 +35,7 @@ def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], re
         if layer.span is not None and layer.span.start in bad:
             place.is_faulty = True
         if not place.is_faulty:
-            _check_type(layer, report, lenient)
+            _check_type(layer, report)
         _read_bottoms(layer, net, lost, report)
         if place.is_faulty and layer.span is not None:
             lost.update(_WORD.findall(layer.span.text))
@@ -54,13 +53,12 @@ def _label(layer: Layer) -> str:
     return layer.label if layer.name else "this layer"
 
 
-def _check_type(layer: Layer, report: Report, lenient: bool) -> None:
+def _check_type(layer: Layer, report: Report) -> None:
     if not layer.type:
         report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
     elif find_spec(layer.type) is None:
-        message, hint = unsupported_hint(layer.type)
-        tell = report.warning if lenient and layer.type in CAFFE_TYPES else report.error
-        tell(f"{_label(layer)}: {message}", layer.spans.at("type"), hint)
+        message, hint = unknown_type(layer.type)
+        report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint)
 
 
 def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report) -> None:

@@ -12,6 +12,11 @@ from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
 from netspec.schema.caffe_pb2 import ParamSpec
 
 
+MULTIPLIERS = ("lr_mult", "decay_mult")
+# Who made a shared param: its layer, the param and its index, and the multipliers that any of its users has given.
+Owner = tuple[Layer, Param, int, dict[str, float]]
+
+
 def infer_shapes(
     net: Net, inputs: Mapping[str, Shape] | None, broken: set[int], report: Report, lenient: bool = False, allow_python_layers: bool = False
 ) -> None:
@@ -24,7 +29,7 @@ def infer_shapes(
         allow_python_layers: run the setup and reshape of Python layers.
     """
     given = _checked_inputs(net, inputs or {}, report)
-    owners: dict[str, tuple[Layer, Param, int]] = {}
+    owners: dict[str, Owner] = {}
     for layer in net.layers:
         spec = find_spec(layer.type)
         if spec is None or layer.spans.is_faulty or (layer.span and layer.span.start in broken):
@@ -77,15 +82,16 @@ def _check_param_specs(layer: Layer, report: Report) -> None:
         report.error(message, layer.spans.at("param", params), "each entry sets lr_mult, decay_mult and name of one param, in order")
 
 
-def _share_params(layer: Layer, owners: dict[str, tuple[Layer, Param, int]], report: Report) -> None:
+def _share_params(layer: Layer, owners: dict[str, Owner], report: Report) -> None:
     """Params of one name are one array; the first is the owner. Source: Caffe's Net::AppendParam."""
     for i, param in enumerate(layer.params):
         if not param.name:
             continue
         if param.name not in owners:
-            owners[param.name] = (layer, param, i)
+            spec = layer.message.param[i]
+            owners[param.name] = (layer, param, i, {name: getattr(spec, name) for name in MULTIPLIERS if spec.HasField(name)})
             continue
-        owner_layer, owner, index = owners[param.name]
+        owner_layer, owner, index, multipliers = owners[param.name]
         param.owner = (owner_layer.name, index)
         place = layer.spans.at("param", i)
         notes = [note(f"it is {shape_text(owner.shape)} in {owner_layer.label}, which owns it", owner_layer.spans.at("param", index))]
@@ -96,18 +102,20 @@ def _share_params(layer: Layer, owners: dict[str, tuple[Layer, Param, int]], rep
         elif not permissive and param.shape != owner.shape:
             hint = "with 'share_mode: PERMISSIVE' only the number of values must agree" if param.count == owner.count else None
             report.error(f"{layer.label} shares param '{param.name}' with another shape, {shape_text(param.shape)}", place, hint, notes)
-        _merge_multipliers(layer, i, param, owner, owner_layer.message.param[index], report)
+        _merge_multipliers(layer, i, param, owner, multipliers, report)
 
 
-def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, owner_spec: ParamSpec, report: Report) -> None:
+def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, given: dict[str, float], report: Report) -> None:
+    """The users of a param may each give its multipliers or not, but not different ones."""
     spec = layer.message.param[i]
-    for name in ("lr_mult", "decay_mult"):
+    for name in MULTIPLIERS:
         if not spec.HasField(name):
             setattr(param, name, getattr(owner, name))
-        elif not owner_spec.HasField(name):
-            setattr(owner, name, getattr(param, name))
-        elif getattr(spec, name) != getattr(owner_spec, name):
-            message = f"'{name}' of the shared param '{param.name}' is {getattr(owner_spec, name):g} where it is owned, here {getattr(spec, name):g}"
+        elif name not in given:
+            given[name] = getattr(spec, name)
+            setattr(owner, name, given[name])
+        elif getattr(spec, name) != given[name]:
+            message = f"'{name}' of the shared param '{param.name}' is {getattr(spec, name):g} here, but {given[name]:g} above"
             report.error(f"{layer.label}: {message}", layer.spans.at("param", i, name))
 
 

@@ -96,16 +96,18 @@ def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Repo
             maker = makers.get(name)
             if maker is None or net.layers[maker].layer.type != "padding":
                 continue
-            if layer.layer.type not in ("conv", "pool"):
+            is_foldable = layer.layer.type in ("conv", "pool")
+            if not is_foldable:
                 report.error(f"a padding layer feeds layer '{layer.layer.name}', which is neither conv nor pool", places[i].at("bottom", j))
             padding = net.layers[maker]
             if len(padding.bottom) != 1 or len(padding.top) != 1:
                 report.error("a padding layer has one bottom and one top", places[maker].at("layer"))
                 places[i].is_faulty = True  # what it reads is not known
                 continue
-            layer.layer.pad = padding.layer.pad
             layer.bottom[j] = padding.bottom[0]
-            _child(places[i], "layer").fields["pad"] = [places[maker].find("layer", "pad")]
+            if is_foldable:
+                layer.layer.pad = padding.layer.pad
+                _child(places[i], "layer").fields["pad"] = [places[maker].find("layer", "pad")]
         for name in layer.top:
             makers[name] = i
 
@@ -128,8 +130,10 @@ def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_
             _move(old, old_spans, name, layer, place, name)
     if kind not in V0_TYPES:
         if not old_spans.is_faulty:
-            message = f"'{kind}' is no V0 layer type" if old.HasField("type") else "this V0 layer has no 'type'"
-            report.error(message, old_spans.at("type"), did_you_mean(kind, V0_TYPES))
+            if old.HasField("type"):
+                report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES))
+            else:
+                report.error("this V0 layer has no 'type'", old_spans.name)
         return
     layer.MergeFrom(caffe_pb2.V1LayerParameter(type=V0_TYPES[kind]))
     place.fields["type"] = old_spans.fields.pop("type", [])

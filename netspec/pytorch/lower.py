@@ -138,14 +138,11 @@ class _Lowering:
         return inputs
 
     def _add_layer(self, layer: Layer) -> None:
-        build = BUILDERS.get(layer.type)
-        if build is None:
-            raise NetspecError(f"{layer.label}: netspec does not compile the layer type '{layer.type}' yet", layer.spans.at("type"))
         bottoms = [self.nodes[blob] for blob in layer.bottom_blobs]
         for i, flag in enumerate(layer.message.propagate_down):
             if not flag:
                 bottoms[i] = self.graph.call_method("detach", (bottoms[i],))
-        submodule = build(layer)
+        submodule = BUILDERS[layer.type](layer)
         target = ""
         if submodule is not None:
             target = self.targets[layer] = _python_name(layer.name or layer.type, set(self.root._modules))

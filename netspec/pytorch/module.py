@@ -35,8 +35,9 @@ class Outputs(dict):
 
 def blobs_of(module: nn.Module) -> list[Tensor]:
     """A layer's params in Caffe's order: its own list, or weight and bias of an ordinary module."""
-    if hasattr(module, "blobs"):
-        return list(module.blobs())
+    own = getattr(module, "blobs", None)
+    if callable(own):
+        return list(own())
     return [blob for blob in (getattr(module, "weight", None), getattr(module, "bias", None)) if isinstance(blob, Tensor)]
 
 

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from netspec.data.batches import batches
 from netspec.data.paths import resolve_path
-from netspec.pytorch.seeds import draw_seed, mixed_seed
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
-from netspec.pipeline import assemble, read_net
 from netspec.passes.upgrade import upgrade
+from netspec.pipeline import assemble, read_net
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.snapshot import read_snapshot, write_snapshot
+from netspec.pytorch.seeds import draw_seed, mixed_seed
 from netspec.pytorch.sharing import tie_params
+from netspec.pytorch.snapshot import read_snapshot, write_snapshot
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.schema import caffe_pb2
@@ -223,7 +223,8 @@ class Solver:
                 raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
             message, spans = read_net(read_source(path), report)
         else:
-            assert source.message is not None and source.spans is not None
+            assert source.message is not None
+            assert source.spans is not None
             path, message, spans = self.file.path, caffe_pb2.NetParameter(), source.spans
             message.CopyFrom(source.message)
             upgrade(message, spans, report)

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, Span, note
-from netspec.syntax.tree import PLAIN, STRING, WORD, Block, Field, Scalar
+from netspec.syntax.tree import NULLS, PLAIN, STRING, WORD, Block, Field, Scalar
 
 _INTEGER_RANGES = {
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
@@ -23,7 +23,6 @@ _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
 _FLOAT = re.compile(r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
 _MOST_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
-_NULLS = ("", "~", "null")  # YAML's ways to write nothing
 _FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}  # what the message of a whole file is called
 _MOST_NAMES = 8  # of an enum, in a message
 
@@ -110,7 +109,7 @@ def _bind_block(block: Block, message: Message, spans: Spans, report: Report, ar
             continue
         is_message = descriptor.message_type is not None
         for i, value in enumerate(field.values):
-            if is_message and isinstance(value, Scalar) and value.kind == PLAIN and value.text in _NULLS:
+            if is_message and isinstance(value, Scalar) and value.kind == PLAIN and value.text in NULLS:
                 field.values[i] = value = Block([], value.span)
             place = Spans(_first_line(value) if field.is_list and isinstance(value, Block) else field.name_span, value.span)
             if is_message:
@@ -227,7 +226,7 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
 
 
 def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
-    if scalar.kind == WORD or (scalar.kind == PLAIN and scalar.text in _NULLS):
+    if scalar.kind == WORD or (scalar.kind == PLAIN and scalar.text in NULLS):
         return None
     raw = scalar.value if isinstance(scalar.value, bytes) else scalar.text.encode(errors="surrogateescape")
     if as_bytes:

@@ -6,6 +6,7 @@ from netspec.diagnostics import Span
 
 # What kind of text a scalar was written as. A YAML plain scalar may turn out to be any of them.
 STRING, WORD, PLAIN = "string", "word", "plain"
+NULLS = ("", "~", "null")  # plain scalars by which YAML says nothing
 MAX_DEPTH = 100  # blocks within blocks; as in protobuf's own text format
 
 

@@ -11,7 +11,7 @@ import yaml
 from google.protobuf.descriptor import Descriptor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
-from netspec.syntax.tree import MAX_DEPTH, PLAIN, STRING, Block, Field, Scalar
+from netspec.syntax.tree import MAX_DEPTH, NULLS, PLAIN, STRING, Block, Field, Scalar
 
 MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -51,17 +51,19 @@ class _Parser:
             event = next(self.events)
             if not isinstance(event, yaml.DocumentStartEvent):
                 return Block([], Span(self.source, 0, 0))
-            node = self._node(next(self.events), 0)
+            first = next(self.events)
+            node = self._node(first, 0)
             next(self.events)
             after = next(self.events)
         except yaml.YAMLError as error:
             raise self._translate(error) from None
         if not isinstance(after, yaml.StreamEndEvent):
             raise NetspecError("a second document begins here; a file holds one net", self._span(after))
-        if isinstance(node, Scalar) and node.kind == PLAIN and not node.text:
+        if isinstance(node, Scalar) and node.kind == PLAIN and node.text in NULLS:
             node = Block([], node.span)
         if not isinstance(node, Block):
-            raise NetspecError("expected fields such as 'name: AlexNet', got a list or a single value", Span(self.source, 0, 1))
+            got = "a list" if isinstance(node, list) else "a single value"
+            raise NetspecError(f"expected fields such as 'name: AlexNet', got {got}", self._span(first))
         node.fields = [field for field in node.fields if not field.name.startswith("x-")]
         self._place_comments(node)
         return node

@@ -12,7 +12,7 @@ import netspec
 from netspec.cli import main
 from netspec.cli.layers import families, layer_page, markdown_table, parameter_fields, summary
 from netspec.graph import shape_text
-from netspec.layers import CAFFE_TYPES, SPECS
+from netspec.layers import SPECS
 from netspec.layers.examples import EXAMPLES
 from netspec.schema import caffe_pb2
 from netspec.schema.comments import schema_comments
@@ -23,7 +23,7 @@ def test_lists_every_type_once(capsys):
     lines = capsys.readouterr().out.splitlines()
     listed = [line.split()[0] for line in lines if line.startswith("  ")]
     assert sorted(listed) == sorted(SPECS)
-    assert set(CAFFE_TYPES) <= set(SPECS)
+    assert len(SPECS) == 61
     assert lines[0] == "data"
     assert "  Pooling" in "\n".join(lines)
     assert max(map(len, lines)) <= 160

@@ -17,7 +17,8 @@ NET = """
 name: "Small"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } } }
 layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
-layer { name: "conv/1" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "conv/1" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
 layer { name: "relu" type: "ReLU" bottom: "c" top: "c" }
 layer { name: "ip" type: "InnerProduct" bottom: "c" top: "scores" inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" top: "loss" include { phase: TRAIN } }
@@ -179,7 +180,7 @@ def test_weights_round_trip(load_text: Loader, tmp_path: Path) -> None:
     netspec.save_weights(module, tmp_path / "w.caffemodel")
     report = netspec.load_weights(other, tmp_path / "w.caffemodel")
     assert report.loaded == ["conv/1", "ip"]
-    assert not (report.missing or report.mismatched or report.unused)
+    assert (report.missing, report.mismatched, report.unused) == ([], {}, [])
     for name, blobs in module.params.items():
         assert all(torch.equal(a, b) for a, b in zip(blobs, other.params[name], strict=True))
 

@@ -44,7 +44,9 @@ def test_values_are_the_layers_own(load_text: Callable[..., Net]) -> None:
     assert torch.allclose(module(x)["y"], torch.relu(x @ weight.T + bias) * -2 + 0.3)
 
 
-@pytest.mark.parametrize(("activation", "after", "is_wrapped"), [("ReLU", DROPOUT, False), ("ReLU", "", False), ("Sigmoid", DROPOUT, True), ("ReLU", SCALE, True)])
+@pytest.mark.parametrize(
+    ("activation", "after", "is_wrapped"), [("ReLU", DROPOUT, False), ("ReLU", "", False), ("Sigmoid", DROPOUT, True), ("ReLU", SCALE, True)]
+)
 def test_only_what_would_differ_is_wrapped(activation: str, after: str, is_wrapped: bool, load_text: Callable[..., Net]) -> None:
     module = netspec.compile(load_text(NET % (activation, after), phase="TRAIN"))
     assert isinstance(module.act, Overwritten) == is_wrapped

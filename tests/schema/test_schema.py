@@ -131,4 +131,5 @@ def test_every_declaration_has_a_comment():
 
 def test_layout_of_the_proto():
     for number, line in enumerate(PROTO.read_text().splitlines(), 1):
-        assert len(line) <= 110 and line == line.rstrip() and "\t" not in line, f"caffe.proto:{number}"
+        assert len(line) <= 110, f"caffe.proto:{number}"
+        assert line == line.rstrip().replace("\t", " "), f"caffe.proto:{number}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -33,16 +33,10 @@ def item_rows(x: Tensor) -> Tensor:
     return x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
 
 
-class _AtLeast(torch.autograd.Function):
-    """max(x, floor) whose gradient does not know of the floor, as in Caffe's losses. -inf is fine."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, floor: float) -> Tensor:
-        return x.clamp(min=floor)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
+def raise_to(floor: float, x: Tensor) -> Tensor:
+    """max(x, floor) in place, of which the gradient does not know, as in Caffe's losses. No one else may hold x."""
+    x.detach().clamp_(min=floor)
+    return x
 
 
 def flat_labels(labels: Tensor, classes: int, ignore: int | None, label: str, span: Span | None) -> tuple[Tensor, Tensor | None]:
@@ -79,15 +73,14 @@ class SoftmaxWithLoss(nn.Module):
         return f"axis={self.axis}, ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        classes = scores.shape[self.axis]
-        log_p = F.log_softmax(wide(scores), self.axis)
+        outer, classes, inner = prod(scores.shape[: self.axis]), scores.shape[self.axis], prod(scores.shape[self.axis + 1 :])
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
-        rows = log_p.movedim(self.axis, -1).reshape(-1, classes)
-        picked = rows.gather(1, index.unsqueeze(1)).squeeze(1)
-        picked = _AtLeast.apply(picked, LOG_FLT_MIN)  # Caffe's gradient is softmax minus one-hot whatever the loss
+        places = (outer, inner) if inner != 1 else (outer,)  # a last axis of 1 makes softmax slow
+        log_p = F.log_softmax(wide(scores).reshape(outer, classes, *places[1:]), 1)
+        picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
         if counted is not None:
-            picked = torch.where(counted, picked, 0.0)
-        loss = -picked.sum() / normalizer(self.normalization, prod(scores.shape[: self.axis]), picked.numel(), counted)
+            picked = torch.where(counted.view(places), picked, 0.0)
+        loss = -picked.sum() / normalizer(self.normalization, outer, index.numel(), counted)
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
 
@@ -121,7 +114,7 @@ class InfogainLoss(nn.Module):
         classes = scores.shape[self.axis]
         log_p = F.log_softmax(wide(scores), self.axis)
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
-        rows = _AtLeast.apply(log_p.movedim(self.axis, -1).reshape(-1, classes), log(LOG_THRESHOLD))
+        rows = raise_to(log(LOG_THRESHOLD), log_p.movedim(self.axis, -1).reshape(-1, classes).clone())
         terms = (matrix.reshape(classes, classes).to(rows.dtype)[index] * rows).sum(1)
         if counted is not None:
             terms = torch.where(counted, terms, 0.0)
@@ -140,7 +133,7 @@ class MultinomialLogisticLoss(nn.Module):
         rows = item_rows(wide(probabilities))
         index, _ = flat_labels(labels, rows.shape[1], None, self.label, self.span)
         picked = rows.gather(1, index.unsqueeze(1))
-        return -_AtLeast.apply(picked, LOG_THRESHOLD).log().sum() / max(1, rows.shape[0])
+        return -raise_to(LOG_THRESHOLD, picked).log().sum() / max(1, rows.shape[0])
 
 
 class HingeLoss(nn.Module):

@@ -41,8 +41,7 @@ class EuclideanLoss(nn.Module):
     """The sum of squared differences over twice the number of items. Both bottoms get gradients."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        difference = wide(a) - wide(b).reshape(a.shape)
-        return (difference * difference).sum() / a.shape[0] / 2
+        return F.mse_loss(wide(a), wide(b).reshape(a.shape), reduction="sum") / (2 * a.shape[0])
 
 
 class _Contrastive(torch.autograd.Function):
