@@ -37,3 +37,11 @@ def test_make_has_the_readmes_targets() -> None:
     targets = set(re.findall(r"(?:`|^    )make ([a-z-]+)", README, re.MULTILINE))
     assert {"train", "test", "bench"} <= targets
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+
+
+def test_table_of_layers_is_that_of_the_registry(capsys: pytest.CaptureFixture) -> None:
+    from netspec.cli import main
+
+    assert main(["layers", "--format", "markdown"]) == 0
+    table = capsys.readouterr().out.strip()
+    assert f"<!-- netspec layers --format markdown -->\n{table}\n<!-- end of the table -->" in README

@@ -56,7 +56,7 @@ def _totals(net: Net) -> str:
     counts = [f"{len(net.layers)} layers", f"{param_count(net):,} parameters", f"{macs:,} multiply-adds", f"{values * 4 / 2**20:,.1f} MiB of blobs"]
     batch = _batch(net)
     if batch > 1:
-        counts[2] += f" a batch of {batch} ({macs // batch:,} an item)"
+        counts[2] += f" for a batch of {batch} ({macs // batch:,} an item)"
     return ", ".join(counts)
 
 

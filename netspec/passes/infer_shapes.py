@@ -11,7 +11,6 @@ from netspec.layers import arity_fault, find_spec
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
 from netspec.schema.caffe_pb2 import ParamSpec
 
-
 MULTIPLIERS = ("lr_mult", "decay_mult")
 # Who made a shared param: its layer, the param and its index, and the multipliers that any of its users has given.
 Owner = tuple[Layer, Param, int, dict[str, float]]
