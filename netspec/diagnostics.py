@@ -144,6 +144,7 @@ class NetspecError(Exception):
         if isinstance(diagnostics, Diagnostic):
             diagnostics = [diagnostics]
         self.diagnostics: list[Diagnostic] = list(diagnostics)
+        self.item: int | None = None  # which item of a batch is at fault, where one is
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
 

@@ -7,8 +7,9 @@ HingeLossLayer and AccuracyLayer.
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Blob, Shape, shape_text
 from netspec.layers.spec import Site, Spec
 
 
@@ -32,12 +33,41 @@ def require_one_label_each(site: Site) -> None:
         raise site.stop(message, "bottom", 1, hint="one class index for each item", notes=[site.made_here(0), site.made_here(1)])
 
 
+def warn_of_learned(site: Site, *indices: int) -> None:
+    """Warns of bottoms that follow from learned params, though no gradient goes there: Caffe stops in the backward pass.
+
+    Caffe asks for params anywhere above, whatever `propagate_down` says there; the layer's own says that it is meant.
+    """
+    flags, blobs = site.message.propagate_down, site.layer.bottom_blobs
+    if site.layer.phase != "TRAIN":
+        return
+    for i in indices:
+        if i >= len(blobs) or (flags and not flags[i]) or not _is_learned(blobs[i]):
+            continue
+        message = f"{site.layer.label}: '{blobs[i].name}' follows from learned params, but {site.spec.type} sends no gradient to it; Caffe stops here"
+        hint = "give 'propagate_down' once for each bottom, false for this one"
+        site.report.warning(message, site.layer.spans.at("bottom", i), hint, [site.made_here(i)])
+
+
+def _is_learned(blob: Blob) -> bool:
+    above, seen = [blob.producer], {blob.producer}
+    while above:
+        layer = above.pop()
+        if any(param.lr_mult for param in layer.params):
+            return True
+        fresh = {b.producer for b in layer.bottom_blobs} - seen
+        above += fresh
+        seen |= fresh
+    return False
+
+
 class Loss(Spec):
     """What all losses share: a scalar top of weight 1 that needs no name, and two bottoms of as many items."""
 
     bottoms = (2, 2)
     is_loss = True
     automatic_top = True
+    labels: ClassVar[tuple[int, ...]] = (1,)  # bottoms that get no gradient
 
     def infer(self, site: Site) -> list[Shape]:
         for i in (0, 1):
@@ -45,6 +75,7 @@ class Loss(Spec):
                 raise site.stop("a scalar holds no items", "bottom", i, notes=[site.made_here(i)])
         site.same_first()
         self.match(site)
+        warn_of_learned(site, *self.labels)
         return [(), site.bottoms[0]][: len(site.layer.top_blobs)]
 
     def match(self, site: Site) -> None:
@@ -84,6 +115,7 @@ class InfogainLoss(Loss):
     param = "infogain_loss_param"
     bottoms = (2, 3)
     tops = (1, 2)
+    labels = (1, 2)
 
     def check(self, site: Site) -> None:
         if site.message.loss_param.HasField("normalize"):

@@ -6,6 +6,7 @@ from math import prod
 from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.loss import warn_of_learned
 from netspec.layers.spec import Site, Spec
 
 
@@ -44,6 +45,7 @@ class Recurrent(Spec):
         state = (1, x[1], hidden)
         for i, name in enumerate(exposed):
             require_shape(site, len(site.bottoms) - len(exposed) + i, state, f"the first {name}")
+        warn_of_learned(site, 1)
         self.add_params(site, prod(x[2:]), None if static is None else prod(static[1:]))
         return [(x[0], x[1], hidden), *[state] * len(exposed)]
 
@@ -108,6 +110,7 @@ class LSTMUnit(Spec):
             raise site.stop(f"'{site.layer.bottoms[0]}' must be 1×N×H, got {shape_text(cell)}", "bottom", 0, notes=[site.made_here(0)])
         require_shape(site, 1, (1, cell[1], 4 * cell[2]), "the inputs of the four gates")
         require_shape(site, 2, (1, cell[1]), "the continuation flags")
+        warn_of_learned(site, 2)
         return [cell, cell]
 
 

@@ -27,6 +27,7 @@ class EuclideanLoss(Loss):
     """Half the squared distance of two blobs, for each item."""
 
     type = "EuclideanLoss"
+    labels = ()
 
     def match(self, site: Site) -> None:
         a, b = site.bottoms
@@ -42,6 +43,7 @@ class ContrastiveLoss(Loss):
     type = "ContrastiveLoss"
     param = "contrastive_loss_param"
     bottoms = (3, 3)
+    labels = ()  # Caffe does not look whether the flags ask for a gradient
 
     def match(self, site: Site) -> None:
         names = site.layer.bottoms

@@ -70,7 +70,8 @@ def _fits(layer: Layer, name: str, shape: Shape, report: Report) -> bool:
     if len(shape) <= MAX_AXES and prod(shape) <= MAX_COUNT:
         return True
     what = f"{len(shape)} axes, more than {MAX_AXES}" if len(shape) > MAX_AXES else f"{prod(shape)} values, more than {MAX_COUNT}"
-    report.error(f"{layer.label}: blob '{name}' ({shape_text(shape[:8])}) would have {what}", layer.spans.at("top"))
+    shown = shape_text(shape[:8]) + ("×…" if len(shape) > 8 else "")
+    report.error(f"{layer.label}: blob '{name}' ({shown}) would have {what}", layer.spans.at("top", layer.tops.index(name)))
     return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from netspec.data.batches import batches
 from netspec.data.paths import resolve_path
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
 from netspec.passes.upgrade import upgrade
 from netspec.pipeline import assemble, read_net
+from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.seeds import draw_seed, mixed_seed
@@ -81,8 +81,8 @@ class Solver:
         self.test_modules: list[NetModule] = [self._test_module(net) for net in self.test_nets]
         self.updater = Updater(self.param, *learnable(self.net, self.module))
         self._losses: deque[Tensor] = deque(maxlen=self.param.average_loss)
-        self._data: Iterator | None = None
-        self._test_data: dict[int, Iterator] = {}
+        self._feed: Feed | None = None
+        self._test_feeds: dict[int, Feed] = {}
         for weights in self.param.weights:
             self.load_weights([name for name in weights.split(",") if name])
 
@@ -121,12 +121,14 @@ class Solver:
     def _iterate(self) -> dict[str, Tensor]:
         """One iteration: forward and backward iter_size times, display, update, snapshot."""
         p = self.param
+        if self._feed is None:
+            self._feed = Feed(self.net, self.module, self.device, mixed_seed(self.seed, "TRAIN"), self.iter * p.iter_size)
         torch.manual_seed(mixed_seed(self.seed, "iteration", self.iter))  # a resumed run draws what this one would have drawn
         self.updater.zero_grad()
         outputs: dict[str, Tensor] = {}
         total: Tensor | None = None
         for _ in range(p.iter_size):
-            outputs = self.module(*self._next_batch())
+            outputs = self._feed.forward()
             loss = self.module.loss(outputs)
             if loss.requires_grad:
                 loss.backward()
@@ -168,13 +170,14 @@ class Solver:
         """
         results = []
         for index, (net, module) in enumerate(zip(self.test_nets, self.test_modules, strict=True)):
-            if index not in self._test_data:
-                self._test_data[index] = self._stream(net, self._tests_done() * self.param.test_iter[index])
+            if index not in self._test_feeds:
+                start = self._tests_done() * self.param.test_iter[index]
+                self._test_feeds[index] = Feed(net, module, self.device, mixed_seed(self.seed, "TEST", index), start)
             sums: dict[str, Tensor] = {}
             with torch.no_grad():
                 for batch in range(self.param.test_iter[index]):
                     self.listener.testing(index, batch, self.param.test_iter[index])
-                    for name, value in module(*self._to_device(module, next(self._test_data[index]))).items():
+                    for name, value in self._test_feeds[index].forward().items():
                         sums[name] = sums[name] + value if name in sums else value.clone()
             means = {name: value / self.param.test_iter[index] for name, value in sums.items()}
             results.append(_numbers(means))
@@ -209,10 +212,10 @@ class Solver:
 
     def close(self) -> None:
         """Ends the reading of data."""
-        for stream in [self._data, *self._test_data.values()]:
-            if stream is not None:
-                stream.close()  # type: ignore[attr-defined]
-        self._data, self._test_data = None, {}
+        for feed in [self._feed, *self._test_feeds.values()]:
+            if feed is not None:
+                feed.close()
+        self._feed, self._test_feeds = None, {}
 
     def _load_net(self, source: NetSource, level: int = 0, stages: Iterable[str] = ()) -> Net:
         """One of the solver's nets, for the state that the solver gives it."""
@@ -245,20 +248,6 @@ class Solver:
         fill_params(module, net, mixed_seed(self.seed, "test fillers"))
         tie_params(module, self.module)
         return module
-
-    def _stream(self, net: Net, start: int) -> Iterator:
-        return batches(net, start=start, seed=mixed_seed(self.seed, net.phase))
-
-    def _next_batch(self) -> list[Tensor]:
-        if self._data is None:
-            self._data = self._stream(self.net, self.iter * self.param.iter_size)
-        return self._to_device(self.module, next(self._data))
-
-    def _to_device(self, module: NetModule, batch: dict) -> list[Tensor]:
-        missing = [name for name in module.input_names if name not in batch]
-        if missing:
-            raise NetspecError(f"no data layer of the net feeds its input '{missing[0]}'", None, "to train, a net takes its data from data layers")
-        return [torch.from_numpy(batch[name]).to(self.device, non_blocking=True) for name in module.input_names]
 
 
 def _overridden(message: caffe_pb2.SolverParameter, overrides: Overrides) -> caffe_pb2.SolverParameter:

@@ -12,7 +12,7 @@ from torch import Tensor
 import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
-from netspec.pytorch.layers.recurrent import LSTM, RNN, LSTMUnit, Recurrent
+from netspec.pytorch.layers.recurrent import LSTM, RNN, LSTMUnit, Recurrent, _in_one_block
 from netspec.pytorch.module import NetModule
 
 Load = Callable[..., Net]
@@ -172,6 +172,16 @@ def test_lstm_unit(load_text: Load, cont: list[list[float]]) -> None:
     np.testing.assert_allclose(out["h1"].detach().numpy()[0], made[1])
     for name, want in zip("cg", unit_backward(c[0], made, dc[0], dh[0]), strict=True):
         np.testing.assert_allclose(feed[name].grad.numpy()[0], want, atol=1e-12)
+
+
+def test_weights_in_one_block() -> None:
+    """What cuDNN takes: views of one tensor, with the gradients of the ones they were made of."""
+    weights = [torch.randn(4, 3, requires_grad=True), torch.randn(4, requires_grad=True)]
+    block = _in_one_block(weights)
+    torch.testing.assert_close(block, weights)
+    assert block[1].data_ptr() == block[0].data_ptr() + 12 * 4
+    torch.autograd.backward(block, [torch.ones(4, 3), torch.full((4,), 2.0)])
+    assert [float(weight.grad.mean()) for weight in weights] == [1, 2]
 
 
 def made_by_hand(kind: type[Recurrent], streams: int = 2, expose: bool = False) -> Recurrent:

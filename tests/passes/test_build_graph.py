@@ -213,7 +213,8 @@ def test_a_layer_kept_by_a_wrong_rule_does_not_make_its_blob_a_second_time(load_
 
 
 def test_independent_faults_are_all_told(load_text: Callable[..., Net]) -> None:
-    text = "".join(INPUT + BROKEN[name].replace('"a"', f'"a{i}"') for i, name in enumerate(["a field", "an unknown type", "a shape"]))
+    names = ["a field", "an unknown type", "a shape"]
+    faults = [BROKEN[name].strip().replace('"a"', f'"a{i}"') for i, name in enumerate(names)]
     with pytest.raises(NetspecError) as caught:
-        load_text(text.replace(INPUT, "") if False else INPUT + text.replace(INPUT, "\n") + layer("z", "ReLU", "norm9", "z"))
-    assert len(caught.value.diagnostics) == 4
+        load_text(INPUT + "\n".join([*faults, layer("z", "ReLU", "norm9", "z")]))
+    assert [d.span.line for d in caught.value.diagnostics if d.span] == [2, 3, 4, 5]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-import netspec
 from netspec.diagnostics import Report, Source
 from netspec.graph import Net
 from netspec.passes.filter_state import filter_state
@@ -101,9 +100,3 @@ def test_a_layers_own_phase_is_no_rule(load_text: Callable[..., Net]) -> None:
     text = STATED.splitlines()[1] + '\nlayer { name: "drop" type: "Dropout" bottom: "data" top: "drop" phase: TEST }'
     net = load_text(text, phase="TRAIN")
     assert [(layer.name, layer.phase) for layer in net.layers] == [("data", "TRAIN"), ("drop", "TEST")]
-
-
-def test_phases_have_names(load_text: Callable[..., Net]) -> None:
-    assert load_text(STATED, phase="TRAIN").phase == "TRAIN"
-    with pytest.raises((ValueError, netspec.NetspecError)):
-        load_text(STATED, phase="VALIDATE")

@@ -238,3 +238,23 @@ def test_command_line_trains_and_fine_tunes(run_folder: Path, capsys: pytest.Cap
     assert main(["train", solver, "--snapshot", str(run_folder / "none.solverstate")]) == 1
     assert "none.solverstate" in capsys.readouterr().err
     assert main(["train"]) == 2
+
+
+def test_a_label_that_is_no_class_names_the_record(run_folder: Path) -> None:
+    net = (run_folder / "net.prototxt").read_text()
+    (run_folder / "net.prototxt").write_text(net.replace("num_output: 3", "num_output: 2"))
+    text = (run_folder / "solver.prototxt").read_text()
+    (run_folder / "solver.prototxt").write_text(text.replace("test_iter: 2 test_interval: 6", ""))
+    solver = netspec.Solver(run_folder / "solver.prototxt")
+    with pytest.raises(netspec.NetspecError, match="layer 'loss': item 2 of the batch has label 2, but there are 2 classes") as caught:
+        solver.step(1)
+    assert "layer 'data' feeds it; it is record 2 (from 0) of its 11" in str(caught.value)
+    solver.close()
+
+
+def test_a_net_that_takes_its_data_from_the_caller_is_told(run_folder: Path) -> None:
+    inputs = 'layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 1 dim: 6 dim: 6 } shape { dim: 4 } } }'
+    net = (run_folder / "net.prototxt").read_text()
+    (run_folder / "net.prototxt").write_text(inputs + net[net.index('layer { name: "conv"') :])
+    with pytest.raises(netspec.NetspecError, match="no data layer feeds the input 'data'"):
+        netspec.Solver(run_folder / "solver.prototxt").step(1)

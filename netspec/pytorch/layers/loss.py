@@ -53,8 +53,11 @@ def flat_labels(labels: Tensor, classes: int, ignore: int | None, label: str, sp
         if low < 0 or high >= classes:
             bad = (index < 0) | (index >= classes)
             place = int(bad.nonzero()[0, 0])
-            message = f"{label}: item {place} of the batch has label {int(index[place])}, but there are {classes} classes (0 to {classes - 1})"
-            raise NetspecError(message, span, "the data's labels, or the num_output of the layer that makes the scores, are wrong")
+            item = place // (index.numel() // labels.shape[0]) if labels.dim() else 0
+            message = f"{label}: item {item} of the batch has label {int(index[place])}, but there are {classes} classes (0 to {classes - 1})"
+            error = NetspecError(message, span, "the data's labels, or the num_output of the layer that makes the scores, are wrong")
+            error.item = item
+            raise error
     return index, counted
 
 

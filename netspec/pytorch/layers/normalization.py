@@ -172,13 +172,16 @@ class MVN(nn.Module):
     def extra_repr(self) -> str:
         return f"normalize_variance={self.normalize_variance}, across_channels={self.across_channels}, eps={self.eps:g}"
 
-    def forward(self, x: Tensor) -> Tensor:
-        shape = torch.Size([*x.shape, *[1] * (4 - x.dim())])
+    def rows(self, x: Tensor) -> Tensor:
+        """A row for each plane or item."""
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        axes = 1 if self.across_channels else 2
-        rows = wide.reshape(shape[:axes].numel(), shape[axes:].numel())
+        count = x.shape[: 1 if self.across_channels else 2].numel()
+        return wide.reshape(count, x.numel() // max(1, count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.rows(x)
         y = _NormalizeVariance.apply(rows, self.eps, self.in_place) if self.normalize_variance else rows - rows.mean(1, keepdim=True)
-        return y.view(shape).to(x.dtype)
+        return y.view(*x.shape, *[1] * (4 - x.dim())).to(x.dtype)
 
 
 def build_lrn(layer: Layer) -> nn.Module:

@@ -191,6 +191,7 @@ class LSTM(Recurrent):
             weight_x = torch.cat((weight_x, self.weight_static), 1)
         no_bias = torch.zeros_like(self.bias)  # torch adds a second one
         weights = [_torch_rows(weight_x), _torch_rows(self.weight_h), _torch_rows(self.bias), no_bias]
+        weights = _in_one_block(weights) if x.is_cuda else weights
         hidden, cell = (state.unsqueeze(0) for state in states)
         tops = []
         for start, end in zip(starts, [*starts[1:], x.shape[0]], strict=True):
@@ -219,6 +220,12 @@ def _torch_rows(weight: Tensor) -> Tensor:
     hidden = weight.shape[0] // 4
     i_f, o, g = weight.split((2 * hidden, hidden, hidden))
     return torch.cat((i_f, g, o))
+
+
+def _in_one_block(weights: list[Tensor]) -> list[Tensor]:
+    """The same weights in one piece of memory, as cuDNN wants them."""
+    parts = torch.cat([weight.reshape(-1) for weight in weights]).split([weight.numel() for weight in weights])
+    return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 class RNN(Recurrent):

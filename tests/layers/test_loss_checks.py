@@ -1,0 +1,98 @@
+"""What is told of losses without torch: shapes, faults with their lines, labels that Caffe would not take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from netspec.diagnostics import NetspecError, Report, Source
+from netspec.graph import Net
+from netspec.pipeline import assemble, read_net
+from netspec.schema.caffe_pb2 import NetState, Phase
+
+Load = Callable[..., Net]
+
+
+def net_text(layer: str, **shapes: tuple[int, ...]) -> str:
+    """Inputs of these shapes, one a line, and a loss layer below that reads them."""
+    lines = [
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {" ".join(f"dim: {d}" for d in shape)} }} }} }}'
+        for name, shape in shapes.items()
+    ]
+    bottoms = " ".join(f'bottom: "{name}"' for name in shapes)
+    return "\n".join([*lines, f'layer {{ name: "l" {bottoms} {layer} }}\n'])
+
+
+SHAPES = [
+    ("SoftmaxWithLoss", "softmax_param { axis: -1 }", {"x": (2, 3, 4), "t": (2, 3)}),
+    ("InfogainLoss", "", {"x": (2, 3, 4), "t": (2, 4), "h": (1, 1, 3, 3)}),
+    ("MultinomialLogisticLoss", "", {"x": (2, 3, 4), "t": (2, 1, 1)}),
+    ("HingeLoss", "", {"x": (2, 3), "t": (2, 1)}),
+    ("SigmoidCrossEntropyLoss", "", {"x": (2, 3, 4), "t": (2, 12)}),
+    ("EuclideanLoss", "", {"x": (2, 3, 4), "t": (2, 12)}),
+    ("ContrastiveLoss", "", {"x": (2, 3), "t": (2, 3, 1, 1), "s": (2, 1)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "param", "shapes"), SHAPES)
+def test_a_loss_is_a_scalar_of_weight_1_that_needs_no_name(load_text: Load, kind: str, param: str, shapes: dict) -> None:
+    layer = load_text(net_text(f'type: "{kind}" {param}', **shapes)).layer("l")
+    assert [blob.shape for blob in layer.top_blobs] == [()]
+    assert layer.loss_weights == [1]
+    assert layer.params == []
+
+
+WRONG = [
+    ('type: "InfogainLoss"', {"x": (2, 3), "t": (2,)}, "its matrix is missing", 0),
+    (
+        'type: "InfogainLoss"\nloss_param { normalize: true }',
+        {"x": (2, 3), "t": (2,), "h": (3, 3)},
+        "InfogainLoss does not take the older 'normalize'",
+        1,
+    ),
+    ('type: "InfogainLoss"', {"x": (2, 3), "t": (2,), "h": (3, 2)}, "the matrix 'h' (3×2) must hold 3×3 values", 0),
+    ('type: "InfogainLoss"\ninfogain_loss_param { axis: 2 }', {"x": (2, 3), "t": (2,), "h": (3, 3)}, "axis 2 lies outside a blob of 2 axes", 1),
+    ('type: "HingeLoss"', {"x": (2, 3), "t": (2, 3)}, "'x' has 2 items, 't' (2×3) 6 labels", 0),
+    ('type: "MultinomialLogisticLoss"', {"x": (2, 3), "t": (2, 2)}, "'x' has 2 items, 't' (2×2) 4 labels", 0),
+    ('type: "HingeLoss"', {"x": (2, 3), "t": (3,)}, "the two bottoms hold 2 and 3 items, which must be the same number", 0),
+    ('type: "SigmoidCrossEntropyLoss"', {"x": (2, 3), "t": (2, 4)}, "'x' (2×3) and 't' (2×4) must hold as many values", 0),
+    ('type: "EuclideanLoss"', {"x": (2, 3), "t": (2, 4)}, "the items of 'x' (2×3) and 't' (2×4) must hold as many values", 0),
+    ('type: "EuclideanLoss"', {"x": (), "t": ()}, "a scalar holds no items", 0),
+    ('type: "ContrastiveLoss"', {"x": (2, 3, 2), "t": (2, 3, 2), "s": (2,)}, "'x' must be N×C, got 2×3×2", 0),
+    ('type: "ContrastiveLoss"', {"x": (2, 3), "t": (2, 4), "s": (2,)}, "'x' has 3 channels, 't' 4", 0),
+    ('type: "ContrastiveLoss"', {"x": (2, 3), "t": (2, 3), "s": (2, 2)}, "'s' (2×2) must hold one flag for each of the 2 pairs", 0),
+]
+
+
+@pytest.mark.parametrize(("layer", "shapes", "message", "line"), WRONG)
+def test_faults_stand_where_they_are(load_text: Load, layer: str, shapes: dict, message: str, line: int) -> None:
+    with pytest.raises(NetspecError) as raised:
+        load_text(net_text(layer, **shapes))
+    (fault,) = raised.value.diagnostics
+    assert fault.message == f"layer 'l': {message}"
+    assert fault.span.line == len(shapes) + 1 + line
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "warned"),
+    [
+        ("SoftmaxWithLoss", "", "t"),
+        ("SoftmaxWithLoss", "propagate_down: true propagate_down: false", ""),
+        ("SoftmaxWithLoss", "phase: TEST", ""),
+        ("EuclideanLoss", "", ""),
+        ("InfogainLoss", 'bottom: "h"', "th"),
+    ],
+)
+def test_warns_of_labels_that_are_learned(kind: str, extra: str, warned: str) -> None:
+    labels = (2, 3) if kind == "EuclideanLoss" else (2, 1)
+    text = net_text(f'type: "{kind}" {extra}', x=(2, 3), t=labels)
+    learned = 'layer { name: "h" type: "Parameter" top: "h" parameter_param { shape { dim: 3 dim: 3 } } }\n'
+    learned += 'layer { name: "scale" type: "Scale" bottom: "t" top: "t" }\n'
+    place = text.index('layer { name: "l"')
+    report = Report()
+    message, spans = read_net(Source("net.prototxt", text[:place] + learned + text[place:]), report)
+    assemble(message, spans, NetState(phase=Phase.Value("TRAIN")), report)
+    assert [d.message for d in report.diagnostics] == [
+        f"layer 'l': '{name}' follows from learned params, but {kind} sends no gradient to it; Caffe stops here" for name in warned
+    ]
