@@ -24,7 +24,6 @@ import netspec
 from benchmarks.side_by_side import interleaved
 from netspec.graph import Shape
 from netspec.layers.examples import Example
-from netspec.pytorch.module import blobs_of
 
 SECONDS_A_CASE = 2.0
 BOUND = 1.05

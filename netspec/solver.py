@@ -196,7 +196,7 @@ def _check_nets(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> N
     if len(sources) > 1:
         report.error(f"the net to train is given twice, by '{sources[0]}' and '{sources[1]}'", spans.at(sources[1]))
     elif not sources:
-        report.error("the net to train must be given", spans.value, "name it by net: \"train_val.prototxt\"")
+        report.error("the net to train must be given", spans.value, 'name it by net: "train_val.prototxt"')
     named = len(p.test_net) + len(p.test_net_param)
     common = p.HasField("net") or p.HasField("net_param")
     if len(p.test_iter) < named or (len(p.test_iter) > named and not common):

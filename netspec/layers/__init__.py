@@ -23,6 +23,7 @@ _FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, s
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 
+
 def find_spec(type_name: str) -> Spec | None:
     """What is known of a layer type, or None."""
     return SPECS.get(type_name)

@@ -119,9 +119,8 @@ class InfogainLoss(Loss):
 
     def check(self, site: Site) -> None:
         if site.message.loss_param.HasField("normalize"):
-            place = site.layer.spans.at("loss_param", "normalize")
             hint = "write 'normalization: VALID' in place of true, BATCH_SIZE in place of false"
-            site.report.error(f"{site.layer.label}: InfogainLoss does not take the older 'normalize'", place, hint)
+            site.error("InfogainLoss does not take the older 'normalize'", "loss_param", "normalize", hint=hint)
         if len(site.layer.bottom_blobs) < 3 and not site.param.source:
             hint = "name a .binaryproto file in 'source', or give the matrix as a third bottom"
             site.error("its matrix is missing", "source", hint=hint)

@@ -69,8 +69,9 @@ class Site:
         return bool(self.param.HasField(field))
 
     def error(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
-        """Reports a fault at a field of the layer's own parameters."""
-        full = (self.spec.param, *path) if path and path[0] not in ("bottom", "top", "param", "transform_param", "type") else path
+        """Reports a fault at a field of the layer's own parameters, or else of the layer."""
+        is_own = bool(path) and self.param is not None and path[0] in self.param.DESCRIPTOR.fields_by_name
+        full = (self.spec.param, *path) if is_own else path
         self.report.error(f"{self.layer.label}: {message}", self.layer.spans.at(*(full or ("type",))), hint, notes)
 
     def stop(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> Stop:

@@ -9,6 +9,7 @@ from netspec.diagnostics import Report, note
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 
+RULES = ("include", "exclude")
 Placed = list[tuple[caffe_pb2.LayerParameter, Spans]]
 
 
@@ -19,8 +20,11 @@ def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.Net
         if layer.include and layer.exclude:
             other = note("'include' stands here", place.at("include"))
             report.error(f"layer '{layer.name}' has both 'include' and 'exclude'", place.at("exclude"), "keep one of them", [other])
+            place.is_faulty = True
         rules = layer.include or layer.exclude
-        if any(meets_rule(state, rule) for rule in rules) == bool(layer.include):
+        # where the rules themselves hold a fault, the layer stays: what reads it has none of its own
+        doubtful = (layer.include and layer.exclude) or any(rule.is_faulty for name in RULES for rule in place.fields.get(name, ()))
+        if doubtful or any(meets_rule(state, rule) for rule in rules) == bool(layer.include):
             kept.append((layer, place))
     return kept
 

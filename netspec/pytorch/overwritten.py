@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Blob, Layer, Net
 from netspec.pytorch.layers.neuron import power_slope, scaled
-from netspec.pytorch.layers.normalization import across_channels_gradient
+from netspec.pytorch.layers.normalization import across_channels_gradient, mvn_gradient
 
 COMPILE_FAULT = (
     "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's gradient reads; "
@@ -38,6 +38,12 @@ def _softmax(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) 
 
 def _lrn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
     return across_channels_gradient(grad, bottom, top, module.size, module.alpha, module.beta, module.k)
+
+
+def _mvn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    rows = module.rows(x)
+    deviation = torch.linalg.vector_norm(rows - rows.mean(1, keepdim=True), dim=1, keepdim=True) / rows.shape[1] ** 0.5 + module.eps
+    return mvn_gradient(module.rows(grad), module.rows(top), deviation, module.in_place).view_as(x).to(x.dtype)
 
 
 def _swish(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
@@ -69,6 +75,7 @@ _READ_TOP: dict[str, Gradient] = {
     "Swish": _swish,
     "Softmax": _softmax,
     "LRN": _lrn,
+    "MVN": _mvn,
 }
 _READ_BOTH: dict[str, Gradient] = {
     "ELU": lambda grad, x, bottom, top, module: torch.where(bottom > 0, grad, grad * (module.alpha + top)),
@@ -129,6 +136,8 @@ def is_overwritten(net: Net, layer: Layer) -> bool:
     if layer.type == "Power" and layer.message.power_param.power * layer.message.power_param.scale == 0:  # constant
         return False
     if layer.type == "LRN" and layer.message.lrn_param.norm_region:  # within a channel it is made of layers with memories of their own
+        return False
+    if layer.type == "MVN" and not layer.message.mvn_param.normalize_variance:  # its gradient reads no values
         return False
     if not _is_in_place(layer) and layer.type in _READ_BOTTOM:  # another blob's memory, which nobody writes over
         return False

@@ -26,8 +26,8 @@ _MOST_DIGITS = 30  # more than any integer field holds; Python refuses to read t
 _FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}  # what the message of a whole file is called
 _MOST_NAMES = 8  # of an enum, in a message
 
-# The blocks around a field, the nearest last: what each is called and its type.
-Around = tuple[tuple[str, Descriptor], ...]
+# The blocks around a field, the nearest last: what each is called, and its type.
+Around = tuple[tuple[str, Descriptor, Block], ...]
 _BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
 
 
@@ -85,7 +85,7 @@ def bind(block: Block, message: Message, report: Report) -> Spans:
     """
     spans = Spans(None, block.span)
     kind = cast(Descriptor, message.DESCRIPTOR)
-    _bind_block(block, message, spans, report, ((_FILES.get(kind.name, f"'{kind.name}'"), kind),))
+    _bind_block(block, message, spans, report, ((_FILES.get(kind.name, f"'{kind.name}'"), kind, block),))
     return spans
 
 
@@ -152,20 +152,22 @@ def _bind_message(
         child = child.add()
     else:
         child.SetInParent()
-    _bind_block(value, child, place, report, (*around, (f"'{field.name}'", child.DESCRIPTOR)))
+    _bind_block(value, child, place, report, (*around, (f"'{field.name}'", child.DESCRIPTOR, value)))
     return True
 
 
 def _owner_hint(name: str, around: Around) -> str | None:
     """Where a field belongs that does not belong here: to a block inside, to one around, or to one beside it."""
-    here, descriptor = around[-1]
+    here = around[-1][0]
     for i in range(len(around) - 1, -1, -1):
-        outer, descriptor = around[i]
+        outer, descriptor, block = around[i]
         if i < len(around) - 1 and name in _fields_of(descriptor):
             return f"'{name}' belongs to {outer}, outside {here}"
-        owners = [f"'{f.name}'" for f in descriptor.fields if f.message_type and name in _fields_of(f.message_type)]
+        owners = [f.name for f in descriptor.fields if f.message_type and name in _fields_of(f.message_type)]
+        owners = [owner for owner in owners if any(field.name == owner for field in block.fields)] or owners
         if owners:
-            return f"'{name}' belongs inside {' or '.join(owners[:3])}{' or others' if len(owners) > 3 else ''}"
+            shown = " or ".join(f"'{owner}'" for owner in owners[:3])
+            return f"'{name}' belongs inside {shown}{' or others' if len(owners) > 3 else ''}"
     return None
 
 
@@ -198,7 +200,7 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
     hint = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
-        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{scalar.text}"'
+        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{scalar.text}"' if scalar.text else 'write "" for an empty text'
     elif scalar.kind == STRING:
         hint = "without the quotes"
     elif kind == FieldDescriptor.TYPE_BOOL:

@@ -121,11 +121,7 @@ def test_module_is_made_from_the_proto_beside_it():
 
 
 def test_every_declaration_has_a_comment():
-    missing = [
-        f"caffe.proto:{number}: {statement}"
-        for number, statement, _, above in proto_declarations()
-        if not above.startswith("// ")
-    ]
+    missing = [f"caffe.proto:{number}: {statement}" for number, statement, _, above in proto_declarations() if not above.startswith("// ")]
     assert missing == []
 
 

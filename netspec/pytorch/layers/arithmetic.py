@@ -25,7 +25,7 @@ class EltwiseSum(nn.Module):
     def forward(self, *bottoms: Tensor) -> Tensor:
         if not self.coefficients:
             return reduce(torch.add, bottoms)
-        total = bottoms[0] * self.coefficients[0]
+        total = bottoms[0] if self.coefficients[0] == 1 else bottoms[0] * self.coefficients[0]
         for bottom, coefficient in zip(bottoms[1:], self.coefficients[1:], strict=True):
             total = total.add(bottom, alpha=coefficient)
         return total
@@ -85,9 +85,8 @@ class Scale(nn.Module):
     def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
         weight = self.weight if factor is None else factor
         assert weight is not None
-        if self.bias is None:
-            return x * _spread(weight, x, self.axis)
-        return torch.addcmul(_spread(self.bias, x, self.axis), x, _spread(weight, x, self.axis))
+        top = x * _spread(weight, x, self.axis)
+        return top if self.bias is None else top.add_(_spread(self.bias, x, self.axis))
 
 
 class Bias(nn.Module):

@@ -57,6 +57,10 @@ class Im2col(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         axes = len(self.window.kernel)
+        if axes == 2 and self.axis == 1:
+            w = self.window
+            places = [(x.shape[2 + i] + 2 * w.pad[i] - w.extent(i)) // w.stride[i] + 1 for i in range(2)]
+            return F.unfold(x, w.kernel, w.dilation, w.pad, w.stride).unflatten(2, places)
         x = F.pad(x, [pad for pad in reversed(self.window.pad) for _ in range(2)])
         for i, dilation in enumerate(self.window.dilation):
             x = x.unfold(self.axis + 1 + i, self.window.extent(i), self.window.stride[i])[..., ::dilation]

@@ -42,15 +42,19 @@ class _Clip(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.low, ctx.high = low, high
         least, most = _within(low, x.dtype), _within(max(low, high), x.dtype)
-        return x.nan_to_num(least, torch.inf, -torch.inf).clamp_(least, most)
+        top = x.nan_to_num(least, torch.inf, -torch.inf).clamp_(least, most)
+        ctx.save_for_backward(x, top)
+        ctx.is_upside_down = low > high
+        return top
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (x,) = ctx.saved_tensors
-        return grad * ((x >= ctx.low) & (x <= ctx.high)), None, None
+        x, top = (tensor.detach() for tensor in ctx.saved_tensors)
+        if ctx.is_upside_down:
+            return grad * 0, None, None
+        inside = torch.eq(x, top, out=torch.empty_like(x))  # what stayed as it was, as 1 or 0: far faster than a boolean
+        return inside.mul_(grad), None, None
 
 
 def _within(value: float, dtype: torch.dtype) -> float:
@@ -111,14 +115,16 @@ class _Power(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, power: float, scale: float, shift: float) -> Tensor:
-        top = scaled(x, scale, shift).pow(power)
-        ctx.save_for_backward(x, top)
-        ctx.setting = (power, scale, shift)
+        inner = scaled(x, scale, shift)
+        top = inner.pow(power)
+        ctx.save_for_backward(x if shift == 0 else inner, top)
+        ctx.factor = power if shift == 0 else power * scale
         return top
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        return grad * power_slope(*ctx.saved_tensors, *ctx.setting), None, None, None
+        bottom, top = ctx.saved_tensors
+        return (top / bottom).mul_(ctx.factor).mul_(grad), None, None, None
 
 
 class Power(nn.Module):

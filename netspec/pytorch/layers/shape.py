@@ -111,15 +111,14 @@ class ArgMax(nn.Module):
         if self.top_k == 1:
             place = last_first.argmax(axis, keepdim=True)
         else:
-            place = last_first.argsort(stable=True, dim=axis, descending=True).narrow(axis, 0, self.top_k)
-        largest = last_first.gather(axis, place)
+            place = _largest(last_first, self.top_k, axis)
         if self.axis is not None and self.values:
-            return largest
+            return last_first.gather(axis, place)
         # bfloat16 could not tell places above 256 apart
         place = (rows.shape[axis] - 1 - place).to(torch.promote_types(x.dtype, torch.float32))
         if self.axis is not None:
             return place
-        found = torch.stack((place, largest.to(place.dtype)), 1) if self.values else place.unsqueeze(1)
+        found = torch.stack((place, largest), 1) if self.values else place.unsqueeze(1)
         return found.reshape(*found.shape, *[1] * (x.dim() - 3))  # as many axes as the input, 3 at least
 
 
@@ -130,8 +129,9 @@ def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | Non
     """
     values = values.detach()
     if not torch.compiler.is_compiling() and values.device.type == "cpu":
-        bad = ~((values >= 0) & (values < rows))  # NaN is no number of a row either
-        if bad.any():
+        low, high = torch.aminmax(values) if values.numel() else (0, -1)
+        if not (low >= 0 and high < rows):  # NaN is no number of a row either
+            bad = ~((values >= 0) & (values < rows))
             place = bad.nonzero()[0].tolist()
             where = f"'{name}'[{', '.join(map(str, place))}]" if place else f"'{name}'"
             held = f"rows 0 to {rows - 1}" if rows else "no rows"

@@ -1,0 +1,191 @@
+"""`netspec check`: its exit status, what goes to which stream, which files it takes for what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netspec.cli import main
+from tests.conftest import REFERENCE, ROOT
+
+NET = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }
+"""
+SOLVER = 'net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 10\n'
+WARNED = NET + 'layer { name: "relu" type: "ReLU" bottom: "relu" top: "more" }\n'
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def check(capsys: pytest.CaptureFixture, *arguments: str, **files: str) -> tuple[int, str, str]:
+    """The exit status and both streams; `net="…"` writes net.prototxt, `net_yaml` net.yaml."""
+    for name, text in files.items():
+        stem, _, suffix = name.partition("_")
+        Path(f"{stem}.{suffix or 'prototxt'}").write_text(text)
+    status = main(["check", *arguments])
+    return status, *capsys.readouterr()
+
+
+def test_a_right_net(capsys: pytest.CaptureFixture) -> None:
+    assert check(capsys, "net.prototxt", net=NET) == (0, "net.prototxt: TRAIN and TEST net: no faults\n", "")
+
+
+def test_a_wrong_net(capsys: pytest.CaptureFixture) -> None:
+    status, out, err = check(capsys, "net.prototxt", net=NET.replace('bottom: "data"', 'bottom: "dta"'))
+    assert (status, out) == (1, "net.prototxt: TRAIN and TEST net: 1 error\n")
+    assert err == (
+        "net.prototxt:2:42: error: layer 'relu' reads blob 'dta', which no earlier layer makes\n"
+        '  layer { name: "relu" type: "ReLU" bottom: "dta" top: "relu" }\n'
+        "                                            ^^^^^\n  hint: did you mean 'data'?\nnet.prototxt:1:41: note: 'data' is made here\n"
+    ).replace(":42:", ":43:")
+
+
+def test_warnings_do_not_fail(capsys: pytest.CaptureFixture) -> None:
+    status, out, err = check(capsys, "net.prototxt", net=WARNED)
+    assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
+    assert "net.prototxt:3:15: warning: two layers are named 'relu'" in err
+
+
+def test_several_files(capsys: pytest.CaptureFixture) -> None:
+    status, out, err = check(capsys, "a.prototxt", "b.yaml", "none.prototxt", "c.prototxt", a=NET, b_yaml="nme: a\n", c=WARNED + "x: 1\ny: 2\n")
+    assert status == 1
+    assert out.splitlines() == [
+        "a.prototxt: TRAIN and TEST net: no faults",
+        "b.yaml: TRAIN and TEST net: 1 error",
+        "none.prototxt: not read: 1 error",
+        "c.prototxt: TRAIN and TEST net: 2 errors, 1 warning",
+    ]
+    assert "b.yaml:1:1: error: a net has no field 'nme'" in err
+    assert "error: 'none.prototxt' can't be read: No such file or directory" in err
+
+
+def test_a_right_file_behind_a_wrong_one_does_not_help(capsys: pytest.CaptureFixture) -> None:
+    assert check(capsys, "a.prototxt", "b.prototxt", a="x: 1", b=NET)[0] == 1
+
+
+def test_a_syntax_error(capsys: pytest.CaptureFixture) -> None:
+    status, out, err = check(capsys, "net.prototxt", net=NET + "layer {")
+    assert (status, out) == (1, "net.prototxt: not read: 1 error\n")
+    assert (
+        err
+        == "net.prototxt:3:8: error: expected a field name or '}', got end of the file\n  layer {\n         ^\nnet.prototxt:3:7: note: this '{' is not closed\n"
+    )
+
+
+def test_a_solver(capsys: pytest.CaptureFixture) -> None:
+    assert check(capsys, "solver.prototxt", solver=SOLVER, net=NET) == (0, "solver.prototxt: solver: no faults\n", "")
+    status, out, err = check(capsys, "solver.prototxt", solver=SOLVER.replace("fixed", "fixd") + "typo: 1\n")
+    assert (status, out[:24]) == (1, "solver.prototxt: solver:")
+    assert "solver.prototxt:5:1: error: a solver has no field 'typo'" in err
+
+
+def test_a_solver_whose_net_is_not_there(capsys: pytest.CaptureFixture) -> None:
+    status, _, err = check(capsys, "solver.prototxt", solver=SOLVER.replace("net.prototxt", "none.prototxt"))
+    assert status == 1
+    assert "solver.prototxt:1:6: error: the net 'none.prototxt' is not there" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('net: "net.prototxt"', "solver"),
+        (SOLVER, "solver"),
+        (SOLVER + "debug_info: true snapshot: 1", "solver"),
+        ("base_lr: 0.1", "solver"),
+        ('name: "a"', "TRAIN and TEST net"),
+        ("debug_info: true", "TRAIN and TEST net"),
+        ("", "TRAIN and TEST net"),
+        ("x: 1", "TRAIN and TEST net"),
+        (NET + SOLVER, "TRAIN and TEST net"),  # settings of a solver that went into a net
+        ('input: "a" base_lr: 1 momentum: 1', "TRAIN and TEST net"),
+    ],
+)
+def test_nets_and_solvers_are_told_apart_by_their_fields(capsys: pytest.CaptureFixture, text: str, what: str) -> None:
+    assert check(capsys, "file.prototxt", file=text, net=NET)[1].startswith(f"file.prototxt: {what}: ")
+
+
+def test_phases(capsys: pytest.CaptureFixture) -> None:
+    text = NET + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { phase: TRAIN } }'
+    assert check(capsys, "net.prototxt", net=text)[1] == "net.prototxt: TRAIN and TEST net: 1 error\n"
+    assert check(capsys, "net.prototxt", "--phase", "TEST")[:2] == (0, "net.prototxt: TEST net: no faults\n")
+    assert check(capsys, "net.prototxt", "--phase", "train")[:2] == (1, "net.prototxt: TRAIN net: 1 error\n")
+
+
+def test_a_fault_of_both_phases_is_told_once(capsys: pytest.CaptureFixture) -> None:
+    _, _, err = check(capsys, "net.prototxt", net=NET.replace("ReLU", "Relu"))
+    assert err.count("error:") == 1
+
+
+def test_stages_and_levels(capsys: pytest.CaptureFixture) -> None:
+    text = NET + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { stage: "a" stage: "b" min_level: 2 } }'
+    for arguments, status in (
+        (["--stage", "a,b"], 0),
+        (["--stage", "a,b", "--level", "2"], 1),
+        (["--level=3", "--stage=b,a,c"], 1),
+        (["--level=3"], 0),
+    ):
+        assert check(capsys, "net.prototxt", *arguments, net=text)[0] == status
+
+
+def test_unknown_sizes_and_layers_of_tomorrow_are_no_errors(capsys: pytest.CaptureFixture) -> None:
+    text = 'layer { name: "db" type: "Data" top: "data" data_param { source: "none" batch_size: 4 } }\n'
+    text += 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 3 axis: 7 } }\n'
+    status, out, err = check(capsys, "net.prototxt", net=text)
+    assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
+    assert "warning: layer 'db': the size of its data is unknown" in err
+    assert check(capsys, "net.prototxt", "--input", "data=4,3,8,8")[0] == 1
+
+
+def test_given_shapes_go_to_the_phases_that_have_them(capsys: pytest.CaptureFixture) -> None:
+    dummy = 'layer {{ name: "{0}" type: "Input" top: "{0}" include {{ phase: {1} }} }}\nlayer {{ type: "Silence" bottom: "{0}" include {{ phase: {1} }} }}\n'
+    text = dummy.format("a", "TRAIN") + dummy.format("b", "TEST")
+    assert check(capsys, "net.prototxt", "--input", "a=1,2", "--input", "b=3", net=text)[0] == 0
+
+
+def test_usage(capsys: pytest.CaptureFixture) -> None:
+    for arguments in ([], ["--phase", "VALIDATE", "net.prototxt"], ["--nonsense"]):
+        with pytest.raises(SystemExit) as caught:
+            main(["check", *arguments])
+        assert caught.value.code == 2
+    capsys.readouterr()
+    assert main(["check", "--input", "data=3,x", "net.prototxt"]) == 1
+    assert "'--input data=3,x' is no shape" in capsys.readouterr().err
+
+
+def test_nothing_of_a_users_text_reaches_the_terminal_as_a_command(capsys: pytest.CaptureFixture) -> None:
+    _, _, err = check(capsys, "net.prototxt", net=NET + 'layer { name: "\\033[31m\\n" type: "\x1b]0;x\x07" bottom: "data" top: "t" } # \x1b[2J\n')
+    assert "\x1b" not in err
+    assert "\x07" not in err
+    assert "layer '\\x1b[31m\\n': there is no layer type '\\x1b]0;x\\x07'" in err
+
+
+def test_carets_stand_below_wide_characters(capsys: pytest.CaptureFixture) -> None:
+    _, _, err = check(capsys, "net.prototxt", net='name: "网络" nme: "é网"\n')
+    assert err.splitlines()[1:3] == ['  name: "网络" nme: "é网"', "  " + " " * 13 + "^^^"]
+
+
+def test_a_long_line_is_cut_around_the_carets(capsys: pytest.CaptureFixture) -> None:
+    _, _, err = check(capsys, "net.prototxt", net=" ".join(f"input_dim: {i}" for i in range(500)) + " nme: 1 " + "input_dim: 1 " * 500)
+    _, line, carets, hint = err.splitlines()[-4:]
+    assert len(line) <= 102
+    assert line[carets.index("^") : carets.rindex("^") + 1] == "nme"
+    assert hint == "  hint: did you mean 'name'?"
+
+
+@pytest.mark.parametrize("path", sorted(REFERENCE.glob("upgrade/*.prototxt")), ids=lambda path: path.name)
+def test_the_originals_files_have_no_errors(capsys: pytest.CaptureFixture, path: Path) -> None:
+    status, _, err = check(capsys, str(path))
+    allowed = path.name.startswith("old_solver")  # its net is not here
+    assert status == int(allowed), err
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*ROOT.glob("models/*/*.prototxt"), *ROOT.glob("models/*/*.yaml")]), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_our_own_files_have_no_errors(capsys: pytest.CaptureFixture, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert check(capsys, str(path))[0] == 0
