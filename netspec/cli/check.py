@@ -7,9 +7,9 @@ import sys
 from contextlib import suppress
 
 from netspec.cli.state import configure_level, input_shapes
-from netspec.diagnostics import Diagnostic, NetspecError, Report
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report
 from netspec.graph import Shape
-from netspec.passes.filter_state import filter_state
+from netspec.passes.filter_state import Placed, filter_state
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
 from netspec.solver import check_net_paths, load_solver
@@ -55,17 +55,27 @@ def check_file(
         return report.in_order(), "solver"
     message, spans = read_net(source, report)
     seen = list(report.diagnostics)
-    for phase in phases:
-        here = Report()
-        here.diagnostics += report.diagnostics
-        state = caffe_pb2.NetState()
+    states = {phase: caffe_pb2.NetState() for phase in phases}
+    for phase, state in states.items():
         state.CopyFrom(message.state)
         state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
-        sources = {top for layer, _ in filter_state(message, spans, state, Report()) if not layer.bottom for top in layer.top}
-        given = {name: shape for name, shape in inputs.items() if name in sources}
+    sources = {phase: _sources(filter_state(message, spans, state, Report())) for phase, state in states.items()}
+    for phase, state in states.items():
+        here = Report()
+        here.diagnostics += report.diagnostics
+        if not sources[phase] and any(sources.values()):
+            hint = f"a net for one phase only is checked with --phase, one for a stage with --stage; --phase {phase} tells what is missing"
+            seen.append(Diagnostic(WARNING, f"no layer makes data in phase {phase}, so that only the other phase's net is checked", None, hint))
+            continue
+        given = {name: shape for name, shape in inputs.items() if name in sources[phase]}
         assemble(message, spans, state, here, given, require_shapes=False, allow_python_layers=allow_python_layers)
         rendered = {d.render() for d in seen}
         seen += [d for d in here.diagnostics if d.render() not in rendered]
     ordered = Report()
     ordered.diagnostics = seen
     return ordered.in_order(), " and ".join(phases) + " net"
+
+
+def _sources(layers: Placed) -> set[str]:
+    """The blobs that layers without bottoms make."""
+    return {top for layer, _ in layers if not layer.bottom for top in layer.top}

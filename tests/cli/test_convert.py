@@ -13,7 +13,7 @@ from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import read
 
 NET = """# a net
-name: "n"  # its name
+name: "net"  # its name
 layer {
   # the data
   name: "data"
@@ -23,10 +23,10 @@ layer {
 }
 """
 IN_YAML = """# a net
-name: n  # its name
+name: net  # its name
 layer:
-  # the data
-  - name: data
+  - # the data
+    name: data
     type: Input
     top: data
     input_param:
@@ -55,7 +55,7 @@ def test_to_yaml_and_back(capsys: pytest.CaptureFixture) -> None:
     assert Path("net.yaml").read_text() == IN_YAML
     convert(capsys, "net.yaml", "back.prototxt")
     back = Path("back.prototxt").read_text()
-    assert back.splitlines()[:5] == ["# a net", 'name: "n"  # its name', "# the data", "layer {", '  name: "data"']
+    assert back.splitlines()[:5] == ["# a net", 'name: "net"  # its name', "layer {", "  # the data", '  name: "data"']
     assert text_format.Parse(back, caffe_pb2.NetParameter()) == text_format.Parse(NET, caffe_pb2.NetParameter())
 
 

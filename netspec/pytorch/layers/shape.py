@@ -107,19 +107,27 @@ class ArgMax(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.detach().flatten(1) if x.dim() > 1 else x.detach().unsqueeze(1)
         rows, axis = (rows, 1) if self.axis is None else (x.detach(), self.axis)
-        last_first = rows.flip(axis)  # both ways to look keep the first of equals, so that they find the last
-        if self.top_k == 1:
-            place = last_first.argmax(axis, keepdim=True)
-        else:
-            place = _largest(last_first, self.top_k, axis)
+        index = _largest(rows, self.top_k, axis)
         if self.axis is not None and self.values:
-            return last_first.gather(axis, place)
-        # bfloat16 could not tell places above 256 apart
-        place = (rows.shape[axis] - 1 - place).to(torch.promote_types(x.dtype, torch.float32))
+            return rows.gather(axis, index)
+        place = index.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 could not tell places above 256 apart
         if self.axis is not None:
             return place
-        found = torch.stack((place, largest), 1) if self.values else place.unsqueeze(1)
+        found = torch.stack((place, rows.gather(axis, index).to(place.dtype)), 1) if self.values else place.unsqueeze(1)
         return found.reshape(*found.shape, *[1] * (x.dim() - 3))  # as many axes as the input, 3 at least
+
+
+def _largest(x: Tensor, count: int, axis: int) -> Tensor:
+    """The places of the largest values along an axis; of equal ones the last comes first."""
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if 1 < count < x.shape[axis] and not is_traced:
+        values, places = x.topk(count + 1, axis)
+        if (values.narrow(axis, 0, count) > values.narrow(axis, 1, count)).all():  # the order of equals is any here
+            return places.narrow(axis, 0, count)
+    last, last_first = x.shape[axis] - 1, x.flip(axis)  # both ways to look keep the first of equals, so that they find the last
+    if count == 1:
+        return last - last_first.argmax(axis, keepdim=True)
+    return last - last_first.argsort(stable=True, dim=axis, descending=True).narrow(axis, 0, count)
 
 
 def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | None) -> Tensor:
