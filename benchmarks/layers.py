@@ -254,7 +254,7 @@ def time_case(case: Case) -> Timing:
         sides["torch"] = step(plain, whole, params, grads)
         if not case.is_random:
             _check(case, sides, inputs)
-    spent = sum(min(seconds) for seconds in interleaved(sides, rounds=3).values())
+    spent = sum(median(seconds) for seconds in interleaved(sides, rounds=3).values())
     gc.collect()
     gc.disable()
     seconds = interleaved(sides, rounds=min(200, max(8, round(SECONDS_A_CASE / spent))))

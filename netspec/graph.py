@@ -95,7 +95,7 @@ class Layer:
 
     @property
     def label(self) -> str:
-        return f"layer '{self.name}'" if self.name else f"this {self.type} layer"
+        return f"layer '{self.name}'" if self.name else " ".join(filter(None, ("this", self.type, "layer")))
 
 
 @dataclass(slots=True, eq=False)

@@ -70,17 +70,9 @@ def assemble(
     allow_python_layers: bool = False,
 ) -> Net:
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
-    broken = _broken_layers(spans, report)
     layers = filter_state(message, spans, state, report)
-    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, broken, report)
+    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report)
     net.force_backward = message.force_backward
-    infer_shapes(net, inputs, broken, report, not require_shapes, allow_python_layers)
+    infer_shapes(net, inputs, report, not require_shapes, allow_python_layers)
     count_cost(net)
     return net
-
-
-def _broken_layers(spans: Spans, report: Report) -> set[int]:
-    """The start offsets of the layers that hold a fault already, so that what follows from it is not told too."""
-    faults = sorted(d.span.start for d in report.diagnostics if d.span is not None)
-    wholes = [place.whole() for place in spans.fields.get("layer", ())] if faults else []
-    return {whole.start for whole in wholes if whole and any(whole.start <= fault < whole.end for fault in faults)}

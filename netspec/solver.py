@@ -153,7 +153,7 @@ def check_solver(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> 
     if not p.HasField("max_iter"):
         report.error("'max_iter' must be given", spans.value, "the number of iterations to train")
     if not 0 <= p.rms_decay < 1:
-        report.error(f"'rms_decay' must lie between 0 and 1, got {p.rms_decay:g}", spans.at("rms_decay"))
+        report.error(f"'rms_decay' must be at least 0 and below 1, got {p.rms_decay:g}", spans.at("rms_decay"))
 
 
 def find_net(source: NetSource, file: SolverFile) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import import_module
@@ -24,6 +25,9 @@ OK, FAILED, USAGE = 0, 1, 2
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0 fine, 1 the net, data or run has errors, 2 usage."""
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):  # a terminal without the net's characters still gets its lines
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_overview())
         return OK if argv else USAGE

@@ -13,6 +13,7 @@ from netspec.passes.filter_state import Placed, filter_state
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
 from netspec.solver import check_net_paths, load_solver
+from netspec.syntax.bind import Spans
 from netspec.syntax.read import file_kind, parse_source, read_source
 
 
@@ -51,7 +52,11 @@ def check_file(
         return error.diagnostics, "not read"
     if kind is caffe_pb2.SolverParameter:
         with suppress(NetspecError):  # the report holds what it says
-            check_net_paths(load_solver(path, report), report)
+            solver = load_solver(path, report)
+            check_net_paths(solver, report)
+            for net in [solver.train_net, *solver.test_nets]:
+                if net.message is not None and net.spans is not None:
+                    report.diagnostics += _check_inner_net(net.message, net.spans, net.state, allow_python_layers)
         return report.in_order(), "solver"
     message, spans = read_net(source, report)
     seen = list(report.diagnostics)
@@ -74,6 +79,15 @@ def check_file(
     ordered = Report()
     ordered.diagnostics = seen
     return ordered.in_order(), " and ".join(phases) + " net"
+
+
+def _check_inner_net(message: caffe_pb2.NetParameter, spans: Spans, given: caffe_pb2.NetState, allow_python_layers: bool) -> list[Diagnostic]:
+    """The faults of a net that stands inside a solver file, for the state that the solver gives it."""
+    report, state = Report(), caffe_pb2.NetState(phase=given.phase)
+    state.MergeFrom(message.state)
+    state.MergeFrom(given)
+    assemble(message, spans, state, report, require_shapes=False, allow_python_layers=allow_python_layers)
+    return report.diagnostics
 
 
 def _sources(layers: Placed) -> set[str]:

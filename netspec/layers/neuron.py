@@ -159,7 +159,7 @@ class Dropout(Neuron):
     def check(self, site: Site) -> None:
         ratio = site.param.dropout_ratio
         if not 0 <= ratio < 1:
-            site.error(f"'dropout_ratio' must lie between 0 and 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
+            site.error(f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
 
 
 def check_base(site: Site) -> None:

@@ -106,7 +106,14 @@ def require_room(site: Site, sizes: Shape, out: Shape, window: Window) -> None:
             spans = f"a window of {window.extent(i)}" if window.dilation[i] == 1 else f"a dilated window of {window.extent(i)}"
             pad = f" with pad {window.pad[i]}" if window.pad[i] else ""
             message = f"{spans} does not fit into a {axis} of {size}{pad}: the output's size would be {result}"
-            field = next((f for f in ("kernel_size", "kernel_h", "kernel_w") if site.layer.spans.find(site.spec.param, f).name), "kernel_size")
             name = site.layer.bottom_blobs[0].name
             hint = f"'{name}' is {shape_with_axes(site.bottoms[0])}; take a smaller kernel, more pad, or a larger input"
-            raise site.stop(message, field, hint=hint, notes=[site.made_here(0)])
+            raise site.stop(message, *_kernel_place(site, i), hint=hint, notes=[site.made_here(0)])
+
+
+def _kernel_place(site: Site, i: int) -> tuple[str | int, ...]:
+    """The field that says how large the kernel is on a spatial axis."""
+    if site.has("kernel_h") or site.has("kernel_w"):
+        return (("kernel_h", "kernel_w")[i],)
+    descriptor = site.param.DESCRIPTOR.fields_by_name["kernel_size"]
+    return ("kernel_size", min(i, len(site.param.kernel_size) - 1)) if descriptor.is_repeated else ("kernel_size",)

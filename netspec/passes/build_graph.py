@@ -6,7 +6,6 @@ Source: Caffe's Net::Init, AppendTop and AppendBottom.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from netspec.diagnostics import Report, counted, note
 from netspec.graph import Blob, Layer, Net
@@ -19,21 +18,18 @@ _WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
-def build_graph(name: str, phase: str, layers: Placed, broken: Iterable[int], report: Report) -> Net:
+def build_graph(name: str, phase: str, layers: Placed, report: Report) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
-    `broken` holds the start offsets of layers that hold a fault already: what follows from those is not told twice.
+    What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
     net = Net(name, phase)
-    bad = set(broken)
     lost: set[str] = set()  # the words of layers with a fault: a blob of such a name may have been meant there
     for message, place in layers:
         layer = Layer(message.name, message.type, message, place, place.whole(), phase)
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
         net.layers.append(layer)
-        if layer.span is not None and layer.span.start in bad:
-            place.is_faulty = True
         if not place.is_faulty:
             _check_type(layer, report)
         _read_bottoms(layer, net, lost, report)

@@ -16,14 +16,11 @@ MULTIPLIERS = ("lr_mult", "decay_mult")
 Owner = tuple[Layer, Param, int, dict[str, float]]
 
 
-def infer_shapes(
-    net: Net, inputs: Mapping[str, Shape] | None, broken: set[int], report: Report, lenient: bool = False, allow_python_layers: bool = False
-) -> None:
+def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, lenient: bool = False, allow_python_layers: bool = False) -> None:
     """Fills in the shapes of blobs and params, in file order.
 
     Args:
         inputs: shapes that stand in for those of Input and data layers, by top.
-        broken: start offsets of layers whose fields did not bind; their shapes stay unknown.
         lenient: a data layer of unknown size is a warning, and its tops stay without a shape.
         allow_python_layers: run the setup and reshape of Python layers.
     """
@@ -31,7 +28,7 @@ def infer_shapes(
     owners: dict[str, Owner] = {}
     for layer in net.layers:
         spec = find_spec(layer.type)
-        if spec is None or layer.spans.is_faulty or (layer.span and layer.span.start in broken):
+        if spec is None or layer.spans.is_faulty:
             continue
         if arity_fault(spec, len(layer.bottom_blobs), len(layer.top_blobs)):
             continue

@@ -35,7 +35,11 @@ def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
 
 
 def upgrade_solver(solver: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
-    """The old enum `solver_type` becomes today's `type`, in place."""
+    """The old enum `solver_type` becomes today's `type`, in place; so do the nets that stand inside the solver file."""
+    for name in ("net_param", "train_net_param", "test_net_param"):
+        nets = solver.test_net_param if name == "test_net_param" else [getattr(solver, name)] * solver.HasField(name)
+        for i, net in enumerate(nets):
+            upgrade(net, spans.find(name, i), report)
     if not solver.HasField("solver_type"):
         return
     if solver.HasField("type"):

@@ -14,7 +14,6 @@ from torch import Tensor
 from netspec.data.paths import resolve_path
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
-from netspec.passes.upgrade import upgrade
 from netspec.pipeline import assemble, read_net
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
@@ -230,7 +229,6 @@ class Solver:
             assert source.spans is not None
             path, message, spans = self.file.path, caffe_pb2.NetParameter(), source.spans
             message.CopyFrom(source.message)
-            upgrade(message, spans, report)
         state = caffe_pb2.NetState(phase=source.state.phase)
         state.MergeFrom(message.state)
         state.MergeFrom(source.state)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf.message import Message
@@ -50,7 +53,20 @@ def file_kind(block: Block) -> FileKind:
 def bind_source(source: Source, message: Message, report: Report) -> Spans:
     """Fills the message from a source. What a parser refuses goes to the report too."""
     try:
-        return bind(parse_source(source), message, report)
+        with _without_collector():
+            return bind(parse_source(source), message, report)
     except NetspecError as error:
         report.diagnostics += error.diagnostics
         return Spans(None, None)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A tree of a hundred thousand tokens, fields and spans holds no cycles; looking for some takes longer than parsing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

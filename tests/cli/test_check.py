@@ -91,6 +91,26 @@ def test_a_solver_whose_net_is_not_there(capsys: pytest.CaptureFixture) -> None:
     assert "solver.prototxt:1:6: error: the net 'none.prototxt' is not there" in err
 
 
+INNER = """net_param {
+  input: "data" input_dim: [4, 3, 8, 8]
+  layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" inner_product_param { num_output: 3 } }
+  layers { name: "drop" type: DROPOUT bottom: "fc" top: "fc" include { phase: TRAIN } }
+}
+base_lr: 0.1 lr_policy: "fixed" max_iter: 3 test_iter: 1 test_iter: 1 test_interval: 2
+"""
+
+
+def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
+    assert check(capsys, "solver.prototxt", solver=INNER) == (0, "solver.prototxt: solver: no faults\n", "")
+    wrong = INNER.replace('bottom: "data"', 'bottom: "dta"').replace(
+        'bottom: "fc" top: "fc"', 'bottom: "fc" top: "fc" dropout_param { dropout_ratio: 2 }'
+    )
+    status, out, err = check(capsys, "solver.prototxt", solver=wrong)
+    assert (status, out) == (1, "solver.prototxt: solver: 2 errors\n")
+    assert "solver.prototxt:3:51: error: layer 'fc' reads blob 'dta', which no earlier layer makes" in err
+    assert ": error: layer 'drop': 'dropout_ratio' must be at least 0 and below 1, got 2" in err
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [

@@ -66,6 +66,18 @@ def test_solver_types(old: str, new: str) -> None:
     assert message == caffe_pb2.SolverParameter(type=new)
 
 
+def test_nets_within_a_solver_become_todays() -> None:
+    message, report = caffe_pb2.SolverParameter(), Report()
+    text = "net_param { input: 'a' input_dim: [1, 2, 3, 4] }\n" + "test_net_param { layers { type: RELU } }\n" * 2
+    spans = bind_source(Source("s.prototxt", text), message, report)
+    for _ in range(2):  # each net of the file may be brought up again when it is built
+        upgrade_solver(message, spans, report)
+    assert message.net_param.layer[0].type == "Input"
+    assert [net.layer[0].type for net in message.test_net_param] == ["ReLU", "ReLU"]
+    assert text_at(spans, "test_net_param", 1, "layer", 0, "type") == "RELU"
+    assert not report.diagnostics
+
+
 def test_both_types_of_a_solver() -> None:
     message, report = caffe_pb2.SolverParameter(), Report()
     spans = bind_source(Source("s.prototxt", 'type: "Adam"\nsolver_type: ADAM\n'), message, report)
