@@ -14,7 +14,7 @@ from netspec.passes.infer_shapes import infer_shapes
 from netspec.passes.upgrade import upgrade
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
-from netspec.syntax.read import bind_source, read_source
+from netspec.syntax.read import bind_source, read_source, without_collector
 
 
 def load(
@@ -42,11 +42,12 @@ def load(
     if phase not in ("TRAIN", "TEST"):
         raise NetspecError(f"a net's phase is TRAIN or TEST, got '{phase}'")
     report = report or Report()
-    message, spans = read_net(read_source(path), report)
-    state = caffe_pb2.NetState()
-    state.CopyFrom(message.state)
-    state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
-    net = assemble(message, spans, state, report, inputs, require_shapes, allow_python_layers)
+    with without_collector():
+        message, spans = read_net(read_source(path), report)
+        state = caffe_pb2.NetState()
+        state.CopyFrom(message.state)
+        state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
+        net = assemble(message, spans, state, report, inputs, require_shapes, allow_python_layers)
     net.path = str(path)
     report.raise_errors()
     return net

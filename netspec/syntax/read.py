@@ -53,7 +53,7 @@ def file_kind(block: Block) -> FileKind:
 def bind_source(source: Source, message: Message, report: Report) -> Spans:
     """Fills the message from a source. What a parser refuses goes to the report too."""
     try:
-        with _without_collector():
+        with without_collector():
             return bind(parse_source(source), message, report)
     except NetspecError as error:
         report.diagnostics += error.diagnostics
@@ -61,8 +61,8 @@ def bind_source(source: Source, message: Message, report: Report) -> Spans:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """A tree of a hundred thousand tokens, fields and spans holds no cycles; looking for some takes longer than parsing."""
+def without_collector() -> Iterator[None]:
+    """Pauses the collector: a hundred thousand tokens, fields and spans are all still in use; looking through them takes longer than parsing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
