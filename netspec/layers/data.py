@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.data.probe import hdf5_row_shapes, record_shape
+from netspec.data.records import HOW_TO_GET_ONE
 from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
 from netspec.layers.spec import Site, Spec
@@ -163,7 +164,9 @@ class _ImageSource(Source):
         raise site.unknown_size(f"{self.source} '{site.param.source}', or what it names, is not there", self.advice(site))
 
     def advice(self, site: Site) -> str:
-        return f"give its shape: --input {site.layer.tops[0]}={site.param.batch_size},3,227,227"
+        """What to do about it: for shapes alone, say them."""
+        crop = site.message.transform_param.crop_size or 227
+        return f"to see shapes without it, give --input {site.layer.tops[0]}={site.param.batch_size},3,{crop},{crop}"
 
 
 class Data(_ImageSource):
@@ -179,9 +182,8 @@ class Data(_ImageSource):
 
     def missing(self, site: Site) -> Shape:
         transform = site.message.transform_param
-        advice, crop = self.advice(site), transform.crop_size
+        advice, crop = f"{HOW_TO_GET_ONE}; {self.advice(site)}", transform.crop_size
         if not crop:
-            advice += "; `netspec dataset sample` makes stand-ins for the nets in models/"
             raise site.unknown_size(f"the database '{site.param.source}' is not there", advice)
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
@@ -272,7 +274,7 @@ class HDF5Data(Source):
     def shapes(self, site: Site) -> list[Shape]:
         rows = hdf5_row_shapes(site.layer)
         if rows is None:
-            advice = f"give its shape: --input {site.layer.tops[0]}={site.param.batch_size},4"
+            advice = f"to see shapes without it, give --input {site.layer.tops[0]}={site.param.batch_size},4"
             raise site.unknown_size(f"the list '{site.param.source}' or its first file is not there", advice)
         return [(site.param.batch_size, *row) for row in rows]
 
