@@ -17,7 +17,7 @@ from netspec.layers import find_spec
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.pipeline import load
 from netspec.pytorch.fillers import fill
-from netspec.pytorch.layers import BUILDERS, emit_default, emitters
+from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
 from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import wrap_overwritten
 from netspec.pytorch.sharing import share_param
@@ -62,9 +62,8 @@ def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
     if seed is not None:
         generator = torch.Generator()
         generator.manual_seed(seed)
-    params = module.params
-    for layer in net.layers:
-        for param, blob in zip(layer.params, params.get(layer.name, ()), strict=False):
+    for layer, blobs in zip(net.layers, module.layer_params, strict=True):
+        for param, blob in zip(layer.params, blobs, strict=False):
             if param.owner is None and param.learned and param.filler is not None:
                 fill(blob, param.filler, generator)
 
@@ -122,6 +121,7 @@ class _Lowering:
             targets={layer.name: target for layer, target in self.targets.items()},
             places={target: f"{layer.label} ({layer.span})" for layer, target in self.targets.items()},
             loss_weights={key: weight for key, (_, weight) in terms.items()},
+            order=[self.targets.get(layer, "") for layer in self.net.layers],
             layers=[(layer.name, layer.type, layer.bottoms, [t for t in layer.tops if t != AUTOMATIC_TOP]) for layer in self.net.layers],
         )
         module.train(self.net.phase == "TRAIN")
@@ -148,7 +148,7 @@ class _Lowering:
             target = self.targets[layer] = _python_name(layer.name or layer.type, set(self.root._modules))
             self.root.add_module(target, submodule)
             self._set_learned(layer, submodule)
-        tops = emitters.get(layer.type, emit_default)(self.graph, layer, target, bottoms)
+        tops = EMITTERS.get(layer.type, emit_default)(self.graph, layer, target, bottoms)
         if not layer.top_blobs:
             return
         if isinstance(tops, fx.Node):
@@ -161,7 +161,7 @@ class _Lowering:
         """A param has a gradient below a loss and where its lr_mult is not 0, or with force_backward; a shared one is its owner's."""
         for i, (param, blob) in enumerate(zip(layer.params, blobs_of(submodule), strict=True)):
             if param.owner is not None:
-                owner = next((other for other in self.targets if other.name == param.owner[0]), None)
+                owner = next((other for other in self.targets if _owns(other, param.name, param.owner[1])), None)
                 if owner is not None:
                     share_param(submodule, i, self.root.get_submodule(self.targets[owner]), param.owner[1], param.shape)
             elif param.learned:
@@ -176,6 +176,11 @@ class _Lowering:
                     hidden = self.net.blobs[blob.name] is not blob
                     terms[f"{blob.name} of {layer.name}" if hidden else blob.name] = (blob, weight)
         return terms
+
+
+def _owns(layer: Layer, name: str, index: int) -> bool:
+    """Whether the layer's param of that index is the owner of a shared name."""
+    return index < len(layer.params) and layer.params[index].name == name and layer.params[index].owner is None
 
 
 def _layers_below_a_loss(layers: list[Layer]) -> set[Layer]:

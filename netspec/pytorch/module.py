@@ -24,6 +24,7 @@ class About:
     targets: dict[str, str]  # layer → submodule, for layers with one
     places: dict[str, str]  # submodule → "layer 'conv1' (net.prototxt:12:1)"
     loss_weights: dict[str, float]  # by key of the graph's output
+    order: list[str] = field(default_factory=list)  # the submodule of each of the net's layers, "" where there is none
     layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
 
 
@@ -79,6 +80,11 @@ class NetModule(fx.GraphModule):
         """Each layer's params in Caffe's order and layout; BatchNorm's three are buffers."""
         found = {name: blobs_of(self.get_submodule(target)) for name, target in self.about.targets.items()}
         return {name: blobs for name, blobs in found.items() if blobs}
+
+    @property
+    def layer_params(self) -> list[list[Tensor]]:
+        """The params of each of the net's layers in file order: what tells layers apart that share a name, or have none."""
+        return [blobs_of(self.get_submodule(target)) if target else [] for target in self.about.order]
 
     def loss(self, outputs: dict[str, Tensor]) -> Tensor:
         """The objective: the sum over all tops of loss_weight · (sum of the top's elements)."""

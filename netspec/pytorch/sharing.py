@@ -31,16 +31,27 @@ def tie_params(module: NetModule, other: NetModule) -> None:
 
     Raises: NetspecError where a layer of one name has another shape.
     """
-    theirs = other.params
-    for layer, target in module.about.targets.items():
-        submodule = module.get_submodule(target)
-        for i, (blob, source) in enumerate(zip(blobs_of(submodule), theirs.get(layer, ()), strict=False)):
+    theirs = _by_name(other)
+    for (layer, occurrence), submodule in _by_name(module).items():
+        source_module = theirs.get((layer, occurrence))
+        for i, (blob, source) in enumerate(zip(blobs_of(submodule), blobs_of(source_module) if source_module else (), strict=False)):
             if blob.shape != source.shape:
                 shapes = f"{shape_text(tuple(source.shape))} in the train net, {shape_text(tuple(blob.shape))} in the test net"
                 raise NetspecError(f"param {i} of layer '{layer}' is {shapes}", None, "layers of one name share their params")
             name = next((name for name, value in _tensors(submodule) if value is blob), None)
             if name is not None:  # a view of a shared param follows its owner by itself
-                setattr(submodule, name, source)
+                holder, _, leaf = name.rpartition(".")
+                setattr(submodule.get_submodule(holder), leaf, source)
+
+
+def _by_name(module: NetModule) -> dict[tuple[str, int], nn.Module]:
+    """The submodules with params by their layer's name and its occurrence: layers may share a name, or have none."""
+    found: dict[tuple[str, int], nn.Module] = {}
+    for (name, _, _, _), target, blobs in zip(module.about.layers, module.about.order, module.layer_params, strict=True):
+        if blobs:
+            occurrence = sum(other == name for other, _ in found)
+            found[name, occurrence] = module.get_submodule(target)
+    return found
 
 
 def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:

@@ -275,9 +275,8 @@ def _default_device(p: caffe_pb2.SolverParameter) -> str:
 def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
     """Every owned blob in Caffe's order, with its multipliers."""
     blobs, multipliers = [], []
-    params = module.params
-    for layer in net.layers:
-        for param, blob in zip(layer.params, params.get(layer.name, ()), strict=True):
+    for layer, layer_blobs in zip(net.layers, module.layer_params, strict=True):
+        for param, blob in zip(layer.params, layer_blobs, strict=True):
             if param.owner is None:
                 blobs.append(blob)
                 multipliers.append((param.lr_mult, param.decay_mult))

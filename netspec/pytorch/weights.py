@@ -49,8 +49,9 @@ def load_weights(module: NetModule, path: str | Path) -> LoadReport:
 
     Layers that the file lacks, and those of another shape or number of params, stay as they are.
 
-    Raises: NetspecError where the file can't be read.
+    Raises: NetspecError where the file can't be read, or two layers with params share a name, so that it can't tell them apart.
     """
+    _require_names(module)
     report = LoadReport(str(path))
     weights = read_weights(path)
     params = module.params
@@ -72,6 +73,14 @@ def load_weights(module: NetModule, path: str | Path) -> LoadReport:
     return report
 
 
+def _require_names(module: NetModule) -> None:
+    names = [name for (name, _, _, _), blobs in zip(module.about.layers, module.layer_params, strict=True) if blobs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        who = f"are named '{twice}'" if twice else "have no name"
+        raise NetspecError(f"weights are matched by layer name, but two layers with params {who}", None, "give each layer a name of its own")
+
+
 def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
     if len(net) != len(file):
         return f"the net has {len(net)} params, the file {len(file)}"
@@ -91,9 +100,8 @@ def save_weights(module: NetModule, path: str | Path) -> None:
 
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
-    params = module.params
     layers = [
-        (name, kind, bottoms, tops, [blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in params.get(name, ())])
-        for name, kind, bottoms, tops in module.about.layers
+        (name, kind, bottoms, tops, [blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs])
+        for (name, kind, bottoms, tops), blobs in zip(module.about.layers, module.layer_params, strict=True)
     ]
     write_weights(path, module.about.net_name, layers)

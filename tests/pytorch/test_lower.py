@@ -214,3 +214,10 @@ def test_many_nets_compile_in_one_process(load_text: Loader) -> None:
         module = netspec.compile(load_text(NET.replace("num_output: 5", f"num_output: {size}"), phase="TEST"))
         compiled = torch.compile(module, fullgraph=True, backend="eager")
         assert compiled(torch.rand(2, 3, 9, 9), torch.zeros(2))["prob"].shape == (2, size)
+
+
+def test_weights_do_not_load_where_names_do_not_tell_layers_apart(load_text: Loader, tmp_path: Path) -> None:
+    module = netspec.compile(load_text(NET.replace('name: "conv/1" ', "").replace('name: "ip" ', "")), seed=1)
+    netspec.save_weights(module, tmp_path / "w.caffemodel")
+    with pytest.raises(netspec.NetspecError, match="two layers with params have no name"):
+        netspec.load_weights(module, tmp_path / "w.caffemodel")

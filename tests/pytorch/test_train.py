@@ -258,3 +258,19 @@ def test_a_net_that_takes_its_data_from_the_caller_is_told(run_folder: Path) -> 
     (run_folder / "net.prototxt").write_text(inputs + net[net.index('layer { name: "conv"') :])
     with pytest.raises(netspec.NetspecError, match="no data layer feeds the input 'data'"):
         netspec.Solver(run_folder / "solver.prototxt").step(1)
+
+
+def test_layers_without_names_are_all_trained_and_tested(run_folder: Path) -> None:
+    net = (run_folder / "net.prototxt").read_text().replace('name: "conv" ', "").replace('name: "ip" ', "").replace('name: "relu" ', "")
+    (run_folder / "net.prototxt").write_text(net)
+    solver = netspec.Solver(run_folder / "solver.prototxt")
+    before = [[blob.detach().clone() for blob in blobs] for blobs in solver.module.layer_params]
+    assert [len(blobs) for blobs in before] == [0, 2, 3, 0, 0, 2, 0]
+    assert before[1][0].abs().max() > 0, "the filler has filled the first of them too"
+    solver.step(2)
+    for old, new in zip(before, solver.module.layer_params, strict=True):
+        assert all(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
+    tested = [blobs for blobs in solver.test_modules[0].layer_params if blobs]
+    trained = [blobs for blobs in solver.module.layer_params if blobs]
+    assert all(a is b for one, two in zip(tested, trained, strict=True) for a, b in zip(one, two, strict=True))
+    solver.close()

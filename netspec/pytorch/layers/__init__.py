@@ -27,11 +27,11 @@ _FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, s
 # A builder returns None where a layer computes nothing of its own (Dropout in TEST, Split).
 BUILDERS: dict[str, Callable[[Layer], nn.Module | None]] = {}
 # How a layer's call is written into the graph, where it is not `top = self.layer(bottoms…)`.
-emitters: dict[str, Callable[[fx.Graph, Layer, str, list[fx.Node]], fx.Node | list[fx.Node]]] = {}
+EMITTERS: dict[str, Callable[[fx.Graph, Layer, str, list[fx.Node]], fx.Node | list[fx.Node]]] = {}
 
 for _family in _FAMILIES:
     BUILDERS.update(_family.BUILDERS)
-    emitters.update(getattr(_family, "EMITTERS", {}))
+    EMITTERS.update(getattr(_family, "EMITTERS", {}))
 
 
 def emit_default(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> fx.Node | list[fx.Node]:
