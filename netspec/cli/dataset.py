@@ -1,4 +1,4 @@
-"""`netspec dataset build | mean | sample | import-idx`: databases and mean files for Data layers."""
+"""`netspec dataset build | info | mean | sample | import-idx`: databases and mean files for Data layers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from netspec.diagnostics import NetspecError
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="dataset_command", metavar="COMMAND", required=True)
     _configure_build(commands.add_parser("build", help="a list of images to an LMDB (Caffe's convert_imageset)"))
+
+    info = commands.add_parser("info", help="what a database holds, and what is broken in it")
+    info.add_argument("database", metavar="DB", help="an LMDB or LevelDB")
+    info.add_argument("--format", choices=["text", "json"], default="text", help="json has all sizes and labels (default: text)")
+    info.add_argument("--no-decode", action="store_true", help="read only the headers of compressed images: faster, but does not find broken ones")
 
     mean = commands.add_parser("mean", help="the mean image of a database (Caffe's compute_image_mean)")
     mean.add_argument("database", metavar="DB", help="an LMDB or LevelDB whose images have equal sizes")
@@ -46,7 +51,7 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     # what the commands need (numpy, lmdb, PIL, scikit-learn) is imported by the one that runs
-    return {"build": _build, "mean": _mean, "sample": _sample, "import-idx": _import_idx}[args.dataset_command](args)
+    return {"build": _build, "info": _info, "mean": _mean, "sample": _sample, "import-idx": _import_idx}[args.dataset_command](args)
 
 
 def _build(args: argparse.Namespace) -> int:
@@ -78,6 +83,16 @@ def _build(args: argparse.Namespace) -> int:
     left_out = f", {len(skipped):,} left out" if skipped else ""
     print(f"{args.out}: {count:,} records{left_out}")
     return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from netspec.cli.dataset_info import info_json, info_text
+    from netspec.data.database_info import examine_database
+
+    with _Progress("records") as progress:
+        info = examine_database(args.database, not args.no_decode, progress)
+    sys.stdout.write(info_json(info) if args.format == "json" else info_text(info, not args.no_decode))
+    return 0 if info.whole else 1
 
 
 def _mean(args: argparse.Namespace) -> int:
@@ -135,10 +150,10 @@ class _Progress:
     def __enter__(self) -> _Progress:
         return self
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         if time.monotonic() < self._next:
             return
-        text = f"{done:,} of {total:,} {self._what}"
+        text = f"{done:,} {self._what}" if total is None else f"{done:,} of {total:,} {self._what}"
         self._live = sys.stderr.isatty()
         self._next = time.monotonic() + (0.2 if self._live else 10)
         sys.stderr.write(f"\r{text}\x1b[K" if self._live else f"{text}\n")

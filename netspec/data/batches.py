@@ -7,10 +7,11 @@ import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
+from itertools import count
 from queue import Empty, Queue
 from threading import Event, Thread
 
-from netspec.data.reader import Batch, Reader
+from netspec.data.reader import WHOLE, Batch, Reader, Share
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer, Net
 
@@ -25,7 +26,7 @@ READERS = {
 _LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
 
 
-def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2) -> Batches:
+def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, share: Share = WHOLE, every: int = 1) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
     A batch is a function of the seed and its index alone: a run that goes on at `start` reads exactly what the
@@ -35,12 +36,21 @@ def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2
         start: index of the first batch.
         seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without random_seed.
         prefetch: batches to read ahead in a background thread; 0 reads each when it is asked for.
+        share: this process's part of the records, where several train one net; batch_size is each process's own.
+            In Caffe only train data are dealt out.
+        every: the batches are those of index start, start + every, start + 2 × every, …
     Returns:
         an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
     Raises: NetspecError where data is missing or settings contradict each other; faults of later records when
         their batch is asked for.
     """
-    return Batches(open_readers(net, secrets.randbits(63) if seed is None else seed), start, prefetch)
+    if every < 1:
+        raise NetspecError(f"every is {every}, expected 1 or more")
+    if seed is None:
+        if share.processes > 1:
+            raise NetspecError(f"{share.processes} processes that share their data need one seed, got None", hint="pass all of them the same seed")
+        seed = secrets.randbits(63)
+    return Batches(open_readers(net, seed, share), start, prefetch, every)
 
 
 def dataset_size(net: Net) -> int | None:
@@ -58,13 +68,13 @@ def dataset_size(net: Net) -> int | None:
         reader.close()
 
 
-def open_readers(net: Net, seed: int) -> list[Reader]:
+def open_readers(net: Net, seed: int, share: Share = WHOLE) -> list[Reader]:
     """A reader for each data layer, in file order. Raises: NetspecError."""
     readers: list[Reader] = []
     try:
         for layer in net.layers:
             if layer.type in READERS or layer.type == "MemoryData":
-                readers.append(open_reader(layer, seed))
+                readers.append(open_reader(layer, seed, share))
     except BaseException:
         for reader in readers:
             reader.close()
@@ -72,7 +82,7 @@ def open_readers(net: Net, seed: int) -> list[Reader]:
     return readers
 
 
-def open_reader(layer: Layer, seed: int) -> Reader:
+def open_reader(layer: Layer, seed: int, share: Share = WHOLE) -> Reader:
     """The reader of a data layer. Raises: NetspecError."""
     if layer.type == "MemoryData":
         call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"
@@ -80,7 +90,7 @@ def open_reader(layer: Layer, seed: int) -> Reader:
         raise NetspecError(message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}")
     module, name = READERS[layer.type]
     try:
-        reader: Reader = getattr(import_module(module), name)(layer, seed)
+        reader: Reader = getattr(import_module(module), name)(layer, seed, share)
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise
@@ -91,8 +101,8 @@ def open_reader(layer: Layer, seed: int) -> Reader:
 class Batches(Iterator[Batch]):
     """The stream of `batches()`."""
 
-    def __init__(self, readers: list[Reader], start: int, prefetch: int) -> None:
-        self._source = _read_all(readers, start)
+    def __init__(self, readers: list[Reader], start: int, prefetch: int, every: int = 1) -> None:
+        self._source = _read_all(readers, count(start, every))
         self._queue: Queue[Batch | BaseException] | None = Queue(prefetch) if prefetch > 0 else None
         thread = None
         stop = Event()
@@ -125,13 +135,12 @@ class Batches(Iterator[Batch]):
         self.close()
 
 
-def _read_all(readers: list[Reader], index: int) -> Iterator[Batch]:
-    while True:
+def _read_all(readers: list[Reader], indices: Iterator[int]) -> Iterator[Batch]:
+    for index in indices:
         batch: Batch = {}
         for reader in readers:
             batch.update(reader.read(index))
         yield batch
-        index += 1
 
 
 def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], stop: Event) -> None:

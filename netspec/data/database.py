@@ -9,7 +9,7 @@ import numpy as np
 from netspec.data.images import datum_pixels
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, generator
-from netspec.data.reader import Batch, batch_size, named_source
+from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.data.records import database_kind, open_records
 from netspec.data.transform import Transformer
 from netspec.graph import Layer
@@ -21,15 +21,16 @@ _COUNTED_AT_ONCE = 1 << 30  # bytes of LevelDB up to which reading it through fo
 class DatabaseReader:
     """Feeds the records in key order, over the end and on from the first even inside a batch.
 
-    Sizes may differ between batches, as in Caffe, which then gives the whole net new shapes.
+    Sizes may differ between batches, as in Caffe, which then gives the whole net new shapes. What other processes
+    feed is stepped over undecoded: an LMDB is not even read there, a LevelDB can only be gone through.
 
     Shapes: first top (N, C, h, w); second top, the labels, (N).
     Source: the Data layer. It does not shuffle, and ignores rand_skip.
     """
 
-    def __init__(self, layer: Layer, seed: int) -> None:
+    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
         param = layer.message.data_param
-        self._layer, self._seed = layer, seed
+        self._layer, self._seed, self._share = layer, seed, share
         self._batch_size = batch_size(layer, "data_param")
         path = resolve_path(named_source(layer, "data_param"), net_path(layer))
         self._span = layer.spans.at("data_param", "source")
@@ -44,14 +45,13 @@ class DatabaseReader:
     def read(self, batch_index: int) -> Batch:
         labels = np.empty(self._batch_size, np.float32)
         images, names = [], []
-        for place in range(self._batch_size):
-            index = batch_index * self._batch_size + place
+        for place, index in enumerate(self._share.numbers(batch_index, self._batch_size)):
             key, datum = self._records.read(index)
             names.append(self._records.describe(index, key))
             images.append(datum_pixels(datum, self._transformer.color, names[-1], self._span))
             labels[place] = datum.label
         rng = generator(self._seed, self._layer, BATCH, batch_index)
-        data = self._transformer.apply(images, rng, names.__getitem__)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._share)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - a layer with one top feeds no labels
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from netspec.data.fillers import fill
 from netspec.data.randomness import BATCH, generator
-from netspec.data.reader import Batch
+from netspec.data.reader import Batch, Share
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.schema.caffe_pb2 import FillerParameter
@@ -16,20 +16,22 @@ from netspec.schema.caffe_pb2 import FillerParameter
 class DummyReader:
     """Constants are filled once and fed as the same array each time; all other fillers fill anew for each batch.
 
+    There are no records to deal out: each process draws batches of its own.
+
     Shapes: what dummy_data_param says.
     Source: the DummyData layer.
     """
 
     size = None
 
-    def __init__(self, layer: Layer, seed: int) -> None:
+    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
         param = layer.message.dummy_data_param
         tops = len(layer.tops)
         fillers = list(param.data_filler) or [FillerParameter()]  # without a filler: zeros
         if len(fillers) not in (1, tops):
             message = f"{layer.label} has {tops} tops and {len(fillers)} data_fillers"
             raise NetspecError(message, layer.spans.at("dummy_data_param", "data_filler"), "give one for all tops or one a top")
-        self._layer, self._seed = layer, seed
+        self._layer, self._seed, self._share = layer, seed, share
         self._fillers = fillers if len(fillers) == tops else fillers * tops
         self._shapes = dummy_shapes(layer)
         rng = generator(seed, layer, BATCH)
@@ -38,7 +40,7 @@ class DummyReader:
         self._constants = {top: first[top] for top, filler in zip(layer.tops, self._fillers, strict=True) if filler.type == "constant"}
 
     def read(self, batch_index: int) -> Batch:
-        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        rng = generator(self._seed, self._layer, BATCH, batch_index * self._share.processes + self._share.rank)
         return {top: self._constants[top] if top in self._constants else self._fill(i, rng) for i, top in enumerate(self._layer.tops)}
 
     def close(self) -> None:

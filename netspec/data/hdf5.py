@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import ORDER, ROWS, generator
-from netspec.data.reader import Batch, batch_size, named_source
+from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer
 
@@ -25,8 +25,8 @@ class Hdf5Reader:
     Source: the HDF5Data layer.
     """
 
-    def __init__(self, layer: Layer, seed: int) -> None:
-        self._layer, self._seed = layer, seed
+    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
+        self._layer, self._seed, self._share = layer, seed, share
         if layer.message.HasField("transform_param"):
             span = layer.spans.at("transform_param")
             raise NetspecError(f"{layer.label} is of type HDF5Data, which does not transform data", span, "remove transform_param")
@@ -45,20 +45,20 @@ class Hdf5Reader:
 
     def read(self, batch_index: int) -> Batch:
         rows: list[list[NDArray[Any]]] = [[] for _ in self._layer.tops]
-        position, missing = batch_index * self._batch_size, self._batch_size
-        while missing:
-            arrays, places = self._run(position, missing)
+        wanted = self._share.numbers(batch_index, self._batch_size)
+        while wanted:
+            arrays, places = self._run(wanted)
             for top, array in enumerate(arrays):
                 rows[top].append(array[places])
-            position, missing = position + len(places), missing - len(places)
+            wanted = wanted[len(places) :]
         return {top: np.concatenate(rows[i]) for i, top in enumerate(self._layer.tops)}
 
     def close(self) -> None:
         self._loaded = ("", [])
 
-    def _run(self, position: int, wanted: int) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-        """A file's arrays and which of its rows come at a position of the endless stream, as many as it has there."""
-        epoch, place = divmod(position, self.size)
+    def _run(self, wanted: range) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+        """The arrays of the file that has the first of some rows of the endless stream, and the places of all that it has of them."""
+        epoch, place = divmod(wanted.start, self.size)
         if self._epoch[0] != epoch:
             order = list(range(len(self._files)))
             if self._layer.message.hdf5_data_param.shuffle:
@@ -68,7 +68,7 @@ class Hdf5Reader:
         slot = next(i for i, end in enumerate(ends) if place < end)
         file = order[slot]
         first = place - (ends[slot] - self._rows[file])
-        return self._load(file), self._places(epoch, file)[first : first + wanted]
+        return self._load(file), self._places(epoch, file)[first :: wanted.step][: len(wanted)]
 
     def _places(self, epoch: int, file: int) -> NDArray[np.int64]:
         if self._row_order[0] != (epoch, file):

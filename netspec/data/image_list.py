@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from netspec.data.images import read_image
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, ORDER, SKIP, generator
-from netspec.data.reader import Batch, batch_size, named_source
+from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.data.transform import Transformer
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer
@@ -27,9 +27,9 @@ class ImageListReader:
     Source: the ImageData layer.
     """
 
-    def __init__(self, layer: Layer, seed: int) -> None:
+    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
         self._param = param = layer.message.image_data_param
-        self._layer, self._seed = layer, seed
+        self._layer, self._seed, self._share = layer, seed, share
         self._batch_size = batch_size(layer, "image_data_param")
         self._span = layer.spans.at("image_data_param", "source")
         if (param.new_height > 0) != (param.new_width > 0):
@@ -51,14 +51,15 @@ class ImageListReader:
     def read(self, batch_index: int) -> Batch:
         labels = np.empty(self._batch_size, np.float32)
         images, names = [], []
-        for place in range(self._batch_size):
-            line = self._line(self._skip + batch_index * self._batch_size + place)
+        for place, number in enumerate(self._share.numbers(batch_index, self._batch_size)):
+            line = self._line(self._skip + number)
             path, labels[place] = split_line(self._lines[line], line, self._path, self._span)
             # Caffe puts the folder before the path as it is, so one without its slash becomes part of the name
             path = resolve_path(self._param.root_folder + path, self._path, net_path(self._layer))
             names.append(f"'{path}'")
             images.append(read_image(path, self._param.is_color, self._param.new_height, self._param.new_width, self._span))
-        data = self._transformer.apply(images, generator(self._seed, self._layer, BATCH, batch_index), names.__getitem__)
+        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._share)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - the labels' top may be missing
 
     def close(self) -> None:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Pixels = NDArray[np.uint8]
+_HOW_TO_LOOK = "`netspec dataset info DB` tells every broken record of a database"
 _RESIZE_BITS = 11  # OpenCV weighs 8-bit pixels with whole numbers of so many bits
 
 
-def decode(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> Pixels:
+def decode(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None, hint: str | None = None) -> Pixels:
     """The pixels of an image file's bytes.
 
     Args:
@@ -41,19 +42,24 @@ def decode(data: bytes, color: bool | None = None, name: str = "the image", span
                 picture.draft("L", None)  # a JPEG's grey is its luma as stored, not a mix of its colours
             return _as_stored(picture) if color is None else _planes(picture, color)
     except MemoryError:
-        raise NetspecError(f"{name} is too large to decode", span) from None
+        raise NetspecError(f"{name} is too large to decode", span, hint) from None
     except Exception as error:  # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
-        raise NetspecError(f"{name} does not decode as an image: {_reason(error)}", span) from None
+        raise NetspecError(f"{name} does not decode as an image: {_reason(error)}", span, hint) from None
 
 
 def image_shape(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> tuple[int, int, int]:
     """(C, H, W) of what `decode` gives, by the file's header alone. Raises: NetspecError."""
+    return image_header(data, color, name, span)[1]
+
+
+def image_header(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> tuple[str, tuple[int, int, int]]:
+    """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives, by its header. Raises: NetspecError."""
     from PIL import Image  # imported only where a compressed image is met
 
     try:
         with Image.open(io.BytesIO(data)) as picture:
             channels = {None: _channels(picture), True: 3, False: 1}[color]
-            return channels, picture.height, picture.width
+            return picture.format or "", (channels, picture.height, picture.width)
     except Exception as error:  # as in decode
         raise NetspecError(f"{name} does not decode as an image: {_reason(error)}", span) from None
 
@@ -88,15 +94,16 @@ def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the recor
     Source: DataTransformer::Transform(Datum), which reads past the end of data that is too short.
     """
     if datum.encoded:
-        return decode(datum.data, color, name, span)
+        return decode(datum.data, color, name, span, _HOW_TO_LOOK)
     shape = datum.channels, datum.height, datum.width
     if min(shape) <= 0:
-        raise NetspecError(f"{name} has no size: channels, height and width are {shape[0]}, {shape[1]} and {shape[2]}", span)
+        message = f"{name} has no size: channels, height and width are {shape[0]}, {shape[1]} and {shape[2]}"
+        raise NetspecError(message, span, _HOW_TO_LOOK)
     data = datum.data
     values: NDArray[Any] = np.frombuffer(data, np.uint8) if data else np.array(datum.float_data, np.float32)
     if values.size != shape[0] * shape[1] * shape[2]:
         size = "×".join(map(str, shape))
-        raise NetspecError(f"{name} holds {values.size} values, but says that it is {size} (C×H×W)", span)
+        raise NetspecError(f"{name} holds {values.size} values, but says that it is {size} (C×H×W)", span, _HOW_TO_LOOK)
     return values.reshape(shape)
 
 
@@ -192,4 +199,6 @@ def _reason(error: Exception) -> str:
 
     if isinstance(error, UnidentifiedImageError):
         return "its format is unknown"
+    if "truncated" in str(error).lower():
+        return "it is cut short"
     return str(error) or type(error).__name__

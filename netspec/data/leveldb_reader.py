@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator
 from heapq import merge
 
 from netspec.data.leveldb_table import log_records, read_slice, read_varint, table_entries
+from netspec.data.records import DAMAGE, Damaged, reason, refuse
 
 _DELETED, _VALUE = 0, 1  # kinds of entry
 _COMPARATOR = b"leveldb.BytewiseComparator"
@@ -32,8 +33,8 @@ class LevelDbReader:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._levels, first_log, old_log = _read_manifest(path)
-        self._log = sorted(_read_logs(path, first_log, old_log))
+        self._manifest = _Manifest(path)
+        self._log: list[Item] | None = None
         self._stream = self._live()
         self._item: tuple[bytes, bytes] = b"", b""
         self._place = -1
@@ -50,10 +51,14 @@ class LevelDbReader:
             self._count = sum(1 for _ in self._live())
         return self._count
 
+    def place(self, index: int) -> int:
+        """Where an index lies that may be past the end, as far as that is known."""
+        return index % self._count if self._count else index
+
     def entry(self, index: int) -> tuple[bytes, bytes]:
         """Key and value of the record at a place; places wrap around. Going back starts from the first again."""
         while True:
-            index = index % self._count if self._count else index
+            index = self.place(index)
             if index < self._place:
                 self._stream.close()
                 self._stream, self._place = self._live(), -1
@@ -71,47 +76,83 @@ class LevelDbReader:
     def close(self) -> None:
         self._stream.close()
 
+    def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
+        """Key and value of each record that can be read; `damaged` hears of the files and blocks that can't."""
+        self._manifest.compare_with_folder(damaged)
+        log = sorted(_read_logs(self._path, self._manifest, damaged, may_end_early=False))
+        yield from self._merged(log, damaged)
+
     def _live(self) -> Generator[tuple[bytes, bytes], None, None]:
+        if self._log is None:
+            self._log = sorted(_read_logs(self._path, self._manifest))
+        yield from self._merged(self._log, refuse)
+
+    def _merged(self, log: list[Item], damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
         """Key and value of each record that counts: the newest of its key, unless that is a deletion."""
         # tables of level 0 may overlap, those of a deeper level follow one another
-        streams = [self._items([number]) for number in self._levels.get(0, [])]
-        streams += [self._items(numbers) for level, numbers in self._levels.items() if level]
+        levels = self._manifest.levels()
+        streams = [self._items([number], damaged) for number in levels.get(0, [])]
+        streams += [self._items(numbers, damaged) for level, numbers in levels.items() if level]
         last: bytes | None = None
-        for key, order, value in merge(*streams, self._log):
+        for key, order, value in merge(*streams, log):
             if key != last and -order & 255 == _VALUE:
                 yield key, value
             last = key
 
-    def _items(self, numbers: list[int]) -> Iterator[Item]:
+    def _items(self, numbers: list[int], damaged: Damaged) -> Iterator[Item]:
         for number in numbers:
-            for key, value in table_entries(self._table_path(number)):
-                yield _split_key(key, value)
-
-    def _table_path(self, number: int) -> str:
-        path = os.path.join(self._path, f"{number:06d}.ldb")
-        return path if os.path.exists(path) else os.path.join(self._path, f"{number:06d}.sst")  # the name up to LevelDB 1.13
-
-
-def _split_key(key: bytes, value: bytes) -> Item:
-    if len(key) < 8:
-        raise ValueError("a key of it is damaged")
-    return key[:-8], -int.from_bytes(key[-8:], "little"), value
+            for key, value in table_entries(_table_path(self._path, number), damaged):
+                if len(key) < 8:
+                    damaged(f"a key of its table {number:06d} is damaged", None)
+                else:
+                    yield key[:-8], -int.from_bytes(key[-8:], "little"), value
 
 
-def _read_manifest(path: str) -> tuple[dict[int, list[int]], int, int]:
-    """The tables of each level by number, in the order of their keys, and the numbers of the logs to read."""
-    with open(os.path.join(path, "CURRENT"), "rb") as file:
-        name = file.read(100).strip().decode(errors="replace")
-    if not name.startswith("MANIFEST-") or os.path.basename(name) != name:
-        raise ValueError("its CURRENT names no manifest")
-    files: dict[tuple[int, int], bytes] = {}  # (level, number): smallest key
-    logs = {_LOG: 0, _OLD_LOG: 0}
-    for edit in log_records(os.path.join(path, name)):
-        _apply_edit(edit, files, logs)
-    levels: dict[int, list[int]] = {}
-    for level, number in sorted(files, key=lambda file: files[file][:-8]):
-        levels.setdefault(level, []).append(number)
-    return levels, logs[_LOG], logs[_OLD_LOG]
+def _table_path(folder: str, number: int) -> str:
+    old = os.path.join(folder, f"{number:06d}.sst")  # the name up to LevelDB 1.13
+    return old if os.path.exists(old) else os.path.join(folder, f"{number:06d}.ldb")
+
+
+class _Manifest:
+    """Which tables and logs a database consists of."""
+
+    def __init__(self, folder: str) -> None:
+        with open(os.path.join(folder, "CURRENT"), "rb") as file:
+            name = file.read(100).strip().decode(errors="replace")
+        if not name.startswith("MANIFEST-") or os.path.basename(name) != name:
+            raise ValueError("its CURRENT names no manifest")
+        self._folder, self._path = folder, os.path.join(folder, name)
+        self._files: dict[tuple[int, int], bytes] = {}  # (level, number): smallest key
+        self.numbers: dict[int, int] = {}
+        for edit in log_records(self._path):
+            _apply_edit(edit, self._files, self.numbers)
+        if not {_LOG, _NEXT_FILE, _LAST_SEQUENCE} <= self.numbers.keys():  # Source: VersionSet::Recover
+            raise ValueError(f"its {name} is cut off or damaged: it does not say which log is in use")
+
+    def levels(self) -> dict[int, list[int]]:
+        """The tables of each level by number, in the order of their keys."""
+        levels: dict[int, list[int]] = {}
+        for level, number in sorted(self._files, key=lambda file: self._files[file][:-8]):
+            levels.setdefault(level, []).append(number)
+        return levels
+
+    def log_path(self) -> str:
+        return os.path.join(self._folder, f"{self.numbers[_LOG]:06d}.log")
+
+    def is_log_in_use(self, number: int) -> bool:
+        return number >= self.numbers[_LOG] or number == self.numbers.get(_OLD_LOG, 0)
+
+    def compare_with_folder(self, damaged: Damaged) -> None:
+        """Tells what the reading of records would not notice: edits, tables or logs that got lost."""
+        for _ in log_records(self._path, damaged, may_end_early=False):
+            pass
+        known = {number for _, number in self._files}
+        for name in sorted(os.listdir(self._folder)):
+            number, suffix = os.path.splitext(name)
+            if suffix in (".ldb", ".sst") and number.isdecimal() and int(number) not in known:
+                damaged(f"its table {name} is not named by its manifest, so that its records are not read", None)
+        if self.numbers[_LOG] and not os.path.exists(self.log_path()):
+            damaged(f"its log {os.path.basename(self.log_path())} is missing", None)
 
 
 def _apply_edit(edit: bytes, files: dict[tuple[int, int], bytes], logs: dict[int, int]) -> None:
@@ -141,23 +182,31 @@ def _apply_edit(edit: bytes, files: dict[tuple[int, int], bytes], logs: dict[int
             raise ValueError(f"its manifest has an entry of the unknown kind {tag}")
 
 
-def _read_logs(path: str, first: int, old: int) -> Iterator[Item]:
+def _read_logs(folder: str, manifest: _Manifest, damaged: Damaged = refuse, may_end_early: bool = True) -> Iterator[Item]:
     """What was written since the last table."""
-    for name in os.listdir(path):
+    for name in os.listdir(folder):
         number, suffix = os.path.splitext(name)
-        if suffix != ".log" or not number.isdecimal() or not (int(number) >= first or int(number) == old):
+        if suffix != ".log" or not number.isdecimal() or not manifest.is_log_in_use(int(number)):
             continue
-        for batch in log_records(os.path.join(path, name)):
-            if len(batch) < 12:
-                raise ValueError(f"its log {name} is damaged")
-            sequence, at = int.from_bytes(batch[:8], "little"), 12
-            while at < len(batch):
-                kind = batch[at]
-                if kind not in (_DELETED, _VALUE):
-                    raise ValueError(f"its log {name} is damaged")
-                key, at = read_slice(batch, at + 1)
-                value = b""
-                if kind == _VALUE:
-                    value, at = read_slice(batch, at)
-                yield key, -(sequence << 8 | kind), value
-                sequence += 1
+        for batch in log_records(os.path.join(folder, name), damaged, may_end_early):
+            try:
+                yield from _batch_items(batch)
+            except DAMAGE as error:
+                damaged(f"its log {name} is damaged: {reason(error)}", None)
+
+
+def _batch_items(batch: bytes) -> Iterator[Item]:
+    """The changes that a record of a log holds."""
+    if len(batch) < 12:
+        raise ValueError("a record of it is too short")
+    sequence, at = int.from_bytes(batch[:8], "little"), 12
+    while at < len(batch):
+        kind = batch[at]
+        if kind not in (_DELETED, _VALUE):
+            raise ValueError(f"a change in it is of the unknown kind {kind}")
+        key, at = read_slice(batch, at + 1)
+        value = b""
+        if kind == _VALUE:
+            value, at = read_slice(batch, at)
+        yield key, -(sequence << 8 | kind), value
+        sequence += 1

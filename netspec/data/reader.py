@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -12,8 +13,41 @@ from netspec.graph import Layer
 Batch = dict[str, NDArray[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several processes reads: of the stream's records those whose number modulo `processes` is its rank.
+
+    So the processes together read in each batch what a single one with `processes` times the batch_size would.
+
+    Raises: NetspecError where the rank is none of the processes'.
+    Source: the Skip of the Data and HDF5Data layers. In Caffe ImageData and WindowData deal nothing out.
+    """
+
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            raise NetspecError(f"the data can't be dealt out to {self.processes} processes, expected 1 or more")
+        if not 0 <= self.rank < self.processes:
+            raise NetspecError(f"there is no rank {self.rank} among {self.processes} processes, expected 0 to {self.processes - 1}")
+
+    @property
+    def own(self) -> slice:
+        """This process's part of anything that has one element a record of all processes' batch."""
+        return slice(self.rank, None, self.processes)
+
+    def numbers(self, batch_index: int, batch_size: int) -> range:
+        """The numbers, in the endless stream, of the records in this process's batch of an index."""
+        whole = batch_size * self.processes
+        return range(batch_index * whole, (batch_index + 1) * whole)[self.own]
+
+
+WHOLE = Share()  # the only process reads all
+
+
 class Reader(Protocol):
-    """Reads what a data layer feeds. `read` is a function of the seed and the index alone."""
+    """Reads what a data layer feeds. `read` is a function of the seed, the share and the index alone."""
 
     @property
     def size(self) -> int | None:

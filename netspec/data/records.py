@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import NoReturn, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -15,15 +16,28 @@ HOW_TO_GET_ONE = (
     "`netspec dataset sample` makes small stand-ins for the nets in models/, "
     "`netspec dataset build LIST OUT` and `netspec dataset import-idx FOLDER OUT` make real ones"
 )
-_DAMAGE = (OSError, ValueError, IndexError, struct.error)  # what a reader raises on a file that is not as it should be
+HOW_TO_COPY = "copy or download it again, or build it anew: `netspec dataset build LIST OUT`"
+DAMAGE = (OSError, ValueError, IndexError, struct.error)  # what a reader raises on a file that is not as it should be
+Damaged = Callable[[str, bytes | None], object]  # hears what is wrong, and the key of the record where one alone is at fault
+
+
+def refuse(reason: str, key: bytes | None = None) -> NoReturn:
+    """The `Damaged` of who wants all records or none. Raises: ValueError."""
+    raise ValueError(f"its record '{key_text(key)}': {reason}" if key is not None else reason)
 
 
 class Entries(Protocol):
-    """A store of keys and values. `count` may have to read all of it, `entry` wraps around at its end."""
+    """A store of keys and values. `count` may have to read all of it, `entry` wraps around at its end: `place` tells where
+    to. `walk` goes past damage as far as it can, and tells of it.
+    """
 
     @property
+    def empty(self) -> bool: ...
+    @property
     def count(self) -> int: ...
+    def place(self, index: int) -> int: ...
     def entry(self, index: int) -> tuple[bytes, bytes]: ...
+    def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]: ...
     def close(self) -> None: ...
 
 
@@ -40,7 +54,7 @@ class Records:
         """The number of records. A LevelDB has to be read through once for it. Raises: NetspecError."""
         try:
             return self._entries.count
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise self._damaged(error) from None
 
     def read(self, index: int) -> tuple[bytes, Datum]:
@@ -50,22 +64,25 @@ class Records:
         """
         try:
             key, value = self._entries.entry(index)
-        except _DAMAGE as error:
-            raise self._damaged(error) from None
+        except DAMAGE as error:
+            raise self._damaged(error, f" at record {self._entries.place(index)}") from None
         try:
             return key, Datum.FromString(value)
         except DecodeError:
-            raise NetspecError(f"{self.describe(index, key)} is no Datum", self._span) from None
+            raise NetspecError(f"{self.describe(index, key)} is no Datum", self._span, self._how_to_look()) from None
 
     def describe(self, index: int, key: bytes) -> str:
         """How a message calls a record."""
-        return f"record {index} ('{key_text(key)}') of '{self.path}'"
+        return f"record {self._entries.place(index)} ('{key_text(key)}') of '{self.path}'"
 
     def close(self) -> None:
         self._entries.close()
 
-    def _damaged(self, error: Exception) -> NetspecError:
-        return NetspecError(f"the database '{self.path}' is damaged: {_reason(error)}", self._span)
+    def _damaged(self, error: Exception, where: str = "") -> NetspecError:
+        return NetspecError(f"the database '{self.path}' is damaged{where}: {reason(error)}", self._span, self._how_to_look())
+
+    def _how_to_look(self) -> str:
+        return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_COPY}"
 
 
 def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None) -> Records:
@@ -77,31 +94,40 @@ def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
 
     Raises: NetspecError where it is missing, empty or damaged.
     """
+    entries = open_entries(path, backend, span)
+    try:
+        empty = entries.empty
+    except DAMAGE as error:
+        entries.close()
+        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_COPY) from None
+    if empty:
+        entries.close()
+        raise NetspecError(f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {HOW_TO_GET_ONE}")
+    return Records(entries, path, span)
+
+
+def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None) -> Entries:
+    """The keys and values of the database at a path, of which nothing but the head has been looked at.
+
+    Raises: NetspecError where it is missing or can't be opened.
+    """
     kind = database_kind(path, backend)
     if kind is None:
         if not os.path.exists(path):
             raise NetspecError(f"the database '{path}' is missing", span, HOW_TO_GET_ONE)
         raise NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, HOW_TO_GET_ONE)
-    entries: Entries
     try:
         if kind == DataParameter.LMDB:
             from netspec.data.lmdb_reader import LmdbReader
 
-            entries = LmdbReader(path)
-            empty = entries.count == 0
-        else:
-            from netspec.data.leveldb_reader import LevelDbReader
+            return LmdbReader(path)
+        from netspec.data.leveldb_reader import LevelDbReader
 
-            entries = LevelDbReader(path)
-            empty = entries.empty
+        return LevelDbReader(path)
     except ModuleNotFoundError as error:
         raise NetspecError(f"the database '{path}' needs the package {error.name}", span, f"`pip install {error.name}`") from None
-    except _DAMAGE as error:
-        raise NetspecError(f"the database '{path}' can't be opened: {_reason(error)}", span) from None
-    if empty:
-        entries.close()
-        raise NetspecError(f"the database '{path}' is empty", span)
-    return Records(entries, path, span)
+    except DAMAGE as error:
+        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_COPY) from None
 
 
 def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None:
@@ -122,7 +148,9 @@ def key_text(key: bytes) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What a reader's error says of the file."""
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        why = error.strerror or str(error)
+        return f"{os.path.basename(error.filename)}: {why}" if isinstance(error.filename, str) else why
     return str(error) if isinstance(error, ValueError) else "its inner structure makes no sense"

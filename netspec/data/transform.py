@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from netspec.data.blob_file import read_mean_blob
 from netspec.data.paths import resolve_path
+from netspec.data.reader import WHOLE, Share
 from netspec.diagnostics import NetspecError, Span
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
@@ -48,7 +49,9 @@ class Transformer:
         """How to decode a compressed record: True for colour, False for grey, None as it is."""
         return True if self._param.force_color else False if self._param.force_gray else None
 
-    def apply(self, records: Sequence[NDArray[Any]], rng: np.random.Generator, name: Callable[[int], str] = "record {}".format) -> Floats:
+    def apply(
+        self, records: Sequence[NDArray[Any]], rng: np.random.Generator, name: Callable[[int], str] = "record {}".format, share: Share = WHOLE
+    ) -> Floats:
         """The batch of some records.
 
         The crop's place is random in the TRAIN phase and the centre, rounded down, in TEST. The flip is random
@@ -57,19 +60,13 @@ class Transformer:
         Args:
             rng: where all randomness comes from; the same state gives the same batch.
             name: what a message calls the record at a place of the batch.
+            share: which records of all processes' batch these are; each is cropped and flipped as it would be there.
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its batch.
         """
-        count = len(records)
         channels, height, width = self._batch_shape(records, name)
-        spare_rows = np.array([record.shape[1] - height for record in records])
-        spare_columns = np.array([record.shape[2] - width for record in records])
-        if self._at_random:
-            tops, lefts = rng.integers(0, spare_rows + 1), rng.integers(0, spare_columns + 1)
-        else:
-            tops, lefts = spare_rows // 2, spare_columns // 2
-        flips = rng.integers(0, 2, count) if self._param.mirror else np.zeros(count, np.int64)
-        batch = np.empty((count, channels, height, width), np.float32)
+        tops, lefts, flips = self._places([(record.shape[1] - height, record.shape[2] - width) for record in records], rng, share)
+        batch = np.empty((len(records), channels, height, width), np.float32)
         straight = np.empty((channels, height, width), np.float32) if flips.any() else batch[0]
         for i, record in enumerate(records):  # image by image: what one needs stays in the processor's cache
             window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
@@ -84,6 +81,32 @@ class Transformer:
             if flips[i]:
                 batch[i] = image[:, :, ::-1]
         return batch
+
+    def _places(self, spare: list[tuple[int, int]], rng: np.random.Generator, share: Share) -> NDArray[np.int64]:
+        """The top row and left column of each record's crop, and whether it is flipped.
+
+        A record gets what it would get if every record of all processes' batch had its size: a process does not
+        know the sizes of what the others read.
+
+        Args:
+            spare: the rows and columns of each record that its crop leaves out.
+        Shapes: (3, N).
+        """
+        start = rng.bit_generator.state
+        drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
+        for size in dict.fromkeys(spare):  # mostly there is but one
+            rng.bit_generator.state = start
+            drawn[size] = self._draw(*size, len(spare) * share.processes, rng)[:, share.own]
+        return np.stack([drawn[size][:, place] for place, size in enumerate(spare)], axis=1)
+
+    def _draw(self, spare_rows: int, spare_columns: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Places for a number of records of one size. Shapes: (3, count)."""
+        if self._at_random:
+            tops, lefts = rng.integers(0, spare_rows + 1, count), rng.integers(0, spare_columns + 1, count)
+        else:
+            tops, lefts = np.full(count, spare_rows // 2), np.full(count, spare_columns // 2)
+        flips = rng.integers(0, 2, count) if self._param.mirror else np.zeros(count, np.int64)
+        return np.stack([tops, lefts, flips])
 
     def _batch_shape(self, records: Sequence[NDArray[Any]], name: Callable[[int], str]) -> tuple[int, int, int]:
         """(C, h, w) of the result, after every record was checked."""

@@ -14,7 +14,7 @@ from netspec.data.blob_file import read_mean_blob
 from netspec.data.images import decode, read_image_file, resize
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, generator
-from netspec.data.reader import Batch, batch_size, named_source
+from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer
 
@@ -27,7 +27,8 @@ class WindowReader:
     """Draws windows, in each batch first those of background, then fg_fraction of it that show objects.
 
     Each is cut out of its image with its surroundings, stretched to crop_size × crop_size and flipped at random where
-    `mirror` is set, in TEST too. What lies beyond the image is 0, so the mean where one is subtracted.
+    `mirror` is set, in TEST too. What lies beyond the image is 0, so the mean where one is subtracted. Several processes
+    draw the windows of one large batch, and each cuts out its own.
 
     Shapes: first top (N, 3, crop_size, crop_size); second top, the labels, (N), 0 for background.
     Source: the WindowData layer. It scales by window_data_param.scale, not by transform_param's.
@@ -35,10 +36,10 @@ class WindowReader:
 
     size = None  # windows are drawn, not gone through
 
-    def __init__(self, layer: Layer, seed: int) -> None:
-        self._layer, self._seed = layer, seed
+    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
+        self._layer, self._seed, self._share = layer, seed, share
         self._param, self._transform = layer.message.window_data_param, layer.message.transform_param
-        self._batch_size = batch_size(layer, "window_data_param")
+        whole = batch_size(layer, "window_data_param") * share.processes  # drawn for all processes, so that fg_fraction holds over the whole
         self._span = layer.spans.at("window_data_param", "source")
         self._crop = int(self._transform.crop_size)
         if 2 * self._param.context_pad >= self._crop:
@@ -46,8 +47,8 @@ class WindowReader:
             raise NetspecError(message, layer.spans.at("transform_param", "crop_size"))
         self._path = resolve_path(named_source(layer, "window_data_param"), net_path(layer))
         self._images, self._sets = read_windows(self._path, self._param.fg_threshold, self._param.bg_threshold, self._span)
-        objects = int(np.float32(self._batch_size) * np.float32(self._param.fg_fraction))
-        self._counts = self._batch_size - objects, objects
+        objects = int(np.float32(whole) * np.float32(self._param.fg_fraction))
+        self._counts = whole - objects, objects
         for windows, count, field, side in zip(self._sets, self._counts, ("bg_threshold", "fg_threshold"), ("below", "of at least"), strict=True):
             if count and not len(windows):
                 message = f"{layer.label}: no window of '{self._path}' has an overlap {side} {field} {getattr(self._param, field):g}"
@@ -60,6 +61,7 @@ class WindowReader:
         drawn = [windows[rng.integers(0, len(windows), count)] for windows, count in zip(self._sets, self._counts, strict=True) if count]
         windows = np.concatenate(drawn)
         flips = rng.integers(0, 2, len(windows)) if self._transform.mirror else np.zeros(len(windows), np.int64)
+        windows, flips = windows[self._share.own], flips[self._share.own]
         data = np.zeros((len(windows), _CHANNELS, self._crop, self._crop), np.float32)
         for item, window, flip in zip(data, windows, flips, strict=True):
             self._draw(item, window, bool(flip))

@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError
 from netspec.schema.caffe_pb2 import BlobProto
 
@@ -27,28 +28,35 @@ def blob_array(blob: BlobProto, where: str) -> np.ndarray:
     shape = tuple(getattr(blob, name) for name in _LEGACY) if is_legacy else tuple(blob.shape.dim)
     values = blob.double_data if len(blob.double_data) else blob.data
     if len(shape) > MAX_AXES or min(shape, default=0) < 0:
-        raise NetspecError(f"{where} has the shape {_text(shape)}, which no blob can have")
+        raise NetspecError(f"{where} has the shape {_text(shape)}, which no blob can have", hint=f"the file is damaged: {HOW_TO_COPY}")
     if prod(shape) != len(values):
         wants = "value" if prod(shape) == 1 else "values"
-        raise NetspecError(f"{where} has the shape {_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}")
+        message = f"{where} has the shape {_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}"
+        raise NetspecError(message, hint=f"the file is damaged: {HOW_TO_COPY}")
     with np.errstate(over="ignore"):  # a double beyond the range of a float becomes inf, as in Caffe
         return np.array(values, dtype=np.float32).reshape(shape)
 
 
-def wire_blob(array: np.ndarray) -> list[Buffer]:
-    """The serialized BlobProto of an array, as buffers to write one after the other.
+def wire_blob(array: np.ndarray, diff: np.ndarray | None = None) -> list[Buffer]:
+    """The serialized BlobProto of an array and, where there is one, its gradient, as buffers to write one after the other.
 
     Not through protobuf's own objects: they take the values one by one, 7 s for AlexNet, and hold them twice more.
     """
-    values = np.asarray(array, dtype="<f4", order="C")
-    parts: list[Buffer] = []
-    if values.size:
-        parts += [wire_tag(5, values.nbytes), values.reshape(-1).view(np.uint8).data]
-    if values.ndim:
-        dims = b"".join(map(varint, values.shape))
-        shape = wire_tag(1, len(dims)) + dims
-        parts.append(wire_tag(7, len(shape)) + shape)
+    shape = np.shape(array)
+    if diff is not None and np.shape(diff) != shape:
+        raise NetspecError(f"a blob of the shape {_text(shape)} can't have a diff of the shape {_text(np.shape(diff))}")
+    parts = _wire_floats(BlobProto.DATA_FIELD_NUMBER, array)
+    if diff is not None:
+        parts += _wire_floats(BlobProto.DIFF_FIELD_NUMBER, diff)
+    if shape:
+        dims = b"".join(map(varint, shape))
+        parts += wire_field(BlobProto.SHAPE_FIELD_NUMBER, [wire_tag(1, len(dims)) + dims])
     return parts
+
+
+def _wire_floats(number: int, array: np.ndarray) -> list[Buffer]:
+    values = np.asarray(array, dtype="<f4", order="C")
+    return [wire_tag(number, values.nbytes), values.reshape(-1).view(np.uint8).data] if values.size else []
 
 
 def wire_field(number: int, parts: Iterable[Buffer]) -> list[Buffer]:

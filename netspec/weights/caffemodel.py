@@ -12,7 +12,7 @@ from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
 from netspec.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
 from netspec.weights.blob_proto import Buffer, blob_array, wire_blob, wire_field
-from netspec.weights.read_bytes import PROTOBUF_LIMIT, read_message
+from netspec.weights.read_bytes import PROTOBUF_LIMIT, read_message, wrong_kind
 
 
 class LayerWeights(NamedTuple):
@@ -23,6 +23,10 @@ class LayerWeights(NamedTuple):
     bottoms: Sequence[str]
     tops: Sequence[str]
     arrays: Sequence[np.ndarray]
+
+
+LayerTuple = tuple[str, str, Sequence[str], Sequence[str], Sequence[np.ndarray]]
+Diffs = Iterable[Sequence[np.ndarray | None]]
 
 
 def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
@@ -36,7 +40,7 @@ def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
     """
     net = read_message(path, NetParameter(), "caffemodel")
     if not (net.layer or net.layers):
-        raise NetspecError(f"'{path}' is no caffemodel: it holds no layers")
+        raise NetspecError(f"'{path}' is no caffemodel: it holds no layers", hint=wrong_kind(path))
     weights = {}
     for name, blobs in _layers(net):
         if blobs:
@@ -57,18 +61,26 @@ def _text(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode(errors="backslashreplace")
 
 
-def write_caffemodel(path: str | Path, net_name: str, layers: Iterable[tuple[str, str, Sequence[str], Sequence[str], Sequence[np.ndarray]]]) -> None:
+def write_caffemodel(path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None) -> None:
     """Writes what Caffe itself reads: `layer` entries with name, type, bottoms, tops and blobs in single precision.
 
+    Args: diffs: for each layer, for each of its arrays, the gradient to store with it (snapshot_diff), or None.
     Raises: NetspecError where the file can't be written or would pass protobuf's 2 GiB.
     """
     parts: list[Buffer] = [NetParameter(name=net_name).SerializeToString()]
-    for name, kind, bottoms, tops, arrays in layers:
+    for (name, kind, bottoms, tops, arrays), layer_diffs in with_diffs(layers, diffs):
         layer: list[Buffer] = [LayerParameter(name=name, type=kind, bottom=bottoms, top=tops).SerializeToString()]
-        for array in arrays:
-            layer += wire_field(LayerParameter.BLOBS_FIELD_NUMBER, wire_blob(array))
+        for array, diff in zip(arrays, layer_diffs, strict=True):
+            layer += wire_field(LayerParameter.BLOBS_FIELD_NUMBER, wire_blob(array, diff))
         parts += wire_field(NetParameter.LAYER_FIELD_NUMBER, layer)
     write_parts(path, parts)
+
+
+def with_diffs(layers: Iterable[LayerTuple], diffs: Diffs | None) -> Iterator[tuple[LayerTuple, Sequence[np.ndarray | None]]]:
+    """Each layer with its diffs, None for each array where there are none. Raises: ValueError where their numbers differ."""
+    if diffs is None:
+        return ((layer, [None] * len(layer[4])) for layer in layers)
+    return zip(layers, diffs, strict=True)
 
 
 def write_parts(path: str | Path, parts: list[Buffer]) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.weights.caffemodel import Diffs as Diffs
+from netspec.weights.caffemodel import LayerTuple as LayerTuple
+from netspec.weights.caffemodel import read_caffemodel, write_caffemodel
 
 READABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors", ".npy")
 WRITABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors")
 _HDF5 = (".h5", ".hdf5")
 
-LayerTuple = tuple[str, str, Sequence[str], Sequence[str], Sequence[np.ndarray]]
 Weights = dict[str, list[np.ndarray | None]]
 
 
@@ -38,14 +40,12 @@ def read_weights(path: str | Path, skip_layers: Collection[str] = (), flattened:
 
 
 def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | None]]:
-    # each format's library is imported only where a file needs it
+    # what a format needs beyond numpy is imported only where a file needs it
     if suffix in _HDF5 or (suffix == ".caffemodel" and _is_hdf5(path)):
         from netspec.weights.hdf5 import read_weights_hdf5
 
         return read_weights_hdf5(path)
     if suffix == ".caffemodel":
-        from netspec.weights.caffemodel import read_caffemodel
-
         return read_caffemodel(path)
     if suffix == ".safetensors":
         from netspec.weights.safetensors import read_safetensors
@@ -63,23 +63,25 @@ def _is_hdf5(path: str | Path) -> bool:
         return False  # the reader tells what is wrong
 
 
-def write_weights(path: str | Path, net_name: str, layers: Iterable[LayerTuple]) -> None:
+def write_weights(path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None) -> None:
     """Writes (name, type, bottoms, tops, arrays) of each layer, in the format that the suffix names, whole or not at all.
 
-    Raises: NetspecError where the suffix is not known or the file can't be written.
+    Args: diffs: for each layer, for each of its arrays, the gradient to store beside it, or None: what Caffe does with
+        snapshot_diff. Readers pass over them.
+    Raises: NetspecError where the suffix is not known, its format has no place for diffs, or the file can't be written.
     """
     suffix = Path(path).suffix
     if suffix == ".caffemodel":
-        from netspec.weights.caffemodel import write_caffemodel
-
-        write_caffemodel(path, net_name, layers)
+        write_caffemodel(path, net_name, layers, diffs)
     elif suffix in _HDF5:
         from netspec.weights.hdf5 import write_weights_hdf5
 
-        write_weights_hdf5(path, ((name, arrays) for name, _, _, _, arrays in layers))
+        write_weights_hdf5(path, ((name, arrays) for name, _, _, _, arrays in layers), diffs)
     elif suffix == ".safetensors":
         from netspec.weights.safetensors import write_safetensors
 
+        if diffs is not None:
+            raise NetspecError(f"'{path}' can't be written: safetensors files have no place for diffs", hint="name it .caffemodel or .h5")
         write_safetensors(path, net_name, ((name, arrays) for name, _, _, _, arrays in layers))
     else:
         raise NetspecError(f"'{path}' is of no kind of weight file that netspec writes", hint=f"it writes {', '.join(WRITABLE)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +10,10 @@ from typing import TypeVar
 import numpy as np
 
 from netspec.atomic import write_atomically
+from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError
+from netspec.weights.caffemodel import Diffs
+from netspec.weights.read_bytes import wrong_kind
 
 try:
     import h5py  # 0.3 s: this module is imported only for a file that needs it
@@ -31,7 +35,8 @@ def read_weights_hdf5(path: str | Path) -> dict[str, list[np.ndarray | None]]:
 def _weights(path: str | Path, file: h5py.File) -> dict[str, list[np.ndarray | None]]:
     data = file.get("data")
     if not isinstance(data, h5py.Group):
-        raise NetspecError(f"'{path}' has no group 'data', where Caffe keeps weights", hint="Keras and others lay out .h5 differently")
+        hint = "it is a solver state" if "history" in file else "Keras and others lay out .h5 differently"
+        raise NetspecError(f"'{path}' has no group 'data', where Caffe keeps weights", hint=hint)
     found: dict[str, dict[int, np.ndarray]] = {}
 
     def visit(name: str, item: object) -> None:  # a layer's name may hold slashes, which makes groups in groups
@@ -45,21 +50,30 @@ def _weights(path: str | Path, file: h5py.File) -> dict[str, list[np.ndarray | N
     return {layer: [arrays.get(i) for i in range(max(arrays) + 1)] for layer, arrays in found.items()}
 
 
-def write_weights_hdf5(path: str | Path, layers: Iterable[tuple[str, Sequence[np.ndarray | None]]]) -> None:
+def write_weights_hdf5(path: str | Path, layers: Iterable[tuple[str, Sequence[np.ndarray | None]]], diffs: Diffs | None = None) -> None:
     """Writes (layer, arrays) in Caffe's layout; None leaves an array out, as Caffe does with shared ones.
 
+    Args: diffs: for each layer its arrays' gradients, which go to /diff/<layer>/<index>, also that of a shared array.
     Raises: NetspecError where the file can't be written.
+    Source: Net::ToHDF5.
     """
+    layers = list(layers)
+    names = [name for name, _ in layers]
 
     def fill(file: h5py.File) -> None:
-        data = file.create_group("data")
-        for name, arrays in layers:
-            group = data.require_group(name)  # Caffe makes a group for layers without blobs, too
-            for i, array in enumerate(arrays):
-                if array is not None:
-                    group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+        _fill_group(file.create_group("data"), names, (arrays for _, arrays in layers))
+        if diffs is not None:
+            _fill_group(file.create_group("diff"), names, diffs)
 
     _writing(path, fill)
+
+
+def _fill_group(top: h5py.Group, names: Sequence[str], arrays_of_layers: Diffs) -> None:
+    for name, arrays in zip(names, arrays_of_layers, strict=True):
+        group = top.require_group(name)  # Caffe makes a group for layers without blobs, too
+        for i, array in enumerate(arrays):
+            if array is not None:
+                group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
 
 
 def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray], int]:
@@ -71,7 +85,7 @@ def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray],
     def read(file: h5py.File) -> tuple[int, str, list[np.ndarray], int]:
         missing = [key for key in ("iter", "learned_net", "current_step", "history") if key not in file]
         if missing:
-            raise NetspecError(f"'{path}' is no solver state: it has no '{missing[0]}'")
+            raise NetspecError(f"'{path}' is no solver state: it has no '{missing[0]}'", hint="it holds weights" if "data" in file else None)
         learned_net = np.asarray(file["learned_net"][()]).item()
         history = [_array(path, file[f"history/{i}"]) for i in range(len(file["history"]))]
         text = learned_net.decode(errors="surrogateescape") if isinstance(learned_net, bytes) else str(learned_net)
@@ -116,7 +130,15 @@ def _reading(path: str | Path, read: Callable[[h5py.File], T]) -> T:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError, OverflowError) as error:
         if isinstance(error, FileNotFoundError):
             raise NetspecError(f"'{path}' can't be read: {error.strerror or 'no such file'}") from None
-        raise NetspecError(f"'{path}' is no HDF5 file of weights, or is damaged: {_line(error)}") from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str | Path, error: Exception) -> NetspecError:
+    cut = re.search(r"truncated file: eof = (\d+),.* stored_eof = (\d+)", str(error))
+    if cut:
+        return NetspecError(f"'{path}' is cut short: {int(cut[1]):,} of {int(cut[2]):,} bytes", hint=HOW_TO_COPY)
+    message = f"'{path}' is no HDF5 file of weights, or is damaged: {_line(error)}"
+    return NetspecError(message, hint=HOW_TO_COPY if h5py.is_hdf5(path) else wrong_kind(path))
 
 
 def _writing(path: str | Path, fill: Callable[[h5py.File], None]) -> None:

@@ -7,7 +7,9 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.diagnostics import NetspecError
+from netspec.schema.caffe_pb2 import NetParameter
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
 
@@ -36,15 +38,31 @@ def read_message(path: str | Path, message: M, what: str) -> M:
     try:
         message.ParseFromString(raw)
     except DecodeError:
-        raise NetspecError(f"'{path}' is no {what}, or is cut short", hint=_guess(raw)) from None
+        raise _unreadable(path, raw, message, what) from None
     return message
 
 
-def _guess(raw: bytes) -> str | None:
-    if not raw.strip(b"\0"):
-        return "the file is empty or holds only zeros"
-    if raw.startswith((b"\x89HDF", b"\x93NUMPY", b"PK\x03\x04", b"\x80")):
-        return "it looks like HDF5, NumPy or PyTorch data under another format's name"
-    if raw.lstrip()[:1] in (b"<", b"{") or (b"layer" in raw[:2000] and raw[:2000].isascii()):
-        return "it looks like text: a page that a download left behind, or a prototxt?"
-    return None
+def wrong_kind(path: str | Path) -> str | None:
+    """A hint at what a file is instead of what was asked for; None where that is not known."""
+    kind = file_kind(path)
+    return f"it is {kind}" if kind else None
+
+
+def _unreadable(path: str | Path, raw: bytes, message: Message, what: str) -> NetspecError:
+    kind = wrong_kind(path)
+    cut = cut_short(raw, message)
+    if kind or cut is None:
+        return NetspecError(f"'{path}' is no {what}, or is damaged", hint=kind or HOW_TO_COPY)
+    last = _last_layer(raw[: cut[0]]) if isinstance(message, NetParameter) else ""
+    return NetspecError(f"'{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected", hint=f"{HOW_TO_COPY}{last}")
+
+
+def _last_layer(raw: bytes) -> str:
+    """Which layer is the last in what is left of a caffemodel."""
+    net = NetParameter()
+    try:
+        net.ParseFromString(raw)
+    except DecodeError:
+        return ""
+    names = [layer.name for layer in net.layer] or [layer.name for layer in net.layers]
+    return f"; the last layer that is whole in it is '{names[-1]}'" if names else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.atomic import write_atomically
+from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError
 from netspec.weights.read_bytes import read_bytes
 
@@ -27,7 +28,7 @@ def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
     try:
         tensors = load(raw)
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:  # the latter: a dtype that numpy lacks
-        raise NetspecError(f"'{path}' is no safetensors file that can be read, or is cut short: {error}") from None
+        raise NetspecError(f"'{path}' is no safetensors file that can be read, or is cut short: {error}", hint=HOW_TO_COPY) from None
     found: dict[str, dict[int, np.ndarray]] = {}
     for key, tensor in tensors.items():
         layer, _, index = key.rpartition("/")

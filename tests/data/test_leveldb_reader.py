@@ -171,7 +171,7 @@ def test_a_missing_file_is_told(tmp_path, file):
 def test_a_cut_table_is_told(tmp_path):
     for path in RAW.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[:9000])
-    with pytest.raises(NetspecError, match=r"its table 000005.ldb is cut off"):
+    with pytest.raises(NetspecError, match=r"its table 000005.ldb is damaged: it is cut off or no table"):
         open_records(str(tmp_path))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from netspec.data.reader import Share
 from netspec.data.transform import Transformer
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.schema.caffe_pb2 import BlobProto, BlobShape, LayerParameter
@@ -76,6 +77,17 @@ def test_a_crop_makes_images_of_several_sizes_alike(images):
     got = transformer("crop_size: 9").apply(batch, rng())
     np.testing.assert_array_equal(got[1], images[1][:, :9, 1:10])
     assert got.shape == (3, 3, 9, 9)
+
+
+def test_where_a_record_is_cropped_hangs_on_its_own_size_alone(images):
+    """Not on those of its batch's others, which may be another process's."""
+    make = transformer("crop_size: 8 mirror: true", "TRAIN")
+    alike = [make.apply([image] * 3, rng(7)) for image in (images[0], images[1][:, :8], images[2][:, :9, :8])]
+    mixed = make.apply([images[0], images[1][:, :8], images[2][:, :9, :8]], rng(7))
+    for place in range(3):
+        np.testing.assert_array_equal(mixed[place], alike[place][place])
+    part = make.apply([images[0], images[2][:, :9, :8]], rng(7), share=Share(1, 2))  # places 1 and 3 of four
+    np.testing.assert_array_equal(part[1], make.apply([images[2][:, :9, :8]] * 4, rng(7))[3])
 
 
 def test_floats_stay_floats(images):

@@ -108,9 +108,9 @@ def test_shapes_that_do_not_fit_name_the_layer(tmp_path, blob, message):
     ("content", "message"),
     [
         (b"", "holds no layers"),
-        (b"<html>404</html>", "looks like text"),
-        (b'name: "AlexNet"\nlayer {\n', "looks like text"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "looks like HDF5"),
+        (b"<html>404</html>", "it is text, such as a page that a download left behind"),
+        (b'name: "AlexNet"\nlayer {\n', "it is a prototxt"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "it is an HDF5 file"),
         (b"PK\x03\x04" + bytes(100), "PyTorch"),
         (bytes(1000), "zeros"),
     ],
@@ -165,3 +165,37 @@ def test_the_blob_message_is_what_protobuf_itself_writes():
     blob = BlobProto(data=array.ravel().tolist())
     blob.shape.dim.extend(array.shape)
     assert b"".join(wire_blob(array)) == blob.SerializeToString()
+
+
+def test_diffs_are_what_protobuf_itself_writes(tmp_path):
+    path = tmp_path / "net.caffemodel"
+    rng = np.random.default_rng(1)
+    diffs = [[rng.random(np.shape(array), np.float32) for array in layer.arrays] for layer in layers()]
+    diffs[1][1] = None
+    write_caffemodel(path, "Net", layers(), diffs)
+    net = NetParameter.FromString(path.read_bytes())
+    assert net.SerializeToString() == path.read_bytes()
+    for layer, layer_diffs in zip(net.layer, diffs, strict=True):
+        for blob, diff in zip(layer.blobs, layer_diffs, strict=True):
+            assert list(blob.diff) == ([] if diff is None else diff.ravel().tolist())
+    weights = read_caffemodel(path)
+    for layer in layers()[1:]:
+        for read, written in zip(weights[layer.name], layer.arrays, strict=True):
+            np.testing.assert_array_equal(read, written)
+
+
+def test_a_diff_of_another_shape_is_told(tmp_path):
+    with pytest.raises(NetspecError, match="a blob of the shape 2×3 can't have a diff of the shape 3×2"):
+        write_caffemodel(tmp_path / "a", "Net", [("fc", "", [], [], [np.ones((2, 3))])], [[np.ones((3, 2))]])
+
+
+def test_a_cut_file_names_its_last_whole_layer(tmp_path):
+    path = tmp_path / "a.caffemodel"
+    write_caffemodel(path, "Net", layers())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4])
+    with pytest.raises(
+        NetspecError,
+        match=rf"is cut short: {len(whole) - 4} bytes, at least {len(whole)} expected(.|\n)*the last layer that is whole in it is 'prelu'",
+    ):
+        read_caffemodel(path)

@@ -144,3 +144,26 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, suffix, package):
 def test_nothing_here_imports_torch_or_pickle():
     for path in (Path(__file__).parents[2] / "netspec" / "weights").glob("*.py"):
         assert not {"import torch", "import pickle", "from torch", "from pickle"} & set(path.read_text().split("\n")), path
+
+
+def test_diffs_lie_beside_the_data_in_caffes_hdf5_layout(tmp_path):
+    from netspec.weights.hdf5 import write_weights_hdf5
+
+    diffs = [[np.full(np.shape(array), i, np.float32) for i, array in enumerate(arrays)] for *_, arrays in LAYERS]
+    write_weights(tmp_path / "a.h5", "Net", LAYERS, diffs)
+    write_weights(tmp_path / "plain.h5", "Net", LAYERS)
+    with h5py.File(tmp_path / "a.h5") as file, h5py.File(tmp_path / "plain.h5") as plain:
+        assert (list(file), list(plain)) == (["data", "diff"], ["data"])
+        assert file["diff/inception/1x1/1"][()].tolist() == [1, 1, 1, 1]
+        assert list(file["diff/data"]) == []
+    assert {name: len(arrays) for name, arrays in read_weights(tmp_path / "a.h5").items()} == {"inception/1x1": 2, "prelu": 1, "fc": 1}
+    # a shared blob has its data with its owner, but its diff with every layer that has it
+    write_weights_hdf5(tmp_path / "b.h5", [("shares", [None])], [[np.ones(2, np.float32)]])
+    with h5py.File(tmp_path / "b.h5") as file:
+        assert (list(file["data/shares"]), list(file["diff/shares"])) == ([], ["0"])
+
+
+def test_diffs_have_no_place_in_safetensors(tmp_path):
+    with pytest.raises(NetspecError, match=r"a\.safetensors' can't be written: safetensors files have no place for diffs(.|\n)*\.caffemodel"):
+        write_weights(tmp_path / "a.safetensors", "Net", LAYERS, [[None] * len(arrays) for *_, arrays in LAYERS])
+    assert not (tmp_path / "a.safetensors").exists()
