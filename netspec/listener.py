@@ -1,0 +1,154 @@
+"""Who hears of a training run: the run's facts when it begins, then its events. Torch-free.
+
+The progress on the terminal, the log files and TensorBoard are listeners; the solver tells each event once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Values = dict[str, list[float]]  # output blob → its elements
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """What is known of a run when it begins."""
+
+    net: str
+    solver: str  # path of the solver file
+    rule: str  # SGD, Adam, …
+    lr_policy: str
+    device: str
+    seed: int
+    start_iter: int
+    max_iter: int
+    batch_size: int  # items that one process reads in one forward pass
+    iter_size: int = 1
+    processes: int = 1
+    param_count: int = 0
+    epoch_size: int | None = None  # records in one pass over the training data
+    loss_weights: dict[str, float] = field(default_factory=dict)  # of the train net's outputs that have one
+    test_loss_weights: list[dict[str, float]] = field(default_factory=list)  # of each test net
+    test_iter: list[int] = field(default_factory=list)
+    test_sizes: list[int | None] = field(default_factory=list)  # records in one pass over each test net's data
+
+    @property
+    def effective_batch(self) -> int:
+        """Items that one forward pass of all processes reads."""
+        return self.batch_size * self.processes
+
+    @property
+    def images_per_iteration(self) -> int:
+        return self.effective_batch * self.iter_size
+
+
+class Listener:
+    """Hears a run's events; does nothing. A subclass overrides what it wants to know."""
+
+    def started(self, run: RunInfo) -> None:
+        """The run begins; nothing has been computed."""
+
+    def restored(self, iteration: int, path: Path) -> None:
+        """The run goes on from a snapshot; the path of its state."""
+
+    def iterated(self, iteration: int) -> None:
+        """An iteration has ended; how many are done in all."""
+
+    def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
+        """An iteration's smoothed loss, the outputs of its last forward pass, and its learning rate."""
+
+    def debugged(self, lines: Iterable[str]) -> None:
+        """What debug_info asks for, in Caffe's lines."""
+
+    def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
+        """A batch of a test begins."""
+
+    def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
+        """A test has ended; the mean of each output over its batches, and of the loss with test_compute_loss."""
+
+    def saved(self, iteration: int, weights: Path, state: Path) -> None:
+        """A snapshot has been written."""
+
+    def best(self, iteration: int, metric: str, value: float) -> None:
+        """A test was better than all before by the metric that --keep-best names; its snapshot is kept."""
+
+    def removed(self, state: Path) -> None:
+        """An old snapshot has been deleted, as --keep-last says; the path its state had."""
+
+    def warned(self, message: str) -> None:
+        """Something went wrong that does not end the run, such as a snapshot for which the disk was full."""
+
+    def finished(self, iteration: int, loss: float | None) -> None:
+        """The last iteration has been done; the smoothed loss of one more forward pass where `display` asks for it."""
+
+    def ended(self, iteration: int, reason: str, message: str = "") -> None:
+        """The run is over: 'done', 'stopped' by a signal, or 'failed' with the message of what went wrong."""
+
+    def close(self) -> None:
+        """Lets go of files and of the terminal; called once, whatever happened."""
+
+
+class Listeners(Listener):
+    """Tells each event to several listeners, in order."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self.listeners = list(listeners)
+
+    def started(self, run: RunInfo) -> None:
+        for listener in self.listeners:
+            listener.started(run)
+
+    def restored(self, iteration: int, path: Path) -> None:
+        for listener in self.listeners:
+            listener.restored(iteration, path)
+
+    def iterated(self, iteration: int) -> None:
+        for listener in self.listeners:
+            listener.iterated(iteration)
+
+    def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
+        for listener in self.listeners:
+            listener.displayed(iteration, loss, outputs, rate)
+
+    def debugged(self, lines: Iterable[str]) -> None:
+        lines = list(lines)
+        for listener in self.listeners:
+            listener.debugged(lines)
+
+    def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
+        for listener in self.listeners:
+            listener.testing(iteration, index, batch, batches)
+
+    def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
+        for listener in self.listeners:
+            listener.tested(iteration, index, means, loss)
+
+    def saved(self, iteration: int, weights: Path, state: Path) -> None:
+        for listener in self.listeners:
+            listener.saved(iteration, weights, state)
+
+    def best(self, iteration: int, metric: str, value: float) -> None:
+        for listener in self.listeners:
+            listener.best(iteration, metric, value)
+
+    def removed(self, state: Path) -> None:
+        for listener in self.listeners:
+            listener.removed(state)
+
+    def warned(self, message: str) -> None:
+        for listener in self.listeners:
+            listener.warned(message)
+
+    def finished(self, iteration: int, loss: float | None) -> None:
+        for listener in self.listeners:
+            listener.finished(iteration, loss)
+
+    def ended(self, iteration: int, reason: str, message: str = "") -> None:
+        for listener in self.listeners:
+            listener.ended(iteration, reason, message)
+
+    def close(self) -> None:
+        for listener in self.listeners:
+            listener.close()

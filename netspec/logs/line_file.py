@@ -1,0 +1,58 @@
+"""A text file that grows line by line during a run, and never ends the run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import FileIO
+from pathlib import Path
+
+from netspec.diagnostics import NetspecError
+
+
+class LineFile:
+    """Each line is on its way to the disk when `write` returns. A line that can't be written is lost; the first is told.
+
+    Args: append: go on with what stands in the file; else it begins anew.
+    Raises: NetspecError where the file can't be opened.
+    """
+
+    def __init__(self, path: str | Path, append: bool) -> None:
+        self.path = str(path)
+        self.is_empty = True  # when it was opened
+        self._is_torn = False  # whether the file ends within a line
+        self._has_warned = False
+        try:
+            if append and os.path.isfile(path):
+                last = _last_byte(path)
+                self.is_empty, self._is_torn = not last, last not in (b"", b"\n")
+            self._file: FileIO = open(path, "ab" if append else "wb", buffering=0)  # noqa: SIM115 - closed by close()
+        except (OSError, ValueError) as error:
+            folder = Path(path).parent
+            hint = None if folder.is_dir() else f"there is no folder '{folder}'"
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise NetspecError(f"the log '{path}' can't be written: {reason}", hint=hint) from None
+
+    def write(self, line: str) -> None:
+        content = line.encode(errors="backslashreplace") + b"\n"
+        rest = memoryview(b"\n" + content if self._is_torn else content)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+                self._is_torn = bool(rest)
+        except OSError as error:
+            if not self._has_warned:
+                self._has_warned = True
+                print(f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on", file=sys.stderr)
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError:  # a network disk tells only now; what was lost is lost
+            self._has_warned = True
+
+
+def _last_byte(path: str | Path) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(-1 if file.seek(0, os.SEEK_END) else 0, os.SEEK_END)
+        return file.read(1)

@@ -1,0 +1,56 @@
+"""A training log of netspec or of Caffe → its rows."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from netspec.diagnostics import NetspecError
+from netspec.logs.read_caffe_log import HEAD, read_caffe_log
+from netspec.logs.read_json_lines import read_event, read_json_lines
+from netspec.logs.run import Run
+
+_SOUGHT = 1 << 20  # bytes in which a log must show what it is
+
+
+def read_log(path: str | Path) -> Run:
+    """Reads a log that `netspec train --log` or `--caffe-log` wrote, or Caffe; what the file holds tells which.
+
+    Other lines among a log's own are passed over, and a last line that is cut off.
+
+    Raises: NetspecError where the file can't be read, is no log, or tells of no iteration and no test.
+    """
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - _read closes it
+    except (OSError, ValueError) as error:  # a ValueError is a path with a NUL in it
+        raise _unreadable(path, error) from None
+    try:
+        run = _read(file, str(path))
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if not run.train and not any(run.tests):
+        hint = "'display' and 'test_interval' of the solver file say how often a run tells how it stands"
+        raise NetspecError(f"'{path}' tells of no iteration and no test", hint=hint)
+    return run
+
+
+def _unreadable(path: str | Path, error: OSError | ValueError) -> NetspecError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return NetspecError(f"the log '{path}' can't be read: {reason}")
+
+
+def _read(file: BinaryIO, name: str) -> Run:
+    start = file.read(_SOUGHT)
+    file.seek(0)
+    changed = os.fstat(file.fileno()).st_mtime
+    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's > writes UTF-16
+    first_lines = start.decode(encoding, "replace").splitlines()
+    with io.TextIOWrapper(file, encoding, errors="replace") as lines:
+        if any(read_event(line) is not None for line in first_lines):
+            return read_json_lines(lines, name)
+        if any(HEAD.search(line) for line in first_lines):
+            return read_caffe_log(lines, name, changed)
+    hint = "a log is what `netspec train --log FILE` writes, or what Caffe prints: `caffe train … 2>&1 | tee FILE`"
+    raise NetspecError(f"'{name}' is no training log", hint=hint)

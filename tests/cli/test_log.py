@@ -1,0 +1,119 @@
+"""`netspec log parse` and `plot`, as a user calls them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netspec.cli import main
+from netspec.logs.caffe_log import CaffeLog
+from netspec.logs.json_lines import JsonLog
+from tests.logs.told_run import tell
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    tell(JsonLog("runs/a.jsonl"))
+    tell(CaffeLog("runs/b.log"))
+
+
+def log(capsys: pytest.CaptureFixture, *arguments: str, status: int = 0) -> str:
+    """Runs a command, and returns what goes to stderr; nothing goes to stdout."""
+    assert main(["log", *arguments]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+def columns(path: str, delimiter: str = ",") -> list[list[str]]:
+    """A table without its times."""
+    cells = [line.split(delimiter) for line in Path(path).read_text().splitlines()]
+    assert cells[0][:3] == ["NumIters", "Seconds", "LearningRate"]
+    assert all(float(row[1]) >= 0 for row in cells[1:])
+    return [row[:1] + row[2:] for row in cells]
+
+
+def test_parse_writes_the_tables_here(capsys: pytest.CaptureFixture) -> None:
+    assert log(capsys, "parse", "runs/a.jsonl") == "a.jsonl.train: 2 rows\na.jsonl.test: 2 rows\na.jsonl.test1: 2 rows\n"
+    assert columns("a.jsonl.train") == [
+        ["NumIters", "LearningRate", "aux", "loss"],
+        ["0", "0.01", "0.5", repr(2.3025851 - 0.125)],
+        ["20", "0.001", "0.5", repr(0.123456789 - 0.125)],
+    ]
+    assert columns("a.jsonl.test") == [
+        ["NumIters", "LearningRate", "accuracy", "loss"],
+        ["0", "0.01", "0.1", "0.75"],
+        ["40", "0.001", "0.9875", "0.75"],
+    ]
+    assert columns("a.jsonl.test1")[:2] == [
+        ["NumIters", "LearningRate", "per_class[0]", "per_class[1]", "per_class[2]"],
+        ["0", "0.01", "0.5", "0.25", "1.0"],
+    ]
+
+
+def test_parse_into_a_folder_with_a_delimiter(capsys: pytest.CaptureFixture) -> None:
+    log(capsys, "parse", "runs/b.log", "runs", "--delimiter", "\\t")
+    assert columns("runs/b.log.train", "\t")[1] == ["0", "0.01", "0.5", "2.17759"]
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["a.jsonl", "b.log", "b.log.test", "b.log.test1", "b.log.train"]
+
+
+def test_a_log_without_outputs_and_without_tests(capsys: pytest.CaptureFixture) -> None:
+    Path("old.log").write_text("I0917 15:36:24.644654  2254 solver.cpp:195] Iteration 30000, loss = nan\n")
+    assert log(capsys, "parse", "old.log") == "old.log.train: 1 row\n"
+    assert Path("old.log.train").read_text() == "NumIters,Seconds,LearningRate,loss\n30000,0.0,,nan\n"
+    assert not Path("old.log.test").exists()
+
+
+def test_names_with_the_delimiter_in_them_are_quoted(capsys: pytest.CaptureFixture) -> None:
+    Path("x.log").write_text('{"event": "test", "iter": 1, "net": 0, "outputs": {"a,b": 1}}\n')
+    log(capsys, "parse", "x.log")
+    assert Path("x.log.test").read_text() == 'NumIters,Seconds,LearningRate,"a,b"\n1,,,1.0\n'
+
+
+def test_an_output_without_elements(capsys: pytest.CaptureFixture) -> None:
+    Path("x.log").write_text('{"event": "test", "iter": 1, "net": 0, "outputs": {"a": []}}\n')
+    log(capsys, "parse", "x.log")
+    assert Path("x.log.test").read_text() == "NumIters,Seconds,LearningRate\n1,,\n"
+
+
+def test_plot(capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("matplotlib")
+    for out, options in (("a.png", []), ("b.svg", ["--what", "loss, acc", "--x", "seconds"]), ("c.pdf", ["--what=lr"])):
+        assert log(capsys, "plot", "runs/a.jsonl", "runs/b.log", "-o", out, *options) == ""
+        assert Path(out).stat().st_size > 5000
+    assert log(capsys, "plot", "runs/a.jsonl", "-o", "d.png", "--x", "epochs") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["parse", "none.log"], "the log 'none.log' can't be read: No such file or directory"),
+        (["parse", "runs"], "the log 'runs' can't be read: Is a directory"),
+        (["parse", "runs/a.jsonl", "none"], "there is no folder '"),
+        (["plot", "runs/a.jsonl", "-o", "a.gif"], "no picture format is known by the suffix '.gif'"),
+        (["plot", "runs/b.log", "-o", "a.png", "--x", "epochs"], "'runs/b.log' does not tell how many records an epoch has"),
+        (["plot", "runs/a.jsonl", "-o", "none/a.png"], "there is no folder '"),
+        (["plot", "runs/a.jsonl", "-o", "a.png", "--what", "los,acuracy"], "tells nothing of 'acuracy'\n  hint: did you mean 'accuracy'?"),
+    ],
+)
+def test_faults(capsys: pytest.CaptureFixture, arguments: list[str], words: str) -> None:
+    assert words in log(capsys, *arguments, status=1)
+    assert [path.name for path in Path().iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize("arguments", ["", "bake", "parse", "plot a", "parse a --delimiter ab", "plot a -o b --x y"])
+def test_usage(arguments: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["log", *arguments.split()])
+    assert stopped.value.code == 2
+
+
+def test_parse_needs_nothing_heavy() -> None:
+    code = "import sys; from netspec.cli import main; main(['log', 'parse', 'runs/a.jsonl']); "
+    code += "print([name for name in ('torch', 'numpy', 'matplotlib', 'tensorboardX', 'yaml') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
