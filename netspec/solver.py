@@ -1,37 +1,49 @@
-"""The solver file: its checks, the states of its nets, and the learning rate as a pure function of the iteration.
+"""The solver file: read and checked, and the nets that it names, each for the state that Caffe builds it for.
 
-Source: Caffe's Solver, SGDSolver::GetLearningRate.
+Source: Caffe's Solver::InitTrainNet, InitTestNets; UpgradeSolverAsNeeded.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from math import exp, inf, nan
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from netspec.check_solver import SOLVER_TYPES, TRAIN_NETS, check_solver
 from netspec.data.paths import resolve_path
-from netspec.diagnostics import Report, Span, did_you_mean
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, did_you_mean
+from netspec.graph import Net, Shape
+from netspec.learning_rate import LR_POLICIES, current_step, learning_rate
+from netspec.passes.filter_state import Placed, filter_state
+from netspec.passes.upgrade import upgrade_solver
+from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
-from netspec.syntax.bind import Spans
-from netspec.syntax.read import bind_source, read_source
+from netspec.syntax.bind import Spans, bind
+from netspec.syntax.read import parse_source, read_source, without_collector
+from netspec.syntax.tree import Block, Scalar
 
-if TYPE_CHECKING:
-    from netspec.pytorch.train import Solver
+__all__ = [
+    "BATCHED_PARAMS",
+    "LR_POLICIES",
+    "NET_PATH_HINT",
+    "SOLVER_TYPES",
+    "NetSource",
+    "SolverFile",
+    "check_net_paths",
+    "check_solver",
+    "check_weight_paths",
+    "current_step",
+    "find_net",
+    "learning_rate",
+    "load_solver",
+    "load_solver_net",
+    "read_solver",
+]
 
-SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
-# What each learning rate policy needs beside base_lr.
-LR_POLICIES: dict[str, tuple[str, ...]] = {
-    "fixed": (),
-    "step": ("gamma", "stepsize"),
-    "exp": ("gamma",),
-    "inv": ("gamma", "power"),
-    "multistep": ("gamma", "stepvalue"),
-    "poly": ("power", "max_iter"),
-    "sigmoid": ("gamma", "stepsize"),
-}
+# The params of data layers that have a batch_size.
+BATCHED_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +53,23 @@ class NetSource:
     path: str | None  # None where the net stands inside the solver file
     message: caffe_pb2.NetParameter | None
     spans: Spans | None
-    state: caffe_pb2.NetState  # what the solver adds to the net's own state
+    phase: caffe_pb2.Phase
+    given: caffe_pb2.NetState  # train_state, or its test_state
     span: Span | None  # where the solver file names it
     iterations: int = 0  # test_iter
+    is_state_known: bool = True  # false where `given` did not bind
+
+    @property
+    def state(self) -> caffe_pb2.NetState:
+        """The state as far as the solver says it."""
+        return self.state_with(caffe_pb2.NetState())
+
+    def state_with(self, own: caffe_pb2.NetState) -> caffe_pb2.NetState:
+        """The phase, then the net's own state, then what the solver gives: stages add up, of the rest the later wins."""
+        state = caffe_pb2.NetState(phase=self.phase)
+        state.MergeFrom(own)
+        state.MergeFrom(self.given)
+        return state
 
 
 @dataclass(slots=True)
@@ -53,14 +79,15 @@ class SolverFile:
     path: str
     message: caffe_pb2.SolverParameter
     spans: Spans
+    warnings: list[Diagnostic] = field(default_factory=list)
+    unbound: set[str] = field(default_factory=set)  # fields whose values are not known; only a faulty file has any
 
     @property
     def train_net(self) -> NetSource:
         """The net to train."""
         p = self.message
-        state = caffe_pb2.NetState(phase=caffe_pb2.TRAIN)
-        field = next(name for name in ("train_net_param", "train_net", "net_param", "net") if p.HasField(name))
-        return self._source(field, None, state, p.train_state)
+        name = next(name for name in TRAIN_NETS if p.HasField(name))
+        return self._source(name, None, ("train_state", None))
 
     @property
     def test_nets(self) -> list[NetSource]:
@@ -68,92 +95,95 @@ class SolverFile:
         p = self.message
         named: list[tuple[str, int | None]] = [("test_net_param", i) for i in range(len(p.test_net_param))]
         named += [("test_net", i) for i in range(len(p.test_net))]
-        common = "net_param" if p.HasField("net_param") else "net"
-        named += [(common, None)] * max(0, len(p.test_iter) - len(named))
-        sources = []
-        for i, (field, index) in enumerate(named):
-            state = caffe_pb2.NetState(phase=caffe_pb2.TEST)
-            given = p.test_state[i] if i < len(p.test_state) else caffe_pb2.NetState()
-            sources.append(self._source(field, index, state, given, p.test_iter[i]))
-        return sources
+        common = next((name for name in ("net_param", "net") if p.HasField(name)), None)
+        if common is not None:
+            named += [(common, None)] * max(0, len(p.test_iter) - len(named))
+        iterations = [*p.test_iter, *[0] * len(named)]  # a faulty file may have too few
+        return [self._source(name, index, ("test_state", i), iterations[i]) for i, (name, index) in enumerate(named)]
 
-    def _source(self, field: str, index: int | None, state: caffe_pb2.NetState, given: caffe_pb2.NetState, iterations: int = 0) -> NetSource:
-        value = getattr(self.message, field) if index is None else getattr(self.message, field)[index]
-        place = self.spans.find(field, index or 0)
-        extra = caffe_pb2.NetState()
-        extra.CopyFrom(given)
+    @property
+    def nets(self) -> list[NetSource]:
+        """All of them, the net to train first, as far as a faulty file tells."""
+        has_train_net = any(self.message.HasField(name) for name in TRAIN_NETS)
+        return [*([self.train_net] if has_train_net else []), *self.test_nets]
+
+    def _source(self, name: str, index: int | None, state: tuple[str, int | None], iterations: int = 0) -> NetSource:
+        value, place = getattr(self.message, name), self.spans.find(name, index or 0)
+        value = value if index is None else value[index]
+        phase = caffe_pb2.TRAIN if state[0] == "train_state" else caffe_pb2.TEST
+        given, is_known = self._state(*state)
         if isinstance(value, str):
-            return NetSource(value, None, None, _merged(state, extra), place.value, iterations)
-        return NetSource(None, value, place, _merged(state, extra), place.name, iterations)
+            return NetSource(value, None, None, phase, given, place.value, iterations, is_known)
+        return NetSource(None, value, place, phase, given, place.name, iterations, is_known)
+
+    def _state(self, name: str, index: int | None) -> tuple[caffe_pb2.NetState, bool]:
+        """A state that the file gives, empty where it gives none, and whether it bound."""
+        state, places = caffe_pb2.NetState(), self.spans.fields.get(name, [])
+        value = getattr(self.message, name)
+        if index is None:
+            state.CopyFrom(value)
+        elif index < len(value):
+            state.CopyFrom(value[index])
+        place = places[index or 0] if (index or 0) < len(places) else None
+        return state, name not in self.unbound and not (place and place.is_faulty)
+
+    @property
+    def weights(self) -> list[tuple[str, Span | None]]:
+        """The weight files to begin with, in order, and where each is named; one text may name several."""
+        named = [(names, self.spans.at("weights", i)) for i, names in enumerate(self.message.weights)]
+        return [(name.strip(), span) for names, span in named for name in names.split(",") if name.strip()]
 
     @property
     def snapshot_prefix(self) -> str:
-        """The file's own, or the solver file's name without its suffix."""
-        return self.message.snapshot_prefix or str(Path(self.path).with_suffix(""))
-
-
-class Listener:
-    """Who hears of a run's progress; does nothing. A subclass overrides what it wants to know."""
-
-    def iterated(self, solver: Solver) -> None:
-        """An iteration has ended."""
-
-    def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None:
-        """An iteration's smoothed loss, the outputs of its last forward pass, and its learning rate."""
-
-    def testing(self, index: int, batch: int, batches: int) -> None:
-        """A batch of a test begins."""
-
-    def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None:
-        """A test has ended; the mean of each output over its batches."""
-
-    def saved(self, path: Path) -> None:
-        """A snapshot has been written; the path of its state."""
-
-
-def _merged(phase: caffe_pb2.NetState, given: caffe_pb2.NetState) -> caffe_pb2.NetState:
-    """The phase, then the state that the solver gives; stages add up, of the rest the later wins."""
-    phase.MergeFrom(given)
-    return phase
+        """The file's own, or the solver file's name without its suffix; where it is a folder, that name inside it."""
+        prefix = self.message.snapshot_prefix or str(Path(self.path).with_suffix(""))
+        return str(Path(prefix) / Path(self.path).stem) if os.path.isdir(prefix) else prefix
 
 
 def load_solver(path: str | Path, report: Report | None = None) -> SolverFile:
     """Reads and checks a solver file (prototxt, or YAML by its suffix).
 
+    Args: report: takes the warnings, which the result has too.
     Raises: NetspecError with every fault that was found.
     """
-    from netspec.passes.upgrade import upgrade_solver
-
     report = report or Report()
-    message = caffe_pb2.SolverParameter()
-    spans = bind_source(read_source(path), message, report)
-    upgrade_solver(message, spans, report)
-    if not report.failed:
-        check_solver(message, spans, report)
+    file = read_solver(path, report)
     report.raise_errors()
-    return SolverFile(str(path), message, spans)
+    return file
 
 
-def check_solver(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
-    """Reports what is wrong in a solver file, each fault at its field."""
-    _check_nets(p, spans, report)
-    if p.type not in SOLVER_TYPES:
-        report.error(f"there is no solver type '{p.type}'", spans.at("type"), did_you_mean(p.type, SOLVER_TYPES))
-    if p.momentum and p.type in ("AdaGrad", "RMSProp"):
-        report.error(f"{p.type} has no momentum; leave it out", spans.at("momentum"))
-    if p.regularization_type not in ("L1", "L2"):
-        report.error(f"'regularization_type' is L1 or L2, got '{p.regularization_type}'", spans.at("regularization_type"))
-    _check_rate(p, spans, report)
-    for name in ("iter_size", "average_loss"):
-        if getattr(p, name) < 1:
-            report.error(f"'{name}' must be at least 1, got {getattr(p, name)}", spans.at(name))
-    for name in ("max_iter", "display", "snapshot", "test_interval"):
-        if getattr(p, name) < 0:
-            report.error(f"'{name}' can't be negative, got {getattr(p, name)}", spans.at(name))
-    if not p.HasField("max_iter"):
-        report.error("'max_iter' must be given", spans.value, "the number of iterations to train")
-    if not 0 <= p.rms_decay < 1:
-        report.error(f"'rms_decay' must be at least 0 and below 1, got {p.rms_decay:g}", spans.at("rms_decay"))
+def read_solver(path: str | Path, report: Report) -> SolverFile:
+    """The same, with the faults in the report: a file that has any is read as far as it goes.
+
+    Raises: NetspecError where it can't be read at all.
+    """
+    before = len(report.diagnostics)
+    message = caffe_pb2.SolverParameter()
+    with without_collector():
+        block = parse_source(read_source(path))
+        spans = bind(block, message, report)
+    unbound = _unbound_fields(block, report.diagnostics[before:])
+    if message.HasField("type") and message.HasField("solver_type"):
+        unbound.add("type")  # which of them is meant is not known
+    upgrade_solver(message, spans, report)
+    check_solver(message, spans, report, unbound)
+    return SolverFile(str(path), message, spans, [d for d in report.diagnostics[before:] if d.severity == WARNING], unbound)
+
+
+def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
+    """The solver's own fields that are in the file and yet have no value, or another than the one that is meant."""
+    known = caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name
+    at_fault = {(fault.span.source, fault.span.start) for fault in faults if fault.span}
+    unbound: set[str] = set()
+    for item in block.fields:
+        if item.name not in known:
+            meant = did_you_mean(item.name, known)
+            unbound.update(name for name in known if meant == f"did you mean '{name}'?")
+        elif known[item.name].message_type is None or any(isinstance(value, Scalar) for value in item.values):
+            places = [item.name_span, *(value.span for value in item.values)]
+            if any(place and (place.source, place.start) in at_fault for place in places):
+                unbound.add(item.name)
+    return unbound
 
 
 def find_net(source: NetSource, file: SolverFile) -> str | None:
@@ -165,84 +195,73 @@ def find_net(source: NetSource, file: SolverFile) -> str | None:
 def check_net_paths(file: SolverFile, report: Report) -> None:
     """Reports the nets that are not where the solver file says."""
     told = set()
-    for source in [file.train_net, *file.test_nets]:
+    for source in file.nets:
         if source.path is not None and source.path not in told and find_net(source, file) is None:
             told.add(source.path)
             report.error(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
 
 
-def _check_rate(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
-    if not p.HasField("base_lr"):
-        report.error("'base_lr' must be given", spans.value, "the learning rate to begin with, such as base_lr: 0.01")
-    if p.lr_policy not in LR_POLICIES:
-        span = spans.at("lr_policy")
-        hint = did_you_mean(p.lr_policy, LR_POLICIES) or f"the policies are {', '.join(LR_POLICIES)}"
-        report.error(f"there is no lr_policy '{p.lr_policy}'" if p.lr_policy else "'lr_policy' must be given", span, hint)
-        return
-    for name in LR_POLICIES[p.lr_policy]:
-        value = getattr(p, name)
-        is_given = bool(len(value)) if name == "stepvalue" else p.HasField(name)
-        if not is_given:
-            report.error(f"lr_policy '{p.lr_policy}' needs '{name}'", spans.at("lr_policy"))
-        elif name == "stepsize" and p.lr_policy == "step" and value < 1:
-            report.error(f"'stepsize' must be at least 1, got {value}", spans.at("stepsize"))
-    for i in range(1, len(p.stepvalue)):
-        if p.stepvalue[i] <= p.stepvalue[i - 1]:
-            report.warning(f"stepvalue {p.stepvalue[i]} does not come after {p.stepvalue[i - 1]}", spans.at("stepvalue", i))
+def check_weight_paths(file: SolverFile, report: Report) -> None:
+    """Reports the weight files that are not where the solver file says."""
+    for path, span in file.weights:
+        if not os.path.isfile(resolve_path(path, file.path)):
+            report.error(f"the weights '{path}' are not there", span, NET_PATH_HINT)
 
 
-def _check_nets(p: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
-    sources = [name for name in ("net", "net_param", "train_net", "train_net_param") if p.HasField(name)]
-    if len(sources) > 1:
-        report.error(f"the net to train is given twice, by '{sources[0]}' and '{sources[1]}'", spans.at(sources[1]))
-    elif not sources:
-        report.error("the net to train must be given", spans.value, 'name it by net: "train_val.prototxt"')
-    named = len(p.test_net) + len(p.test_net_param)
-    common = p.HasField("net") or p.HasField("net_param")
-    if len(p.test_iter) < named or (len(p.test_iter) > named and not common):
-        span = spans.at("test_iter") if p.test_iter else spans.at("test_net" if p.test_net else "test_net_param")
-        report.error(f"each of the {named} test nets takes one 'test_iter', got {len(p.test_iter)}", span)
-    if p.test_state and len(p.test_state) != len(p.test_iter):
-        report.error(f"each of the {len(p.test_iter)} test nets takes one 'test_state', got {len(p.test_state)}", spans.at("test_state"))
-    if p.test_iter and not p.test_interval > 0:
-        place = "test_interval" if p.test_interval else "test_iter"
-        report.error("'test_interval' must be given where there is a 'test_iter'", spans.at(place))
-    for i, iterations in enumerate(p.test_iter):
-        if iterations < 1:
-            report.error(f"'test_iter' must be at least 1, got {iterations}", spans.at("test_iter", i))
+def load_solver_net(
+    source: NetSource,
+    file: SolverFile,
+    report: Report,
+    level: int = 0,
+    stages: Iterable[str] = (),
+    batch_size: int | None = None,
+    share: int = 1,
+    inputs: Mapping[str, Shape] | None = None,
+    require_shapes: bool = True,
+    allow_python_layers: bool = False,
+) -> Net:
+    """One of the solver's nets, for the state that the solver gives it. Faults go to the report.
+
+    Args:
+        level, stages: of the command line; level 0 leaves the files' own, stages are added. Caffe gives them to the train net only.
+        batch_size: replaces that of the net's data layers.
+        share: among how many processes the batch is divided.
+        inputs: shapes by top that stand in for those of Input and data layers; the net need not have them all.
+        require_shapes, allow_python_layers: as for pipeline.load.
+    Raises: NetspecError where its file is not there or can't be read.
+    """
+    message = caffe_pb2.NetParameter()
+    if source.message is not None and source.spans is not None:
+        path, spans = file.path, source.spans
+        message.CopyFrom(source.message)
+    else:
+        found = find_net(source, file)
+        if found is None:
+            raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
+        path = found
+        message, spans = read_net(read_source(path), report)
+    state = source.state_with(message.state)
+    state.level = level or state.level
+    state.stage.extend(stages)
+    kept = filter_state(message, spans, state, Report())
+    _set_batch_size(kept, batch_size, share, report)
+    sources = {top for layer, _ in kept if not layer.bottom for top in layer.top}
+    given = {name: shape for name, shape in (inputs or {}).items() if name in sources}
+    net = assemble(message, spans, state, report, given, require_shapes, allow_python_layers)
+    net.path = path
+    return net
 
 
-def learning_rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
-    """The learning rate of an iteration (from 0), before any param's lr_mult; settings without sense give inf or nan."""
-    try:
-        rate = _rate(p, iteration)
-    except (OverflowError, ZeroDivisionError):
-        return inf
-    return rate if isinstance(rate, float) else nan  # a power of a negative number is complex
-
-
-def _rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
-    base, gamma = p.base_lr, p.gamma
-    if p.lr_policy == "step":
-        return base * gamma ** (iteration // p.stepsize)
-    if p.lr_policy == "exp":
-        return base * gamma**iteration
-    if p.lr_policy == "inv":
-        return base * (1 + gamma * iteration) ** -p.power
-    if p.lr_policy == "multistep":
-        return base * gamma ** current_step(p, iteration)
-    if p.lr_policy == "poly":
-        return base * max(0.0, 1 - iteration / p.max_iter) ** p.power if p.max_iter else base
-    if p.lr_policy == "sigmoid":
-        exponent = -gamma * (iteration - p.stepsize)
-        return base / (1 + exp(exponent)) if exponent < 700 else 0.0
-    return base
-
-
-def current_step(p: caffe_pb2.SolverParameter, iteration: int) -> int:
-    """How many of the stepvalues an iteration has passed; Caffe passes at most one an iteration."""
-    passed, at = 0, -1
-    for value in p.stepvalue:
-        at = max(at + 1, value)
-        passed += at <= iteration
-    return passed
+def _set_batch_size(layers: Placed, size: int | None, share: int, report: Report) -> None:
+    """Sets the batch size of every data layer, then gives one of `share` processes its part."""
+    for layer, place in layers:
+        for name in BATCHED_PARAMS:
+            if not layer.HasField(name):
+                continue
+            param = getattr(layer, name)
+            param.batch_size = size or param.batch_size
+            if param.batch_size % share:
+                hint = "without --global-batch each process has this batch size"
+                message = f"layer '{layer.name}': {share} processes can't share a batch_size of {param.batch_size}"
+                report.error(message, place.at(name, "batch_size"), hint)
+            param.batch_size //= share

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, Report
 from netspec.schema.caffe_pb2 import TEST, TRAIN, SolverParameter
-from netspec.solver import current_step, learning_rate, load_solver
+from netspec.solver import check_weight_paths, current_step, learning_rate, load_solver, load_solver_net, read_solver
 
 GOOD = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 100'
 
@@ -78,9 +78,12 @@ def test_the_old_type_enum(tmp_path: Path) -> None:
         (("max_iter: 100", 'max_iter: 100 type: "adm"'), "there is no solver type 'adm'\n.*\n.*\n  hint: did you mean 'Adam'"),
         (("max_iter: 100", 'max_iter: 100 type: "AdaGrad" momentum: 0.9'), "AdaGrad has no momentum"),
         (("max_iter: 100", "max_iter: 100 test_iter: 5"), "'test_interval' must be given"),
-        (("max_iter: 100", 'max_iter: 100 regularization_type: "L3"'), "'regularization_type' is L1 or L2, got 'L3'"),
+        (("max_iter: 100", 'max_iter: 100 weight_decay: 1 regularization_type: "L3"'), "'regularization_type' is L1 or L2, got 'L3'"),
         (("max_iter: 100", "max_iter: 100 iter_size: 0"), "'iter_size' must be at least 1, got 0"),
-        (("max_iter: 100", "max_iter: 100 test_interval: 1 test_state { } test_iter: 1 test_iter: 1"), "takes one 'test_state', got 1"),
+        (
+            ("max_iter: 100", "max_iter: 100 test_interval: 1 test_state { } test_iter: 1 test_iter: 1"),
+            "2 tests and 1 'test_state': each test takes one",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, change: tuple[str, str], message: str) -> None:
@@ -92,3 +95,178 @@ def test_all_faults_come_in_one_run(tmp_path: Path) -> None:
     with pytest.raises(NetspecError) as caught:
         load_solver(written(tmp_path, 'net: "n" lr_policy: "x" iter_size: 0 average_loss: 0 type: "y"'))
     assert len(caught.value.diagnostics) == 6
+
+
+def test_what_follows_from_a_fault_is_not_told(tmp_path: Path) -> None:
+    text = GOOD.replace('"fixed"', "fixed") + " test_iter: x test_state { } gama: 1 solver_type: 7 momentum: 0.9 momentum2: 2"
+    with pytest.raises(NetspecError) as caught:
+        load_solver(written(tmp_path, text))
+    found = [d.message for d in caught.value.diagnostics]
+    assert [message.split(" takes ")[0] for message in found] == ["'lr_policy'", "'test_iter'", "a solver has no field 'gama'", "'solver_type'"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ("", None),
+        ("stepsize: 3", "'stepsize' has no effect with lr_policy 'fixed'"),
+        ("momentum: 0.9 delta: 1", "'delta' has no effect with type 'SGD'"),
+        ('type: "RMSProp" momentum: 0 rms_decay: 0.9', None),
+        ('type: "AdaDelta" delta: 0', "'delta' is 0: where a gradient is 0, AdaDelta may divide by zero"),
+        ("momentum: -0.5", "'momentum' is -0.5: each step would turn back the last"),
+        ("test_interval: 5", "nothing is tested: 'test_interval' stands here without a 'test_iter'"),
+        ("test_iter: 1 test_interval: 101", None),
+        (
+            "test_iter: 1 test_interval: 101 test_initialization: false",
+            "no test is ever run: the first would be at iteration 101, the run ends at 100",
+        ),
+        ("snapshot: 101", None),
+        ("snapshot: 101 snapshot_after_train: false", "no snapshot is ever written: the first would be at iteration 101, the run ends at 100"),
+        ("snapshot_after_train: false", "no snapshot is ever written"),
+        ("debug_info: true display: 5", None),
+        ("debug_info: true test_iter: 1 test_interval: 5", None),  # the test nets log at each test
+        ("debug_info: true", "'debug_info' has no effect without 'display'"),
+        ("clip_gradients: 0", "'clip_gradients' 0 scales every gradient to 0"),
+        ("clip_gradients: inf", None),
+        ('regularization_type: "L1" solver_mode: CPU device_id: 3 random_seed: -7 test_initialization: true', None),
+        ('snapshot_format: HDF5 snapshot_prefix: "a" snapshot_diff: true layer_wise_reduce: false test_compute_loss: true', None),
+    ],
+)
+def test_warnings_do_not_stop_a_run(tmp_path: Path, settings: str, warning: str | None) -> None:
+    file = load_solver(written(tmp_path, f"{GOOD} {settings}"))
+    assert [d.message for d in file.warnings] == ([warning] if warning else [])
+    assert all(d.span is not None for d in file.warnings)
+
+
+@pytest.mark.parametrize(
+    ("policy", "severity", "message"),
+    [
+        ('"inv" gamma: 0.1', "warning", "lr_policy 'inv' without 'power': the rate never changes"),
+        ('"poly"', "warning", "lr_policy 'poly' without 'power': the rate never changes"),
+        ('"multistep" gamma: 0.1', "warning", "lr_policy 'multistep' without 'stepvalue': the rate never changes"),
+        ('"multistep" gamma: 0.1 stepvalue: 101', "warning", "stepvalue 101 is never reached: 'max_iter' is 100"),
+        ('"multistep" gamma: 0.1 stepvalue: 100', None, None),  # says where the run ends
+        ('"sigmoid" gamma: 0.1', "error", "lr_policy 'sigmoid' needs 'stepsize'"),
+        ('"exp" gamma: -1', "error", "'gamma' of lr_policy 'exp' can't be negative, got -1"),
+        ('"sigmoid" gamma: -0.1 stepsize: 5', "warning", "the newer versions of Caffe stop at a negative 'gamma'"),
+        ('"step" gamma: nan stepsize: 5', "error", "'gamma' must be a finite number of 32 bits, got nan"),
+    ],
+)
+def test_settings_of_the_policies(tmp_path: Path, policy: str, severity: str | None, message: str | None) -> None:
+    report = Report()
+    read_solver(written(tmp_path, GOOD.replace('"fixed"', policy)), report)
+    assert [(d.severity, d.message) for d in report.diagnostics] == ([(severity, message)] if severity else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('"AdaGrad" momentum: 0.9', "AdaGrad has no momentum"),
+        ('"RMSProp" rms_decay: 1', "'rms_decay' of RMSProp must be at least 0 and below 1, got 1"),
+        ('"Adam" momentum2: 1', "'momentum2' of Adam must be at least 0 and below 1, got 1"),
+        ('"Adam" momentum: -0.1', "'momentum' of Adam must be at least 0 and below 1, got -0.1"),
+        ('"AdaDelta" momentum: 1.5', "'momentum' of AdaDelta must be at least 0 and below 1, got 1.5"),
+    ],
+)
+def test_shares_out_of_range(tmp_path: Path, settings: str, message: str) -> None:
+    with pytest.raises(NetspecError, match=message):
+        load_solver(written(tmp_path, f"{GOOD} type: {settings}"))
+
+
+def test_the_warnings_come_with_the_errors_and_in_the_report(tmp_path: Path) -> None:
+    report = Report()
+    with pytest.raises(NetspecError) as caught:
+        load_solver(written(tmp_path, GOOD + " iter_size: 0 stepsize: 3"), report)
+    assert [d.severity for d in caught.value.diagnostics] == ["error", "warning"]
+    assert len(report.diagnostics) == 2
+
+
+STATES = """
+train_net_param {
+  state { stage: "own" level: 3 }
+  layer { name: "in" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } } include { stage: "own" stage: "given" } }
+  layer { name: "high" type: "ReLU" bottom: "d" top: "r" include { min_level: 3 } }
+  layer { name: "line" type: "ReLU" bottom: "d" top: "s" include { stage: "line" } }
+}
+train_state { stage: "given" }
+test_net_param {
+  name: "one" state { level: 7 } layer { name: "in" type: "Input" top: "d" input_param { shape { dim: 2 } } include { max_level: 1 } }
+}
+test_net_param {
+  name: "two" layers { name: "in" type: DUMMY_DATA top: "d" dummy_data_param { num: 1 channels: 2 height: 3 width: 4 } include { phase: TEST } }
+}
+test_state { level: 1 } test_state { }
+test_iter: 1 test_iter: 2 test_interval: 5 base_lr: 1 lr_policy: "fixed" max_iter: 10
+"""
+
+
+def test_states_are_merged_as_in_caffe(tmp_path: Path) -> None:
+    file = load_solver(written(tmp_path, STATES))
+    report = Report()
+    nets = [load_solver_net(source, file, report) for source in file.nets]
+    assert [[layer.name for layer in net.layers] for net in nets] == [["in", "high"], ["in"], ["in"]]
+    assert [net.name for net in nets[1:]] == ["one", "two"]
+    line = load_solver_net(file.train_net, file, report, level=1, stages=["line"])
+    assert [layer.name for layer in line.layers] == ["in", "line"]
+    assert not report.diagnostics
+
+
+def test_the_nets_own_phase_goes_before_the_solvers(tmp_path: Path) -> None:
+    """Caffe merges the net's state over the phase that the solver starts with."""
+    file = load_solver(written(tmp_path, STATES.replace('stage: "own" level', 'phase: TEST stage: "own" level')))
+    assert load_solver_net(file.train_net, file, Report()).phase == "TEST"
+
+
+def test_a_fault_in_an_inner_net_of_the_old_form_has_its_line(tmp_path: Path) -> None:
+    file = load_solver(written(tmp_path, STATES.replace("channels: 2 height", "height")))
+    report = Report()
+    load_solver_net(file.test_nets[1], file, report)
+    assert [(d.severity, d.span.line) for d in report.diagnostics] == [("error", 13)]
+
+
+def test_the_batch_size_is_replaced_and_shared(tmp_path: Path) -> None:
+    layer = 'layer { name: "d" type: "MemoryData" top: "d" top: "l" memory_data_param { batch_size: 6 channels: 1 height: 2 width: 2 } }'
+    file = load_solver(written(tmp_path, GOOD.replace('net: "net.prototxt"', f"train_net_param {{ {layer} }}")))
+    for options, size in (({}, 6), ({"batch_size": 8}, 8), ({"share": 3}, 2), ({"batch_size": 8, "share": 2}, 4)):
+        report = Report()
+        assert load_solver_net(file.train_net, file, report, **options).blobs["d"].shape[0] == size
+        assert not report.failed
+    report = Report()
+    load_solver_net(file.train_net, file, report, share=4)
+    assert "4 processes can't share a batch_size of 6" in report.diagnostics[0].message
+
+
+def test_a_solver_in_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "solver.yaml"
+    path.write_text("net: n.prototxt\nbase_lr: 0.1\nlr_policy: multistep\ngamma: 0.1\nstepvalue: [5, 500]\nmax_iter: 10\nweights: [a.caffemodel]\n")
+    file = load_solver(path)
+    assert [str(d.span) for d in file.warnings] == [f"{path}:5:16"]
+    report = Report()
+    check_weight_paths(file, report)
+    assert [(d.message, d.span.line) for d in report.diagnostics] == [("the weights 'a.caffemodel' are not there", 7)]
+
+
+def test_weights_may_name_several_files(tmp_path: Path) -> None:
+    file = load_solver(written(tmp_path, GOOD + ' weights: "a.caffemodel, b.caffemodel" weights: "c.caffemodel"'))
+    assert [path for path, _ in file.weights] == ["a.caffemodel", "b.caffemodel", "c.caffemodel"]
+    with pytest.raises(NetspecError, match="'weights' names no file"):
+        load_solver(written(tmp_path, GOOD + ' weights: ""'))
+
+
+def test_a_snapshot_prefix_that_is_a_folder(tmp_path: Path) -> None:
+    assert load_solver(written(tmp_path, f'{GOOD} snapshot_prefix: "{tmp_path}"')).snapshot_prefix == str(tmp_path / "solver")
+
+
+@pytest.mark.parametrize(
+    ("nets", "message"),
+    [
+        ('train_net: "a" test_iter: 1', "'test_iter' has no net to test: 'train_net' is for training only"),
+        ('train_net: "a" test_net: "b" test_iter: 1 test_iter: 2', "1 test net and 2 'test_iter': each test net takes one"),
+        ('net: "a" test_net: "b" test_net: "c" test_iter: 1', "2 test nets and 1 'test_iter': each test net takes one"),
+        ('net: "a" test_state { } ', "0 tests and 1 'test_state': each test takes one"),
+    ],
+)
+def test_counts_of_test_nets(tmp_path: Path, nets: str, message: str) -> None:
+    with pytest.raises(NetspecError, match=message) as caught:
+        load_solver(written(tmp_path, GOOD.replace('net: "net.prototxt"', nets) + " test_interval: 5"))
+    assert sum(d.severity == "error" for d in caught.value.diagnostics) == 1

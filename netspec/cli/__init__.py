@@ -16,8 +16,12 @@ COMMANDS = {
     "draw": "draw the net's architecture as a picture",
     "check": "check nets and solvers; tell each fault with its line",
     "train": "train a net as its solver file says",
+    "test": "run a trained net on its test data; tell the mean of each output",
+    "time": "time each layer forward and backward",
+    "solver": "tell what a solver file will do: rates, epochs, snapshots",
+    "log": "read training logs, netspec's and Caffe's: tables and plots",
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
-    "dataset": "make and import databases of images, and their mean files",
+    "dataset": "make, import and examine databases of images, and their mean files",
 }
 OK, FAILED, USAGE = 0, 1, 2
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
 
 from netspec.cli.state import configure_level, input_shapes
 from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report
@@ -12,8 +11,7 @@ from netspec.graph import Shape
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
-from netspec.solver import check_net_paths, load_solver
-from netspec.syntax.bind import Spans
+from netspec.solver import check_net_paths, check_weight_paths, load_solver_net, read_solver
 from netspec.syntax.read import file_kind, parse_source, read_source
 
 
@@ -51,12 +49,7 @@ def check_file(
     except NetspecError as error:
         return error.diagnostics, "not read"
     if kind is caffe_pb2.SolverParameter:
-        with suppress(NetspecError):  # the report holds what it says
-            solver = load_solver(path, report)
-            check_net_paths(solver, report)
-            for net in [solver.train_net, *solver.test_nets]:
-                if net.message is not None and net.spans is not None:
-                    report.diagnostics += _check_inner_net(net.message, net.spans, net.state, allow_python_layers)
+        _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report)
         return report.in_order(), "solver"
     message, spans = read_net(source, report)
     seen = list(report.diagnostics)
@@ -81,13 +74,21 @@ def check_file(
     return ordered.in_order(), " and ".join(phases) + " net"
 
 
-def _check_inner_net(message: caffe_pb2.NetParameter, spans: Spans, given: caffe_pb2.NetState, allow_python_layers: bool) -> list[Diagnostic]:
-    """The faults of a net that stands inside a solver file, for the state that the solver gives it."""
-    report, state = Report(), caffe_pb2.NetState(phase=given.phase)
-    state.MergeFrom(message.state)
-    state.MergeFrom(given)
-    assemble(message, spans, state, report, require_shapes=False, allow_python_layers=allow_python_layers)
-    return report.diagnostics
+def _check_solver_file(
+    path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape], allow_python_layers: bool, report: Report
+) -> None:
+    """The faults of a solver file, of its nets that stand inside it, and of the paths that it names."""
+    file = read_solver(path, report)
+    check_net_paths(file, report)
+    check_weight_paths(file, report)
+    for source in file.nets:
+        if source.message is None or not source.is_state_known or caffe_pb2.Phase.Name(source.phase) not in phases:
+            continue
+        inner = Report()
+        # as in Caffe, the command line's level and stages are the train net's
+        state = (level, stages) if source.phase == caffe_pb2.TRAIN else (0, [])
+        load_solver_net(source, file, inner, *state, inputs=inputs, require_shapes=False, allow_python_layers=allow_python_layers)
+        report.diagnostics += inner.diagnostics
 
 
 def _sources(layers: Placed) -> set[str]:

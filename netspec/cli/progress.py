@@ -1,16 +1,14 @@
-"""What a training run tells: a line for each display, test and snapshot; on a terminal a live line below them."""
+"""What a training run tells on the terminal: a line for each event, and where it is a terminal a live line below them."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from netspec.solver import Listener
-
-if TYPE_CHECKING:
-    from netspec.pytorch.train import Solver
+from netspec.listener import Listener, RunInfo, Values
 
 LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
 
@@ -18,29 +16,49 @@ LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
 class Progress(Listener):
     """Hears a run's events and prints them. Lines go to `out`; the live line goes to `live` where that is a terminal."""
 
-    def __init__(self, max_iter: int, epoch_size: int | None, out: TextIO | None = None, live: TextIO | None = None) -> None:
-        self.max_iter, self.epoch_size, self.out = max_iter, epoch_size, out or sys.stdout
+    def __init__(self, out: TextIO | None = None, live: TextIO | None = None) -> None:
+        self.out = out or sys.stdout
         live = live or sys.stderr
         self.live = live if live.isatty() else None
-        self.started = self.last_live = time.monotonic()
+        self.started_at = self.last_live = time.monotonic()
         self.first_iter: int | None = None
         self.test_seconds = self.test_began = 0.0  # tests are left out of the speed as well
+        self.images_per_second: float | None = None
+        self.iteration = 0
         self.loss = float("nan")
 
-    def iterated(self, solver: Solver) -> None:
+    def started(self, run: RunInfo) -> None:
+        self.run = run
+        batch = f"batch {run.batch_size}"
+        if run.processes > 1:
+            batch += f" × {run.processes} processes = {run.effective_batch}"
+        if run.iter_size > 1:
+            batch += f", iter_size {run.iter_size}"
+        if run.images_per_iteration != run.batch_size:
+            batch += f", {run.images_per_iteration} images an iteration"
+        records = f", {run.epoch_size:,} records" if run.epoch_size else ""
+        self._line(f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}")
+        for batches, size in zip(run.test_iter, run.test_sizes, strict=True):
+            if size:
+                self._line(f"a test reads {batches} batches of its {size:,} records")
+
+    def restored(self, iteration: int, path: Path) -> None:
+        self._line(f"goes on at iteration {iteration} from {path}")
+
+    def iterated(self, iteration: int) -> None:
         now = time.monotonic()
+        self.iteration = iteration
         if self.first_iter is None:
-            self.first_iter, self.started = solver.iter, now  # the first iteration's set-up is left out of the speed
+            self.first_iter, self.started_at = iteration, now  # the first iteration's set-up is left out of the speed
+            self.test_seconds = 0.0
             return
-        done = solver.iter - self.first_iter
-        items = solver.batch_size * solver.param.iter_size
-        self.images_per_second = done * items / max(now - self.started - self.test_seconds, 1e-9)
-        self.items = solver.iter * items
-        rest = (self.max_iter - solver.iter) * (now - self.started) / done
-        place = f"{_bar(solver.iter / max(1, self.max_iter))} {solver.iter}/{self.max_iter}"
+        done = iteration - self.first_iter
+        self.images_per_second = done * self.run.images_per_iteration / max(now - self.started_at - self.test_seconds, 1e-9)
+        rest = (self.run.max_iter - iteration) * (now - self.started_at) / done
+        place = f"{_bar(iteration / max(1, self.run.max_iter))} {iteration}/{self.run.max_iter}"
         self._live(f"{place}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left")
 
-    def testing(self, index: int, batch: int, batches: int) -> None:
+    def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         if batch == 0:
             self.test_began = time.monotonic()
         self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}")
@@ -53,46 +71,74 @@ class Progress(Listener):
             self.live.write(f"\r\x1b[K{text}")
             self.live.flush()
 
-    def displayed(self, iteration: int, loss: float, outputs: dict[str, list[float]], rate: float) -> None:
+    def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         self.loss = loss
-        others = {name: values for name, values in outputs.items() if not (len(values) == 1 and abs(values[0] - loss) < 1e-12)}
-        self._line(f"iteration {iteration}  loss {loss:.6g}{_values(others)}  lr {rate:.6g}{self._speed()}")
+        weights = self.run.loss_weights
+        told = {n: v for n, v in outputs.items() if not (len(v) == 1 and weights.get(n) == 1 and abs(v[0] - loss) < 1e-12)}
+        self._line(f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr {rate:.6g}{self._speed()}")
 
-    def tested(self, iteration: int, index: int, means: dict[str, list[float]]) -> None:
+    def debugged(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._line(line)
+
+    def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
         if self.first_iter is not None:
             self.test_seconds += time.monotonic() - self.test_began
-        self._line(f"test {index} at iteration {iteration} {_values(means)}")
+        total = "" if loss is None else f"  test loss {loss:.6g}"
+        self._line(f"test {index} at iteration {iteration} {_values(means, self.run.test_loss_weights[index])}{total}")
 
-    def saved(self, path: Path) -> None:
-        self._line(f"snapshot {path}")
+    def saved(self, iteration: int, weights: Path, state: Path) -> None:
+        self._line(f"snapshot {state}")
+
+    def best(self, iteration: int, metric: str, value: float) -> None:
+        self._line(f"best {metric} so far: {value:.6g} at iteration {iteration}; its snapshot stays")
+
+    def removed(self, state: Path) -> None:
+        self._line(f"removed {state}")
+
+    def warned(self, message: str) -> None:
+        self._clear()
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+
+    def finished(self, iteration: int, loss: float | None) -> None:
+        if loss is not None:
+            self._line(f"iteration {iteration}  loss {loss:.6g}")
+
+    def ended(self, iteration: int, reason: str, message: str = "") -> None:
+        self._clear()
+        if reason == "failed":  # the message itself goes to stderr
+            return
+        self._line("stopped early" if reason == "stopped" else "done")
 
     def _speed(self) -> str:
-        if not hasattr(self, "images_per_second"):
+        if self.images_per_second is None:
             return ""
-        epoch = f"  epoch {self.items / self.epoch_size:.2f}" if self.epoch_size else ""
+        epoch = f"  epoch {self.iteration * self.run.images_per_iteration / self.run.epoch_size:.2f}" if self.run.epoch_size else ""
         return f"{epoch}  {self.images_per_second:.1f} images/s"
 
     def _line(self, text: str) -> None:
-        if self.live:
-            self.live.write("\r\x1b[K")
-            self.live.flush()
+        self._clear()
         print(text, file=self.out, flush=True)
 
-    def close(self) -> None:
-        """Leaves the terminal on a line of its own."""
+    def _clear(self) -> None:
         if self.live:
             self.live.write("\r\x1b[K")
             self.live.flush()
+
+    def close(self) -> None:
+        self._clear()
 
 
 def _bar(share: float) -> str:
     return "█" * round(20 * share) + "░" * (20 - round(20 * share))
 
 
-def _values(outputs: dict[str, list[float]]) -> str:
+def _values(outputs: Values, weights: dict[str, float]) -> str:
     shown = []
     for name, values in outputs.items():
-        shown.append(f"  {name} {' '.join(f'{value:.6g}' for value in values[:8])}{' …' if len(values) > 8 else ''}")
+        weight = weights.get(name, 0)
+        weighted = f" (× {weight:g} = {weight * sum(values):.6g})" if weight not in (0, 1) else ""
+        shown.append(f"  {name} {' '.join(f'{value:.6g}' for value in values[:8])}{' …' if len(values) > 8 else ''}{weighted}")
     return "".join(shown)
 
 

@@ -1,18 +1,22 @@
-"""`netspec train SOLVER`: trains as the solver file says."""
+"""`netspec train SOLVER`: trains as the solver file says, in one process or in several."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from netspec.cli.progress import Progress
+from netspec.cli.device import chosen_devices, configure_device
 from netspec.cli.state import configure_level
 from netspec.diagnostics import NetspecError
+from netspec.listener import Listener, Listeners
 
 if TYPE_CHECKING:
+    from netspec.pytorch.processes import Processes
     from netspec.pytorch.train import Solver
 
 EFFECTS = ("stop", "snapshot", "none")
@@ -22,12 +26,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("solver_file", nargs="?", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix")
     parser.add_argument("--solver", "-solver", help="the same, as Caffe's flag")
     parser.add_argument("--snapshot", "-snapshot", metavar="STATE", help="a .solverstate to go on from")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot of the solver; begin where there is none")
     parser.add_argument("--weights", "-weights", metavar="A,B", help="weight files to begin with, matched by layer name; a later one wins")
-    parser.add_argument("--gpu", "-gpu", metavar="ID", help="the GPU to compute on; without it one is taken where there is one")
-    parser.add_argument("--cpu", action="store_true", help="compute on the CPU")
-    parser.add_argument("--sigint_effect", "-sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C does (default stop, with a snapshot)")
+    parser.add_argument("--sigint_effect", "-sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C and SIGTERM do (default stop)")
     parser.add_argument("--sighup_effect", "-sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default snapshot)")
     configure_level(parser)
+    configure_device(parser, "the GPUs to compute on, a process each")
+    parser.add_argument("--nproc", type=_positive, metavar="N", help="so many processes on the CPU; torchrun starts them on several machines")
+    parser.add_argument("--global-batch", action="store_true", help="the processes share batch_size; without this each has its own of that size")
+    kept = parser.add_argument_group("which snapshots stay (all, without these)")
+    kept.add_argument("--keep-last", type=_positive, metavar="K", help="the last K")
+    kept.add_argument("--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net, such as accuracy or loss")
+    logs = parser.add_argument_group("logs, beside what the terminal shows")
+    logs.add_argument("--log", metavar="FILE", help="a JSON object a line; a resumed run appends")
+    logs.add_argument("--caffe-log", metavar="FILE", help="in the form of Caffe's own log, for the scripts that read it")
+    logs.add_argument("--tensorboard", metavar="DIR", help="scalars for TensorBoard")
     trial = parser.add_argument_group("for a trial run, in place of the files' values")
     trial.add_argument("--max-iter", type=_positive, metavar="N")
     trial.add_argument("--batch-size", type=_positive, metavar="N", help="of the train net and the test nets")
@@ -50,74 +63,140 @@ def run(args: argparse.Namespace) -> int:
     if not path or (args.solver and args.solver_file):
         print("netspec train: name one solver file, as in `netspec train models/bvlc_alexnet/solver.prototxt`", file=sys.stderr)
         return 2
-    if args.snapshot and args.weights:
-        raise NetspecError("--snapshot goes on with a run, --weights begins one; give one of them")
-    from netspec.pytorch.train import Overrides, Solver  # torch takes seconds to import: usage errors come first
+    if args.snapshot and (args.weights or args.resume):
+        raise NetspecError(
+            f"--snapshot names where to go on, {'--weights begins a run' if args.weights else '--resume looks for it'}; give one of them"
+        )
+    if args.nproc and args.gpu is not None:
+        raise NetspecError("--nproc is of processes on the CPU; --gpu 0,1 starts one for each GPU")
+    args.solver_file = path
+    from netspec.pytorch.launch import guarded_member, launch  # torch takes seconds to import: usage errors come first
+    from netspec.pytorch.processes import is_member
 
-    names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level")
-    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage)
-    solver = Solver(path, overrides, _device(args), allow_python_layers=args.allow_python_layers)
-    if args.weights:
+    if is_member():  # one of torchrun's processes
+        guarded_member(run_member, args)
+    devices = chosen_devices(args)
+    count = args.nproc or len(devices or [""])
+    if count > 1:
+        return launch(run_member, args, count)
+    from netspec.pytorch.processes import Processes
+
+    return _run(args, "cpu" if args.nproc else devices[0] if devices else None, Processes())
+
+
+def run_member(args: argparse.Namespace) -> int:
+    """The command in one process of several."""
+    from netspec.pytorch.processes import join, local_device
+
+    device = local_device(["cpu"] if args.nproc else chosen_devices(args), args.solver_file)
+    processes = join(device)
+    status = _run(args, str(device), processes)
+    processes.leave()
+    return status
+
+
+def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> int:
+    from netspec.pytorch.solver_nets import Overrides
+    from netspec.pytorch.train import Solver
+    from netspec.weights.retention import Retention
+
+    names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
+    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=bool(args.weights or args.snapshot))
+    retention = Retention(args.keep_last, args.keep_best)
+    solver = Solver(args.solver_file, overrides, device, None, args.allow_python_layers, processes, retention)
+    if processes.is_root:
+        for warning in solver.file.warnings:
+            print(warning.render(), file=sys.stderr)
+    state = args.snapshot or (_newest(solver) if args.resume else None)
+    if args.weights and not state:
         for report in solver.load_weights([name for name in args.weights.split(",") if name]):
             print(report)
-    if args.snapshot:
-        solver.restore(args.snapshot)
-    return train(solver, args)
+    if state:
+        solver.restore(state)
+    with suppress(BrokenPipeError):
+        return train(solver, args, state)
+    return 1
 
 
-def _device(args: argparse.Namespace) -> str | None:
-    if args.cpu:
-        return "cpu"
-    if args.gpu is None:
-        return None
-    if not args.gpu.isdigit():
-        raise NetspecError(f"--gpu takes the number of one GPU, got '{args.gpu}'")
-    import torch
+def _newest(solver: Solver) -> str | None:
+    """The newest snapshot of the solver that is whole; all processes learn which. Raises: NetspecError where none of several is whole."""
+    from netspec.weights.snapshot_files import newest_snapshot
 
-    if int(args.gpu) >= torch.cuda.device_count():
-        raise NetspecError(f"there is no GPU {args.gpu}; this machine shows {torch.cuda.device_count()}")
-    return f"cuda:{args.gpu}"
+    found = None
+    if solver.processes.is_root:
+        state, faults = newest_snapshot(solver.snapshot_prefix)
+        for path, error in faults.items():
+            print(f"warning: the snapshot '{path}' is passed over: {error.diagnostics[0].message}", file=sys.stderr)
+        if state is None and faults:
+            hint = "`--snapshot STATE` names one that lies elsewhere; without --resume the run begins anew"
+            raise NetspecError(f"none of the {len(faults)} snapshots '{solver.snapshot_prefix}_iter_*' is whole", None, hint)
+        if state is None:
+            print(f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: the run begins at iteration 0", flush=True)
+        found = str(state) if state else None
+    return solver.processes.from_root(found)
 
 
-def train(solver: Solver, args: argparse.Namespace) -> int:
+def _listener(solver: Solver, args: argparse.Namespace, is_resumed: bool) -> Listener:
+    """Who hears of the run: in rank 0 the terminal and the logs that are asked for."""
+    if not solver.processes.is_root:
+        return Listener()
+    from netspec.cli.progress import Progress
+
+    listeners: list[Listener] = [Progress()]
+    if args.log:
+        from netspec.logs.json_lines import JsonLog
+
+        listeners.append(JsonLog(args.log, append=is_resumed))
+    if args.caffe_log:
+        from netspec.logs.caffe_log import CaffeLog
+
+        listeners.append(CaffeLog(args.caffe_log, append=is_resumed))
+    if args.tensorboard:
+        from netspec.logs.tensorboard import TensorBoardLog
+
+        listeners.append(TensorBoardLog(args.tensorboard))
+    return Listeners(listeners)
+
+
+def train(solver: Solver, args: argparse.Namespace, state: str | None) -> int:
     """Runs the solver to its end, heeding signals."""
-    from netspec.data.batches import dataset_size
-    from netspec.passes.count_cost import param_count
+    from netspec.pytorch.device import faults_told
+    from netspec.pytorch.processes import OthersLostError
 
-    epoch_size = dataset_size(solver.net)
-    progress = Progress(solver.param.max_iter, epoch_size)
-    solver.listener = progress
-    records = f", {epoch_size:,} records" if epoch_size else ""
-    batch = f"batch {solver.batch_size}" + (f" × iter_size {solver.param.iter_size}" if solver.param.iter_size > 1 else "")
-    print(f"{solver.net.name}: {param_count(solver.net):,} parameters, {solver.param.type}, {batch}{records}, on {solver.device}", flush=True)
-    for test_net, iterations in zip(solver.test_nets, solver.param.test_iter, strict=True):
-        size = dataset_size(test_net)
-        if size:
-            print(f"a test reads {iterations} batches of its {size:,} records", flush=True)
+    solver.listener = listener = _listener(solver, args, bool(args.resume or state))
+    _heed_signals(solver, args)
+    try:
+        listener.started(solver.info)
+        if state:
+            listener.restored(solver.iter, Path(state))
+        with faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"):
+            solver.solve()
+    except NetspecError as error:
+        listener.ended(solver.iter, "failed", str(error))
+        if isinstance(error, OthersLostError):
+            error.is_told_to_end = solver.request == "stop"
+        raise
+    else:
+        listener.ended(solver.iter, "stopped" if solver.is_stopping else "done")
+    finally:
+        listener.close()
+        solver.close()
+    return 0
+
+
+def _heed_signals(solver: Solver, args: argparse.Namespace) -> None:
+    """SIGINT and SIGTERM have the one effect, SIGHUP the other; each is heeded after the iteration, or the batch of a test."""
 
     def heed(effect: str) -> None:
         if effect != "none" and solver.request != "stop":
             solver.request = effect
 
-    def on_sigint(number: int, frame: FrameType | None) -> None:
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
         heed(args.sigint_effect)
 
-    def on_sighup(number: int, frame: FrameType | None) -> None:
+    def on_hangup(number: int, frame: FrameType | None) -> None:
         heed(args.sighup_effect)
 
-    signal.signal(signal.SIGINT, on_sigint)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, on_sighup)
-    try:
-        solver.solve()
-    except RuntimeError as error:
-        if "memory" not in str(error):
-            raise
-        place = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
-        message = f"the memory of {solver.device} does not suffice for a batch of {solver.batch_size}{place}"
-        raise NetspecError(message, None, "try a smaller --batch-size") from None
-    finally:
-        progress.close()
-        solver.close()
-    print("stopped early" if solver.request == "stop" else "done", flush=True)
-    return 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_interrupt)
+    signal.signal(signal.SIGHUP, on_hangup)

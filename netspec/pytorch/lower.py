@@ -122,6 +122,7 @@ class _Lowering:
             places={target: f"{layer.label} ({layer.span})" for layer, target in self.targets.items()},
             loss_weights={key: weight for key, (_, weight) in terms.items()},
             order=[self.targets.get(layer, "") for layer in self.net.layers],
+            tops=[[self.nodes[blob].name for blob in layer.top_blobs if blob in self.nodes] for layer in self.net.layers],
             layers=[(layer.name, layer.type, layer.bottoms, [t for t in layer.tops if t != AUTOMATIC_TOP]) for layer in self.net.layers],
         )
         module.train(self.net.phase == "TRAIN")

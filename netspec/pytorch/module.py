@@ -26,6 +26,7 @@ class About:
     loss_weights: dict[str, float]  # by key of the graph's output
     order: list[str] = field(default_factory=list)  # the submodule of each of the net's layers, "" where there is none
     layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
+    tops: list[list[str]] = field(default_factory=list)  # of each of the net's layers, the graph's nodes that are its tops
 
 
 class Outputs(dict):
@@ -111,6 +112,11 @@ class NetModule(fx.GraphModule):
                 if place:
                     error.add_note(f"in {place}")
             raise
+        return self.shown(outputs)
+
+    def shown(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What a user sees of the graph's outputs; terms of the objective that are no outputs stay beside them."""
+        about = self.about
         if len(outputs) == len(about.output_names):
             return outputs
         shown = Outputs({name: outputs[name] for name in about.output_names})

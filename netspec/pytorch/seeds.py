@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from hashlib import blake2b
+
+import numpy as np
+import torch
+
+from netspec.graph import Net
 
 
 def draw_seed() -> int:
@@ -14,3 +20,11 @@ def draw_seed() -> int:
 def mixed_seed(seed: int, *purpose: str | int) -> int:
     """A seed of its own for each purpose, the same each time."""
     return int.from_bytes(blake2b(repr((seed, *purpose)).encode(), digest_size=7).digest(), "little")
+
+
+def seed_generators(seed: int, net: Net) -> None:
+    """Seeds what the layers of a net draw from; a user's Python layer may take numpy's generator or Python's own."""
+    torch.manual_seed(seed)
+    if any(layer.type == "Python" for layer in net.layers):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)

@@ -4,43 +4,47 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from netspec.data.paths import resolve_path
-from netspec.diagnostics import NetspecError, Report
+from netspec.data.reader import Share
+from netspec.diagnostics import ERROR, Diagnostic, NetspecError
 from netspec.graph import Net
-from netspec.pipeline import assemble, read_net
+from netspec.listener import Listener, RunInfo, Values
+from netspec.pytorch.debug_info import DebugInfo
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.seeds import draw_seed, mixed_seed
-from netspec.pytorch.sharing import tie_params
-from netspec.pytorch.snapshot import read_snapshot, write_snapshot
+from netspec.pytorch.not_finite import all_finite, first_not_finite
+from netspec.pytorch.processes import OthersLostError, Processes, data_parallel, is_loss_of_others, lost
+from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
+from netspec.pytorch.snapshot import Snapshots
+from netspec.pytorch.solver_nets import (
+    Overrides,
+    aim_retention,
+    default_device,
+    describe_run,
+    items_a_batch,
+    learnable,
+    load_test_nets,
+    load_train_net,
+)
+from netspec.pytorch.tester import Tester, numbers
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.schema import caffe_pb2
-from netspec.solver import NET_PATH_HINT, Listener, NetSource, find_net, learning_rate, load_solver
-from netspec.syntax.read import read_source
+from netspec.solver import learning_rate, load_solver
+from netspec.weights.retention import Retention
+from netspec.weights.snapshot_files import Companion
 
-
-@dataclass(slots=True)
-class Overrides:
-    """What the command line sets in place of the files' values, for a trial run."""
-
-    max_iter: int | None = None
-    batch_size: int | None = None
-    test_iter: int | None = None
-    test_interval: int | None = None
-    display: int | None = None
-    base_lr: float | None = None
-    snapshot_prefix: str | None = None
-    level: int = 0
-    stages: list[str] = field(default_factory=list)
+LOOKS_ON_GPU = 16  # iterations between two looks at whether the loss is finite: each makes the CPU wait for the GPU
+REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
 
 
 class Solver:
@@ -49,7 +53,10 @@ class Solver:
     Args:
         path: the solver file.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
+        listener: hears of the run's events.
         allow_python_layers: run the Python code that layers of type Python name; it can do anything.
+        processes: the processes of the run, of which this is one.
+        retention: which snapshots stay; all where it is not given.
 
     Raises: NetspecError where the solver, one of its nets, or the data is wrong.
     """
@@ -58,32 +65,57 @@ class Solver:
         self,
         path: str | Path,
         overrides: Overrides | None = None,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         listener: Listener | None = None,
         allow_python_layers: bool = False,
+        processes: Processes | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self.overrides = overrides or Overrides()
-        self.allow_python_layers = allow_python_layers
+        self.processes = processes or Processes()
         self.file = load_solver(path)
-        self.param = _overridden(self.file.message, self.overrides)
-        self.listener = listener or Listener()
-        self.seed = self.param.random_seed if self.param.random_seed >= 0 else draw_seed()
-        self.device = torch.device(device or _default_device(self.param))
+        self.param = p = self.overrides.applied_to(self.file.message)
+        self.seed: int = self.processes.from_root(p.random_seed if p.random_seed >= 0 else draw_seed())
+        self.device = torch.device(device or default_device(p))
         self.iter = 0
-        self.request: str | None = None  # "stop" or "snapshot", set by a signal; heeded after the iteration
-        train_source, test_sources = self.file.train_net, self.file.test_nets
-        self.net = self._load_net(train_source, self.overrides.level, self.overrides.stages)
+        self.train_batches = 0  # that have been read of the training data
+        self.request = ""  # one of REQUESTS, set by a signal
+        self.is_stopping = False
+        self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, allow_python_layers)
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
-        self.test_nets: list[Net] = [self._load_net(source) for source in test_sources]
-        self.test_modules: list[NetModule] = [self._test_module(net) for net in self.test_nets]
-        self.updater = Updater(self.param, *learnable(self.net, self.module))
-        self._losses: deque[Tensor] = deque(maxlen=self.param.average_loss)
+        self.updater = Updater(p, *learnable(self.net, self.module))
+        self.processes.copy_from_root(self.updater.blobs)
+        self._listener = listener or Listener()
+        test_nets = load_test_nets(self.file, self.overrides, allow_python_layers)
+        self.tester = Tester(test_nets, self.module, self.device, self.processes, self._debugged if p.debug_info else None)
+        retention = aim_retention(retention or Retention(), test_nets)
+        hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
+        self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self._listener)
+        self._objective: nn.Module | None = None
+        self._losses: deque[Tensor] = deque(maxlen=p.average_loss)
         self._feed: Feed | None = None
-        self._test_feeds: dict[int, Feed] = {}
-        for weights in self.param.weights:
-            self.load_weights([name for name in weights.split(",") if name])
+        if p.weights:
+            self.load_weights(path for path, _ in self.file.weights)
+
+    @property
+    def listener(self) -> Listener:
+        """Who hears of the run's events."""
+        return self._listener
+
+    @listener.setter
+    def listener(self, listener: Listener) -> None:
+        self._listener = self.snapshots.listener = listener
+
+    @property
+    def test_nets(self) -> list[Net]:
+        return self.tester.nets
+
+    @property
+    def test_modules(self) -> list[NetModule]:
+        """The compiled test nets; they hold the trained weights."""
+        return self.tester.modules
 
     @property
     def lr(self) -> float:
@@ -92,110 +124,8 @@ class Solver:
 
     @property
     def batch_size(self) -> int:
-        """Items in one forward pass: the first axis of the first data top."""
-        for name in [*self.net.sources, *self.net.inputs]:
-            shape = self.net.blobs[name].shape
-            if shape:
-                return shape[0]
-        return 1
-
-    def load_weights(self, paths: Iterable[str | Path]) -> list[LoadReport]:
-        """Loads weight files one after the other, to fine-tune. Raises: NetspecError where one does not fit."""
-        return [load_weights(self.module, resolve_path(str(path), self.file.path)).raise_mismatches() for path in paths]
-
-    def step(self, n: int) -> dict[str, Tensor]:
-        """Trains n iterations; returns the outputs of the last forward pass."""
-        outputs: dict[str, Tensor] = {}
-        for _ in range(n):
-            if self._is_test_due():
-                self.test()
-            outputs = self._iterate()
-            if self.request == "snapshot":
-                self.request = None
-                self.snapshot()
-            if self.request == "stop":
-                break
-        return outputs
-
-    def _iterate(self) -> dict[str, Tensor]:
-        """One iteration: forward and backward iter_size times, display, update, snapshot."""
-        p = self.param
-        if self._feed is None:
-            self._feed = Feed(self.net, self.module, self.device, mixed_seed(self.seed, "TRAIN"), self.iter * p.iter_size)
-        torch.manual_seed(mixed_seed(self.seed, "iteration", self.iter))  # a resumed run draws what this one would have drawn
-        self.updater.zero_grad()
-        outputs: dict[str, Tensor] = {}
-        total: Tensor | None = None
-        for _ in range(p.iter_size):
-            outputs = self._feed.forward()
-            loss = self.module.loss(outputs)
-            if loss.requires_grad:
-                loss.backward()
-            total = loss.detach() if total is None else total + loss.detach()
-        assert total is not None
-        self._losses.append(total / p.iter_size)
-        if p.display and self.iter % p.display == 0:
-            smoothed = float(torch.stack(list(self._losses)).mean())
-            self.listener.displayed(self.iter, smoothed, _numbers(outputs), self.lr)
-            if not isfinite(smoothed):
-                message = f"the loss is {smoothed} at iteration {self.iter}; the run stops and writes no snapshot of it"
-                raise NetspecError(message, self.file.spans.at("base_lr"), "a lower base_lr, clip_gradients, or another filler may help")
-        self.updater.apply(self.lr, self.iter)
-        self.iter += 1
-        self.listener.iterated(self)
-        if p.snapshot and self.iter % p.snapshot == 0:
-            self.snapshot()
-        return {name: value.detach() for name, value in outputs.items()}
-
-    def solve(self) -> None:
-        """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
-        p = self.param
-        self.step(max(0, p.max_iter - self.iter))
-        if p.snapshot_after_train and not (p.snapshot and self.iter % p.snapshot == 0):
-            self.snapshot()
-        if self.request == "stop":
-            return
-        if self._is_test_due():
-            self.test()
-
-    def _is_test_due(self) -> bool:
-        p = self.param
-        return bool(p.test_interval) and self.iter % p.test_interval == 0 and (self.iter > 0 or p.test_initialization)
-
-    def test(self) -> list[dict[str, list[float]]]:
-        """Runs every test net for its test_iter; returns the mean of each output over the batches.
-
-        The mean is over batches, not over records: where the data wraps around, some records count twice.
-        """
-        results = []
-        for index, (net, module) in enumerate(zip(self.test_nets, self.test_modules, strict=True)):
-            if index not in self._test_feeds:
-                start = self._tests_done() * self.param.test_iter[index]
-                self._test_feeds[index] = Feed(net, module, self.device, mixed_seed(self.seed, "TEST", index), start)
-            sums: dict[str, Tensor] = {}
-            with torch.no_grad():
-                for batch in range(self.param.test_iter[index]):
-                    self.listener.testing(index, batch, self.param.test_iter[index])
-                    for name, value in self._test_feeds[index].forward().items():
-                        sums[name] = sums[name] + value if name in sums else value.clone()
-            means = {name: value / self.param.test_iter[index] for name, value in sums.items()}
-            results.append(_numbers(means))
-            self.listener.tested(self.iter, index, results[-1])
-        return results
-
-    def _tests_done(self) -> int:
-        """How many tests come before this iteration's: where a resumed run takes up the test data."""
-        p = self.param
-        if not p.test_interval:
-            return 0
-        return (self.iter + p.test_interval - 1) // p.test_interval - (0 if p.test_initialization or self.iter == 0 else 1)
-
-    def snapshot(self) -> Path:
-        """Writes weights and state; returns the path of the state."""
-        hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        path = write_snapshot(self.snapshot_prefix, self.iter, self.module, self.updater, hdf5)
-        self.listener.saved(path)
-        return path
+        """Items that this process reads in one forward pass."""
+        return items_a_batch(self.net)
 
     @property
     def snapshot_prefix(self) -> str:
@@ -203,85 +133,239 @@ class Solver:
         prefix = self.overrides.snapshot_prefix or self.file.snapshot_prefix
         return str(Path(prefix) / Path(self.file.path).stem) if Path(prefix).is_dir() else prefix
 
+    @property
+    def info(self) -> RunInfo:
+        """What there is to tell of the run. Raises: NetspecError where its data is missing."""
+        return describe_run(self)
+
+    def load_weights(self, paths: Iterable[str | Path]) -> list[LoadReport]:
+        """Loads weight files one after the other, to fine-tune; rank 0 reads them for all.
+
+        Raises: NetspecError where one does not fit, or has no layer of the net.
+        """
+        reports = []
+        if self.processes.is_root:
+            reports = [load_weights(self.module, resolve_path(str(path), self.file.path)).raise_mismatches() for path in paths]
+        self.processes.copy_from_root(self.updater.blobs)
+        return reports
+
+    def step(self, n: int) -> dict[str, Tensor]:
+        """Trains n iterations, fewer where a signal stops it; returns the outputs of the last forward pass."""
+        outputs: dict[str, Tensor] = {}
+        self.is_stopping = False
+        for _ in range(n):
+            if self._is_test_due():
+                self.test()
+                if self.is_stopping:
+                    break
+            outputs = self._iterate()
+            self._heed_requests()
+            if self.is_stopping:
+                break
+        return outputs
+
+    def _iterate(self) -> dict[str, Tensor]:
+        """One iteration: forward and backward iter_size times, display, update, snapshot."""
+        p = self.param
+        is_shown = bool(p.display) and self.iter % p.display == 0
+        self._seed()
+        self.updater.zero_grad()
+        outputs: dict[str, Tensor] = {}
+        total = torch.zeros((), device=self.device)
+        for part in range(p.iter_size):
+            loss, outputs = self._forward_backward(is_last=part == p.iter_size - 1, with_info=is_shown and p.debug_info)
+            total += loss
+        self._losses.append(total / p.iter_size)
+        self._require_finite(is_shown)
+        if is_shown:
+            self._display(outputs)
+        self.updater.apply(self.lr, self.iter)
+        self.iter += 1
+        self.train_batches += p.iter_size
+        self.listener.iterated(self.iter)
+        if p.snapshot and self.iter % p.snapshot == 0:
+            self._snapshot_in_passing()
+        return {name: value.detach() for name, value in outputs.items()}
+
+    def _forward_backward(self, is_last: bool, with_info: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        """Adds to the gradients; after the last part of an iteration they are the mean over the processes."""
+        info = DebugInfo(self.net, self.module) if with_info else None
+        outputs = self._train_feed().forward(info.forward if info else None)
+        if self._objective is None:
+            self._objective = data_parallel(self.module, outputs, self.processes)
+        if isinstance(self._objective, DistributedDataParallel):
+            self._objective.require_backward_grad_sync = is_last  # as its no_sync() does
+        loss: Tensor = self._objective(outputs)
+        if loss.requires_grad:
+            try:
+                loss.backward()
+            except RuntimeError as error:
+                if self.processes.count > 1 and is_loss_of_others(error):
+                    raise lost(error) from None
+                raise
+        if info:
+            info.add_backward()
+            self._debugged(info.lines)
+        return loss.detach(), outputs
+
+    def _require_finite(self, is_shown: bool) -> None:
+        """Raises NetspecError where the loss is no finite number, before it reaches the weights."""
+        p = self.param
+        if self.device.type == "cuda" and not (is_shown or self.iter % LOOKS_ON_GPU == 0 or (p.snapshot and (self.iter + 1) % p.snapshot == 0)):
+            return
+        loss = float(self._losses[-1])
+        (is_someones,) = self.processes.greatest(int(not isfinite(loss)))
+        if not is_someones:
+            return
+        if isfinite(loss):
+            raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
+        hint = "a lower base_lr, clip_gradients, or another filler may help"
+        fault = Diagnostic(
+            ERROR, f"the loss is {loss:g} at iteration {self.iter}: the run stops, its snapshots stand", self.file.spans.at("base_lr"), hint
+        )
+        found = first_not_finite(self.net, self.module, self._train_feed().inputs)
+        fault.notes += [found] if found else []
+        raise NetspecError(fault)
+
+    def _display(self, outputs: dict[str, Tensor]) -> None:
+        """Tells the smoothed loss and the outputs, as means over the processes."""
+        values = numbers(outputs)
+        flat = iter(self.processes.means([self._smoothed_loss(), *(number for own in values.values() for number in own)]))
+        smoothed = next(flat)
+        self.listener.displayed(self.iter, smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
+
+    def _smoothed_loss(self) -> float:
+        return float(torch.stack(list(self._losses)).mean())
+
+    def _debugged(self, lines: Iterable[str]) -> None:
+        self.listener.debugged(lines)
+
+    def solve(self) -> None:
+        """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
+        p = self.param
+        self.step(max(0, p.max_iter - self.iter))
+        if p.snapshot_after_train and not self.snapshots.has(self.iter):
+            self.snapshot()
+        if self.is_stopping:
+            return
+        loss = None
+        if p.display and self.iter % p.display == 0:  # Caffe shows the loss of one more forward pass, without an update
+            self._seed()
+            with torch.no_grad():
+                self._losses.append(self.module.loss(self._train_feed().forward()))
+            (loss,) = self.processes.means([self._smoothed_loss()])
+            self._close_feed()  # further iterations begin with the batch that this pass has used
+        self.listener.finished(self.iter, loss)
+        if self._is_test_due():
+            self.test()
+
+    def _is_test_due(self) -> bool:
+        p = self.param
+        return bool(p.test_interval) and self.iter % p.test_interval == 0 and (self.iter > 0 or p.test_initialization)
+
+    def test(self) -> list[Values]:
+        """Runs every test net for its test_iter; returns the mean of each output over the batches. A signal may end it early."""
+        self.processes.copy_from_root(list(self.module.buffers()))  # BatchNorm's statistics are each process's own in training
+        results: list[Values] = []
+        told: set[str] = set()
+        for index, count in enumerate(self.param.test_iter):
+            means = self.tester.run(index, count, self.seed, partial(self._goes_on, index, count))
+            if means is None:
+                break
+            results.append(means.outputs)
+            self.listener.tested(self.iter, index, means.outputs, means.loss if self.param.test_compute_loss else None)
+            metric = self.snapshots.retention.keep_best
+            if metric in means.outputs and metric not in told and self.processes.is_root:
+                self.snapshots.keep_best(self._companion(), means.outputs[metric][0])
+            told.update(means.outputs)
+        return results
+
+    def _goes_on(self, index: int, count: int, batch: int) -> bool:
+        self.listener.testing(self.iter, index, batch, count)
+        self._heed_requests()
+        return not self.is_stopping
+
+    def snapshot(self) -> Path:
+        """Writes weights and state; returns the path of the state.
+
+        Raises: NetspecError where the weights are no longer finite or the files can't be written; earlier snapshots stand.
+        """
+        if self.processes.is_root:
+            self.snapshots.write(self._companion())
+        return self.snapshots.state_path(self.iter)
+
+    def _snapshot_in_passing(self) -> None:
+        """A snapshot on the way: a disk that is full now may have room at the next one, so the run goes on."""
+        try:
+            self.snapshot()
+        except NetspecError as error:
+            if not all_finite(self.updater.blobs):
+                raise
+            self.listener.warned(f"no snapshot at iteration {self.iter}: {error.diagnostics[0].message}")
+
+    def _companion(self) -> Companion:
+        losses = [float(loss) for loss in self._losses]
+        return Companion(self.iter, self.seed, self.train_batches, self._records_a_batch, list(self.tester.batches), losses)
+
+    @property
+    def _records_a_batch(self) -> int:
+        return self.batch_size * self.processes.count
+
     def restore(self, path: str | Path) -> None:
-        """Goes on from a .solverstate; the data goes on where that iteration would have read."""
-        self.iter = read_snapshot(path, self.module, self.updater)
+        """Goes on from a .solverstate, with the companion beside it bit for bit; rank 0 reads them for all.
+
+        An original's state has no companion: its data goes on with the batch that the iteration would have read.
+
+        Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
+        """
+        self.iter, companion = self.processes.from_root(self.snapshots.read(path) if self.processes.is_root else None)
+        self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
         self._losses.clear()
+        p = self.param
+        self.train_batches = self.iter * p.iter_size
+        self.tester.batches = [self._tests_done() * count for count in p.test_iter]
+        if companion is not None:
+            self.seed = p.random_seed if p.random_seed >= 0 else companion.seed
+            self.train_batches = companion.train_batches * companion.records_a_batch // self._records_a_batch
+            self._losses.extend(torch.tensor(loss, device=self.device) for loss in companion.losses)
+            if len(companion.test_batches) == len(self.test_nets):
+                self.tester.batches = list(companion.test_batches)
+        self.listener.restored(self.iter, Path(path))
+
+    def _tests_done(self) -> int:
+        """How many tests come before this iteration's, in a run of the original."""
+        p = self.param
+        if not p.test_interval:
+            return 0
+        return (self.iter + p.test_interval - 1) // p.test_interval - (0 if p.test_initialization or self.iter == 0 else 1)
 
     def close(self) -> None:
         """Ends the reading of data."""
-        for feed in [self._feed, *self._test_feeds.values()]:
-            if feed is not None:
-                feed.close()
-        self._feed, self._test_feeds = None, {}
+        self._close_feed()
+        self.tester.close()
 
-    def _load_net(self, source: NetSource, level: int = 0, stages: Iterable[str] = ()) -> Net:
-        """One of the solver's nets, for the state that the solver gives it."""
-        report = Report()
-        if source.path is not None:
-            path = find_net(source, self.file)
-            if path is None:
-                raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
-            message, spans = read_net(read_source(path), report)
-        else:
-            assert source.message is not None
-            assert source.spans is not None
-            path, message, spans = self.file.path, caffe_pb2.NetParameter(), source.spans
-            message.CopyFrom(source.message)
-        state = caffe_pb2.NetState(phase=source.state.phase)
-        state.MergeFrom(message.state)
-        state.MergeFrom(source.state)
-        state.level = level or state.level
-        state.stage.extend(stages)
-        if self.overrides.batch_size:
-            _set_batch_size(message, self.overrides.batch_size)
-        net = assemble(message, spans, state, report, allow_python_layers=self.allow_python_layers)
-        net.path = path
-        report.raise_errors()
-        return net
+    def _close_feed(self) -> None:
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
 
-    def _test_module(self, net: Net) -> NetModule:
-        module = lower(net).to(self.device)
-        fill_params(module, net, mixed_seed(self.seed, "test fillers"))
-        tie_params(module, self.module)
-        return module
+    def _train_feed(self) -> Feed:
+        if self._feed is None:
+            share = Share(self.processes.rank, self.processes.count)
+            self._feed = Feed(self.net, self.module, self.device, mixed_seed(self.seed, "TRAIN"), self.train_batches, share)
+        return self._feed
 
+    def _heed_requests(self) -> None:
+        """Does what a signal to any of the processes has asked for."""
+        request = self.request
+        (agreed,) = self.processes.greatest(REQUESTS.index(request))
+        if self.request == request:  # no other signal has come since
+            self.request = ""
+        if REQUESTS[agreed] == "snapshot":
+            self._snapshot_in_passing()
+        self.is_stopping = self.is_stopping or REQUESTS[agreed] == "stop"
 
-def _overridden(message: caffe_pb2.SolverParameter, overrides: Overrides) -> caffe_pb2.SolverParameter:
-    p = caffe_pb2.SolverParameter()
-    p.CopyFrom(message)
-    for name in ("max_iter", "display", "test_interval", "base_lr"):
-        value = getattr(overrides, name)
-        if value is not None:
-            setattr(p, name, value)
-    if overrides.test_iter is not None:
-        p.test_iter[:] = [overrides.test_iter] * len(p.test_iter)
-    return p
-
-
-def _set_batch_size(message: caffe_pb2.NetParameter, size: int) -> None:
-    for layer in message.layer:
-        for name in ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param"):
-            if layer.HasField(name):
-                getattr(layer, name).batch_size = size
-
-
-def _default_device(p: caffe_pb2.SolverParameter) -> str:
-    says_cpu = p.HasField("solver_mode") and p.solver_mode == caffe_pb2.SolverParameter.CPU
-    return f"cuda:{p.device_id}" if torch.cuda.is_available() and not says_cpu else "cpu"
-
-
-def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
-    """Every owned blob in Caffe's order, with its multipliers."""
-    blobs, multipliers = [], []
-    for layer, layer_blobs in zip(net.layers, module.layer_params, strict=True):
-        for param, blob in zip(layer.params, layer_blobs, strict=True):
-            if param.owner is None:
-                blobs.append(blob)
-                multipliers.append((param.lr_mult, param.decay_mult))
-    return blobs, multipliers
-
-
-def _numbers(outputs: dict[str, Tensor]) -> dict[str, list[float]]:
-    return {name: value.detach().float().reshape(-1).tolist() for name, value in outputs.items()}
+    def _seed(self) -> None:
+        """Seeds all generators for this iteration and process."""
+        seed_generators(mixed_seed(self.seed, "iteration", self.iter, *([self.processes.rank] if self.processes.rank else [])), self.net)

@@ -97,7 +97,7 @@ RULES = {
 def clip_gradients(grads: Tensors, threshold: float) -> None:
     """Scales all gradients down where their common L2 norm is above the threshold."""
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-    torch._foreach_mul_(grads, torch.clamp(threshold / norm, max=1.0))
+    torch._foreach_mul_(grads, torch.where(norm > threshold, threshold / norm, 1.0))
 
 
 def regularise(weights: Tensors, grads: Tensors, decay: float, kind: str) -> None:
@@ -116,6 +116,8 @@ class Updater:
 
     def __init__(self, p: caffe_pb2.SolverParameter, blobs: Tensors, multipliers: list[tuple[float, float]]) -> None:
         self.p, self.rule, self.blobs = p, RULES[p.type], blobs
+        # with snapshot_diff: what the last update took from each blob, which is what Caffe keeps in its diff
+        self.changes: list[Tensor] | None = [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
         self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.rule.histories) for b in blobs]
         self.with_gradient = [i for i, blob in enumerate(blobs) if blob.requires_grad]
         self.groups: dict[tuple[float, float], list[int]] = {}
@@ -147,4 +149,10 @@ class Updater:
                 regularise(weights, grads, self.p.weight_decay * decay_mult, self.p.regularization_type)
             count = len(self.blobs)
             history = [[self.history[part * count + i] for i in indices] for part in range(self.rule.histories)]
-            self.rule.update(weights, grads, history, rate * lr_mult, self.p, step)
+            if self.changes is None:
+                self.rule.update(weights, grads, history, rate * lr_mult, self.p, step)
+                continue
+            changes = [self.changes[i].zero_() for i in indices]
+            self.rule.update(changes, grads, history, rate * lr_mult, self.p, step)
+            torch._foreach_add_(weights, changes)
+            torch._foreach_neg_(changes)

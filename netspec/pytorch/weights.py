@@ -5,12 +5,14 @@ Source: Caffe's Net::CopyTrainedLayersFrom.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, counted
 from netspec.graph import Shape, shape_text
 from netspec.pytorch.module import NetModule
 from netspec.weights.files import read_weights, write_weights
@@ -27,7 +29,7 @@ class LoadReport:
     unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {len(self.loaded)} layers loaded"]
+        lines = [f"{self.path}: {counted(len(self.loaded), 'layer')} loaded"]
         if self.missing:
             lines.append(f"  not in the file, kept as they were: {', '.join(self.missing)}")
         if self.unused:
@@ -36,7 +38,11 @@ class LoadReport:
         return "\n".join(lines)
 
     def raise_mismatches(self) -> LoadReport:
-        """Raises NetspecError where a layer has another shape: training on would lose its weights unnoticed."""
+        """Raises NetspecError where a layer has another shape, or no layer was found: training on would lose its weights unnoticed."""
+        if self.missing and not self.loaded and not self.mismatched:
+            theirs, ours = (", ".join(names[:5]) + (", …" if len(names) > 5 else "") for names in (self.unused, self.missing))
+            message = f"'{self.path}' has weights for no layer of the net: it has {theirs or 'none'}, the net {ours}"
+            raise NetspecError(message, None, "layers are matched by name; is it the file of another net?")
         if self.mismatched:
             faults = "; ".join(f"layer '{name}': {why}" for name, why in self.mismatched.items())
             hint = "to train a layer from scratch give it another name in the net"
@@ -95,13 +101,14 @@ def same_shape(net: Shape, file: Shape) -> bool:
     return net == file or (len(file) == 4 and len(net) < 4 and (1,) * (4 - len(net)) + tuple(net) == file)
 
 
-def save_weights(module: NetModule, path: str | Path) -> None:
+def save_weights(module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None) -> None:
     """Writes the module's weights; the format follows the suffix (.caffemodel, .h5, .safetensors).
 
+    Args: diffs: of each layer's params what the file is to hold as their diff.
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
     layers = [
         (name, kind, bottoms, tops, [blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs])
         for (name, kind, bottoms, tops), blobs in zip(module.about.layers, module.layer_params, strict=True)
     ]
-    write_weights(path, module.about.net_name, layers)
+    write_weights(path, module.about.net_name, layers, diffs)

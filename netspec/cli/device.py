@@ -1,0 +1,44 @@
+"""--gpu and --cpu: the device to compute on."""
+
+from __future__ import annotations
+
+import argparse
+
+from netspec.diagnostics import NetspecError, counted
+
+
+def configure_device(parser: argparse.ArgumentParser, what: str = "the GPU to compute on; of several the first") -> None:
+    """Adds --gpu and --cpu, of which one may be given."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--gpu", "-gpu", metavar="ID", help=f"{what}: 0, 0,1 or all; without it one is taken where there is one")
+    where.add_argument("--cpu", action="store_true", help="compute on the CPU")
+
+
+def chosen_devices(args: argparse.Namespace) -> list[str] | None:
+    """The devices that the options name, None where they name none. Raises: NetspecError where a GPU is not there."""
+    if args.cpu:
+        return ["cpu"]
+    if args.gpu is None:
+        return None
+    words = args.gpu.split(",")
+    if args.gpu != "all" and not all(word.isdecimal() for word in words):
+        raise NetspecError(f"--gpu takes the number of a GPU, several with commas between them, or all; got '{args.gpu}'")
+    from netspec.pytorch.device import gpu_count  # torch takes seconds to import: usage errors come first
+
+    count = gpu_count()
+    numbers = range(count) if args.gpu == "all" else [int(word) for word in words]
+    shown = f"this machine shows {counted(count, 'GPU')}"
+    if not numbers:
+        raise NetspecError(f"--gpu all: {shown}", None, "--cpu computes without one")
+    for i, number in enumerate(numbers):
+        if number >= count:
+            raise NetspecError(f"there is no GPU {number}; {shown}", None, "they are counted from 0" if count else "--cpu computes without one")
+        if number in numbers[:i]:
+            raise NetspecError(f"--gpu {args.gpu} names GPU {number} twice")
+    return [f"cuda:{number}" for number in numbers]
+
+
+def chosen_device(args: argparse.Namespace) -> str | None:
+    """The first of the devices that the options name, None where they name none. Raises: NetspecError."""
+    devices = chosen_devices(args)
+    return devices[0] if devices else None

@@ -1,0 +1,134 @@
+"""`netspec test NET WEIGHTS`: a trained net on its test data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.state import configure_level, load_net, print_warnings
+from netspec.data.batches import dataset_size
+from netspec.diagnostics import Report
+
+if TYPE_CHECKING:
+    from netspec.graph import Net
+    from netspec.pytorch.run_test import Scores, Values
+    from netspec.pytorch.weights import LoadReport
+
+USAGE_TEXT = "netspec test: name one net and its weights, as in `netspec test train_val.prototxt alexnet.caffemodel`"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net_file", nargs="?", metavar="NET", help="a prototxt, or YAML by its suffix, with data layers for the phase TEST")
+    parser.add_argument("weights_files", nargs="?", metavar="WEIGHTS", help="weight files with commas between them; a later one wins")
+    parser.add_argument("--model", "-model", metavar="NET", help="the net, as Caffe's flag")
+    parser.add_argument("--weights", "-weights", metavar="A,B", help="the weight files, as Caffe's flag")
+    parser.add_argument(
+        "--iterations", "-iterations", type=_iterations, default=50, metavar="N", help="batches to run (default 50), or all for a pass over the data"
+    )
+    configure_device(parser)
+    configure_level(parser)
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="Caffe's lines, or one object; in that a NaN or infinity is null")
+    parser.set_defaults(phase="TEST", input=[])  # the data tell the shapes
+
+
+def _iterations(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, or all, got '{text}'")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    positional = [text for text in (args.net_file, args.weights_files) if text]
+    path = args.model or (positional.pop(0) if positional else "")
+    weights = [name for name in (args.weights or (positional.pop(0) if positional else "")).split(",") if name]
+    if not path or not weights or positional:
+        print(USAGE_TEXT, file=sys.stderr)
+        return 2
+    net = load_net(path, args)
+    size = dataset_size(net)  # data that are not there are told first
+    chosen = chosen_device(args)
+    from netspec.pytorch.device import default_device, device_text, faults_told  # torch takes seconds to import
+    from netspec.pytorch.run_test import batch_size, load_trained, run_test, untrained_layers
+
+    device = chosen or default_device()
+    module, loads = load_trained(net, weights)
+    _warn_untrained(untrained_layers(net, loads), weights)
+    batches: list[tuple[float, Values]] = []
+    if args.format == "text":
+        print(f"{net.name or net.path}, phase TEST, on {device_text(device)}")
+        print("\n".join(map(str, loads)), flush=True)
+
+    def heard(index: int, loss: float, outputs: Values) -> None:
+        if args.format == "json":
+            batches.append((loss, outputs))
+            return
+        lines = [f"Batch {index}, {name} = {value:.6g}" for name, values in outputs.items() for value in values]
+        print("\n".join(lines), flush=True)
+
+    with faults_told(device, batch_size(net), "try a smaller batch_size in the net's data layer"):
+        scores = run_test(net, module, device, args.iterations, size, heard)
+    weight_of = module.about.loss_weights
+    sys.stdout.write(_text(scores, weight_of) if args.format == "text" else _json(net, scores, weight_of, batches, loads, device))
+    return 0
+
+
+def _warn_untrained(layers: list[str], paths: list[str]) -> None:
+    if not layers:
+        return
+    report = Report()
+    where = f"'{paths[0]}' does not have" if len(paths) == 1 else "no weight file has"
+    message = f"{where} {len(layers)} of the net's layers, which are tested with the values of their fillers: {', '.join(layers)}"
+    report.warning(message, None, "weights are matched by the layers' names")
+    print_warnings(report)
+
+
+def _text(scores: Scores, weight_of: dict[str, float]) -> str:
+    """Caffe's lines, then what they were computed from."""
+    lines = [f"Loss: {scores.loss:.6g}"]
+    for name, means in scores.means.items():
+        weight = weight_of.get(name, 0)
+        for mean in means:
+            lines.append(f"{name} = {mean:.6g}" + (f" (* {weight:g} = {weight * mean:.6g} loss)" if weight else ""))
+    speed = "" if scores.records is None else f", {scores.records / max(scores.seconds, 1e-9):.1f} images/s"
+    lines.append(f"{scores.coverage()}; {scores.seconds:.2f} s{speed}")
+    return "\n".join(lines) + "\n"
+
+
+def _json(net: Net, scores: Scores, weight_of: dict[str, float], batches: list[tuple[float, Values]], loads: list[LoadReport], device: str) -> str:
+    outputs = [
+        {"name": name, "index": index, "mean": mean, "loss_weight": weight_of.get(name, 0.0), "weighted": weight_of.get(name, 0.0) * mean}
+        for name, means in scores.means.items()
+        for index, mean in enumerate(means)
+    ]
+    about = {
+        "net": net.name,
+        "device": device,
+        "weights": [{"path": load.path, "loaded": load.loaded, "missing": load.missing, "unused": load.unused} for load in loads],
+        "iterations": scores.iterations,
+        "batch_size": scores.batch_size,
+        "records": scores.records,
+        "dataset_size": scores.dataset_size,
+        "loss": scores.loss,
+        "outputs": outputs,
+        "batches": [{"loss": loss, "outputs": values} for loss, values in batches],
+        "seconds": scores.seconds,
+        "images_per_second": None if scores.records is None else scores.records / max(scores.seconds, 1e-9),
+    }
+    return json.dumps(_finite(about), indent=1) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for every NaN and infinity, which JSON has no words for."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return value

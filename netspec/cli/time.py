@@ -1,0 +1,135 @@
+"""`netspec time NET`: how long each layer takes forward and backward."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.state import configure_state, load_net
+
+if TYPE_CHECKING:
+    from netspec.graph import Net
+    from netspec.pytorch.time_layers import LayerTime, Times
+
+HEADINGS = ("layer", "type", "forward ms", "backward ms", "share", "GFLOP/s")
+SOURCES_NOTE = "random numbers stand in for the tops of Input and data layers, which are not timed"
+NO_LOSS_NOTE = "the net has no loss: its gradients start at its outputs"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net_file", nargs="?", metavar="NET", help="a prototxt, or YAML by its suffix; no data need be there")
+    parser.add_argument("--model", "-model", metavar="NET", help="the same, as Caffe's flag")
+    parser.add_argument("--iterations", "-iterations", type=_positive, default=50, metavar="N", help="passes to take the mean of (default 50)")
+    configure_device(parser)
+    configure_state(parser, phase="TRAIN")
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="a table and Caffe's lines, or one object")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got '{text}'")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    path = args.model or args.net_file
+    if not path or (args.model and args.net_file):
+        print("netspec time: name one net, as in `netspec time models/bvlc_alexnet/train_val.prototxt`", file=sys.stderr)
+        return 2
+    net = load_net(path, args)
+    chosen = chosen_device(args)
+    from netspec.pytorch.device import default_device, device_text, faults_told  # torch takes seconds to import
+    from netspec.pytorch.time_layers import time_layers
+
+    device = chosen or default_device()
+    if args.format == "text":
+        print(_heading(net, device_text(device), args.iterations), flush=True)
+
+    def heard(index: int, seconds: float) -> None:
+        if args.format == "text":
+            print(f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.", flush=True)
+
+    with faults_told(device, _batch_size(net), "try a smaller batch, as in --input data=8,3,227,227"):
+        times = time_layers(net, device, args.iterations, heard)
+    sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
+    return 0
+
+
+def _batch_size(net: Net) -> int | None:
+    shapes = [net.blobs[name].shape for name in (*net.sources, *net.inputs)]
+    return shapes[0][0] if shapes and shapes[0] else None
+
+
+def _heading(net: Net, device: str, iterations: int) -> str:
+    from netspec.pytorch.device import torch_facts
+
+    batch = _batch_size(net)
+    facts = [net.name or net.path, f"phase {net.phase}", *([f"batch {batch}"] if batch is not None else []), f"on {device}"]
+    lines = [", ".join([*facts, f"torch {torch_facts()['torch']}"]), SOURCES_NOTE]
+    if not net.loss_weights:
+        lines.append(NO_LOSS_NOTE)
+    return "\n".join([*lines, f"Testing for {iterations} iterations."])
+
+
+def _text(net: Net, times: Times) -> str:
+    """A table of the means, then Caffe's lines."""
+    count, step = len(times.iterations), times.forward + times.backward
+    rows = [HEADINGS, *(_row(layer, count, step) for layer in times.layers)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    lines = ["", "Average time per layer:", ""]
+    for row in rows:
+        cells = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(4, "  ".join("-" * width for width in widths))
+    ms = {name: seconds * 1000 / count for name, seconds in _sums(times).items()}
+    lines += [
+        "",
+        f"Average Forward pass: {ms['forward']:.6g} ms.",
+        f"Average Backward pass: {ms['backward']:.6g} ms.",
+        f"Average Forward-Backward: {ms['forward_backward']:.6g} ms.",
+        f"Total Time: {step * 1000:.6g} ms.",
+        f"Whole net at once: forward {ms['whole_forward']:.6g} ms, backward {ms['whole_backward']:.6g} ms",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(time: LayerTime, count: int, step: float) -> tuple[str, ...]:
+    speed = f"{2 * time.layer.macs * count / time.forward / 1e9:.3g}" if time.layer.macs and time.forward else ""
+    share = (time.forward + time.backward) / step if step else 0.0
+    means = (time.forward * 1000 / count, time.backward * 1000 / count)
+    return time.layer.name, time.layer.type, *(f"{mean:.3f}" for mean in means), f"{share:.1%}", speed
+
+
+def _sums(times: Times) -> dict[str, float]:
+    """Seconds over all iterations. As each layer is timed by itself, a pass is the sum of its layers."""
+    return {
+        "forward": times.forward,
+        "backward": times.backward,
+        "forward_backward": times.forward + times.backward,
+        "whole_forward": times.whole_forward,
+        "whole_backward": times.whole_backward,
+    }
+
+
+def _json(net: Net, times: Times, device: str) -> str:
+    from netspec.pytorch.device import torch_facts
+
+    count = len(times.iterations)
+    layers = [
+        {
+            "name": time.layer.name,
+            "type": time.layer.type,
+            "forward_ms": time.forward * 1000 / count,
+            "backward_ms": time.backward * 1000 / count,
+            "macs": time.layer.macs,
+        }
+        for time in times.layers
+    ]
+    about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device, **torch_facts()}
+    about |= {"batch_size": _batch_size(net), "iterations": count, "layers": layers}
+    about |= {f"{name}_ms": seconds * 1000 / count for name, seconds in _sums(times).items()}
+    about |= {"total_ms": (times.forward + times.backward) * 1000, "iteration_ms": [seconds * 1000 for seconds in times.iterations]}
+    return json.dumps(about, indent=1) + "\n"

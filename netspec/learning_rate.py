@@ -1,0 +1,58 @@
+"""The learning rate as a pure function of the iteration. Source: Caffe's SGDSolver::GetLearningRate."""
+
+from __future__ import annotations
+
+from math import exp, inf, nan
+
+from netspec.schema import caffe_pb2
+
+# What each policy reads beside base_lr; "poly" reads max_iter too.
+LR_POLICIES: dict[str, tuple[str, ...]] = {
+    "fixed": (),
+    "step": ("gamma", "stepsize"),
+    "exp": ("gamma",),
+    "inv": ("gamma", "power"),
+    "multistep": ("gamma", "stepvalue"),
+    "poly": ("power",),
+    "sigmoid": ("gamma", "stepsize"),
+}
+
+
+def learning_rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
+    """The learning rate of an iteration (from 0), before any param's lr_mult; settings without sense give inf or nan."""
+    try:
+        rate = _rate(p, iteration)
+    except (OverflowError, ZeroDivisionError):
+        return inf
+    return rate if isinstance(rate, float) else nan  # a power of a negative number is complex
+
+
+def _rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
+    base, gamma = p.base_lr, p.gamma
+    if p.lr_policy == "step":
+        return base * gamma ** (iteration // p.stepsize)
+    if p.lr_policy == "exp":
+        return base * gamma**iteration
+    if p.lr_policy == "inv":
+        return base * (1 + gamma * iteration) ** -p.power
+    if p.lr_policy == "multistep":
+        return base * gamma ** current_step(p, iteration)
+    if p.lr_policy == "poly":
+        return base * max(0.0, 1 - iteration / p.max_iter) ** p.power if p.max_iter else base
+    if p.lr_policy == "sigmoid":
+        exponent = -gamma * (iteration - p.stepsize)
+        return base / (1 + exp(exponent)) if exponent < 700 else 0.0
+    return base
+
+
+def current_step(p: caffe_pb2.SolverParameter, iteration: int) -> int:
+    """How many of the stepvalues an iteration has passed."""
+    return sum(at <= iteration for at in step_iterations(p))
+
+
+def step_iterations(p: caffe_pb2.SolverParameter) -> list[int]:
+    """The iterations at which the stepvalues are passed: Caffe passes at most one an iteration."""
+    iterations: list[int] = []
+    for value in p.stepvalue:
+        iterations.append(max(iterations[-1] + 1 if iterations else 0, value))
+    return iterations

@@ -1,0 +1,67 @@
+"""The lines of `debug_info`: the mean absolute value of each blob, param and gradient. Source: Caffe's Net::…DebugInfo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+from torch import Tensor
+
+from netspec.graph import Net
+from netspec.pytorch.layer_values import forward_watched
+from netspec.pytorch.module import NetModule
+
+
+class DebugInfo:
+    """Collects the lines of one forward and backward pass, in Caffe's words and order."""
+
+    def __init__(self, net: Net, module: NetModule) -> None:
+        self.net, self.module = net, module
+        self.lines: list[str] = []
+        self.backward: dict[int, dict[int, float]] = {}
+
+    def forward(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The outputs of a watched forward pass."""
+        return forward_watched(self.module, inputs, self._look, self._look_back)
+
+    def _look(self, index: int, tops: list[Tensor]) -> None:
+        layer = self.net.layers[index]
+        for name, top in zip(layer.tops, tops, strict=True):
+            self.lines.append(f"    [Forward] Layer {layer.name}, top blob {name} data: {mean_magnitude(top):g}")
+        for i, blob in enumerate(self.module.layer_params[index]):
+            name = layer.params[i].name or str(i)
+            self.lines.append(f"    [Forward] Layer {layer.name}, param blob {name} data: {mean_magnitude(blob):g}")
+
+    def _look_back(self, index: int, bottom: int, grad: Tensor) -> None:
+        self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad)
+
+    def add_backward(self) -> None:
+        """Adds what the backward pass has left: gradients of bottoms and params, last layer first, and the sums over all params."""
+        params = self.module.layer_params
+        for index in reversed(range(len(self.net.layers))):
+            layer = self.net.layers[index]
+            for bottom, magnitude in sorted(self.backward.get(index, {}).items()):
+                self.lines.append(f"    [Backward] Layer {layer.name}, bottom blob {layer.bottoms[bottom]} diff: {magnitude:g}")
+            for i, blob in enumerate(params[index]):
+                if blob.grad is not None:
+                    self.lines.append(f"    [Backward] Layer {layer.name}, param blob {i} diff: {mean_magnitude(blob.grad):g}")
+        owned = [
+            blob
+            for layer, blobs in zip(self.net.layers, params, strict=True)
+            for param, blob in zip(layer.params, blobs, strict=True)
+            if not param.owner
+        ]
+        data, diffs = _norms(owned), _norms([blob.grad for blob in owned if blob.grad is not None])
+        l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))
+        self.lines.append(f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}")
+
+
+def mean_magnitude(tensor: Tensor) -> float:
+    """The mean of the absolute values."""
+    return float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0
+
+
+def _norms(tensors: Sequence[Tensor]) -> tuple[float, float]:
+    """L1 and L2 norm of all values together."""
+    magnitudes = [tensor.detach().double() for tensor in tensors]
+    return float(sum(t.abs().sum() for t in magnitudes)), sqrt(float(sum((t * t).sum() for t in magnitudes)))

@@ -1,0 +1,55 @@
+"""The device to compute on: what there is, what it is called, and how its faults are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from netspec.diagnostics import NetspecError
+
+
+def gpu_count() -> int:
+    """How many GPUs this process sees."""
+    return torch.cuda.device_count()
+
+
+def default_device() -> str:
+    """The first GPU where there is one, else the CPU."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def device_text(device: str) -> str:
+    """A device for people: cpu (2 threads), cuda:0 (NVIDIA H200)."""
+    if device == "cpu":
+        threads = torch.get_num_threads()
+        return f"cpu ({threads} thread{'' if threads == 1 else 's'})"
+    return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+def torch_facts() -> dict[str, int | str]:
+    """What times depend on beside the device: the number of threads and torch's version."""
+    return {"threads": torch.get_num_threads(), "torch": torch.__version__}
+
+
+@contextmanager
+def faults_told(device: str, batch_size: int | None, hint: str) -> Iterator[None]:
+    """Tells what a device refuses as a diagnostic.
+
+    Args:
+        hint: what to do where its memory does not suffice.
+
+    Raises: NetspecError where memory does not suffice, or a GPU has found a label or an index that is none.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        place = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
+        if "device-side assert" in str(error):
+            message = f"{device} has stopped: a label or an index lies outside what it counts{place}"
+            raise NetspecError(message, None, "with --cpu the same run names the layer and the record") from None
+        if "memory" not in str(error):
+            raise
+        batch = "this net" if batch_size is None else f"a batch of {batch_size}"
+        raise NetspecError(f"the memory of {device} does not suffice for {batch}{place}", None, hint) from None

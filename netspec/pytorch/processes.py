@@ -1,0 +1,185 @@
+"""The processes of one training run, over torch.distributed: which of them this is, and what they agree on."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from netspec.diagnostics import NetspecError
+from netspec.pytorch.module import NetModule
+from netspec.pytorch.solver_nets import default_device
+from netspec.solver import load_solver
+
+# How long a process waits for the others before it gives up: rank 0 may be writing a large snapshot to a slow disk.
+PATIENCE = timedelta(minutes=30)
+LOST_STATUS = 75  # exit status of a process that stopped only because another one did (EX_TEMPFAIL of sysexits.h)
+
+
+class OthersLostError(NetspecError):
+    """Another process of the run has ended, so this one can't go on."""
+
+    is_told_to_end = False  # a signal had come before
+
+
+@dataclass(slots=True)
+class Processes:
+    """This process among those of a run; alone, every method is its trivial case.
+
+    `control` is the group over gloo by which the processes agree on what is not on the GPU.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    control: Any = None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this one logs, tests, and writes snapshots."""
+        return self.rank == 0
+
+    def greatest(self, *values: int) -> list[int]:
+        """Of each value the greatest of all processes."""
+        if self.count == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.int64)
+        self._run(lambda: dist.all_reduce(tensor, dist.ReduceOp.MAX, group=self.control))
+        return [int(value) for value in tensor]
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """Of each value the sum over all processes."""
+        if self.count == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64)
+        self._run(lambda: dist.all_reduce(tensor, dist.ReduceOp.SUM, group=self.control))
+        return [float(value) for value in tensor]
+
+    def means(self, values: Sequence[float]) -> list[float]:
+        """Of each value the mean over all processes."""
+        return [value / self.count for value in self.sums(values)]
+
+    def from_root(self, value: Any) -> Any:
+        """What rank 0 has, such as a drawn seed."""
+        if self.count == 1:
+            return value
+        values = [value]
+        self._run(lambda: dist.broadcast_object_list(values, 0, group=self.control))
+        return values[0]
+
+    def copy_from_root(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrites tensors with those of rank 0."""
+        if self.count > 1:
+            for tensor in tensors:
+                self._run(lambda tensor=tensor: dist.broadcast(tensor.detach(), 0))
+
+    def _run(self, collective: Any) -> None:
+        try:
+            collective()
+        except RuntimeError as error:
+            raise lost(error) from None
+
+    def leave(self) -> None:
+        """Ends the membership."""
+        if self.count > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def lost(error: Exception) -> OthersLostError:
+    """What a failed collective means: its message is of sockets, not of the run."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return OthersLostError(f"another process of the run has ended, so this one stops ({reason})")
+
+
+def is_loss_of_others(error: Exception) -> bool:
+    """Whether an exception out of the backward pass is one of the connection between the processes."""
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer"))
+
+
+def is_member() -> bool:
+    """Whether torchrun, or `netspec train` itself, has started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+def join(device: torch.device) -> Processes:
+    """Joins the run that the environment tells of (torchrun's variables). Raises: NetspecError where the others are not met."""
+    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    local_rank = int(os.environ.get("LOCAL_RANK", rank))
+    meeting = os.environ.get("NETSPEC_MEETING", "env://")
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    try:
+        dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=count, timeout=PATIENCE)
+        control = dist.group.WORLD if backend == "gloo" else dist.new_group(backend="gloo", timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        hint = "torchrun sets MASTER_ADDR and MASTER_PORT; GLOO_SOCKET_IFNAME names the network interface where there are several"
+        raise NetspecError(f"process {rank} of {count} can't meet the others: {str(error).splitlines()[0]}", None, hint) from None
+    return Processes(rank, count, local_rank, control)
+
+
+class Objective(nn.Module):
+    """The objective of a net as a module of its own, which is what DistributedDataParallel has to see."""
+
+    def __init__(self, module: NetModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, outputs: dict[str, Tensor]) -> Tensor:
+        return self.module.loss(outputs)
+
+
+def data_parallel(module: NetModule, outputs: dict[str, Tensor], processes: Processes) -> nn.Module:
+    """The objective of a net as a function of its outputs; with several processes, params get the mean of their gradients.
+
+    BatchNorm's statistics stay each process's own, as in Caffe: rank 0's are those that are tested and saved.
+
+    Args: outputs: of a first forward pass, from which is seen whether a backward pass reaches every param.
+    """
+    objective = Objective(module)
+    learned = [param for param in module.parameters() if param.requires_grad]
+    if processes.count == 1 or not learned:
+        return objective
+    (some_unreached,) = processes.greatest(int(len(_reached(module.loss(outputs))) < len(learned)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a successor that older torch lacks
+        return DistributedDataParallel(
+            objective, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True, find_unused_parameters=bool(some_unreached)
+        )
+
+
+def _reached(loss: Tensor) -> set[int]:
+    """The params (by id) that a backward pass from a loss reaches."""
+    nodes, seen, leaves = [loss.grad_fn], set(), set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.add(id(node.variable))
+        nodes += [following for following, _ in node.next_functions]
+    return leaves
+
+
+def local_device(devices: list[str] | None, solver: str) -> torch.device:
+    """The device of this process among those of its machine, or by what the solver file says where none are named.
+
+    Raises: NetspecError where the machine has fewer GPUs than processes.
+    """
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if devices is None and default_device(load_solver(solver).message) != "cpu":
+        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if devices is None or devices == ["cpu"]:
+        return torch.device("cpu")
+    if local_rank >= len(devices):
+        hint = "start fewer processes on each machine, or compute with --cpu"
+        raise NetspecError(f"process {local_rank} of this machine has no GPU of its own: there are {len(devices)}", None, hint)
+    torch.cuda.set_device(devices[local_rank])
+    return torch.device(devices[local_rank])

@@ -1,0 +1,139 @@
+"""What a run is made of: the nets of a solver file, each for its state, and what the command line sets in place of the files' values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from netspec.data.batches import dataset_size
+from netspec.diagnostics import NetspecError, Report
+from netspec.graph import Net
+from netspec.listener import RunInfo
+from netspec.passes.count_cost import param_count
+from netspec.pytorch.module import NetModule
+from netspec.schema import caffe_pb2
+from netspec.solver import NetSource, SolverFile, load_solver_net
+from netspec.weights.retention import Retention
+
+if TYPE_CHECKING:
+    from netspec.pytorch.train import Solver
+
+
+@dataclass(slots=True)
+class Overrides:
+    """What the command line sets in place of the files' values, for a trial run."""
+
+    max_iter: int | None = None
+    batch_size: int | None = None
+    test_iter: int | None = None
+    test_interval: int | None = None
+    display: int | None = None
+    base_lr: float | None = None
+    snapshot_prefix: str | None = None
+    level: int = 0
+    stages: list[str] = field(default_factory=list)
+    global_batch: bool = False  # the train net's batch_size is that of all processes together
+    skip_weights: bool = False  # the file's `weights` are not loaded: others, or a snapshot, come in their place
+
+    def applied_to(self, message: caffe_pb2.SolverParameter) -> caffe_pb2.SolverParameter:
+        """The solver's settings with these in their place."""
+        p = caffe_pb2.SolverParameter()
+        p.CopyFrom(message)
+        for name in ("max_iter", "display", "test_interval", "base_lr"):
+            value = getattr(self, name)
+            if value is not None:
+                setattr(p, name, value)
+        if self.test_iter is not None:
+            p.test_iter[:] = [self.test_iter] * len(p.test_iter)
+        if self.skip_weights:
+            del p.weights[:]
+        return p
+
+
+def load_train_net(file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool) -> Net:
+    """The net to train, for one of the processes. Raises: NetspecError."""
+    share = processes if overrides.global_batch else 1
+    return _load(file, file.train_net, overrides, share, overrides.level, overrides.stages, allow_python_layers)
+
+
+def load_test_nets(file: SolverFile, overrides: Overrides, allow_python_layers: bool) -> list[Net]:
+    """The nets to test. The command line's level and stages are the train net's alone, as in Caffe. Raises: NetspecError."""
+    return [_load(file, source, overrides, 1, 0, (), allow_python_layers) for source in file.test_nets]
+
+
+def _load(file: SolverFile, source: NetSource, overrides: Overrides, share: int, level: int, stages: Iterable[str], allow_python_layers: bool) -> Net:
+    report = Report()
+    net = load_solver_net(source, file, report, level, stages, overrides.batch_size, share, allow_python_layers=allow_python_layers)
+    report.raise_errors()
+    return net
+
+
+def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
+    """Every owned blob in Caffe's order, with its multipliers."""
+    blobs, multipliers = [], []
+    for layer, layer_blobs in zip(net.layers, module.layer_params, strict=True):
+        for param, blob in zip(layer.params, layer_blobs, strict=True):
+            if param.owner is None:
+                blobs.append(blob)
+                multipliers.append((param.lr_mult, param.decay_mult))
+    return blobs, multipliers
+
+
+def items_a_batch(net: Net) -> int:
+    """Items in one forward pass: the first axis of the first data top."""
+    for name in [*net.sources, *net.inputs]:
+        shape = net.blobs[name].shape
+        if shape:
+            return shape[0]
+    return 1
+
+
+def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
+    """Finds out whether more or less of the metric of --keep-best is better. Raises: NetspecError where no test net has such an output."""
+    if retention.keep_best is None:
+        return retention
+    net = next((net for net in test_nets if retention.keep_best in net.outputs), None)
+    if net is None:
+        names = ", ".join(dict.fromkeys(f"'{name}'" for net in test_nets for name in net.outputs))
+        hint = f"its test nets give {names}" if names else "the solver has no test net"
+        raise NetspecError(f"--keep-best '{retention.keep_best}' is no output of a test net", None, hint)
+    blob = net.blobs[retention.keep_best]
+    if blob.count != 1:
+        raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
+    retention.lower_is_better = blob.producer.type != "Accuracy"
+    return retention
+
+
+def default_device(p: caffe_pb2.SolverParameter) -> str:
+    """A GPU where there is one and the file does not say CPU."""
+    says_cpu = p.HasField("solver_mode") and p.solver_mode == caffe_pb2.SolverParameter.CPU
+    return f"cuda:{p.device_id}" if torch.cuda.is_available() and not says_cpu else "cpu"
+
+
+def describe_run(solver: Solver) -> RunInfo:
+    """What there is to tell of a run. Raises: NetspecError where its data is missing."""
+    p, nets = solver.param, [solver.net, *solver.test_nets]
+    shown_weights = [{name: weight for name, weight in net.loss_weights.items() if name in net.outputs} for net in nets]
+    return RunInfo(
+        net=solver.net.name,
+        solver=solver.file.path,
+        rule=p.type,
+        lr_policy=p.lr_policy,
+        device=str(solver.device),
+        seed=solver.seed,
+        start_iter=solver.iter,
+        max_iter=p.max_iter,
+        batch_size=solver.batch_size,
+        iter_size=p.iter_size,
+        processes=solver.processes.count,
+        param_count=param_count(solver.net),
+        epoch_size=dataset_size(solver.net),
+        loss_weights=shown_weights[0],
+        test_loss_weights=shown_weights[1:],
+        test_iter=list(p.test_iter),
+        test_sizes=[dataset_size(net) for net in solver.test_nets],
+    )

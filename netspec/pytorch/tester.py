@@ -1,0 +1,109 @@
+"""The test nets of a run: their modules share the trained weights, their data goes on from test to test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from netspec.graph import Net
+from netspec.listener import Values
+from netspec.pytorch.debug_info import DebugInfo
+from netspec.pytorch.feed import Feed
+from netspec.pytorch.lower import fill_params, lower
+from netspec.pytorch.module import NetModule
+from netspec.pytorch.processes import Processes
+from netspec.pytorch.seeds import mixed_seed, seed_generators
+from netspec.pytorch.sharing import tie_params
+
+Tell = Callable[[Iterable[str]], None]  # hears the lines of debug_info
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The mean of each output over the batches of a test, and of the loss."""
+
+    outputs: Values
+    loss: float
+
+
+class Tester:
+    """Runs test nets. Several processes take turns at the batches, and all of them learn the means.
+
+    The mean is over batches, not over records: where the data wraps around, some records count twice.
+    """
+
+    def __init__(
+        self, nets: list[Net], trained: NetModule, device: torch.device, processes: Processes, debug: Callable[[Iterable[str]], None] | None
+    ) -> None:
+        self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
+        self.modules = [self._module(net, trained) for net in nets]
+        self.batches = [0] * len(nets)  # that have been read of each net's data
+        self._feeds: dict[int, Feed] = {}
+
+    def _module(self, net: Net, trained: NetModule) -> NetModule:
+        module = lower(net).to(self.device)
+        fill_params(module, net, 0)  # of layers that the train net lacks
+        tie_params(module, trained)
+        return module
+
+    def run(self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]) -> Means | None:
+        """Tests one net on its next batches; None where `goes_on`, which is told each batch, says that the run stops."""
+        start, rank = self.batches[index], self.processes.rank
+        feed = self._feed(index, start + rank, seed)
+        sums: dict[str, Tensor] = {}
+        loss = 0.0
+        for first in range(0, count, self.processes.count):
+            if not goes_on(first):
+                return None
+            if first + rank >= count:  # the last ones are others'
+                continue
+            seed_generators(mixed_seed(seed, index, start + first + rank), self.nets[index])
+            outputs = self._forward(feed)
+            loss += float(self.modules[index].loss(outputs))
+            for name, value in outputs.items():
+                sums[name] = sums[name] + value if name in sums else value.clone()
+        self.batches[index] = start + count
+        return self._means(sums, loss, count)
+
+    @torch.no_grad()
+    def _forward(self, feed: Feed) -> dict[str, Tensor]:
+        if self.debug is None:
+            return feed.forward()
+        info = DebugInfo(feed.net, feed.module)
+        outputs = feed.forward(info.forward)
+        self.debug(info.lines)
+        return outputs
+
+    def _means(self, sums: dict[str, Tensor], loss: float, count: int) -> Means:
+        processes = self.processes
+        if processes.count == 1:
+            return Means(numbers({name: value / count for name, value in sums.items()}), loss / count)
+        values = numbers(sums)
+        sizes: dict[str, int] = processes.from_root({name: len(own) for name, own in values.items()})  # another may have had no batch
+        flat = [number for name, size in sizes.items() for number in values.get(name, [0.0] * size)]
+        totals = iter(processes.sums([loss, *flat]))
+        loss = next(totals) / count
+        return Means({name: [next(totals) / count for _ in range(size)] for name, size in sizes.items()}, loss)
+
+    def _feed(self, index: int, start: int, seed: int) -> Feed:
+        feed = self._feeds.get(index)
+        if feed is None or feed.index != start:
+            if feed is not None:
+                feed.close()
+            feed = Feed(self.nets[index], self.modules[index], self.device, mixed_seed(seed, "TEST", index), start, every=self.processes.count)
+            self._feeds[index] = feed
+        return feed
+
+    def close(self) -> None:
+        """Ends the reading of data."""
+        for feed in self._feeds.values():
+            feed.close()
+        self._feeds = {}
+
+
+def numbers(outputs: dict[str, Tensor]) -> Values:
+    """The elements of each output, in C order."""
+    return {name: value.detach().float().reshape(-1).tolist() for name, value in outputs.items()}

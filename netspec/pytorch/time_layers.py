@@ -1,0 +1,250 @@
+"""How long each layer takes forward and backward, run one at a time. Source: `time` in Caffe's tools/caffe.cpp.
+
+Caffe runs Forward of all layers in order, then Backward of all in reverse. Here each layer's piece of the lowered
+graph runs on bottoms of its own, where its gradients end; so a layer's time holds nothing of its neighbours'.
+What belongs to no layer, such as adding up the gradients of a blob that several layers read, is in the times of the
+whole net only; these are what a training step takes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx
+
+from netspec.graph import Blob, Layer, Net
+from netspec.layers import find_spec
+from netspec.pytorch.layers.data import Hdf5Output
+from netspec.pytorch.lower import fill_params, lower
+from netspec.pytorch.module import NetModule
+
+SEED = 1  # of the fillers and of the numbers that stand in for data
+# Bottoms that tell where a sequence goes on: at ones, as in the midst of one. A 0 would begin it anew at that step.
+CONTINUED = {"LSTM": 1, "RNN": 1, "LSTMUnit": 2}
+
+
+@dataclass(slots=True)
+class LayerTime:
+    """A layer's seconds, summed over the iterations."""
+
+    layer: Layer
+    forward: float = 0.0
+    backward: float = 0.0
+
+
+@dataclass(slots=True)
+class Times:
+    """What was measured, in seconds. The times of the whole net are those of its passes in one piece."""
+
+    layers: list[LayerTime]
+    iterations: list[float] = field(default_factory=list)  # all layers forward and backward, for each iteration
+    whole_forward: float = 0.0
+    whole_backward: float = 0.0
+
+    @property
+    def forward(self) -> float:
+        return sum(layer.forward for layer in self.layers)
+
+    @property
+    def backward(self) -> float:
+        return sum(layer.backward for layer in self.layers)
+
+
+def time_layers(net: Net, device: str, iterations: int, heard: Callable[[int, float], None]) -> Times:
+    """Times each layer, and the whole net in one piece, in turns, after one pass of each that does not count.
+
+    The params are those of the fillers, random numbers stand in for the tops of Input and data layers.
+    Gradients go where a training step's go. A net without a loss has no such step: there they start at its outputs.
+
+    Args: heard: is told each iteration: its index and the seconds of all its layers.
+    Raises: NetspecError where a layer can't be built or refuses to run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run = TimedNet(net, torch.device(device), folder)
+        run.whole_pass()  # a fault of a layer comes with its name here
+        run.layers_pass()
+        times = run.times = Times([LayerTime(layer) for layer in net.layers])
+        for index in range(iterations):
+            run.layers_pass()
+            run.whole_pass()
+            heard(index, times.iterations[-1])
+    return times
+
+
+class TimedNet:
+    """A net that is timed: its module, the pieces of it, what it computes on."""
+
+    def __init__(self, net: Net, device: torch.device, folder: str) -> None:
+        self.device = device
+        self.module = lower(net)
+        fill_params(self.module, net, SEED)
+        self.has_loss = bool(net.loss_weights)
+        if not self.has_loss:
+            _let_learn(net, self.module)
+        self.module.to(device)
+        self.inputs = [value.to(device).requires_grad_(net.force_backward) for value in stand_ins(net)]
+        self.placeholders = [node for node in self.module.graph.nodes if node.op == "placeholder"]
+        self.blobs: dict[fx.Node, Tensor] = {}  # what the layers have made in this pass
+        goes_back = set(net.layers) if net.force_backward or not self.has_loss else _leading_to_a_loss(net)
+        self.pieces = [
+            Piece(self, layer, nodes, tops, layer in goes_back) for layer, (nodes, tops) in zip(net.layers, nodes_of_layers(self.module), strict=True)
+        ]
+        self.times = Times([LayerTime(layer) for layer in net.layers])
+        self.files = [submodule for submodule in self.module.modules() if isinstance(submodule, Hdf5Output)]
+        for i, output in enumerate(self.files):  # the user's own results stay as they are
+            output.path = os.path.join(folder, f"{i}.h5")
+
+    def clock(self) -> float:
+        """The time, in seconds, when all that was asked of the device is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def layers_pass(self) -> None:
+        """Every layer forward in order, then every one backward in reverse."""
+        self.blobs = dict(zip(self.placeholders, self.inputs, strict=True))
+        forward = [piece.forward() for piece in self.pieces]
+        backward = [piece.backward() for piece in reversed(self.pieces)][::-1]
+        for layer, there, back in zip(self.times.layers, forward, backward, strict=True):
+            layer.forward += there
+            layer.backward += back
+        self.times.iterations.append(sum(forward) + sum(backward))
+        self.blobs = {}
+        self._forget()
+
+    def whole_pass(self) -> None:
+        """The net in one piece forward and backward."""
+        start = self.clock()
+        outputs = self.module(*self.inputs)
+        tops = [self.module.loss(outputs)] if self.has_loss else list(outputs.values())
+        middle = self.clock()
+        backward = self.gradient_time(tops)
+        self.times.whole_forward += middle - start
+        self.times.whole_backward += backward
+        self._forget()
+
+    def gradient_time(self, tops: list[Tensor]) -> float:
+        """Seconds to go back from tops whose gradient is 1; 0 where none has one."""
+        tops = [top for top in tops if top.requires_grad]
+        ones = [torch.ones_like(top) for top in tops]
+        if not tops:
+            return 0.0
+        start = self.clock()
+        torch.autograd.backward(tops, ones)
+        return self.clock() - start
+
+    def _forget(self) -> None:
+        """Drops gradients, as a training step does, and the rows that HDF5Output has written."""
+        for tensor in (*self.module.parameters(), *self.inputs):
+            tensor.grad = None
+        for output in self.files:
+            output.rows = 0
+
+
+class Piece:
+    """One layer's nodes of the graph as a module of their own."""
+
+    def __init__(self, run: TimedNet, layer: Layer, nodes: list[fx.Node], tops: list[fx.Node], goes_back: bool) -> None:
+        self.run, self.tops, self.goes_back = run, tops, goes_back
+        self.bottoms = list(dict.fromkeys(source for node in nodes for source in node.all_input_nodes if source not in nodes))
+        self.in_place = not set(layer.tops).isdisjoint(layer.bottoms)
+        self.module = _extract(run.module, self.bottoms, nodes, tops) if nodes else None
+        self.leaves: list[Tensor] = []
+        self.computed: list[Tensor] = []
+
+    def forward(self) -> float:
+        """Computes the tops; returns the seconds that took."""
+        if self.module is None:
+            return 0.0
+        self.leaves = [_leaf(self.run.blobs[node], self.goes_back) for node in self.bottoms]
+        # a layer in place writes over what it is given, which a leaf does not allow
+        bottoms = [leaf.clone() for leaf in self.leaves] if self.in_place else self.leaves
+        start = self.run.clock()
+        self.computed = list(self.module.forward(*bottoms))
+        seconds = self.run.clock() - start
+        self.run.blobs.update(zip(self.tops, self.computed, strict=True))
+        return seconds
+
+    def backward(self) -> float:
+        """Computes the gradients of bottoms and params from tops' gradients of 1; returns the seconds that took."""
+        seconds = self.run.gradient_time(self.computed) if self.goes_back else 0.0
+        for leaf in self.leaves:
+            leaf.grad = None
+        self.computed, self.leaves = [], []
+        return seconds
+
+
+def _leaf(blob: Tensor, goes_back: bool) -> Tensor:
+    """A blob's values, where gradients end. It has one where the blob has one in the whole net."""
+    return blob.detach().requires_grad_(goes_back and blob.requires_grad)
+
+
+def _extract(module: NetModule, bottoms: list[fx.Node], nodes: list[fx.Node], tops: list[fx.Node]) -> fx.GraphModule:
+    """A module that computes nodes of a graph from their bottoms. It shares the submodules."""
+    graph = fx.Graph()
+    own = {node: graph.placeholder(node.name) for node in bottoms}
+    for node in nodes:
+        own[node] = graph.node_copy(node, own.__getitem__)
+    graph.output(tuple(own[node] for node in tops))
+    return fx.GraphModule(module, graph)
+
+
+def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node]]]:
+    """For each of the net's layers in file order, the graph's nodes that compute it, and those of them that are its tops.
+
+    Both are empty where a layer computes nothing: a data layer, a Split, a Dropout in TEST.
+    """
+    about = module.about
+    nodes = [node for node in module.graph.nodes if node.op not in ("placeholder", "output")]
+    place = {node.name: i for i, node in enumerate(nodes)}
+    called = {str(node.target): i for i, node in enumerate(nodes) if node.op == "call_module"}
+    found, start = [], 0
+    for target, tops in zip(about.order, about.tops, strict=True):
+        # nodes stand in file order, so a layer's end with its last top, or with its call where it has none
+        end = max([start, *(place[name] + 1 for name in tops if name in place), called.get(target, -1) + 1])
+        own = dict.fromkeys(nodes[i] for name in tops if (i := place.get(name, -1)) >= start)
+        found.append((nodes[start:end], list(own)))
+        start = end
+    return found
+
+
+def stand_ins(net: Net) -> list[Tensor]:
+    """Numbers for each top of Input and data layers, in the order of the module's inputs.
+
+    They lie in [0, 1): a logarithm has a value there, and what reads whole numbers, such as labels, finds class 0.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    values = []
+    for layer in net.layers:
+        spec = find_spec(layer.type)
+        for blob in layer.top_blobs if spec and spec.is_source else ():
+            value = torch.rand(blob.shape or (), generator=generator)
+            values.append(torch.ones_like(value) if _tells_continuation(blob) else value)
+    return values
+
+
+def _tells_continuation(blob: Blob) -> bool:
+    return any(CONTINUED.get(layer.type) == i for layer, i in blob.consumers)
+
+
+def _let_learn(net: Net, module: NetModule) -> None:
+    """Gives the params of a net without a loss the gradients that they would have below one."""
+    for layer, blobs in zip(net.layers, module.layer_params, strict=True):
+        for param, blob in zip(layer.params, blobs, strict=True):
+            if param.owner is None and param.learned and param.lr_mult:
+                blob.requires_grad_(True)
+
+
+def _leading_to_a_loss(net: Net) -> set[Layer]:
+    leading: set[Layer] = set()
+    needed: set[Blob] = set()
+    for layer in reversed(net.layers):
+        if any(layer.loss_weights) or not needed.isdisjoint(layer.top_blobs):
+            leading.add(layer)
+            needed.update(layer.bottom_blobs)
+    return leading

@@ -1,0 +1,165 @@
+"""The files of a snapshot: Caffe's weights and state, and beside them what Caffe's state has no field for.
+
+    PREFIX_iter_N.caffemodel         or .caffemodel.h5
+    PREFIX_iter_N.solverstate        or .solverstate.h5
+    PREFIX_iter_N.solverstate.json   the companion (PREFIX_iter_N.solverstate.h5.json)
+
+They are written in this order but for the state, which comes last: where a state is there, the snapshot is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from netspec.atomic import fsync_folder, write_atomically
+from netspec.diagnostics import NetspecError
+from netspec.weights.files import read_weights
+from netspec.weights.solverstate import read_solverstate
+
+_STATE_NAME = re.compile(r"_iter_([0-9]+)\.solverstate(\.h5)?$")
+
+
+@dataclass(slots=True)
+class Companion:
+    """What a run must know to go on bit for bit, beside its weights and its history.
+
+    Crops, flips, shuffles and dropout are functions of the seed and of the batch or iteration, so the seed and the
+    places in the data stand for all generators.
+    """
+
+    iter: int
+    seed: int
+    train_batches: int  # that each process has read of the training data
+    records_a_batch: int  # that all processes together read in one of them
+    test_batches: list[int] = field(default_factory=list)  # that have been read of each test net's data
+    losses: list[float] = field(default_factory=list)  # the last ones, for average_loss
+    snapshots: list[str] = field(default_factory=list)  # file names of the run's states that stand, oldest first
+    extra: list[str] = field(default_factory=list)  # those of them that were taken only for being the best
+    best: dict[str, float | int | str] | None = None  # metric, value, iter, state: see Retention
+    weights_digest: str = ""  # BLAKE2b of the weights' file
+    written: float = 0.0  # seconds since 1970
+
+
+def companion_path(state: str | Path) -> Path:
+    return Path(f"{state}.json")
+
+
+def weights_path(state: str | Path) -> Path:
+    """The weights that lie beside a state."""
+    return Path(re.sub(r"\.solverstate(\.h5)?$", r".caffemodel\1", str(state)))
+
+
+def snapshot_iteration(state: str | Path) -> int | None:
+    """The N of PREFIX_iter_N.solverstate, None where a file is not named so."""
+    found = _STATE_NAME.search(str(state))
+    return int(found[1]) if found else None
+
+
+def write_companion(state: str | Path, companion: Companion) -> None:
+    """Raises: NetspecError where it can't be written."""
+    companion.written = time.time()
+    write_atomically(companion_path(state), (json.dumps(asdict(companion), indent=1) + "\n").encode())
+
+
+def read_companion(state: str | Path) -> Companion | None:
+    """The companion of a state; None where there is none, as with the original's own snapshots.
+
+    Raises: NetspecError where it is damaged.
+    """
+    path = companion_path(state)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = {f.name for f in fields(Companion)}
+        companion = Companion(**{name: value for name, value in content.items() if name in known})
+        _check_types(companion)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NetspecError(f"'{path}' can't be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        hint = "without that file the run goes on from the state, but not bit for bit"
+        raise NetspecError(f"'{path}' is damaged: it is not what netspec writes beside a state", None, hint) from None
+    return companion
+
+
+def _check_types(companion: Companion) -> None:
+    for name in ("iter", "seed", "train_batches", "records_a_batch"):
+        if not isinstance(getattr(companion, name), int) or getattr(companion, name) < 0:
+            raise ValueError(name)
+    for name, kind in (("test_batches", int), ("losses", (int, float)), ("snapshots", str), ("extra", str)):
+        if not isinstance(getattr(companion, name), list) or not all(isinstance(value, kind) for value in getattr(companion, name)):
+            raise ValueError(name)
+    if companion.best is not None and (not isinstance(companion.best, dict) or {"metric", "value", "iter", "state"} - companion.best.keys()):
+        raise ValueError("best")
+    if not isinstance(companion.weights_digest, str) or not isinstance(companion.written, (int, float)):
+        raise ValueError("written")
+
+
+def file_digest(path: str | Path) -> str:
+    """BLAKE2b of a file, in hexadecimal. Raises: OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def delete_snapshot(state: str | Path) -> None:
+    """Deletes a snapshot's files, its state first: what is left of it, if anything, is never taken for a whole one."""
+    for path in (Path(state), companion_path(state), weights_path(state)):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    fsync_folder(Path(state).parent)
+
+
+def check_whole(state: str | Path) -> None:
+    """Raises NetspecError where the state, its weights or its companion is missing or damaged."""
+    read_solverstate(state)
+    companion, weights = read_companion(state), weights_path(state)
+    if companion is None or not companion.weights_digest:
+        read_weights(weights)
+        return
+    try:
+        digest = file_digest(weights)
+    except OSError as error:
+        raise NetspecError(f"its weights '{weights}' can't be read: {error.strerror or error}") from None
+    if digest != companion.weights_digest:
+        raise NetspecError(f"its weights '{weights}' are not those that were written with it")
+
+
+def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]:
+    """The state that was written last of all whole snapshots PREFIX_iter_N, and what is wrong with later ones.
+
+    Last by the time that its companion tells, or else that of the file: a folder may still hold later iterations of a
+    run before this one.
+    """
+    folder = Path(prefix).parent
+    name = re.escape(Path(prefix).name)
+    with suppress(OSError):
+        states = [path for path in folder.iterdir() if re.fullmatch(name + _STATE_NAME.pattern, path.name)]
+        faults: dict[Path, NetspecError] = {}
+        for state in sorted(states, key=_age, reverse=True):
+            try:
+                check_whole(state)
+            except NetspecError as error:
+                faults[state] = error
+            else:
+                return state, faults
+        return None, faults
+    return None, {}
+
+
+def _age(state: Path) -> tuple[float, int]:
+    """When a state was written, and its iteration where two were written at once."""
+    try:
+        companion = read_companion(state)
+    except NetspecError:
+        companion = None
+    try:
+        written = companion.written if companion else state.stat().st_mtime
+    except OSError:
+        written = 0.0
+    return written, snapshot_iteration(state) or 0

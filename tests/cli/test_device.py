@@ -1,0 +1,78 @@
+"""--gpu and --cpu, as `train`, `test` and `time` share them."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from netspec.cli.device import chosen_device, chosen_devices, configure_device
+from netspec.diagnostics import NetspecError
+from netspec.pytorch import device
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    configure_device(parser)
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "devices"),
+    [
+        ([], None),
+        (["--cpu"], ["cpu"]),
+        (["--gpu", "2"], ["cuda:2"]),
+        (["-gpu", "1,0"], ["cuda:1", "cuda:0"]),
+        (["-gpu=all"], ["cuda:0", "cuda:1", "cuda:2"]),
+    ],
+)
+def test_names_devices(words: list[str], devices: list[str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "gpu_count", lambda: 3)
+    assert chosen_devices(parsed(*words)) == devices
+    assert chosen_device(parsed(*words)) == (devices[0] if devices else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "said"),
+    [
+        ("3", 3, "there is no GPU 3; this machine shows 3 GPUs\n  hint: they are counted from 0"),
+        ("0", 0, "there is no GPU 0; this machine shows 0 GPUs\n  hint: --cpu computes without one"),
+        ("all", 0, "--gpu all: this machine shows 0 GPUs\n  hint: --cpu computes without one"),
+        ("0,0", 1, "--gpu 0,0 names GPU 0 twice"),
+        ("cuda", 1, "--gpu takes the number of a GPU, several with commas between them, or all; got 'cuda'"),
+        ("0,", 1, "--gpu takes the number of a GPU, several with commas between them, or all; got '0,'"),
+        ("-1", 1, "--gpu takes the number of a GPU, several with commas between them, or all; got '-1'"),
+        ("", 1, "--gpu takes the number of a GPU, several with commas between them, or all; got ''"),
+    ],
+)
+def test_refuses_what_is_not_there(text: str, count: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "gpu_count", lambda: count)
+    with pytest.raises(NetspecError) as caught:
+        chosen_devices(parsed(f"--gpu={text}"))
+    assert str(caught.value) == f"error: {said}"
+
+
+def test_gpu_and_cpu_exclude_each_other(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--gpu", "0", "--cpu")
+    assert "not allowed with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("CUDA out of memory. Tried to allocate 20 GiB", "the memory of cuda:0 does not suffice for a batch of 8, in layer 'ip'\n  hint: smaller"),
+        ("CUDA error: device-side assert triggered", "cuda:0 has stopped: a label or an index lies outside what it counts, in layer 'ip'"),
+    ],
+)
+def test_a_devices_faults_are_told(error: str, said: str) -> None:
+    fault = RuntimeError(error)
+    fault.add_note("in layer 'ip'")
+    with pytest.raises(NetspecError, match=f"error: {said}"), device.faults_told("cuda:0", 8, "smaller"):
+        raise fault
+
+
+def test_another_fault_of_torch_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), device.faults_told("cpu", None, ""):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
