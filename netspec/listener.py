@@ -28,6 +28,7 @@ class RunInfo:
     iter_size: int = 1
     processes: int = 1
     param_count: int = 0
+    display: int = 0  # iterations from one display to the next
     epoch_size: int | None = None  # records in one pass over the training data
     loss_weights: dict[str, float] = field(default_factory=dict)  # of the train net's outputs that have one
     test_loss_weights: list[dict[str, float]] = field(default_factory=list)  # of each test net

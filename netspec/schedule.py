@@ -187,7 +187,7 @@ def count_tests(p: caffe_pb2.SolverParameter) -> int:
     """How often all test nets are tested: at every multiple of test_interval, the last included."""
     if not p.test_interval or not p.test_iter:
         return 0
-    return p.max_iter // p.test_interval + p.test_initialization
+    return p.max_iter // p.test_interval + p.test_initialization if p.max_iter else 1
 
 
 def plan_snapshots(p: caffe_pb2.SolverParameter, prefix: str, net: Net | None) -> SnapshotPlan:

@@ -15,13 +15,14 @@ _HDF5_WEIGHTS, _HDF5_GROUP, _HDF5_BLOB, _HDF5_STATE = 2200, 1060, 300, 3000
 
 
 def weights_bytes(net: Net, hdf5: bool = False, with_diffs: bool = False) -> int:
-    """The size of the .caffemodel, in which each layer that shares a param writes it again.
+    """The size of the .caffemodel, in which each layer that shares a param writes it again; in HDF5 only its owner does.
 
     Args: with_diffs: whether the gradients stand beside the weights (snapshot_diff).
     """
     if hdf5:
-        blobs = [_HDF5_BLOB + 4 * param.count for layer in net.layers for param in layer.params]
-        return _HDF5_WEIGHTS + (_HDF5_GROUP * len(net.layers) + sum(blobs)) * (1 + with_diffs)
+        diffs = [_HDF5_BLOB + 4 * param.count for layer in net.layers for param in layer.params]
+        data = [_HDF5_BLOB + 4 * param.count for layer in net.layers for param in layer.params if param.owner is None]
+        return _HDF5_WEIGHTS + _HDF5_GROUP * len(net.layers) * (1 + with_diffs) + sum(data) + sum(diffs) * with_diffs
     size = NetParameter(name=net.name).ByteSize()
     for layer in net.layers:
         tops = [top for top in layer.tops if top != AUTOMATIC_TOP]

@@ -35,7 +35,7 @@ class CaffeLog(Listener):
     def started(self, run: RunInfo) -> None:
         self._run = run
         self._last_display = (run.start_iter, time.monotonic())
-        self._write("caffe.cpp:218", f"Using {run.device}")
+        self._write("caffe.cpp:218", "Use CPU." if run.device == "cpu" else f"Using GPUs {run.device.removeprefix('cuda:')}")
         self._write("caffe.cpp:248", "Starting Optimization")
         self._write("solver.cpp:272", f"Solving {run.net}")
         self._write("solver.cpp:273", f"Learning Rate Policy: {run.lr_policy}")
@@ -47,7 +47,7 @@ class CaffeLog(Listener):
         now = time.monotonic()
         done, lapse = iteration - self._last_display[0], now - self._last_display[1]
         self._last_display = (iteration, now)
-        speed = f"({done / max(lapse, 1e-9):g} iter/s, {lapse:g}s/{done} iters)"
+        speed = f"({done / max(lapse, 1e-9):g} iter/s, {lapse:g}s/{self._run.display if self._run else done} iters)"
         self._write("solver.cpp:218", f"Iteration {iteration} {speed}, loss = {loss:g}")
         self._outputs("solver.cpp:237", "Train", outputs, self._run.loss_weights if self._run else {})
         self._write("sgd_solver.cpp:105", f"Iteration {iteration}, lr = {rate:g}")

@@ -8,6 +8,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from netspec.listener import Listener, RunInfo, Values
 from netspec.logs.line_file import LineFile
 from netspec.logs.throughput import Throughput
@@ -17,7 +19,8 @@ class JsonLog(Listener):
     """Writes each event of a run as a line of JSON: start, restored, train, test, snapshot, best, removed, warning, end.
 
     Every line has "event", "time" (seconds since 1970) and "seconds" (since this part of the run began). A number that
-    JSON has no word for is a string: "nan", "inf" or "-inf". What is not known is left out, or null in "start".
+    JSON has no word for is a string: "nan", "inf" or "-inf". What is not known is left out, or null in "start". Losses,
+    outputs and rates are single precision, as in Caffe, in as few digits as tell them apart.
 
     Args: append: for a run that is resumed: one file then tells of all its parts, each from its own "start".
     Raises: NetspecError where the file can't be opened. A disk that is full later is told once on stderr.
@@ -105,7 +108,10 @@ class JsonLog(Listener):
 
 
 def _number(value: float) -> float | str:
-    return value if isfinite(value) else str(float(value))
+    if not isfinite(value):
+        return str(float(value))
+    single = np.float32(value)
+    return float(str(single)) if np.isfinite(single) else value
 
 
 def _numbers(weights: dict[str, float]) -> dict[str, float | str]:

@@ -27,6 +27,7 @@ MARKS = ("o", "s", "^", "D", "v", "P")
 MOST_MARKS = 40  # on one curve
 LONGEST_NAME = 70  # characters of a run's name that are shown
 RC: Any = {
+    "axes.formatter.useoffset": False,
     "font.size": 9,
     "svg.fonttype": "none",  # text stays text: it can be searched and edited
     "svg.hashsalt": "netspec",  # the same curves give the same bytes

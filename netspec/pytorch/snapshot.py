@@ -41,6 +41,15 @@ class Snapshots:
         """Whether the run has a snapshot of this very iteration."""
         return self.last is not None and self.last[0] == iteration
 
+    def require_place(self) -> None:
+        """Raises NetspecError where no snapshot could be written, at the start of a run and not at its first snapshot."""
+        try:
+            _writing_folder(self.state_path(0)).rmdir()
+        except OSError as error:
+            folder = Path(self.prefix).parent
+            hint = "`--snapshot-prefix PATH` puts them elsewhere" if folder.is_dir() else f"there is no folder '{folder}'"
+            raise NetspecError(f"snapshots '{self.prefix}_iter_…' can't be written: {error.strerror or error}", None, hint) from None
+
     def write(self, companion: Companion, extra: bool = False) -> None:
         """Writes a snapshot, then deletes what need not stay.
 
@@ -104,15 +113,9 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
     Raises: NetspecError where the disk is full or refuses; what was written is gone then.
     """
     weights = weights_path(state)
-    folder = Path(f"{state}.writing")
+    folder = None
     try:
-        for left in state.parent.glob(f"{state.name.rpartition('_iter_')[0]}_iter_*.writing"):
-            shutil.rmtree(left)
-        folder.mkdir()
-    except OSError as error:
-        hint = None if state.parent.is_dir() else f"there is no folder '{state.parent}'"
-        raise NetspecError(f"'{state}' can't be written: {error.strerror or error}", hint=hint) from None
-    try:
+        folder = _writing_folder(state)
         save_weights(module, folder / weights.name, _diffs(module, updater))
         companion.weights_digest = file_digest(folder / weights.name)
         write_companion(folder / state.name, companion)
@@ -127,7 +130,19 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
     except NetspecError as error:  # it names the file by the place where it was being written
         raise NetspecError(error.diagnostics[0].message.replace(f"{folder}/", f"{state.parent}/"), None, error.diagnostics[0].hint) from None
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _writing_folder(state: Path) -> Path:
+    """A new folder to write a snapshot's files into; those that killed runs have left are cleared away. Raises: OSError."""
+    prefix = state.name.rpartition("_iter_")[0]
+    for left in state.parent.iterdir():
+        if left.name.startswith(f"{prefix}_iter_") and left.name.endswith(".writing"):
+            shutil.rmtree(left)
+    folder = Path(f"{state}.writing")
+    folder.mkdir()
+    return folder
 
 
 def _diffs(module: NetModule, updater: Updater) -> list[list[np.ndarray]] | None:

@@ -131,6 +131,7 @@ def describe_run(solver: Solver) -> RunInfo:
         iter_size=p.iter_size,
         processes=solver.processes.count,
         param_count=param_count(solver.net),
+        display=p.display,
         epoch_size=dataset_size(solver.net),
         loss_weights=shown_weights[0],
         test_loss_weights=shown_weights[1:],

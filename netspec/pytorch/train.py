@@ -243,6 +243,8 @@ class Solver:
     def solve(self) -> None:
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
         p = self.param
+        if self.processes.is_root and (p.snapshot or p.snapshot_after_train):
+            self.snapshots.require_place()
         self.step(max(0, p.max_iter - self.iter))
         if p.snapshot_after_train and not self.snapshots.has(self.iter):
             self.snapshot()
@@ -256,7 +258,7 @@ class Solver:
             (loss,) = self.processes.means([self._smoothed_loss()])
             self._close_feed()  # further iterations begin with the batch that this pass has used
         self.listener.finished(self.iter, loss)
-        if self._is_test_due():
+        if p.test_interval and self.iter % p.test_interval == 0:
             self.test()
 
     def _is_test_due(self) -> bool:

@@ -15,7 +15,7 @@ import torch
 from netspec.diagnostics import NetspecError, counted
 from netspec.graph import Shape, shape_text
 from netspec.pytorch.module import NetModule
-from netspec.weights.files import read_weights, write_weights
+from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 
 
 @dataclass(slots=True)
@@ -60,22 +60,24 @@ def load_weights(module: NetModule, path: str | Path) -> LoadReport:
     _require_names(module)
     report = LoadReport(str(path))
     weights = read_weights(path)
-    params = module.params
-    for name, blobs in params.items():
-        if name not in weights:
+    for (name, _, _, _), blobs, borrowed in zip(module.about.layers, module.layer_params, _borrowed(module), strict=True):
+        arrays = weights.get(name, [])
+        if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files
+            arrays = [*arrays, *[None] * (len(blobs) - len(arrays))]
+        elif name not in weights:
             report.missing.append(name)
+        if not blobs or not arrays:
             continue
-        arrays = weights[name]
         fault = _mismatch([tuple(b.shape) for b in blobs], [None if a is None else a.shape for a in arrays])
         if fault:
             report.mismatched[name] = fault
             continue
         with torch.no_grad():
             for blob, array in zip(blobs, arrays, strict=True):
-                if array is not None:  # an array that its owner brings
+                if array is not None:
                     blob.copy_(torch.from_numpy(array).reshape(blob.shape))
         report.loaded.append(name)
-    report.unused = [name for name in weights if name not in params]
+    report.unused = [name for name in weights if name not in module.params]
     return report
 
 
@@ -107,8 +109,26 @@ def save_weights(module: NetModule, path: str | Path, diffs: Sequence[Sequence[n
     Args: diffs: of each layer's params what the file is to hold as their diff.
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
-    layers = [
-        (name, kind, bottoms, tops, [blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs])
-        for (name, kind, bottoms, tops), blobs in zip(module.about.layers, module.layer_params, strict=True)
+    arrays = [[blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs] for blobs in module.layer_params]
+    layers = module.about.layers
+    if not str(path).endswith(HDF5_SUFFIXES):
+        write_weights(path, module.about.net_name, [(*layer, own) for layer, own in zip(layers, arrays, strict=True)], diffs)
+        return
+    from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import
+
+    owned = [
+        [None if is_borrowed else array for array, is_borrowed in zip(own, borrowed, strict=True)]  # there Caffe writes a shared param once
+        for own, borrowed in zip(arrays, _borrowed(module), strict=True)
     ]
-    write_weights(path, module.about.net_name, layers, diffs)
+    write_weights_hdf5(path, [(layer[0], own) for layer, own in zip(layers, owned, strict=True)], diffs)
+
+
+def _borrowed(module: NetModule) -> list[list[bool]]:
+    """Of each layer's params, whether it is that of an earlier layer."""
+    seen: set[int] = set()
+    borrowed = []
+    for blobs in module.layer_params:
+        memories = [blob.untyped_storage().data_ptr() for blob in blobs]
+        borrowed.append([memory in seen for memory in memories])
+        seen.update(memories)
+    return borrowed

@@ -14,7 +14,7 @@ from netspec.weights.caffemodel import read_caffemodel, write_caffemodel
 
 READABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors", ".npy")
 WRITABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors")
-_HDF5 = (".h5", ".hdf5")
+HDF5_SUFFIXES = (".h5", ".hdf5")
 
 Weights = dict[str, list[np.ndarray | None]]
 
@@ -41,7 +41,7 @@ def read_weights(path: str | Path, skip_layers: Collection[str] = (), flattened:
 
 def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | None]]:
     # what a format needs beyond numpy is imported only where a file needs it
-    if suffix in _HDF5 or (suffix == ".caffemodel" and _is_hdf5(path)):
+    if suffix in HDF5_SUFFIXES or (suffix == ".caffemodel" and _is_hdf5(path)):
         from netspec.weights.hdf5 import read_weights_hdf5
 
         return read_weights_hdf5(path)
@@ -73,7 +73,7 @@ def write_weights(path: str | Path, net_name: str, layers: Iterable[LayerTuple],
     suffix = Path(path).suffix
     if suffix == ".caffemodel":
         write_caffemodel(path, net_name, layers, diffs)
-    elif suffix in _HDF5:
+    elif suffix in HDF5_SUFFIXES:
         from netspec.weights.hdf5 import write_weights_hdf5
 
         write_weights_hdf5(path, ((name, arrays) for name, _, _, _, arrays in layers), diffs)

@@ -44,7 +44,7 @@ def test_the_messages_of_a_run(tmp_path: Path) -> None:
     test_0 = ["    Test net output #0: accuracy = {}", "    Test net output #1: loss = 0.75 (* 1 = 0.75 loss)"]
     test_1 = ["Test loss: 3.5", *(f"    Test net output #{i}: per_class = {value}" for i, value in enumerate(("0.5", "0.25", "1")))]
     assert messages == [
-        "Using cpu",
+        "Use CPU.",
         "Starting Optimization",
         "Solving LeNet",
         "Learning Rate Policy: step",
@@ -53,7 +53,7 @@ def test_the_messages_of_a_run(tmp_path: Path) -> None:
         test_0[1],
         "Iteration 0, Testing net (#1)",
         *test_1,
-        "Iteration 0 (V iter/s, Ts/0 iters), loss = 2.30259",
+        "Iteration 0 (V iter/s, Ts/20 iters), loss = 2.30259",
         "    Train net output #0: aux = 0.5 (* 0.25 = 0.125 loss)",
         "    Train net output #1: loss = 2.17759 (* 1 = 2.17759 loss)",
         "Iteration 0, lr = 0.01",

@@ -8,6 +8,7 @@ from pathlib import Path
 from netspec.listener import Listener, RunInfo
 
 INFO = RunInfo(
+    display=20,
     net="LeNet",
     solver="lenet_solver.prototxt",
     rule="SGD",
@@ -25,7 +26,7 @@ INFO = RunInfo(
     test_iter=[10, 5],
     test_sizes=[1000, None],
 )
-LOSSES = {0: 2.3025851, 20: 0.123456789}
+LOSSES = {0: 2.3025851, 20: 0.12345679}
 RATES = {0: 0.01, 20: 0.001}
 ACCURACIES = {0: 0.1, 40: 0.9875}
 
