@@ -11,6 +11,7 @@ import pytest
 from netspec.cli import main
 from netspec.logs.caffe_log import CaffeLog
 from netspec.logs.json_lines import JsonLog
+from tests.conftest import ROOT
 from tests.logs.told_run import tell
 
 
@@ -117,3 +118,11 @@ def test_parse_needs_nothing_heavy() -> None:
     code = "import sys; from netspec.cli import main; main(['log', 'parse', 'runs/a.jsonl']); "
     code += "print([name for name in ('torch', 'numpy', 'matplotlib', 'tensorboardX', 'yaml') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_caffes_own_script_makes_the_tables(tmp_path: Path) -> None:
+    tell(CaffeLog(tmp_path / "run.log"))
+    command = [sys.executable, "tools/parse_log.py", str(tmp_path / "run.log"), str(tmp_path), "--verbose", "--delimiter", ";"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (tmp_path / "run.log.train").read_text().startswith("NumIters;Seconds;LearningRate;aux;loss\n0;")
+    assert (tmp_path / "run.log.test").read_text() in done.stdout
