@@ -5,14 +5,21 @@ On several machines torchrun does the same; to the processes the two look alike.
 
 from __future__ import annotations
 
+import gc
+import io
+import logging
 import os
 import signal
 import sys
 import time
+import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.connection import wait
 from tempfile import TemporaryDirectory
+from threading import Thread
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,14 +31,19 @@ from netspec.pytorch.processes import LOST_STATUS, OthersLostError
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
 LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to tell why
+ORPHAN_PATIENCE = 60.0  # seconds in which a process without a launcher may stop and write its snapshot
+INTERRUPTED = 130  # exit status after Ctrl-C before the training heeds it
 Run = Callable[[Namespace], int]
 
 
 def launch(run: Run, args: Namespace, count: int) -> int:
     """Runs a command in `count` processes; returns its exit status, 128 + the signal where a signal has ended one of them."""
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)  # it tells of each process that it ends
     with TemporaryDirectory(prefix="netspec-") as folder:
-        context: Any = start_processes(_member, (run, args, count, f"file://{folder}/meeting"), count, join=False, start_method="spawn")
-        with _signals_to(context.pids()):
+        with _interrupts_held():
+            context: Any = start_processes(_member, (run, args, count, f"file://{folder}/meeting"), count, join=False, start_method="spawn")
+            pids = context.pids()
+        with _signals_to(pids):
             try:
                 while not context.join():
                     pass
@@ -42,6 +54,9 @@ def launch(run: Run, args: Namespace, count: int) -> int:
 
 def _tell(first: int, statuses: list[int | None], status: int) -> int:
     """Says which process has ended the run; one that only lost the others, or was then told to end, is not it."""
+    if INTERRUPTED in statuses:
+        print("interrupted", file=sys.stderr, flush=True)
+        return INTERRUPTED
     if status in (LOST_STATUS, -signal.SIGTERM):
         culprits = [i for i, other in enumerate(statuses) if other not in (0, None, LOST_STATUS, -signal.SIGTERM)]
         first, status = (culprits[0], statuses[culprits[0]] or 1) if culprits else (first, status)
@@ -49,6 +64,17 @@ def _tell(first: int, statuses: list[int | None], status: int) -> int:
     what = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"has ended with status {status}"
     print(f"netspec train: {who} {what}, so the run ends; its snapshots stand: --resume goes on from the newest", file=sys.stderr, flush=True)
     return 128 - status if status < 0 else status
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Keeps back Ctrl-C, for the processes that start here as well: each takes it when it can end without a traceback."""
+    resource_tracker.ensure_running()  # its own start would let the signal through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -73,10 +99,21 @@ def _signals_to(pids: list[int]) -> Iterator[None]:
 
 def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> None:
     """One of the processes: the environment that torchrun would give it, then the command."""
+    Thread(target=_end_as_orphan, name="netspec-orphan", daemon=True).start()
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), LOCAL_WORLD_SIZE=str(count), NETSPEC_MEETING=meeting)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
     guarded_member(run, args)
+
+
+def _end_as_orphan() -> None:
+    """Ends the process some time after its launcher has been killed, whatever effect signals have."""
+    launcher = parent_process()
+    if launcher is not None:
+        wait([launcher.sentinel])
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(ORPHAN_PATIENCE)
+        os._exit(1)
 
 
 def guarded_member(run: Run, args: Namespace) -> NoReturn:
@@ -86,14 +123,24 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
     One that has only lost the others leaves the telling to them.
     """
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a Ctrl-C that the launcher has kept back comes here
         _leave(run(args))
     except NetspecError as error:
         fault = error
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone
+        _leave(1)
+    except Exception:  # a bug of ours: the others must hear of the end at once
+        traceback.print_exc()
+        _leave(1)
     status = LOST_STATUS if isinstance(fault, OthersLostError) else 1
     rank = int(os.environ["RANK"])
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever watches over the processes may end this one
     if isinstance(fault, OthersLostError):
         time.sleep(0 if fault.is_told_to_end else LOST_PATIENCE)
+        if fault.is_told_to_end or "NETSPEC_MEETING" in os.environ:  # whoever watches over the processes tells which has failed
+            _leave(status)
     elif rank:
         time.sleep(SAME_FAULT)
     print(f"process {rank}: {fault}" if rank else fault, file=sys.stderr, flush=True)
@@ -101,7 +148,12 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
 
 
 def _leave(status: int) -> NoReturn:
-    """Ends the process without taking down the threads of torch.distributed, which now and then ends in an abort."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Ends the process without taking down the threads of torch.distributed, which now and then ends in an abort.
+
+    Files that a user's Python layer has left open are flushed, as at the end of any Python.
+    """
+    for file in gc.get_objects():
+        if issubclass(type(file), (io.TextIOWrapper, io.BufferedWriter)):  # isinstance would wake what only stands in for a class
+            with suppress(OSError, ValueError):  # a pipe without a reader, a full disk; a closed file
+                file.flush()
     os._exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ class Processes:
 
 def lost(error: Exception) -> OthersLostError:
     """What a failed collective means: its message is of sockets, not of the run."""
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    reason = re.sub(r"^\[\S+:\d+\] ", "", line).split(". ")[0].rstrip(".")  # without the place in gloo's sources, and its advice
     return OthersLostError(f"another process of the run has ended, so this one stops ({reason})")
 
 

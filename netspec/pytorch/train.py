@@ -93,6 +93,7 @@ class Solver:
         retention = aim_retention(retention or Retention(), test_nets)
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
         self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self._listener)
+        self._test_start: tuple[int, list[int]] = (-1, [])  # the last test's iteration, and where in their data the nets began
         self._objective: nn.Module | None = None
         self._losses: deque[Tensor] = deque(maxlen=p.average_loss)
         self._feed: Feed | None = None
@@ -268,6 +269,7 @@ class Solver:
     def test(self) -> list[Values]:
         """Runs every test net for its test_iter; returns the mean of each output over the batches. A signal may end it early."""
         self.processes.copy_from_root(list(self.module.buffers()))  # BatchNorm's statistics are each process's own in training
+        self._test_start = self.iter, list(self.tester.batches)
         results: list[Values] = []
         told: set[str] = set()
         for index, count in enumerate(self.param.test_iter):
@@ -298,6 +300,8 @@ class Solver:
 
     def _snapshot_in_passing(self) -> None:
         """A snapshot on the way: a disk that is full now may have room at the next one, so the run goes on."""
+        if self.snapshots.has(self.iter):
+            return
         try:
             self.snapshot()
         except NetspecError as error:
@@ -307,7 +311,9 @@ class Solver:
 
     def _companion(self) -> Companion:
         losses = [float(loss) for loss in self._losses]
-        return Companion(self.iter, self.seed, self.train_batches, self._records_a_batch, list(self.tester.batches), losses)
+        iteration, before = self._test_start  # a resumed run begins with the test of its iteration, whatever was read of it
+        tested = before if iteration == self.iter else list(self.tester.batches)
+        return Companion(self.iter, self.seed, self.train_batches, self._records_a_batch, tested, losses)
 
     @property
     def _records_a_batch(self) -> int:
@@ -324,6 +330,7 @@ class Solver:
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
         self._losses.clear()
+        self._test_start = (-1, [])
         p = self.param
         self.train_batches = self.iter * p.iter_size
         self.tester.batches = [self._tests_done() * count for count in p.test_iter]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 from netspec.cli import main
 from netspec.data.lmdb_writer import LmdbWriter
+from netspec.pytorch.processes import lost
 from netspec.schema.caffe_pb2 import Datum
 from netspec.weights.files import read_weights
 from netspec.weights.snapshot_files import newest_snapshot
@@ -148,7 +150,7 @@ def test_the_loss_of_a_process_ends_the_run_and_its_snapshot_stands(pair_folder:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
     assert f"process {rank} of 2 was ended by SIGKILL, so the run ends; its snapshots stand" in err
-    assert "Traceback" not in err
+    assert len(err.splitlines()) == 1, "who has only lost the others says nothing, and neither does torch"
     state, faults = newest_snapshot(str(pair_folder / "snap"))
     assert state is not None
     assert faults == {}
@@ -196,6 +198,53 @@ def test_signals_reach_all_processes(pair_folder: Path, to_all: bool) -> None:
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[-1]) == (0, "stopped early"), err
+
+
+def test_ctrl_c_before_the_training_is_no_success(pair_folder: Path) -> None:
+    process = start(pair_folder)
+    deadline = time.monotonic() + 60
+    while len(members(process)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for pid in [process.pid, *members(process)]:  # they import torch now
+        os.kill(pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+
+
+@pytest.mark.slow
+def test_no_process_outlives_its_launcher(pair_folder: Path) -> None:
+    process = start(pair_folder, "--sigint_effect", "none")
+    wait_for(process, "iteration 3 ")
+    left = members(process)
+    process.kill()
+    process.communicate(timeout=120)  # their standard output ends with them
+    assert [pid for pid in left if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()] == []
+
+
+BUG = """
+import sys
+from argparse import Namespace
+from netspec.pytorch.launch import guarded_member
+def run(args):
+    global file
+    file = open(sys.argv[1], "w")
+    file.write("the tail of a Python layer's own log")
+    raise KeyError("a bug")
+guarded_member(run, Namespace())
+"""
+
+
+def test_a_bug_ends_a_process_at_once_and_open_files_are_whole(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "RANK": "1", "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", BUG, str(tmp_path / "log.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "KeyError: 'a bug'")
+    assert (tmp_path / "log.txt").read_text() == "the tail of a Python layer's own log"
+
+
+def test_the_loss_of_others_is_told_without_advice_on_sockets() -> None:
+    error = lost(RuntimeError("[/build/gloo/pair.cc:537] Read error [10.0.0.1]:80: Connection reset by peer. This is typically … GLHF!"))
+    assert str(error) == "error: another process of the run has ended, so this one stops (Read error [10.0.0.1]:80: Connection reset by peer)"
 
 
 TWO_MACHINES = """

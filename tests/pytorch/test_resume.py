@@ -16,6 +16,7 @@ import torch
 import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
+from netspec.listener import Listener
 from netspec.pytorch.solver_nets import Overrides
 from netspec.weights.files import read_weights
 from netspec.weights.retention import Retention
@@ -212,6 +213,30 @@ def test_keep_last_and_keep_best(run_folder: Path, capsys: pytest.CaptureFixture
     assert len(list(run_folder.glob("snap_iter_*"))) == 3 * len(snapshots(run_folder))
     assert main([*options, "--keep-best", "acuracy"]) == 1
     assert "--keep-best 'acuracy' is no output of a test net\n  hint: its test nets give 'accuracy', 'loss'" in capsys.readouterr().err
+
+
+def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:
+    """The best snapshot is taken after its test; a run that is resumed there begins with that test."""
+
+    class Heard(Listener):
+        def __init__(self) -> None:
+            self.means: list[tuple[int, dict]] = []
+
+        def tested(self, iteration: int, index: int, means: dict, loss: float | None) -> None:
+            self.means.append((iteration, means))
+
+    text = (run_folder / "solver.prototxt").read_text().replace("test_interval: 6", "test_interval: 3").replace("snapshot: 6", "snapshot: 100")
+    (run_folder / "solver.prototxt").write_text(text)
+    whole = netspec.Solver(run_folder / "solver.prototxt", listener=Heard(), retention=Retention(keep_best="loss"))
+    whole.solve()
+    best = whole.snapshots.retention.best
+    assert best is not None
+    resumed = netspec.Solver(run_folder / "solver.prototxt", listener=Heard(), retention=Retention(keep_best="loss"))
+    resumed.restore(run_folder / best.state)
+    resumed.solve()
+    assert resumed.listener.means == [told for told in whole.listener.means if told[0] >= best.iter]
+    whole.close()
+    resumed.close()
 
 
 def test_nothing_is_deleted_where_the_newest_is_gone(tmp_path: Path) -> None:

@@ -1,0 +1,232 @@
+"""`netspec train` at the command line: how runs end, what their logs say of it, and what is left to go on from."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netspec.cli import main
+from netspec.data.lmdb_writer import LmdbWriter
+from netspec.schema.caffe_pb2 import Datum
+
+NET = """
+name: "Tiny"
+layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "train_lmdb" backend: LMDB batch_size: 4 }
+  transform_param { scale: 0.01 } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
+"""
+SOLVER = """
+net: "net.prototxt" base_lr: 0.05 momentum: 0.9 lr_policy: "fixed" max_iter: 6 display: 2 random_seed: 5 solver_mode: CPU
+test_iter: 2 test_interval: 2 snapshot: 3 snapshot_prefix: "snap"
+"""
+ENDLESS = ("--max-iter", "1000000", "--test-interval", "1000000", "--display", "1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a solver, its net, and a database of 11 random records of 3 classes."""
+    write_database(tmp_path / "train_lmdb")
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_database(path: Path, damaged: int | None = None) -> None:
+    rng = np.random.default_rng(0)
+    with LmdbWriter(path, replace=True) as writer:
+        for i in range(11):
+            pixels = rng.integers(0, 256, (1, 4, 4), np.uint8)
+            datum = Datum(channels=1, height=4, width=4, data=pixels.tobytes(), label=i % 3)
+            writer.put(f"{i:08d}".encode(), b"\xff\xff\xff" if i == damaged else datum.SerializeToString())
+
+
+def train(*options: str) -> int:
+    return main(["train", "solver.prototxt", *options])
+
+
+def change(name: str, *pairs: tuple[str, str]) -> None:
+    text = Path(name).read_text()
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    Path(name).write_text(text)
+
+
+def states(prefix: str = "snap") -> list[int]:
+    return sorted(int(path.name.split("_iter_")[1].split(".")[0]) for path in Path().glob(f"{prefix}_iter_*.solverstate*") if path.suffix != ".json")
+
+
+def events(path: str = "run.jsonl") -> list[dict]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def start(*options: str, stdout: int | None = subprocess.PIPE) -> subprocess.Popen:
+    command = [sys.executable, "-m", "netspec", "train", "solver.prototxt", *options]
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def wait_for(process: subprocess.Popen, word: str) -> None:
+    assert process.stdout is not None
+    if not any(word in line for line in process.stdout):
+        pytest.fail(f"the run ended without '{word}': {process.stderr and process.stderr.read()}")
+
+
+def test_a_bad_record_on_the_way_ends_the_run_and_every_log_tells_why(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    write_database(folder / "train_lmdb", damaged=9)
+    change("solver.prototxt", ("test_iter: 2 test_interval: 2", ""), ("snapshot: 3", "snapshot: 1"))
+    assert train("--log", "run.jsonl", "--caffe-log", "run.log") == 1
+    assert "record 9 ('00000009') of 'train_lmdb' is no Datum" in capsys.readouterr().err
+    end = events()[-1]
+    assert (end["event"], end["reason"], end["iter"]) == ("end", "failed", 2)
+    assert "record 9 ('00000009')" in end["message"]
+    errors = [line for line in Path("run.log").read_text().splitlines() if line.startswith("E")]
+    assert "record 9 ('00000009')" in errors[0]
+    assert states() == [1, 2], "what was learned up to there stands"
+
+
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGTERM, ()), (signal.SIGHUP, ("--sighup_effect", "stop"))], ids=["SIGTERM", "SIGHUP as stop"]
+)
+def test_a_signal_stops_the_run_the_log_tells_so_and_resume_goes_on(
+    folder: Path, capsys: pytest.CaptureFixture, number: int, options: tuple[str, ...]
+) -> None:
+    process = start(*ENDLESS, "--log", "run.jsonl", *options)
+    wait_for(process, "iteration 4 ")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    end = events()[-1]
+    assert (process.returncode, end["event"], end["reason"]) == (0, "end", "stopped")
+    assert end["iter"] == max(states()) > 4
+    assert train("--resume", "--max-iter", str(end["iter"] + 1), "--log", "run.jsonl") == 0
+    assert f"goes on at iteration {end['iter']} from " in capsys.readouterr().out
+    assert [event["reason"] for event in events() if event["event"] == "end"] == ["stopped", "done"]
+
+
+def test_a_signal_ends_a_long_test_too(folder: Path) -> None:
+    process = start("--test-iter", "100000000", "--log", "run.jsonl")
+    wait_for(process, "a test reads 100000000 batches")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert (process.returncode, events()[-1]["reason"], states()) == (0, "stopped", [0])
+
+
+WRONG = {
+    "Log": ("Log", ""),
+    "Power": ("Power", "power_param { power: -1 scale: 0 }"),
+    "Exp": ("Exp", "exp_param { scale: 1000 shift: 200 }"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("display", ["2", "0"])
+def test_the_first_layer_that_is_not_finite_is_named(folder: Path, capsys: pytest.CaptureFixture, kind: str, display: str) -> None:
+    layer, setting = WRONG[kind]
+    change(
+        "net.prototxt",
+        ('bottom: "data" top: "ip"', 'bottom: "late" top: "ip"'),
+        (
+            'layer { name: "ip"',
+            f"""
+layer {{ name: "fine" type: "Power" bottom: "data" top: "fine" power_param {{ shift: -3 }} }}
+layer {{ name: "culprit" type: "{layer}" bottom: "fine" top: "wrong" {setting} }}
+layer {{ name: "after" type: "Power" bottom: "wrong" top: "late" power_param {{ scale: 2 }} }}
+layer {{ name: "ip\"""",
+        ),
+    )
+    change("solver.prototxt", ("display: 2", f"display: {display}"))
+    assert train("--log", "run.jsonl") == 1
+    message = capsys.readouterr().err
+    assert "at iteration 0: the run stops, its snapshots stand" in message
+    assert f"layer 'culprit' ({layer}) is the first whose output is not finite: 'wrong'; its bottoms and params are finite" in message
+    assert (states(), events()[-1]["reason"]) == ([], "failed")
+
+
+@pytest.mark.parametrize("prefix", ["[a]*?snap", "two words", "Größe", "folder"])
+def test_any_prefix_is_written_found_again_and_pruned(folder: Path, capsys: pytest.CaptureFixture, prefix: str) -> None:
+    (folder / "folder").mkdir()
+    assert train("--snapshot-prefix", prefix) == 0
+    assert train("--snapshot-prefix", prefix, "--resume", "--max-iter", "7", "--keep-last", "1") == 0
+    assert "goes on at iteration 6 from " in capsys.readouterr().out
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*_iter_*")}
+    whole = "folder/solver" if prefix == "folder" else prefix
+    assert written == {f"{whole}_iter_7.{end}" for end in ("caffemodel", "solverstate", "solverstate.json")}
+
+
+def test_a_run_in_hdf5_goes_on_in_binary_and_prunes_both(folder: Path) -> None:
+    change("solver.prototxt", ("snapshot: 3", "snapshot: 3 snapshot_format: HDF5"))
+    assert train() == 0
+    assert sorted(path.name for path in folder.glob("snap_iter_6*")) == [
+        "snap_iter_6.caffemodel.h5",
+        "snap_iter_6.solverstate.h5",
+        "snap_iter_6.solverstate.h5.json",
+    ]
+    change("solver.prototxt", (" snapshot_format: HDF5", ""))
+    assert train("--resume", "--max-iter", "7", "--keep-last", "1") == 0
+    assert {path.name for path in folder.glob("snap_*")} == {f"snap_iter_7.{end}" for end in ("caffemodel", "solverstate", "solverstate.json")}
+
+
+def test_a_log_on_a_full_disk_is_told_once_and_the_training_goes_on(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train("--log", "/dev/full") == 0
+    assert capsys.readouterr().err == "warning: the log '/dev/full' can't be written: No space left on device; the training goes on\n"
+    assert states() == [3, 6]
+
+
+def test_old_snapshots_of_the_folder_are_not_the_new_runs_to_delete(folder: Path) -> None:
+    assert train("--max-iter", "20") == 0
+    assert train("--max-iter", "5", "--keep-last", "1") == 0
+    assert states() == [5, 6, 9, 12, 15, 18, 20], "3 was written over, and went as the new run's own"
+
+
+def test_of_equal_tests_the_first_is_the_best_and_one_that_is_no_number_never_is(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    change("solver.prototxt", ("snapshot: 3", "snapshot: 0"), ("test_iter: 2", "test_iter: 11"))
+    assert train("--base-lr", "0", "--keep-best", "accuracy") == 0
+    assert states() == [2, 6], "the first tested after a training step, and the last"
+    capsys.readouterr()
+    change(
+        "net.prototxt",
+        (
+            'top: "accuracy" include { phase: TEST } }',
+            """top: "a" include { phase: TEST } }
+layer { name: "s" type: "Power" bottom: "a" top: "s" power_param { shift: -2 } include { phase: TEST } }
+layer { name: "l" type: "Log" bottom: "s" top: "metric" loss_weight: 1 include { phase: TEST } }""",
+        ),
+    )
+    assert train("--keep-best", "metric", "--snapshot-prefix", "nan") == 0
+    assert "best metric" not in capsys.readouterr().out
+    assert states("nan") == [6]
+
+
+def test_a_run_takes_up_a_state_with_more_test_nets_than_it_had(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train("--max-iter", "3") == 0
+    capsys.readouterr()
+    one = 'net: "net.prototxt"'
+    change(
+        "solver.prototxt",
+        (one, 'train_net: "net.prototxt" test_net: "net.prototxt" test_net: "net.prototxt"'),
+        ("test_iter: 2", "test_iter: 2 test_iter: 1"),
+    )
+    assert train("--resume") == 0
+    out = capsys.readouterr().out
+    assert "test 0 at iteration 4 " in out
+    assert "test 1 at iteration 6 " in out
+
+
+def test_a_run_that_was_done_is_done_again_without_training_or_writing(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train() == 0
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("snap_*")}
+    capsys.readouterr()
+    assert train("--resume") == 0
+    assert capsys.readouterr().out.endswith("done\n")
+    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("snap_*")} == before
