@@ -193,6 +193,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def why(error: Exception) -> str:
+    """What an error of the system says of a file, without its number and the file's name."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """A hint that names the nearest of the candidates, or None where none is near."""
     from difflib import get_close_matches  # only a net with a fault pays for it

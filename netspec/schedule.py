@@ -17,16 +17,16 @@ from netspec.passes.count_cost import param_count
 from netspec.schema import caffe_pb2
 from netspec.snapshot_size import size_text, state_bytes, weights_bytes
 from netspec.solver import BATCHED_PARAMS, SolverFile
+from netspec.weights.read_bytes import PROTOBUF_LIMIT
 
 CONSTANT_PIECES = ("fixed", "step", "multistep")  # policies whose rate changes at some iterations only
 MOST_PIECES, SAMPLES = 24, 10  # rows of the rates, by the kind of policy
 _SMALLEST, _LARGEST = 2.0**-149, 3.4028235e38  # of Caffe's floats
-_PROTOBUF_LIMIT = 2**31 - 1  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Iterations, both inclusive, and their rate; in a sample first and last are the same."""
+class RateRow:
+    """A row of the rates: iterations, both inclusive, and their rate; in a sample first and last are the same."""
 
     first: int
     last: int
@@ -37,7 +37,7 @@ class Row:
 class Rates:
     """The rates of a run: its constant pieces, or a sample of its iterations."""
 
-    rows: list[Row]
+    rows: list[RateRow]
     is_sample: bool
     omitted: int = 0  # pieces left out before the last row
 
@@ -101,12 +101,12 @@ class Schedule:
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def images_an_iteration(self) -> int | None:
+    def images_per_iteration(self) -> int | None:
         return None if self.train.batch is None else self.train.batch * self.param.iter_size
 
     def images(self, iterations: int) -> int | None:
         """Images that so many iterations read."""
-        return None if self.images_an_iteration is None else iterations * self.images_an_iteration
+        return None if self.images_per_iteration is None else iterations * self.images_per_iteration
 
     def epochs(self, iterations: int) -> float | None:
         """Passes over the train data that so many iterations make."""
@@ -127,9 +127,9 @@ def make_schedule(file: SolverFile, param: caffe_pb2.SolverParameter, nets: list
         path=file.path,
         param=param,
         rates=make_rates(param, points),
-        train=read_data(train),
+        train=data_of(train),
         tests=[
-            PlannedTest(source.path or (net.name if net else "") or file.path, list(source.given.stage), iterations, read_data(net))
+            PlannedTest(source.path or (net.name if net else "") or file.path, list(source.given.stage), iterations, data_of(net))
             for source, net, iterations in zip(file.test_nets, tests, param.test_iter, strict=True)
         ],
         test_count=count_tests(param),
@@ -146,7 +146,7 @@ def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates
     if p.lr_policy not in CONSTANT_PIECES:
         count = min(points or SAMPLES, p.max_iter)
         iterations = sorted({i * p.max_iter // count for i in range(count)} | {p.max_iter - 1}) if count else []
-        return Rates([Row(i, i, learning_rate(p, i)) for i in iterations], is_sample=True)
+        return Rates([RateRow(i, i, learning_rate(p, i)) for i in iterations], is_sample=True)
     most = max(2, points or MOST_PIECES)
     starts = piece_starts(p)
     omitted = max(0, len(starts) - most)
@@ -154,7 +154,7 @@ def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates
     rows = []
     for i in kept:
         end = starts[i + 1] if i + 1 < len(starts) else p.max_iter
-        rows.append(Row(starts[i], end - 1, learning_rate(p, starts[i])))
+        rows.append(RateRow(starts[i], end - 1, learning_rate(p, starts[i])))
     return Rates(rows, is_sample=False, omitted=omitted)
 
 
@@ -166,7 +166,7 @@ def piece_starts(p: caffe_pb2.SolverParameter) -> range | list[int]:
     return sorted({0, *(at for at in steps if 0 < at < p.max_iter)}) if p.max_iter else []
 
 
-def read_data(net: Net | None) -> Reading:
+def data_of(net: Net | None) -> Reading:
     """What a net's first data layer feeds."""
     layer = next((layer for layer in net.layers if layer.top_blobs and not layer.bottom_blobs), None) if net else None
     if net is None or layer is None:
@@ -244,7 +244,7 @@ def _snapshot_warnings(plan: SnapshotPlan, p: caffe_pb2.SolverParameter) -> list
     elif plan.total is not None and plan.total > (free := shutil.disk_usage(folder).free):
         found.append(f"the snapshots take {size_text(plan.total)}, of which {size_text(free)} are free in '{folder}'")
     largest = max(plan.weights or 0, plan.state or 0)
-    if plan.count and largest > _PROTOBUF_LIMIT and p.snapshot_format != caffe_pb2.SolverParameter.HDF5:
+    if plan.count and largest > PROTOBUF_LIMIT and p.snapshot_format != caffe_pb2.SolverParameter.HDF5:
         limit = "more than the 2 GiB of protobuf's format; 'snapshot_format: HDF5' has no limit"
         found.append(f"a snapshot's file would take {size_text(largest)}, {limit}")
     return found

@@ -27,8 +27,8 @@ def weights_bytes(net: Net, hdf5: bool = False, with_diffs: bool = False) -> int
     for layer in net.layers:
         tops = [top for top in layer.tops if top != AUTOMATIC_TOP]
         inner = LayerParameter(name=layer.name, type=layer.type, bottom=layer.bottoms, top=tops).ByteSize()
-        inner += sum(_field(_blob_bytes(param.shape, with_diffs)) for param in layer.params)
-        size += _field(inner, NetParameter.LAYER_FIELD_NUMBER)
+        inner += sum(_field_size(_blob_size(param.shape, with_diffs)) for param in layer.params)
+        size += _field_size(inner, NetParameter.LAYER_FIELD_NUMBER)
     return size
 
 
@@ -38,22 +38,22 @@ def state_bytes(net: Net, solver_type: str, iteration: int, weights_path: str, h
     if hdf5:
         return _HDF5_STATE + sum(_HDF5_BLOB + 4 * prod(shape) for shape in shapes)
     path = len(weights_path.encode(errors="surrogateescape"))
-    return SolverState(iter=iteration, current_step=0).ByteSize() + _field(path) + sum(_field(_blob_bytes(shape)) for shape in shapes)
+    return SolverState(iter=iteration, current_step=0).ByteSize() + _field_size(path) + sum(_field_size(_blob_size(shape)) for shape in shapes)
 
 
-def _blob_bytes(shape: Shape, with_diff: bool = False) -> int:
+def _blob_size(shape: Shape, with_diff: bool = False) -> int:
     """A BlobProto of single precision: its values, and its shape in a message of its own."""
-    dims = sum(map(_varint, shape))
+    dims = sum(map(_varint_size, shape))
     values = 4 * prod(shape)
-    return (_field(values) * (1 + with_diff) if values else 0) + (_field(_field(dims)) if shape else 0)
+    return (_field_size(values) * (1 + with_diff) if values else 0) + (_field_size(_field_size(dims)) if shape else 0)
 
 
-def _field(size: int, number: int = 1) -> int:
+def _field_size(size: int, number: int = 1) -> int:
     """A field of `size` bytes with its tag and its length."""
-    return _varint(number << 3) + _varint(size) + size
+    return _varint_size(number << 3) + _varint_size(size) + size
 
 
-def _varint(value: int) -> int:
+def _varint_size(value: int) -> int:
     """The bytes of a number in groups of seven bits."""
     return max(1, (value.bit_length() + 6) // 7)
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from netspec.cli.state import configure_level, input_shapes
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report
+from netspec.diagnostics import ERROR, WARNING, Diagnostic, NetspecError, Report, counted
 from netspec.graph import Shape
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.pipeline import assemble, read_net
@@ -19,7 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="nets and solver files, prototxt or YAML")
     configure_level(parser)
     parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST", "ALL"], default="ALL", help="which phases' nets (default ALL)")
-    parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top")
+    parser.add_argument(
+        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top; may be repeated"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,10 +32,10 @@ def run(args: argparse.Namespace) -> int:
         diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
         for diagnostic in diagnostics:
             print(diagnostic.render(), file=sys.stderr)
-        errors = sum(d.severity == "error" for d in diagnostics)
+        errors = sum(d.severity == ERROR for d in diagnostics)
         warnings = len(diagnostics) - errors
         failed = failed or errors > 0
-        counts = [f"{count} {word}{'s' if count != 1 else ''}" for count, word in ((errors, "error"), (warnings, "warning")) if count]
+        counts = [counted(count, word) for count, word in ((errors, "error"), (warnings, "warning")) if count]
         print(f"{path}: {what}: {', '.join(counts) or 'no faults'}")
     return 1 if failed else 0
 

@@ -6,27 +6,28 @@ import argparse
 import sys
 import time
 
+from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="dataset_command", metavar="COMMAND", required=True)
-    _configure_build(commands.add_parser("build", help="a list of images to an LMDB (Caffe's convert_imageset)"))
+    _configure_build(add_subcommand(commands, "build", "a list of images to an LMDB (Caffe's convert_imageset)"))
 
-    info = commands.add_parser("info", help="what a database holds, and what is broken in it")
+    info = add_subcommand(commands, "info", "what a database holds, and what is broken in it")
     info.add_argument("database", metavar="DB", help="an LMDB or LevelDB")
-    info.add_argument("--format", choices=["text", "json"], default="text", help="json has all sizes and labels (default: text)")
+    info.add_argument("--format", choices=["text", "json"], default="text", help="json has all sizes and labels (default text)")
     info.add_argument("--no-decode", action="store_true", help="read only the headers of compressed images: faster, but does not find broken ones")
 
-    mean = commands.add_parser("mean", help="the mean image of a database (Caffe's compute_image_mean)")
+    mean = add_subcommand(commands, "mean", "the mean image of a database (Caffe's compute_image_mean)")
     mean.add_argument("database", metavar="DB", help="an LMDB or LevelDB whose images have equal sizes")
     mean.add_argument("out", metavar="OUT", help="the file to write, mean.binaryproto for instance")
 
-    sample = commands.add_parser("sample", help="small stand-ins for the data of the nets in models/, from real handwritten digits")
+    sample = add_subcommand(commands, "sample", "small stand-ins for the data of the nets in models/, from real handwritten digits")
     sample.add_argument("--only", metavar="NET", help="only what this net reads, bvlc_alexnet for instance")
     sample.add_argument("--root", metavar="FOLDER", default=".", help="where to put them (default: here, where the nets look)")
 
-    idx = commands.add_parser("import-idx", help="MNIST's files, or Fashion-MNIST's and the like, to LMDBs")
+    idx = add_subcommand(commands, "import-idx", "MNIST's files, or Fashion-MNIST's and the like, to LMDBs")
     idx.add_argument("folder", metavar="FOLDER", help="where train-images-idx3-ubyte and the other three are, plain or .gz")
     idx.add_argument("out", metavar="OUT", help="where to make mnist_train_lmdb and mnist_test_lmdb: examples/mnist for the nets here")
     idx.add_argument("--replace", action="store_true", help="put them in the place of databases that are there")

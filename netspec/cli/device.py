@@ -6,11 +6,14 @@ import argparse
 
 from netspec.diagnostics import NetspecError, counted
 
+ONE_GPU = "the GPU to compute on: 0, or the first of 0,1 or of all (default: one where there is one)"
+MANY_GPUS = "the GPUs to compute on, a process each: 0 or 0,1 or all (default: as the solver file says)"
 
-def configure_device(parser: argparse.ArgumentParser, what: str = "the GPU to compute on; of several the first") -> None:
+
+def configure_device(parser: argparse.ArgumentParser, gpu_help: str = ONE_GPU) -> None:
     """Adds --gpu and --cpu, of which one may be given."""
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--gpu", "-gpu", metavar="ID", help=f"{what}: 0, 0,1 or all; without it one is taken where there is one")
+    where.add_argument("--gpu", "-gpu", metavar="ID", help=gpu_help)
     where.add_argument("--cpu", action="store_true", help="compute on the CPU")
 
 

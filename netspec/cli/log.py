@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import counted
 from netspec.logs.panels import X_AXES
 
@@ -13,12 +14,12 @@ from netspec.logs.panels import X_AXES
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="log_command", metavar="COMMAND", required=True)
 
-    parse = commands.add_parser("parse", help="a log as CSV tables, LOG.train and LOG.test (Caffe's parse_log.py)")
+    parse = add_subcommand(commands, "parse", "a log as CSV tables, LOG.train and LOG.test (Caffe's parse_log.py)")
     parse.add_argument("log", metavar="LOG", help="what netspec train --log or --caffe-log wrote, or Caffe")
     parse.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to put the tables (default: here)")
     parse.add_argument("--delimiter", type=_delimiter, default=",", metavar="CHAR", help=r"between the columns (default ,); \t is a tab")
 
-    plot = commands.add_parser("plot", help="loss, accuracy and learning rate of one or several runs in one picture")
+    plot = add_subcommand(commands, "plot", "loss, accuracy and learning rate of one or several runs in one picture")
     plot.add_argument("logs", metavar="LOG", nargs="+", help="as for parse; each run gets a colour")
     plot.add_argument("-o", "--out", metavar="FILE", required=True, help="the picture: .png, .svg or .pdf")
     what = "the panels: loss, accuracy, lr, or (a part of) an output's name, with commas between (default: the first three, where there are any)"

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from math import isfinite
 
+from netspec.cli.numbers import positive
 from netspec.cli.state import configure_level, input_shapes
+from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean
 from netspec.graph import Net
 from netspec.learning_rate import learning_rate
@@ -23,28 +25,21 @@ CURVE_POINTS, MOST_POINTS = 400, 100_000
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="solver_command", metavar="COMMAND", required=True)
-    schedule = commands.add_parser("schedule", help="learning rates, epochs, tests and snapshots of the run to come")
+    schedule = add_subcommand(commands, "schedule", "learning rates, epochs, tests and snapshots of the run to come")
     schedule.add_argument("solver_file", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix")
     schedule.add_argument("-o", "--out", metavar="FILE", help="draw the learning rate into a .png, .svg or .pdf")
     schedule.add_argument("--format", choices=["text", "json", "csv"], default="text", help="csv holds the rates only (default %(default)s)")
     schedule.add_argument("--points", type=_points, metavar="N", help="rows of the rates (default: 10 samples of a curve, at most 24 of its steps)")
-    configure_level(schedule)
+    configure_level(schedule, "the train net's state")
     input_help = "the shape of an input or of a data layer's top, where its data are not there; may be repeated"
     schedule.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help)
     trial = schedule.add_argument_group("in place of the files' values, as in netspec train")
-    trial.add_argument("--max-iter", type=_positive, metavar="N")
-    trial.add_argument("--batch-size", type=_positive, metavar="N", help="of the train net and the test nets")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if not 1 <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"must be at least 1 and fit into 32 bits, got {value}")
-    return value
+    trial.add_argument("--max-iter", type=positive, metavar="N")
+    trial.add_argument("--batch-size", type=positive, metavar="N", help="of the train net and the test nets")
 
 
 def _points(text: str) -> int:
-    value = _positive(text)
+    value = positive(text)
     if value > MOST_POINTS:
         raise argparse.ArgumentTypeError(f"must be at most {MOST_POINTS}, got {value}")
     return value
@@ -159,10 +154,10 @@ def _policy_text(p: caffe_pb2.SolverParameter) -> str:
 
 def _data_text(schedule: Schedule) -> str:
     p, reading, total = schedule.param, schedule.train, schedule.images(schedule.param.max_iter)
-    if total is None or schedule.images_an_iteration is None:
+    if total is None or schedule.images_per_iteration is None:
         return "?"
     batch = f"batch {reading.batch:,}" + (f" × iter_size {p.iter_size}" if p.iter_size > 1 else "")
-    words = f"{batch}: {_counted(schedule.images_an_iteration, 'image')} an iteration, {total:,} in all"
+    words = f"{batch}: {_counted(schedule.images_per_iteration, 'image')} an iteration, {total:,} in all"
     epochs = schedule.epochs(p.max_iter)
     return f"{words}, {_epochs(epochs)} epochs of {reading.size:,}" if epochs is not None else f"{words}, ? epochs: {reading.why}"
 

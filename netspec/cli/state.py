@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from netspec.cli.numbers import signed
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net, Shape
 from netspec.pipeline import load
@@ -19,18 +20,11 @@ def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> Non
     )
 
 
-def configure_level(parser: argparse.ArgumentParser) -> None:
+def configure_level(parser: argparse.ArgumentParser, whose: str = "the state") -> None:
     """Adds --level, --stage and --allow-python-layers."""
-    parser.add_argument("--level", "-level", type=_level, default=0, help="the level of the state (default 0)")
-    parser.add_argument("--stage", "-stage", type=stage_list, default=[], metavar="A,B", help="the stages of the state")
+    parser.add_argument("--level", "-level", type=signed, default=0, metavar="N", help=f"the level of {whose} (default 0)")
+    parser.add_argument("--stage", "-stage", type=stage_list, default=[], metavar="A,B", help=f"the stages of {whose}")
     parser.add_argument("--allow-python-layers", action="store_true", help="run the Python code that layers of type Python name; it can do anything")
-
-
-def _level(text: str) -> int:
-    level = int(text)
-    if not -(2**31) <= level < 2**31:
-        raise argparse.ArgumentTypeError(f"must fit into 32 bits, got {level}")
-    return level
 
 
 def stage_list(text: str) -> list[str]:

@@ -9,13 +9,15 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.numbers import positive_or_all
 from netspec.cli.state import configure_level, load_net, print_warnings
 from netspec.data.batches import dataset_size
 from netspec.diagnostics import Report
 
 if TYPE_CHECKING:
     from netspec.graph import Net
-    from netspec.pytorch.run_test import Scores, Values
+    from netspec.listener import Values
+    from netspec.pytorch.run_test import Scores
     from netspec.pytorch.weights import LoadReport
 
 USAGE_TEXT = "netspec test: name one net and its weights, as in `netspec test train_val.prototxt alexnet.caffemodel`"
@@ -27,20 +29,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", "-model", metavar="NET", help="the net, as Caffe's flag")
     parser.add_argument("--weights", "-weights", metavar="A,B", help="the weight files, as Caffe's flag")
     parser.add_argument(
-        "--iterations", "-iterations", type=_iterations, default=50, metavar="N", help="batches to run (default 50), or all for a pass over the data"
+        "--iterations",
+        "-iterations",
+        type=positive_or_all,
+        default=50,
+        metavar="N",
+        help="batches to run, or all for one pass over the data (default 50)",
     )
     configure_device(parser)
     configure_level(parser)
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="Caffe's lines, or one object; in that a NaN or infinity is null")
+    parser.add_argument(
+        "--format", choices=["text", "json"], default="text", help="Caffe's lines, or one object, in which a NaN or infinity is null (default text)"
+    )
     parser.set_defaults(phase="TEST", input=[])  # the data tell the shapes
-
-
-def _iterations(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, or all, got '{text}'")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 
 if TYPE_CHECKING:
@@ -22,16 +23,10 @@ NO_LOSS_NOTE = "the net has no loss: its gradients start at its outputs"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net_file", nargs="?", metavar="NET", help="a prototxt, or YAML by its suffix; no data need be there")
     parser.add_argument("--model", "-model", metavar="NET", help="the same, as Caffe's flag")
-    parser.add_argument("--iterations", "-iterations", type=_positive, default=50, metavar="N", help="passes to take the mean of (default 50)")
+    parser.add_argument("--iterations", "-iterations", type=positive, default=50, metavar="N", help="passes to take the mean of (default 50)")
     configure_device(parser)
     configure_state(parser, phase="TRAIN")
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="a table and Caffe's lines, or one object")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got '{text}'")
-    return int(text)
+    parser.add_argument("--format", choices=["text", "json"], default="text", help="a table and Caffe's lines, or one object (default text)")
 
 
 def run(args: argparse.Namespace) -> int:

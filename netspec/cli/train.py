@@ -10,7 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from netspec.cli.device import chosen_devices, configure_device
+from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
+from netspec.cli.numbers import finite, positive
 from netspec.cli.state import configure_level
 from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Listeners
@@ -30,32 +31,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", "-weights", metavar="A,B", help="weight files to begin with, matched by layer name; a later one wins")
     parser.add_argument("--sigint_effect", "-sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C and SIGTERM do (default stop)")
     parser.add_argument("--sighup_effect", "-sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default snapshot)")
-    configure_level(parser)
-    configure_device(parser, "the GPUs to compute on, a process each")
-    parser.add_argument("--nproc", type=_positive, metavar="N", help="so many processes on the CPU; torchrun starts them on several machines")
+    configure_level(parser, "the train net's state")
+    configure_device(parser, MANY_GPUS)
+    parser.add_argument("--nproc", type=positive, metavar="N", help="so many processes on the CPU; torchrun starts them on several machines")
     parser.add_argument("--global-batch", action="store_true", help="the processes share batch_size; without this each has its own of that size")
     kept = parser.add_argument_group("which snapshots stay (all, without these)")
-    kept.add_argument("--keep-last", type=_positive, metavar="K", help="the last K")
+    kept.add_argument("--keep-last", type=positive, metavar="K", help="the last K")
     kept.add_argument("--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net, such as accuracy or loss")
     logs = parser.add_argument_group("logs, beside what the terminal shows")
     logs.add_argument("--log", metavar="FILE", help="a JSON object a line; a resumed run appends")
     logs.add_argument("--caffe-log", metavar="FILE", help="in the form of Caffe's own log, for the scripts that read it")
     logs.add_argument("--tensorboard", metavar="DIR", help="scalars for TensorBoard")
     trial = parser.add_argument_group("for a trial run, in place of the files' values")
-    trial.add_argument("--max-iter", type=_positive, metavar="N")
-    trial.add_argument("--batch-size", type=_positive, metavar="N", help="of the train net and the test nets")
-    trial.add_argument("--test-iter", type=_positive, metavar="N", help="batches in each test")
-    trial.add_argument("--test-interval", type=_positive, metavar="N")
-    trial.add_argument("--display", type=_positive, metavar="N")
-    trial.add_argument("--base-lr", type=float, metavar="RATE", help="with a smaller batch a smaller rate: the usual rule is in proportion")
+    trial.add_argument("--max-iter", type=positive, metavar="N")
+    trial.add_argument("--batch-size", type=positive, metavar="N", help="of the train net and the test nets")
+    trial.add_argument("--test-iter", type=positive, metavar="N", help="batches in each test")
+    trial.add_argument("--test-interval", type=positive, metavar="N")
+    trial.add_argument("--display", type=positive, metavar="N")
+    trial.add_argument("--base-lr", type=finite, metavar="RATE", help="with a smaller batch a smaller rate: the usual rule is in proportion")
     trial.add_argument("--snapshot-prefix", metavar="PATH")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

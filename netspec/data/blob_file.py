@@ -7,7 +7,7 @@ from math import prod
 from google.protobuf.message import DecodeError
 
 from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
-from netspec.diagnostics import NetspecError, Span
+from netspec.diagnostics import NetspecError, Span, why
 from netspec.schema.caffe_pb2 import BlobProto
 
 HOW_TO_MAKE_ONE = "`netspec dataset mean DB mean.binaryproto` makes one; `netspec dataset sample` makes those of the nets in models/"
@@ -27,7 +27,7 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
     except FileNotFoundError:
         raise NetspecError(f"the mean file '{path}' is missing", span, HOW_TO_MAKE_ONE) from None
     except (OSError, ValueError) as error:
-        message = f"the mean file '{path}' can't be read: {getattr(error, 'strerror', None) or error}"
+        message = f"the mean file '{path}' can't be read: {why(error)}"
         raise NetspecError(message, span, _hint(path)) from None
     except DecodeError:
         raise _no_blob(path, raw, span) from None

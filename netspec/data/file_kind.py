@@ -8,6 +8,7 @@ import re
 
 from google.protobuf.message import DecodeError, Message
 
+from netspec.data.varint import read_varint
 from netspec.schema.caffe_pb2 import BlobProto, NetParameter, SolverState
 
 HOW_TO_COPY = "copy or download it again"
@@ -91,14 +92,14 @@ def cut_short(raw: bytes, message: Message) -> tuple[int, int] | None:
     try:
         while at < len(raw):
             start = at
-            tag, at = _varint(raw, at)
+            tag, at = read_varint(raw, at)
             kind, number = tag & 7, tag >> 3
             if kind == _VARINT:
-                _, at = _varint(raw, at)
+                _, at = read_varint(raw, at)
             elif kind in (_EIGHT, _FOUR):
                 at += 8 if kind == _EIGHT else 4
             elif kind == _SIZED:
-                length, at = _varint(raw, at)
+                length, at = read_varint(raw, at)
                 at += length
             else:
                 return None
@@ -107,16 +108,6 @@ def cut_short(raw: bytes, message: Message) -> tuple[int, int] | None:
                 return (start, at) if is_known and at <= _LARGEST else None
     except IndexError:
         return (start, len(raw) + 1) if start else None
+    except ValueError:  # what follows is no message: damage, not a missing end
+        return None
     return None
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, and where it ends. Raises: IndexError where the bytes end first."""
-    number = shift = 0
-    while True:
-        byte = raw[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-        shift += 7

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import ORDER, ROWS, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
-from netspec.diagnostics import NetspecError, Span
+from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
 
 
@@ -109,7 +109,7 @@ def read_file_list(path: str, span: Span | None = None) -> list[str]:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             files = file.read().split()
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {getattr(error, 'strerror', None) or error}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     if not files:
         raise NetspecError(f"the list '{path}' names no HDF5 file", span)
     return files

@@ -12,7 +12,7 @@ from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, ORDER, SKIP, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.data.transform import Transformer
-from netspec.diagnostics import NetspecError, Span
+from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
 
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
@@ -81,7 +81,7 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             lines = file.read().split("\n")
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {getattr(error, 'strerror', None) or error}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     while lines and not lines[-1].strip():  # Caffe looks for an image without a name there, and stops
         lines.pop()
     if not lines:

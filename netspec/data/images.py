@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span
+from netspec.diagnostics import NetspecError, Span, why
 from netspec.schema.caffe_pb2 import Datum
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def read_image_file(path: str, span: Span | None = None) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the image '{path}' can't be read: {getattr(error, 'strerror', None) or error}", span) from None
+        raise NetspecError(f"the image '{path}' can't be read: {why(error)}", span) from None
 
 
 def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the record", span: Span | None = None) -> NDArray[Any]:

@@ -12,8 +12,9 @@ import os
 from collections.abc import Generator, Iterator
 from heapq import merge
 
-from netspec.data.leveldb_table import log_records, read_slice, read_varint, table_entries
+from netspec.data.leveldb_table import log_records, read_slice, table_entries
 from netspec.data.records import DAMAGE, Damaged, reason, refuse
+from netspec.data.varint import read_varint
 
 _DELETED, _VALUE = 0, 1  # kinds of entry
 _COMPARATOR = b"leveldb.BytewiseComparator"

@@ -1,4 +1,4 @@
-"""The parts of LevelDB's files: varints, blocks, tables and logs.
+"""The parts of LevelDB's files: blocks, tables and logs.
 
 Checksums are not verified, as in Caffe's own reading; every length is held against the bytes that are there.
 
@@ -15,6 +15,7 @@ from typing import BinaryIO
 import cramjam
 
 from netspec.data.records import DAMAGE, Damaged, reason, refuse
+from netspec.data.varint import read_varint
 
 _FOOTER_SIZE, _MAGIC = 48, 0xDB4775248B80FB57
 _BLOCK_TRAILER = 5  # kind of compression, checksum
@@ -23,22 +24,6 @@ _SNAPPY_RATIO = 22  # 64 bytes from 3 is the best that Snappy can do
 _LOG_BLOCK, _LOG_HEADER = 32768, struct.Struct("<IHB")  # checksum, length, kind of a piece
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _CUT, _WRONG = -1, -2  # in place of a piece's kind
-
-
-def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length and where it ends. Raises: ValueError, IndexError."""
-    byte = data[at]
-    if byte < 128:
-        return byte, at + 1
-    number, shift = byte & 127, 7
-    while shift < 64:
-        at += 1
-        byte = data[at]
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at + 1
-        shift += 7
-    raise ValueError("a number in it does not end")
 
 
 def read_slice(data: bytes, at: int) -> tuple[bytes, int]:

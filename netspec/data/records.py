@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol
 
 from google.protobuf.message import DecodeError
 
+from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError, Span
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 
@@ -16,7 +17,7 @@ HOW_TO_GET_ONE = (
     "`netspec dataset sample` makes small stand-ins for the nets in models/, "
     "`netspec dataset build LIST OUT` and `netspec dataset import-idx FOLDER OUT` make real ones"
 )
-HOW_TO_COPY = "copy or download it again, or build it anew: `netspec dataset build LIST OUT`"
+HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT`"
 DAMAGE = (OSError, ValueError, IndexError, struct.error)  # what a reader raises on a file that is not as it should be
 Damaged = Callable[[str, bytes | None], object]  # hears what is wrong, and the key of the record where one alone is at fault
 
@@ -82,7 +83,7 @@ class Records:
         return NetspecError(f"the database '{self.path}' is damaged{where}: {reason(error)}", self._span, self._how_to_look())
 
     def _how_to_look(self) -> str:
-        return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_COPY}"
+        return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_MEND}"
 
 
 def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None) -> Records:
@@ -99,7 +100,7 @@ def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
         empty = entries.empty
     except DAMAGE as error:
         entries.close()
-        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_COPY) from None
+        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
     if empty:
         entries.close()
         raise NetspecError(f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {HOW_TO_GET_ONE}")
@@ -127,7 +128,7 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
     except ModuleNotFoundError as error:
         raise NetspecError(f"the database '{path}' needs the package {error.name}", span, f"`pip install {error.name}`") from None
     except DAMAGE as error:
-        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_COPY) from None
+        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
 
 
 def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None:

@@ -15,7 +15,7 @@ from netspec.data.images import decode, read_image_file, resize
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
-from netspec.diagnostics import NetspecError, Span
+from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
 
 Floats = NDArray[np.float32]
@@ -196,7 +196,7 @@ def read_windows(path: str, fg_threshold: float, bg_threshold: float, span: Span
                 windows[:, _LABEL] = 0
                 background.append(windows[is_background])
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {getattr(error, 'strerror', None) or error}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     if not images:
         raise NetspecError(f"the list '{path}' is empty", span)
     return images, (np.concatenate(background), np.concatenate(objects))

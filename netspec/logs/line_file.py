@@ -7,7 +7,7 @@ import sys
 from io import FileIO
 from pathlib import Path
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, why
 
 
 class LineFile:
@@ -30,8 +30,7 @@ class LineFile:
         except (OSError, ValueError) as error:
             folder = Path(path).parent
             hint = None if folder.is_dir() else f"there is no folder '{folder}'"
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise NetspecError(f"the log '{path}' can't be written: {reason}", hint=hint) from None
+            raise NetspecError(f"the log '{path}' can't be written: {why(error)}", hint=hint) from None
 
     def write(self, line: str) -> None:
         content = line.encode(errors="backslashreplace") + b"\n"
@@ -41,15 +40,18 @@ class LineFile:
                 rest = rest[self._file.write(rest) or 0 :]
                 self._is_torn = bool(rest)
         except OSError as error:
-            if not self._has_warned:
-                self._has_warned = True
-                print(f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on", file=sys.stderr)
+            self._warn(error)
 
     def close(self) -> None:
         try:
             self._file.close()
-        except OSError:  # a network disk tells only now; what was lost is lost
+        except OSError as error:  # a network disk tells only now
+            self._warn(error)
+
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned:
             self._has_warned = True
+            print(f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on", file=sys.stderr)
 
 
 def _last_byte(path: str | Path) -> bytes:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, why
 from netspec.logs.read_caffe_log import HEAD, read_caffe_log
 from netspec.logs.read_json_lines import read_event, read_json_lines
 from netspec.logs.run import Run
@@ -37,8 +37,7 @@ def read_log(path: str | Path) -> Run:
 
 
 def _unreadable(path: str | Path, error: OSError | ValueError) -> NetspecError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return NetspecError(f"the log '{path}' can't be read: {reason}")
+    return NetspecError(f"the log '{path}' can't be read: {why(error)}")
 
 
 def _read(file: BinaryIO, name: str) -> Run:

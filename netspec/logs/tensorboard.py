@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, why
 from netspec.listener import Listener, RunInfo, Values
 from netspec.logs.throughput import Throughput
 
@@ -49,8 +49,7 @@ class TensorBoardLog(Listener):
             os.makedirs(folder, exist_ok=True)
             self._records = RecordWriter(os.path.join(self.folder, name))
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise NetspecError(f"the TensorBoard folder '{folder}' can't be written to: {reason}") from None
+            raise NetspecError(f"the TensorBoard folder '{folder}' can't be written to: {why(error)}") from None
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def started(self, run: RunInfo) -> None:

@@ -49,7 +49,7 @@ class DebugInfo:
             blob
             for layer, blobs in zip(self.net.layers, params, strict=True)
             for param, blob in zip(layer.params, blobs, strict=True)
-            if not param.owner
+            if param.owner is None
         ]
         data, diffs = _norms(owned), _norms([blob.grad for blob in owned if blob.grad is not None])
         l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, counted
 
 
 def gpu_count() -> int:
@@ -23,8 +23,7 @@ def default_device() -> str:
 def device_text(device: str) -> str:
     """A device for people: cpu (2 threads), cuda:0 (NVIDIA H200)."""
     if device == "cpu":
-        threads = torch.get_num_threads()
-        return f"cpu ({threads} thread{'' if threads == 1 else 's'})"
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
     return f"{device} ({torch.cuda.get_device_name(device)})"
 
 

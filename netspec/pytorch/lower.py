@@ -73,6 +73,17 @@ def lower(net: Net, outputs: list[str] | None = None) -> NetModule:
     return _Lowering(net, outputs).module()
 
 
+def layers_below_a_loss(layers: list[Layer]) -> set[Layer]:
+    """The layers whose tops count in the objective or lead to one that does: only these has Caffe's backward pass."""
+    below: set[Layer] = set()
+    reached: set[Blob] = set()
+    for layer in reversed(layers):
+        if any(layer.loss_weights) or any(blob in reached for blob in layer.top_blobs):
+            below.add(layer)
+            reached.update(layer.bottom_blobs)
+    return below
+
+
 class _Lowering:
     def __init__(self, net: Net, outputs: list[str] | None) -> None:
         self.net = net
@@ -81,7 +92,7 @@ class _Lowering:
             if name not in net.blobs:
                 raise NetspecError(f"the net '{net.name}' has no blob '{name}' to cut it at", None, did_you_mean(name, net.blobs))
         self.layers = net.layers if outputs is None else self._leading_to(outputs)
-        self.learning = _layers_below_a_loss(self.layers)
+        self.learning = layers_below_a_loss(self.layers)
         self.graph = fx.Graph()
         self.root = nn.Module()
         self.nodes: dict[Blob, fx.Node] = {}
@@ -182,17 +193,6 @@ class _Lowering:
 def _owns(layer: Layer, name: str, index: int) -> bool:
     """Whether the layer's param of that index is the owner of a shared name."""
     return index < len(layer.params) and layer.params[index].name == name and layer.params[index].owner is None
-
-
-def _layers_below_a_loss(layers: list[Layer]) -> set[Layer]:
-    """The layers whose tops count in the objective or lead to one that does: only these has Caffe's backward pass."""
-    below: set[Layer] = set()
-    reached: set[Blob] = set()
-    for layer in reversed(layers):
-        if any(layer.loss_weights) or any(blob in reached for blob in layer.top_blobs):
-            below.add(layer)
-            reached.update(layer.bottom_blobs)
-    return below
 
 
 def _python_name(name: str, taken: set[str]) -> str:

@@ -1,4 +1,7 @@
-"""A net on its test data: the mean of each output over the batches. Source: `test` in Caffe's tools/caffe.cpp."""
+"""A trained net on its test data, outside a run: the mean of each output over the batches.
+
+Source: `test` in Caffe's tools/caffe.cpp. The tests in the course of a run are in tester.py.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ import torch
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.listener import Values
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.tester import numbers
 from netspec.pytorch.weights import LoadReport, load_weights
 
 SEED = 1  # of shuffled data and of fillers: a test gives the same numbers each time
-Values = dict[str, list[float]]  # output blob → its elements
 Heard = Callable[[int, float, Values], None]  # is told each batch: its index, its loss, its outputs
 
 
@@ -127,7 +131,7 @@ def run_test(net: Net, module: NetModule, device: str, iterations: int | None, d
             for index in range(iterations):
                 outputs = feed.forward()
                 loss = float(module.loss(outputs))
-                values = {name: value.float().reshape(-1).tolist() for name, value in outputs.items()}
+                values = numbers(outputs)
                 scores.add(loss, values)
                 heard(index, loss, values)
         scores.seconds = time.perf_counter() - began

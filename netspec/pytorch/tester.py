@@ -35,9 +35,7 @@ class Tester:
     The mean is over batches, not over records: where the data wraps around, some records count twice.
     """
 
-    def __init__(
-        self, nets: list[Net], trained: NetModule, device: torch.device, processes: Processes, debug: Callable[[Iterable[str]], None] | None
-    ) -> None:
+    def __init__(self, nets: list[Net], trained: NetModule, device: torch.device, processes: Processes, debug: Tell | None) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
         self.modules = [self._module(net, trained) for net in nets]
         self.batches = [0] * len(nets)  # that have been read of each net's data

@@ -20,7 +20,7 @@ from torch import Tensor, fx
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
 from netspec.pytorch.layers.data import Hdf5Output
-from netspec.pytorch.lower import fill_params, lower
+from netspec.pytorch.lower import fill_params, layers_below_a_loss, lower
 from netspec.pytorch.module import NetModule
 
 SEED = 1  # of the fillers and of the numbers that stand in for data
@@ -90,7 +90,7 @@ class TimedNet:
         self.inputs = [value.to(device).requires_grad_(net.force_backward) for value in stand_ins(net)]
         self.placeholders = [node for node in self.module.graph.nodes if node.op == "placeholder"]
         self.blobs: dict[fx.Node, Tensor] = {}  # what the layers have made in this pass
-        goes_back = set(net.layers) if net.force_backward or not self.has_loss else _leading_to_a_loss(net)
+        goes_back = set(net.layers) if net.force_backward or not self.has_loss else layers_below_a_loss(net.layers)
         self.pieces = [
             Piece(self, layer, nodes, tops, layer in goes_back) for layer, (nodes, tops) in zip(net.layers, nodes_of_layers(self.module), strict=True)
         ]
@@ -238,13 +238,3 @@ def _let_learn(net: Net, module: NetModule) -> None:
         for param, blob in zip(layer.params, blobs, strict=True):
             if param.owner is None and param.learned and param.lr_mult:
                 blob.requires_grad_(True)
-
-
-def _leading_to_a_loss(net: Net) -> set[Layer]:
-    leading: set[Layer] = set()
-    needed: set[Blob] = set()
-    for layer in reversed(net.layers):
-        if any(layer.loss_weights) or not needed.isdisjoint(layer.top_blobs):
-            leading.add(layer)
-            needed.update(layer.bottom_blobs)
-    return leading

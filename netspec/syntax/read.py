@@ -9,7 +9,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import NetspecError, Report, Source
+from netspec.diagnostics import NetspecError, Report, Source, why
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
@@ -29,8 +29,7 @@ def read_source(path: str | Path) -> Source:
     try:
         raw = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NetspecError(f"'{path}' can't be read: {reason}") from None
+        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, why
 from netspec.schema.caffe_pb2 import NetParameter
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
@@ -24,7 +24,7 @@ def read_bytes(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
-        raise NetspecError(f"'{path}' can't be read: {getattr(error, 'strerror', None) or error}") from None
+        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
 
 
 def read_message(path: str | Path, message: M, what: str) -> M:

@@ -95,8 +95,10 @@ def _check_types(companion: Companion) -> None:
     for name, kind in (("test_batches", int), ("losses", (int, float)), ("snapshots", str), ("extra", str)):
         if not isinstance(getattr(companion, name), list) or not all(isinstance(value, kind) for value in getattr(companion, name)):
             raise ValueError(name)
-    if companion.best is not None and (not isinstance(companion.best, dict) or {"metric", "value", "iter", "state"} - companion.best.keys()):
-        raise ValueError("best")
+    if companion.best is not None:
+        wanted: dict[str, type | tuple[type, ...]] = {"metric": str, "value": (int, float), "iter": int, "state": str}
+        if not isinstance(companion.best, dict) or not all(isinstance(companion.best.get(name), kind) for name, kind in wanted.items()):
+            raise ValueError("best")
     if not isinstance(companion.weights_digest, str) or not isinstance(companion.written, (int, float)):
         raise ValueError("written")
 
@@ -135,21 +137,26 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
 
     Last by the time that its companion tells, or else that of the file: a folder may still hold later iterations of a
     run before this one.
+
+    Raises: NetspecError where the folder can't be read.
     """
     folder = Path(prefix).parent
     name = re.escape(Path(prefix).name)
-    with suppress(OSError):
+    try:
         states = [path for path in folder.iterdir() if re.fullmatch(name + _STATE_NAME.pattern, path.name)]
-        faults: dict[Path, NetspecError] = {}
-        for state in sorted(states, key=_age, reverse=True):
-            try:
-                check_whole(state)
-            except NetspecError as error:
-                faults[state] = error
-            else:
-                return state, faults
-        return None, faults
-    return None, {}
+    except FileNotFoundError:
+        return None, {}
+    except OSError as error:  # whether there are any is not known
+        raise NetspecError(f"the folder '{folder}' of the snapshots can't be read: {error.strerror or error}") from None
+    faults: dict[Path, NetspecError] = {}
+    for state in sorted(states, key=_age, reverse=True):
+        try:
+            check_whole(state)
+        except NetspecError as error:
+            faults[state] = error
+        else:
+            return state, faults
+    return None, faults
 
 
 def _age(state: Path) -> tuple[float, int]:

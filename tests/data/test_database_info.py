@@ -191,7 +191,7 @@ def test_a_leveldb_with_a_damaged_log_block_goes_on_with_the_next(tmp_path, datu
         open_records(str(path))
 
 
-def test_a_leveldb_whose_manifest_is_cut(reference, tmp_path):
+def test_a_table_that_the_manifest_does_not_name_is_told(reference, tmp_path):
     shutil.copytree(reference / "raw_leveldb", tmp_path / "db")
     (tmp_path / "db" / "000009.ldb").write_bytes(b"")
     info = examine_database(tmp_path / "db")

@@ -141,6 +141,19 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(capsys: pytest.CaptureFixt
     assert (out, err) == ("", "warning: the log '/dev/full' can't be written: No space left on device; the training goes on\n")
 
 
+def test_a_disk_that_tells_only_when_the_file_is_closed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    log = JsonLog(tmp_path / "log")
+
+    class Quota:
+        def close(self) -> None:
+            raise OSError(122, "Disk quota exceeded")
+
+    log._file._file.close()
+    log._file._file = Quota()
+    log.close()
+    assert capsys.readouterr().err == f"warning: the log '{tmp_path / 'log'}' can't be written: Disk quota exceeded; the training goes on\n"
+
+
 def test_a_disk_that_has_room_again(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """The line that was torn stays so; those after it are whole."""
     log = JsonLog(tmp_path / "log")

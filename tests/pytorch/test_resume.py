@@ -171,6 +171,13 @@ def test_the_newest_is_what_was_written_last_not_the_highest_iteration(run_folde
     assert newest_snapshot(str(run_folder / "snap"))[0] == run_folder / "snap_iter_7.solverstate"
 
 
+def test_a_folder_that_cant_be_read_is_no_folder_without_snapshots(tmp_path: Path) -> None:
+    assert newest_snapshot(str(tmp_path / "none" / "snap")) == (None, {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NetspecError, match=r"the folder '.*file' of the snapshots can't be read: Not a directory"):
+        newest_snapshot(str(tmp_path / "file" / "snap"))
+
+
 def test_weights_of_another_run_under_the_same_name_are_refused(run_folder: Path) -> None:
     solver = netspec.Solver(run_folder / "solver.prototxt")
     solver.step(2)
@@ -182,7 +189,20 @@ def test_weights_of_another_run_under_the_same_name_are_refused(run_folder: Path
     solver.close()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"iter": "six"}', '{"iter": 6, "seed": 1, "train_batches": -1, "records_a_batch": 4}'])
+KNOWN = '{"iter": 6, "seed": 1, "train_batches": 6, "records_a_batch": 4'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        '{"iter": "six"}',
+        KNOWN.replace('"train_batches": 6', '"train_batches": -1') + "}",
+        KNOWN + ', "best": {"metric": "loss", "value": "low", "iter": 6, "state": "a"}}',
+    ],
+)
 def test_a_damaged_companion_is_told(run_folder: Path, content: str) -> None:
     solver = netspec.Solver(run_folder / "solver.prototxt")
     solver.step(6)
