@@ -124,6 +124,12 @@ class Net:
             weights.update({b.name: w for b, w in zip(layer.top_blobs, layer.loss_weights, strict=True) if w})
         return weights
 
+    @property
+    def batch_size(self) -> int | None:
+        """Items in one forward pass: the first axis of the first blob of the data that has one; None where none has."""
+        shapes = (self.blobs[name].shape for name in (*self.sources, *self.inputs))
+        return next((shape[0] for shape in shapes if shape), None)
+
     def layer(self, name: str) -> Layer:
         """The layer of that name. Raises: KeyError."""
         for layer in self.layers:

@@ -229,7 +229,7 @@ def _rows(schedule: Schedule) -> list[dict[str, int | float | None]]:
     for row in schedule.rates.rows:
         done = row.first if schedule.rates.is_sample else row.last + 1
         rate = float(float_text(row.rate)) if isfinite(row.rate) else None  # JSON has no inf and no nan
-        rows.append({"first": row.first, "last": row.last, "learning_rate": rate, "images": schedule.images(done), "epochs": schedule.epochs(done)})
+        rows.append({"first": row.first, "last": row.last, "lr": rate, "images": schedule.images(done), "epochs": schedule.epochs(done)})
     return rows
 
 
@@ -244,7 +244,7 @@ def _json(schedule: Schedule) -> str:
         "max_iter": p.max_iter,
         "iter_size": p.iter_size,
         "batch_size": schedule.train.batch,
-        "data_size": schedule.train.size,
+        "dataset_size": schedule.train.size,
         "images": schedule.images(p.max_iter),
         "epochs": schedule.epochs(p.max_iter),
         "rates": {"is_sample": schedule.rates.is_sample, "omitted": schedule.rates.omitted, "rows": _rows(schedule)},
@@ -271,7 +271,7 @@ def _test(test: PlannedTest) -> dict[str, object]:
         "stages": test.stages,
         "test_iter": test.batches,
         "batch_size": test.reading.batch,
-        "data_size": test.reading.size,
+        "dataset_size": test.reading.size,
         "images": test.images,
     }
 
@@ -281,7 +281,7 @@ def _csv(schedule: Schedule) -> str:
     import io
 
     out = io.StringIO()
-    writer = csv.DictWriter(out, ("first", "last", "learning_rate", "images", "epochs"), lineterminator="\n")
+    writer = csv.DictWriter(out, ("first", "last", "lr", "images", "epochs"), lineterminator="\n")
     writer.writeheader()
     writer.writerows(_rows(schedule))
     return out.getvalue()

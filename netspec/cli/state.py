@@ -23,12 +23,13 @@ def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> Non
 def configure_level(parser: argparse.ArgumentParser, whose: str = "the state") -> None:
     """Adds --level, --stage and --allow-python-layers."""
     parser.add_argument("--level", "-level", type=signed, default=0, metavar="N", help=f"the level of {whose} (default 0)")
-    parser.add_argument("--stage", "-stage", type=stage_list, default=[], metavar="A,B", help=f"the stages of {whose}")
+    parser.add_argument("--stage", "-stage", type=name_list, default=[], metavar="A,B", help=f"the stages of {whose}")
     parser.add_argument("--allow-python-layers", action="store_true", help="run the Python code that layers of type Python name; it can do anything")
 
 
-def stage_list(text: str) -> list[str]:
-    return [stage for stage in text.split(",") if stage]
+def name_list(text: str) -> list[str]:
+    """Names with commas between them, as the solver file has them."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def input_shapes(texts: list[str]) -> dict[str, Shape]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive_or_all
-from netspec.cli.state import configure_level, load_net, print_warnings
+from netspec.cli.state import configure_level, load_net, name_list, print_warnings
 from netspec.data.batches import dataset_size
 from netspec.diagnostics import Report
 
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     positional = [text for text in (args.net_file, args.weights_files) if text]
     path = args.model or (positional.pop(0) if positional else "")
-    weights = [name for name in (args.weights or (positional.pop(0) if positional else "")).split(",") if name]
+    weights = name_list(args.weights or (positional.pop(0) if positional else ""))
     if not path or not weights or positional:
         print(USAGE_TEXT, file=sys.stderr)
         return 2
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     size = dataset_size(net)  # data that are not there are told first
     chosen = chosen_device(args)
     from netspec.pytorch.device import default_device, device_text, faults_told  # torch takes seconds to import
-    from netspec.pytorch.run_test import batch_size, load_trained, run_test, untrained_layers
+    from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
     module, loads = load_trained(net, weights)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         lines = [f"Batch {index}, {name} = {value:.6g}" for name, values in outputs.items() for value in values]
         print("\n".join(lines), flush=True)
 
-    with faults_told(device, batch_size(net), "try a smaller batch_size in the net's data layer"):
+    with faults_told(device, net.batch_size, "try a smaller batch_size in the net's data layer"):
         scores = run_test(net, module, device, args.iterations, size, heard)
     weight_of = module.about.loss_weights
     sys.stdout.write(_text(scores, weight_of) if args.format == "text" else _json(net, scores, weight_of, batches, loads, device))
@@ -113,7 +113,7 @@ def _json(net: Net, scores: Scores, weight_of: dict[str, float], batches: list[t
         "weights": [{"path": load.path, "loaded": load.loaded, "missing": load.missing, "unused": load.unused} for load in loads],
         "iterations": scores.iterations,
         "batch_size": scores.batch_size,
-        "records": scores.records,
+        "records_read": scores.records,
         "dataset_size": scores.dataset_size,
         "loss": scores.loss,
         "outputs": outputs,

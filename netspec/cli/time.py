@@ -47,22 +47,17 @@ def run(args: argparse.Namespace) -> int:
         if args.format == "text":
             print(f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.", flush=True)
 
-    with faults_told(device, _batch_size(net), "try a smaller batch, as in --input data=8,3,227,227"):
+    with faults_told(device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"):
         times = time_layers(net, device, args.iterations, heard)
     sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
     return 0
 
 
-def _batch_size(net: Net) -> int | None:
-    shapes = [net.blobs[name].shape for name in (*net.sources, *net.inputs)]
-    return shapes[0][0] if shapes and shapes[0] else None
-
-
 def _heading(net: Net, device: str, iterations: int) -> str:
     from netspec.pytorch.device import torch_facts
 
-    batch = _batch_size(net)
-    facts = [net.name or net.path, f"phase {net.phase}", *([f"batch {batch}"] if batch is not None else []), f"on {device}"]
+    batch = [] if net.batch_size is None else [f"batch {net.batch_size}"]
+    facts = [net.name or net.path, f"phase {net.phase}", *batch, f"on {device}"]
     lines = [", ".join([*facts, f"torch {torch_facts()['torch']}"]), SOURCES_NOTE]
     if not net.loss_weights:
         lines.append(NO_LOSS_NOTE)
@@ -124,7 +119,7 @@ def _json(net: Net, times: Times, device: str) -> str:
         for time in times.layers
     ]
     about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device, **torch_facts()}
-    about |= {"batch_size": _batch_size(net), "iterations": count, "layers": layers}
+    about |= {"batch_size": net.batch_size, "iterations": count, "layers": layers}
     about |= {f"{name}_ms": seconds * 1000 / count for name, seconds in _sums(times).items()}
     about |= {"total_ms": (times.forward + times.backward) * 1000, "iteration_ms": [seconds * 1000 for seconds in times.iterations]}
     return json.dumps(about, indent=1) + "\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
 from netspec.cli.numbers import finite, positive
-from netspec.cli.state import configure_level
+from netspec.cli.state import configure_level, name_list
 from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Listeners
 
@@ -103,7 +103,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
             print(warning.render(), file=sys.stderr)
     state = args.snapshot or (_newest(solver) if args.resume else None)
     if args.weights and not state:
-        for report in solver.load_weights([name for name in args.weights.split(",") if name]):
+        for report in solver.load_weights(name_list(args.weights)):
             print(report)
     if state:
         solver.restore(state)

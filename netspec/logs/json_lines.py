@@ -52,11 +52,11 @@ class JsonLog(Listener):
             iter_size=run.iter_size,
             effective_batch=run.effective_batch,
             images_per_iteration=run.images_per_iteration,
-            records=run.epoch_size,
-            parameters=run.param_count,
+            dataset_size=run.epoch_size,
+            param_count=run.param_count,
             loss_weights=_numbers(run.loss_weights),
             test_iter=run.test_iter,
-            test_records=run.test_sizes,
+            test_dataset_sizes=run.test_sizes,
             test_loss_weights=[_numbers(weights) for weights in run.test_loss_weights],
         )
 

@@ -65,7 +65,7 @@ class _Reader:
         self.test_loss_weights = [_weights(weights) for weights in event.get("test_loss_weights", [])]
         for weights in [*self.test_loss_weights, _weights(event.get("loss_weights", {}))]:
             self.run.loss_outputs.update(name for name, weight in weights.items() if weight)
-        records, images = int(event.get("records") or 0), int(event.get("images_per_iteration") or 0)
+        records, images = int(event.get("dataset_size") or 0), int(event.get("images_per_iteration") or 0)
         self.run.epoch_iters = records / images if 0 < records < _LONGEST and 0 < images < _LONGEST else None
 
     def test(self, event: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from netspec.diagnostics import NetspecError, counted
+from netspec.schema.caffe_pb2 import SolverParameter
 
 
 def gpu_count() -> int:
@@ -15,9 +16,10 @@ def gpu_count() -> int:
     return torch.cuda.device_count()
 
 
-def default_device() -> str:
-    """The first GPU where there is one, else the CPU."""
-    return "cuda:0" if torch.cuda.is_available() else "cpu"
+def default_device(p: SolverParameter | None = None) -> str:
+    """A GPU where there is one and the solver does not say CPU: the solver's device_id, or the first."""
+    says_cpu = p is not None and p.HasField("solver_mode") and p.solver_mode == SolverParameter.CPU
+    return f"cuda:{p.device_id if p is not None else 0}" if torch.cuda.is_available() and not says_cpu else "cpu"
 
 
 def device_text(device: str) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from netspec.diagnostics import NetspecError
+from netspec.pytorch.device import default_device
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.solver_nets import default_device
 from netspec.solver import load_solver
 
 # How long a process waits for the others before it gives up: rank 0 may be writing a large snapshot to a slow disk.

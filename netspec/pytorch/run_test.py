@@ -123,7 +123,7 @@ def run_test(net: Net, module: NetModule, device: str, iterations: int | None, d
     """
     feed = Feed(net, module.to(device), torch.device(device), SEED)
     try:
-        scores = Scores(batch_size(net), dataset_size)
+        scores = Scores(net.batch_size, dataset_size)
         if iterations is None:
             iterations = _one_pass(scores)
         began = time.perf_counter()
@@ -138,12 +138,6 @@ def run_test(net: Net, module: NetModule, device: str, iterations: int | None, d
     finally:
         feed.close()
     return scores
-
-
-def batch_size(net: Net) -> int | None:
-    """Items in a batch of the net's first data layer; None where it has no data layer."""
-    shape = net.blobs[net.sources[0]].shape if net.sources else None
-    return shape[0] if shape else None
 
 
 def _one_pass(scores: Scores) -> int:

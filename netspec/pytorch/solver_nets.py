@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from netspec.data.batches import dataset_size
@@ -83,15 +82,6 @@ def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[flo
     return blobs, multipliers
 
 
-def items_a_batch(net: Net) -> int:
-    """Items in one forward pass: the first axis of the first data top."""
-    for name in [*net.sources, *net.inputs]:
-        shape = net.blobs[name].shape
-        if shape:
-            return shape[0]
-    return 1
-
-
 def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     """Finds out whether more or less of the metric of --keep-best is better. Raises: NetspecError where no test net has such an output."""
     if retention.keep_best is None:
@@ -106,12 +96,6 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
         raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
     retention.lower_is_better = blob.producer.type != "Accuracy"
     return retention
-
-
-def default_device(p: caffe_pb2.SolverParameter) -> str:
-    """A GPU where there is one and the file does not say CPU."""
-    says_cpu = p.HasField("solver_mode") and p.solver_mode == caffe_pb2.SolverParameter.CPU
-    return f"cuda:{p.device_id}" if torch.cuda.is_available() and not says_cpu else "cpu"
 
 
 def describe_run(solver: Solver) -> RunInfo:

@@ -18,6 +18,7 @@ from netspec.diagnostics import ERROR, Diagnostic, NetspecError
 from netspec.graph import Net
 from netspec.listener import Listener, RunInfo, Values
 from netspec.pytorch.debug_info import DebugInfo
+from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -28,9 +29,7 @@ from netspec.pytorch.snapshot import Snapshots
 from netspec.pytorch.solver_nets import (
     Overrides,
     aim_retention,
-    default_device,
     describe_run,
-    items_a_batch,
     learnable,
     load_test_nets,
     load_train_net,
@@ -126,7 +125,7 @@ class Solver:
     @property
     def batch_size(self) -> int:
         """Items that this process reads in one forward pass."""
-        return items_a_batch(self.net)
+        return self.net.batch_size or 1
 
     @property
     def snapshot_prefix(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -60,10 +61,13 @@ class Retention:
         regular = [state for state in self.states if state.name not in self.extra]
         staying = {self.states[-1], *(regular if self.keep_last is None else regular[-self.keep_last :])}
         leaving = [state for state in self.states if state not in staying and not (self.best and state.name == self.best.state)]
-        self.states = [state for state in self.states if state not in leaving]
+        gone = []
         for state in leaving:
-            delete_snapshot(state)
-        return leaving
+            with suppress(OSError):  # it stays in the list, to be tried again after the next snapshot
+                delete_snapshot(state)
+                gone.append(state)
+        self.states = [state for state in self.states if state not in gone]
+        return gone
 
     def remember(self, companion: Companion, state: Path, extra: bool = False) -> None:
         """Writes into the companion of a snapshot that is about to be written what a resumed run must know."""

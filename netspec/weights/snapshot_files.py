@@ -110,8 +110,12 @@ def file_digest(path: str | Path) -> str:
 
 
 def delete_snapshot(state: str | Path) -> None:
-    """Deletes a snapshot's files, its state first: what is left of it, if anything, is never taken for a whole one."""
-    for path in (Path(state), companion_path(state), weights_path(state)):
+    """Deletes a snapshot's files, its state first: what is left of it, if anything, is never taken for a whole one.
+
+    Raises: OSError where the state can't be deleted; the others then stand as well.
+    """
+    Path(state).unlink(missing_ok=True)
+    for path in (companion_path(state), weights_path(state)):
         with suppress(OSError):
             path.unlink(missing_ok=True)
     fsync_folder(Path(state).parent)

@@ -140,12 +140,12 @@ def test_a_net_that_cannot_be_read(capsys: pytest.CaptureFixture, fault: str) ->
 def test_json_and_csv(capsys: pytest.CaptureFixture) -> None:
     make_databases(32, 12)
     about = json.loads(schedule(capsys, "solver.prototxt", "--format", "json")[1])
-    assert (about["batch_size"], about["data_size"], about["images"], about["epochs"]) == (4, 32, 960, 30)
-    assert about["rates"]["rows"][1] == {"first": 50, "last": 99, "learning_rate": 0.001, "images": 800, "epochs": 25}
-    assert about["tests"]["nets"] == [{"net": "net.prototxt", "stages": [], "test_iter": 5, "batch_size": 3, "data_size": 12, "images": 15}]
+    assert (about["batch_size"], about["dataset_size"], about["images"], about["epochs"]) == (4, 32, 960, 30)
+    assert about["rates"]["rows"][1] == {"first": 50, "last": 99, "lr": 0.001, "images": 800, "epochs": 25}
+    assert about["tests"]["nets"] == [{"net": "net.prototxt", "stages": [], "test_iter": 5, "batch_size": 3, "dataset_size": 12, "images": 15}]
     assert about["snapshots"]["total_bytes"] == 3 * (about["snapshots"]["weights_bytes"] + about["snapshots"]["state_bytes"])
     rows = list(csv.DictReader(io.StringIO(schedule(capsys, "solver.prototxt", "--format", "csv")[1])))
-    assert [(row["first"], row["last"], row["learning_rate"], row["epochs"]) for row in rows][-1] == ("100", "119", "0.0001", "30.0")
+    assert [(row["first"], row["last"], row["lr"], row["epochs"]) for row in rows][-1] == ("100", "119", "0.0001", "30.0")
 
 
 def test_a_rate_without_sense_is_told_and_stays_json(capsys: pytest.CaptureFixture) -> None:
@@ -153,7 +153,7 @@ def test_a_rate_without_sense_is_told_and_stays_json(capsys: pytest.CaptureFixtu
     status, out, err = schedule(capsys, "solver.prototxt", "--format", "json")
     assert status == 0
     assert "warning: from iteration 2 on the learning rate is inf" in err
-    assert json.loads(out)["rates"]["rows"][-1]["learning_rate"] is None
+    assert json.loads(out)["rates"]["rows"][-1]["lr"] is None
 
 
 def test_warnings(capsys: pytest.CaptureFixture) -> None:

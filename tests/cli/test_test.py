@@ -90,7 +90,7 @@ def test_prints_caffes_lines(folder: Path, capsys: pytest.CaptureFixture) -> Non
 def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixture) -> None:
     about = json.loads(run(capsys, "--model", "net.prototxt", "--weights", "a.caffemodel", "--iterations", "5", "--format", "json"))
     accuracy, loss = by_hand(5)
-    assert (about["iterations"], about["batch_size"], about["records"], about["dataset_size"]) == (5, 4, 20, 11)
+    assert (about["iterations"], about["batch_size"], about["records_read"], about["dataset_size"]) == (5, 4, 20, 11)
     assert about["loss"] == pytest.approx(0.5 * np.mean(loss), rel=1e-5)
     means = {(output["name"], output["index"]): output for output in about["outputs"]}
     assert set(means) == {("accuracy", 0), ("loss", 0)}

@@ -30,7 +30,13 @@ def test_each_event_is_a_line(tmp_path: Path) -> None:
     assert all(line["time"] > 1.6e9 and line["seconds"] >= 0 for line in lines)
     start = {"net": "LeNet", "solver": "lenet_solver.prototxt", "type": "SGD", "lr_policy": "step", "device": "cpu", "seed": 7, "iter": 0}
     start |= {"max_iter": 40, "batch_size": 64, "processes": 1, "iter_size": 2, "effective_batch": 64, "images_per_iteration": 128}
-    start |= {"records": 1280, "parameters": 431080, "loss_weights": {"loss": 1.0, "aux": 0.25}, "test_iter": [10, 5], "test_records": [1000, None]}
+    start |= {
+        "dataset_size": 1280,
+        "param_count": 431080,
+        "loss_weights": {"loss": 1.0, "aux": 0.25},
+        "test_iter": [10, 5],
+        "test_dataset_sizes": [1000, None],
+    }
     assert lines[0].items() >= start.items()
     assert lines[2].items() >= {"iter": 0, "net": 1, "outputs": {"per_class": [0.5, 0.25, 1.0]}, "loss": 3.5}.items()
     assert "images_per_second" not in lines[3]

@@ -211,7 +211,7 @@ def test_what_is_no_log(tmp_path: Path, content: bytes) -> None:
         '{"event": "train", "iter": 1, "loss": 1, "lr": 1, "outputs": 5}\n',
         '{"event": "test", "iter": 1, "net": 1e9, "outputs": {}}\n',
         '{"event": "test", "iter": 1, "net": -1, "outputs": {}}\n',
-        '{"event": "start", "iter": 0, "test_loss_weights": 3, "records": "x"}\n',
+        '{"event": "start", "iter": 0, "test_loss_weights": 3, "dataset_size": "x"}\n',
         '{"event": "bake"}\n',
         '{"event": "train", "iter": -1, "loss": 1, "lr": 1, "outputs": {}}\n',
         '{"event": "train", "iter": 1%s, "loss": 1, "lr": 1, "outputs": {}}\n' % ("0" * 400),

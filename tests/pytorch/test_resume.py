@@ -178,6 +178,20 @@ def test_a_folder_that_cant_be_read_is_no_folder_without_snapshots(tmp_path: Pat
         newest_snapshot(str(tmp_path / "file" / "snap"))
 
 
+def test_a_snapshot_that_cant_be_deleted_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retention, states = Retention(keep_last=1), [tmp_path / f"x_iter_{i}.solverstate" for i in (1, 2)]
+    for state in states:
+        state.write_text("")
+        state.with_suffix(".caffemodel").write_text("")
+        retention.add(state)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert retention.prune() == []
+    assert states[0].with_suffix(".caffemodel").exists()
+    assert retention.prune() == [states[0]]
+    assert sorted(tmp_path.iterdir()) == [states[1].with_suffix(".caffemodel"), states[1]]
+
+
 def test_weights_of_another_run_under_the_same_name_are_refused(run_folder: Path) -> None:
     solver = netspec.Solver(run_folder / "solver.prototxt")
     solver.step(2)
