@@ -103,8 +103,11 @@ def _check_numbers(fields: _Fields) -> None:
         if fields.known(name) and getattr(p, name) < 0:
             fields.error(f"'{name}' can't be negative, got {getattr(p, name)}", name)
             fields.unbound.add(name)
-    if not fields.meant("max_iter"):
-        fields.report.error("'max_iter' must be given", fields.spans.value, "the number of iterations to train")
+    if not fields.meant("max_iter") and p.lr_policy == "poly":
+        fields.report.error("lr_policy 'poly' needs 'max_iter'", fields.at("lr_policy"), "its rate reaches 0 there")
+    elif not fields.meant("max_iter"):
+        hint = "the number of iterations to train; --max-iter gives it too, and a script that calls step(n) needs none"
+        fields.report.warning("'max_iter' is not given: the run trains nothing by itself", fields.spans.value, hint)
     elif fields.known("max_iter") and p.max_iter == 0:
         fields.warn("with 'max_iter' 0 nothing is trained", "max_iter")
 
@@ -147,8 +150,10 @@ def _check_tests(fields: _Fields) -> None:
     if not fields.known("test_iter"):
         return
     for i, iterations in enumerate(p.test_iter):
-        if iterations < 1:
-            fields.report.error(f"'test_iter' must be at least 1, got {iterations}", fields.at("test_iter", i))
+        if iterations < 0:
+            fields.report.error(f"'test_iter' can't be negative, got {iterations}", fields.at("test_iter", i))
+        elif iterations == 0:
+            fields.report.warning("'test_iter' is 0: this test runs no batch", fields.at("test_iter", i))
     if not fields.known("test_interval"):
         return
     if p.test_iter and p.test_interval == 0:

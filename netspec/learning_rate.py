@@ -29,13 +29,11 @@ def learning_rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
 
 def _rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
     base, gamma = p.base_lr, p.gamma
-    if p.lr_policy == "step":
-        return base * gamma ** (iteration // p.stepsize)
     if p.lr_policy == "exp":
         return base * gamma**iteration
     if p.lr_policy == "inv":
         return base * (1 + gamma * iteration) ** -p.power
-    if p.lr_policy == "multistep":
+    if p.lr_policy in ("step", "multistep"):
         return base * gamma ** current_step(p, iteration)
     if p.lr_policy == "poly":
         return base * max(0.0, 1 - iteration / p.max_iter) ** p.power if p.max_iter else base
@@ -46,8 +44,10 @@ def _rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
 
 
 def current_step(p: caffe_pb2.SolverParameter, iteration: int) -> int:
-    """How many of the stepvalues an iteration has passed."""
-    return sum(at <= iteration for at in step_iterations(p))
+    """How often the rate has been stepped down when an iteration begins; 0 with the policies that have no steps, as in Caffe's states."""
+    if p.lr_policy == "step":
+        return max(0, iteration) // p.stepsize
+    return sum(at <= iteration for at in step_iterations(p)) if p.lr_policy == "multistep" else 0
 
 
 def step_iterations(p: caffe_pb2.SolverParameter) -> list[int]:

@@ -34,7 +34,7 @@ def test_learning_rate(settings: dict, iteration: int, rate: float) -> None:
 
 
 def test_one_stepvalue_is_passed_an_iteration() -> None:
-    p = SolverParameter(stepvalue=[5, 5, 5])
+    p = SolverParameter(lr_policy="multistep", stepvalue=[5, 5, 5])
     assert [current_step(p, i) for i in (4, 5, 6, 7, 8)] == [0, 1, 2, 3, 3]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from math import isfinite
 
 _LARGEST = 2**31 - 1  # what Caffe's fields hold
+_SINGLE_END = 2.0**128 - 2.0**103  # from here on single precision rounds to infinity
 
 
 def positive(text: str) -> int:
@@ -39,11 +39,11 @@ def _is_whole(text: str) -> bool:
 
 
 def finite(text: str) -> float:
-    """A finite number."""
+    """A finite number, in single precision as well."""
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not isfinite(value):
+    if not abs(value) < _SINGLE_END:
         raise argparse.ArgumentTypeError(f"must be a finite number, got '{text}'")
     return value

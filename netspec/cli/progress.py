@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -17,9 +19,9 @@ class Progress(Listener):
     """Hears a run's events and prints them. Lines go to `out`; the live line goes to `live` where that is a terminal."""
 
     def __init__(self, out: TextIO | None = None, live: TextIO | None = None) -> None:
-        self.out = out or sys.stdout
+        self.out: TextIO | None = out or sys.stdout  # None where nobody reads: standard output is closed, or was lost
         live = live or sys.stderr
-        self.live = live if live.isatty() else None
+        self.live = live if live is not None and live.isatty() else None
         self.started_at = self.last_live = time.monotonic()
         self.first_iter: int | None = None
         self.test_seconds = self.test_began = 0.0  # tests are left out of the speed as well
@@ -68,8 +70,7 @@ class Progress(Listener):
         now = time.monotonic()
         if self.live and now - self.last_live >= LIVE_INTERVAL:
             self.last_live = now
-            self.live.write(f"\r\x1b[K{text}")
-            self.live.flush()
+            self._write_live(f"\r\x1b[K{text[: _columns(self.live) - 1]}")
 
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         self.loss = loss
@@ -98,7 +99,7 @@ class Progress(Listener):
 
     def warned(self, message: str) -> None:
         self._clear()
-        print(f"warning: {message}", file=sys.stderr, flush=True)
+        _warn(message)
 
     def finished(self, iteration: int, loss: float | None) -> None:
         if loss is not None:
@@ -117,16 +118,54 @@ class Progress(Listener):
         return f"{epoch}  {self.images_per_second:.1f} images/s"
 
     def _line(self, text: str) -> None:
+        """Prints a line. Where nobody reads on (a closed terminal or pipe, a full disk), the training goes on without."""
         self._clear()
-        print(text, file=self.out, flush=True)
+        if self.out is None:
+            return
+        try:
+            print(text, file=self.out, flush=True)
+        except OSError as error:
+            _to_nowhere(self.out)
+            self.out = None
+            _warn(f"the output can't be written: {error.strerror or error}; the training goes on without it")
 
     def _clear(self) -> None:
-        if self.live:
-            self.live.write("\r\x1b[K")
+        self._write_live("\r\x1b[K")
+
+    def _write_live(self, text: str) -> None:
+        if self.live is None:
+            return
+        try:
+            self.live.write(text)
             self.live.flush()
+        except OSError:  # the terminal was closed
+            _to_nowhere(self.live)
+            self.live = None
 
     def close(self) -> None:
         self._clear()
+
+
+def _warn(message: str) -> None:
+    try:
+        print(f"warning: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        _to_nowhere(sys.stderr)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """What a stream still holds, and all that follows, goes nowhere: else its last flush would fail as the program ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _columns(terminal: TextIO) -> int:
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _bar(share: float) -> str:

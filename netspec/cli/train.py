@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -58,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
         print("netspec train: name one solver file, as in `netspec train models/bvlc_alexnet/solver.prototxt`", file=sys.stderr)
         return 2
     if args.snapshot and (args.weights or args.resume):
-        raise NetspecError(
-            f"--snapshot names where to go on, {'--weights begins a run' if args.weights else '--resume looks for it'}; give one of them"
-        )
+        other = "--weights begins a run" if args.weights else "--resume looks for a state"
+        print(f"netspec train: --snapshot names a state to go on from, {other}; give one of them", file=sys.stderr)
+        return 2
     if args.nproc and args.gpu is not None:
-        raise NetspecError("--nproc is of processes on the CPU; --gpu 0,1 starts one for each GPU")
+        print("netspec train: --nproc is of processes on the CPU; --gpu 0,1 starts one for each GPU", file=sys.stderr)
+        return 2
     args.solver_file = path
     from netspec.pytorch.launch import guarded_member, launch  # torch takes seconds to import: usage errors come first
     from netspec.pytorch.processes import is_member
@@ -90,26 +90,31 @@ def run_member(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> int:
+    from netspec.pytorch.processes import OthersLostError
     from netspec.pytorch.solver_nets import Overrides
     from netspec.pytorch.train import Solver
     from netspec.weights.retention import Retention
 
     names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
-    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=bool(args.weights or args.snapshot))
+    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # see below
     retention = Retention(args.keep_last, args.keep_best)
     solver = Solver(args.solver_file, overrides, device, None, args.allow_python_layers, processes, retention)
     if processes.is_root:
         for warning in solver.file.warnings:
             print(warning.render(), file=sys.stderr)
+    if not solver.param.HasField("max_iter"):
+        raise NetspecError("'max_iter' must be given", solver.file.spans.value, "the number of iterations to train, here or by --max-iter")
     state = args.snapshot or (_newest(solver) if args.resume else None)
-    if args.weights and not state:
-        for report in solver.load_weights(name_list(args.weights)):
-            print(report)
     if state:
         solver.restore(state)
-    with suppress(BrokenPipeError):
+    else:
+        for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
+            print(report)
+    try:
         return train(solver, args, state)
-    return 1
+    except OthersLostError as error:
+        error.is_told_to_end = solver.request == "stop"
+        raise
 
 
 def _newest(solver: Solver) -> str | None:
@@ -155,7 +160,6 @@ def _listener(solver: Solver, args: argparse.Namespace, is_resumed: bool) -> Lis
 def train(solver: Solver, args: argparse.Namespace, state: str | None) -> int:
     """Runs the solver to its end, heeding signals."""
     from netspec.pytorch.device import faults_told
-    from netspec.pytorch.processes import OthersLostError
 
     solver.listener = listener = _listener(solver, args, bool(args.resume or state))
     _heed_signals(solver, args)
@@ -167,8 +171,9 @@ def train(solver: Solver, args: argparse.Namespace, state: str | None) -> int:
             solver.solve()
     except NetspecError as error:
         listener.ended(solver.iter, "failed", str(error))
-        if isinstance(error, OthersLostError):
-            error.is_told_to_end = solver.request == "stop"
+        raise
+    except Exception as error:  # a bug of ours: the logs must still tell that the run is over
+        listener.ended(solver.iter, "failed", f"{type(error).__name__}: {error}")
         raise
     else:
         listener.ended(solver.iter, "stopped" if solver.is_stopping else "done")

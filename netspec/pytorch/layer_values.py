@@ -51,13 +51,15 @@ class _Watched(fx.Interpreter):
             return super().call_module(target, args, kwargs)
         first = self.bottoms_seen[layer]
         self.bottoms_seen[layer] += len(args)
-        hooked = tuple(_hooked(arg, self.look_back, layer, first + i) for i, arg in enumerate(args))
+        in_place = getattr(self.module.get_submodule(str(target)), "inplace", False)
+        hooked = tuple(_hooked(arg, self.look_back, layer, first + i, in_place) for i, arg in enumerate(args))
         return super().call_module(target, hooked, kwargs)
 
 
-def _hooked(bottom: Any, look_back: LookBack, layer: int, index: int) -> Any:
+def _hooked(bottom: Any, look_back: LookBack, layer: int, index: int, in_place: bool) -> Any:
     if not (isinstance(bottom, Tensor) and bottom.requires_grad):
         return bottom
-    alias = bottom.view_as(bottom)  # a blob that several layers read has a gradient from each of them
+    # a blob that several layers read has a gradient from each of them; torch forgets the hook of a view that is written over
+    alias = bottom.clone() if in_place else bottom.view_as(bottom)
     alias.register_hook(lambda grad: look_back(layer, index, grad))
     return alias

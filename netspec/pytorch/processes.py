@@ -107,14 +107,22 @@ def is_loss_of_others(error: Exception) -> bool:
 
 
 def is_member() -> bool:
-    """Whether torchrun, or `netspec train` itself, has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+    """Whether torchrun, or `netspec train` itself, has started this process as one of several. Raises: NetspecError."""
+    return _told("WORLD_SIZE", 1) > 1 and "RANK" in os.environ and _told("RANK", 0) >= _told("LOCAL_RANK", 0) >= 0
+
+
+def _told(name: str, default: int) -> int:
+    """A number that the environment holds. Raises: NetspecError where it is none."""
+    text = os.environ.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        raise NetspecError(f"the environment's {name} is '{text}', expected a number", None, "torchrun sets it; without it the run has one process")
+    return int(text)
 
 
 def join(device: torch.device) -> Processes:
     """Joins the run that the environment tells of (torchrun's variables). Raises: NetspecError where the others are not met."""
-    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    local_rank = int(os.environ.get("LOCAL_RANK", rank))
+    rank, count = _told("RANK", 0), _told("WORLD_SIZE", 1)
+    local_rank = _told("LOCAL_RANK", rank)
     meeting = os.environ.get("NETSPEC_MEETING", "env://")
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
@@ -175,7 +183,7 @@ def local_device(devices: list[str] | None, solver: str) -> torch.device:
 
     Raises: NetspecError where the machine has fewer GPUs than processes.
     """
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    local_rank = _told("LOCAL_RANK", 0)
     if devices is None and default_device(load_solver(solver).message) != "cpu":
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if devices is None or devices == ["cpu"]:

@@ -34,6 +34,10 @@ def tie_params(module: NetModule, other: NetModule) -> None:
     theirs = _by_name(other)
     for (layer, occurrence), submodule in _by_name(module).items():
         source_module = theirs.get((layer, occurrence))
+        counts = [len(blobs_of(holder)) for holder in (source_module, submodule) if holder]
+        if len(set(counts)) > 1:
+            message = f"layer '{layer}' has {counts[0]} params in the train net, {counts[1]} in the test net"
+            raise NetspecError(message, None, "layers of one name share their params")
         for i, (blob, source) in enumerate(zip(blobs_of(submodule), blobs_of(source_module) if source_module else (), strict=False)):
             if blob.shape != source.shape:
                 shapes = f"{shape_text(tuple(source.shape))} in the train net, {shape_text(tuple(blob.shape))} in the test net"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
@@ -98,7 +96,9 @@ class Snapshots:
         iteration, companion = read_snapshot(path, self.module, self.updater)
         self.last = None
         if companion is not None:
-            self.retention.recall(companion, Path(path).parent)
+            own = self.state_path(iteration)
+            if os.path.realpath(Path(path).parent) == os.path.realpath(own.parent):  # another folder's are another run's
+                self.retention.recall(companion, own.parent, own.name.rpartition("_iter_")[0])
             if os.path.realpath(path) == os.path.realpath(self.state_path(iteration)):
                 self.last = iteration, companion.weights_digest
         return iteration, companion
@@ -149,8 +149,9 @@ def _diffs(module: NetModule, updater: Updater) -> list[list[np.ndarray]] | None
     """With snapshot_diff: for each layer's params what the last update took from them, 0 for what no update changes."""
     if updater.changes is None:
         return None
-    changes = {id(blob): change for blob, change in zip(updater.blobs, updater.changes, strict=True)}
-    of_layers: Sequence[Sequence[Tensor]] = [[changes.get(id(blob), torch.zeros_like(blob)) for blob in blobs] for blobs in module.layer_params]
+    # by their memory: a param that is shared in another shape is a view of its owner's
+    changes = {blob.untyped_storage().data_ptr(): change for blob, change in zip(updater.blobs, updater.changes, strict=True)}
+    of_layers = [[changes[blob.untyped_storage().data_ptr()].reshape(blob.shape) for blob in blobs] for blobs in module.layer_params]
     return [[change.detach().to("cpu", torch.float32).contiguous().numpy() for change in changes] for changes in of_layers]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from netspec.listener import RunInfo
 from netspec.passes.count_cost import param_count
 from netspec.pytorch.module import NetModule
 from netspec.schema import caffe_pb2
-from netspec.solver import NetSource, SolverFile, load_solver_net
+from netspec.solver import BATCHED_PARAMS, SolverFile, load_solver_net
 from netspec.weights.retention import Retention
 
 if TYPE_CHECKING:
@@ -55,20 +54,38 @@ class Overrides:
 
 def load_train_net(file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool) -> Net:
     """The net to train, for one of the processes. Raises: NetspecError."""
-    share = processes if overrides.global_batch else 1
-    return _load(file, file.train_net, overrides, share, overrides.level, overrides.stages, allow_python_layers)
+    report, share = Report(), processes if overrides.global_batch else 1
+    state = overrides.level, overrides.stages, overrides.batch_size
+    net = load_solver_net(file.train_net, file, report, *state, share, allow_python_layers=allow_python_layers)
+    if share > 1:
+        _check_divisible(net, report)
+    return _checked(net, processes, report)
 
 
-def load_test_nets(file: SolverFile, overrides: Overrides, allow_python_layers: bool) -> list[Net]:
+def load_test_nets(file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool) -> list[Net]:
     """The nets to test. The command line's level and stages are the train net's alone, as in Caffe. Raises: NetspecError."""
-    return [_load(file, source, overrides, 1, 0, (), allow_python_layers) for source in file.test_nets]
+    nets = []
+    for source in file.test_nets:
+        report = Report()
+        net = load_solver_net(source, file, report, batch_size=overrides.batch_size, allow_python_layers=allow_python_layers)
+        nets.append(_checked(net, processes, report))
+    return nets
 
 
-def _load(file: SolverFile, source: NetSource, overrides: Overrides, share: int, level: int, stages: Iterable[str], allow_python_layers: bool) -> Net:
-    report = Report()
-    net = load_solver_net(source, file, report, level, stages, overrides.batch_size, share, allow_python_layers=allow_python_layers)
+def _checked(net: Net, processes: int, report: Report) -> Net:
+    for layer in net.layers if processes > 1 else ():
+        if layer.type == "HDF5Output":
+            hint = "train in one process, or leave the layer out"
+            report.error(f"{layer.label}: several processes can't write one file", layer.spans.at("type"), hint)
     report.raise_errors()
     return net
+
+
+def _check_divisible(net: Net, report: Report) -> None:
+    source = net.blobs[net.sources[0]].producer if net.sources else None
+    if source is not None and not any(source.message.HasField(name) for name in BATCHED_PARAMS):
+        hint = "without --global-batch each process has this batch"
+        report.error(f"{source.label}: --global-batch can't divide the batch of a layer of type {source.type}", source.spans.at("type"), hint)
 
 
 def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
@@ -86,6 +103,10 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     """Finds out whether more or less of the metric of --keep-best is better. Raises: NetspecError where no test net has such an output."""
     if retention.keep_best is None:
         return retention
+    given = retention.keep_best
+    retention.keep_best, _, direction = given.partition(":")
+    if direction not in ("", "max", "min"):
+        raise NetspecError(f"--keep-best '{given}': expected 'max' or 'min' after the colon")
     net = next((net for net in test_nets if retention.keep_best in net.outputs), None)
     if net is None:
         names = ", ".join(dict.fromkeys(f"'{name}'" for net in test_nets for name in net.outputs))
@@ -94,7 +115,11 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     blob = net.blobs[retention.keep_best]
     if blob.count != 1:
         raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
-    retention.lower_is_better = blob.producer.type != "Accuracy"
+    is_loss, is_accuracy = bool(net.loss_weights.get(retention.keep_best)), blob.producer.type == "Accuracy"
+    if not (direction or is_loss or is_accuracy):
+        message = f"--keep-best '{given}' is no loss and no Accuracy: is more of it better, or less?"
+        raise NetspecError(message, blob.span, f"--keep-best {given}:max, or --keep-best {given}:min")
+    retention.lower_is_better = direction == "min" if direction else is_loss
     return retention
 
 

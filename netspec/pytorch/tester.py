@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from netspec.pytorch.module import NetModule
 from netspec.pytorch.processes import Processes
 from netspec.pytorch.seeds import mixed_seed, seed_generators
 from netspec.pytorch.sharing import tie_params
+from netspec.pytorch.weights import load_weights
 
 Tell = Callable[[Iterable[str]], None]  # hears the lines of debug_info
 
@@ -38,6 +40,7 @@ class Tester:
     def __init__(self, nets: list[Net], trained: NetModule, device: torch.device, processes: Processes, debug: Tell | None) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
         self.modules = [self._module(net, trained) for net in nets]
+        self.with_own = [module for module in self.modules if not module.params.keys() <= trained.params.keys()]
         self.batches = [0] * len(nets)  # that have been read of each net's data
         self._feeds: dict[int, Feed] = {}
 
@@ -46,6 +49,16 @@ class Tester:
         fill_params(module, net, 0)  # of layers that the train net lacks
         tie_params(module, trained)
         return module
+
+    @property
+    def blobs(self) -> list[Tensor]:
+        """The params of the test nets that have layers of their own, which the train net lacks."""
+        return [blob for module in self.with_own for blobs in module.layer_params for blob in blobs]
+
+    def load_weights(self, path: str | Path) -> None:
+        """Loads a weight file into those nets, too, as Caffe does. Raises: NetspecError where it does not fit."""
+        for module in self.with_own:
+            load_weights(module, path).raise_mismatches()
 
     def run(self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]) -> Means | None:
         """Tests one net on its next batches; None where `goes_on`, which is told each batch, says that the run stops."""

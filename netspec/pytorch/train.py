@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -87,7 +87,7 @@ class Solver:
         self.updater = Updater(p, *learnable(self.net, self.module))
         self.processes.copy_from_root(self.updater.blobs)
         self._listener = listener or Listener()
-        test_nets = load_test_nets(self.file, self.overrides, allow_python_layers)
+        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, allow_python_layers)
         self.tester = Tester(test_nets, self.module, self.device, self.processes, self._debugged if p.debug_info else None)
         retention = aim_retention(retention or Retention(), test_nets)
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
@@ -143,10 +143,12 @@ class Solver:
 
         Raises: NetspecError where one does not fit, or has no layer of the net.
         """
-        reports = []
+        reports: list[LoadReport] = []
         if self.processes.is_root:
-            reports = [load_weights(self.module, resolve_path(str(path), self.file.path)).raise_mismatches() for path in paths]
-        self.processes.copy_from_root(self.updater.blobs)
+            for path in [resolve_path(str(path), self.file.path) for path in paths]:
+                reports.append(load_weights(self.module, path).raise_mismatches())
+                self.tester.load_weights(path)
+        self.processes.copy_from_root([*self.updater.blobs, *self.tester.blobs])
         return reports
 
     def step(self, n: int) -> dict[str, Tensor]:
@@ -213,26 +215,43 @@ class Solver:
         p = self.param
         if self.device.type == "cuda" and not (is_shown or self.iter % LOOKS_ON_GPU == 0 or (p.snapshot and (self.iter + 1) % p.snapshot == 0)):
             return
-        loss = float(self._losses[-1])
-        (is_someones,) = self.processes.greatest(int(not isfinite(loss)))
-        if not is_someones:
+        own = float(self._losses[-1])
+        if self.processes.count > 1:
+            means = self.processes.means([float(loss) for loss in self._losses])
+            self._losses = deque((torch.tensor(mean, device=self.device) for mean in means), self.param.average_loss)
+        if isfinite(self._losses[-1]):
             return
-        if isfinite(loss):
+        if isfinite(own):
             raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
         hint = "a lower base_lr, clip_gradients, or another filler may help"
         fault = Diagnostic(
-            ERROR, f"the loss is {loss:g} at iteration {self.iter}: the run stops, its snapshots stand", self.file.spans.at("base_lr"), hint
+            ERROR, f"the loss is {own:g} at iteration {self.iter}: the run stops, its snapshots stand", self.file.spans.at("base_lr"), hint
         )
-        found = first_not_finite(self.net, self.module, self._train_feed().inputs)
+        found = self._first_not_finite()
         fault.notes += [found] if found else []
         raise NetspecError(fault)
+
+    def _first_not_finite(self) -> Diagnostic | None:
+        """Makes the iteration's forward passes again, with the same batches and masks, and looks at every layer."""
+        self._close_feed()
+        self._seed()
+        found: list[Diagnostic | None] = []
+
+        def look(inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+            found.append(first_not_finite(self.net, self.module, inputs))
+            return {}
+
+        for _ in range(self.param.iter_size):
+            self._train_feed().forward(look)
+            if found[-1]:
+                break
+        return found[-1]
 
     def _display(self, outputs: dict[str, Tensor]) -> None:
         """Tells the smoothed loss and the outputs, as means over the processes."""
         values = numbers(outputs)
-        flat = iter(self.processes.means([self._smoothed_loss(), *(number for own in values.values() for number in own)]))
-        smoothed = next(flat)
-        self.listener.displayed(self.iter, smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
+        flat = iter(self.processes.means([number for own in values.values() for number in own]))
+        self.listener.displayed(self.iter, self._smoothed_loss(), {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
 
     def _smoothed_loss(self) -> float:
         return float(torch.stack(list(self._losses)).mean())
@@ -272,6 +291,9 @@ class Solver:
         results: list[Values] = []
         told: set[str] = set()
         for index, count in enumerate(self.param.test_iter):
+            if not count:  # the net is built, and that is all
+                results.append({})
+                continue
             means = self.tester.run(index, count, self.seed, partial(self._goes_on, index, count))
             if means is None:
                 break

@@ -102,13 +102,22 @@ def write_solverstate_hdf5(path: str | Path, iteration: int, learned_net: str, h
 
     def fill(file: h5py.File) -> None:
         file["iter"] = np.array([iteration], dtype=np.int32)
-        file["learned_net"] = np.bytes_(learned_net.encode(errors="surrogateescape"))
+        _write_text(file, "learned_net", learned_net.encode(errors="surrogateescape"))
         file["current_step"] = np.array([current_step], dtype=np.int32)
         group = file.create_group("history")
         for i, array in enumerate(history):
             group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
 
     _writing(path, fill)
+
+
+def _write_text(file: h5py.File, name: str, text: bytes) -> None:
+    """A text with the 0 that ends it: Caffe reads the bytes of the type and takes what stands before the first 0. h5py writes none."""
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(text) + 1)
+    kind.set_strpad(h5py.h5t.STR_NULLTERM)
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(text, dtype=f"S{len(text) + 1}"), mtype=kind)
 
 
 def _integer(item: h5py.Dataset) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-from netspec.weights.snapshot_files import Companion, delete_snapshot, weights_path
+from netspec.weights.snapshot_files import Companion, delete_snapshot, snapshot_iteration, weights_path
 
 
 @dataclass(slots=True)
@@ -77,10 +77,18 @@ class Retention:
         if self.best is not None:
             companion.best = {"metric": self.best.metric, "value": self.best.value, "iter": self.best.iter, "state": self.best.state}
 
-    def recall(self, companion: Companion, folder: Path) -> None:
-        """Takes up what an earlier part of the run knew; a best one by another metric counts no more."""
-        self.states = [folder / name for name in companion.snapshots if (folder / name).exists()]
-        self.extra = set(companion.extra)
+    def recall(self, companion: Companion, folder: Path, prefix: str) -> None:
+        """Takes up what an earlier part of the run knew of its snapshots, prefix_iter_N in the folder.
+
+        A best one stays where this part does not ask for one. One by another metric counts no more: it stays as well,
+        and is no longer the run's to delete.
+        """
+        own = {name for name in companion.snapshots if name.startswith(f"{prefix}_iter_") and snapshot_iteration(name) is not None}
         best = companion.best
-        if best is not None and best["metric"] == self.keep_best and (folder / str(best["state"])).exists():
-            self.best = Best(str(best["metric"]), float(best["value"]), int(best["iter"]), str(best["state"]))
+        if best is not None and best["state"] in own and (folder / str(best["state"])).exists():
+            if self.keep_best in (None, best["metric"]):
+                self.best = Best(str(best["metric"]), float(best["value"]), int(best["iter"]), str(best["state"]))
+            else:
+                own.discard(str(best["state"]))
+        self.states = [folder / name for name in companion.snapshots if name in own and (folder / name).exists()]
+        self.extra = set(companion.extra) & own

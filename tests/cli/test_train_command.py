@@ -230,3 +230,118 @@ def test_a_run_that_was_done_is_done_again_without_training_or_writing(folder: P
     assert train("--resume") == 0
     assert capsys.readouterr().out.endswith("done\n")
     assert {path.name: path.stat().st_mtime_ns for path in folder.glob("snap_*")} == before
+
+
+def test_a_run_that_branches_off_deletes_nothing_of_the_run_it_came_from(folder: Path) -> None:
+    assert train("--max-iter", "9", "--snapshot-prefix", "old") == 0
+    assert train("--snapshot", "old_iter_6.solverstate", "--snapshot-prefix", "new", "--max-iter", "12", "--keep-last", "1") == 0
+    assert (states("old"), states("new")) == ([3, 6, 9], [12])
+
+
+@pytest.mark.parametrize("options", [(), ("--keep-best", "accuracy")], ids=["without --keep-best", "another metric"])
+def test_the_best_of_an_earlier_part_stays(folder: Path, options: tuple[str, ...]) -> None:
+    change("solver.prototxt", ("snapshot: 3", "snapshot: 0"))
+    assert train("--keep-best", "loss", "--max-iter", "5") == 0
+    (best,) = set(states()) - {5}
+    assert train("--resume", "--max-iter", "7", "--keep-last", "1", *options) == 0
+    assert best in states()
+
+
+def test_a_resumed_run_does_not_need_the_weights_that_it_began_with(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train("--max-iter", "1", "--snapshot-prefix", "pre") == 0
+    change("solver.prototxt", ("snapshot: 3", 'snapshot: 3 weights: "pre_iter_1.caffemodel"'))
+    assert train("--resume", "--max-iter", "3") == 0
+    Path("pre_iter_1.caffemodel").unlink()
+    assert train("--resume") == 0
+    assert train("--resume", "--snapshot-prefix", "other") == 1
+    assert "'pre_iter_1.caffemodel' can't be read" in capsys.readouterr().err
+
+
+def test_the_layer_is_named_whichever_part_of_an_iteration_went_wrong(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    change(
+        "net.prototxt",
+        (
+            'layer { name: "loss"',
+            """layer { name: "first" type: "Reduction" bottom: "label" top: "first" }
+layer { name: "l" type: "Log" bottom: "first" top: "l" loss_weight: 1 }
+layer { name: "loss\"""",
+        ),
+        ("batch_size: 4", "batch_size: 1"),
+    )
+    change("solver.prototxt", ("test_iter: 2 test_interval: 2", "iter_size: 3"))
+    assert train() == 1  # record 0 has label 0
+    assert "layer 'l' (Log) is the first whose output is not finite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "value"), [("--max-iter", "99999999999"), ("--test-iter", "many"), ("--base-lr", "nan"), ("--base-lr", "1e39")])
+def test_a_number_that_a_solver_can_not_hold_is_a_usage_error(folder: Path, capsys: pytest.CaptureFixture, option: str, value: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train(option, value)
+    assert ended.value.code == 2
+    assert f"argument {option}: " in capsys.readouterr().err
+
+
+def test_a_run_whose_reader_is_gone_still_heeds_ctrl_c(folder: Path) -> None:
+    process = start(*ENDLESS, "--log", "run.jsonl")
+    wait_for(process, "iteration 3 ")
+    assert process.stdout is not None
+    process.stdout.close()  # as `| tee LOG` does, which Ctrl-C ends as well
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (0, "warning: the output can't be written: Broken pipe; the training goes on without it\n")
+    assert events()[-1]["reason"] == "stopped"
+    assert events()[-1]["iter"] in states()
+
+
+def test_output_to_a_full_disk_does_not_end_the_run(folder: Path) -> None:
+    with open("/dev/full", "w") as full:
+        process = start("--log", "run.jsonl", stdout=full.fileno())
+        _, told = process.communicate(timeout=60)
+    assert told == "warning: the output can't be written: No space left on device; the training goes on without it\n"
+    assert (process.returncode, events()[-1]["reason"], states()) == (0, "done", [3, 6])
+
+
+def test_a_terminal_that_closes_does_not_end_the_run(folder: Path) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "netspec", "train", "solver.prototxt", *ENDLESS, "--log", "run.jsonl"]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    os.close(theirs)
+    seen = b""
+    while b"iteration 3 " not in seen:
+        seen += os.read(ours, 65536)
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0
+    assert events()[-1]["reason"] == "stopped"
+    assert events()[-1]["iter"] in states()
+
+
+@pytest.mark.parametrize(("way", "best"), [("max", max), ("min", min)])
+def test_what_is_neither_loss_nor_accuracy_needs_its_way_told(folder: Path, capsys: pytest.CaptureFixture, way: str, best) -> None:
+    change(
+        "net.prototxt",
+        (
+            'top: "accuracy" include { phase: TEST } }',
+            """top: "accuracy" include { phase: TEST } }
+layer { name: "p" type: "Power" bottom: "accuracy" top: "percent" power_param { scale: 100 } include { phase: TEST } }""",
+        ),
+    )
+    change("solver.prototxt", ("snapshot: 3", "snapshot: 0"), ("test_interval: 2", "test_interval: 1"))
+    assert train("--keep-best", "percent") == 1
+    assert "is no loss and no Accuracy: is more of it better, or less?" in capsys.readouterr().err
+    assert train("--keep-best", f"percent:{way}", "--max-iter", "9", "--log", "run.jsonl") == 0
+    values = {event["iter"]: event["outputs"]["percent"] for event in events() if event["event"] == "test" and event["iter"]}
+    (last,) = [event for event in events() if event["event"] == "best"][-1:]
+    assert last["value"] == best(values.values())
+    assert last["iter"] in states()
+
+
+def test_what_a_killed_run_has_left_is_cleared_whatever_the_prefix(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    Path("[a]_iter_3.solverstate.writing").mkdir()
+    assert train("--snapshot-prefix", "[a]") == 0
+    assert capsys.readouterr().err == ""
+    assert not list(folder.glob("*.writing"))

@@ -117,7 +117,7 @@ def compare(lines: list[str], wanted: list[tuple[str, list[float]]]) -> None:
         assert [float(number) for number in NUMBER.findall(line)] == pytest.approx(values, rel=2e-5), line
 
 
-@pytest.mark.parametrize("in_place", [False])
+@pytest.mark.parametrize("in_place", [False, True])
 def test_the_lines_are_caffes(tmp_path: Path, in_place: bool) -> None:
     (lines,) = run(tmp_path, "max_iter: 1 display: 2", NET if in_place else APART).lines
     compare(lines, expected(active="hidden" if in_place else "active"))

@@ -100,3 +100,24 @@ def test_without_it_no_diff_is_written_and_before_an_update_it_is_0(tmp_path: Pa
     solver.snapshot()
     for key, (_, data, diff) in stored(tmp_path / "snap_iter_1.caffemodel").items():
         assert diff == [0.0] * len(data), key
+
+
+PERMISSIVE = """
+layer { name: "data" type: "DummyData" top: "data" top: "target"
+  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } data_filler { type: "gaussian" } data_filler { type: "gaussian" } } }
+layer { name: "owner" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" }
+  inner_product_param { num_output: 2 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "sharer" type: "InnerProduct" bottom: "data" top: "b" param { name: "w" share_mode: PERMISSIVE }
+  inner_product_param { num_output: 2 bias_term: false transpose: true } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }
+"""
+
+
+def test_a_param_that_is_shared_in_another_shape_has_its_owners_diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver = make(tmp_path, monkeypatch, "snapshot_diff: true", PERMISSIVE)
+    solver.step(1)
+    solver.snapshot()
+    found = stored(tmp_path / "snap_iter_1.caffemodel")
+    assert (found["owner", 0][0], found["sharer", 0][0]) == ([2, 3], [3, 2])
+    assert any(found["owner", 0][2])
+    assert found["owner", 0][1:] == found["sharer", 0][1:]

@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from netspec import Solver
+from netspec.cli import main
+from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Values
+from netspec.schema.caffe_pb2 import SolverState
 
 rng = np.random.default_rng(11)
 BATCH, RECORDS = 4, 12
@@ -23,6 +26,7 @@ layer { name: "ip" type: "InnerProduct" bottom: "data" top: "out" param { lr_mul
   inner_product_param { num_output: 2 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss" }
 """
+EXTRA = 'layer { name: "extra" type: "InnerProduct" bottom: "data" top: "extra" inner_product_param { num_output: 1 } }\n'
 SOLVER = 'net: "net.prototxt" base_lr: 0.05 solver_mode: CPU random_seed: 1 snapshot_prefix: "snap" '
 FIXED = 'lr_policy: "fixed" '
 
@@ -242,9 +246,93 @@ def test_the_test_loss_is_the_mean_over_its_batches(folder: Path) -> None:
     assert heard.test_losses == [pytest.approx(3 * np.mean(rows), rel=2e-5)]
 
 
+@pytest.mark.parametrize(
+    ("policy", "iteration", "step"),
+    [
+        ('lr_policy: "step" gamma: 0.5 stepsize: 2', 4, 1),  # of the last update, that of iteration 3
+        ('lr_policy: "step" gamma: 0.5 stepsize: 2', 5, 2),
+        ('lr_policy: "multistep" gamma: 0.5 stepvalue: 1 stepvalue: 4', 4, 1),
+        ('lr_policy: "multistep" gamma: 0.5 stepvalue: 1 stepvalue: 4', 5, 2),
+        ('lr_policy: "multistep" gamma: 0.5 stepvalue: 3 stepvalue: 3', 4, 1),  # one an iteration
+        ('lr_policy: "fixed" stepvalue: 1', 3, 0),
+    ],
+)
+def test_the_state_holds_current_step_as_caffe_has_it_after_the_last_update(folder: Path, policy: str, iteration: int, step: int) -> None:
+    solver = make(f"{policy} max_iter: 9")
+    solver.step(iteration)
+    assert SolverState.FromString(solver.snapshot().read_bytes()).current_step == step
+
+
+@pytest.mark.parametrize("way", ["field", "flag"])
+def test_weights_reach_the_layers_that_only_a_test_net_has(folder: Path, way: str) -> None:
+    Path("test.prototxt").write_text(NET + EXTRA)
+    Path("whole.prototxt").write_text(SOLVER.replace("net.prototxt", "test.prototxt") + f"{FIXED} max_iter: 1")
+    whole = Solver("whole.prototxt")
+    with torch.no_grad():
+        for layer in ("ip", "extra"):
+            whole.module.params[layer][0].fill_(7)
+    weights = whole.snapshot().with_suffix(".caffemodel")
+    nets = f'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: 1 {FIXED} max_iter: 1 '
+    Path("two.prototxt").write_text(SOLVER.replace('net: "net.prototxt"', "") + nets + (f'weights: "{weights}"' if way == "field" else ""))
+    solver = Solver("two.prototxt")
+    if way == "flag":
+        solver.load_weights([weights])
+    for layer in ("ip", "extra"):
+        assert bool((solver.test_modules[0].params[layer][0] == 7).all()), layer
+
+
+def test_a_test_net_whose_layer_has_other_params_is_refused(folder: Path) -> None:
+    net = NET.replace("num_output: 2", "num_output: 2 bias_term: false").replace(" param { lr_mult: 2 decay_mult: 0.5 }", "")
+    Path("test.prototxt").write_text(net)
+    nets = f'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: 1 {FIXED} max_iter: 1 '
+    Path("two.prototxt").write_text(SOLVER.replace('net: "net.prototxt"', "") + nets)
+    with pytest.raises(NetspecError, match="layer 'ip' has 2 params in the train net, 1 in the test net"):
+        Solver("two.prototxt")
+
+
 def test_a_snapshot_that_is_asked_for_where_one_is_due_is_written_once(folder: Path) -> None:
     heard = Events()
     solver = make(f"{FIXED} max_iter: 2 snapshot: 1", heard)
     solver.request = "snapshot"
     solver.solve()
     assert heard.events == ["update 1", "snapshot 1", "update 2", "snapshot 2", "end 2"]
+
+
+def test_resuming_does_not_ask_for_the_weights_that_the_run_began_with(folder: Path) -> None:
+    state = make(f"{FIXED} max_iter: 2").snapshot()
+    Path("begin.caffemodel").write_bytes(state.with_suffix(".caffemodel").read_bytes())
+    Path("solver.prototxt").write_text(f'{SOLVER} {FIXED} max_iter: 2 weights: "begin.caffemodel"')
+    assert main(["train", "solver.prototxt", "--resume", "--cpu"]) == 0
+    Path("begin.caffemodel").unlink()
+    assert main(["train", "solver.prototxt", "--resume", "--cpu"]) == 0
+    assert main(["train", "solver.prototxt", "--cpu"]) == 1
+
+
+def test_max_iter_may_come_from_the_command_line_or_not_at_all(folder: Path) -> None:
+    """A solver that a script steps has none: Caffe's default is 0."""
+    solver = make(FIXED)
+    solver.step(2)
+    assert solver.iter == 2
+    assert main(["train", "solver.prototxt", "--max-iter", "3", "--cpu"]) == 0
+    assert Path("snap_iter_3.caffemodel").exists()
+
+
+def test_a_test_iter_of_0_runs_no_batch(folder: Path) -> None:
+    """Files that are to train only say so: Caffe builds the net and runs nothing."""
+    heard = Events()
+    make(f"{FIXED} max_iter: 1 test_iter: 0 test_interval: 1 snapshot_after_train: false", heard).solve()
+    assert [event for event in heard.events if event.startswith("batch")] == []
+    assert "update 1" in heard.events
+
+
+def test_the_hdf5_state_names_its_weights_in_a_string_that_ends(folder: Path) -> None:
+    """Caffe reads as many bytes as the type has and looks for the 0 among them."""
+    solver = make(f"{FIXED} max_iter: 1 snapshot_format: HDF5")
+    with h5py.File(solver.snapshot()) as file:
+        kind = file["learned_net"].id.get_type()
+        assert file["learned_net"][()] == b"snap_iter_0.caffemodel.h5"
+        assert (kind.get_size(), kind.get_strpad()) == (len("snap_iter_0.caffemodel.h5") + 1, h5py.h5t.STR_NULLTERM)
+        assert file["learned_net"].shape == ()
+        assert [(file[name].dtype, file[name].shape) for name in ("iter", "current_step")] == [(np.dtype(np.int32), (1,))] * 2
+        assert sorted(file["history"]) == ["0", "1"]
+        assert file["history/0"].dtype == np.float32
