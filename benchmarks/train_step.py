@@ -13,7 +13,7 @@ import netspec
 from benchmarks.side_by_side import interleaved, report
 from netspec.pytorch.train import learnable
 from netspec.pytorch.updates import Updater
-from netspec.solver import load_solver
+from netspec.solver.solver_file import load_solver
 
 MODELS = Path(__file__).parent.parent / "models/bvlc_alexnet"
 BATCH = 64

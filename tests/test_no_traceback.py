@@ -22,7 +22,7 @@ from netspec.cli import main
 from netspec.diagnostics import NetspecError
 from netspec.layers import SPECS
 from netspec.schema import caffe_pb2
-from netspec.solver import load_solver
+from netspec.solver.solver_file import load_solver
 from netspec.syntax import yaml_text
 from netspec.syntax.bind import unbind
 from tests.conftest import REFERENCE, ROOT

@@ -11,7 +11,7 @@ from netspec.graph import Shape
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
-from netspec.solver import check_net_paths, check_weight_paths, load_solver_net, read_solver
+from netspec.solver.solver_file import check_net_paths, check_weight_paths, load_solver_net, read_solver
 from netspec.syntax.read import file_kind, parse_source, read_source
 
 

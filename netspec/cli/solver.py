@@ -13,12 +13,12 @@ from netspec.cli.state import configure_level, input_shapes
 from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean
 from netspec.graph import Net
-from netspec.learning_rate import learning_rate
-from netspec.schedule import PlannedTest, Reading, Schedule, make_schedule, piece_starts
 from netspec.schema import caffe_pb2
-from netspec.snapshot_size import size_text
-from netspec.solver import SolverFile, load_solver, load_solver_net
+from netspec.solver.learning_rate import learning_rate
+from netspec.solver.schedule import PlannedTest, Reading, Schedule, make_schedule, piece_starts
+from netspec.solver.solver_file import SolverFile, load_solver, load_solver_net
 from netspec.syntax.bind import float_text
+from netspec.weights.snapshot_size import size_text
 
 CURVE_POINTS, MOST_POINTS = 400, 100_000
 

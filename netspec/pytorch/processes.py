@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.device import default_device
 from netspec.pytorch.module import NetModule
-from netspec.solver import load_solver
+from netspec.solver.solver_file import load_solver
 
 # How long a process waits for the others before it gives up: rank 0 may be writing a large snapshot to a slow disk.
 PATIENCE = timedelta(minutes=30)

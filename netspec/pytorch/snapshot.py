@@ -17,7 +17,7 @@ from netspec.pytorch.module import NetModule
 from netspec.pytorch.not_finite import all_finite
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import load_weights, same_shape, save_weights
-from netspec.solver import current_step
+from netspec.solver.learning_rate import current_step
 from netspec.weights.retention import Best, Retention
 from netspec.weights.snapshot_files import Companion, companion_path, delete_snapshot, file_digest, read_companion, weights_path, write_companion
 from netspec.weights.solverstate import SolverSnapshot, read_solverstate, write_solverstate

@@ -14,7 +14,7 @@ from netspec.listener import RunInfo
 from netspec.passes.count_cost import param_count
 from netspec.pytorch.module import NetModule
 from netspec.schema import caffe_pb2
-from netspec.solver import BATCHED_PARAMS, SolverFile, load_solver_net
+from netspec.solver.solver_file import BATCHED_PARAMS, SolverFile, load_solver_net
 from netspec.weights.retention import Retention
 
 if TYPE_CHECKING:

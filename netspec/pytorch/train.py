@@ -38,7 +38,8 @@ from netspec.pytorch.tester import Tester, numbers
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.schema import caffe_pb2
-from netspec.solver import learning_rate, load_solver
+from netspec.solver.learning_rate import learning_rate
+from netspec.solver.solver_file import load_solver
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import Companion
 

@@ -12,12 +12,12 @@ from math import isfinite
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
-from netspec.learning_rate import learning_rate, step_iterations
 from netspec.passes.count_cost import param_count
 from netspec.schema import caffe_pb2
-from netspec.snapshot_size import size_text, state_bytes, weights_bytes
-from netspec.solver import BATCHED_PARAMS, SolverFile
+from netspec.solver.learning_rate import learning_rate, step_iterations
+from netspec.solver.solver_file import BATCHED_PARAMS, SolverFile
 from netspec.weights.read_bytes import PROTOBUF_LIMIT
+from netspec.weights.snapshot_size import size_text, state_bytes, weights_bytes
 
 CONSTANT_PIECES = ("fixed", "step", "multistep")  # policies whose rate changes at some iterations only
 MOST_PIECES, SAMPLES = 24, 10  # rows of the rates, by the kind of policy

@@ -10,8 +10,8 @@ from collections.abc import Collection, Sequence
 from math import inf, isfinite
 
 from netspec.diagnostics import Report, Span, counted, did_you_mean, note
-from netspec.learning_rate import LR_POLICIES
 from netspec.schema import caffe_pb2
+from netspec.solver.learning_rate import LR_POLICIES
 from netspec.syntax.bind import Spans, float_text
 
 SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")

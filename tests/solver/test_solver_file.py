@@ -9,7 +9,8 @@ import pytest
 
 from netspec.diagnostics import NetspecError, Report
 from netspec.schema.caffe_pb2 import TEST, TRAIN, SolverParameter
-from netspec.solver import check_weight_paths, current_step, learning_rate, load_solver, load_solver_net, read_solver
+from netspec.solver.learning_rate import current_step, learning_rate
+from netspec.solver.solver_file import check_weight_paths, load_solver, load_solver_net, read_solver
 
 GOOD = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 100'
 

@@ -10,8 +10,8 @@ import pytest
 import netspec
 from netspec.diagnostics import Report
 from netspec.pytorch.updates import RULES
-from netspec.snapshot_size import HISTORIES, size_text, state_bytes, weights_bytes
-from netspec.solver import load_solver, load_solver_net
+from netspec.solver.solver_file import load_solver, load_solver_net
+from netspec.weights.snapshot_size import HISTORIES, size_text, state_bytes, weights_bytes
 
 SOLVER = """
 net_param {{

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from netspec.learning_rate import learning_rate
-from netspec.schedule import count_tests, first_bad_iteration, make_rates, piece_starts, plan_snapshots
 from netspec.schema.caffe_pb2 import SolverParameter
+from netspec.solver.learning_rate import learning_rate
+from netspec.solver.schedule import count_tests, first_bad_iteration, make_rates, piece_starts, plan_snapshots
 
 STEP = {"lr_policy": "step", "gamma": 0.1, "stepsize": 30}
 SLOW = {"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [4, 4, 4, 90, 200]}

@@ -10,36 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netspec.check_solver import SOLVER_TYPES, TRAIN_NETS, check_solver
 from netspec.data.paths import resolve_path
 from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, did_you_mean
 from netspec.graph import Net, Shape
-from netspec.learning_rate import LR_POLICIES, current_step, learning_rate
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
+from netspec.solver.check_solver import TRAIN_NETS, check_solver
 from netspec.syntax.bind import Spans, bind
 from netspec.syntax.read import parse_source, read_source, without_collector
 from netspec.syntax.tree import Block, Scalar
-
-__all__ = [
-    "BATCHED_PARAMS",
-    "LR_POLICIES",
-    "NET_PATH_HINT",
-    "SOLVER_TYPES",
-    "NetSource",
-    "SolverFile",
-    "check_net_paths",
-    "check_solver",
-    "check_weight_paths",
-    "current_step",
-    "find_net",
-    "learning_rate",
-    "load_solver",
-    "load_solver_net",
-    "read_solver",
-]
 
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
 # The params of data layers that have a batch_size.
