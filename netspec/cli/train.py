@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -94,6 +95,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     from netspec.pytorch.solver_nets import Overrides
     from netspec.pytorch.train import Solver
     from netspec.weights.retention import Retention
+    from netspec.weights.snapshot_files import sole_writer
 
     names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
     overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # see below
@@ -110,8 +112,11 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     else:
         for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
             print(report)
+    p = solver.param
+    writes = processes.is_root and bool(p.snapshot or p.snapshot_after_train or args.keep_best)
     try:
-        return train(solver, args, state)
+        with sole_writer(solver.snapshot_prefix) if writes else nullcontext():
+            return train(solver, args, state)
     except OthersLostError as error:
         error.is_told_to_end = solver.request == "stop"
         raise
@@ -198,4 +203,5 @@ def _heed_signals(solver: Solver, args: argparse.Namespace) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_interrupt)
-    signal.signal(signal.SIGHUP, on_hangup)
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        signal.signal(signal.SIGHUP, on_hangup)

@@ -17,9 +17,15 @@ def gpu_count() -> int:
 
 
 def default_device(p: SolverParameter | None = None) -> str:
-    """A GPU where there is one and the solver does not say CPU: the solver's device_id, or the first."""
+    """A GPU where there is one and the solver does not say CPU: the solver's device_id, or the first. Raises: NetspecError."""
     says_cpu = p is not None and p.HasField("solver_mode") and p.solver_mode == SolverParameter.CPU
-    return f"cuda:{p.device_id if p is not None else 0}" if torch.cuda.is_available() and not says_cpu else "cpu"
+    if says_cpu or not torch.cuda.is_available():
+        return "cpu"
+    number = p.device_id if p is not None else 0
+    if number >= gpu_count():
+        hint = "--gpu names another; they are counted from 0"
+        raise NetspecError(f"the solver file's device_id is {number}, but this machine shows {counted(gpu_count(), 'GPU')}", None, hint)
+    return f"cuda:{number}"
 
 
 def device_text(device: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from netspec.diagnostics import Diagnostic, note
-from netspec.graph import Net
+from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Span, note
+from netspec.graph import Layer, Net
 from netspec.pytorch.layer_values import forward_watched
 from netspec.pytorch.module import NetModule
 
@@ -23,23 +24,51 @@ def all_finite(tensors: Sequence[Tensor]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in floats)
 
 
+@dataclass(frozen=True, slots=True)
+class NotFinite:
+    """The first layer of a forward pass with a top that is not finite."""
+
+    layer: Layer
+    top: str
+    param: int | None  # of its params the first that is not finite
+    item: int | None  # for what stands so in the data: which item of the batch
+
+    def note(self, iteration: int) -> Diagnostic:
+        """Who it is, and why its output may be so."""
+        cause = "its bottoms and params are finite" if self.layer.bottoms else "the data is so"
+        if self.param is not None:
+            maker = "an update before has made it so" if iteration else "its filler, or a weight file, has made it so"
+            cause = f"its param {self.param} is not finite either: {maker}"
+        return note(f"{self.layer.label} ({self.layer.type}) is the first whose output is not finite: '{self.top}'; {cause}", self.layer.span)
+
+
 @torch.no_grad()
-def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> Diagnostic | None:
-    """A note on the first layer of a forward pass with a bottom, a param or a top that is not finite; None where all are finite."""
-    found: list[Diagnostic] = []
+def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> NotFinite | None:
+    """The first layer of a forward pass with a top that is not finite; None where all are finite."""
+    for name, value in zip(module.input_names, inputs, strict=True):
+        if not all_finite([value]):
+            rows = torch.isfinite(value.reshape(len(value), -1)).all(1) if value.dim() else torch.tensor([False])
+            return NotFinite(net.blobs[name].producer, name, None, int(rows.logical_not().nonzero()[0]))
+    found: list[NotFinite] = []
 
     def look(index: int, tops: list[Tensor]) -> None:
         layer = net.layers[index]
         if found or all_finite(tops):
             return
-        bad_params = [i for i, blob in enumerate(module.layer_params[index]) if not all_finite([blob])]
+        param = next((i for i, blob in enumerate(module.layer_params[index]) if not all_finite([blob])), None)
         top = next(name for name, value in zip(layer.tops, tops, strict=True) if not all_finite([value]))
-        cause = (
-            f"its param {bad_params[0]} is not finite either: an update before has made it so" if bad_params else "its bottoms and params are finite"
-        )
-        if not layer.bottoms:
-            cause = "it stands so in the data"
-        found.append(note(f"{layer.label} ({layer.type}) is the first whose output is not finite: '{top}'; {cause}", layer.span))
+        found.append(NotFinite(layer, top, param, None))
 
     forward_watched(module, inputs, look)
     return found[0] if found else None
+
+
+def loss_fault(loss: float, iteration: int, found: NotFinite | None, base_lr: Span | None) -> NetspecError:
+    """What to tell of a loss that is no finite number. The rate is only blamed after an update, and not for what is in the data."""
+    fault = Diagnostic(ERROR, f"the loss is {loss:g} at iteration {iteration}: the run stops, its snapshots stand")
+    if iteration and not (found and found.item is not None):
+        fault.span, fault.hint = base_lr, "a lower base_lr, clip_gradients, or another filler may help"
+    fault.notes += [found.note(iteration)] if found else []
+    error = NetspecError(fault)
+    error.item = found.item if found else None
+    return error

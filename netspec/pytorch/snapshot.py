@@ -39,15 +39,6 @@ class Snapshots:
         """Whether the run has a snapshot of this very iteration."""
         return self.last is not None and self.last[0] == iteration
 
-    def require_place(self) -> None:
-        """Raises NetspecError where no snapshot could be written, at the start of a run and not at its first snapshot."""
-        try:
-            _writing_folder(self.state_path(0)).rmdir()
-        except OSError as error:
-            folder = Path(self.prefix).parent
-            hint = "`--snapshot-prefix PATH` puts them elsewhere" if folder.is_dir() else f"there is no folder '{folder}'"
-            raise NetspecError(f"snapshots '{self.prefix}_iter_…' can't be written: {error.strerror or error}", None, hint) from None
-
     def write(self, companion: Companion, extra: bool = False) -> None:
         """Writes a snapshot, then deletes what need not stay.
 

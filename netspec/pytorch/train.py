@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from math import isfinite
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from netspec.data.paths import resolve_path
 from netspec.data.reader import Share
-from netspec.diagnostics import ERROR, Diagnostic, NetspecError
+from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.listener import Listener, RunInfo, Values
 from netspec.pytorch.debug_info import DebugInfo
@@ -22,7 +23,7 @@ from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.not_finite import all_finite, first_not_finite
+from netspec.pytorch.not_finite import all_finite, first_not_finite, loss_fault
 from netspec.pytorch.processes import OthersLostError, Processes, data_parallel, is_loss_of_others, lost
 from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
 from netspec.pytorch.snapshot import Snapshots
@@ -224,29 +225,23 @@ class Solver:
             return
         if isfinite(own):
             raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
-        hint = "a lower base_lr, clip_gradients, or another filler may help"
-        fault = Diagnostic(
-            ERROR, f"the loss is {own:g} at iteration {self.iter}: the run stops, its snapshots stand", self.file.spans.at("base_lr"), hint
-        )
-        found = self._first_not_finite()
-        fault.notes += [found] if found else []
-        raise NetspecError(fault)
+        self._tell_not_finite(own)
 
-    def _first_not_finite(self) -> Diagnostic | None:
+    def _tell_not_finite(self, loss: float) -> NoReturn:
         """Makes the iteration's forward passes again, with the same batches and masks, and looks at every layer."""
+        base_lr = self.file.spans.at("base_lr")
         self._close_feed()
         self._seed()
-        found: list[Diagnostic | None] = []
 
         def look(inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-            found.append(first_not_finite(self.net, self.module, inputs))
+            found = first_not_finite(self.net, self.module, inputs)
+            if found:
+                raise loss_fault(loss, self.iter, found, base_lr)
             return {}
 
         for _ in range(self.param.iter_size):
             self._train_feed().forward(look)
-            if found[-1]:
-                break
-        return found[-1]
+        raise loss_fault(loss, self.iter, None, base_lr)
 
     def _display(self, outputs: dict[str, Tensor]) -> None:
         """Tells the smoothed loss and the outputs, as means over the processes."""
@@ -263,8 +258,6 @@ class Solver:
     def solve(self) -> None:
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
         p = self.param
-        if self.processes.is_root and (p.snapshot or p.snapshot_after_train):
-            self.snapshots.require_place()
         self.step(max(0, p.max_iter - self.iter))
         if p.snapshot_after_train and not self.snapshots.has(self.iter):
             self.snapshot()

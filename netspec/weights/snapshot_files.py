@@ -11,16 +11,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from netspec.atomic import fsync_folder, write_atomically
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, why
 from netspec.weights.files import read_weights
 from netspec.weights.solverstate import read_solverstate
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: there two runs of one prefix are not told
+    fcntl = None  # type: ignore[assignment]
 
 _STATE_NAME = re.compile(r"_iter_([0-9]+)\.solverstate(\.h5)?$")
 
@@ -134,6 +141,38 @@ def check_whole(state: str | Path) -> None:
         raise NetspecError(f"its weights '{weights}' can't be read: {error.strerror or error}") from None
     if digest != companion.weights_digest:
         raise NetspecError(f"its weights '{weights}' are not those that were written with it")
+
+
+@contextmanager
+def sole_writer(prefix: str) -> Iterator[None]:
+    """Holds PREFIX.lock for a run: two of one prefix would clear away and write over each other's snapshots.
+
+    Raises: NetspecError where another run holds it (one that was killed holds nothing), or where nothing can be written
+    there: it is told before the first iteration, and not at the first snapshot.
+    """
+    path = Path(f"{prefix}.lock")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        hint = "--snapshot-prefix PATH puts them elsewhere" if path.parent.is_dir() else f"there is no folder '{path.parent}'"
+        raise NetspecError(f"snapshots '{prefix}_iter_*' can't be written: {why(error)}", None, hint) from None
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # a network disk may have no locks
+                _lock(lock, prefix)
+        yield
+        with suppress(OSError):
+            path.unlink()
+    finally:
+        os.close(lock)
+
+
+def _lock(file: int, prefix: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        message = f"another run is writing the snapshots '{prefix}_iter_*'"
+        raise NetspecError(message, None, "wait for its end, or give this one another --snapshot-prefix") from None
 
 
 def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]:

@@ -16,6 +16,7 @@ import pytest
 from netspec.cli import main
 from netspec.data.lmdb_writer import LmdbWriter
 from netspec.schema.caffe_pb2 import Datum
+from netspec.weights.snapshot_files import sole_writer
 
 NET = """
 name: "Tiny"
@@ -345,3 +346,11 @@ def test_what_a_killed_run_has_left_is_cleared_whatever_the_prefix(folder: Path,
     assert train("--snapshot-prefix", "[a]") == 0
     assert capsys.readouterr().err == ""
     assert not list(folder.glob("*.writing"))
+
+
+def test_two_runs_of_one_prefix_do_not_write_over_each_other(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    with sole_writer("snap"):
+        assert main(["train", str(folder / "solver.prototxt")]) == 1
+        assert "another run is writing the snapshots 'snap_iter_*'" in capsys.readouterr().err
+    assert main(["train", str(folder / "solver.prototxt")]) == 0
+    assert not list(folder.glob("*.lock"))
