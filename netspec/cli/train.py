@@ -165,11 +165,12 @@ def _listener(solver: Solver, args: argparse.Namespace, is_resumed: bool) -> Lis
 def train(solver: Solver, args: argparse.Namespace, state: str | None) -> int:
     """Runs the solver to its end, heeding signals."""
     from netspec.pytorch.device import faults_told
+    from netspec.pytorch.solver_nets import describe_run
 
     solver.listener = listener = _listener(solver, args, bool(args.resume or state))
     _heed_signals(solver, args)
     try:
-        listener.started(solver.info)
+        listener.started(describe_run(solver))
         if state:
             listener.restored(solver.iter, Path(state))
         with faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"):

@@ -63,6 +63,17 @@ def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> N
     return found[0] if found else None
 
 
+def tell_not_finite(net: Net, module: NetModule, loss: float, iteration: int, base_lr: Span | None, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+    """A forward pass of an iteration whose loss was no number; without outputs where all that it computes is finite.
+
+    Raises: NetspecError at the first layer whose output is not.
+    """
+    found = first_not_finite(net, module, inputs)
+    if found:
+        raise loss_fault(loss, iteration, found, base_lr)
+    return {}
+
+
 def loss_fault(loss: float, iteration: int, found: NotFinite | None, base_lr: Span | None) -> NetspecError:
     """What to tell of a loss that is no finite number. The rate is only blamed after an update, and not for what is in the data."""
     fault = Diagnostic(ERROR, f"the loss is {loss:g} at iteration {iteration}: the run stops, its snapshots stand")

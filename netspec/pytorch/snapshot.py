@@ -57,6 +57,20 @@ class Snapshots:
         self.listener.saved(companion.iter, weights_path(state), state)
         self._prune()
 
+    def write_in_passing(self, companion: Companion) -> None:
+        """A snapshot on the way, unless it is there: a disk that is full now may have room at the next one, so the run goes on.
+
+        Raises: NetspecError where the weights are no longer finite.
+        """
+        if self.has(companion.iter):
+            return
+        try:
+            self.write(companion)
+        except NetspecError as error:
+            if not all_finite(self.updater.blobs):
+                raise
+            self.listener.warned(f"no snapshot at iteration {companion.iter}: {error.diagnostics[0].message}")
+
     def keep_best(self, companion: Companion, value: float) -> None:
         """Keeps what has just been tested where it is the best so far; an untrained net is not."""
         retention, iteration = self.retention, companion.iter

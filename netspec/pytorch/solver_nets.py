@@ -123,6 +123,13 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     return retention
 
 
+def tests_before(p: caffe_pb2.SolverParameter, iteration: int) -> int:
+    """How many tests come before an iteration's own, in a run from the start."""
+    if not p.test_interval:
+        return 0
+    return (iteration + p.test_interval - 1) // p.test_interval - (0 if p.test_initialization or iteration == 0 else 1)
+
+
 def describe_run(solver: Solver) -> RunInfo:
     """What there is to tell of a run. Raises: NetspecError where its data is missing."""
     p, nets = solver.param, [solver.net, *solver.test_nets]

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import NoReturn
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
 from netspec.data.paths import resolve_path
 from netspec.data.reader import Share
-from netspec.diagnostics import NetspecError
 from netspec.graph import Net
-from netspec.listener import Listener, RunInfo, Values
+from netspec.listener import Listener, Values
+from netspec.pytorch.backward import Backward
 from netspec.pytorch.debug_info import DebugInfo
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
+from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.not_finite import all_finite, first_not_finite, loss_fault
-from netspec.pytorch.processes import OthersLostError, Processes, data_parallel, is_loss_of_others, lost
+from netspec.pytorch.not_finite import loss_fault, tell_not_finite
+from netspec.pytorch.processes import OthersLostError, Processes
 from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
 from netspec.pytorch.snapshot import Snapshots
 from netspec.pytorch.solver_nets import (
     Overrides,
     aim_retention,
-    describe_run,
     learnable,
     load_test_nets,
     load_train_net,
+    tests_before,
 )
 from netspec.pytorch.tester import Tester, numbers
 from netspec.pytorch.updates import Updater
@@ -95,8 +94,8 @@ class Solver:
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
         self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self._listener)
         self._test_start: tuple[int, list[int]] = (-1, [])  # the last test's iteration, and where in their data the nets began
-        self._objective: nn.Module | None = None
-        self._losses: deque[Tensor] = deque(maxlen=p.average_loss)
+        self._backward = Backward(self.module, self.processes)
+        self._losses = Losses(p.average_loss, self.device)
         self._feed: Feed | None = None
         if p.weights:
             self.load_weights(path for path, _ in self.file.weights)
@@ -131,14 +130,8 @@ class Solver:
 
     @property
     def snapshot_prefix(self) -> str:
-        """What the names of snapshots begin with; in a folder, the solver file's name is added."""
-        prefix = self.overrides.snapshot_prefix or self.file.snapshot_prefix
-        return str(Path(prefix) / Path(self.file.path).stem) if Path(prefix).is_dir() else prefix
-
-    @property
-    def info(self) -> RunInfo:
-        """What there is to tell of the run. Raises: NetspecError where its data is missing."""
-        return describe_run(self)
+        """What the names of snapshots begin with."""
+        return self.file.prefix_of(self.overrides.snapshot_prefix) if self.overrides.snapshot_prefix else self.file.snapshot_prefix
 
     def load_weights(self, paths: Iterable[str | Path]) -> list[LoadReport]:
         """Loads weight files one after the other, to fine-tune; rank 0 reads them for all.
@@ -195,33 +188,20 @@ class Solver:
         """Adds to the gradients; after the last part of an iteration they are the mean over the processes."""
         info = DebugInfo(self.net, self.module) if with_info else None
         outputs = self._train_feed().forward(info.forward if info else None)
-        if self._objective is None:
-            self._objective = data_parallel(self.module, outputs, self.processes)
-        if isinstance(self._objective, DistributedDataParallel):
-            self._objective.require_backward_grad_sync = is_last  # as its no_sync() does
-        loss: Tensor = self._objective(outputs)
-        if loss.requires_grad:
-            try:
-                loss.backward()
-            except RuntimeError as error:
-                if self.processes.count > 1 and is_loss_of_others(error):
-                    raise lost(error) from None
-                raise
+        loss = self._backward.run(outputs, is_last)
         if info:
             info.add_backward()
             self._debugged(info.lines)
-        return loss.detach(), outputs
+        return loss, outputs
 
     def _require_finite(self, is_shown: bool) -> None:
         """Raises NetspecError where the loss is no finite number, before it reaches the weights."""
         p = self.param
         if self.device.type == "cuda" and not (is_shown or self.iter % LOOKS_ON_GPU == 0 or (p.snapshot and (self.iter + 1) % p.snapshot == 0)):
             return
-        own = float(self._losses[-1])
-        if self.processes.count > 1:
-            means = self.processes.means([float(loss) for loss in self._losses])
-            self._losses = deque((torch.tensor(mean, device=self.device) for mean in means), self.param.average_loss)
-        if isfinite(self._losses[-1]):
+        own = self._losses.last
+        self._losses.agree(self.processes)
+        if isfinite(self._losses.last):
             return
         if isfinite(own):
             raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
@@ -229,28 +209,18 @@ class Solver:
 
     def _tell_not_finite(self, loss: float) -> NoReturn:
         """Makes the iteration's forward passes again, with the same batches and masks, and looks at every layer."""
-        base_lr = self.file.spans.at("base_lr")
         self._close_feed()
         self._seed()
-
-        def look(inputs: Sequence[Tensor]) -> dict[str, Tensor]:
-            found = first_not_finite(self.net, self.module, inputs)
-            if found:
-                raise loss_fault(loss, self.iter, found, base_lr)
-            return {}
-
+        tell = partial(tell_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr"))
         for _ in range(self.param.iter_size):
-            self._train_feed().forward(look)
-        raise loss_fault(loss, self.iter, None, base_lr)
+            self._train_feed().forward(tell)
+        raise loss_fault(loss, self.iter, None, self.file.spans.at("base_lr"))
 
     def _display(self, outputs: dict[str, Tensor]) -> None:
         """Tells the smoothed loss and the outputs, as means over the processes."""
         values = numbers(outputs)
         flat = iter(self.processes.means([number for own in values.values() for number in own]))
-        self.listener.displayed(self.iter, self._smoothed_loss(), {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
-
-    def _smoothed_loss(self) -> float:
-        return float(torch.stack(list(self._losses)).mean())
+        self.listener.displayed(self.iter, self._losses.smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
 
     def _debugged(self, lines: Iterable[str]) -> None:
         self.listener.debugged(lines)
@@ -268,7 +238,8 @@ class Solver:
             self._seed()
             with torch.no_grad():
                 self._losses.append(self.module.loss(self._train_feed().forward()))
-            (loss,) = self.processes.means([self._smoothed_loss()])
+            self._losses.agree(self.processes)
+            loss = self._losses.smoothed
             self._close_feed()  # further iterations begin with the batch that this pass has used
         self.listener.finished(self.iter, loss)
         if p.test_interval and self.iter % p.test_interval == 0:
@@ -314,21 +285,13 @@ class Solver:
         return self.snapshots.state_path(self.iter)
 
     def _snapshot_in_passing(self) -> None:
-        """A snapshot on the way: a disk that is full now may have room at the next one, so the run goes on."""
-        if self.snapshots.has(self.iter):
-            return
-        try:
-            self.snapshot()
-        except NetspecError as error:
-            if not all_finite(self.updater.blobs):
-                raise
-            self.listener.warned(f"no snapshot at iteration {self.iter}: {error.diagnostics[0].message}")
+        if self.processes.is_root:
+            self.snapshots.write_in_passing(self._companion())
 
     def _companion(self) -> Companion:
-        losses = [float(loss) for loss in self._losses]
         iteration, before = self._test_start  # a resumed run begins with the test of its iteration, whatever was read of it
         tested = before if iteration == self.iter else list(self.tester.batches)
-        return Companion(self.iter, self.seed, self.train_batches, self._records_a_batch, tested, losses)
+        return Companion(self.iter, self.seed, self.train_batches, self._records_a_batch, tested, self._losses.values)
 
     @property
     def _records_a_batch(self) -> int:
@@ -344,25 +307,17 @@ class Solver:
         self.iter, companion = self.processes.from_root(self.snapshots.read(path) if self.processes.is_root else None)
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
-        self._losses.clear()
+        self._losses.replace(companion.losses if companion else ())
         self._test_start = (-1, [])
         p = self.param
         self.train_batches = self.iter * p.iter_size
-        self.tester.batches = [self._tests_done() * count for count in p.test_iter]
+        self.tester.batches = [tests_before(p, self.iter) * count for count in p.test_iter]
         if companion is not None:
             self.seed = p.random_seed if p.random_seed >= 0 else companion.seed
             self.train_batches = companion.train_batches * companion.records_a_batch // self._records_a_batch
-            self._losses.extend(torch.tensor(loss, device=self.device) for loss in companion.losses)
             if len(companion.test_batches) == len(self.test_nets):
                 self.tester.batches = list(companion.test_batches)
         self.listener.restored(self.iter, Path(path))
-
-    def _tests_done(self) -> int:
-        """How many tests come before this iteration's, in a run of the original."""
-        p = self.param
-        if not p.test_interval:
-            return 0
-        return (self.iter + p.test_interval - 1) // p.test_interval - (0 if p.test_initialization or self.iter == 0 else 1)
 
     def close(self) -> None:
         """Ends the reading of data."""

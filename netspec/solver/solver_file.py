@@ -116,9 +116,12 @@ class SolverFile:
 
     @property
     def snapshot_prefix(self) -> str:
-        """The file's own, or the solver file's name without its suffix; where it is a folder, that name inside it."""
-        prefix = self.message.snapshot_prefix or str(Path(self.path).with_suffix(""))
-        return str(Path(prefix) / Path(self.path).stem) if os.path.isdir(prefix) else prefix
+        """The file's own, or the solver file's name without its suffix."""
+        return self.prefix_of(self.message.snapshot_prefix or str(Path(self.path).with_suffix("")))
+
+    def prefix_of(self, given: str) -> str:
+        """What the names of snapshots begin with; in a folder, the solver file's name is added."""
+        return str(Path(given) / Path(self.path).stem) if os.path.isdir(given) else given
 
 
 def load_solver(path: str | Path, report: Report | None = None) -> SolverFile:

@@ -30,10 +30,13 @@ from netspec.cli import main
 import netspec.pytorch.train, netspec.cli.train, netspec.cli.progress, netspec.data.database
 random.seed(int(sys.argv[3]))
 for life in range(int(sys.argv[2])):
+    open(f"life_{life}.txt", "w").close()
     child = os.fork()
     if child == 0:
         sys.stdout = sys.stderr = open(f"life_{life}.txt", "w")
         os._exit(main(["train", sys.argv[1], "--resume", "--keep-last", "2", "--max-iter", "1000000", "--display", "1"]))
+    while life == 0 and "snapshot" not in open("life_0.txt").read():  # however busy the machine is, one life gets somewhere
+        time.sleep(0.01)
     time.sleep(random.uniform(0.05, 0.5))
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -90,7 +93,7 @@ def killed_at_random(folder: Path, lives: int, seed: int) -> tuple[int, int]:
 @pytest.mark.parametrize(("lives", "seed"), [(4, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
 def test_a_run_that_is_killed_at_random_moments_ends_with_the_same_bits(run_folder: Path, lives: int, seed: int) -> None:
     half, reached = killed_at_random(run_folder, lives, seed)
-    assert 3 <= half <= reached
+    assert 3 < half < reached
     last = str(reached + 10)
     killed = shuffled_run(run_folder, "killed")
     whole = shuffled_run(run_folder, "whole")

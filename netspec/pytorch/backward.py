@@ -1,0 +1,34 @@
+"""The backward pass of a net's loss, in one process or in several."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from netspec.pytorch.module import NetModule
+from netspec.pytorch.processes import Processes, data_parallel, is_loss_of_others, lost
+
+
+class Backward:
+    """Adds to the gradients of a net's params; after the last part of an iteration they are the mean over the processes."""
+
+    def __init__(self, module: NetModule, processes: Processes) -> None:
+        self.module, self.processes = module, processes
+        self._objective: nn.Module | None = None  # made at the first pass, which shows which params it reaches
+
+    def run(self, outputs: dict[str, Tensor], is_last: bool) -> Tensor:
+        """The loss of a forward pass, after its backward pass. Raises: OthersLostError."""
+        if self._objective is None:
+            self._objective = data_parallel(self.module, outputs, self.processes)
+        if isinstance(self._objective, DistributedDataParallel):
+            self._objective.require_backward_grad_sync = is_last  # as its no_sync() does
+        loss: Tensor = self._objective(outputs)
+        if not loss.requires_grad:
+            return loss
+        try:
+            loss.backward()
+        except RuntimeError as error:
+            if self.processes.count > 1 and is_loss_of_others(error):
+                raise lost(error) from None
+            raise
+        return loss.detach()
