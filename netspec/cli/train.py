@@ -37,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--global-batch", action="store_true", help="the processes share batch_size; without this each has its own of that size")
     kept = parser.add_argument_group("which snapshots stay (all, without these)")
     kept.add_argument("--keep-last", type=positive, metavar="K", help="the last K")
-    kept.add_argument("--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net, such as accuracy or loss")
+    kept.add_argument(
+        "--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net: accuracy, loss, NAME:max or NAME:min"
+    )
     logs = parser.add_argument_group("logs, beside what the terminal shows")
     logs.add_argument("--log", metavar="FILE", help="a JSON object a line; a resumed run appends")
     logs.add_argument("--caffe-log", metavar="FILE", help="in the form of Caffe's own log, for the scripts that read it")
