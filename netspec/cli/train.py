@@ -108,20 +108,25 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
             print(warning.render(), file=sys.stderr)
     if not solver.param.HasField("max_iter"):
         raise NetspecError("'max_iter' must be given", solver.file.spans.value, "the number of iterations to train, here or by --max-iter")
-    state = args.snapshot or (_newest(solver) if args.resume else None)
-    if state:
-        solver.restore(state)
-    else:
-        for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
-            print(report)
     p = solver.param
     writes = processes.is_root and bool(p.snapshot or p.snapshot_after_train or args.keep_best)
     try:
-        with sole_writer(solver.snapshot_prefix) if writes else nullcontext():
+        with sole_writer(solver.snapshot_prefix) if writes else nullcontext():  # before the choice of a state: another run may still write one
+            state = args.snapshot or (_newest(solver) if args.resume else None)
+            _begin(solver, args, state)
             return train(solver, args, state)
     except OthersLostError as error:
         error.is_told_to_end = solver.request == "stop"
         raise
+
+
+def _begin(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
+    """Goes on from a state, or else begins with the weights that the command line or the solver file names."""
+    if state:
+        solver.restore(state)
+        return
+    for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
+        print(report)
 
 
 def _newest(solver: Solver) -> str | None:

@@ -9,6 +9,7 @@ import gc
 import io
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,8 +17,10 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 from types import FrameType
@@ -99,29 +102,35 @@ def _signals_to(pids: list[int]) -> Iterator[None]:
 
 def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> None:
     """One of the processes: the environment that torchrun would give it, then the command."""
-    Thread(target=_end_as_orphan, name="netspec-orphan", daemon=True).start()
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), LOCAL_WORLD_SIZE=str(count), NETSPEC_MEETING=meeting)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
     guarded_member(run, args)
 
 
-def _end_as_orphan() -> None:
-    """Ends the process some time after its launcher has been killed, whatever effect signals have."""
+def _end_as_orphan(args: Namespace, started_by: int) -> None:
+    """Stops the process after its launcher or torchrun has been killed, whatever effect signals have, and clears away what it has left."""
     launcher = parent_process()
     if launcher is not None:
         wait([launcher.sentinel])
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(ORPHAN_PATIENCE)
-        os._exit(1)
+        shutil.rmtree(_folder(os.environ["NETSPEC_MEETING"]), ignore_errors=True)
+    while os.getppid() == started_by:
+        time.sleep(1)
+    args.sigint_effect = "stop"  # a run without a launcher only keeps the next one from its snapshots
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(ORPHAN_PATIENCE)
+    os._exit(1)
 
 
 def guarded_member(run: Run, args: Namespace) -> NoReturn:
     """Runs a command as one process of several and ends it; tells its fault where no other process is likely to tell the same.
 
     Rank 0 tells what it meets. Another waits a moment first: a wrong file is met by all, and the end of rank 0 ends it.
+    On a busy machine a moment may not be enough: what is told leaves a mark where they have met.
     One that has only lost the others leaves the telling to them.
     """
+    if parent_process() or "TORCHELASTIC_RUN_ID" in os.environ:
+        Thread(target=_end_as_orphan, args=(args, os.getppid()), name="netspec-orphan", daemon=True).start()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a Ctrl-C that the launcher has kept back comes here
         _leave(run(args))
@@ -143,8 +152,28 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
             _leave(status)
     elif rank:
         time.sleep(SAME_FAULT)
-    print(f"process {rank}: {fault}" if rank else fault, file=sys.stderr, flush=True)
+    if not _is_told(str(fault)):
+        print(f"process {rank}: {fault}" if rank else fault, file=sys.stderr, flush=True)
     _leave(status)
+
+
+def _is_told(fault: str) -> bool:
+    """Whether another process has told a fault; who asks first is to tell it."""
+    meeting = os.environ.get("NETSPEC_MEETING")
+    if meeting is None:  # torchrun's processes have no folder in common
+        return False
+    try:
+        (_folder(meeting) / f"told_{blake2b(fault.encode(), digest_size=16).hexdigest()}").touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    except OSError:  # a full disk: rather twice than never
+        return False
+    return False
+
+
+def _folder(meeting: str) -> Path:
+    """The folder of a meeting, which the launcher has made."""
+    return Path(meeting.removeprefix("file://")).parent
 
 
 def _leave(status: int) -> NoReturn:

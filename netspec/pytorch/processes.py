@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from netspec.diagnostics import NetspecError
@@ -126,12 +129,38 @@ def join(device: torch.device) -> Processes:
     meeting = os.environ.get("NETSPEC_MEETING", "env://")
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
-        dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=count, timeout=PATIENCE)
+        store = next(rendezvous(meeting, rank, count, timeout=PATIENCE))[0]
+        own_store = dist.PrefixStore(_agreed_name(store, rank, count), store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=own_store, rank=rank, world_size=count, timeout=PATIENCE)
         control = dist.group.WORLD if backend == "gloo" else dist.new_group(backend="gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         hint = "torchrun sets MASTER_ADDR and MASTER_PORT; GLOO_SOCKET_IFNAME names the network interface where there are several"
         raise NetspecError(f"process {rank} of {count} can't meet the others: {str(error).splitlines()[0]}", None, hint) from None
     return Processes(rank, count, local_rank, control)
+
+
+def _agreed_name(store: Any, rank: int, count: int) -> str:
+    """A name of this meeting, which only the processes that are here now can know.
+
+    torchrun keeps one store for all its restarts: without a name of their own the processes would take the addresses
+    that the dead have left there for those of the living.
+
+    Raises: RuntimeError where the others do not come.
+    """
+    own = uuid4().hex
+    if rank == 0:
+        store.set("netspec", own)
+        present = [store.get(f"{own}/{other}").decode() for other in range(1, count)]  # waits for each
+        store.set(f"{own}/present", " ".join(present))
+        return own
+    begin = time.monotonic()
+    while time.monotonic() - begin < PATIENCE.total_seconds():
+        name: str = store.get("netspec").decode()  # it may be that of a meeting before
+        store.set(f"{name}/{rank}", own)
+        if store.check([f"{name}/present"]) and own in store.get(f"{name}/present").decode().split():
+            return name
+        time.sleep(0.02)
+    raise RuntimeError("process 0 has not come")
 
 
 class Objective(nn.Module):

@@ -29,6 +29,7 @@ try:
 except ImportError:  # Windows has none: there two runs of one prefix are not told
     fcntl = None  # type: ignore[assignment]
 
+LOCK_PATIENCE = 10.0  # seconds that a run waits for one of its prefix to end
 _STATE_NAME = re.compile(r"_iter_([0-9]+)\.solverstate(\.h5)?$")
 
 
@@ -151,28 +152,39 @@ def sole_writer(prefix: str) -> Iterator[None]:
     there: it is told before the first iteration, and not at the first snapshot.
     """
     path = Path(f"{prefix}.lock")
+    lock = _locked(path, prefix)
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        hint = "--snapshot-prefix PATH puts them elsewhere" if path.parent.is_dir() else f"there is no folder '{path.parent}'"
-        raise NetspecError(f"snapshots '{prefix}_iter_*' can't be written: {why(error)}", None, hint) from None
-    try:
-        if fcntl is not None:
-            with suppress(OSError):  # a network disk may have no locks
-                _lock(lock, prefix)
         yield
+    finally:
         with suppress(OSError):
             path.unlink()
-    finally:
         os.close(lock)
 
 
-def _lock(file: int, prefix: str) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        message = f"another run is writing the snapshots '{prefix}_iter_*'"
-        raise NetspecError(message, None, "wait for its end, or give this one another --snapshot-prefix") from None
+def _locked(path: Path, prefix: str) -> int:
+    """The lock file, open and held; a run that was just killed is given some seconds to end. Raises: NetspecError."""
+    end = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            hint = "--snapshot-prefix PATH puts them elsewhere" if path.parent.is_dir() else f"there is no folder '{path.parent}'"
+            raise NetspecError(f"snapshots '{prefix}_iter_*' can't be written: {why(error)}", None, hint) from None
+        if fcntl is None:
+            return lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):  # else its last holder has deleted it
+                return lock
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(lock)
+                message = f"another run is writing the snapshots '{prefix}_iter_*'"
+                raise NetspecError(message, None, "wait for its end, or give this one another --snapshot-prefix") from None
+            time.sleep(0.1)
+        except OSError:  # a network disk may have no locks
+            return lock
+        os.close(lock)
 
 
 def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]:

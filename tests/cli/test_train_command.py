@@ -348,7 +348,8 @@ def test_what_a_killed_run_has_left_is_cleared_whatever_the_prefix(folder: Path,
     assert not list(folder.glob("*.writing"))
 
 
-def test_two_runs_of_one_prefix_do_not_write_over_each_other(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_two_runs_of_one_prefix_do_not_write_over_each_other(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.weights.snapshot_files.LOCK_PATIENCE", 0.2)
     with sole_writer("snap"):
         assert main(["train", str(folder / "solver.prototxt")]) == 1
         assert "another run is writing the snapshots 'snap_iter_*'" in capsys.readouterr().err
