@@ -28,6 +28,7 @@ class RunInfo:
     iter_size: int = 1
     processes: int = 1
     param_count: int = 0
+    start_records: int = 0  # that the run has read when it begins, more than 0 where it goes on
     display: int = 0  # iterations from one display to the next
     epoch_size: int | None = None  # records in one pass over the training data
     loss_weights: dict[str, float] = field(default_factory=dict)  # of the train net's outputs that have one
@@ -43,6 +44,12 @@ class RunInfo:
     @property
     def images_per_iteration(self) -> int:
         return self.effective_batch * self.iter_size
+
+    def epoch(self, iteration: int) -> float | None:
+        """How many passes over the training data an iteration ends; None where their number of records is not known."""
+        if not self.epoch_size:
+            return None
+        return (self.start_records + (iteration - self.start_iter) * self.images_per_iteration) / self.epoch_size
 
 
 class Listener:

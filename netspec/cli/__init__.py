@@ -23,6 +23,16 @@ COMMANDS = {
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
     "dataset": "make, import and examine databases of images, and their mean files",
 }
+# Caffe's tools, for who types their names
+CAFFE_TOOLS = {
+    "convert_imageset": "`netspec dataset build` does what it did",
+    "compute_image_mean": "`netspec dataset mean` does what it did",
+    "device_query": "`nvidia-smi` tells of the GPUs",
+    "draw_net": "`netspec draw` does what it did",
+    "parse_log": "`netspec log parse` does what it did",
+    "plot_training_log": "`netspec log plot` does what it did",
+    "upgrade_net_proto_text": "`netspec convert` does what it did",
+}
 OK, FAILED, USAGE = 0, 1, 2
 
 
@@ -44,13 +54,21 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         from netspec.diagnostics import did_you_mean
 
-        print(f"netspec: there is no command '{name}'; {did_you_mean(name, COMMANDS) or 'see netspec --help'}", file=sys.stderr)
+        hint = CAFFE_TOOLS.get(name.removesuffix(".py")) or did_you_mean(name, COMMANDS) or "see netspec --help"
+        print(f"netspec: there is no command '{name}'; {hint}", file=sys.stderr)
         return USAGE
     command = import_module(f"netspec.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"netspec {name}", description=COMMANDS[name], formatter_class=argparse.RawDescriptionHelpFormatter)
     command.configure(parser)
     try:
-        return int(command.run(parser.parse_args(argv[1:])))
+        args, unknown = parser.parse_known_args(_spelled(argv[1:], parser))
+        if unknown:
+            from netspec.diagnostics import did_you_mean
+
+            meant = did_you_mean(unknown[0].split("=")[0], parser._option_string_actions) or f"see netspec {name} --help"
+            print(f"netspec {name}: there is no option '{unknown[0]}'; {meant}", file=sys.stderr)
+            return USAGE
+        return int(command.run(args))
     except NetspecError as error:
         print(error, file=sys.stderr)
         return FAILED
@@ -60,6 +78,20 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The arguments, with options as the parser spells them: --max_iter is --max-iter, and the other way round."""
+    known = parser._option_string_actions
+    spelled: list[str] = []
+    for i, argument in enumerate(argv):
+        if argument == "--":
+            return spelled + argv[i:]
+        name, equals, value = argument.partition("=")
+        others = (name[:2] + name[2:].replace("_", "-"), name[:2] + name[2:].replace("-", "_"))
+        meant = next((other for other in others if other in known), name) if name.startswith("--") and name not in known else name
+        spelled.append(meant + equals + value)
+    return spelled
 
 
 def _overview() -> str:

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     mean.add_argument("out", metavar="OUT", help="the file to write, mean.binaryproto for instance")
 
     sample = add_subcommand(commands, "sample", "small stand-ins for the data of the nets in models/, from real handwritten digits")
-    sample.add_argument("--only", metavar="NET", help="only what this net reads, bvlc_alexnet for instance")
+    sample.add_argument("--only", metavar="NET", help="only what this net reads, bvlc_alexnet for instance; without it all but flowers17_alexnet's")
     sample.add_argument("--root", metavar="FOLDER", default=".", help="where to put them (default: here, where the nets look)")
 
     idx = add_subcommand(commands, "import-idx", "MNIST's files, or Fashion-MNIST's and the like, to LMDBs")

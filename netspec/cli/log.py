@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="log_command", metavar="COMMAND", required=True)
 
     parse = add_subcommand(commands, "parse", "a log as CSV tables, LOG.train and LOG.test (Caffe's parse_log.py)")
-    parse.add_argument("log", metavar="LOG", help="what netspec train --log or --caffe-log wrote, or Caffe")
+    parse.add_argument("log", metavar="LOG", help="what `netspec train --log` or `--caffe-log` wrote, or what Caffe logged")
     parse.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to put the tables (default: here)")
     parse.add_argument("--delimiter", type=_delimiter, default=",", metavar="CHAR", help=r"between the columns (default ,); \t is a tab")
 

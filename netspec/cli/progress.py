@@ -42,7 +42,7 @@ class Progress(Listener):
         self._line(f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}")
         for batches, size in zip(run.test_iter, run.test_sizes, strict=True):
             if size:
-                self._line(f"a test reads {batches} batches of its {size:,} records")
+                self._line(f"a test reads {batches} {'batch' if batches == 1 else 'batches'} of its {size:,} records")
 
     def restored(self, iteration: int, path: Path) -> None:
         self._line(f"goes on at iteration {iteration} from {path}")
@@ -75,7 +75,7 @@ class Progress(Listener):
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         self.loss = loss
         weights = self.run.loss_weights
-        told = {n: v for n, v in outputs.items() if not (len(v) == 1 and weights.get(n) == 1 and abs(v[0] - loss) < 1e-12)}
+        told = {n: v for n, v in outputs.items() if not (len(v) == 1 and weights.get(n) == 1 and f"{v[0]:.6g}" == f"{loss:.6g}")}
         self._line(f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr {rate:.6g}{self._speed()}")
 
     def debugged(self, lines: Iterable[str]) -> None:
@@ -114,8 +114,9 @@ class Progress(Listener):
     def _speed(self) -> str:
         if self.images_per_second is None:
             return ""
-        epoch = f"  epoch {self.iteration * self.run.images_per_iteration / self.run.epoch_size:.2f}" if self.run.epoch_size else ""
-        return f"{epoch}  {self.images_per_second:.1f} images/s"
+        epoch = self.run.epoch(self.iteration)
+        passes = "" if epoch is None else f"  epoch {epoch:.2f}"
+        return f"{passes}  {self.images_per_second:.1f} images/s"
 
     def _line(self, text: str) -> None:
         """Prints a line. Where nobody reads on (a closed terminal or pipe, a full disk), the training goes on without."""

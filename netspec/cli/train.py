@@ -41,17 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net: accuracy, loss, NAME:max or NAME:min"
     )
     logs = parser.add_argument_group("logs, beside what the terminal shows")
-    logs.add_argument("--log", metavar="FILE", help="a JSON object a line; a resumed run appends")
-    logs.add_argument("--caffe-log", metavar="FILE", help="in the form of Caffe's own log, for the scripts that read it")
+    logs.add_argument("--log", metavar="FILE", help="a JSON object a line; --resume and --snapshot append, any other run begins the file anew")
+    logs.add_argument("--caffe-log", metavar="FILE", help="the same in the form of Caffe's own log, for the scripts that read it")
     logs.add_argument("--tensorboard", metavar="DIR", help="scalars for TensorBoard")
     trial = parser.add_argument_group("for a trial run, in place of the files' values")
-    trial.add_argument("--max-iter", type=positive, metavar="N")
+    trial.add_argument("--max-iter", type=positive, metavar="N", help="iterations to train, in all")
     trial.add_argument("--batch-size", type=positive, metavar="N", help="of the train net and the test nets")
     trial.add_argument("--test-iter", type=positive, metavar="N", help="batches in each test")
-    trial.add_argument("--test-interval", type=positive, metavar="N")
-    trial.add_argument("--display", type=positive, metavar="N")
+    trial.add_argument("--test-interval", type=positive, metavar="N", help="iterations from one test to the next")
+    trial.add_argument("--display", type=positive, metavar="N", help="iterations from one line to the next")
     trial.add_argument("--base-lr", type=finite, metavar="RATE", help="with a smaller batch a smaller rate: the usual rule is in proportion")
-    trial.add_argument("--snapshot-prefix", metavar="PATH")
+    trial.add_argument("--snapshot-prefix", metavar="PATH", help="what the names of snapshots begin with, or a folder for them")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     if args.snapshot and (args.weights or args.resume):
         other = "--weights begins a run" if args.weights else "--resume looks for a state"
         print(f"netspec train: --snapshot names a state to go on from, {other}; give one of them", file=sys.stderr)
+        return 2
+    if args.log and args.log == args.caffe_log:
+        print("netspec train: --log and --caffe-log name the same file", file=sys.stderr)
         return 2
     if args.nproc and args.gpu is not None:
         print("netspec train: --nproc is of processes on the CPU; --gpu 0,1 starts one for each GPU", file=sys.stderr)
@@ -109,6 +112,8 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     if not solver.param.HasField("max_iter"):
         raise NetspecError("'max_iter' must be given", solver.file.spans.value, "the number of iterations to train, here or by --max-iter")
     p = solver.param
+    if solver.snapshots.hdf5:
+        from netspec.weights import hdf5  # noqa: F401 - without h5py the run ends here, and not at its first snapshot
     writes = processes.is_root and bool(p.snapshot or p.snapshot_after_train or args.keep_best)
     try:
         with sole_writer(solver.snapshot_prefix) if writes else nullcontext():  # before the choice of a state: another run may still write one
@@ -124,9 +129,23 @@ def _begin(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
     """Goes on from a state, or else begins with the weights that the command line or the solver file names."""
     if state:
         solver.restore(state)
+        if solver.processes.is_root:
+            _tell_of_resumption(solver, args)
         return
     for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
         print(report)
+
+
+def _tell_of_resumption(solver: Solver, args: argparse.Namespace) -> None:
+    """What is otherwise than a user may expect of a run that goes on."""
+    before, now = solver.resumed_from.records_a_batch if solver.resumed_from else None, solver.records_a_batch
+    if before not in (None, now):
+        message = f"the run before read {before} records in a forward pass, this one reads {now}: it goes on at the same record, but not bit for bit"
+        print(f"warning: {message}", file=sys.stderr)
+    if args.weights:
+        print("warning: --weights is not read, for the run goes on from its snapshot", file=sys.stderr)
+    if solver.iter >= solver.param.max_iter:
+        print(f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: nothing is left to train", flush=True)
 
 
 def _newest(solver: Solver) -> str | None:

@@ -14,7 +14,7 @@ from netspec.diagnostics import NetspecError, Span
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 
 HOW_TO_GET_ONE = (
-    "`netspec dataset sample` makes small stand-ins for the nets in models/, "
+    "`netspec dataset sample --only NET` makes a small stand-in for a net in models/, "
     "`netspec dataset build LIST OUT` and `netspec dataset import-idx FOLDER OUT` make real ones"
 )
 HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT`"

@@ -66,8 +66,9 @@ class JsonLog(Listener):
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         speed = self._throughput.since_last(iteration)
         known: dict[str, Any] = {} if speed is None else {"images_per_second": round(speed, 2)}
-        if self._run is not None and self._run.epoch_size:
-            known["epoch"] = round(iteration * self._run.images_per_iteration / self._run.epoch_size, 4)
+        epoch = self._run.epoch(iteration) if self._run else None
+        if epoch is not None:
+            known["epoch"] = round(epoch, 4)
         self._write("train", iter=iteration, loss=_number(loss), lr=_number(rate), outputs=_values(outputs), **known)
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:

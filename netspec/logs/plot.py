@@ -137,6 +137,8 @@ def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
     values = [y for curve in panel.curves for y in map(_drawable, curve.ys) if not isnan(y)]
+    if values and max(values) - min(values) < 1e-4 * abs(max(values)):  # one value but for rounding: its digits would fill the axis
+        axes.set_ylim(*sorted((0.95 * max(values), 1.05 * max(values))))
     if values and min(values) >= 0 and max(values) >= panel.log_from * min((y for y in values if y > 0), default=inf):
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")

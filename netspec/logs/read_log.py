@@ -51,5 +51,5 @@ def _read(file: BinaryIO, name: str) -> Run:
             return read_json_lines(lines, name)
         if any(HEAD.search(line) for line in first_lines):
             return read_caffe_log(lines, name, changed)
-    hint = "a log is what `netspec train --log FILE` writes, or what Caffe prints: `caffe train … 2>&1 | tee FILE`"
+    hint = "`netspec train --log FILE` or `--caffe-log FILE` writes one, and so does `caffe train … 2>&1 | tee FILE`"
     raise NetspecError(f"'{name}' is no training log", hint=hint)

@@ -147,6 +147,7 @@ def describe_run(solver: Solver) -> RunInfo:
         iter_size=p.iter_size,
         processes=solver.processes.count,
         param_count=param_count(solver.net),
+        start_records=solver.train_batches * solver.records_a_batch,
         display=p.display,
         epoch_size=dataset_size(solver.net),
         loss_weights=shown_weights[0],

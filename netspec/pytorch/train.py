@@ -89,10 +89,13 @@ class Solver:
         self.processes.copy_from_root(self.updater.blobs)
         self._listener = listener or Listener()
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, allow_python_layers)
-        self.tester = Tester(test_nets, self.module, self.device, self.processes, self._debugged if p.debug_info else None)
+        self.tester = Tester(
+            test_nets, self.module, self.device, self.processes, (lambda lines: self.listener.debugged(lines)) if p.debug_info else None
+        )
         retention = aim_retention(retention or Retention(), test_nets)
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
         self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self._listener)
+        self.resumed_from: Companion | None = None  # what stood beside the state that the run goes on from
         self._test_start: tuple[int, list[int]] = (-1, [])  # the last test's iteration, and where in their data the nets began
         self._backward = Backward(self.module, self.processes)
         self._losses = Losses(p.average_loss, self.device)
@@ -191,7 +194,7 @@ class Solver:
         loss = self._backward.run(outputs, is_last)
         if info:
             info.add_backward()
-            self._debugged(info.lines)
+            self.listener.debugged(info.lines)
         return loss, outputs
 
     def _require_finite(self, is_shown: bool) -> None:
@@ -221,9 +224,6 @@ class Solver:
         values = numbers(outputs)
         flat = iter(self.processes.means([number for own in values.values() for number in own]))
         self.listener.displayed(self.iter, self._losses.smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
-
-    def _debugged(self, lines: Iterable[str]) -> None:
-        self.listener.debugged(lines)
 
     def solve(self) -> None:
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
@@ -291,10 +291,11 @@ class Solver:
     def _companion(self) -> Companion:
         iteration, before = self._test_start  # a resumed run begins with the test of its iteration, whatever was read of it
         tested = before if iteration == self.iter else list(self.tester.batches)
-        return Companion(self.iter, self.seed, self.train_batches, self._records_a_batch, tested, self._losses.values)
+        return Companion(self.iter, self.seed, self.train_batches, self.records_a_batch, tested, self._losses.values)
 
     @property
-    def _records_a_batch(self) -> int:
+    def records_a_batch(self) -> int:
+        """Records that all processes together read in one forward pass."""
         return self.batch_size * self.processes.count
 
     def restore(self, path: str | Path) -> None:
@@ -304,17 +305,17 @@ class Solver:
 
         Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
         """
-        self.iter, companion = self.processes.from_root(self.snapshots.read(path) if self.processes.is_root else None)
+        self.iter, self.resumed_from = self.processes.from_root(self.snapshots.read(path) if self.processes.is_root else None)
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
-        self._losses.replace(companion.losses if companion else ())
         self._test_start = (-1, [])
-        p = self.param
+        p, companion = self.param, self.resumed_from
         self.train_batches = self.iter * p.iter_size
         self.tester.batches = [tests_before(p, self.iter) * count for count in p.test_iter]
+        self._losses.replace(companion.losses if companion else ())
         if companion is not None:
             self.seed = p.random_seed if p.random_seed >= 0 else companion.seed
-            self.train_batches = companion.train_batches * companion.records_a_batch // self._records_a_batch
+            self.train_batches = companion.train_batches * companion.records_a_batch // self.records_a_batch
             if len(companion.test_batches) == len(self.test_nets):
                 self.tester.batches = list(companion.test_batches)
         self.listener.restored(self.iter, Path(path))

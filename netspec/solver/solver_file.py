@@ -19,7 +19,7 @@ from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
 from netspec.solver.check_solver import TRAIN_NETS, check_solver
 from netspec.syntax.bind import Spans, bind
-from netspec.syntax.read import parse_source, read_source, without_collector
+from netspec.syntax.read import parse_source, read_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
@@ -145,6 +145,7 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
     message = caffe_pb2.SolverParameter()
     with without_collector():
         block = parse_source(read_source(path))
+        require_kind(block, str(path), caffe_pb2.SolverParameter)
         spans = bind(block, message, report)
     unbound = _unbound_fields(block, report.diagnostics[before:])
     if message.HasField("type") and message.HasField("solver_type"):

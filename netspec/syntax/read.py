@@ -30,7 +30,15 @@ def read_source(path: str | Path) -> Source:
         raw = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
+    if b"\0" in raw:
+        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", None, _binary_hint(path))
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
+
+
+def _binary_hint(path: str | Path) -> str | None:
+    if Path(path).suffix == ".caffemodel":
+        return "a .caffemodel holds weights: --weights takes it"
+    return "a .solverstate goes after --snapshot" if Path(path).suffix == ".solverstate" else None
 
 
 def parse_source(source: Source) -> Block:
@@ -44,16 +52,38 @@ def parse_source(source: Source) -> Block:
 
 def file_kind(block: Block) -> FileKind:
     """Whether a file is a net or a solver, by its top-level fields; one without any is a net."""
+    has_net_fields, net, solver = _known_fields(block)
+    return caffe_pb2.NetParameter if has_net_fields or net >= solver else caffe_pb2.SolverParameter
+
+
+def _known_fields(block: Block) -> tuple[bool, int, int]:
+    """Whether any field is a net's alone, how many a net may have, and how many a solver."""
     names = {field.name for field in block.fields}
     net, solver = (sum(name in kind.DESCRIPTOR.fields_by_name for name in names) for kind in (caffe_pb2.NetParameter, caffe_pb2.SolverParameter))
-    return caffe_pb2.NetParameter if names & _NET_FIELDS or net >= solver else caffe_pb2.SolverParameter
+    return bool(names & _NET_FIELDS), net, solver
+
+
+def require_kind(block: Block, path: str, wanted: FileKind) -> None:
+    """Raises NetspecError where a net is given for a solver, or a solver for a net: each of its fields would be a fault."""
+    has_net_fields, net, solver = _known_fields(block)
+    if wanted is caffe_pb2.SolverParameter and net > solver and has_net_fields:
+        hint = 'a solver file names the net, net: "train_val.prototxt", and tells how to train it'
+        raise NetspecError(f"'{path}' is a net, not a solver", None, hint)
+    if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
+        places = (value.span for field in block.fields if field.name in ("net", "train_net") for value in field.values)
+        named = next(places, None)
+        meant = "its net is the file that it names" if named else None
+        raise NetspecError(f"'{path}' is a solver, not a net", named, meant)
 
 
 def bind_source(source: Source, message: Message, report: Report) -> Spans:
     """Fills the message from a source. What a parser refuses goes to the report too."""
     try:
         with without_collector():
-            return bind(parse_source(source), message, report)
+            block = parse_source(source)
+            if isinstance(message, caffe_pb2.NetParameter):
+                require_kind(block, source.path, caffe_pb2.NetParameter)
+            return bind(block, message, report)
     except NetspecError as error:
         report.diagnostics += error.diagnostics
         return Spans(None, None)

@@ -51,6 +51,10 @@ def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | N
         from netspec.weights.safetensors import read_safetensors
 
         return read_safetensors(path)
+    if ".solverstate" in Path(path).name:
+        beside = str(path).replace(".solverstate", ".caffemodel")
+        hint = f"the weights of that iteration are in '{beside}'; --snapshot goes on from the state"
+        raise NetspecError(f"'{path}' is a solver's state, and holds no weights", hint=hint)
     raise NetspecError(f"'{path}' is of no known kind of weight file", hint=f"known are {', '.join(READABLE)}")
 
 

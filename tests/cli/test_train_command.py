@@ -355,3 +355,32 @@ def test_two_runs_of_one_prefix_do_not_write_over_each_other(folder: Path, capsy
         assert "another run is writing the snapshots 'snap_iter_*'" in capsys.readouterr().err
     assert main(["train", str(folder / "solver.prototxt")]) == 0
     assert not list(folder.glob("*.lock"))
+
+
+def test_options_may_be_spelled_as_caffe_spells_its_words(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["train", "solver.prototxt", "--max_iter", "1", "--snapshot_prefix=new", "--sigint-effect", "none"]) == 0
+    assert Path("new_iter_1.solverstate").exists()
+    capsys.readouterr()
+    assert main(["train", "solver.prototxt", "--max-itr", "1"]) == 2
+    assert capsys.readouterr().err == "netspec train: there is no option '--max-itr'; did you mean '--max-iter'?\n"
+
+
+def test_a_run_that_goes_on_otherwise_than_before_says_so(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["train", "solver.prototxt", "--batch-size", "2", "--max-iter", "4"]) == 0
+    capsys.readouterr()
+    assert main(["train", "solver.prototxt", "--resume", "--weights", "none.caffemodel", "--max-iter", "4", "--log", "log"]) == 0
+    told = capsys.readouterr()
+    assert "warning: the run before read 2 records in a forward pass, this one reads 4: it goes on at the same record" in told.err
+    assert "warning: --weights is not read, for the run goes on from its snapshot" in told.err
+    assert "the run is at iteration 4, its max_iter is 4: nothing is left to train" in told.out
+
+
+def test_a_wrong_file_is_told_in_a_line(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["train", "net.prototxt"]) == 1
+    assert capsys.readouterr().err.startswith("error: 'net.prototxt' is a net, not a solver\n  hint: ")
+    assert main(["shapes", "solver.prototxt"]) == 1
+    assert "'solver.prototxt' is a solver, not a net" in capsys.readouterr().err
+    Path("x.caffemodel").write_bytes(b"\n\0\x01")
+    assert main(["train", "x.caffemodel"]) == 1
+    assert "'x.caffemodel' is no text" in capsys.readouterr().err
+    assert main(["train", "solver.prototxt", "--log", "a", "--caffe-log", "a"]) == 2

@@ -39,7 +39,7 @@ def test_a_missing_database_names_the_commands_that_make_one(tmp_path, monkeypat
         open_records("examples/imagenet/ilsvrc12_train_lmdb", LMDB, Span(Source("net.prototxt", text), 8, len(text)))
     message = str(caught.value)
     assert message.startswith("net.prototxt:1:9: error: the database 'examples/imagenet/ilsvrc12_train_lmdb' is missing\n")
-    for command in ("netspec dataset sample", "netspec dataset build LIST OUT", "netspec dataset import-idx FOLDER OUT"):
+    for command in ("netspec dataset sample --only NET", "netspec dataset build LIST OUT", "netspec dataset import-idx FOLDER OUT"):
         assert f"`{command}`" in message
 
 

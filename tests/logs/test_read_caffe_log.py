@@ -198,7 +198,7 @@ def test_what_is_no_log(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(NetspecError, match="is no training log") as error:
         read_log(tmp_path / "x")
-    assert "hint: a log is what `netspec train --log FILE` writes" in str(error.value)
+    assert "hint: `netspec train --log FILE` or `--caffe-log FILE` writes one" in str(error.value)
 
 
 @pytest.mark.parametrize(
