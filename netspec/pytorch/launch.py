@@ -65,7 +65,11 @@ def _tell(first: int, statuses: list[int | None], status: int) -> int:
         first, status = (culprits[0], statuses[culprits[0]] or 1) if culprits else (first, status)
     who = f"process {first} of {len(statuses)}"
     what = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"has ended with status {status}"
-    print(f"netspec train: {who} {what}, so the run ends; its snapshots stand: --resume goes on from the newest", file=sys.stderr, flush=True)
+    print(
+        f"netspec train: {who} {what}, so the run ends; snapshots that it has written stand: --resume goes on from the newest",
+        file=sys.stderr,
+        flush=True,
+    )
     return 128 - status if status < 0 else status
 
 

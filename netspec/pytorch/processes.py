@@ -111,7 +111,9 @@ def is_loss_of_others(error: Exception) -> bool:
 
 def is_member() -> bool:
     """Whether torchrun, or `netspec train` itself, has started this process as one of several. Raises: NetspecError."""
-    return _told("WORLD_SIZE", 1) > 1 and "RANK" in os.environ and _told("RANK", 0) >= _told("LOCAL_RANK", 0) >= 0
+    for name in ("RANK", "LOCAL_RANK"):  # a wrong one is told here, once
+        _told(name, 0)
+    return _told("WORLD_SIZE", 1) > 1 and "RANK" in os.environ
 
 
 def _told(name: str, default: int) -> int:

@@ -32,7 +32,7 @@ def test_the_loss_of_a_process_ends_the_run_and_its_snapshot_stands(start: Calla
     os.kill(members(process)[rank], signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
-    assert f"process {rank} of 2 was ended by SIGKILL, so the run ends; its snapshots stand" in err
+    assert f"process {rank} of 2 was ended by SIGKILL, so the run ends; snapshots that it has written stand" in err
     assert len(err.splitlines()) == 1, "who has only lost the others says nothing, and neither does torch"
     state, faults = newest_snapshot(str(pair_folder / "snap"))
     assert state is not None
