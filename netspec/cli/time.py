@@ -23,6 +23,7 @@ NO_LOSS_NOTE = "the net has no loss: its gradients start at its outputs"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net_file", nargs="?", metavar="NET", help="a prototxt, or YAML by its suffix; no data need be there")
     parser.add_argument("--model", "-model", metavar="NET", help="the same, as Caffe's flag")
+    parser.add_argument("--weights", "-weights", metavar="A,B", help="taken and not read, as by Caffe: weights change no time")
     parser.add_argument("--iterations", "-iterations", type=positive, default=50, metavar="N", help="passes to take the mean of (default 50)")
     configure_device(parser)
     configure_state(parser, phase="TRAIN")

@@ -52,6 +52,7 @@ class JsonLog(Listener):
             iter_size=run.iter_size,
             effective_batch=run.effective_batch,
             images_per_iteration=run.images_per_iteration,
+            start_records=run.start_records,
             dataset_size=run.epoch_size,
             param_count=run.param_count,
             loss_weights=_numbers(run.loss_weights),

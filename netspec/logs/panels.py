@@ -45,7 +45,7 @@ def _x_scale(runs: Sequence[Run], x: str) -> tuple[float, str]:
         return 1.0, "iteration"
     if x == "epochs":
         for run in runs:
-            if run.epoch_iters is None:
+            if not run.knows_epochs:
                 hint = "--x iterations and --x seconds need no such thing"
                 raise NetspecError(f"'{run.name}' does not tell how many records an epoch has", hint=hint)
         return 1.0, "epoch"
@@ -62,7 +62,7 @@ def _panel(runs: Sequence[Run], word: str, x: str, scale: float) -> Panel | None
     curves: list[Curve] = []
     for run, name in zip(runs, names, strict=True):
         for label, rows, values, is_marked in _series(run, word):
-            points = [(_x(run, row, x) / scale, value) for row, value in zip(rows, values, strict=True) if value is not None]
+            points = [(_x(row, x) / scale, value) for row, value in zip(rows, values, strict=True) if value is not None]
             if points:
                 curves.append(Curve(name, label, [at for at, _ in points], [value for _, value in points], is_marked))
     if not curves:
@@ -105,10 +105,10 @@ def _scalars(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(name for row in rows for name, values in row.outputs.items() if len(values) == 1))
 
 
-def _x(run: Run, row: Row, x: str) -> float:
+def _x(row: Row, x: str) -> float:
     if x == "seconds":
         return row.seconds or 0.0
-    return row.iter / run.epoch_iters if x == "epochs" and run.epoch_iters else float(row.iter)
+    return row.epoch or 0.0 if x == "epochs" else float(row.iter)
 
 
 def _nothing(runs: Sequence[Run], word: str) -> NetspecError:

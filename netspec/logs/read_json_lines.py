@@ -45,6 +45,7 @@ class _Reader:
         self.run = run
         self.before = 0.0  # seconds of the parts before this one
         self.now = 0.0
+        self.begin = self.begin_epoch = self.epochs_an_iteration = 0.0  # of this part; the last is 0 where it is not known
         self.test_loss_weights: list[dict[str, float]] = []
 
     def take(self, event: dict[str, Any]) -> None:
@@ -52,12 +53,13 @@ class _Reader:
             case "start":
                 self.start(event)
             case "train":
-                row = Row(int(event["iter"]), self.seconds(event), float(event["loss"]), float(event["lr"]), _values(event["outputs"]))
+                outputs = _values(event["outputs"])
+                row = Row(int(event["iter"]), self.seconds(event), float(event["loss"]), float(event["lr"]), outputs, self.epoch(event))
                 self.run.add_train(row)
             case "test":
                 self.test(event)
             case "end" if "loss" in event:
-                self.run.add_train(Row(int(event["iter"]), self.seconds(event), float(event["loss"])))
+                self.run.add_train(Row(int(event["iter"]), self.seconds(event), float(event["loss"]), epoch=self.epoch(event)))
 
     def start(self, event: dict[str, Any]) -> None:
         self.before = self.now
@@ -66,7 +68,16 @@ class _Reader:
         for weights in [*self.test_loss_weights, _weights(event.get("loss_weights", {}))]:
             self.run.loss_outputs.update(name for name, weight in weights.items() if weight)
         records, images = int(event.get("dataset_size") or 0), int(event.get("images_per_iteration") or 0)
-        self.run.epoch_iters = records / images if 0 < records < _LONGEST and 0 < images < _LONGEST else None
+        self.begin, self.epochs_an_iteration = int(event["iter"]), 0.0
+        if 0 < records < _LONGEST and 0 < images < _LONGEST:
+            self.epochs_an_iteration = images / records
+            self.begin_epoch = int(event.get("start_records", self.begin * images)) / records
+            self.run.knows_epochs = True
+
+    def epoch(self, event: dict[str, Any]) -> float | None:
+        if not self.epochs_an_iteration:
+            return None
+        return self.begin_epoch + (int(event["iter"]) - self.begin) * self.epochs_an_iteration
 
     def test(self, event: dict[str, Any]) -> None:
         net, outputs = int(event["net"]), _values(event["outputs"])
@@ -74,7 +85,7 @@ class _Reader:
         loss = float(event["loss"]) if "loss" in event else _weighted_sum(outputs, weights)
         if not 0 <= net < _MOST_NETS:
             raise ValueError(net)
-        self.run.add_test(net, Row(int(event["iter"]), self.seconds(event), loss, outputs=outputs))
+        self.run.add_test(net, Row(int(event["iter"]), self.seconds(event), loss, outputs=outputs, epoch=self.epoch(event)))
 
     def seconds(self, event: dict[str, Any]) -> float | None:
         if "seconds" not in event:

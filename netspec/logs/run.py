@@ -18,6 +18,7 @@ class Row:
     loss: float | None = None  # of the training the smoothed loss, of a test the mean of the weighted sum
     rate: float | None = None  # the learning rate; rows of the training only
     outputs: Values = field(default_factory=dict)
+    epoch: float | None = None  # passes over the training data that had ended
 
     def __post_init__(self) -> None:
         if not 0 <= self.iter <= _LARGEST or not 0 <= (self.seconds or 0) <= _LARGEST:
@@ -32,7 +33,7 @@ class Run:
     train: list[Row] = field(default_factory=list)
     tests: list[list[Row]] = field(default_factory=list)  # of each test net
     loss_outputs: set[str] = field(default_factory=set)  # the outputs that the loss is made of
-    epoch_iters: float | None = None  # iterations in one pass over the training data
+    knows_epochs: bool = False
 
     def go_on_from(self, iteration: int) -> None:
         """The run is resumed: what was told of the iterations that now come again is void."""

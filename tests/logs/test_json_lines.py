@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from math import inf, isnan, nan
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_reading_gives_the_same_numbers(tmp_path: Path) -> None:
     ]
     assert [(row.iter, row.loss, row.outputs["per_class"]) for row in run.tests[1]] == [(0, 3.5, [0.5, 0.25, 1.0]), (40, 3.5, [0.5, 0.25, 1.0])]
     assert run.loss_outputs == {"loss", "aux"}
-    assert run.epoch_iters == 10
+    assert [row.epoch for row in run.train] == [row.iter / 10 for row in run.train]
     seconds = [row.seconds for row in run.train]
     assert seconds == sorted(seconds)
 
@@ -182,3 +183,15 @@ def test_a_disk_that_has_room_again(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [json.loads(line)["iter"] for line in lines[1:]] == [20, 40]
     assert [row.iter for row in read_log(tmp_path / "log").train] == [20, 40]
     assert capsys.readouterr().err.count("warning") == 1
+
+
+def test_a_run_that_goes_on_with_another_batch_counts_epochs_by_its_records(tmp_path: Path) -> None:
+    for append, start, batch, read in ((False, 0, 20, 0), (True, 10, 10, 200)):
+        log = JsonLog(tmp_path / "log", append=append)
+        log.started(replace(INFO, start_iter=start, batch_size=batch, iter_size=1, start_records=read, epoch_size=100))
+        for iteration in range(start, start + 10, 5):
+            log.displayed(iteration, 1.0, {"loss": [1.0]}, 0.1)
+        log.close()
+    lines = [line["epoch"] for line in events(tmp_path / "log") if line["event"] == "train"]
+    assert lines == [0.0, 1.0, 2.0, 2.5]
+    assert [row.epoch for row in read_log(tmp_path / "log").train] == lines

@@ -152,10 +152,10 @@ def test_pyplot_stays_out() -> None:
 
 RUN = Run(
     "runs/a.jsonl",
-    train=[Row(0, 0.0, 3.0, 0.1, {"loss": [3.0], "accuracy": [0.0]}), Row(10, 7200.0, 2.0, 0.01, {"loss": [2.0], "accuracy": [0.5]})],
+    train=[Row(0, 0.0, 3.0, 0.1, {"loss": [3.0], "accuracy": [0.0]}), Row(10, 7200.0, 2.0, 0.01, {"loss": [2.0], "accuracy": [0.5]}, epoch=2.0)],
     tests=[[Row(0, 1.0, 3.5, outputs={"loss": [3.5], "accuracy": [0.1], "top-5": [0.2]})], [Row(10, 14400.0, None, outputs={"miou": [0.3, 0.4]})]],
     loss_outputs={"loss"},
-    epoch_iters=5.0,
+    knows_epochs=True,
 )
 
 

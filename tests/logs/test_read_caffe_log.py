@@ -66,7 +66,7 @@ def test_caffe_1_over_new_year(tmp_path: Path) -> None:
     run = read(tmp_path, LOG)
     assert rows(run) == EXPECTED
     assert run.loss_outputs == {"loss"}
-    assert run.epoch_iters is None
+    assert not run.knows_epochs
 
 
 def test_without_a_head_the_year_is_that_of_the_file(tmp_path: Path) -> None:
