@@ -101,7 +101,7 @@ class Listener:
 class Listeners(Listener):
     """Tells each event to several listeners, in order."""
 
-    def __init__(self, listeners: Iterable[Listener]) -> None:
+    def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         self.listeners = list(listeners)
 
     def started(self, run: RunInfo) -> None:

@@ -105,7 +105,8 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
     overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # see below
     retention = Retention(args.keep_last, args.keep_best)
-    solver = Solver(args.solver_file, overrides, device, None, args.allow_python_layers, processes, retention)
+    listener = Listeners()  # who they are is known when it is clear whether the run goes on
+    solver = Solver(args.solver_file, overrides, device, listener, args.allow_python_layers, processes, retention)
     if processes.is_root:
         for warning in solver.file.warnings:
             print(warning.render(), file=sys.stderr)
@@ -119,7 +120,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
         with sole_writer(solver.snapshot_prefix) if writes else nullcontext():  # before the choice of a state: another run may still write one
             state = args.snapshot or (_newest(solver) if args.resume else None)
             _begin(solver, args, state)
-            return train(solver, args, state)
+            return train(solver, listener, args, state)
     except OthersLostError as error:
         error.is_told_to_end = solver.request == "stop"
         raise
@@ -166,10 +167,8 @@ def _newest(solver: Solver) -> str | None:
     return solver.processes.from_root(found)
 
 
-def _listener(solver: Solver, args: argparse.Namespace, is_resumed: bool) -> Listener:
-    """Who hears of the run: in rank 0 the terminal and the logs that are asked for."""
-    if not solver.processes.is_root:
-        return Listener()
+def _listeners(args: argparse.Namespace, is_resumed: bool) -> list[Listener]:
+    """Who hears of the run: the terminal and the logs that are asked for."""
     from netspec.cli.progress import Progress
 
     listeners: list[Listener] = [Progress()]
@@ -185,15 +184,16 @@ def _listener(solver: Solver, args: argparse.Namespace, is_resumed: bool) -> Lis
         from netspec.logs.tensorboard import TensorBoardLog
 
         listeners.append(TensorBoardLog(args.tensorboard))
-    return Listeners(listeners)
+    return listeners
 
 
-def train(solver: Solver, args: argparse.Namespace, state: str | None) -> int:
+def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: str | None) -> int:
     """Runs the solver to its end, heeding signals."""
     from netspec.pytorch.device import faults_told
     from netspec.pytorch.solver_nets import describe_run
 
-    solver.listener = listener = _listener(solver, args, bool(args.resume or state))
+    if solver.processes.is_root:  # the others do the same work unheard
+        listener.listeners += _listeners(args, bool(args.resume or state))
     _heed_signals(solver, args)
     try:
         listener.started(describe_run(solver))

@@ -6,9 +6,10 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -48,28 +49,27 @@ class Processes:
 
     @property
     def is_root(self) -> bool:
-        """Whether this one logs, tests, and writes snapshots."""
+        """Whether this one tells of the run, logs it, and writes its snapshots."""
         return self.rank == 0
 
     def greatest(self, *values: int) -> list[int]:
         """Of each value the greatest of all processes."""
-        if self.count == 1:
-            return list(values)
-        tensor = torch.tensor(values, dtype=torch.int64)
-        self._run(lambda: dist.all_reduce(tensor, dist.ReduceOp.MAX, group=self.control))
-        return [int(value) for value in tensor]
+        return self._reduced(values, torch.int64, dist.ReduceOp.MAX)
 
     def sums(self, values: Sequence[float]) -> list[float]:
         """Of each value the sum over all processes."""
-        if self.count == 1:
-            return list(values)
-        tensor = torch.tensor(values, dtype=torch.float64)
-        self._run(lambda: dist.all_reduce(tensor, dist.ReduceOp.SUM, group=self.control))
-        return [float(value) for value in tensor]
+        return self._reduced(values, torch.float64, dist.ReduceOp.SUM)
 
     def means(self, values: Sequence[float]) -> list[float]:
         """Of each value the mean over all processes."""
         return [value / self.count for value in self.sums(values)]
+
+    def _reduced(self, values: Sequence[float], kind: torch.dtype, operation: Any) -> list[Any]:
+        if self.count == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=kind)
+        self._run(lambda: dist.all_reduce(tensor, operation, group=self.control))
+        return tensor.tolist()
 
     def from_root(self, value: Any) -> Any:
         """What rank 0 has, such as a drawn seed."""
@@ -83,9 +83,9 @@ class Processes:
         """Overwrites tensors with those of rank 0."""
         if self.count > 1:
             for tensor in tensors:
-                self._run(lambda tensor=tensor: dist.broadcast(tensor.detach(), 0))
+                self._run(partial(dist.broadcast, tensor.detach(), 0))
 
-    def _run(self, collective: Any) -> None:
+    def _run(self, collective: Callable[[], object]) -> None:
         try:
             collective()
         except RuntimeError as error:

@@ -87,14 +87,12 @@ class Solver:
         self.module.to(self.device)
         self.updater = Updater(p, *learnable(self.net, self.module))
         self.processes.copy_from_root(self.updater.blobs)
-        self._listener = listener or Listener()
+        self.listener = listener or Listener()
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, allow_python_layers)
-        self.tester = Tester(
-            test_nets, self.module, self.device, self.processes, (lambda lines: self.listener.debugged(lines)) if p.debug_info else None
-        )
+        self.tester = Tester(test_nets, self.module, self.device, self.processes, self.listener.debugged if p.debug_info else None)
         retention = aim_retention(retention or Retention(), test_nets)
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self._listener)
+        self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self.listener)
         self.resumed_from: Companion | None = None  # what stood beside the state that the run goes on from
         self._test_start: tuple[int, list[int]] = (-1, [])  # the last test's iteration, and where in their data the nets began
         self._backward = Backward(self.module, self.processes)
@@ -102,15 +100,6 @@ class Solver:
         self._feed: Feed | None = None
         if p.weights:
             self.load_weights(path for path, _ in self.file.weights)
-
-    @property
-    def listener(self) -> Listener:
-        """Who hears of the run's events."""
-        return self._listener
-
-    @listener.setter
-    def listener(self, listener: Listener) -> None:
-        self._listener = self.snapshots.listener = listener
 
     @property
     def test_nets(self) -> list[Net]:

@@ -17,20 +17,11 @@ from netspec.graph import Net
 from netspec.pytorch.layers.loss import HingeLoss, InfogainLoss, MultinomialLogisticLoss, SoftmaxWithLoss
 from netspec.pytorch.layers.regression_loss import ContrastiveLoss, EuclideanLoss, SigmoidCrossEntropyLoss
 from netspec.schema.caffe_pb2 import BlobProto, LossParameter
+from tests.layers.loss_net import net_text
 
 Load = Callable[..., Net]
 FULL, VALID, BATCH_SIZE, NONE = LossParameter.FULL, LossParameter.VALID, LossParameter.BATCH_SIZE, LossParameter.NONE
 DYNAMO = "ignore:.*Function'> should not be instantiated:DeprecationWarning"  # torch.compile does it itself
-
-
-def net_text(layer: str, **shapes: tuple[int, ...]) -> str:
-    """Inputs of these shapes, one a line, and a loss layer below that reads them."""
-    lines = [
-        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {" ".join(f"dim: {d}" for d in shape)} }} }} }}'
-        for name, shape in shapes.items()
-    ]
-    bottoms = " ".join(f'bottom: "{name}"' for name in shapes)
-    return "\n".join([*lines, f'layer {{ name: "l" {bottoms} {layer} }}\n'])
 
 
 def double(*arrays: np.ndarray) -> list[Tensor]:

@@ -10,18 +10,9 @@ from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net
 from netspec.pipeline import assemble, read_net
 from netspec.schema.caffe_pb2 import NetState, Phase
+from tests.layers.loss_net import net_text
 
 Load = Callable[..., Net]
-
-
-def net_text(layer: str, **shapes: tuple[int, ...]) -> str:
-    """Inputs of these shapes, one a line, and a loss layer below that reads them."""
-    lines = [
-        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {" ".join(f"dim: {d}" for d in shape)} }} }} }}'
-        for name, shape in shapes.items()
-    ]
-    bottoms = " ".join(f'bottom: "{name}"' for name in shapes)
-    return "\n".join([*lines, f'layer {{ name: "l" {bottoms} {layer} }}\n'])
 
 
 SHAPES = [
