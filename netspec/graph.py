@@ -52,8 +52,18 @@ class Param:
 
 
 @dataclass(slots=True, eq=False)
+class Memory:
+    """An array that blobs of several names may share, as a Flatten's bottom and top do in Caffe."""
+
+    writes: list[Blob] = field(default_factory=list)  # the blobs written over it in place, in file order
+
+
+@dataclass(slots=True, eq=False)
 class Blob:
-    """What a layer writes to a top. A write in place makes a new version with the same name."""
+    """What a layer writes to a top. A write in place makes a new version with the same name.
+
+    `memory` holds its values; `writes_before` in-place writes came before this blob was made.
+    """
 
     name: str
     version: int
@@ -62,10 +72,16 @@ class Blob:
     span: Span | None
     shape: Shape | None = None
     consumers: list[tuple[Layer, int]] = field(default_factory=list)  # (layer, index of its bottom)
+    memory: Memory = field(default_factory=Memory)
+    writes_before: int = 0
 
     @property
     def count(self) -> int:
         return prod(self.shape or ())
+
+    def overwritten_by(self, writes: int) -> Blob | None:
+        """The blob whose in-place write stands in this one's memory after that many writes."""
+        return self.memory.writes[writes - 1] if writes > self.writes_before else None
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +96,7 @@ class Layer:
     phase: str
     bottom_blobs: list[Blob] = field(default_factory=list)
     top_blobs: list[Blob] = field(default_factory=list)
+    bottom_writes: list[int] = field(default_factory=list)  # in-place writes that each bottom's memory had seen when it was read
     params: list[Param] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)  # one for each top
     macs: int = 0  # multiply-adds of one forward pass over the whole batch
@@ -104,6 +121,8 @@ class Net:
 
     `blobs` maps a name to its last version. `inputs` are the tops of Input layers, `sources` those of
     data layers, both in file order; `outputs` the blobs that no layer reads, in byte order as in Caffe.
+    A blob with a loss_weight that layers read as well is an output under the name of Caffe's Split
+    layer: `split_outputs` has these.
     """
 
     name: str
@@ -113,16 +132,25 @@ class Net:
     inputs: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    split_outputs: dict[str, Blob] = field(default_factory=dict)
     force_backward: bool = False
     path: str = ""
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        """The weight of each top that counts in the objective."""
+        """The weight of each top that counts in the objective, by the name of its output."""
         weights = {}
         for layer in self.layers:
-            weights.update({b.name: w for b, w in zip(layer.top_blobs, layer.loss_weights, strict=True) if w})
+            weights.update({self.output_name(b): w for b, w in zip(layer.top_blobs, layer.loss_weights, strict=True) if w})
         return weights
+
+    def output_name(self, blob: Blob) -> str:
+        """The name by which a blob is an output: its own, or that of Caffe's Split layer."""
+        return next((name for name, split in self.split_outputs.items() if split is blob), blob.name)
+
+    def blob(self, name: str) -> Blob:
+        """The last version of the blob of that name, or the blob that is the output of that name. Raises: KeyError."""
+        return self.split_outputs[name] if name in self.split_outputs else self.blobs[name]
 
     @property
     def batch_size(self) -> int | None:

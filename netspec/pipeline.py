@@ -8,6 +8,7 @@ from pathlib import Path
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, Shape
 from netspec.passes.build_graph import build_graph
+from netspec.passes.check_gradients import check_gradients
 from netspec.passes.count_cost import count_cost
 from netspec.passes.filter_state import filter_state
 from netspec.passes.infer_shapes import infer_shapes
@@ -76,4 +77,5 @@ def assemble(
     net.force_backward = message.force_backward
     infer_shapes(net, inputs, report, not require_shapes, allow_python_layers)
     count_cost(net)
+    check_gradients(net, report)
     return net

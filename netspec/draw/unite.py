@@ -157,7 +157,7 @@ def _add_edges(diagram: Diagram, nets: Sequence[Net], node_of: dict[Layer, Node]
     read = {(edge.tail, edge.blob.name) for edge in edges.values()}
     for net in nets:
         for name in net.outputs:
-            if (node_of[net.blobs[name].producer], name) not in read:
-                add(net.phase, net.blobs[name], None, 0)
+            if (node_of[net.blob(name).producer], name) not in read:
+                add(net.phase, net.blob(name), None, 0)
     last = len(diagram.nodes)
     diagram.edges = sorted(edges.values(), key=lambda edge: (edge.tail.index, edge.head.index if edge.head else last, edge.bottom))

@@ -66,6 +66,7 @@ class Loss(Spec):
 
     bottoms = (2, 2)
     is_loss = True
+    unforced: ClassVar[tuple[int, ...]] = (1,)
     automatic_top = True
     labels: ClassVar[tuple[int, ...]] = (1,)  # bottoms that get no gradient
 

@@ -18,6 +18,7 @@ class Recurrent(Spec):
     """
 
     param = "recurrent_param"
+    unforced: ClassVar[tuple[int, ...]] = (1,)
     states: ClassVar[tuple[str, ...]] = ()
 
     def check(self, site: Site) -> None:
@@ -101,6 +102,7 @@ class LSTMUnit(Spec):
     """One timestep of an LSTM: from the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state."""
 
     type = "LSTMUnit"
+    unforced: ClassVar[tuple[int, ...]] = (2,)
     bottoms = (3, 3)
     tops = (2, 2)
 

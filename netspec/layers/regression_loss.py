@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 from netspec.graph import shape_text
 from netspec.layers.loss import Loss
@@ -27,6 +28,7 @@ class EuclideanLoss(Loss):
     """Half the squared distance of two blobs, for each item."""
 
     type = "EuclideanLoss"
+    unforced: ClassVar[tuple[int, ...]] = ()
     labels = ()
 
     def match(self, site: Site) -> None:
@@ -41,6 +43,7 @@ class ContrastiveLoss(Loss):
     """Half the squared distance of similar pairs, half the squared rest up to the margin of others; a flag for each pair."""
 
     type = "ContrastiveLoss"
+    unforced: ClassVar[tuple[int, ...]] = (2,)
     param = "contrastive_loss_param"
     bottoms = (3, 3)
     labels = ()  # Caffe does not look whether the flags ask for a gradient

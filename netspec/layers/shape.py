@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.spec import Site, Spec
 
 
@@ -16,6 +16,9 @@ class Concat(Spec):
     type = "Concat"
     param = "concat_param"
     bottoms = (1, None)
+
+    def shares_memory(self, layer: Layer) -> bool:
+        return len(layer.bottom_blobs) == 1
 
     def check(self, site: Site) -> None:
         if site.has("axis") and site.has("concat_dim"):
@@ -37,6 +40,9 @@ class Flatten(Spec):
     type = "Flatten"
     param = "flatten_param"
 
+    def shares_memory(self, layer: Layer) -> bool:
+        return True
+
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]
         start = site.axis(site.param.axis, len(bottom), "axis")
@@ -51,6 +57,9 @@ class Split(Spec):
 
     type = "Split"
     tops = (1, None)
+
+    def shares_memory(self, layer: Layer) -> bool:
+        return True
 
     def infer(self, site: Site) -> list[Shape]:
         return [site.bottoms[0]] * len(site.layer.top_blobs)
@@ -73,6 +82,9 @@ class Slice(Spec):
     type = "Slice"
     param = "slice_param"
     tops = (1, None)
+
+    def shares_memory(self, layer: Layer) -> bool:
+        return len(layer.message.top) == 1
 
     def check(self, site: Site) -> None:
         if site.has("axis") and site.has("slice_dim"):
@@ -110,6 +122,9 @@ class Reshape(Spec):
 
     type = "Reshape"
     param = "reshape_param"
+
+    def shares_memory(self, layer: Layer) -> bool:
+        return True
 
     def check(self, site: Site) -> None:
         dims = list(site.param.shape.dim)

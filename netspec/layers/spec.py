@@ -30,7 +30,12 @@ class Spec:
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
     acts: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
+    unforced: ClassVar[tuple[int, ...]] = ()  # bottoms that force_backward gives no gradient: labels, cont
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
+
+    def shares_memory(self, layer: Layer) -> bool:
+        """Whether its tops share the memory of its first bottom, so that in-place writes show in both."""
+        return False
 
     def check(self, site: Site) -> None:
         """Reports what is wrong in the layer's own fields, whatever its bottoms are."""

@@ -40,7 +40,9 @@ def build_graph(name: str, phase: str, layers: Placed, report: Report) -> Net:
         if not place.is_faulty:
             _check_counts(layer, report)
     _check_names(net, report)
-    net.outputs = sorted(b.name for b in net.blobs.values() if not b.consumers and b.name != AUTOMATIC_TOP)
+    unread = [b.name for b in net.blobs.values() if not b.consumers and b.name != AUTOMATIC_TOP]
+    net.split_outputs = _split_outputs(net)
+    net.outputs = sorted([*unread, *net.split_outputs])
     return net
 
 
@@ -70,6 +72,7 @@ def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report) -> Non
             blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))  # stands in for what is missing; shape unknown
         blob.consumers.append((layer, i))
         layer.bottom_blobs.append(blob)
+        layer.bottom_writes.append(len(blob.memory.writes))
 
 
 def _write_tops(layer: Layer, net: Net, report: Report) -> None:
@@ -90,11 +93,29 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
             elif spec is not None and not spec.in_place:
                 hint = f"give its top a name of its own; {layer.type} needs its input unchanged"
                 report.error(f"{layer.label} can't write over its bottom '{name}'", layer.spans.at("top", i), hint)
+            else:
+                _check_other_readers(layer, i, before, report)
         blob = Blob(name, before.version + 1 if before else 0, layer, i, layer.spans.at("top", i))
+        if before is not None and name != AUTOMATIC_TOP:
+            before.memory.writes.append(blob)
+            blob.memory, blob.writes_before = before.memory, len(before.memory.writes)
+        elif spec is not None and layer.bottom_blobs and spec.shares_memory(layer):
+            blob.memory, blob.writes_before = layer.bottom_blobs[0].memory, layer.bottom_writes[0]
         net.blobs[name] = blob
         layer.top_blobs.append(blob)
         if spec is not None and spec.is_source:
             (net.inputs if spec.type == "Input" else net.sources).append(name)
+
+
+def _check_other_readers(layer: Layer, top: int, blob: Blob, report: Report) -> None:
+    """Warns of an in-place write to a blob that layers above read: they have the values before it."""
+    other = next((reader for reader, _ in blob.consumers if reader is not layer), None)
+    if other is None:
+        return
+    message = f"{layer.label} writes over blob '{blob.name}' in place, which {other.label} reads as well"
+    hint = "Caffe refuses this net; give the top a name of its own"
+    notes = [note(f"{other.label} reads it before it is changed", other.span)]
+    report.warning(message, layer.spans.at("top", top), hint, notes)
 
 
 def _set_loss_weights(layer: Layer, report: Report) -> None:
@@ -108,6 +129,19 @@ def _set_loss_weights(layer: Layer, report: Report) -> None:
     spec = find_spec(layer.type)
     default = [1.0] + [0.0] * tops if spec is not None and spec.is_loss else [0.0] * tops
     layer.loss_weights = given or default[:tops]
+
+
+def _split_outputs(net: Net) -> dict[str, Blob]:
+    """The blobs that count in the objective by a weight of their own and are read as well.
+
+    Caffe's Split layer gives such a blob one top more, which nobody reads. Source: InsertSplits.
+    """
+    found = {}
+    for layer in net.layers:
+        for i, (blob, weight) in enumerate(zip(layer.top_blobs, layer.loss_weights, strict=True)):
+            if layer.message.loss_weight and weight and blob.consumers and net.blobs[blob.name] is blob:
+                found[f"{blob.name}_{layer.name}_{i}_split_0"] = blob
+    return found
 
 
 def _check_counts(layer: Layer, report: Report) -> None:

@@ -15,11 +15,12 @@ from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.graph import Blob, Layer, Net, Shape
 from netspec.layers import find_spec
 from netspec.passes.build_graph import AUTOMATIC_TOP
+from netspec.passes.plan_backward import plan_backward
 from netspec.pipeline import load
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
 from netspec.pytorch.module import About, NetModule, blobs_of
-from netspec.pytorch.overwritten import wrap_overwritten
+from netspec.pytorch.overwritten import Overwritten, read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
 
 
@@ -73,26 +74,15 @@ def lower(net: Net, outputs: list[str] | None = None) -> NetModule:
     return _Lowering(net, outputs).module()
 
 
-def layers_below_a_loss(layers: list[Layer]) -> set[Layer]:
-    """The layers whose tops count in the objective or lead to one that does: only these has Caffe's backward pass."""
-    below: set[Layer] = set()
-    reached: set[Blob] = set()
-    for layer in reversed(layers):
-        if any(layer.loss_weights) or any(blob in reached for blob in layer.top_blobs):
-            below.add(layer)
-            reached.update(layer.bottom_blobs)
-    return below
-
-
 class _Lowering:
     def __init__(self, net: Net, outputs: list[str] | None) -> None:
         self.net = net
         self.outputs = net.outputs if outputs is None else outputs
         for name in self.outputs:
-            if name not in net.blobs:
+            if name not in net.blobs and name not in net.split_outputs:
                 raise NetspecError(f"the net '{net.name}' has no blob '{name}' to cut it at", None, did_you_mean(name, net.blobs))
         self.layers = net.layers if outputs is None else self._leading_to(outputs)
-        self.learning = layers_below_a_loss(self.layers)
+        self.plan = plan_backward(self.layers, net.force_backward)
         self.graph = fx.Graph()
         self.root = nn.Module()
         self.nodes: dict[Blob, fx.Node] = {}
@@ -100,12 +90,15 @@ class _Lowering:
         self.is_cut = outputs is not None
 
     def _leading_to(self, outputs: list[str]) -> list[Layer]:
-        needed = {self.net.blobs[name] for name in outputs}
+        blobs = [self.net.blob(name) for name in outputs]
+        needed = {b for blob in blobs for b in (blob, blob.overwritten_by(len(blob.memory.writes))) if b is not None}
         kept: set[Layer] = set()
         for layer in reversed(self.net.layers):
             if any(blob in needed for blob in layer.top_blobs):
                 kept.add(layer)
                 needed.update(layer.bottom_blobs)
+                for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True):
+                    needed.update(filter(None, [blob.overwritten_by(writes)]))
         return [layer for layer in self.net.layers if layer in kept]
 
     def module(self) -> NetModule:
@@ -115,10 +108,10 @@ class _Lowering:
             if spec and not spec.is_source and (layer.top_blobs or spec.acts):
                 self._add_layer(layer)
         submodules = {layer: self.root.get_submodule(target) for layer, target in self.targets.items()}
-        for layer, wrapped in wrap_overwritten(self.net, self.layers, submodules).items():
+        for layer, wrapped in wrap_overwritten(self.layers, submodules).items():
             self.root.add_module(self.targets[layer], wrapped)
         terms = self._loss_terms()
-        returned = {name: self.nodes[self.net.blobs[name]] for name in self.outputs}
+        returned = {name: self._value_at_end(self.net.blob(name)) for name in self.outputs}
         returned |= {key: self.nodes[blob] for key, (blob, _) in terms.items()}
         self.graph.output(returned)
         self.graph.lint()
@@ -132,6 +125,8 @@ class _Lowering:
             targets={layer.name: target for layer, target in self.targets.items()},
             places={target: f"{layer.label} ({layer.span})" for layer, target in self.targets.items()},
             loss_weights={key: weight for key, (_, weight) in terms.items()},
+            silent={key for key, (blob, _) in terms.items() if blob in self.plan.silent},
+            idle=[name for name in self.outputs if terms and name not in terms and self._leads_back_by_itself(name)],
             order=[self.targets.get(layer, "") for layer in self.net.layers],
             tops=[[self.nodes[blob].name for blob in layer.top_blobs if blob in self.nodes] for layer in self.net.layers],
             layers=[(layer.name, layer.type, layer.bottoms, [t for t in layer.tops if t != AUTOMATIC_TOP]) for layer in self.net.layers],
@@ -150,9 +145,9 @@ class _Lowering:
         return inputs
 
     def _add_layer(self, layer: Layer) -> None:
-        bottoms = [self.nodes[blob] for blob in layer.bottom_blobs]
-        for i, flag in enumerate(layer.message.propagate_down):
-            if not flag:
+        bottoms = [self._value(blob, writes) for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True)]
+        for i in range(len(bottoms)):
+            if (layer, i) in self.plan.stopped:
                 bottoms[i] = self.graph.call_method("detach", (bottoms[i],))
         submodule = BUILDERS[layer.type](layer)
         target = ""
@@ -169,6 +164,16 @@ class _Lowering:
         for blob, node in zip(layer.top_blobs, tops, strict=True):
             self.nodes[blob] = node
 
+    def _value(self, blob: Blob, writes: int) -> fx.Node:
+        """What stands in a blob's memory after that many in-place writes."""
+        written = blob.overwritten_by(writes)
+        if written is None or self.nodes[written] is self.nodes[blob]:
+            return self.nodes[blob]
+        return self.graph.call_function(read_overwritten, (self.nodes[blob], self.nodes[written]))
+
+    def _value_at_end(self, blob: Blob) -> fx.Node:
+        return self._value(blob, len(blob.memory.writes))
+
     def _set_learned(self, layer: Layer, submodule: nn.Module) -> None:
         """A param has a gradient below a loss and where its lr_mult is not 0, or with force_backward; a shared one is its owner's."""
         for i, (param, blob) in enumerate(zip(layer.params, blobs_of(submodule), strict=True)):
@@ -177,16 +182,31 @@ class _Lowering:
                 if owner is not None:
                     share_param(submodule, i, self.root.get_submodule(self.targets[owner]), param.owner[1], param.shape)
             elif param.learned:
-                blob.requires_grad_(self.net.force_backward or (param.lr_mult != 0 and layer in self.learning))
+                blob.requires_grad_(self.net.force_backward or (param.lr_mult != 0 and layer in self.plan.learning))
+
+    def _leads_back_by_itself(self, name: str) -> bool:
+        """Whether an output that is no term of the objective changes gradients all the same.
+
+        Caffe's pass with force_backward begins there with a gradient of 0, and Power and Log in place do not read it.
+        """
+        above, seen = [self.net.blob(name)] if self.net.force_backward else [], set()
+        while above:
+            layer = above.pop().producer
+            if layer in self.targets and isinstance(self.root.get_submodule(self.targets[layer]), Overwritten) and layer.type in ("Power", "Log"):
+                return True
+            above += [blob for blob in layer.bottom_blobs if blob not in seen]
+            seen.update(layer.bottom_blobs)
+        return False
 
     def _loss_terms(self) -> dict[str, tuple[Blob, float]]:
         """The tops that count in the objective, by a key of their own where an in-place write hides their name."""
         terms = {}
         for layer in self.layers:
             for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
-                if weight and blob in self.nodes and not (self.is_cut and blob.name not in self.outputs):
-                    hidden = self.net.blobs[blob.name] is not blob
-                    terms[f"{blob.name} of {layer.name}" if hidden else blob.name] = (blob, weight)
+                name = self.net.output_name(blob)
+                if weight and blob in self.nodes and not (self.is_cut and not {name, blob.name} & set(self.outputs)):
+                    hidden = self.net.blob(name) is not blob
+                    terms[f"{name} of {layer.name}" if hidden else name] = (blob, weight)
         return terms
 
 

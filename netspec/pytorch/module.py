@@ -24,6 +24,8 @@ class About:
     targets: dict[str, str]  # layer → submodule, for layers with one
     places: dict[str, str]  # submodule → "layer 'conv1' (net.prototxt:12:1)"
     loss_weights: dict[str, float]  # by key of the graph's output
+    silent: set[str] = field(default_factory=set)  # terms of the objective that pass no gradient down
+    idle: list[str] = field(default_factory=list)  # outputs that are no terms, from which a gradient of 0 goes down
     order: list[str] = field(default_factory=list)  # the submodule of each of the net's layers, "" where there is none
     layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
     tops: list[list[str]] = field(default_factory=list)  # of each of the net's layers, the graph's nodes that are its tops
@@ -33,6 +35,19 @@ class Outputs(dict):
     """The outputs of a net of which some terms of the objective are no outputs; `terms` holds these."""
 
     terms: dict[str, Tensor]
+
+
+class _PassZeros(torch.autograd.Function):
+    """A loss as it is, with a gradient of 0 for a blob that does not count in it."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, blob: Tensor) -> Tensor:
+        ctx.save_for_backward(blob)
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        return grad, torch.zeros_like(ctx.saved_tensors[0])
 
 
 def blobs_of(module: nn.Module) -> list[Tensor]:
@@ -94,9 +109,13 @@ class NetModule(fx.GraphModule):
         for name, weight in self.about.loss_weights.items():
             if name not in terms:
                 continue
-            term = terms[name] if terms[name].dim() == 0 else terms[name].sum()
+            term = terms[name].detach() if name in self.about.silent else terms[name]
+            term = term if term.dim() == 0 else term.sum()
             term = term if weight == 1 else term * weight
             total = term if total is None else total + term
+        for name in self.about.idle if total is not None else ():
+            if name in terms and terms[name].requires_grad:
+                total = _PassZeros.apply(total, terms[name])
         return torch.zeros(()) if total is None else total
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:

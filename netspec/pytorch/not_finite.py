@@ -48,7 +48,7 @@ def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> N
     for name, value in zip(module.input_names, inputs, strict=True):
         if not all_finite([value]):
             rows = torch.isfinite(value.reshape(len(value), -1)).all(1) if value.dim() else torch.tensor([False])
-            return NotFinite(net.blobs[name].producer, name, None, int(rows.logical_not().nonzero()[0]))
+            return NotFinite(net.blob(name).producer, name, None, int(rows.logical_not().nonzero()[0]))
     found: list[NotFinite] = []
 
     def look(index: int, tops: list[Tensor]) -> None:

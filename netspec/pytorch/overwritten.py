@@ -1,10 +1,10 @@
-"""Gradients of layers whose data an in-place layer has overwritten, as Caffe computes them.
+"""Blobs that an in-place layer has overwritten: what Caffe reads there, forward and backward.
 
-In Caffe the layers of an in-place chain share one memory. A layer that reads its bottom or top in the backward
-pass finds there what the last of the chain wrote: after conv → ReLU → Scale, all in place, ReLU's gradient passes
-where the *scaled* values are positive, and a Clip in place passes every gradient, for what it wrote is in its range.
-Nets trained that way have such gradients in their weights, so they are kept.
-A layer with its own copy (BatchNorm, Scale, PReLU, Dropout's mask) is not concerned.
+In Caffe the layers of an in-place chain share one memory, and so do the bottom and top of a Flatten, Reshape or Split
+(graph.Memory). A layer that reads its bottom or top in the backward pass finds there what was written last: after
+conv → ReLU → Scale, all in place, ReLU's gradient passes where the *scaled* values are positive, and a Clip in place
+passes every gradient, for what it wrote is in its range. Nets trained that way have such gradients in their weights, so
+they are kept. A layer with its own copy (BatchNorm, Scale in place, PReLU in place, Dropout's mask) is not concerned.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netspec.graph import Blob, Layer, Net
+from netspec.graph import Blob, Layer
 from netspec.pytorch.layers.neuron import power_slope, scaled
 from netspec.pytorch.layers.normalization import across_channels_gradient, mvn_gradient
+from netspec.pytorch.module import blobs_of
 
 COMPILE_FAULT = (
     "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's gradient reads; "
@@ -37,7 +38,7 @@ def _softmax(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) 
 
 
 def _lrn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return across_channels_gradient(grad, bottom, top, module.size, module.alpha, module.beta, module.k)
+    return across_channels_gradient(grad, x, bottom, top, module.size, module.alpha, module.beta, module.k)
 
 
 def _mvn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
@@ -82,71 +83,120 @@ _READ_BOTH: dict[str, Gradient] = {
     "Power": _power,
 }
 _GRADIENTS = _READ_BOTTOM | _READ_TOP | _READ_BOTH
-# After these ReLU's gradient is the same: they leave the sign, or no gradient arrives where they do not.
-_HARMLESS_AFTER_RELU = ("Dropout", "ReLU")
+# Layers whose gradient is torch's own, which reads the bottom that was kept for it.
+_KEEP_BOTTOM = frozenset(
+    (
+        "AbsVal",
+        "Convolution",
+        "Deconvolution",
+        "Eltwise",
+        "Embed",
+        "InnerProduct",
+        "LSTM",
+        "MultinomialLogisticLoss",
+        "PReLU",
+        "RNN",
+        "Reduction",
+        "Scale",
+    )
+)
+
+
+class _ReadOverwritten(torch.autograd.Function):
+    """A blob that another one's in-place write has reached: the values are those, the gradient is the blob's own."""
+
+    @staticmethod
+    def forward(ctx: Any, blob: Tensor, written: Tensor) -> Tensor:
+        return written.reshape(blob.shape).clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+def read_overwritten(blob: Tensor, written: Tensor) -> Tensor:
+    """What stands in a blob's memory after an in-place write by way of another blob's name.
+
+    In Caffe each reader of a blob has a gradient of its own there, which does not pass the layer that wrote.
+    """
+    result: Tensor = _ReadOverwritten.apply(blob, written.detach())
+    return result
 
 
 class _Memory:
-    """What the last layer of a chain wrote in the last forward pass."""
+    """What the last in-place layer wrote to a memory in the last forward pass; those who kept it before see that too."""
 
     def __init__(self) -> None:
         self.value: Tensor | None = None
+        self.kept: list[Tensor] = []
+        self.params: list[nn.Module] = []  # Parameter layers, whose param is this memory
 
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self.value = output.detach()
+        for kept in [*self.kept, *(blob.data for layer in self.params for blob in layer.parameters())]:
+            kept.copy_(self.value.view_as(kept))
+        self.kept.clear()
 
 
 class _OverwrittenFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, bottom: Tensor, owner: Overwritten) -> Tensor:
         top = owner.layer(bottom)
-        ctx.save_for_backward(*((bottom, top) if owner.memory is None else (bottom,)))
+        ctx.save_for_backward(bottom, top)
         ctx.owner = owner
         return top
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        bottom, *own = ctx.saved_tensors
-        owner = ctx.owner
-        memory = own[0] if own else owner.memory.value
-        return _GRADIENTS[owner.type_name](grad, bottom, memory if owner.in_place else bottom, memory, owner.layer), None
+        x, top = ctx.saved_tensors
+        owner: Overwritten = ctx.owner
+        if owner.top_memory is not None and owner.top_memory.value is not None:
+            top = owner.top_memory.value.view_as(top)
+        bottom = top if owner.in_place else x
+        if owner.bottom_memory is not None and owner.bottom_memory.value is not None:
+            bottom = owner.bottom_memory.value.view_as(x)
+        return _GRADIENTS[owner.type_name](grad, x, bottom, top, owner.layer), None
 
 
 class Overwritten(nn.Module):
     """A layer whose gradient reads what was written over its bottom or top. Its values are the layer's own."""
 
-    def __init__(self, type_name: str, layer: nn.Module, memory: _Memory | None, in_place: bool) -> None:
+    def __init__(self, type_name: str, layer: nn.Module, in_place: bool, bottom_memory: _Memory | None, top_memory: _Memory | None) -> None:
         super().__init__()
-        self.type_name, self.layer, self.memory, self.in_place = type_name, layer, memory, in_place
+        self.type_name, self.layer, self.in_place = type_name, layer, in_place
+        self.bottom_memory, self.top_memory = bottom_memory, top_memory
         if isinstance(layer, (nn.ReLU, nn.ELU)):
             layer.inplace = False
 
     def forward(self, bottom: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and bottom.requires_grad):
             return self.layer(bottom)
-        if self.memory is not None and torch.compiler.is_compiling():  # the compiled gradient would keep the first pass's values
+        if (self.top_memory or self.bottom_memory) and torch.compiler.is_compiling():  # it would keep the first pass's values
             raise RuntimeError(COMPILE_FAULT)
         return _OverwrittenFunction.apply(bottom, self)
 
 
-def is_overwritten(net: Net, layer: Layer) -> bool:
-    """Whether Caffe's gradient of the layer reads values that it or later in-place layers have changed."""
-    if layer.type not in _GRADIENTS or not layer.top_blobs:
-        return False
-    if layer.type == "Power" and layer.message.power_param.power * layer.message.power_param.scale == 0:  # constant
-        return False
-    if layer.type == "LRN" and layer.message.lrn_param.norm_region:  # within a channel it is made of layers with memories of their own
-        return False
-    if layer.type == "MVN" and not layer.message.mvn_param.normalize_variance:  # its gradient reads no values
-        return False
-    if not _is_in_place(layer) and layer.type in _READ_BOTTOM:  # another blob's memory, which nobody writes over
-        return False
-    if _is_in_place(layer) and layer.type not in _READ_TOP and not _keeps_signs(layer):
-        return True
-    writers = [blob.producer for blob in _later_versions(net, layer.top_blobs[0])]
-    if layer.type == "ReLU":
-        writers = [w for w in writers if w.type not in _HARMLESS_AFTER_RELU or w.message.relu_param.negative_slope]
-    return any(w.type != "Dropout" or w.phase == "TRAIN" for w in writers)
+class KeepsOverwritten(nn.Module):
+    """A layer that keeps bottoms for its gradient which are written over before that is computed."""
+
+    def __init__(self, layer: nn.Module, memories: list[_Memory | None]) -> None:
+        super().__init__()
+        self.layer, self.memories = layer, memories
+
+    def blobs(self) -> list[Tensor]:
+        return blobs_of(self.layer)
+
+    def forward(self, *bottoms: Tensor) -> Any:
+        if not torch.is_grad_enabled():
+            return self.layer(*bottoms)
+        if torch.compiler.is_compiling():
+            raise RuntimeError(COMPILE_FAULT)
+        own = list(bottoms)
+        for i, memory in enumerate(self.memories):
+            if memory is not None:
+                own[i] = bottoms[i].clone()
+                memory.kept.append(own[i].data)  # written over without torch's count of versions, which would refuse it
+        return self.layer(*own)
 
 
 def _is_in_place(layer: Layer) -> bool:
@@ -159,33 +209,77 @@ def _keeps_signs(layer: Layer) -> bool:
     return (layer.type == "ReLU" and p.relu_param.negative_slope >= 0) or (layer.type == "ELU" and p.elu_param.alpha >= 0)
 
 
-def _later_versions(net: Net, blob: Blob) -> list[Blob]:
-    """The versions that later layers write over a blob in place, in order."""
-    later: list[Blob] = []
-    while True:
-        following = next((c.top_blobs[i] for c, i in blob.consumers if i < len(c.top_blobs) and c.top_blobs[i].name == blob.name), None)
-        if following is None:
-            return later
-        later.append(following)
-        blob = following
+def _reads_values(layer: Layer) -> bool:
+    """Whether Caffe's gradient of the layer, one of a type in _GRADIENTS, reads what its bottom or top holds."""
+    p = layer.message
+    if layer.type == "Power":
+        return p.power_param.power * p.power_param.scale != 0  # else constant
+    if layer.type == "LRN":
+        return not p.lrn_param.norm_region  # within a channel it is made of layers with memories of their own
+    return layer.type != "MVN" or p.mvn_param.normalize_variance
 
 
-def wrap_overwritten(net: Net, layers: list[Layer], submodules: dict[Layer, nn.Module]) -> dict[Layer, nn.Module]:
+class _Wrapping:
+    def __init__(self, layers: list[Layer], submodules: dict[Layer, nn.Module]) -> None:
+        self.layers, self.submodules = layers, submodules
+        self.memories: dict[Layer, _Memory] = {}
+
+    def later_writers(self, blob: Blob, writes: int) -> list[Layer]:
+        """The layers that write over a blob's memory in place after so many writes."""
+        return [b.producer for b in blob.memory.writes[writes:] if b.producer in self.submodules]
+
+    def writers_over_bottom(self, layer: Layer, i: int) -> list[Layer]:
+        """Those that write over a bottom after the layer has read it, by another name: by its own, Caffe refuses the net."""
+        blob = layer.bottom_blobs[i]
+        writers = self.later_writers(blob, layer.bottom_writes[i])
+        return [] if any(blob in writer.bottom_blobs for writer in writers) else writers
+
+    def memory_after(self, writers: list[Layer]) -> _Memory | None:
+        return self.memories.setdefault(writers[-1], _Memory()) if writers else None
+
+    def wrapped(self, layer: Layer) -> nn.Module | None:
+        """The module in place of a layer's own where Caffe's gradient reads what was written over its blobs."""
+        module = self.submodules[layer]
+        if layer.type in _GRADIENTS and layer.top_blobs and _reads_values(layer):
+            return self._with_its_gradient(layer, module)
+        if layer.type not in _KEEP_BOTTOM:
+            return None
+        memories = [self.memory_after(self.writers_over_bottom(layer, i)) for i in range(len(layer.bottom_blobs))]
+        return KeepsOverwritten(module, memories) if any(memories) else None
+
+    def _with_its_gradient(self, layer: Layer, module: nn.Module) -> nn.Module | None:
+        top, in_place = layer.top_blobs[0], _is_in_place(layer)
+        over_top = self.later_writers(top, top.writes_before)
+        over_bottom = [] if in_place else self.writers_over_bottom(layer, 0)
+        reads_top = layer.type not in _READ_BOTTOM or in_place
+        reads_bottom = layer.type not in _READ_TOP or layer.type == "LRN"
+        top_memory = self.memory_after(over_top) if reads_top and _differs_after(layer, over_top) else None
+        bottom_memory = self.memory_after(over_bottom) if reads_bottom and _differs_after(layer, over_bottom) else None
+        reads_its_own_write = in_place and layer.type not in _READ_TOP and not _keeps_signs(layer)
+        if top_memory is None and bottom_memory is None and not reads_its_own_write:
+            return None
+        return Overwritten(layer.type, module, in_place, bottom_memory, top_memory)
+
+
+def _differs_after(layer: Layer, writers: list[Layer]) -> bool:
+    """Whether the layer's gradient is another one for what the writers leave: after these ReLU's is the same.
+
+    They keep the sign, or let no gradient through where they do not.
+    """
+    if layer.type != "ReLU":
+        return bool(writers)
+    return any(w.type not in ("Dropout", "ReLU") or w.message.relu_param.negative_slope for w in writers)
+
+
+def wrap_overwritten(layers: list[Layer], submodules: dict[Layer, nn.Module]) -> dict[Layer, nn.Module]:
     """The submodules to put in place of those whose data is overwritten."""
-    memories: dict[Layer, _Memory] = {}
-    wrapped: dict[Layer, nn.Module] = {}
+    wrapping = _Wrapping(layers, submodules)
+    wrapped = {layer: module for layer in layers if layer in submodules and (module := wrapping.wrapped(layer))}
     for layer in layers:
-        if layer not in submodules or not is_overwritten(net, layer):
-            continue
-        versions = [layer.top_blobs[0], *_later_versions(net, layer.top_blobs[0])]
-        writer = next(b.producer for b in reversed(versions) if b.producer in submodules)
-        if writer is not layer:
-            memory = memories.setdefault(writer, _Memory())
-        elif _is_in_place(layer) and layer.type not in _READ_TOP and not _keeps_signs(layer):
-            memory = None  # its own top, which it keeps
-        else:
-            continue  # the net is cut before it is overwritten
-        wrapped[layer] = Overwritten(layer.type, submodules[layer], memory, _is_in_place(layer))
-    for writer, memory in memories.items():
+        if layer.type == "Parameter" and layer in submodules:
+            memory = wrapping.memory_after(wrapping.later_writers(layer.top_blobs[0], 0))
+            if memory is not None:
+                memory.params.append(submodules[layer])
+    for writer, memory in wrapping.memories.items():
         wrapped.get(writer, submodules[writer]).register_forward_hook(memory)
     return wrapped

@@ -112,7 +112,7 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
         names = ", ".join(dict.fromkeys(f"'{name}'" for net in test_nets for name in net.outputs))
         hint = f"its test nets give {names}" if names else "the solver has no test net"
         raise NetspecError(f"--keep-best '{retention.keep_best}' is no output of a test net", None, hint)
-    blob = net.blobs[retention.keep_best]
+    blob = net.blob(retention.keep_best)
     if blob.count != 1:
         raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
     is_loss, is_accuracy = bool(net.loss_weights.get(retention.keep_best)), blob.producer.type == "Accuracy"

@@ -19,8 +19,9 @@ from torch import Tensor, fx
 
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
+from netspec.passes.plan_backward import plan_backward
 from netspec.pytorch.layers.data import Hdf5Output
-from netspec.pytorch.lower import fill_params, layers_below_a_loss, lower
+from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 
 SEED = 1  # of the fillers and of the numbers that stand in for data
@@ -90,7 +91,7 @@ class TimedNet:
         self.inputs = [value.to(device).requires_grad_(net.force_backward) for value in stand_ins(net)]
         self.placeholders = [node for node in self.module.graph.nodes if node.op == "placeholder"]
         self.blobs: dict[fx.Node, Tensor] = {}  # what the layers have made in this pass
-        goes_back = set(net.layers) if net.force_backward or not self.has_loss else layers_below_a_loss(net.layers)
+        goes_back = set(net.layers) if net.force_backward or not self.has_loss else plan_backward(net.layers).learning
         self.pieces = [
             Piece(self, layer, nodes, tops, layer in goes_back) for layer, (nodes, tops) in zip(net.layers, nodes_of_layers(self.module), strict=True)
         ]

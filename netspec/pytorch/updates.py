@@ -119,7 +119,8 @@ class Updater:
         # with snapshot_diff: what the last update took from each blob, which is what Caffe keeps in its diff
         self.changes: list[Tensor] | None = [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
         self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.rule.histories) for b in blobs]
-        self.with_gradient = [i for i, blob in enumerate(blobs) if blob.requires_grad]
+        # what no loss is above has no gradient, but is learned all the same: it decays
+        self.with_gradient = [i for i, blob in enumerate(blobs) if blob.requires_grad or multipliers[i][0] != 0]
         self.groups: dict[tuple[float, float], list[int]] = {}
         for i in self.with_gradient:
             if multipliers[i][0] != 0:

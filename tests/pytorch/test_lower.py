@@ -157,13 +157,16 @@ def test_frozen_params_and_propagate_down(load_text: Loader) -> None:
     layer { name: "two" type: "InnerProduct" bottom: "x" top: "y" propagate_down: false inner_product_param { num_output: 3 } loss_weight: 1 }
     """
     module = netspec.compile(load_text(text, phase="TRAIN"), seed=1)
-    assert [blob.requires_grad for blob in module.params["one"]] == [False, True]
+    assert [blob.requires_grad for blob in module.params["one"]] == [False, False], "Caffe's backward pass does not reach it"
+    assert [blob.requires_grad for blob in module.params["two"]] == [True, True]
     module.loss(module(torch.rand(2, 6))).backward()
     assert module.params["two"][0].grad is not None
-    assert module.params["one"][1].grad is None, "propagate_down: false stops the gradient"
+    forced = netspec.compile(load_text("force_backward: true" + text, phase="TRAIN"), seed=1)
+    forced.loss(forced(torch.rand(2, 6))).backward()
+    assert all(blob.grad is not None for blobs in forced.params.values() for blob in blobs), "force_backward overrides both"
 
 
-def test_loss_terms_that_are_no_outputs_count(load_text: Loader) -> None:
+def test_a_weighted_blob_that_is_read_is_an_output_of_caffes_split(load_text: Loader) -> None:
     text = """
     layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 6 } } }
     layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" loss_weight: 0.5 inner_product_param { num_output: 4 bias_filler { value: 2 } } }
@@ -171,8 +174,10 @@ def test_loss_terms_that_are_no_outputs_count(load_text: Loader) -> None:
     """
     module = netspec.compile(load_text(text, phase="TRAIN"))
     outputs = module(torch.zeros(2, 6))
-    assert list(outputs) == ["y"]
+    assert list(outputs) == ["x_one_0_split_0", "y"]
     assert module.loss(outputs).item() == pytest.approx(0.5 * 2 * 8)
+    cut = netspec.compile(load_text(text, phase="TRAIN"), outputs=["x_one_0_split_0"])
+    assert cut.loss(cut(torch.zeros(2, 6))).item() == pytest.approx(0.5 * 2 * 8)
 
 
 def test_weights_round_trip(load_text: Loader, tmp_path: Path) -> None:

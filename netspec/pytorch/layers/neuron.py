@@ -6,6 +6,7 @@ from math import copysign, exp, log
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.graph import Layer
@@ -177,6 +178,13 @@ class Swish(nn.Module):
         return x * torch.sigmoid(x * self.beta)
 
 
+class MonteCarloDropout(nn.Dropout):
+    """Dropout of a layer with a `phase: TRAIN` of its own, whatever train() and eval() say of the net."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.p, training=True)
+
+
 class Threshold(nn.Module):
     """1 where x is greater than the threshold, else 0; no gradient."""
 
@@ -237,7 +245,10 @@ def build_swish(layer: Layer) -> nn.Module:
 
 def build_dropout(layer: Layer) -> nn.Module | None:
     """In TEST a Dropout is not there at all."""
-    return nn.Dropout(layer.message.dropout_param.dropout_ratio) if layer.phase == "TRAIN" else None
+    ratio = layer.message.dropout_param.dropout_ratio
+    if layer.phase == "TEST":
+        return None
+    return MonteCarloDropout(ratio) if layer.message.HasField("phase") else nn.Dropout(ratio)
 
 
 BUILDERS = {

@@ -48,11 +48,11 @@ class _AcrossChannels(torch.autograd.Function):
         return power.sub_(ratio.mul_(x), alpha=2 * alpha * beta / size), None, None, None, None
 
 
-def across_channels_gradient(grad: Tensor, x: Tensor, top: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-    """The gradient of LRN over channels from its bottom and what its top holds now."""
+def across_channels_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """The gradient of LRN over channels of x, from what its bottom and its top hold now."""
     scale = _window_sum(x * x, size).mul_(alpha / size).add_(k)
     ratio = _window_sum(grad * top / scale, size)
-    return grad * _negative_power(scale, beta) - 2 * alpha * beta / size * x * ratio
+    return grad * _negative_power(scale, beta) - 2 * alpha * beta / size * bottom * ratio
 
 
 class LRN(nn.Module):
@@ -83,14 +83,14 @@ class BatchNorm(nn.Module):
 
     mean and variance are sums that `scale_factor` divides: each forward pass in TRAIN multiplies all three by
     `fraction` and adds the batch's mean, its unbiased variance, and 1. The batch itself is normalised by its
-    biased variance.
+    biased variance. `use_global_stats` is None where train() and eval() decide.
     """
 
     mean: Tensor
     variance: Tensor
     scale_factor: Tensor
 
-    def __init__(self, channels: int, eps: float, fraction: float, use_global_stats: bool) -> None:
+    def __init__(self, channels: int, eps: float, fraction: float, use_global_stats: bool | None) -> None:
         super().__init__()
         self.eps, self.fraction, self.use_global_stats = eps, fraction, use_global_stats
         for name, size in (("mean", channels), ("variance", channels), ("scale_factor", 1)):
@@ -104,7 +104,7 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shaped = x.unsqueeze(1) if x.dim() == 1 else x
-        if self.use_global_stats or not self.training:
+        if not self.training if self.use_global_stats is None else self.use_global_stats:
             factor = torch.where(self.scale_factor == 0, 0.0, 1 / self.scale_factor)
             return F.batch_norm(shaped, self.mean * factor, self.variance * factor, eps=self.eps).view_as(x)
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
@@ -191,7 +191,11 @@ def build_lrn(layer: Layer) -> nn.Module:
 
 def build_batch_norm(layer: Layer) -> nn.Module:
     p = layer.message.batch_norm_param
-    fixed = p.use_global_stats if p.HasField("use_global_stats") else layer.phase == "TEST"
+    fixed = None
+    if p.HasField("use_global_stats"):
+        fixed = p.use_global_stats
+    elif layer.message.HasField("phase"):
+        fixed = layer.phase == "TEST"
     return BatchNorm(layer.params[0].shape[0], p.eps, p.moving_average_fraction, fixed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,69 +22,100 @@ FLT_MAX = torch.finfo(torch.float32).max
 FLT_MIN = torch.finfo(torch.float32).tiny
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A Pooling layer's windows over a plane of any size. With `whole_plane` its only window is the plane."""
+
+    window: Window
+    round_up: bool
+    whole_plane: bool = False
+
+    def on(self, sizes: tuple[int, int]) -> tuple[Window, tuple[int, int]]:
+        """The window and the output's sizes for a plane."""
+        window = replace(self.window, kernel=sizes) if self.whole_plane else self.window
+        return window, (pooled_size(sizes[0], window, 0, self.round_up), pooled_size(sizes[1], window, 1, self.round_up))
+
+    @property
+    def is_torchs(self) -> bool:
+        """Whether torch's rule gives Caffe's output whatever the plane's size is.
+
+        Torch refuses a pad of more than half the kernel, and always drops a window that starts beyond input and pad.
+        Caffe does that only where there is a pad; without one such a window comes up where the stride is larger than the kernel.
+        """
+        pairs = list(zip(self.window.kernel, self.window.stride, self.window.pad, strict=True))
+        fits = all(2 * pad <= kernel for kernel, _, pad in pairs)
+        return fits and (any(self.window.pad) or not self.round_up or all(stride <= kernel for kernel, stride, _ in pairs))
+
+    def __str__(self) -> str:
+        if self.whole_plane:
+            return "global"
+        return f"kernel={self.window.kernel}, stride={self.window.stride}, pad={self.window.pad}, {'ceil' if self.round_up else 'floor'}"
+
+
 class MaxPooling(nn.Module):
     """MAX where a window may start beyond the input (it holds nothing and gives -FLT_MAX) or torch refuses the pad.
 
     With `mask` it also gives the place of each maximum in the plane, as floats; -1 where there is none.
     """
 
-    def __init__(self, window: Window, sizes: tuple[int, int], out: tuple[int, int], mask: bool) -> None:
+    def __init__(self, rule: Rule, mask: bool) -> None:
         super().__init__()
-        self.window, self.sizes, self.mask = window, sizes, mask
-        self.margins = _margins(window, sizes, out)
+        self.rule, self.mask = rule, mask
 
     def extra_repr(self) -> str:
-        return f"kernel={self.window.kernel}, stride={self.window.stride}, pad={self.window.pad}, mask={self.mask}"
+        return f"{self.rule}, mask={self.mask}"
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        padded = F.pad(x, self.margins, value=_lowest(x)) if any(self.margins) else x
+        height, width = x.shape[2:]
+        window, out = self.rule.on((height, width))
+        margins = _margins(window, (height, width), out)
+        padded = F.pad(x, margins, value=_lowest(x)) if any(margins) else x
         if not self.mask:
-            return F.max_pool2d(padded, self.window.kernel, self.window.stride)
-        y, index = F.max_pool2d(padded, self.window.kernel, self.window.stride, return_indices=True)
-        left, _, top, _ = self.margins
+            return F.max_pool2d(padded, window.kernel, window.stride)
+        y, index = F.max_pool2d(padded, window.kernel, window.stride, return_indices=True)
+        left, _, top, _ = margins
         row = index // padded.shape[3] - top
         column = index % padded.shape[3] - left
-        inside = (row >= 0) & (row < self.sizes[0]) & (column >= 0) & (column < self.sizes[1])
-        place = torch.where(inside, row * self.sizes[1] + column, torch.full_like(row, -1))
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        place = torch.where(inside, row * width + column, torch.full_like(row, -1))
         return y, place.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 can't tell places above 256 apart
 
 
 class AveragePooling(nn.Module):
     """AVE by Caffe's divisor, which counts the pad but nothing beyond it; an empty window is 0/0."""
 
-    divisor: Tensor
-
-    def __init__(self, window: Window, sizes: tuple[int, int], out: tuple[int, int]) -> None:
+    def __init__(self, rule: Rule) -> None:
         super().__init__()
-        self.window = window
-        self.margins = _margins(window, sizes, out)
-        counts = []
-        for i in range(2):
-            starts = torch.arange(out[i]) * window.stride[i] - window.pad[i]
-            counts.append((starts + window.kernel[i]).clamp(max=sizes[i] + window.pad[i]) - starts)
-        self.register_buffer("divisor", torch.outer(*counts).to(torch.get_default_dtype()), persistent=False)
+        self.rule = rule
 
     def extra_repr(self) -> str:
-        return f"kernel={self.window.kernel}, stride={self.window.stride}, pad={self.window.pad}"
+        return str(self.rule)
 
     def forward(self, x: Tensor) -> Tensor:
-        total = F.avg_pool2d(F.pad(x, self.margins), self.window.kernel, self.window.stride, divisor_override=1)
-        return total / self.divisor.to(x.dtype)
+        sizes = (x.shape[2], x.shape[3])
+        window, out = self.rule.on(sizes)
+        total = F.avg_pool2d(F.pad(x, _margins(window, sizes, out)), window.kernel, window.stride, divisor_override=1)
+        counts = []
+        for i in range(2):
+            starts = torch.arange(out[i], device=x.device) * window.stride[i] - window.pad[i]
+            counts.append((starts + window.kernel[i]).clamp(max=sizes[i] + window.pad[i]) - starts)
+        return total / torch.outer(*counts).to(x.dtype)
 
 
 class StochasticPooling(nn.Module):
     """One value of each window, drawn with a probability in proportion to it, or their mean weighted so: Σx²/Σx."""
 
-    def __init__(self, window: Window, sizes: tuple[int, int], out: tuple[int, int], draws: bool) -> None:
+    def __init__(self, rule: Rule, draws: bool) -> None:
         super().__init__()
-        self.window, self.draws = window, draws
-        self.margins = _margins(window, sizes, out)
+        self.rule, self.draws = rule, draws
 
     def extra_repr(self) -> str:
-        return f"kernel={self.window.kernel}, stride={self.window.stride}, draws={self.draws}"
+        return f"{self.rule}, draws={self.draws}"
 
     def forward(self, x: Tensor) -> Tensor:
-        return pool_stochastic(F.pad(x, self.margins), self.window.kernel, self.window.stride, self.draws)
+        sizes = (x.shape[2], x.shape[3])
+        window, out = self.rule.on(sizes)
+        return pool_stochastic(F.pad(x, _margins(window, sizes, out)), window.kernel, window.stride, self.draws)
 
 
 def pool_stochastic(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], draws: bool) -> Tensor:
@@ -141,39 +173,24 @@ def _margins(window: Window, sizes: tuple[int, int], out: tuple[int, int]) -> tu
     return window.pad[1], after[1], window.pad[0], after[0]
 
 
-def _torch_agrees(window: Window, sizes: tuple[int, int], out: tuple[int, int], round_up: bool) -> bool:
-    """Whether torch's rule gives Caffe's output: it always drops a window that starts beyond input and pad."""
-    for i in range(2):
-        if window.pad[i] * 2 > window.kernel[i]:  # torch refuses such a pad
-            return False
-        spare = sizes[i] + 2 * window.pad[i] - window.kernel[i]
-        size = (-(-spare // window.stride[i]) if round_up else spare // window.stride[i]) + 1
-        if round_up and (size - 1) * window.stride[i] >= sizes[i] + window.pad[i]:
-            size -= 1
-        if size != out[i]:
-            return False
-    return True
-
-
 def build_pooling(layer: Layer) -> nn.Module:
     p = layer.message.pooling_param
-    shape = layer.bottom_blobs[0].shape or ()
-    sizes = (shape[2], shape[3])
-    window = window_of(p, 2, sizes if p.global_pooling else None)
-    round_up = p.round_mode == PoolingParameter.CEIL
-    out = (pooled_size(sizes[0], window, 0, round_up), pooled_size(sizes[1], window, 1, round_up))
-    agrees = _torch_agrees(window, sizes, out, round_up)
+    window = window_of(p, 2, (1, 1) if p.global_pooling else None)
+    rule = Rule(window, p.round_mode == PoolingParameter.CEIL, p.global_pooling)
     if p.pool == PoolingParameter.MAX:
-        mask = len(layer.top_blobs) > 1
-        if agrees and not mask:
-            return nn.MaxPool2d(window.kernel, window.stride, window.pad, ceil_mode=round_up)
-        return MaxPooling(window, sizes, out, mask)
+        if len(layer.top_blobs) > 1:
+            return MaxPooling(rule, mask=True)
+        if p.global_pooling:
+            return nn.AdaptiveMaxPool2d(1)
+        return nn.MaxPool2d(window.kernel, window.stride, window.pad, ceil_mode=rule.round_up) if rule.is_torchs else MaxPooling(rule, mask=False)
     if p.pool == PoolingParameter.AVE:
-        if agrees:
+        if p.global_pooling:
+            return nn.AdaptiveAvgPool2d(1)
+        if rule.is_torchs:
             kernel, stride, pad = ((value[0], value[1]) for value in (window.kernel, window.stride, window.pad))
-            return nn.AvgPool2d(kernel, stride, pad, ceil_mode=round_up, count_include_pad=True)
-        return AveragePooling(window, sizes, out)
-    return StochasticPooling(window, sizes, out, layer.phase == "TRAIN")
+            return nn.AvgPool2d(kernel, stride, pad, ceil_mode=rule.round_up, count_include_pad=True)
+        return AveragePooling(rule)
+    return StochasticPooling(rule, layer.phase == "TRAIN")
 
 
 def build_spp(layer: Layer) -> nn.Module:

@@ -1,0 +1,39 @@
+"""Warns where Caffe's backward pass loses a gradient that netspec gives."""
+
+from __future__ import annotations
+
+from netspec.diagnostics import Report, note
+from netspec.graph import Blob, Net
+from netspec.passes.plan_backward import plan_backward
+
+# Makers of blobs whose gradient lies in memory shared at set-up, with the bottom, the param or the net inside.
+_SHARE_AT_SETUP = frozenset(("Reshape", "Concat", "Slice", "LSTM", "RNN", "Parameter"))
+
+
+def check_gradients(net: Net, report: Report) -> None:
+    """Reports each Flatten that in Caffe takes its bottom's gradient away from the layer that makes the bottom.
+
+    FlattenLayer::Backward makes the bottom's gradient share the top's memory, but the maker goes on reading where it was.
+    A Split between them, as a second reader brings one, has a memory of its own.
+    """
+    flattens = [layer for layer in net.layers if layer.type == "Flatten" and layer.bottom_blobs]
+    if report.failed or not flattens or not (net.phase == "TRAIN" or net.force_backward):
+        return
+    passing = plan_backward(net.layers, net.force_backward).passing
+    for layer in flattens:
+        bottom = layer.bottom_blobs[0]
+        maker = _first_version(bottom).producer
+        shares = maker.type in _SHARE_AT_SETUP and (maker.type not in ("Concat", "Slice") or len(maker.bottoms) == len(maker.tops) == 1)
+        if not shares or (layer, 0) not in passing or len(bottom.consumers) > 1:
+            continue
+        message = (
+            f"{layer.label}: Caffe loses the gradient of '{bottom.name}', which a Flatten takes from a {maker.type}; here it reaches {maker.label}"
+        )
+        hint = "nets that Caffe trained had none below this layer; a Reshape in place of the Flatten passes it in Caffe too"
+        report.warning(message, layer.spans.at("bottom", 0), hint, [note(f"'{bottom.name}' is made here", maker.span)])
+
+
+def _first_version(blob: Blob) -> Blob:
+    while blob.version > 0:
+        blob = blob.producer.bottom_blobs[blob.top_index]
+    return blob

@@ -1,0 +1,141 @@
+"""Which layers Caffe's backward pass runs through, and which tops count in it.
+
+Source: Caffe's Net::Init (layer_need_backward, bottom_need_backward), InsertSplits and Layer::SetLossWeights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from netspec.graph import Blob, Layer
+from netspec.layers import find_spec
+
+
+@dataclass(slots=True)
+class BackwardPlan:
+    """What the backward pass of a list of layers does.
+
+    `learning` layers give their params gradients; a gradient reaches each `passing` (layer, index of its
+    bottom), and none passes a `stopped` one, by its propagate_down; a `silent` top counts in the objective's
+    value but passes no gradient down.
+    """
+
+    learning: set[Layer] = field(default_factory=set)
+    passing: set[tuple[Layer, int]] = field(default_factory=set)
+    stopped: set[tuple[Layer, int]] = field(default_factory=set)
+    silent: set[Blob] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """A layer, or (`layer` None) a Split as Caffe inserts one where a blob is read more than once.
+
+    Blobs are told apart as in Caffe, by name: the versions of one name share their flags.
+    """
+
+    layer: Layer | None
+    bottoms: list[object]
+    tops: list[object]
+    weighted: list[bool]
+    has_learned_params: bool = False
+    runs: bool = False
+    propagates: list[bool] = field(default_factory=list)
+
+
+def plan_backward(layers: Sequence[Layer], force_backward: bool = False) -> BackwardPlan:
+    """The backward pass of layers that stand in file order, from the objective down.
+
+    Args:
+        force_backward: run through every layer, down to the inputs, as the net's field of that name asks.
+    """
+    steps = _with_splits(layers)
+    _mark_needed(steps)
+    skipped = _skip_unneeded(steps)
+    if force_backward:
+        skipped.clear()
+        for step in steps:
+            _force(step)
+    return _plan(steps, skipped)
+
+
+def _with_splits(layers: Sequence[Layer]) -> list[_Step]:
+    kept = set(layers)
+    steps: list[_Step] = []
+    reads: dict[Blob, list[object]] = {}  # what is left of a split blob's tops, for its readers in order
+    for layer in layers:
+        bottoms = [reads[b].pop(0) if reads.get(b) else b.name for b in layer.bottom_blobs]
+        weighted = [bool(weight) for weight in layer.loss_weights]
+        learned = any(param.lr_mult != 0 for param in layer.params)
+        tops: list[object] = list(layer.tops)
+        step = _Step(layer, bottoms, tops, weighted, learned)
+        steps.append(step)
+        for i, blob in enumerate(layer.top_blobs):
+            is_explicit = bool(layer.message.loss_weight) and weighted[i]
+            uses = is_explicit + sum(reader in kept for reader, _ in blob.consumers)
+            if uses > 1:
+                split: list[object] = [(blob, k) for k in range(uses)]
+                steps.append(_Step(None, [blob.name], split, [is_explicit, *[False] * (uses - 1)]))
+                reads[blob] = split[1:] if is_explicit else list(split)
+                if is_explicit:
+                    step.weighted = [w and k != i for k, w in enumerate(step.weighted)]
+    return steps
+
+
+def _mark_needed(steps: list[_Step]) -> None:
+    """What has learned params above it needs a gradient, and passes it on."""
+    needed: set[object] = set()
+    for step in steps:
+        from_below = [name in needed for name in step.bottoms]
+        flags = list(step.layer.message.propagate_down) if step.layer else []
+        step.propagates = flags if len(flags) == len(from_below) else from_below
+        step.runs = any(from_below) or step.has_learned_params
+        if step.runs:
+            needed.update(step.tops)
+
+
+def _skip_unneeded(steps: list[_Step]) -> set[_Step]:
+    """Takes out what leads to no objective; returns the layers all of whose tops want no gradient."""
+    under_loss: set[object] = set()
+    unwanted: set[object] = set()
+    skipped = set()
+    for step in reversed(steps):
+        contributes = any(step.weighted) or any(name in under_loss for name in step.tops)
+        if step.runs and all(name in unwanted for name in step.tops):
+            skipped.add(step)
+            step.runs = False
+            step.propagates = [False] * len(step.bottoms)
+        if contributes:
+            under_loss.update(step.bottoms)
+        else:
+            step.runs = False
+            step.propagates = [False] * len(step.bottoms)
+        pairs = zip(step.bottoms, step.propagates, strict=True)
+        unwanted.update(name for name, passes in pairs if not passes)
+    return skipped
+
+
+def _force(step: _Step) -> None:
+    step.runs = True
+    spec = find_spec(step.layer.type) if step.layer else None
+    unforced = spec.unforced if spec else ()
+    step.propagates = [flag or i not in unforced for i, flag in enumerate(step.propagates)]
+
+
+def _plan(steps: list[_Step], skipped: set[_Step]) -> BackwardPlan:
+    plan = BackwardPlan()
+    overwritten = {name for s in steps if s.runs for name, flag in zip(s.bottoms, s.propagates, strict=True) if flag}
+    for step in steps:
+        layer = step.layer
+        if layer is None:
+            continue
+        if step.runs:
+            plan.learning.add(layer)
+            plan.passing.update((layer, i) for i, flag in enumerate(step.propagates) if flag)
+        for i, flag in enumerate(layer.message.propagate_down):
+            if not flag and i < len(step.propagates) and not step.propagates[i]:
+                plan.stopped.add((layer, i))
+        for blob, name, counts in zip(layer.top_blobs, step.tops, step.weighted, strict=True):
+            if counts and (step in skipped or name in overwritten):
+                plan.silent.add(blob)
+    return plan
