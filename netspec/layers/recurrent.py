@@ -21,6 +21,9 @@ class Recurrent(Spec):
     unforced: ClassVar[tuple[int, ...]] = (1,)
     states: ClassVar[tuple[str, ...]] = ()
 
+    def shares_gradient(self, layer: Layer) -> bool:
+        return True
+
     def check(self, site: Site) -> None:
         if not site.param.num_output:
             site.error("'num_output' must be given and at least 1", "num_output")

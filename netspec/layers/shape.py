@@ -20,6 +20,8 @@ class Concat(Spec):
     def shares_memory(self, layer: Layer) -> bool:
         return len(layer.bottom_blobs) == 1
 
+    shares_gradient = shares_memory
+
     def check(self, site: Site) -> None:
         if site.has("axis") and site.has("concat_dim"):
             site.error("'concat_dim' is the older form of 'axis'; give one of them", "concat_dim")
@@ -86,6 +88,8 @@ class Slice(Spec):
     def shares_memory(self, layer: Layer) -> bool:
         return len(layer.message.top) == 1
 
+    shares_gradient = shares_memory
+
     def check(self, site: Site) -> None:
         if site.has("axis") and site.has("slice_dim"):
             site.error("'slice_dim' is the older form of 'axis'; give one of them", "slice_dim")
@@ -125,6 +129,8 @@ class Reshape(Spec):
 
     def shares_memory(self, layer: Layer) -> bool:
         return True
+
+    shares_gradient = shares_memory
 
     def check(self, site: Site) -> None:
         dims = list(site.param.shape.dim)
@@ -304,6 +310,9 @@ class Parameter(Spec):
     type = "Parameter"
     param = "parameter_param"
     bottoms = (0, 0)
+
+    def shares_gradient(self, layer: Layer) -> bool:
+        return True
 
     def infer(self, site: Site) -> list[Shape]:
         shape = tuple(site.param.shape.dim)

@@ -37,6 +37,10 @@ class Spec:
         """Whether its tops share the memory of its first bottom, so that in-place writes show in both."""
         return False
 
+    def shares_gradient(self, layer: Layer) -> bool:
+        """Whether its top's gradient lies, from set-up on, where the layer's bottom or its inside has its own."""
+        return False
+
     def check(self, site: Site) -> None:
         """Reports what is wrong in the layer's own fields, whatever its bottoms are."""
 

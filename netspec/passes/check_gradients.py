@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from netspec.diagnostics import Report, note
 from netspec.graph import Blob, Net
+from netspec.layers import find_spec
 from netspec.passes.plan_backward import plan_backward
-
-# Makers of blobs whose gradient lies in memory shared at set-up, with the bottom, the param or the net inside.
-_SHARE_AT_SETUP = frozenset(("Reshape", "Concat", "Slice", "LSTM", "RNN", "Parameter"))
 
 
 def check_gradients(net: Net, report: Report) -> None:
@@ -23,7 +21,8 @@ def check_gradients(net: Net, report: Report) -> None:
     for layer in flattens:
         bottom = layer.bottom_blobs[0]
         maker = _first_version(bottom).producer
-        shares = maker.type in _SHARE_AT_SETUP and (maker.type not in ("Concat", "Slice") or len(maker.bottoms) == len(maker.tops) == 1)
+        spec = find_spec(maker.type)
+        shares = spec is not None and spec.shares_gradient(maker)
         if not shares or (layer, 0) not in passing or len(bottom.consumers) > 1:
             continue
         message = (

@@ -17,30 +17,43 @@ class BackwardPlan:
     """What the backward pass of a list of layers does.
 
     `learning` layers give their params gradients; a gradient reaches each `passing` (layer, index of its
-    bottom), and none passes a `stopped` one, by its propagate_down; a `silent` top counts in the objective's
-    value but passes no gradient down.
+    bottom), and none passes a `stopped` one, by its propagate_down. `weights` are those of the tops that count in
+    the objective; a `silent` one counts in its value but passes no gradient down, and at each of `entries`, which
+    does not count, a gradient of its weight enters.
     """
 
     learning: set[Layer] = field(default_factory=set)
     passing: set[tuple[Layer, int]] = field(default_factory=set)
     stopped: set[tuple[Layer, int]] = field(default_factory=set)
+    weights: dict[Blob, float] = field(default_factory=dict)
     silent: set[Blob] = field(default_factory=set)
+    entries: dict[Blob, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
 class _Step:
     """A layer, or (`layer` None) a Split as Caffe inserts one where a blob is read more than once.
 
-    Blobs are told apart as in Caffe, by name: the versions of one name share their flags.
+    Blobs are told apart as in Caffe, by name: the versions of one name share their flags, and the memory of their
+    gradient. A Reshape, which `shares_gradient`, gives its top the bottom's memory and leaves it alone.
     """
 
     layer: Layer | None
+    blobs: list[Blob]  # a layer's tops, or the blob that is split
     bottoms: list[object]
     tops: list[object]
     weighted: list[bool]
     has_learned_params: bool = False
+    shares_gradient: bool = False
     runs: bool = False
     propagates: list[bool] = field(default_factory=list)
+
+    def blob(self, top: int) -> Blob:
+        return self.blobs[top] if self.layer else self.blobs[0]
+
+    def weight(self, top: int) -> float:
+        blob = self.blob(top)
+        return blob.producer.loss_weights[blob.top_index]
 
 
 def plan_backward(layers: Sequence[Layer], force_backward: bool = False) -> BackwardPlan:
@@ -68,14 +81,16 @@ def _with_splits(layers: Sequence[Layer]) -> list[_Step]:
         weighted = [bool(weight) for weight in layer.loss_weights]
         learned = any(param.lr_mult != 0 for param in layer.params)
         tops: list[object] = list(layer.tops)
-        step = _Step(layer, bottoms, tops, weighted, learned)
+        spec = find_spec(layer.type)
+        shares = spec is not None and bool(bottoms) and spec.shares_memory(layer) and spec.shares_gradient(layer)
+        step = _Step(layer, layer.top_blobs, bottoms, tops, weighted, learned, shares)
         steps.append(step)
         for i, blob in enumerate(layer.top_blobs):
             is_explicit = bool(layer.message.loss_weight) and weighted[i]
             uses = is_explicit + sum(reader in kept for reader, _ in blob.consumers)
             if uses > 1:
                 split: list[object] = [(blob, k) for k in range(uses)]
-                steps.append(_Step(None, [blob.name], split, [is_explicit, *[False] * (uses - 1)]))
+                steps.append(_Step(None, [blob], [blob.name], split, [is_explicit, *[False] * (uses - 1)]))
                 reads[blob] = split[1:] if is_explicit else list(split)
                 if is_explicit:
                     step.weighted = [w and k != i for k, w in enumerate(step.weighted)]
@@ -124,18 +139,51 @@ def _force(step: _Step) -> None:
 
 def _plan(steps: list[_Step], skipped: set[_Step]) -> BackwardPlan:
     plan = BackwardPlan()
-    overwritten = {name for s in steps if s.runs for name, flag in zip(s.bottoms, s.propagates, strict=True) if flag}
+    memories: dict[object, object] = {}
     for step in steps:
-        layer = step.layer
-        if layer is None:
-            continue
-        if step.runs:
-            plan.learning.add(layer)
-            plan.passing.update((layer, i) for i, flag in enumerate(step.propagates) if flag)
-        for i, flag in enumerate(layer.message.propagate_down):
-            if not flag and i < len(step.propagates) and not step.propagates[i]:
-                plan.stopped.add((layer, i))
-        for blob, name, counts in zip(layer.top_blobs, step.tops, step.weighted, strict=True):
-            if counts and (step in skipped or name in overwritten):
-                plan.silent.add(blob)
+        if step.shares_gradient:
+            memories[step.tops[0]] = memories.get(step.bottoms[0], step.bottoms[0])
+    weighted = [(step, i, memories.get(step.tops[i], step.tops[i])) for step in steps for i, counts in enumerate(step.weighted) if counts]
+    weights = {memory: step.weight(i) for step, i, memory in weighted}  # it stands in the gradient's memory, where the last one set counts
+    written, readers = _first_readers(steps, skipped, memories)
+    for step, i, memory in weighted:
+        blob, reader = step.blob(i), readers.get(memory)
+        plan.weights[blob] = weights[memory]
+        if reader is not blob and not (reader is None and memory not in written and step not in skipped):
+            plan.silent.add(blob)
+    counted = {memory for step, i, memory in weighted if step.blob(i) is readers.get(memory)}
+    for memory in weights.keys() & readers.keys() - counted:
+        plan.entries[readers[memory]] = plan.entries.get(readers[memory], 0.0) + weights[memory]
+    for step in steps:
+        if step.layer is not None:
+            _plan_layer(plan, step, step.layer)
     return plan
+
+
+def _first_readers(steps: list[_Step], skipped: set[_Step], memories: dict[object, object]) -> tuple[set[object], dict[object, Blob]]:
+    """The memories that the backward pass writes to, and the top by which it first reads what stood in one from the start.
+
+    A layer in place writes over what it has read; what has been written to before is no longer what stood there.
+    """
+    written: set[object] = set()
+    readers: dict[object, Blob] = {}
+    for step in reversed(steps):
+        if step.shares_gradient:
+            continue
+        bottoms, tops = ([memories.get(name, name) for name in names] for names in (step.bottoms, step.tops))
+        if step.runs or (any(step.weighted) and step not in skipped):
+            for i, memory in enumerate(tops):
+                if memory not in written:
+                    readers.setdefault(memory, step.blob(i))
+        if step.runs:
+            written.update(memory for memory, flag in zip(bottoms, step.propagates, strict=True) if flag)
+    return written, readers
+
+
+def _plan_layer(plan: BackwardPlan, step: _Step, layer: Layer) -> None:
+    if step.runs:
+        plan.learning.add(layer)
+        plan.passing.update((layer, i) for i, flag in enumerate(step.propagates) if flag)
+    for i, flag in enumerate(layer.message.propagate_down):
+        if not flag and i < len(step.propagates) and not step.propagates[i]:
+            plan.stopped.add((layer, i))

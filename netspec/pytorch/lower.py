@@ -20,7 +20,7 @@ from netspec.pipeline import load
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
 from netspec.pytorch.module import About, NetModule, blobs_of
-from netspec.pytorch.overwritten import Overwritten, read_overwritten, wrap_overwritten
+from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
 
 
@@ -110,9 +110,9 @@ class _Lowering:
         submodules = {layer: self.root.get_submodule(target) for layer, target in self.targets.items()}
         for layer, wrapped in wrap_overwritten(self.layers, submodules).items():
             self.root.add_module(self.targets[layer], wrapped)
-        terms = self._loss_terms()
+        terms, entries = self._loss_terms(), self._entries()
         returned = {name: self._value_at_end(self.net.blob(name)) for name in self.outputs}
-        returned |= {key: self.nodes[blob] for key, (blob, _) in terms.items()}
+        returned |= {key: self.nodes[blob] for key, (blob, _) in (terms | entries).items()}
         self.graph.output(returned)
         self.graph.lint()
         module = NetModule(self.root, self.graph, class_name=re.sub(r"\W", "_", self.net.name) or "Net")
@@ -126,7 +126,7 @@ class _Lowering:
             places={target: f"{layer.label} ({layer.span})" for layer, target in self.targets.items()},
             loss_weights={key: weight for key, (_, weight) in terms.items()},
             silent={key for key, (blob, _) in terms.items() if blob in self.plan.silent},
-            idle=[name for name in self.outputs if terms and name not in terms and self._leads_back_by_itself(name)],
+            entries={key: weight for key, (_, weight) in entries.items()},
             order=[self.targets.get(layer, "") for layer in self.net.layers],
             tops=[[self.nodes[blob].name for blob in layer.top_blobs if blob in self.nodes] for layer in self.net.layers],
             layers=[(layer.name, layer.type, layer.bottoms, [t for t in layer.tops if t != AUTOMATIC_TOP]) for layer in self.net.layers],
@@ -184,30 +184,34 @@ class _Lowering:
             elif param.learned:
                 blob.requires_grad_(self.net.force_backward or (param.lr_mult != 0 and layer in self.plan.learning))
 
-    def _leads_back_by_itself(self, name: str) -> bool:
-        """Whether an output that is no term of the objective changes gradients all the same.
-
-        Caffe's pass with force_backward begins there with a gradient of 0, and Power and Log in place do not read it.
-        """
-        above, seen = [self.net.blob(name)] if self.net.force_backward else [], set()
-        while above:
-            layer = above.pop().producer
-            if layer in self.targets and isinstance(self.root.get_submodule(self.targets[layer]), Overwritten) and layer.type in ("Power", "Log"):
-                return True
-            above += [blob for blob in layer.bottom_blobs if blob not in seen]
-            seen.update(layer.bottom_blobs)
-        return False
-
     def _loss_terms(self) -> dict[str, tuple[Blob, float]]:
-        """The tops that count in the objective, by a key of their own where an in-place write hides their name."""
+        """The tops that count in the objective, by a key of their own where an in-place write hides their value."""
         terms = {}
         for layer in self.layers:
             for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
                 name = self.net.output_name(blob)
                 if weight and blob in self.nodes and not (self.is_cut and not {name, blob.name} & set(self.outputs)):
-                    hidden = self.net.blob(name) is not blob
-                    terms[f"{name} of {layer.name}" if hidden else name] = (blob, weight)
+                    terms[self._key(blob, layer)] = (blob, self.plan.weights.get(blob, weight))
         return terms
+
+    def _entries(self) -> dict[str, tuple[Blob, float]]:
+        """Where Caffe's pass begins with a gradient though the blob does not count in the objective.
+
+        With force_backward it runs through dead ends too, from a gradient of 0. That shows where a layer does not read
+        it (Power and Log in place), or makes NaN of it.
+        """
+        entries = dict(self.plan.entries)
+        if self.net.force_backward:
+            ends = [self.net.blob(name) for name in self.outputs]
+            ends += [blob for layer in self.layers if not layer.top_blobs for blob in layer.bottom_blobs]
+            entries = dict.fromkeys(ends, 0.0) | entries
+        return {self._key(blob, blob.producer): (blob, weight) for blob, weight in entries.items()}
+
+    def _key(self, blob: Blob, layer: Layer) -> str:
+        """What a blob is called among the graph's outputs: its name, where the output of that name has its value."""
+        name = self.net.output_name(blob)
+        is_output = name in self.outputs and self.net.blob(name) is blob and self._value_at_end(blob) is self.nodes[blob]
+        return name if is_output else f"{name} of {layer.name}"
 
 
 def _owns(layer: Layer, name: str, index: int) -> bool:

@@ -25,7 +25,7 @@ class About:
     places: dict[str, str]  # submodule → "layer 'conv1' (net.prototxt:12:1)"
     loss_weights: dict[str, float]  # by key of the graph's output
     silent: set[str] = field(default_factory=set)  # terms of the objective that pass no gradient down
-    idle: list[str] = field(default_factory=list)  # outputs that are no terms, from which a gradient of 0 goes down
+    entries: dict[str, float] = field(default_factory=dict)  # gradients that go down from what is no such term
     order: list[str] = field(default_factory=list)  # the submodule of each of the net's layers, "" where there is none
     layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
     tops: list[list[str]] = field(default_factory=list)  # of each of the net's layers, the graph's nodes that are its tops
@@ -37,17 +37,19 @@ class Outputs(dict):
     terms: dict[str, Tensor]
 
 
-class _PassZeros(torch.autograd.Function):
-    """A loss as it is, with a gradient of 0 for a blob that does not count in it."""
+class _Enter(torch.autograd.Function):
+    """A loss as it is, with a constant gradient for a blob that does not count in it."""
 
     @staticmethod
-    def forward(ctx: Any, loss: Tensor, blob: Tensor) -> Tensor:
+    def forward(ctx: Any, loss: Tensor, blob: Tensor, weight: float) -> Tensor:
         ctx.save_for_backward(blob)
+        ctx.weight = weight
         return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        return grad, torch.zeros_like(ctx.saved_tensors[0])
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        (blob,) = ctx.saved_tensors
+        return grad, (grad * ctx.weight).expand_as(blob), None
 
 
 def blobs_of(module: nn.Module) -> list[Tensor]:
@@ -113,10 +115,11 @@ class NetModule(fx.GraphModule):
             term = term if term.dim() == 0 else term.sum()
             term = term if weight == 1 else term * weight
             total = term if total is None else total + term
-        for name in self.about.idle if total is not None else ():
+        total = torch.zeros(()) if total is None else total
+        for name, weight in self.about.entries.items():
             if name in terms and terms[name].requires_grad:
-                total = _PassZeros.apply(total, terms[name])
-        return torch.zeros(()) if total is None else total
+                total = _Enter.apply(total, terms[name], weight)
+        return total
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         about: About = self.meta["netspec"]

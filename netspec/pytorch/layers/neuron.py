@@ -128,8 +128,20 @@ class _Power(torch.autograd.Function):
         return (top / bottom).mul_(ctx.factor).mul_(grad), None, None, None
 
 
+class _Constant(torch.autograd.Function):
+    """shift^power in the place of x, with a gradient of 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shift: float, power: float) -> Tensor:
+        return torch.full_like(x, shift).pow(power)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return torch.zeros_like(grad), None, None
+
+
 class Power(nn.Module):
-    """(shift + scale · x)^power; constant, and without a gradient, where scale · power is 0."""
+    """(shift + scale · x)^power; constant, with a gradient of 0, where scale · power is 0."""
 
     def __init__(self, power: float, scale: float, shift: float) -> None:
         super().__init__()
@@ -140,7 +152,8 @@ class Power(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.power * self.scale == 0:
-            return torch.full_like(x, self.shift).pow(self.power)
+            result: Tensor = _Constant.apply(x, self.shift, self.power)
+            return result
         if self.power in (1, 2):
             top = scaled(x, self.scale, self.shift)
             return top if self.power == 1 else top.square()
