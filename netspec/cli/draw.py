@@ -30,5 +30,7 @@ def run(args: argparse.Namespace) -> int:
     report = Report()
     nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report, args.allow_python_layers)
     print_warnings(report)
-    render(dot_text(nets, args.rankdir, args.display_lrm), args.out)
+    rendering = Report()
+    render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)
+    print_warnings(rendering)
     return 0
