@@ -33,6 +33,9 @@ def parsed(line: str) -> argparse.Namespace:
     """The arguments of a netspec command, by its own parser. Raises: argparse.ArgumentError, AssertionError."""
     words = shlex.split(line)
     _, name, *arguments = words[words.index("netspec") :]
+    if name == "help":
+        assert arguments[0] in COMMANDS
+        return argparse.Namespace(command="help")
     parser = command_parser(name, COMMANDS[name])
     parser.exit_on_error = False
     arguments = spelled(arguments, parser)

@@ -25,6 +25,8 @@ _GET_PURE = "'pip install graphviz-pure' does without it"
 
 def picture_format(path: str | Path) -> str:
     """The format that a file's suffix asks for. Raises: NetspecError where no file can be written there."""
+    if Path(path).is_dir():
+        raise NetspecError(f"'{path}' can't be written: it is a folder")
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         asked = f"by the suffix '{suffix}'" if suffix else "without a suffix"
@@ -32,8 +34,6 @@ def picture_format(path: str | Path) -> str:
     folder = Path(path).parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written: there is no folder '{folder}'", hint=f"mkdir -p {folder}")
-    if Path(path).is_dir():
-        raise NetspecError(f"'{path}' can't be written: it is a folder")
     form = FORMATS[suffix]
     if form != "dot" and not _find("dot") and not _find("graphviz-pure"):
         raise NetspecError(f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed", hint=f"{_GET_DOT}; {_GET_PURE}")

@@ -119,9 +119,8 @@ def test_the_format_is_refused_before_the_net_is_read(capsys):
 def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
     assert main(["draw", "no/such.prototxt", str(tmp_path / "nowhere" / "net.dot")]) == 1
     assert f"there is no folder '{tmp_path / 'nowhere'}'\n  hint: mkdir -p " in capsys.readouterr().err
-    (tmp_path / "net.svg").mkdir()
-    assert main(["draw", NET, str(tmp_path / "net.svg")]) == 1
-    assert "it is a folder" in capsys.readouterr().err
+    assert main(["draw", "no/such.prototxt", str(tmp_path)]) == 1
+    assert "can't be written: it is a folder" in capsys.readouterr().err
 
 
 def test_a_wrong_net_leaves_the_old_picture(tmp_path, capsys):
@@ -168,7 +167,7 @@ def test_each_direction(place, rankdir, tmp_path, monkeypatch):
     if place == "pure":
         monkeypatch.setenv("PATH", str(tmp_path))
     out = tmp_path / "net.png"
-    assert main(["draw", NET, str(out), "--rankdir", rankdir, "--phase", "train", "--display_lrm"]) == 0
+    assert main(["draw", NET, str(out), "--rankdir", rankdir.lower(), "--phase", "train", "--display_lrm"]) == 0
     width, height = struct.unpack(">II", out.read_bytes()[16:24])
     assert (height > width) == (rankdir in ("TB", "BT"))
 
@@ -210,3 +209,6 @@ def test_caffes_tool_has_caffes_flags_and_defaults(tmp_path):
     assert "lr mult" in text
     assert "TRAIN" not in text
     assert draw_net("--phase", "BOTH", NET, out).returncode == 2
+    refused = draw_net(NET, tmp_path / "net.raw")  # which Caffe's documentation names
+    assert refused.returncode == 1
+    assert "no picture format is known by the suffix '.raw'" in refused.stderr
