@@ -7,7 +7,6 @@ from pathlib import Path
 
 
 def main() -> int:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
     from netspec.cli import main as netspec
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -23,4 +22,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
+    from netspec.cli.streams import guarded
+
+    sys.exit(guarded(main))

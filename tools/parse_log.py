@@ -3,11 +3,11 @@
 
 import argparse
 import sys
+from glob import escape
 from pathlib import Path
 
 
 def main() -> int:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
     from netspec.cli import main as netspec
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -18,10 +18,13 @@ def main() -> int:
     args = parser.parse_args()
     status = netspec(["log", "parse", "--delimiter", args.delimiter, "--", args.logfile_path, args.output_dir])
     if args.verbose and status == 0:
-        for table in sorted(Path(args.output_dir).glob(f"{Path(args.logfile_path).name}.t*")):
+        for table in sorted(Path(args.output_dir).glob(f"{escape(Path(args.logfile_path).name)}.t*")):
             print(table.read_text(), end="")
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
+    from netspec.cli.streams import guarded
+
+    sys.exit(guarded(main))

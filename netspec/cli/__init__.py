@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import io
-import os
 import sys
 from importlib import import_module
 
@@ -22,6 +19,7 @@ COMMANDS = {
     "log": "read training logs, netspec's and Caffe's: tables and plots",
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
     "dataset": "make, import and examine databases of images, and their mean files",
+    "completion": "print a script that completes netspec's words in bash, zsh or fish",
 }
 # Caffe's tools, for who types their names
 CAFFE_TOOLS = {
@@ -38,63 +36,68 @@ OK, FAILED, USAGE = 0, 1, 2
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0 fine, 1 the net, data or run has errors, 2 usage."""
-    argv = sys.argv[1:] if argv is None else argv
-    for stream in (sys.stdout, sys.stderr):  # a terminal without the net's characters still gets its lines
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    if not argv or argv[0] in ("-h", "--help", "help"):
+    from netspec.cli.streams import guarded
+
+    return guarded(lambda: _main(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: list[str]) -> int:
+    if not argv:
+        print(_overview(), file=sys.stderr)
+        return USAGE
+    if argv[0] == "help":  # netspec help train is netspec train --help
+        argv = [*argv[1:], "--help"]
+    if argv[0] in ("-h", "--help", "-help", "help"):
         print(_overview())
-        return OK if argv else USAGE
+        return OK
     if argv[0] in ("-V", "--version", "-version"):
         from netspec import __version__
 
         print(f"netspec {__version__}")
         return OK
-    name = argv[0]
-    if name not in COMMANDS:
-        from netspec.diagnostics import did_you_mean
-
-        hint = CAFFE_TOOLS.get(name.removesuffix(".py")) or did_you_mean(name, COMMANDS) or "see netspec --help"
-        print(f"netspec: there is no command '{name}'; {hint}", file=sys.stderr)
+    if argv[0] not in COMMANDS:
+        print(f"netspec: {_no_command(argv[0])}", file=sys.stderr)
         return USAGE
-    command = import_module(f"netspec.cli.{name}")
-    parser = argparse.ArgumentParser(prog=f"netspec {name}", description=COMMANDS[name], formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.configure(parser)
     try:
-        args, unknown = parser.parse_known_args(_spelled(argv[1:], parser))
-        if unknown:
-            from netspec.diagnostics import did_you_mean
-
-            meant = did_you_mean(unknown[0].split("=")[0], parser._option_string_actions) or f"see netspec {name} --help"
-            print(f"netspec {name}: there is no option '{unknown[0]}'; {meant}", file=sys.stderr)
-            return USAGE
-        return int(command.run(args))
+        return _command(argv[0], argv[1:])
     except NetspecError as error:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
 
 
-def _spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
-    """The arguments, with options as the parser spells them: --max_iter is --max-iter, and the other way round."""
-    known = parser._option_string_actions
-    spelled: list[str] = []
-    for i, argument in enumerate(argv):
-        if argument == "--":
-            return spelled + argv[i:]
-        name, equals, value = argument.partition("=")
-        others = (name[:2] + name[2:].replace("_", "-"), name[:2] + name[2:].replace("-", "_"))
-        meant = next((other for other in others if other in known), name) if name.startswith("--") and name not in known else name
-        spelled.append(meant + equals + value)
-    return spelled
+def _command(name: str, argv: list[str]) -> int:
+    from netspec.cli.parser import command_parser, innermost, no_option, spelled, subcommands, unknown_word
+
+    parser = command_parser(name, COMMANDS[name])
+    if not argv and subcommands(parser):
+        parser.print_help(sys.stderr)
+        return USAGE
+    argv = spelled(argv, parser)
+    if wrong := unknown_word(argv, parser):
+        print(wrong, file=sys.stderr)
+        return USAGE
+    args, rest = parser.parse_known_args(argv)
+    if rest and rest[0].startswith("-"):
+        print(no_option(rest[0].partition("=")[0], innermost(parser, argv)), file=sys.stderr)
+        return USAGE
+    if rest:
+        innermost(parser, argv).error(f"unexpected argument '{rest[0]}'")
+    return int(import_module(f"netspec.cli.{name}").run(args))
+
+
+def _no_command(word: str) -> str:
+    from netspec.diagnostics import did_you_mean
+
+    kind, words = ("option", ("--help", "--version")) if word.startswith("-") else ("command", (*COMMANDS, "help"))
+    hint = CAFFE_TOOLS.get(word.removesuffix(".py")) or did_you_mean(word, words) or "see netspec --help"
+    return f"there is no {kind} '{word}'; {hint}"
 
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(["usage: netspec COMMAND …   (netspec COMMAND --help tells its options)", "", *lines])
+    first = ["usage: netspec COMMAND …", "       netspec help COMMAND    a command's options, with examples", "       netspec --version", ""]
+    return "\n".join([*first, *lines])

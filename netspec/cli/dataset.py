@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError
 
+if TYPE_CHECKING:
+    from netspec.data.class_folder import ClassFolder
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="dataset_command", metavar="COMMAND", required=True)
-    _configure_build(add_subcommand(commands, "build", "a list of images to an LMDB (Caffe's convert_imageset)"))
+    _configure_build(add_subcommand(commands, "build", "a list of images, or a folder of classes, to an LMDB (Caffe's convert_imageset)"))
 
     info = add_subcommand(commands, "info", "what a database holds, and what is broken in it")
     info.add_argument("database", metavar="DB", help="an LMDB or LevelDB")
@@ -34,9 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_build(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("list", metavar="LIST", help="a text file with 'path label' a line")
-    parser.add_argument("out", metavar="OUT", help="the LMDB to make")
-    parser.add_argument("--root", metavar="FOLDER", default="", help="the folder that the paths of the list start from")
+    source_help = "a text file with 'path label' a line; or a folder whose folders are the classes, labelled 0, 1, … in the order of their names"
+    parser.add_argument("source", metavar="LIST|FOLDER", help=source_help)
+    parser.add_argument("out", metavar="OUT", help="the LMDB to make; the names of a folder's classes go to OUT/labels.txt")
+    parser.add_argument("--root", metavar="FOLDER", default="", help="the folder that the paths of a list start from")
+    labels_help = "number a folder's classes as in this file, a name a line: for a test set, labels.txt of the training set"
+    parser.add_argument("--labels", metavar="FILE", help=labels_help)
     parser.add_argument("--gray", action="store_true", help="store one channel")
     parser.add_argument("--shuffle", action="store_true", help="store in random order")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of --shuffle (default 0)")
@@ -57,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     from netspec.data.build_database import BuildOptions, build_database
+    from netspec.data.lmdb_writer import NAMES_FILE
 
     if args.backend != "lmdb":
         raise NetspecError("netspec writes LMDB only; Data layers read both", hint="leave --backend out and write 'backend: LMDB' in the net")
@@ -79,11 +89,31 @@ def _build(args: argparse.Namespace) -> int:
         args.encoded,
         args.encode_type,
     )
+    classes = _class_folder(args) if os.path.isdir(args.source) else None
+    if args.labels and not classes:
+        raise NetspecError("--labels is for a folder of classes; a list has its labels in it")
     with _Progress("images") as progress:
-        count = build_database(args.list, args.out, options, warn, progress)
+        count = build_database(classes or args.source, args.out, options, warn, progress)
     left_out = f", {len(skipped):,} left out" if skipped else ""
     print(f"{args.out}: {count:,} records{left_out}")
+    if classes:
+        last = len(classes.names) - 1
+        print(f"{os.path.join(args.out, NAMES_FILE)}: the names of the labels, 0 {classes.names[0]} to {last} {classes.names[last]}")
     return 0
+
+
+def _class_folder(args: argparse.Namespace) -> ClassFolder:
+    from netspec.data.class_folder import read_class_folder, read_names
+
+    if args.root:
+        raise NetspecError(f"--root is for the paths of a list, but '{args.source}' is a folder of classes")
+    if Path(args.source).resolve() in Path(args.out).resolve().parents:
+        raise NetspecError(f"'{args.out}' lies in the folder of the classes, '{args.source}'", hint="put it beside the folder")
+    names = read_names(args.labels) if args.labels else None
+    classes = read_class_folder(args.source, names, lambda message: sys.stderr.write(f"warning: {message}\n"))
+    if not args.shuffle and len(classes.names) > 1:
+        sys.stderr.write("note: the records are in the order of the classes; for training, --shuffle mixes them\n")
+    return classes
 
 
 def _info(args: argparse.Namespace) -> int:

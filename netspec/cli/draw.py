@@ -16,7 +16,7 @@ _RANKDIR_HELP = "where the data flow to; TB, down, stays readable however deep t
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument("out", help=f"the picture; its suffix is the format: {' '.join(FORMATS)} (.dot: the graph's text)")
-    parser.add_argument("--rankdir", choices=RANKDIRS, default="TB", help=_RANKDIR_HELP)
+    parser.add_argument("--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP)
     phase_help = "which phase's net; ALL lays both over each other and tags what only one of them has (default %(default)s)"
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
     configure_level(parser)
@@ -30,5 +30,7 @@ def run(args: argparse.Namespace) -> int:
     report = Report()
     nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report, args.allow_python_layers)
     print_warnings(report)
-    render(dot_text(nets, args.rankdir, args.display_lrm), args.out)
+    rendering = Report()
+    render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)
+    print_warnings(rendering)
     return 0

@@ -1,4 +1,4 @@
-"""A list of images to an LMDB of Datums.
+"""A list of images, or a folder of classes, to an LMDB of Datums.
 
 Source: Caffe's convert_imageset and ReadImageToDatum of util/io.cpp.
 """
@@ -9,14 +9,15 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from netspec.data.class_folder import ClassFolder
 from netspec.data.encode_datum import FORMATS, encode_image, encoded_datum, raw_datum
 from netspec.data.image_list import read_list, split_line
 from netspec.data.images import decode, read_image_file, resize
-from netspec.data.lmdb_writer import LmdbWriter
+from netspec.data.lmdb_writer import NAMES_FILE, LmdbWriter
 from netspec.data.paths import resolve_path
 from netspec.diagnostics import NetspecError
 
@@ -41,11 +42,11 @@ class BuildOptions:
 class _Line(NamedTuple):
     path: str
     label: int
-    where: str  # list:line
+    where: str  # list:line, or the folder of classes
 
 
 def build_database(
-    list_path: str | Path,
+    source: str | Path | ClassFolder,
     out: str | Path,
     options: BuildOptions | None = None,
     warn: Callable[[str], object] | None = None,
@@ -53,25 +54,30 @@ def build_database(
 ) -> int:
     """Writes the images of a list ("path label" a line) to a new LMDB; the key is the line's number, then the path.
 
-    An image that can't be read is left out and told to `warn`. Returns the number of records.
+    Those of a folder of classes are numbered in the order of their paths, and the names of the classes are put beside
+    the records, in labels.txt. An image that can't be read is left out and told to `warn`. Returns the number of records.
 
-    Raises: NetspecError where the list has a line that is none, no image can be read, sizes differ under check_size, or
+    Raises: NetspecError where the list has a line that is none, no image (or none of a class) can be read, sizes differ under check_size, or
     the LMDB is there already or can't be written. Nothing stands under its name then.
     """
     options = options or BuildOptions()
     if options.encode_type and options.encode_type.lower() not in FORMATS:
         raise NetspecError(f"'{options.encode_type}' is no image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
-    lines = _read_list(str(list_path))
+    place, lines = _lines(source)
+    if isinstance(source, ClassFolder):
+        options = replace(options, root=os.path.join(source.path, ""))
     if options.shuffle:
         random.Random(options.seed).shuffle(lines)
     first: tuple[_Line, tuple[int, ...]] | None = None
+    stored: set[int] = set()
     with LmdbWriter(out) as writer:
-        for i, (line, made) in enumerate(_records(lines, str(list_path), options)):
+        for i, (line, made) in enumerate(_records(lines, place, options)):
             if isinstance(made, NetspecError):
                 if warn:
                     warn(f"{line.where}: left out '{line.path}': {made.diagnostics[0].message}")
                 continue
             value, shape = made
+            stored.add(line.label)
             first = first or (line, shape)
             if options.check_size and shape != first[1]:
                 raise NetspecError(f"{line.where}: '{line.path}' is {_text(shape)}, but '{first[0].path}' is {_text(first[1])}")
@@ -79,7 +85,12 @@ def build_database(
             if progress:
                 progress(i + 1, len(lines))
         if not writer.count:
-            raise NetspecError(f"none of the {len(lines):,} images of '{list_path}' could be read")
+            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read")
+        if isinstance(source, ClassFolder):
+            lost = {line.label for line in lines} - stored
+            if lost:
+                raise NetspecError(f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read")
+            writer.put_file(NAMES_FILE, source.names_file())
     return writer.count
 
 
@@ -131,6 +142,13 @@ def _extension(path: str) -> str:
 def _under(root: str, path: str) -> str:
     # Caffe joins the two as they are, and wants the slash at the folder's end
     return os.path.join(root, path) if os.path.isdir(root) else root + path
+
+
+def _lines(source: str | Path | ClassFolder) -> tuple[str, list[_Line]]:
+    """The name of a source in messages, and its images."""
+    if isinstance(source, ClassFolder):
+        return source.path, [_Line(path, label, source.path) for path, label in source.images]
+    return str(source), _read_list(str(source))
 
 
 def _read_list(path: str) -> list[_Line]:

@@ -14,6 +14,7 @@ import lmdb  # noqa: TID253 - only what writes an LMDB imports this module
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
 
+NAMES_FILE = "labels.txt"  # in the folder of an LMDB: the names of its labels, a line each, from label 0 on
 RECORDS_PER_COMMIT = 1000  # Source: convert_imageset
 _BYTES_PER_COMMIT = 64 << 20  # what is not committed yet is kept in memory, to be put again when the map has to grow
 _FIRST_MAP = 64 << 20
@@ -57,6 +58,16 @@ class LmdbWriter:
         self.count += 1
         if len(self._pending) >= RECORDS_PER_COMMIT or self._pending_bytes >= _BYTES_PER_COMMIT:
             self._commit()
+
+    def put_file(self, name: str, content: bytes) -> None:
+        """Adds a file of its own beside the records, which LMDB passes over."""
+        try:
+            with open(self._partial / name, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._refused(error) from None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
@@ -117,9 +128,9 @@ class LmdbWriter:
 
 
 def is_lmdb(path: str | Path) -> bool:
-    """Whether a folder holds nothing but an LMDB."""
+    """Whether a folder holds nothing but an LMDB, with the names of its classes."""
     try:
         names = set(os.listdir(path))
     except OSError:
         return False
-    return "data.mdb" in names and names <= {"data.mdb", "lock.mdb"}
+    return "data.mdb" in names and names <= {"data.mdb", "lock.mdb", NAMES_FILE}

@@ -14,6 +14,7 @@ from netspec.graph import Net, shape_text
 RANKDIRS = ("TB", "LR", "BT", "RL")
 FONT = "Arial"  # its widths are known where it isn't installed, and Liberation Sans and Helvetica have the same
 GROUP_SIZE = 4  # layers that share their names up to a '/' before a frame is drawn around them
+_GAP = '<FONT POINT-SIZE="4">&#160;</FONT>'  # a line of its own, that high
 READERS = 2  # arrows from a source's label blob before each reader gets a plug of that name instead
 
 
@@ -64,13 +65,16 @@ class _Picture:
         count = self.diagram.param_count
         known = [] if count is None else [f"{count:,} parameter{'s' if count != 1 else ''}"]
         below = " · ".join([" and ".join(self.diagram.phases), *known])
-        label = f"{text(self.title, 20, bold=True)}<BR/>{text(below, 11, style.MUTED)}<BR/> "
+        label = f"{text(self.title, 20, bold=True)}<BR/>{_GAP}<BR/>{text(below, 11, style.MUTED)}<BR/> "
         gaps = "ranksep=0.15 nodesep=0.3" if self.rankdir in ("TB", "BT") else "ranksep=0.25 nodesep=0.2"
         font = f'fontname="{FONT}" fontcolor="{style.INK}"'
-        return [  # newrank: branches begin side by side, though a frame lies around them
-            f'  graph [rankdir={self.rankdir} {gaps} newrank=true pad=0.3 bgcolor="{style.PAPER}" {font} labelloc=t label=<{label}>]',
+        # newrank: branches begin side by side, though a frame lies around them
+        # tailclip, outputorder: arrows begin below their box, for graphviz would begin some beside its round corner
+        layout = f"rankdir={self.rankdir} {gaps} newrank=true outputorder=edgesfirst"
+        return [
+            f'  graph [{layout} pad=0.3 bgcolor="{style.PAPER}" {font} labelloc=t label=<{label}>]',
             f'  node [shape=box style="filled,rounded" penwidth=1.2 width=0 height=0 {font} fontsize=10]',
-            f'  edge [color="{style.EDGE}" penwidth=1.1 arrowsize=0.6 fontname="{FONT}" fontcolor="{style.MUTED}" fontsize=9.5]',
+            f'  edge [tailclip=false color="{style.EDGE}" penwidth=1.1 arrowsize=0.6 fontname="{FONT}" fontcolor="{style.MUTED}" fontsize=9.5]',
         ]
 
     def frame_of(self, node: Node) -> str:
@@ -90,12 +94,12 @@ class _Picture:
 
     def add_arrow(self, edge: Edge) -> None:
         tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
-        attributes = [f"label=<&#160;{label}>"] if (label := self.label(edge)) else []  # a space, off the arrow
+        attributes = [self.beside(label)] if (label := self.label(edge)) else []
         if edge.head is None:
             if style.family(edge.tail.layer.type) == "loss":
                 return  # one number, and the box says which
             head = self.plug(edge, "")
-            attributes = [f"label=<&#160;{html(shapes)}>"] if (shapes := self.shapes(edge)) else []
+            attributes = [self.beside(html(shapes))] if (shapes := self.shapes(edge)) else []
         elif (edge.tail, edge.blob.name) in self.plugged and edge.bottom:
             self.add_stub(edge)
             beside = next(other.tail for other in self.diagram.edges if other.head is edge.head and not other.bottom)
@@ -135,6 +139,10 @@ class _Picture:
         if all(len(edge.blobs) < len(end) for end in ends):
             words.append(f"in {next(iter(edge.blobs))} only")
         return " ".join(map(html, words))
+
+    def beside(self, label: str) -> str:
+        """A label that does not touch its arrow, which runs on its left or, where data flow sideways, below it."""
+        return f"label=<&#160;{label}>" if self.rankdir in ("TB", "BT") else f"label=<{label}<BR/>{_GAP}>"
 
     def shapes(self, edge: Edge) -> str:
         return " or ".join(shape_text(shape) for shape in self.diagram.item_shapes(edge) if shape)

@@ -1,82 +1,128 @@
-"""DOT text → a picture file, by graphviz where it is installed, else by a renderer that pip installs."""
+"""DOT text → a picture file, by graphviz where it is installed and works, else by a renderer that pip installs."""
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from netspec.atomic import write_atomically
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report
 
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf", ".jpg": "jpg", ".jpeg": "jpg", ".dot": "dot"}
-PURE_FORMATS = ("png", "svg")  # what graphviz-pure writes
-RASTER_FORMATS = ("png", "jpg")
-DPI = 144
+PURE_FORMATS = ("png", "svg")  # what graphviz-pure writes; the others are made from its PNG
+STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "jpg": b"\xff\xd8\xff"}  # the first bytes of a file
+DPI = {"png": 144, "jpg": 288}  # a JPEG blurs text of the PNG's size
+LONGEST_REASON = 200  # characters of what a renderer says
 LONGEST_SIDE = 9000  # pixels; a longer picture is drawn smaller, for few viewers open it
 _GET_DOT = "'apt-get install graphviz' (or brew, conda, dnf) brings it"
+_GET_PURE = "'pip install graphviz-pure' does without it"
 
 
 def picture_format(path: str | Path) -> str:
-    """The format that a file's suffix asks for. Raises: NetspecError where nothing here can write it."""
+    """The format that a file's suffix asks for. Raises: NetspecError where no file can be written there."""
+    if Path(path).is_dir():
+        raise NetspecError(f"'{path}' can't be written: it is a folder")
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         asked = f"by the suffix '{suffix}'" if suffix else "without a suffix"
         raise NetspecError(f"'{path}': no picture format is known {asked}", hint="the formats are " + ", ".join(FORMATS))
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise NetspecError(f"'{path}' can't be written: there is no folder '{folder}'", hint=f"mkdir -p {folder}")
     form = FORMATS[suffix]
-    if form == "dot" or _find("dot"):
-        return form
-    if form not in PURE_FORMATS:
-        hint = f"{_GET_DOT}; .png, .svg and .dot work without it"
-        raise NetspecError(f"'{path}': a {suffix} needs graphviz's 'dot', which is not installed", hint=hint)
-    if not _find("graphviz-pure"):
-        hint = f"{_GET_DOT}; 'pip install graphviz-pure' does for .png and .svg"
-        raise NetspecError(f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed", hint=hint)
+    if form != "dot" and not _find("dot") and not _find("graphviz-pure"):
+        raise NetspecError(f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed", hint=f"{_GET_DOT}; {_GET_PURE}")
     return form
 
 
-def render(dot: str, path: str | Path) -> None:
-    """Draws DOT text into a file, whose suffix is the format. Raises: NetspecError."""
+def render(dot: str, path: str | Path, report: Report | None = None) -> None:
+    """Draws DOT text into a file, whose suffix is the format.
+
+    A 'dot' that fails, as one without its plugins does, is noted in the report, and graphviz-pure draws.
+    Raises: NetspecError.
+    """
     form = picture_format(path)
-    if form == "dot":
-        return write_atomically(path, dot.encode())
-    if form in RASTER_FORMATS:
-        start, end = dot.split("\n", 1)
-        inches = LONGEST_SIDE / DPI
-        dot = f'{start}\n  graph [dpi={DPI} size="{inches:g},{inches:g}"]\n{end}'
-    draw = _by_graphviz if _find("dot") else _by_graphviz_pure
-    return write_atomically(path, draw(dot.encode(), form))
+    write_atomically(path, dot.encode() if form == "dot" else _picture(dot, form, report or Report()))
 
 
-def _by_graphviz(dot: bytes, form: str) -> bytes:
+def _picture(dot: str, form: str, report: Report) -> bytes:
+    if not _find("dot"):
+        return _by_graphviz_pure(dot, form)
+    try:
+        return _by_graphviz(dot, form)
+    except NetspecError as error:
+        if not _find("graphviz-pure"):
+            raise
+        drawn = _by_graphviz_pure(dot, form)  # where that fails too, the text is at fault: its error is the one to tell
+        reason = error.diagnostics[0].message
+    report.diagnostics.append(Diagnostic(NOTE, f"{reason}; graphviz-pure has drawn it instead"))
+    return drawn
+
+
+def _by_graphviz(dot: str, form: str) -> bytes:
     import graphviz  # a tenth of a second that only drawing pays
 
     try:
-        return bytes(graphviz.pipe("dot", form, dot, quiet=True))
+        drawn = bytes(graphviz.pipe("dot", form, _sized(dot, form).encode(), quiet=True))
     except graphviz.CalledProcessError as error:
-        raise _failed("dot", error.stderr) from None
+        raise _failed("dot", error.returncode, error.stderr) from None
     except (graphviz.ExecutableNotFound, OSError) as error:
-        raise NetspecError(f"graphviz's 'dot' can't be run: {error}", hint=_GET_DOT) from None
+        raise NetspecError(f"graphviz's 'dot' can't be run: {error}", hint=f"{_GET_DOT}; {_GET_PURE}") from None
+    if not drawn.startswith(STARTS[form]):
+        raise _failed("dot", 0, f"what it wrote is no {form}")
+    return drawn
 
 
-def _by_graphviz_pure(dot: bytes, form: str) -> bytes:
+def _by_graphviz_pure(dot: str, form: str) -> bytes:
     program = _find("graphviz-pure") or "graphviz-pure"
+    written = form if form in PURE_FORMATS else "png"
     try:
-        done = subprocess.run([program, f"-T{form}"], input=dot, capture_output=True, check=True)
+        done = subprocess.run([program, f"-T{written}"], input=_sized(dot, form, written).encode(), capture_output=True, check=True)
     except subprocess.CalledProcessError as error:
-        raise _failed("graphviz-pure", error.stderr) from None
+        raise _failed("graphviz-pure", error.returncode, error.stderr) from None
     except OSError as error:
         raise NetspecError(f"'{program}' can't be run: {error.strerror or error}") from None
-    return done.stdout
+    return done.stdout if written == form else _from_png(done.stdout, form)
+
+
+def _sized(dot: str, form: str, written: str = "") -> str:
+    """The text with the resolution of a picture of pixels, and with a bound on its size."""
+    if (written or form) not in ("png", "jpg"):
+        return dot
+    start, end = dot.split("\n", 1)
+    dpi = DPI.get(form, DPI["jpg"])
+    inches = LONGEST_SIDE / dpi
+    return f'{start}\n  graph [dpi={dpi} size="{inches:g},{inches:g}"]\n{end}'
+
+
+def _from_png(png: bytes, form: str) -> bytes:
+    """A JPEG, or a PDF of one page that holds the picture."""
+    from PIL import Image  # imported only where graphviz isn't there
+
+    out = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        name = {"jpg": "JPEG", "pdf": "PDF"}[form]
+        picture.convert("RGB").save(out, name, quality=92, subsampling=0, dpi=(DPI["jpg"],) * 2, resolution=DPI["jpg"])
+    return out.getvalue()
 
 
 def _find(program: str) -> str | None:
-    """A program of the PATH, or one that pip put beside this Python, whose folder need not be on the PATH."""
-    return shutil.which(program) or (shutil.which(program, path=str(Path(sys.executable).parent)) if program == "graphviz-pure" else None)
+    """A program of the PATH, or one that pip put where this Python's scripts go, a folder that need not be on the PATH."""
+    found = shutil.which(program)
+    if found or program != "graphviz-pure":
+        return found
+    folders = [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
+    return shutil.which(program, path=os.pathsep.join(folders))
 
 
-def _failed(program: str, stderr: bytes | str | None) -> NetspecError:
+def _failed(program: str, status: int, stderr: bytes | str | None) -> NetspecError:
     text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr or ""
-    lines = text.strip().splitlines()
-    return NetspecError(f"'{program}' could not draw the net: {lines[-1] if lines else 'it gave no reason'}")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "warning" not in line.lower()]
+    ended = f"it was killed by signal {-status}" if status < 0 else f"it ended with status {status}"
+    reason = " ".join(lines)[:LONGEST_REASON] or ended
+    return NetspecError(f"'{program}' could not draw the net: {reason}", hint=None if program != "dot" else _GET_PURE)

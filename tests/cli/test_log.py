@@ -107,7 +107,7 @@ def test_faults(capsys: pytest.CaptureFixture, arguments: list[str], words: str)
     assert [path.name for path in Path().iterdir()] == ["runs"]
 
 
-@pytest.mark.parametrize("arguments", ["", "bake", "parse", "plot a", "parse a --delimiter ab", "plot a -o b --x y"])
+@pytest.mark.parametrize("arguments", ["parse", "plot a", "parse a --delimiter ab", "plot a -o b --x y"])
 def test_usage(arguments: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["log", *arguments.split()])
@@ -126,3 +126,13 @@ def test_caffes_own_script_makes_the_tables(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert (tmp_path / "run.log.train").read_text().startswith("NumIters;Seconds;LearningRate;aux;loss\n0;")
     assert (tmp_path / "run.log.test").read_text() in done.stdout
+
+
+def test_caffes_own_script_takes_any_name_and_a_reader_that_goes(tmp_path: Path) -> None:
+    tell(CaffeLog(tmp_path / "run[1].log"))
+    line = f'set -o pipefail; "{sys.executable}" tools/parse_log.py "{tmp_path}/run[1].log" "{tmp_path}" --verbose'
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (tmp_path / "run[1].log.test").read_text() in done.stdout
+    done = subprocess.run(["bash", "-c", f"{line} | true"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr

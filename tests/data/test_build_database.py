@@ -12,7 +12,9 @@ from PIL import Image
 
 from netspec.cli import dataset
 from netspec.data.build_database import BuildOptions, build_database
+from netspec.data.class_folder import read_class_folder
 from netspec.data.images import datum_pixels
+from netspec.data.lmdb_writer import is_lmdb
 from netspec.diagnostics import NetspecError
 from netspec.schema.caffe_pb2 import Datum
 
@@ -154,3 +156,98 @@ def test_names_that_are_no_utf8_survive(folder):
     (folder / "list.txt").write_bytes(b"gr\xfc\xdf.png 1\n")
     build_database(folder / "list.txt", folder / "db")
     assert [key for key, _ in entries(folder / "db")] == [b"00000000_gr\xfc\xdf.png"]
+
+
+@pytest.fixture
+def classes(folder):
+    """Three classes: tulip with two pictures, one of them in a file that is none, daisy and rose with one."""
+    for name, pictures in {"tulip": ["b.png", "a.png"], "Rose": ["c.png"], "daisy": ["d.jpeg"]}.items():
+        (folder / "flowers" / name).mkdir(parents=True)
+        for picture in pictures:
+            shutil.copy(folder / ("c.jpeg" if picture == "d.jpeg" else "a b.png"), folder / "flowers" / name / picture)
+    return folder / "flowers"
+
+
+def labels(path):
+    return {key: datum.label for key, datum in datums(path).items()}
+
+
+def test_a_folder_of_classes(classes, tmp_path, capsys):
+    (classes / "tulip" / ".DS_Store").write_text("x")
+    (classes / ".git").mkdir()
+    out = tmp_path / "db"
+    assert command("build", classes, out, "--resize_width=4", "--resize_height=4", "--gray") == 0
+    assert labels(out) == {"00000000_Rose/c.png": 0, "00000001_daisy/d.jpeg": 1, "00000002_tulip/a.png": 2, "00000003_tulip/b.png": 2}
+    assert {(datum.channels, datum.height, datum.width) for datum in datums(out).values()} == {(1, 4, 4)}
+    assert (out / "labels.txt").read_text() == "Rose\ndaisy\ntulip\n"
+    told = capsys.readouterr()
+    assert told.out == f"{out}: 4 records\n{out / 'labels.txt'}: the names of the labels, 0 Rose to 2 tulip\n"
+    assert told.err == "note: the records are in the order of the classes; for training, --shuffle mixes them\n"
+    assert command("info", out) == 0
+
+
+def test_a_folder_is_shuffled_and_may_stand_for_a_list(classes, tmp_path, capsys):
+    assert command("build", classes, tmp_path / "one", "--shuffle", "--seed", 3, "--encoded") == 0
+    assert capsys.readouterr().err == ""
+    lines = ["Rose/c.png 0", "daisy/d.jpeg 1", "tulip/a.png 2", "tulip/b.png 2"]
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    assert command("build", tmp_path / "list.txt", tmp_path / "two", "--root", classes, "--shuffle", "--seed", 3, "--encoded") == 0
+    assert entries(tmp_path / "one") == entries(tmp_path / "two")
+
+
+def test_a_test_set_has_the_labels_of_the_training_set(classes, tmp_path, capsys):
+    assert command("build", classes, tmp_path / "train") == 0
+    shutil.rmtree(classes / "Rose")
+    assert command("build", classes, tmp_path / "test", "--labels", tmp_path / "train" / "labels.txt") == 0
+    assert labels(tmp_path / "test") == {"00000000_daisy/d.jpeg": 1, "00000001_tulip/a.png": 2, "00000002_tulip/b.png": 2}
+    assert (tmp_path / "test" / "labels.txt").read_text() == "Rose\ndaisy\ntulip\n"
+    (classes / "tulip").rename(classes / "tulips")
+    with pytest.raises(NetspecError, match=r"the class 'tulips' of .* is not among the labels\n  hint: did you mean 'tulip'"):
+        command("build", classes, tmp_path / "x", "--labels", tmp_path / "train" / "labels.txt")
+
+
+def test_what_lies_in_the_wrong_place_of_a_folder_is_told(classes, tmp_path, capsys):
+    (classes / "list.txt").write_text("tulip/a.png 0\n")
+    (classes / "tulip" / "more").mkdir()
+    (classes / "tulip" / "notes.txt").write_text("no image")
+    assert command("build", classes, tmp_path / "db", "--shuffle") == 0
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{tmp_path / 'db'}: 4 records, 1 left out\n")
+    assert told.err.splitlines() == [
+        f"warning: {classes}: left out 'list.txt', which lies in no class's folder",
+        f"warning: {classes}: left out the folder 'tulip/more': images lie in the folder of their class",
+        f"warning: {classes}: left out 'tulip/notes.txt': the image does not decode as an image: its format is unknown",
+    ]
+
+
+def test_folders_that_hold_no_classes(classes, tmp_path):
+    def refused(message, *arguments):
+        before = sorted(os.listdir(tmp_path))
+        with pytest.raises(NetspecError, match=message):
+            command("build", *arguments)
+        assert sorted(os.listdir(tmp_path)) == before
+
+    out = tmp_path / "db"
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "list.txt").write_text("")
+    refused(rf"has no folders(.|\n)*netspec dataset build {flat}/list.txt OUT --root {flat}", flat, out)
+    shutil.rmtree(flat)
+    refused(r"an image of the class rose would be .*daisy/rose/x.jpg", classes / "daisy", out)
+    refused(
+        r"the class 'flowers' of .* has no images\n  hint: 'Rose' lies in it: are the classes one folder further down",
+        tmp_path,
+        tmp_path.parent / "db",
+    )
+    refused("lies in the folder of the classes", classes, classes / "db")
+    refused("--root is for the paths of a list", classes, out, "--root", tmp_path)
+    refused("--labels is for a folder of classes", tmp_path / "list.txt", out, "--labels", tmp_path / "list.txt")
+    (classes / "empty").mkdir()
+    refused("the class 'empty' of .* has no images", classes, out)
+    (classes / "empty" / "x.png").write_bytes(b"x")
+    refused("none of the images of the class 'empty' of .* could be read", classes, out)
+
+
+def test_a_built_folder_may_be_replaced(classes, tmp_path):
+    build_database(read_class_folder(classes), tmp_path / "db")
+    assert is_lmdb(tmp_path / "db")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -10,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
@@ -40,21 +42,60 @@ def test_each_suffix_with_dot(suffix, tmp_path):
 
 @needs_pure
 @pytest.mark.usefixtures("without_dot")
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".dot", ".SVG"])
-def test_what_works_without_dot(suffix, tmp_path):
+@pytest.mark.parametrize("suffix", [*SIGNATURES, ".SVG"])
+def test_each_suffix_without_dot(suffix, tmp_path):
     out = tmp_path / f"net{suffix}"
     assert main(["draw", NET, str(out)]) == 0
     assert out.read_bytes().startswith(SIGNATURES[suffix.lower()])
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+@needs_pure
 @pytest.mark.usefixtures("without_dot")
-@pytest.mark.parametrize("suffix", [".pdf", ".jpg"])
-def test_what_needs_dot_says_how_to_get_it(suffix, tmp_path, capsys):
-    assert main(["draw", NET, str(tmp_path / f"net{suffix}")]) == 1
+def test_a_jpeg_is_the_png_at_twice_the_size(tmp_path):
+    for name in ("net.png", "net.jpg"):
+        assert main(["draw", NET, str(tmp_path / name)]) == 0
+    with Image.open(tmp_path / "net.png") as png, Image.open(tmp_path / "net.jpg") as jpg:
+        assert all(abs(2 * small - large) <= 2 for small, large in zip(png.size, jpg.size, strict=True))
+        assert jpg.convert("L").getextrema()[0] < 60 < 250 < jpg.convert("L").getpixel((2, 2))  # dark text on white
+
+
+def put_dot(folder: Path, script: str) -> None:
+    (folder / "dot").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "dot").chmod(0o755)
+
+
+HALF_INSTALLED = {
+    "no plugins": ("echo 'There is no layout engine support for \"dot\"' >&2; exit 1", "There is no layout engine support"),
+    "no such format": ("echo 'Format: \"png\" not recognized. Use one of:' >&2; exit 1", "not recognized"),
+    "crashes": ("kill -SEGV $$", "killed by signal 11"),
+    "says nothing": ("exit 3", "ended with status 3"),
+    "writes nothing": ("exit 0", "is no "),
+    "writes something else": ("echo usage: dot", "is no "),
+}
+
+
+@needs_pure
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".jpg"])
+@pytest.mark.parametrize(("script", "reason"), HALF_INSTALLED.values(), ids=HALF_INSTALLED)
+def test_a_dot_that_fails_is_noted_once_and_graphviz_pure_draws(script, reason, suffix, tmp_path, monkeypatch, capsys):
+    put_dot(tmp_path, script)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out = tmp_path / f"net{suffix}"
+    assert main(["draw", NET, str(out)]) == 0
+    assert out.read_bytes().startswith(SIGNATURES[suffix])
     error = capsys.readouterr().err
-    assert "needs graphviz's 'dot', which is not installed" in error
-    assert "apt-get install graphviz" in error
-    assert list(tmp_path.iterdir()) == []
+    assert reason in error
+    assert error.count("note: 'dot' could not draw the net") == error.count("graphviz-pure has drawn it instead") == 1
+
+
+def test_a_dot_that_fails_alone_is_an_error(tmp_path, monkeypatch):
+    put_dot(tmp_path, HALF_INSTALLED["no plugins"][0])
+    monkeypatch.setattr(render_module, "_find", {"dot": "dot"}.get)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NetspecError, match=r"no layout engine support(.|\n)*pip install graphviz-pure"):
+        render("digraph {\n}\n", tmp_path / "net.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["dot"]
 
 
 def test_no_renderer_at_all(monkeypatch, tmp_path):
@@ -75,10 +116,21 @@ def test_the_format_is_refused_before_the_net_is_read(capsys):
     assert "'.raw'" in capsys.readouterr().err
 
 
-def test_an_unwritable_place(tmp_path, capsys):
-    assert main(["draw", NET, str(tmp_path / "nowhere" / "net.dot")]) == 1
-    assert "can't be written" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
+    assert main(["draw", "no/such.prototxt", str(tmp_path / "nowhere" / "net.dot")]) == 1
+    assert f"there is no folder '{tmp_path / 'nowhere'}'\n  hint: mkdir -p " in capsys.readouterr().err
+    assert main(["draw", "no/such.prototxt", str(tmp_path)]) == 1
+    assert "can't be written: it is a folder" in capsys.readouterr().err
+
+
+def test_a_wrong_net_leaves_the_old_picture(tmp_path, capsys):
+    net, out = tmp_path / "net.prototxt", tmp_path / "net.png"
+    net.write_text('layer { name: "a" type: "Relu" bottom: "x" top: "y" }')
+    out.write_bytes(b"old")
+    assert main(["draw", str(net), str(out)]) == 1
+    assert f"{net}:1:" in capsys.readouterr().err
+    assert out.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.png", "net.prototxt"]
 
 
 @pytest.mark.parametrize("place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)])
@@ -115,7 +167,7 @@ def test_each_direction(place, rankdir, tmp_path, monkeypatch):
     if place == "pure":
         monkeypatch.setenv("PATH", str(tmp_path))
     out = tmp_path / "net.png"
-    assert main(["draw", NET, str(out), "--rankdir", rankdir, "--phase", "train", "--display_lrm"]) == 0
+    assert main(["draw", NET, str(out), "--rankdir", rankdir.lower(), "--phase", "train", "--display_lrm"]) == 0
     width, height = struct.unpack(">II", out.read_bytes()[16:24])
     assert (height > width) == (rankdir in ("TB", "BT"))
 
@@ -129,18 +181,34 @@ def test_a_long_net_is_no_endless_png(place, tmp_path, monkeypatch):
     assert max(struct.unpack(">II", out.read_bytes()[16:24])) <= render_module.LONGEST_SIDE + 10
 
 
-@needs_dot
-def test_caffes_tool(tmp_path):
+def draw_net(*arguments: str | Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "tools/draw_net.py", *map(str, arguments)]
+    environment = {**os.environ, **({"PATH": str(path)} if path else {})}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@needs_pure
+def test_caffes_tool_on_a_machine_without_graphviz(tmp_path):
+    (tmp_path / "bin").mkdir()
     out = tmp_path / "AlexNet_structure.jpg"
-    command = [sys.executable, "tools/draw_net.py", "--rankdir", "TB", ALEXNET, str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = draw_net("--rankdir", "TB", ALEXNET, out, path=tmp_path / "bin")
     assert (done.returncode, done.stdout) == (0, f"Drawing net to {out}\n"), done.stderr
-    assert out.read_bytes().startswith(SIGNATURES[".jpg"])
+    with Image.open(out) as picture:
+        assert picture.format == "JPEG"
+        assert picture.height > 4 * picture.width
 
 
-def test_caffes_tool_has_caffes_defaults(tmp_path):
+def test_caffes_tool_has_caffes_flags_and_defaults(tmp_path):
     out = tmp_path / "net.dot"
-    done = subprocess.run([sys.executable, "tools/draw_net.py", NET, str(out)], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert draw_net(NET, out).returncode == 0
     assert "rankdir=LR" in out.read_text(encoding="utf-8")
     assert "TRAIN and TEST" in out.read_text(encoding="utf-8")
+    assert draw_net("--rankdir=RL", "--phase", "TEST", "--display_lrm", NET, out).returncode == 0
+    text = out.read_text(encoding="utf-8")
+    assert "rankdir=RL" in text
+    assert "lr mult" in text
+    assert "TRAIN" not in text
+    assert draw_net("--phase", "BOTH", NET, out).returncode == 2
+    refused = draw_net(NET, tmp_path / "net.raw")  # which Caffe's documentation names
+    assert refused.returncode == 1
+    assert "no picture format is known by the suffix '.raw'" in refused.stderr

@@ -1,0 +1,81 @@
+"""The parser of a command with all that its help shows, and what is told of a word that it does not know."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from importlib import import_module
+
+from netspec.cli.examples import EXAMPLES
+from netspec.diagnostics import did_you_mean
+
+
+def command_parser(name: str, summary: str) -> argparse.ArgumentParser:
+    """The parser of `netspec NAME`, with examples below the help of the command and of each of its subcommands."""
+    parser = argparse.ArgumentParser(prog=f"netspec {name}", description=summary)
+    fill(parser, name)
+    return parser
+
+
+def fill(parser: argparse.ArgumentParser, name: str) -> None:
+    """Adds a command's arguments and examples to its parser."""
+    import_module(f"netspec.cli.{name}").configure(parser)
+    for path, inner in parsers_below(parser, name):
+        inner.formatter_class = argparse.RawDescriptionHelpFormatter  # which keeps the examples' lines
+        inner.epilog = "\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[path])])
+
+
+def parsers_below(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """A parser and those of its subcommands, each with its name, such as 'dataset build'."""
+    yield path, parser
+    for name, inner in subcommands(parser).items():
+        yield from parsers_below(inner, f"{path} {name}".strip())
+
+
+def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands within a command, such as build in dataset."""
+    groups = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    return next((dict(group.choices) for group in groups), {})
+
+
+def innermost(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.ArgumentParser:
+    """The parser of the subcommand that the arguments name, or the command's own."""
+    inner = subcommands(parser).get(_first_word(argv) or "")
+    return innermost(inner, argv[argv.index(_first_word(argv) or "") + 1 :]) if inner else parser
+
+
+def spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The arguments, with options as the parser spells them: --max_iter is --max-iter, and the other way round."""
+    known = innermost(parser, argv)._option_string_actions
+    spelled: list[str] = []
+    for i, argument in enumerate(argv):
+        if argument == "--":
+            return spelled + argv[i:]
+        name, equals, value = argument.partition("=")
+        others = (name[:2] + name[2:].replace("_", "-"), name[:2] + name[2:].replace("-", "_"))
+        meant = next((other for other in others if other in known), name) if name.startswith("--") and name not in known else name
+        spelled.append(meant + equals + value)
+    return spelled
+
+
+def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None:
+    """What is wrong with the first subcommand or long option that does not exist, with the nearest that does; or None."""
+    commands, word = subcommands(parser), _first_word(argv)
+    if commands and word is not None and word not in commands:
+        return f"{parser.prog}: there is no command '{word}'; {did_you_mean(word, commands) or 'there are ' + ', '.join(commands)}"
+    inner = innermost(parser, argv)
+    known = inner._option_string_actions
+    for argument in argv[: argv.index("--")] if "--" in argv else argv:
+        name = argument.partition("=")[0]
+        if name.startswith("--") and not any(option.startswith(name) for option in known):  # argparse takes abbreviations
+            return no_option(name, inner)
+    return None
+
+
+def no_option(name: str, parser: argparse.ArgumentParser) -> str:
+    meant = did_you_mean(name, parser._option_string_actions) or f"see {parser.prog} --help"
+    return f"{parser.prog}: there is no option '{name}'; {meant}"
+
+
+def _first_word(argv: list[str]) -> str | None:
+    return next((argument for argument in argv if not argument.startswith("-")), None)
