@@ -15,7 +15,7 @@ from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.graph import Blob, Layer, Net, Shape
 from netspec.layers import find_spec
 from netspec.passes.build_graph import AUTOMATIC_TOP
-from netspec.pipeline import load
+from netspec.pipeline import load, phase_of
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
 from netspec.pytorch.module import About, NetModule, blobs_of
@@ -25,35 +25,78 @@ from netspec.pytorch.sharing import share_param
 
 def compile(
     net: Net | str | Path,
-    phase: str = "TEST",
-    outputs: Iterable[str] | None = None,
+    phase: str | None = None,
+    outputs: str | Iterable[str] | None = None,
     weights: str | Path | Iterable[str | Path] | None = None,
     seed: int | None = None,
     level: int = 0,
-    stages: Iterable[str] = (),
+    stages: str | Iterable[str] = (),
     inputs: Mapping[str, Shape] | None = None,
     allow_python_layers: bool = False,
+    strict: bool = True,
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
     Args:
         net: a loaded net, or the path of one (then phase, level, stages, inputs and allow_python_layers go to `netspec.load`).
-        outputs: blobs to cut the net at; layers that do not lead to them are left out.
-        weights: one or more files of weights, matched by layer name; a later one wins.
+        phase: "TRAIN" or "TEST"; None is the loaded net's own, or TEST.
+        outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are inputs.
+        weights: one or more files of weights, matched by layer name; a later one wins. `module.load_report` tells what of them
+            was loaded.
         seed: makes the fillers repeatable.
+        strict: raise where weights do not fit the net, or no layer of it is in them; False only reports it.
 
-    Raises: NetspecError where the net is wrong, an output is no blob, or a layer can't be built.
+    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or weights do not fit.
     """
     if not isinstance(net, Net):
-        net = load(net, phase, level, stages, inputs, allow_python_layers=allow_python_layers)
-    module = lower(net, None if outputs is None else list(outputs))
+        net = load(net, phase or "TEST", level, stages, inputs, allow_python_layers=allow_python_layers)
+    else:
+        _require_same_state(net, phase, bool(level or stages or inputs))
+    module = lower(net, None if outputs is None else _blob_names(outputs))
+    if outputs is not None:
+        _drop_unread_inputs(module)
+    tops = [blob for layer in net.layers if not layer.bottom_blobs for blob in layer.top_blobs]
+    module.about.input_shapes = {blob.name: blob.shape for blob in tops if blob.shape is not None}
     fill_params(module, net, seed)
-    if weights is not None:
-        from netspec.pytorch.weights import load_weights
+    paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
+    if paths:
+        from netspec.pytorch.weights import load_weight_files
 
-        for path in [weights] if isinstance(weights, (str, Path)) else weights:
-            load_weights(module, path)
+        module.about.load_report = load_weight_files(module, paths, strict)
     return module
+
+
+def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:
+    """Raises NetspecError where a loaded net is asked to be another one: its layers are chosen and its shapes known."""
+    hint = "give phase, level, stages and inputs to netspec.load, or give netspec.compile the net's path"
+    if phase is not None and phase_of(phase) != net.phase:
+        raise NetspecError(f"the net '{net.name}' is loaded for phase {net.phase}, got phase {phase_of(phase)}", None, hint)
+    if is_more_given:
+        raise NetspecError(f"the net '{net.name}' is loaded already: 'level', 'stages' and 'inputs' can't change it", None, hint)
+
+
+def _blob_names(outputs: str | Iterable[str]) -> list[str]:
+    """One name or several as a list of them. Raises: NetspecError."""
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None or not names:
+        raise NetspecError(
+            f"'outputs' takes names of blobs, got {f'{wrong!r}' if names else 'none'}", None, 'such as outputs="fc7" or outputs=["fc6", "fc7"]'
+        )
+    return list(dict.fromkeys(names))
+
+
+def _drop_unread_inputs(module: NetModule) -> None:
+    """Takes away the inputs of a cut net that lead to none of its outputs: a label that only the loss reads."""
+    about = module.about
+    unread = [node for node in module.graph.nodes if node.op == "placeholder" and not node.users]
+    arguments, names = {str(node.target) for node in unread}, {node.name for node in unread}
+    about.input_names = [name for name, argument in zip(about.input_names, about.arguments, strict=True) if argument not in arguments]
+    about.arguments = [argument for argument in about.arguments if argument not in arguments]
+    about.tops = [[name for name in tops if name not in names] for tops in about.tops]
+    for node in unread:
+        module.graph.erase_node(node)
+    module.recompile()
 
 
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
