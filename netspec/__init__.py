@@ -13,18 +13,19 @@ __version__ = "0.1.0"
 _HOMES = {
     "NetspecError": "netspec.diagnostics",
     "Solver": "netspec.pytorch.train",
-    "batches": "netspec.data.batches",
+    "batches": "netspec.pytorch.batches",
     "compile": "netspec.pytorch.lower",
     "load": "netspec.pipeline",
+    "loads": "netspec.pipeline",
     "load_weights": "netspec.pytorch.weights",
     "save_weights": "netspec.pytorch.weights",
 }
-__all__ = ["NetspecError", "Solver", "batches", "compile", "load", "load_weights", "save_weights"]
+__all__ = ["NetspecError", "Solver", "batches", "compile", "load", "load_weights", "loads", "save_weights"]
 
 if TYPE_CHECKING:
-    from netspec.data.batches import batches
     from netspec.diagnostics import NetspecError
-    from netspec.pipeline import load
+    from netspec.pipeline import load, loads
+    from netspec.pytorch.batches import batches
     from netspec.pytorch.lower import compile
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights

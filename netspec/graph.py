@@ -75,6 +75,9 @@ class Blob:
     memory: Memory = field(default_factory=Memory)
     writes_before: int = 0
 
+    def __repr__(self) -> str:
+        return f"<Blob '{self.name}' {shape_text(self.shape)}>"
+
     @property
     def count(self) -> int:
         return prod(self.shape or ())
@@ -101,6 +104,9 @@ class Layer:
     loss_weights: list[float] = field(default_factory=list)  # one for each top
     macs: int = 0  # multiply-adds of one forward pass over the whole batch
     prepared: Any = None  # what its spec made while it inferred the shapes, for lowering to take over (a Python layer's object)
+
+    def __repr__(self) -> str:
+        return f"<Layer '{self.name}' {self.type}: {', '.join(self.bottoms)} → {', '.join(self.tops)}>"
 
     @property
     def bottoms(self) -> list[str]:
@@ -136,6 +142,19 @@ class Net:
     force_backward: bool = False
     path: str = ""
 
+    def __repr__(self) -> str:
+        layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
+        return f"<Net '{self.name}', phase {self.phase}: {layers}, {self.param_count:,} parameters>"
+
+    def __str__(self) -> str:
+        """The table of `netspec shapes`."""
+        return net_table(self)
+
+    @property
+    def param_count(self) -> int:
+        """The number of values in all params; a shared one counts once."""
+        return sum(param.count for layer in self.layers for param in layer.params if param.owner is None)
+
     @property
     def loss_weights(self) -> dict[str, float]:
         """The weight of each top that counts in the objective, by the name of its output."""
@@ -164,3 +183,43 @@ class Net:
             if layer.name == name:
                 return layer
         raise KeyError(name)
+
+
+_HEADINGS = ("layer", "type", "bottoms", "tops", "output", "params", "count", "multiply-adds")
+
+
+def layer_row(layer: Layer) -> tuple[str, ...]:
+    """The cells of a layer in the table of its net."""
+    return (
+        layer.name,
+        layer.type,
+        ", ".join(layer.bottoms),
+        ", ".join(layer.tops),
+        ", ".join(shape_text(blob.shape) for blob in layer.top_blobs),
+        ", ".join(shape_text(param.shape) for param in layer.params),
+        f"{sum(param.count for param in layer.params):,}" if layer.params else "",
+        f"{layer.macs:,}" if layer.macs else "",
+    )
+
+
+def net_table(net: Net) -> str:
+    """A net for people: a line a layer, and the totals."""
+    rows = [_HEADINGS, *(layer_row(layer) for layer in net.layers)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) if i >= 6 else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join([f"{net.name or net.path}, phase {net.phase}", "", *lines, "", _totals(net)])
+
+
+def _totals(net: Net) -> str:
+    macs = sum(layer.macs for layer in net.layers)
+    values = sum(blob.count for layer in net.layers for blob in layer.top_blobs if blob.shape is not None)
+    counts = [f"{len(net.layers)} layers", f"{net.param_count:,} parameters", f"{macs:,} multiply-adds", f"{values * 4 / 2**20:,.1f} MiB of blobs"]
+    shapes = [net.blobs[name].shape for name in [*net.inputs, *net.sources]]
+    batch = shapes[0][0] if shapes and shapes[0] else 1
+    if batch > 1:
+        counts[2] += f" for a batch of {batch} ({macs // batch:,} an item)"
+    return ", ".join(counts)

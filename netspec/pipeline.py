@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import index
+from os.path import exists
 from pathlib import Path
 
 from netspec.diagnostics import NetspecError, Report, Source
@@ -17,12 +19,15 @@ from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source, without_collector
 
+# what messages call a text that stands in no file
+_NAMES_OF_TEXTS = {"prototxt": "<text>", "yaml": "<text>.yaml"}
+
 
 def load(
-    path: str | Path,
+    path: str | Path | Source,
     phase: str = "TEST",
     level: int = 0,
-    stages: Iterable[str] = (),
+    stages: str | Iterable[str] = (),
     inputs: Mapping[str, Shape] | None = None,
     require_shapes: bool = True,
     report: Report | None = None,
@@ -31,7 +36,7 @@ def load(
     """Reads a net (prototxt, or YAML by its suffix) for one phase, checks it and infers every shape.
 
     Args:
-        phase: "TRAIN" or "TEST".
+        phase: "TRAIN" or "TEST", in any case.
         level, stages: the rest of the state that the layers' include and exclude rules are held against.
         inputs: shapes by top that stand in for those of Input and data layers.
         require_shapes: False lets a data layer of unknown size pass; shapes below it are then None.
@@ -40,18 +45,51 @@ def load(
 
     Raises: NetspecError with every fault that was found.
     """
-    if phase not in ("TRAIN", "TEST"):
-        raise NetspecError(f"a net's phase is TRAIN or TEST, got '{phase}'")
+    source = path if isinstance(path, Source) else read_source(_checked_path(path))
     report = report or Report()
+    given = caffe_pb2.NetState(phase=phase_of(phase), level=level, stage=[stages] if isinstance(stages, str) else stages)
+    shapes = _checked_shapes(inputs)
     with without_collector():
-        message, spans = read_net(read_source(path), report)
+        message, spans = read_net(source, report)
         state = caffe_pb2.NetState()
         state.CopyFrom(message.state)
-        state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
-        net = assemble(message, spans, state, report, inputs, require_shapes, allow_python_layers)
-    net.path = str(path)
+        state.MergeFrom(given)
+        net = assemble(message, spans, state, report, shapes, require_shapes, allow_python_layers)
+    net.path = source.path
     report.raise_errors()
     return net
+
+
+def loads(
+    text: str,
+    format: str = "prototxt",
+    phase: str = "TEST",
+    level: int = 0,
+    stages: str | Iterable[str] = (),
+    inputs: Mapping[str, Shape] | None = None,
+    require_shapes: bool = True,
+    report: Report | None = None,
+    allow_python_layers: bool = False,
+) -> Net:
+    """The net of a text: as `load`, which reads a file.
+
+    Args: format: "prototxt" or "yaml".
+    Raises: NetspecError with every fault that was found.
+    """
+    if not isinstance(text, str):
+        raise NetspecError(f"expected the text of a net, got {type(text).__name__}", None, "netspec.load takes a path")
+    if format not in _NAMES_OF_TEXTS:
+        raise NetspecError(f"'format' is prototxt or yaml, got '{format}'")
+    source = Source(_NAMES_OF_TEXTS[format], text.removeprefix("\ufeff"))
+    return load(source, phase, level, stages, inputs, require_shapes, report, allow_python_layers)
+
+
+def phase_of(phase: str) -> str:
+    """TRAIN or TEST, of a word in any case. Raises: NetspecError."""
+    name = str(phase).upper()
+    if name not in ("TRAIN", "TEST"):
+        raise NetspecError(f"a net's phase is TRAIN or TEST, got '{phase}'")
+    return name
 
 
 def read_net(source: Source, report: Report) -> tuple[caffe_pb2.NetParameter, Spans]:
@@ -79,3 +117,29 @@ def assemble(
     count_cost(net)
     check_gradients(net, report)
     return net
+
+
+def _checked_path(path: object) -> str | Path:
+    """Raises NetspecError where a net's text is given for its path, or something that is neither."""
+    if not isinstance(path, (str, Path)):
+        raise NetspecError(f"expected the path of a net, got {type(path).__name__}", None, "netspec.loads takes the text of a net")
+    if any(mark in str(path) for mark in "\n{") and not exists(path):
+        raise NetspecError("expected the path of a net, got a text", None, "netspec.loads(text) takes the text of a net")
+    return path
+
+
+def _checked_shapes(inputs: Mapping[str, Shape] | None) -> dict[str, Shape] | None:
+    """The shapes that a caller gives, as tuples of ints. Raises: NetspecError."""
+    if inputs is None:
+        return None
+    if not isinstance(inputs, Mapping):
+        raise NetspecError(f"'inputs' takes shapes by blob, got {type(inputs).__name__}", None, 'such as inputs={"data": (10, 3, 227, 227)}')
+    return {name: _checked_shape(name, shape) for name, shape in inputs.items()}
+
+
+def _checked_shape(name: str, shape: Iterable[int]) -> Shape:
+    try:
+        return tuple(index(dim) for dim in shape)
+    except TypeError:
+        shown = f"{shape!r}" if isinstance(shape, (tuple, list, int, str, type(None))) else type(shape).__name__
+        raise NetspecError(f"the shape given for '{name}' takes integers, such as (10, 3, 227, 227), got {shown}") from None

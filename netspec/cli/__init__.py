@@ -29,7 +29,9 @@ CAFFE_TOOLS = {
     "draw_net": "`netspec draw` does what it did",
     "parse_log": "`netspec log parse` does what it did",
     "plot_training_log": "`netspec log plot` does what it did",
-    "upgrade_net_proto_text": "`netspec convert` does what it did",
+    "upgrade_net_proto_text": "`netspec convert --upgrade` does what it did",
+    "upgrade_net_proto_binary": "`netspec convert --upgrade` does what it did",
+    "upgrade_solver_proto_text": "`netspec convert --upgrade` does what it did",
 }
 OK, FAILED, USAGE = 0, 1, 2
 

@@ -1,19 +1,26 @@
-"""`netspec convert IN OUT`: nets and solvers between prototxt and YAML, weights between their formats."""
+"""`netspec convert IN OUT`: nets and solvers between prototxt and YAML, weights between their formats, old formats to today's."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import cast
 
 from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 
 from netspec.atomic import write_atomically
+from netspec.cli.state import print_warnings
 from netspec.diagnostics import NetspecError, Report
+from netspec.passes.upgrade import upgrade, upgrade_solver
+from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
-from netspec.syntax.bind import bind
+from netspec.syntax.bind import Spans, bind
 from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source, read_source
+from netspec.syntax.rewrite import rewrite
+from netspec.syntax.tree import Block
 
 TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 
@@ -21,6 +28,13 @@ TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="IN", help="a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)")
     parser.add_argument("target", metavar="OUT", help="the file to write; its suffix says the format")
+    parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="bring an older format to today's: V0 and V1 layers, a net's input fields, a solver's solver_type (Caffe's upgrade_net_proto_text, "
+        "upgrade_net_proto_binary and upgrade_solver_proto_text)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="let --upgrade write over IN itself")
     parser.add_argument("--skip-layer", action="append", default=[], metavar="NAME", help="a layer whose weights to leave out; may be repeated")
     parser.add_argument(
         "--flattened",
@@ -32,6 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.upgrade:
+        return upgrade_file(args)
     if args.source.endswith(TEXT_SUFFIXES):
         if not args.target.endswith(TEXT_SUFFIXES):
             raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
@@ -40,16 +56,70 @@ def run(args: argparse.Namespace) -> int:
     return convert_weights(args)
 
 
-def convert_text(source_path: str, target_path: str) -> None:
-    """Rewrites a net or solver in the syntax that the target's suffix names; comments are kept.
+def upgrade_file(args: argparse.Namespace) -> int:
+    """Brings a net, a solver or a caffemodel to today's format, whatever its name, and tells what was old."""
+    if args.skip_layer or args.flattened:
+        raise NetspecError("--upgrade keeps every layer as it is", hint="leave out --skip-layer and --flattened, or convert the upgraded file")
+    from netspec.weights.files import READABLE
 
+    if not args.overwrite and os.path.exists(args.target) and os.path.exists(args.source) and os.path.samefile(args.source, args.target):
+        raise NetspecError(f"'{args.target}' is the file to be upgraded", hint="name another one, or write over it with --overwrite")
+    if args.source.endswith(".caffemodel") or _is_binary(args.source):
+        from netspec.weights.upgrade_caffemodel import upgrade_caffemodel
+
+        if args.target.endswith(TEXT_SUFFIXES):
+            raise NetspecError(f"weights can't become '{args.target}'", hint="name it .caffemodel")
+        old = old_parts(upgrade_caffemodel(args.source, args.target))
+    else:
+        if args.target.endswith(READABLE):
+            raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
+        old = convert_text(args.source, args.target, is_upgrade=True)
+    what = f"upgraded {', '.join(old)}" if old else "the file was in today's format already"
+    print(f"{args.target}: {what}", file=sys.stderr)
+    return 0
+
+
+def _is_binary(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False  # the reader tells what is wrong
+    with open(path, "rb") as file:
+        return b"\0" in file.read(4096)
+
+
+def old_parts(message: Message) -> list[str]:
+    """What of a message, as it was read, is of an older format."""
+    if isinstance(message, caffe_pb2.SolverParameter):
+        nets = [message.net_param, message.train_net_param, *message.test_net_param]
+        found = [part for net in nets for part in old_parts(net)]
+        return list(dict.fromkeys([*(["'solver_type'"] if message.HasField("solver_type") else []), *found]))
+    assert isinstance(message, caffe_pb2.NetParameter)
+    parts = {
+        "V0 layers": any(layer.HasField("layer") for layer in message.layers),
+        "V1 layers": any(not layer.HasField("layer") for layer in message.layers),
+        "input fields": bool(message.input),
+        "params of BatchNorm": any(
+            layer.type == "BatchNorm" and len(layer.param) == 3 and any(param.lr_mult or param.decay_mult for param in layer.param)
+            for layer in message.layer
+        ),
+    }
+    return [part for part, is_there in parts.items() if is_there]
+
+
+def convert_text(source_path: str, target_path: str, is_upgrade: bool = False) -> list[str]:
+    """Rewrites a net or solver in the syntax that the target's suffix names, or in today's format; comments are kept.
+
+    Returns: what of it was of an older format, where that was upgraded.
     Raises: NetspecError where the source is wrong or the target can't be written.
     """
     block = parse_source(read_source(source_path))
     report = Report()
     kind = file_kind(block)
-    bind(block, kind(), report)
+    message = kind()
+    spans = bind(block, message, report)
     report.raise_errors()
+    old: list[str] = []
+    if is_upgrade:
+        block, old = _upgraded(block, message, spans, report)
     if target_path.endswith(YAML_SUFFIXES):
         from netspec.syntax import yaml_text
 
@@ -57,6 +127,22 @@ def convert_text(source_path: str, target_path: str) -> None:
     else:
         text = prototxt.print_tree(block)
     write_atomically(target_path, text.encode(errors="surrogateescape"))
+    return old
+
+
+def _upgraded(block: Block, message: Message, spans: Spans, report: Report) -> tuple[Block, list[str]]:
+    """The tree of a net or solver in today's format, and what of it was older. Warnings go to stderr."""
+    before = type(message)()
+    before.CopyFrom(message)
+    if isinstance(message, caffe_pb2.SolverParameter):
+        upgrade_solver(message, spans, report)
+    elif isinstance(message, caffe_pb2.NetParameter):
+        upgrade(message, spans, report)
+    report.raise_errors()
+    print_warnings(report)
+    if message == before:
+        return block, []
+    return rewrite(block, before, message, spans), old_parts(before)
 
 
 def convert_weights(args: argparse.Namespace) -> int:

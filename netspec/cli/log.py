@@ -48,6 +48,8 @@ def _parse(args: argparse.Namespace) -> int:
     from netspec.logs.table import csv_of_test, csv_of_training
 
     run = read_log(args.log)
+    if run.earlier_runs:
+        print(f"{args.log}: {counted(run.earlier_runs + 1, 'run')} from iteration 0 on; the tables are of the last", file=sys.stderr)
     tables = {".train": csv_of_training(run, args.delimiter)}
     for net in range(len(run.tests)):
         tables[f".test{net or ''}"] = csv_of_test(run, net, args.delimiter)

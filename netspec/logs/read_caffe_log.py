@@ -12,8 +12,8 @@ from math import nan
 
 from netspec.logs.run import Row, Run
 
-# I1122 05:18:54.123456  1234 solver.cpp:218] message; newer glogs write the year before the month
-HEAD = re.compile(r"[IWEF](\d{4})?(0[1-9]|1[0-2])([0-3]\d) (\d\d):(\d\d):(\d\d)(\.\d+) +\d+ [^\s\]]+:\d+ ?\] ?")
+# I1122 05:18:54.123456  1234 solver.cpp:218] message; glog 0.6 writes the year before the month, on macOS a thread's id is hexadecimal
+HEAD = re.compile(r"[IWEF](\d{4})?(0[1-9]|1[0-2])([0-3]\d) (\d\d):(\d\d):(\d\d)(\.\d+) +(?:0x)?[\da-f]+ [^\s\]]+:\d+ ?\] ?")
 _CREATED = re.compile(r"Log file created at: (\d{4})/")
 _TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d{1,3})\)")
 _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([^\s,]+)")
@@ -57,6 +57,7 @@ class _Reader:
         self.test_row: Row | None = None
         self.has_test_loss = False  # whether the log tells it; else it is summed up
         self.is_resumed = False
+        self.rate: tuple[int, float] | None = None  # an iteration's that was told before its loss, as by the first Caffe
 
     def take(self, head: re.Match[str], text: str) -> None:
         if text.startswith("Solving"):
@@ -79,13 +80,23 @@ class _Reader:
         elif found := _LOSS.search(text):
             self.resume(int(found[1]))
             self.train_row = Row(int(found[1]), self.clock.seconds(head), _number(found[2]))
+            if self.rate is not None and self.rate[0] == self.train_row.iter:
+                self.train_row.rate = self.rate[1]
             self.run.add_train(self.train_row)
-        elif (found := _RATE.search(text)) and self.train_row and self.train_row.iter == int(found[1]):
-            self.train_row.rate = _number(found[2])
+        elif found := _RATE.search(text):
+            self.rate = (int(found[1]), _number(found[2]))
+            if self.train_row is not None and self.train_row.iter == self.rate[0]:
+                self.train_row.rate = self.rate[1]
 
     def resume(self, iteration: int) -> None:
-        if self.is_resumed:
-            self.is_resumed = False
+        """What comes now belongs to another part of the run, or to another run: one that begins at 0 goes on from none."""
+        if not self.is_resumed:
+            return
+        self.is_resumed, self.rate = False, None
+        if iteration == 0:
+            self.clock.restart()
+            self.run.begin()
+        else:
             self.run.go_on_from(iteration)
 
     def output(self, head: re.Match[str], found: re.Match[str]) -> None:
@@ -117,11 +128,17 @@ class _Clock:
         self.year: int | None = None
         self.start: float | None = None
         self.last: float | None = None
+        self.begun: float | None = None
 
     def begin(self, head: re.Match[str]) -> None:
         """The run begins, or it is resumed: then the pause before does not count."""
         elapsed = 0.0 if self.start is None or self.last is None else self.last - self.start
-        self.start = self.at(head) - elapsed
+        self.begun = self.at(head)
+        self.start = self.begun - elapsed
+
+    def restart(self) -> None:
+        """The run that has begun last is a new one."""
+        self.start = self.begun
 
     def seconds(self, head: re.Match[str]) -> float:
         now = self.at(head)

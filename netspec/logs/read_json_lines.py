@@ -62,6 +62,9 @@ class _Reader:
                 self.run.add_train(Row(int(event["iter"]), self.seconds(event), float(event["loss"]), epoch=self.epoch(event)))
 
     def start(self, event: dict[str, Any]) -> None:
+        if int(event["iter"]) == 0:  # it goes on from none
+            self.now = 0.0
+            self.run.begin()
         self.before = self.now
         self.run.go_on_from(int(event["iter"]))
         self.test_loss_weights = [_weights(weights) for weights in event.get("test_loss_weights", [])]

@@ -34,6 +34,12 @@ class Run:
     tests: list[list[Row]] = field(default_factory=list)  # of each test net
     loss_outputs: set[str] = field(default_factory=set)  # the outputs that the loss is made of
     knows_epochs: bool = False
+    earlier_runs: int = 0  # runs that the file tells of before this one
+
+    def begin(self) -> None:
+        """A run begins: what was told before is of another one."""
+        self.earlier_runs += bool(self.train or self.tests)
+        self.train, self.tests, self.loss_outputs, self.knows_epochs = [], [], set(), False
 
     def go_on_from(self, iteration: int) -> None:
         """The run is resumed: what was told of the iterations that now come again is void."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from netspec.logs.run import Row, Run
@@ -19,10 +19,10 @@ def csv_of_training(run: Run, delimiter: str = ",") -> str:
 
 
 def csv_of_test(run: Run, net: int, delimiter: str = ",") -> str:
-    """A test net's rows as CSV; their learning rate is that of the last training row before them, at the start of the next."""
+    """A test net's rows as CSV; their learning rate is that of the training row of their iteration, or of the last before it."""
     rated = [row for row in run.train if row.rate is not None]
     iterations = [row.iter for row in rated]
-    places = [max(0, bisect_left(iterations, row.iter) - 1) for row in run.tests[net]]
+    places = [max(0, bisect_right(iterations, row.iter) - 1) for row in run.tests[net]]
     return _table(run.tests[net], [rated[place].rate if rated else None for place in places], delimiter)
 
 

@@ -16,4 +16,4 @@ def count_cost(net: Net) -> None:
 
 def param_count(net: Net) -> int:
     """The number of values in all params; a shared one counts once."""
-    return sum(param.count for layer in net.layers for param in layer.params if param.owner is None)
+    return net.param_count

@@ -16,7 +16,7 @@ from netspec.graph import Blob, Layer, Net, Shape
 from netspec.layers import find_spec
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.passes.plan_backward import plan_backward
-from netspec.pipeline import load
+from netspec.pipeline import load, phase_of
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
 from netspec.pytorch.module import About, NetModule, blobs_of
@@ -26,35 +26,61 @@ from netspec.pytorch.sharing import share_param
 
 def compile(
     net: Net | str | Path,
-    phase: str = "TEST",
-    outputs: Iterable[str] | None = None,
+    phase: str | None = None,
+    outputs: str | Iterable[str] | None = None,
     weights: str | Path | Iterable[str | Path] | None = None,
     seed: int | None = None,
     level: int = 0,
-    stages: Iterable[str] = (),
+    stages: str | Iterable[str] = (),
     inputs: Mapping[str, Shape] | None = None,
     allow_python_layers: bool = False,
+    strict: bool = True,
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
     Args:
         net: a loaded net, or the path of one (then phase, level, stages, inputs and allow_python_layers go to `netspec.load`).
-        outputs: blobs to cut the net at; layers that do not lead to them are left out.
-        weights: one or more files of weights, matched by layer name; a later one wins.
+        phase: "TRAIN" or "TEST"; None is the loaded net's own, or TEST.
+        outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are inputs.
+        weights: one or more files of weights, matched by layer name; a later one wins. `module.load_report` tells what of them
+            was loaded.
         seed: makes the fillers repeatable.
+        strict: raise where weights do not fit the net, or no layer of it is in them; False only reports it.
 
-    Raises: NetspecError where the net is wrong, an output is no blob, or a layer can't be built.
+    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or weights do not fit.
     """
     if not isinstance(net, Net):
-        net = load(net, phase, level, stages, inputs, allow_python_layers=allow_python_layers)
-    module = lower(net, None if outputs is None else list(outputs))
+        net = load(net, phase or "TEST", level, stages, inputs, allow_python_layers=allow_python_layers)
+    else:
+        _require_same_state(net, phase, bool(level or stages or inputs))
+    module = lower(net, None if outputs is None else _blob_names(outputs))
     fill_params(module, net, seed)
-    if weights is not None:
-        from netspec.pytorch.weights import load_weights
+    paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
+    if paths:
+        from netspec.pytorch.weights import load_weight_files
 
-        for path in [weights] if isinstance(weights, (str, Path)) else weights:
-            load_weights(module, path)
+        module.about.load_report = load_weight_files(module, paths, strict)
     return module
+
+
+def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:
+    """Raises NetspecError where a loaded net is asked to be another one: its layers are chosen and its shapes known."""
+    hint = "give phase, level, stages and inputs to netspec.load, or give netspec.compile the net's path"
+    if phase is not None and phase_of(phase) != net.phase:
+        raise NetspecError(f"the net '{net.name}' is loaded for phase {net.phase}, got phase {phase_of(phase)}", None, hint)
+    if is_more_given:
+        raise NetspecError(f"the net '{net.name}' is loaded already: 'level', 'stages' and 'inputs' can't change it", None, hint)
+
+
+def _blob_names(outputs: str | Iterable[str]) -> list[str]:
+    """One name or several as a list of them. Raises: NetspecError."""
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None or not names:
+        raise NetspecError(
+            f"'outputs' takes names of blobs, got {f'{wrong!r}' if names else 'none'}", None, 'such as outputs="fc7" or outputs=["fc6", "fc7"]'
+        )
+    return list(dict.fromkeys(names))
 
 
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
@@ -81,6 +107,7 @@ class _Lowering:
         for name in self.outputs:
             if name not in net.blobs and name not in net.split_outputs:
                 raise NetspecError(f"the net '{net.name}' has no blob '{name}' to cut it at", None, did_you_mean(name, net.blobs))
+        self.needed: set[Blob] = set()  # of a net that is cut
         self.layers = net.layers if outputs is None else self._leading_to(outputs)
         self.plan = plan_backward(self.layers, net.force_backward)
         self.graph = fx.Graph()
@@ -91,7 +118,7 @@ class _Lowering:
 
     def _leading_to(self, outputs: list[str]) -> list[Layer]:
         blobs = [self.net.blob(name) for name in outputs]
-        needed = {b for blob in blobs for b in (blob, blob.overwritten_by(len(blob.memory.writes))) if b is not None}
+        needed = self.needed = {b for blob in blobs for b in (blob, blob.overwritten_by(len(blob.memory.writes))) if b is not None}
         kept: set[Layer] = set()
         for layer in reversed(self.net.layers):
             if any(blob in needed for blob in layer.top_blobs):
@@ -120,6 +147,7 @@ class _Lowering:
             net_name=self.net.name,
             phase=self.net.phase,
             input_names=[blob.name for blob in inputs],
+            input_shapes={blob.name: blob.shape for blob in inputs if blob.shape is not None},
             arguments=[str(self.nodes[blob].target) for blob in inputs],
             output_names=list(self.outputs),
             targets={layer.name: target for layer, target in self.targets.items()},
@@ -140,8 +168,9 @@ class _Lowering:
         for layer in self.layers:
             spec = find_spec(layer.type)
             for blob in layer.top_blobs if spec and spec.is_source else ():
-                inputs.append(blob)
-                self.nodes[blob] = self.graph.placeholder(_python_name(blob.name, taken))
+                if not self.is_cut or blob in self.needed:
+                    inputs.append(blob)
+                    self.nodes[blob] = self.graph.placeholder(_python_name(blob.name, taken))
         return inputs
 
     def _add_layer(self, layer: Layer) -> None:

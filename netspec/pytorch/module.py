@@ -6,10 +6,17 @@ import linecache
 import re
 from dataclasses import dataclass, field
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
+
+from netspec.diagnostics import NetspecError
+from netspec.graph import Shape
+from netspec.pytorch.input_faults import input_fault, input_notes, is_about_memory
+
+if TYPE_CHECKING:
+    from netspec.pytorch.weights import LoadReport
 
 
 @dataclass(slots=True)
@@ -29,6 +36,8 @@ class About:
     order: list[str] = field(default_factory=list)  # the submodule of each of the net's layers, "" where there is none
     layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
     tops: list[list[str]] = field(default_factory=list)  # of each of the net's layers, the graph's nodes that are its tops
+    input_shapes: dict[str, Shape] = field(default_factory=dict)  # as the net declares them; for messages
+    load_report: LoadReport | None = None
 
 
 class Outputs(dict):
@@ -73,6 +82,16 @@ class NetModule(fx.GraphModule):
         type(module).__call__ = FunctionType(call.__code__.replace(), call.__globals__, call.__name__, None, call.__closure__)  # type: ignore[method-assign]
         return module
 
+    def __copy__(self) -> NetModule:
+        module = NetModule(self, self.graph, type(self).__name__)
+        module.meta.update(self.meta)
+        module.training = self.training
+        return module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and torch.save: as fx has it, but what comes back is of this class."""
+        return _restore, (type(self).__name__, *super().__reduce__()[1])
+
     @property
     def code(self) -> str:
         """The forward pass as Python text, without the endings by which the running code frees memory."""
@@ -92,6 +111,11 @@ class NetModule(fx.GraphModule):
     def output_names(self) -> list[str]:
         """The blobs that forward gives."""
         return list(self.about.output_names)
+
+    @property
+    def load_report(self) -> LoadReport | None:
+        """What became of the weights that the module was compiled with; None without weights."""
+        return self.about.load_report
 
     @property
     def params(self) -> dict[str, list[Tensor]]:
@@ -130,9 +154,7 @@ class NetModule(fx.GraphModule):
             outputs = super().__call__(*args, **kwargs)
         except Exception as error:
             if not torch.compiler.is_compiling():
-                place = self._failed_layer(error)
-                if place:
-                    error.add_note(f"in {place}")
+                self._explain(error, args, kwargs)
             raise
         return self.shown(outputs)
 
@@ -145,6 +167,20 @@ class NetModule(fx.GraphModule):
         shown.terms = {name: value for name, value in outputs.items() if name not in about.output_names}
         return shown
 
+    def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Adds to an error of the forward pass what is known of its cause. Raises: NetspecError where the arguments are at fault."""
+        if isinstance(error, NetspecError):
+            return
+        fault = input_fault(self.about, args, kwargs)
+        if fault is not None:
+            raise fault from None
+        place = self._failed_layer(error)
+        if place:
+            error.add_note(f"in {place}")
+        if not is_about_memory(error):
+            for line in input_notes(self.about, args, kwargs, list(self.parameters()), error):
+                error.add_note(line)
+
     def _failed_layer(self, error: Exception) -> str | None:
         """The layer whose line of the generated code was running."""
         traceback = error.__traceback__
@@ -155,3 +191,12 @@ class NetModule(fx.GraphModule):
                 return self.about.places.get(called[1]) if called else None
             traceback = traceback.tb_next
         return None
+
+
+def _restore(class_name: str, body: dict[str, Any], import_block: str) -> NetModule:
+    """The module that was pickled."""
+    plain = fx.graph_module.reduce_graph_module(body, import_block)
+    module = NetModule(plain, plain.graph, class_name)
+    module.meta.update(body["meta"])
+    module.training = body["training"]  # of the submodules each has its own
+    return module

@@ -5,7 +5,7 @@ Source: Caffe's Net::CopyTrainedLayersFrom.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 
 from netspec.diagnostics import NetspecError, counted
 from netspec.graph import Shape, shape_text
-from netspec.pytorch.module import NetModule
+from netspec.pytorch.module import About, NetModule
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 
 
@@ -50,15 +50,57 @@ class LoadReport:
         return self
 
 
-def load_weights(module: NetModule, path: str | Path) -> LoadReport:
+def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> LoadReport:
     """Copies the weights of a file into the module's layers of the same names.
 
     Layers that the file lacks, and those of another shape or number of params, stay as they are.
 
+    Args: strict: raise, before anything is copied, where a layer does not fit or the file has no layer of the net.
     Raises: NetspecError where the file can't be read, or two layers with params share a name, so that it can't tell them apart.
     """
+    report, copies = _matched(module, path)
+    if strict:
+        report.raise_mismatches()
+    with torch.no_grad():
+        for blob, array in copies:
+            blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+    return report
+
+
+def load_weight_files(module: NetModule, paths: Iterable[str | Path], strict: bool = True) -> LoadReport:
+    """Loads several files, a later one winning; the report covers all of them.
+
+    Args: strict: raise where a file does not fit, or none of them has a layer of the net.
+    Raises: NetspecError.
+    """
+    reports = [load_weights(module, path) for path in paths]
+    if strict:
+        for report in reports:
+            if report.mismatched:
+                report.raise_mismatches()
+    report = _merged(reports)
+    return report.raise_mismatches() if strict else report
+
+
+def _merged(reports: list[LoadReport]) -> LoadReport:
+    if len(reports) == 1:
+        return reports[0]
+    loaded = {name: None for report in reports for name in report.loaded}
+    return LoadReport(
+        ", ".join(report.path for report in reports),
+        list(loaded),
+        [name for name in reports[0].missing if all(name in report.missing for report in reports)],
+        {name: f"'{report.path}': {why}" for report in reports for name, why in report.mismatched.items()},
+        list({name: None for report in reports for name in report.unused}),
+    )
+
+
+def _matched(module: NetModule, path: str | Path) -> tuple[LoadReport, list[tuple[torch.Tensor, np.ndarray]]]:
+    """What a file has for the module's layers, and which array is to be copied to which param."""
+    _require_module(module)
     _require_names(module)
     report = LoadReport(str(path))
+    copies: list[tuple[torch.Tensor, np.ndarray]] = []
     weights = read_weights(path)
     for (name, _, _, _), blobs, borrowed in zip(module.about.layers, module.layer_params, _borrowed(module), strict=True):
         arrays = weights.get(name, [])
@@ -72,13 +114,15 @@ def load_weights(module: NetModule, path: str | Path) -> LoadReport:
         if fault:
             report.mismatched[name] = fault
             continue
-        with torch.no_grad():
-            for blob, array in zip(blobs, arrays, strict=True):
-                if array is not None:
-                    blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+        copies += [(blob, array) for blob, array in zip(blobs, arrays, strict=True) if array is not None]
         report.loaded.append(name)
     report.unused = [name for name in weights if name not in module.params]
-    return report
+    return report, copies
+
+
+def _require_module(module: object) -> None:
+    if not isinstance(getattr(module, "about", None), About):
+        raise NetspecError(f"expected a compiled module, got {type(module).__name__}", None, "netspec.compile(net) makes one")
 
 
 def _require_names(module: NetModule) -> None:
@@ -109,6 +153,7 @@ def save_weights(module: NetModule, path: str | Path, diffs: Sequence[Sequence[n
     Args: diffs: of each layer's params what the file is to hold as their diff.
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
+    _require_module(module)
     arrays = [[blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs] for blobs in module.layer_params]
     layers = module.about.layers
     if not str(path).endswith(HDF5_SUFFIXES):

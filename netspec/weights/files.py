@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from os.path import exists
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.weights.caffemodel import Diffs as Diffs
 from netspec.weights.caffemodel import LayerTuple as LayerTuple
 from netspec.weights.caffemodel import read_caffemodel, write_caffemodel
+from netspec.weights.read_bytes import wrong_kind
 
 READABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors", ".npy")
 WRITABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors")
@@ -55,7 +57,8 @@ def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | N
         beside = str(path).replace(".solverstate", ".caffemodel")
         hint = f"the weights of that iteration are in '{beside}'; --snapshot goes on from the state"
         raise NetspecError(f"'{path}' is a solver's state, and holds no weights", hint=hint)
-    raise NetspecError(f"'{path}' is of no known kind of weight file", hint=f"known are {', '.join(READABLE)}")
+    what = wrong_kind(path) if exists(path) else "it does not exist"
+    raise NetspecError(f"'{path}' is of no known kind of weight file", hint=f"{f'{what}; ' if what else ''}known are {', '.join(READABLE)}")
 
 
 def _is_hdf5(path: str | Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,170 @@ def test_bytes_that_are_no_utf8_stay_in_comments(capsys: pytest.CaptureFixture) 
     assert Path("net.yaml").read_bytes() == b"# caf\xe9\nname: a\n"
     convert(capsys, "net.yaml", "back.prototxt")
     assert Path("back.prototxt").read_bytes() == b'# caf\xe9\nname: "a"\n'
+
+
+OLD = """# the whole net
+name: "V0"  # its name
+# the input
+input: "data"  # images
+input_dim: 1 input_dim: 3 input_dim: 12 input_dim: 12
+# padding
+layers {
+  layer { name: "pad1" type: "padding" pad: 2  # two
+  }
+  bottom: "data" top: "pad1"
+}
+# a convolution
+layers {
+  layer {
+    # kind
+    type: "conv"
+    name: "conv1"  # named
+    num_output: 6
+    weight_filler { type: "gaussian"  # normal
+      std: 0.01
+      # end of filler
+    }
+    blobs_lr: 1.  # slow
+    weight_decay: 2.  # decays
+    # end of inner
+  }
+  bottom: "pad1" top: "conv1"
+  # end of outer
+}  # behind
+# last words
+"""
+OLD_UPGRADED = """# the whole net
+name: "V0"  # its name
+# the input
+layer {
+  name: "input"
+  type: "Input"
+  top: "data"
+  input_param {
+    shape {
+      dim: 1
+      dim: 3
+      dim: 12
+      dim: 12
+    }
+  }
+}  # images
+# a convolution
+layer {
+  name: "conv1"  # named
+  # kind
+  type: "Convolution"
+  # end of inner
+  bottom: "data"
+  top: "conv1"
+  param {
+    lr_mult: 1
+    decay_mult: 2  # decays
+  }  # slow
+  convolution_param {
+    num_output: 6
+    # padding
+    pad: 2  # two
+    weight_filler {
+      type: "gaussian"  # normal
+      std: 0.01
+      # end of filler
+    }
+  }
+  # end of outer
+}  # behind
+# last words
+"""
+
+
+def upgrade(capsys: pytest.CaptureFixture, source: str, target: str, *options: str, status: int = 0) -> str:
+    assert main(["convert", "--upgrade", source, target, *options]) == status
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".prototxt", ".yaml"])
+@pytest.mark.parametrize("name", ["v0_small", "v1_small", "v2_inputs", "old_solver"])
+def test_upgrade_gives_the_originals_result(capsys: pytest.CaptureFixture, name: str, suffix: str) -> None:
+    source = str(REFERENCE / f"upgrade/{name}.prototxt")
+    if suffix == ".yaml":
+        convert(capsys, source, "old.yaml")
+        source = "old.yaml"
+    assert upgrade(capsys, source, f"new{suffix}").startswith(f"new{suffix}: upgraded ")
+    kind = caffe_pb2.SolverParameter if "solver" in name else caffe_pb2.NetParameter
+    expected = text_format.Parse((REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text(), kind())
+    assert read(Path(f"new{suffix}").read_text(), kind(), suffix) == expected
+    assert upgrade(capsys, f"new{suffix}", f"again{suffix}") == f"again{suffix}: the file was in today's format already\n"
+    assert Path(f"again{suffix}").read_text() == Path(f"new{suffix}").read_text()
+
+
+def test_upgrade_keeps_every_comment_at_its_field(capsys: pytest.CaptureFixture) -> None:
+    Path("old.prototxt").write_text(OLD)
+    assert upgrade(capsys, "old.prototxt", "new.prototxt") == "new.prototxt: upgraded V0 layers, input fields\n"
+    assert Path("new.prototxt").read_text() == OLD_UPGRADED
+    upgrade(capsys, "old.prototxt", "new.yaml")
+    assert Path("new.yaml").read_text().count("#") == OLD.count("#")
+
+
+def test_upgrade_leaves_what_is_of_today_as_it_was_written(capsys: pytest.CaptureFixture) -> None:
+    layer = 'layer {\n  top: "y"  # first\n  bottom: "x"\n  type: "ReLU"\n  name: "r"\n}\n'
+    Path("old.prototxt").write_text('input: "x" input_shape { dim: 1 }\n' + layer)
+    upgrade(capsys, "old.prototxt", "new.prototxt")
+    assert Path("new.prototxt").read_text().endswith("}\n" + layer)
+    Path("old.prototxt").write_text(layer + '\ninput: "x" input_shape { dim: 1 }\n')
+    upgrade(capsys, "old.prototxt", "new.prototxt")
+    assert Path("new.prototxt").read_text().endswith("}\n" + layer), "the Input layer is the first, wherever its field stood"
+
+
+def test_upgrade_refuses(capsys: pytest.CaptureFixture) -> None:
+    Path("old.prototxt").write_text(OLD)
+    hint = "hint: name another one, or write over it with --overwrite"
+    assert hint in upgrade(capsys, "old.prototxt", "./old.prototxt", status=1)
+    assert "a net can't become 'a.caffemodel'" in upgrade(capsys, "old.prototxt", "a.caffemodel", status=1)
+    assert "--upgrade keeps every layer" in upgrade(capsys, "old.prototxt", "a.prototxt", "--skip-layer", "x", status=1)
+    Path("wrong.prototxt").write_text('layers {\n layer { type: "convv" } }')
+    assert "wrong.prototxt:2:16: error: 'convv' is no V0 layer type" in upgrade(capsys, "wrong.prototxt", "a.prototxt", status=1)
+    assert "'none' can't be read" in upgrade(capsys, "none", "a.prototxt", status=1)
+    assert sorted(path.name for path in Path().iterdir()) == ["old.prototxt", "wrong.prototxt"]
+    assert Path("old.prototxt").read_text() == OLD
+    upgrade(capsys, "old.prototxt", "old.prototxt", "--overwrite")
+    assert Path("old.prototxt").read_text() == OLD_UPGRADED
+
+
+@pytest.mark.parametrize("name", ["v0_small", "v1_small"])
+def test_weights_of_an_older_format_become_todays(capsys: pytest.CaptureFixture, name: str) -> None:
+    net = text_format.Parse((REFERENCE / f"upgrade/{name}.prototxt").read_text(), caffe_pb2.NetParameter())
+    layer = next(layer for layer in net.layers if "conv1" in (layer.name, layer.layer.name))
+    blob = (layer.layer if layer.HasField("layer") else layer).blobs.add(num=1, channels=1, height=1, width=3, data=[1, 0, 2])
+    Path("old.caffemodel").write_bytes(net.SerializeToString())
+    assert upgrade(capsys, "old.caffemodel", "new").startswith("new: upgraded V")
+    upgraded = caffe_pb2.NetParameter.FromString(Path("new").read_bytes())
+    conv1 = next(layer for layer in upgraded.layer if layer.name == "conv1")
+    assert list(conv1.blobs) == [blob]
+    conv1.ClearField("blobs")
+    assert upgraded == text_format.Parse((REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text(), caffe_pb2.NetParameter())
+    assert upgrade(capsys, "new", "again.caffemodel") == "again.caffemodel: the file was in today's format already\n"
+
+
+def test_upgrade_of_weights_refuses(capsys: pytest.CaptureFixture) -> None:
+    net = caffe_pb2.NetParameter()
+    net.layers.add().layer.type = "convv"
+    Path("old.caffemodel").write_bytes(net.SerializeToString())
+    assert "error: 'old.caffemodel': 'convv' is no V0 layer type" in upgrade(capsys, "old.caffemodel", "new.caffemodel", status=1)
+    assert "weights can't become 'new.prototxt'" in upgrade(capsys, "old.caffemodel", "new.prototxt", status=1)
+    Path("text.caffemodel").write_text(OLD)
+    assert "'text.caffemodel' is no caffemodel" in upgrade(capsys, "text.caffemodel", "new.caffemodel", status=1)
+    assert sorted(path.name for path in Path().iterdir()) == ["old.caffemodel", "text.caffemodel"]
+
+
+@pytest.mark.parametrize("tool", ["upgrade_net_proto_text", "upgrade_solver_proto_text", "upgrade_net_proto_binary"])
+def test_caffes_own_scripts(tool: str) -> None:
+    old = REFERENCE / f"upgrade/{'old_solver' if 'solver' in tool else 'v1_small'}.prototxt"
+    if "binary" in tool:
+        net = text_format.Parse(old.read_text(), caffe_pb2.NetParameter())
+        net.layers[1].blobs.add(data=[0, 1])
+        Path("old.caffemodel").write_bytes(net.SerializeToString())
+        old = Path("old.caffemodel")
+    done = subprocess.run([sys.executable, ROOT / f"tools/{tool}.py", old, "new"], capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("new: upgraded ")
+    assert Path("new").stat().st_size > 50

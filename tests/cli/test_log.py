@@ -70,6 +70,15 @@ def test_a_log_without_outputs_and_without_tests(capsys: pytest.CaptureFixture) 
     assert not Path("old.log.test").exists()
 
 
+def test_of_several_runs_the_tables_are_of_the_last(capsys: pytest.CaptureFixture) -> None:
+    for name in ("a.jsonl", "b.log"):
+        Path("runs", f"two_{name}").write_text(Path("runs", name).read_text() * 2)
+        told = log(capsys, "parse", f"runs/two_{name}")
+        assert told.startswith(f"runs/two_{name}: 2 runs from iteration 0 on; the tables are of the last\n")
+        log(capsys, "parse", f"runs/{name}")
+        assert columns(f"two_{name}.train") == columns(f"{name}.train")
+
+
 def test_names_with_the_delimiter_in_them_are_quoted(capsys: pytest.CaptureFixture) -> None:
     Path("x.log").write_text('{"event": "test", "iter": 1, "net": 0, "outputs": {"a,b": 1}}\n')
     log(capsys, "parse", "x.log")

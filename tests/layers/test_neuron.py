@@ -241,8 +241,8 @@ def test_prelu_takes_its_filler_and_multipliers(load_text: Load) -> None:
 
 
 def test_threshold_is_strict_and_stops_the_gradient(load_text: Load) -> None:
-    net = load_text(net_text('type: "Threshold" threshold_param { threshold: 0.25 } loss_weight: 1'))
-    module = netspec.compile(net, phase="TRAIN")
+    net = load_text(net_text('type: "Threshold" threshold_param { threshold: 0.25 } loss_weight: 1'), phase="TRAIN")
+    module = netspec.compile(net)
     x = torch.tensor([[0.25, 0.26, float("nan")], [-1, float("inf"), 0.24]], requires_grad=True)
     out = module(x=x)
     assert out["y"].tolist() == [[0, 1, 0], [0, 1, 0]]

@@ -12,6 +12,7 @@ import pytest
 from netspec.diagnostics import NetspecError
 from netspec.logs.read_log import read_log
 from netspec.logs.run import Run
+from netspec.logs.table import csv_of_test
 
 LOG = """\
 Log file created at: 2016/12/31 23:59:50
@@ -104,6 +105,35 @@ def test_powershell_writes_utf_16(tmp_path: Path) -> None:
 def test_a_glog_that_writes_the_year(tmp_path: Path) -> None:
     text = LOG.replace("\nI1231", "\nI20161231").replace("\nI0101", "\nI20170101")
     assert rows(read(tmp_path, text.split("\n", 3)[3])) == EXPECTED
+
+
+def test_glog_0_6_and_its_threads(tmp_path: Path) -> None:
+    """One space before a long id, hexadecimal on macOS; the year in the head of each line rules over the file's."""
+    text = LOG.replace("[IWEF]mmdd", "[IWEF]yyyymmdd").replace("\nI1231", "\nI20231231").replace("\nI0101", "\nI20240101").replace("2016/", "2023/")
+    for thread in ("139872461346688", "0x1f2d3ac0"):
+        train, tests = rows(read(tmp_path, text.replace("  4049 ", f" {thread} ")))
+        assert (train, tests) == EXPECTED
+
+
+def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
+    """Caffe tells it behind the loss, its first versions before; a table read line by line has it one display late."""
+    loss, rate = "I0101 00:00:00.0 1 solver.cpp:218] Iteration {}, loss = 1\n", "I0101 00:00:00.5 1 solver.cpp:105] Iteration {}, lr = {}\n"
+    told = [(0, 0.1), (20, 0.01), (40, 0.001)]
+    for order in ((loss, rate), (rate, loss)):
+        run = read(tmp_path, "".join(line.format(*pair) for pair in told for line in order))
+        assert [(row.iter, row.rate) for row in run.train] == told
+    test = "I0101 00:00:00.0 1 solver.cpp:330] Iteration 20, Testing net (#0)\nI0101 00:00:00.1 1 solver.cpp:397]     Test net output #0: a = 1\n"
+    run = read(tmp_path, test + "".join(line.format(*pair) for pair in told for line in (loss, rate)))
+    assert csv_of_test(run, 0).splitlines()[1].split(",")[2] == "0.01"
+
+
+def test_of_several_runs_the_last_one_is_read(tmp_path: Path) -> None:
+    """One that begins at 0 goes on from none: neither its rows nor its seconds have to do with those before."""
+    other = LOG.replace("I1231", "I0301").replace("I0101", "I0302").replace("2016/12/31", "2017/03/01").replace("Iteration 200,", "Iteration 300,")
+    run = read(tmp_path, other + LOG + LOG)
+    assert rows(run) == EXPECTED
+    assert run.earlier_runs == 2
+    assert read(tmp_path, LOG).earlier_runs == 0
 
 
 def test_a_cut_last_line_is_passed_over(tmp_path: Path) -> None:

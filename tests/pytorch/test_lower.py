@@ -111,9 +111,10 @@ def test_a_fault_while_running_names_layer_and_line(load_text: Loader) -> None:
     module = netspec.compile(load_text(NET, phase="TEST"))
     with pytest.raises(RuntimeError) as caught:
         module(torch.rand(2, 7, 9, 9), torch.zeros(2))
-    (note,) = caught.value.__notes__
-    assert note.startswith("in layer 'conv/1' (")
-    assert note.endswith("net.prototxt:5:1)")
+    place, shape = caught.value.__notes__
+    assert place.startswith("in layer 'conv/1' (")
+    assert place.endswith("net.prototxt:5:1)")
+    assert shape == "the input 'data' is 2×7×9×9, the net declares 2×3×9×9 (N×C×H×W)"
 
 
 def test_a_label_that_is_no_class(load_text: Loader) -> None:

@@ -77,6 +77,13 @@ def test_unknown_suffixes_name_the_known_ones(tmp_path):
         write_weights(tmp_path / "a.npy", "Net", LAYERS)
 
 
+def test_a_file_of_another_kind_is_named(tmp_path):
+    (tmp_path / "net.prototxt").write_text('layer { name: "a" }')
+    for path, what in ((tmp_path / "net.prototxt", "it is a prototxt"), (tmp_path, "it is a folder"), (tmp_path / "none", "it does not exist")):
+        with pytest.raises(NetspecError, match=f"is of no known kind of weight file\n  hint: {what}; known are .caffemodel"):
+            read_weights(path)
+
+
 def test_an_hdf5_file_under_the_name_of_a_caffemodel(tmp_path):
     write_weights(tmp_path / "a.h5", "Net", LAYERS)
     (tmp_path / "a.h5").rename(tmp_path / "a.caffemodel")
