@@ -14,7 +14,9 @@ from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.data.transform import Transformer
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
+from netspec.read_file import GIB, read_file
 
+LARGEST_LIST = 2 * GIB  # bytes of a list of files: some ten million lines
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
 
 
@@ -78,8 +80,7 @@ class ImageListReader:
 def read_list(path: str, span: Span | None = None) -> list[str]:
     """The lines of a list of images. Raises: NetspecError where it is missing or has none."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            lines = file.read().split("\n")
+        lines = read_file(path, LARGEST_LIST, "a list").decode(errors="surrogateescape").split("\n")
     except (OSError, ValueError) as error:
         raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     while lines and not lines[-1].strip():  # Caffe looks for an image without a name there, and stops

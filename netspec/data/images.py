@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError, Span, why
+from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import Datum
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def read_image(path: str, color: bool = True, height: int = 0, width: int = 0, s
 def read_image_file(path: str, span: Span | None = None) -> bytes:
     """The bytes of an image file. Raises: NetspecError where it can't be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path, GIB, "an image file")
     except (OSError, ValueError) as error:
         raise NetspecError(f"the image '{path}' can't be read: {why(error)}", span) from None
 

@@ -16,6 +16,7 @@ import cramjam
 
 from netspec.data.records import DAMAGE, Damaged, reason, refuse
 from netspec.data.varint import read_varint
+from netspec.read_file import open_regular
 
 _FOOTER_SIZE, _MAGIC = 48, 0xDB4775248B80FB57
 _BLOCK_TRAILER = 5  # kind of compression, checksum
@@ -38,7 +39,7 @@ def table_entries(path: str, damaged: Damaged = refuse) -> Iterator[tuple[bytes,
     """Internal key and value of each entry of a table file, in its order; `damaged` hears of what can't be read."""
     where = f"its table {os.path.basename(path)}"
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
+        file = open_regular(path)  # closed below
     except OSError as error:
         damaged(f"{where} can't be read: {error.strerror}", None)
         return
@@ -123,7 +124,7 @@ def log_records(path: str, damaged: Damaged = refuse, may_end_early: bool = True
     name = os.path.basename(path)
     parts: list[bytes] = []  # of a record that goes over several pieces
     is_cut = False
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         for kind, piece in _log_pieces(file):
             if kind in (_FULL, _FIRST):
                 parts = [piece]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from itertools import islice
@@ -17,6 +18,7 @@ from netspec.data.randomness import BATCH, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
+from netspec.read_file import open_regular
 
 Floats = NDArray[np.float32]
 _CHANNELS = 3
@@ -179,7 +181,7 @@ def read_windows(path: str, fg_threshold: float, bg_threshold: float, span: Span
     images: list[str] = []
     background, objects = [], []
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="surrogateescape") as file:
             lines = _Lines(file, path, span)
             while lines.begins_image():
                 images.append(lines.text("the image's path"))

@@ -59,7 +59,9 @@ def load_weights(module: NetModule, path: str | Path) -> LoadReport:
     """
     _require_names(module)
     report = LoadReport(str(path))
-    weights = read_weights(path)
+    weights = read_weights(
+        path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in zip(module.about.layers, module.layer_params, strict=True)}
+    )
     for (name, _, _, _), blobs, borrowed in zip(module.about.layers, module.layer_params, _borrowed(module), strict=True):
         arrays = weights.get(name, [])
         if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files
