@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _CHUNK = MIB
@@ -22,7 +22,7 @@ def require_regular(path: str | Path) -> None:
     _refuse_endless(os.stat(path).st_mode, path)
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Opens a file to read its bytes. A pipe without a name is one as well: /dev/stdin, or a shell's <(command).
 
     Raises: OSError, ValueError, as `require_regular`.

@@ -20,7 +20,7 @@ from netspec.weights.snapshot_files import read_companion
 from netspec.weights.solverstate import read_solverstate
 
 NET = 'name: "piped" layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 } } }'
-DATA = 'layer {{ name: "d" type: "{}" top: "d" {} }}'
+DATA = 'layer {{ name: "d" type: "{}" top: "d" {} {} }}'
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def endless(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable
 
 
 def layer(folder: Path, kind: str, settings: str) -> object:
-    (folder / "net.prototxt").write_text(DATA.format(kind, settings))
+    (folder / "net.prototxt").write_text(DATA.format(kind, "" if kind == "HDF5Data" else 'top: "label"', settings))
     net = netspec.load(folder / "net.prototxt", phase="TRAIN", inputs={"d": (1, 3, 8, 8)})
     return next(netspec.batches(net, prefetch=0))
 
