@@ -10,6 +10,8 @@ from typing import cast
 from google.protobuf.descriptor import Descriptor
 
 from netspec.atomic import write_atomically
+from netspec.cli.overwrite import configure_overwrite
+from netspec.data.overwrite import NET, WEIGHTS, require_own_kind
 from netspec.diagnostics import NetspecError, Report
 from netspec.syntax import prototxt
 from netspec.syntax.bind import bind
@@ -29,21 +31,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=C,H,W",
         help="only for .npy: the shape that a dense layer's input had before it was flattened, such as fc6=256,6,6",
     )
+    configure_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.source.endswith(TEXT_SUFFIXES):
         if not args.target.endswith(TEXT_SUFFIXES):
             raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
-        convert_text(args.source, args.target)
+        convert_text(args.source, args.target, args.overwrite)
         return 0
+    if kinds := WEIGHTS.get(Path(args.target).suffix):  # any other suffix is refused when the weights have been read
+        require_own_kind(args.target, *kinds, overwrite=args.overwrite)
     return convert_weights(args)
 
 
-def convert_text(source_path: str, target_path: str) -> None:
+def convert_text(source_path: str, target_path: str, overwrite: bool = False) -> None:
     """Rewrites a net or solver in the syntax that the target's suffix names; comments are kept.
 
-    Raises: NetspecError where the source is wrong or the target can't be written.
+    Raises: NetspecError where the source is wrong, the target can't be written, or a file of another kind lies there.
     """
     block = parse_source(read_source(source_path))
     report = Report()
@@ -56,6 +61,7 @@ def convert_text(source_path: str, target_path: str) -> None:
         text = yaml_text.print_tree(block, cast(Descriptor, kind.DESCRIPTOR))
     else:
         text = prototxt.print_tree(block)
+    require_own_kind(target_path, NET, overwrite=overwrite)
     write_atomically(target_path, text.encode(errors="surrogateescape"))
 
 
