@@ -17,7 +17,7 @@ from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file
 
-LARGEST_LIST = 2 * GIB  # bytes of a list of files: some ten million lines
+LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
 
 

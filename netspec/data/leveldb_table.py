@@ -22,6 +22,7 @@ _FOOTER_SIZE, _MAGIC = 48, 0xDB4775248B80FB57
 _BLOCK_TRAILER = 5  # kind of compression, checksum
 _PLAIN, _SNAPPY = 0, 1
 _SNAPPY_RATIO = 22  # 64 bytes from 3 is the best that Snappy can do
+_LARGEST_BLOCK = 2**31  # what protobuf can read of it, and the key
 _LOG_BLOCK, _LOG_HEADER = 32768, struct.Struct("<IHB")  # checksum, length, kind of a piece
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _CUT, _WRONG = -1, -2  # in place of a piece's kind
@@ -80,6 +81,8 @@ def _read_block(file: BinaryIO, handle: tuple[int, int], size: int) -> bytes:
     offset, length = handle
     if offset + length + _BLOCK_TRAILER > size:
         raise ValueError("a block of it lies past its end")
+    if length > _LARGEST_BLOCK:
+        raise ValueError(f"a block of it has {length:,} bytes, which no record needs")
     file.seek(offset)
     data = file.read(length + 1)
     kind, data = data[length], data[:length]
