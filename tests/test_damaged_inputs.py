@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import netspec
+from netspec.cli import main
 from netspec.data.lmdb_writer import LmdbWriter
 from netspec.pytorch.module import NetModule
 from netspec.schema.caffe_pb2 import BlobProto, Datum, NetParameter, SolverState
@@ -306,3 +307,60 @@ def test_stored_diffs_do_not_disturb_loading(tmp_path: Path, module: NetModule, 
     layers = [(name, "", [], [], [blob.detach().numpy() for blob in blobs]) for name, blobs in module.params.items()]
     write_weights(path, "Net", layers, [[np.ones_like(array) for array in arrays] for *_, arrays in layers])
     assert netspec.load_weights(module, path).loaded == ["conv", "ip"]
+
+
+SIZES = {
+    "huge": Datum(channels=2**31 - 1, height=2**31 - 1, width=2**31 - 1, data=bytes(9)),
+    "negative": Datum(channels=-3, height=20, width=-24, data=bytes(1440)),
+    "larger than its values": Datum(channels=3, height=20, width=25, data=bytes(1440)),
+    "of too many floats": Datum(channels=3, height=20, width=24, float_data=[1.0] * 1441),
+}
+
+
+@pytest.mark.parametrize("datum", SIZES.values(), ids=SIZES)
+def test_a_size_that_the_first_record_does_not_hold_is_told_before_the_net_is_made(tmp_path: Path, datum: Datum) -> None:
+    with LmdbWriter(tmp_path / "db") as writer:
+        writer.put(b"0", datum.SerializeToString())
+    with pytest.raises(
+        netspec.NetspecError, match=r"net.prototxt:3:\d+: error: .*record 0 \('0'\) of '.*db' (holds \d+ values, but says|has no size)"
+    ):
+        netspec.load(write_net(tmp_path, tmp_path / "db"), phase="TRAIN")
+
+
+@pytest.mark.parametrize("at", [0.05, 0.4, 0.8, 0.99])
+def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(tmp_path: Path, at: float, capsys: pytest.CaptureFixture) -> None:
+    solver = make_solver(tmp_path, write_database(tmp_path / "db"))
+    states = []
+    for _ in range(2):
+        solver.step(1)
+        states.append(solver.snapshot())
+    solver.close()
+    content = bytearray(states[1].read_bytes())
+    content[int(at * len(content))] ^= 4
+    states[1].write_bytes(content)
+    told(lambda: solver.restore(states[1]), f"'{states[1]}' is damaged: it is not what was written (its digest differs)", "copy or download it again")
+    assert main(["train", str(tmp_path / "SGD.prototxt"), "--resume", "--max-iter", "2"]) == 0
+    output = capsys.readouterr()
+    assert f"warning: the snapshot '{states[1]}' is passed over: '{states[1]}' is damaged" in output.err
+    assert "goes on at iteration 1 from " in output.out
+
+
+def test_a_state_whose_weights_are_no_file(tmp_path: Path) -> None:
+    """Also where the name is too long to be one."""
+    solver = make_solver(tmp_path, write_database(tmp_path / "db"))
+    state = read_solverstate(solver.snapshot())
+    for learned_net in ("x" * 300 + ".caffemodel", str(tmp_path / "folder.caffemodel"), "nul\0.caffemodel"):
+        (tmp_path / "folder.caffemodel").mkdir(exist_ok=True)
+        state.learned_net = learned_net
+        path = tmp_path / "other.solverstate"
+        write_solverstate(path, state)
+        with pytest.raises(netspec.NetspecError, match="can't be read"):
+            solver.restore(path)
+    solver.close()
+
+
+def test_a_pickle_that_refers_to_one_array_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "w.npy"
+    np.save(path, np.array({"ip": [np.zeros((1000, 1000), np.float32)] * 100_000}, object), allow_pickle=True)
+    assert path.stat().st_size < 10_000_000
+    told(lambda: read_weights(path), f"'{path}' claims 400,000,000,000 bytes of weights")

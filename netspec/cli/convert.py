@@ -12,7 +12,9 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from netspec.atomic import write_atomically
+from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import print_warnings
+from netspec.data.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.diagnostics import NetspecError, Report
 from netspec.passes.upgrade import upgrade, upgrade_solver
 from netspec.schema import caffe_pb2
@@ -34,7 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="bring an older format to today's: V0 and V1 layers, a net's input fields, a solver's solver_type (Caffe's upgrade_net_proto_text, "
         "upgrade_net_proto_binary and upgrade_solver_proto_text)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="let --upgrade write over IN itself")
     parser.add_argument("--skip-layer", action="append", default=[], metavar="NAME", help="a layer whose weights to leave out; may be repeated")
     parser.add_argument(
         "--flattened",
@@ -43,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=C,H,W",
         help="only for .npy: the shape that a dense layer's input had before it was flattened, such as fc6=256,6,6",
     )
+    configure_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     if args.source.endswith(TEXT_SUFFIXES):
         if not args.target.endswith(TEXT_SUFFIXES):
             raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
-        convert_text(args.source, args.target)
+        convert_text(args.source, args.target, overwrite=args.overwrite)
         return 0
+    if kinds := WEIGHTS.get(Path(args.target).suffix):  # any other suffix is refused when the weights have been read
+        require_own_kind(args.target, *kinds, overwrite=args.overwrite)
     return convert_weights(args)
 
 
@@ -69,11 +73,12 @@ def upgrade_file(args: argparse.Namespace) -> int:
 
         if args.target.endswith(TEXT_SUFFIXES):
             raise NetspecError(f"weights can't become '{args.target}'", hint="name it .caffemodel")
+        require_own_kind(args.target, CAFFEMODEL, overwrite=args.overwrite)
         old = old_parts(upgrade_caffemodel(args.source, args.target))
     else:
         if args.target.endswith(READABLE):
             raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
-        old = convert_text(args.source, args.target, is_upgrade=True)
+        old = convert_text(args.source, args.target, is_upgrade=True, overwrite=args.overwrite)
     what = f"upgraded {', '.join(old)}" if old else "the file was in today's format already"
     print(f"{args.target}: {what}", file=sys.stderr)
     return 0
@@ -105,11 +110,11 @@ def old_parts(message: Message) -> list[str]:
     return [part for part, is_there in parts.items() if is_there]
 
 
-def convert_text(source_path: str, target_path: str, is_upgrade: bool = False) -> list[str]:
+def convert_text(source_path: str, target_path: str, is_upgrade: bool = False, overwrite: bool = False) -> list[str]:
     """Rewrites a net or solver in the syntax that the target's suffix names, or in today's format; comments are kept.
 
     Returns: what of it was of an older format, where that was upgraded.
-    Raises: NetspecError where the source is wrong or the target can't be written.
+    Raises: NetspecError where the source is wrong, the target can't be written, or a file of another kind lies there.
     """
     block = parse_source(read_source(source_path))
     report = Report()
@@ -126,6 +131,7 @@ def convert_text(source_path: str, target_path: str, is_upgrade: bool = False) -
         text = yaml_text.print_tree(block, cast(Descriptor, kind.DESCRIPTOR))
     else:
         text = prototxt.print_tree(block)
+    require_own_kind(target_path, NET, overwrite=overwrite)
     write_atomically(target_path, text.encode(errors="surrogateescape"))
     return old
 

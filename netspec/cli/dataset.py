@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError
 
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     mean = add_subcommand(commands, "mean", "the mean image of a database (Caffe's compute_image_mean)")
     mean.add_argument("database", metavar="DB", help="an LMDB or LevelDB whose images have equal sizes")
     mean.add_argument("out", metavar="OUT", help="the file to write, mean.binaryproto for instance")
+    configure_overwrite(mean)
 
     sample = add_subcommand(commands, "sample", "small stand-ins for the data of the nets in models/, from real handwritten digits")
     sample.add_argument("--only", metavar="NET", help="only what this net reads, bvlc_alexnet for instance; without it all but flowers17_alexnet's")
@@ -128,7 +130,9 @@ def _info(args: argparse.Namespace) -> int:
 
 def _mean(args: argparse.Namespace) -> int:
     from netspec.data.mean_image import mean_of_database, write_mean
+    from netspec.data.overwrite import MEAN, require_own_kind
 
+    require_own_kind(args.out, MEAN, overwrite=args.overwrite)  # before the hours that a large database may take
     with _Progress("records") as progress:
         mean = mean_of_database(args.database, progress)
     write_mean(args.out, mean)

@@ -24,7 +24,7 @@ def chosen_devices(args: argparse.Namespace) -> list[str] | None:
     if args.gpu is None:
         return None
     words = args.gpu.split(",")
-    if args.gpu != "all" and not all(word.isdecimal() for word in words):
+    if args.gpu != "all" and not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
         raise NetspecError(f"--gpu takes the number of a GPU, several with commas between them, or all; got '{args.gpu}'")
     from netspec.pytorch.device import gpu_count  # torch takes seconds to import: usage errors come first
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import counted
 from netspec.logs.panels import X_AXES
@@ -19,12 +20,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parse.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to put the tables (default: here)")
     parse.add_argument("--delimiter", type=_delimiter, default=",", metavar="CHAR", help=r"between the columns (default ,); \t is a tab")
 
+    configure_overwrite(parse)
+
     plot = add_subcommand(commands, "plot", "loss, accuracy and learning rate of one or several runs in one picture")
     plot.add_argument("logs", metavar="LOG", nargs="+", help="as for parse; each run gets a colour")
     plot.add_argument("-o", "--out", metavar="FILE", required=True, help="the picture: .png, .svg or .pdf")
     what = "the panels: loss, accuracy, lr, or (a part of) an output's name, with commas between (default: the first three, where there are any)"
     plot.add_argument("--what", type=_words, default=[], metavar="A,B", help=what)
     plot.add_argument("--x", choices=X_AXES, default="iterations", help="the axis they share (default %(default)s; epochs only netspec's logs tell)")
+    configure_overwrite(plot)
 
 
 def _delimiter(text: str) -> str:
@@ -44,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _parse(args: argparse.Namespace) -> int:
     from netspec.atomic import write_atomically
+    from netspec.data.overwrite import TABLE, require_own_kind
     from netspec.logs.read_log import read_log
     from netspec.logs.table import csv_of_test, csv_of_training
 
@@ -56,17 +61,20 @@ def _parse(args: argparse.Namespace) -> int:
     for suffix, text in tables.items():
         if text:
             path = os.path.join(args.folder, os.path.basename(args.log) + suffix)
+            require_own_kind(path, TABLE, overwrite=args.overwrite)
             write_atomically(path, text.encode(errors="backslashreplace"))
             print(f"{os.path.normpath(path)}: {counted(text.count(chr(10)) - 1, 'row')}", file=sys.stderr)
     return 0
 
 
 def _plot(args: argparse.Namespace) -> int:
+    from netspec.data.overwrite import PICTURES, require_own_kind
     from netspec.logs.panels import run_panels
     from netspec.logs.plot import check_picture_path, plot_panels
     from netspec.logs.read_log import read_log
 
     check_picture_path(args.out)  # before the logs are read
+    require_own_kind(args.out, PICTURES[os.path.splitext(args.out)[1].lower()], overwrite=args.overwrite)
     panels, x_label = run_panels([read_log(path) for path in args.logs], args.what, args.x)
     plot_panels(panels, x_label, args.out)
     return 0

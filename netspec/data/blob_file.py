@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.diagnostics import NetspecError, Span, why
+from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import BlobProto
 
 HOW_TO_MAKE_ONE = "`netspec dataset mean DB mean.binaryproto` makes one; `netspec dataset sample` makes those of the nets in models/"
@@ -21,8 +22,7 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
     """
     blob = BlobProto()
     try:
-        with open(path, "rb") as file:
-            raw = file.read()
+        raw = read_file(path, 2 * GIB - 1, "a mean file")  # protobuf's own limit
         blob.ParseFromString(raw)
     except FileNotFoundError:
         raise NetspecError(f"the mean file '{path}' is missing", span, HOW_TO_MAKE_ONE) from None

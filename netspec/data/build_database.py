@@ -155,8 +155,6 @@ def _read_list(path: str) -> list[_Line]:
     lines = []
     for i, text in enumerate(read_list(path)):
         name, label = split_line(text, i, path)
-        if not -(2**31) <= label < 2**31:
-            raise NetspecError(f"line {i + 1} of '{path}' has the label {label}, which does not fit 32 bits")
         lines.append(_Line(name, label, f"{path}:{i + 1}"))
     return lines
 

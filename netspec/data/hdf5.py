@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.data.hdf5_file import Hdf5File
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import ORDER, ROWS, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
+from netspec.read_file import GIB, read_file
 
 
 class Hdf5Reader:
@@ -81,11 +83,11 @@ class Hdf5Reader:
     def _load(self, file: int) -> list[NDArray[Any]]:
         path = self._files[file]
         if self._loaded[0] != path:
-            import h5py
-
             try:
-                with h5py.File(path, "r") as content:
-                    self._loaded = path, [np.asarray(content[top][...], dtype=np.float32) for top in self._layer.tops]
+                with Hdf5File(path, self._span) as content:
+                    self._loaded = path, [np.asarray(content.read(content.find(top)), dtype=np.float32) for top in self._layer.tops]
+            except NetspecError:
+                raise
             except Exception as error:  # as in dataset_shapes
                 raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", self._span) from None
         return self._loaded[1]
@@ -106,8 +108,7 @@ class Hdf5Reader:
 def read_file_list(path: str, span: Span | None = None) -> list[str]:
     """The paths in a list of HDF5 files, parted by any white space, as Caffe reads it. Raises: NetspecError."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            files = file.read().split()
+        files = read_file(path, GIB, "a list").decode(errors="surrogateescape").split()
     except (OSError, ValueError) as error:
         raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     if not files:
@@ -122,24 +123,22 @@ def dataset_shapes(path: str, tops: list[str], span: Span | None = None) -> list
     """
     if not os.path.exists(path):
         raise NetspecError(f"the HDF5 file '{path}' is missing", span)
-    import h5py  # an extra, imported only where an HDF5 file is met
-
     try:
-        with h5py.File(path, "r") as content:
-            return [_dataset_shape(content, top, path, span) for top in tops]
-    except NetspecError:
+        with Hdf5File(path, span) as content:
+            return [_dataset_shape(content, top, span) for top in tops]
+    except (NetspecError, ModuleNotFoundError):
         raise
     except Exception as error:  # on damaged files h5py raises OSError, KeyError, RuntimeError, TypeError, ...
         raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", span) from None
 
 
-def _dataset_shape(content: Any, top: str, path: str, span: Span | None) -> tuple[int, ...]:
+def _dataset_shape(content: Hdf5File, top: str, span: Span | None) -> tuple[int, ...]:
     from h5py import Dataset
 
-    dataset = content.get(top)
+    dataset = content.find(top)
     if not isinstance(dataset, Dataset):  # none of that name, or a group
-        names = ", ".join(f"'{name}'" for name in content) or "none"
-        raise NetspecError(f"'{path}' has no dataset '{top}'", span, f"a top is filled from the dataset of its name; the file has {names}")
+        names = ", ".join(f"'{name}'" for name in content.names) or "none"
+        raise NetspecError(f"'{content.path}' has no dataset '{top}'", span, f"a top is filled from the dataset of its name; the file has {names}")
     if dataset.dtype.kind not in "fiub" or not dataset.shape:
-        raise NetspecError(f"the dataset '{top}' of '{path}' is no array of numbers", span)
-    return tuple(dataset.shape)
+        raise NetspecError(f"the dataset '{top}' of '{content.path}' is no array of numbers", span)
+    return content.shape(dataset)

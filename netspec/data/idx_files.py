@@ -16,6 +16,7 @@ import numpy as np
 from netspec.data.encode_datum import raw_datum
 from netspec.data.lmdb_writer import LmdbWriter
 from netspec.diagnostics import NetspecError
+from netspec.read_file import open_regular, read_file
 
 SPLITS = {"train": "mnist_train_lmdb", "t10k": "mnist_test_lmdb"}  # the files' own word: the LMDB that Caffe's nets name
 _UNSIGNED_BYTE = 0x08
@@ -87,10 +88,10 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            if file.read(2) != b"\x1f\x8b":  # by the content, not the name: browsers unpack without renaming
-                file.seek(0)
-                return file.read()
+        with open_regular(path) as file:
+            is_packed = file.read(2) == b"\x1f\x8b"  # by the content, not the name: browsers unpack without renaming
+        if not is_packed:
+            return read_file(path, _MAX_BYTES, "an IDX file")
         with gzip.open(path) as packed:
             raw = packed.read(_MAX_BYTES)
     except EOFError:

@@ -12,9 +12,12 @@ from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, ORDER, SKIP, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
 from netspec.data.transform import Transformer
+from netspec.data.whole_number import INT32_RANGE, whole_number
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
+from netspec.read_file import GIB, read_file
 
+LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
 
 
@@ -53,11 +56,12 @@ class ImageListReader:
         images, names = [], []
         for place, number in enumerate(self._share.numbers(batch_index, self._batch_size)):
             line = self._line(self._skip + number)
+            where = f"line {line + 1} of '{self._path}': "
             path, labels[place] = split_line(self._lines[line], line, self._path, self._span)
             # Caffe puts the folder before the path as it is, so one without its slash becomes part of the name
             path = resolve_path(self._param.root_folder + path, self._path, net_path(self._layer))
             names.append(f"'{path}'")
-            images.append(read_image(path, self._param.is_color, self._param.new_height, self._param.new_width, self._span))
+            images.append(read_image(path, self._param.is_color, self._param.new_height, self._param.new_width, self._span, where))
         rng = generator(self._seed, self._layer, BATCH, batch_index)
         data = self._transformer.apply(images, rng, names.__getitem__, self._share)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - the labels' top may be missing
@@ -78,8 +82,7 @@ class ImageListReader:
 def read_list(path: str, span: Span | None = None) -> list[str]:
     """The lines of a list of images. Raises: NetspecError where it is missing or has none."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            lines = file.read().split("\n")
+        lines = read_file(path, LARGEST_LIST, "a list").decode(errors="surrogateescape").split("\n")
     except (OSError, ValueError) as error:
         raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     while lines and not lines[-1].strip():  # Caffe looks for an image without a name there, and stops
@@ -92,7 +95,7 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
 def split_line(line: str, index: int, path: str, span: Span | None = None) -> tuple[str, int]:
     """Path and label of a line, which its last space parts. A line without a space has label 0, as in Caffe.
 
-    Raises: NetspecError where what follows the space is no number; Caffe would take 0.
+    Raises: NetspecError where what follows the space is no number, for which Caffe would take 0, or one beyond C's int.
     """
     image, space, word = line.rstrip("\r").rpartition(" ")
     if not space:
@@ -100,4 +103,7 @@ def split_line(line: str, index: int, path: str, span: Span | None = None) -> tu
     number = _NUMBER.match(word)
     if not number:
         raise NetspecError(f"line {index + 1} of '{path}' ends in '{word}', expected a path, a space and a whole number", span)
-    return image, int(number[1])
+    label = whole_number(number[1])
+    if label is None:
+        raise NetspecError(f"line {index + 1} of '{path}' has a label out of range, '{number[1][:40]}', expected {INT32_RANGE}", span)
+    return image, label

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError, Span, why
+from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import Datum
 
 if TYPE_CHECKING:
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 _HOW_TO_LOOK = "`netspec dataset info DB` tells every broken record of a database"
+# What OpenCV reads. Pillow knows more, and starts Ghostscript for one of them, EPS. The frequent ones come first.
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "DIB")
+_READ = "BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP are read"
 _RESIZE_BITS = 11  # OpenCV weighs 8-bit pixels with whole numbers of so many bits
 
 
@@ -34,10 +41,8 @@ def decode(data: bytes, color: bool | None = None, name: str = "the image", span
     Raises: NetspecError where the bytes are no whole image.
     Source: ReadImageToCVMat and DecodeDatumToCVMat of util/io.cpp.
     """
-    from PIL import Image  # imported only where a compressed image is met
-
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with _open(data) as picture:
             if color is False:
                 picture.draft("L", None)  # a JPEG's grey is its luma as stored, not a mix of its colours
             return _as_stored(picture) if color is None else _planes(picture, color)
@@ -54,34 +59,33 @@ def image_shape(data: bytes, color: bool | None = None, name: str = "the image",
 
 def image_header(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> tuple[str, tuple[int, int, int]]:
     """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives, by its header. Raises: NetspecError."""
-    from PIL import Image  # imported only where a compressed image is met
-
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with _open(data) as picture:
             channels = {None: _channels(picture), True: 3, False: 1}[color]
             return picture.format or "", (channels, picture.height, picture.width)
     except Exception as error:  # as in decode
         raise NetspecError(f"{name} does not decode as an image: {_reason(error)}", span) from None
 
 
-def read_image(path: str, color: bool = True, height: int = 0, width: int = 0, span: Span | None = None) -> Pixels:
+def read_image(path: str, color: bool = True, height: int = 0, width: int = 0, span: Span | None = None, where: str = "") -> Pixels:
     """An image file, resized where height and width are not 0.
+
+    Args: where: what a message begins with, such as the line of the list.
 
     Shapes: (3 or 1, H, W).
     Raises: NetspecError where the file is missing or no image.
     Source: ReadImageToCVMat of util/io.cpp.
     """
-    image = decode(read_image_file(path, span), color, f"the image '{path}'", span)
+    image = decode(read_image_file(path, span, where), color, f"{where}the image '{path}'", span)
     return resize(image, height, width) if height and width else image
 
 
-def read_image_file(path: str, span: Span | None = None) -> bytes:
+def read_image_file(path: str, span: Span | None = None, where: str = "") -> bytes:
     """The bytes of an image file. Raises: NetspecError where it can't be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path, GIB, "an image file")
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the image '{path}' can't be read: {why(error)}", span) from None
+        raise NetspecError(f"{where}the image '{path}' can't be read: {why(error)}", span) from None
 
 
 def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the record", span: Span | None = None) -> NDArray[Any]:
@@ -145,6 +149,21 @@ def _neighbours(old: int, new: int, clamp_weights: bool) -> tuple[NDArray[Any], 
     return np.clip(first, 0, old - 1), np.clip(first + 1, 0, old - 1), *weights
 
 
+def _open(data: bytes) -> Image.Image:
+    """A picture of which no more than the head is decoded. Raises: what Pillow raises."""
+    from PIL import Image  # imported only where a compressed image is met
+
+    _silence_pillow()
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+@cache
+def _silence_pillow() -> None:
+    """Damage is told by our own errors. Filters that the user has set come first, and so do handlers of the root logger."""
+    warnings.filterwarnings("ignore", module=r"PIL\.", append=True)
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
 def _channels(picture: Image.Image) -> int:
     """Channels of a picture as cv::imdecode gives it unchanged."""
     if picture.mode in ("1", "L") or picture.mode.startswith("I"):
@@ -195,10 +214,12 @@ def _grey(bgr: Pixels, image_format: str | None) -> Pixels:
 
 
 def _reason(error: Exception) -> str:
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return "its format is unknown"
+        return f"its format is unknown; {_READ}"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, as a decompression bomb does"
     if "truncated" in str(error).lower():
         return "it is cut short"
     return str(error) or type(error).__name__

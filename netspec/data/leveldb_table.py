@@ -16,11 +16,13 @@ import cramjam
 
 from netspec.data.records import DAMAGE, Damaged, reason, refuse
 from netspec.data.varint import read_varint
+from netspec.read_file import open_regular
 
 _FOOTER_SIZE, _MAGIC = 48, 0xDB4775248B80FB57
 _BLOCK_TRAILER = 5  # kind of compression, checksum
 _PLAIN, _SNAPPY = 0, 1
 _SNAPPY_RATIO = 22  # 64 bytes from 3 is the best that Snappy can do
+_LARGEST_BLOCK = 2**31  # what protobuf can read of it, and the key
 _LOG_BLOCK, _LOG_HEADER = 32768, struct.Struct("<IHB")  # checksum, length, kind of a piece
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 _CUT, _WRONG = -1, -2  # in place of a piece's kind
@@ -38,7 +40,7 @@ def table_entries(path: str, damaged: Damaged = refuse) -> Iterator[tuple[bytes,
     """Internal key and value of each entry of a table file, in its order; `damaged` hears of what can't be read."""
     where = f"its table {os.path.basename(path)}"
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
+        file = open_regular(path)  # closed below
     except OSError as error:
         damaged(f"{where} can't be read: {error.strerror}", None)
         return
@@ -79,6 +81,8 @@ def _read_block(file: BinaryIO, handle: tuple[int, int], size: int) -> bytes:
     offset, length = handle
     if offset + length + _BLOCK_TRAILER > size:
         raise ValueError("a block of it lies past its end")
+    if length > _LARGEST_BLOCK:
+        raise ValueError(f"a block of it has {length:,} bytes, which no record needs")
     file.seek(offset)
     data = file.read(length + 1)
     kind, data = data[length], data[:length]
@@ -123,7 +127,7 @@ def log_records(path: str, damaged: Damaged = refuse, may_end_early: bool = True
     name = os.path.basename(path)
     parts: list[bytes] = []  # of a record that goes over several pieces
     is_cut = False
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         for kind, piece in _log_pieces(file):
             if kind in (_FULL, _FIRST):
                 parts = [piece]

@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from netspec.data.records import DAMAGE, Damaged, reason, refuse
+from netspec.read_file import require_regular
 
 _PAGE = struct.Struct("<QHHHH")  # page number, pad, flags, lower, upper
 _META = struct.Struct("<IIQQ")  # magic, version, address, map size
@@ -36,6 +37,7 @@ class LmdbReader:
 
     def __init__(self, path: str) -> None:
         file = os.path.join(path, "data.mdb") if os.path.isdir(path) else path
+        require_regular(file)
         self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by close()
         try:
             self.size = os.fstat(self._file.fileno()).st_size

@@ -7,11 +7,14 @@ has to be asked for its size.
 from __future__ import annotations
 
 import os
+from math import prod
 
 from netspec.data.blob_file import read_mean_blob
 from netspec.data.paths import net_path, resolve_path
-from netspec.diagnostics import NetspecError
+from netspec.data.whole_number import whole_number
+from netspec.diagnostics import NetspecError, why
 from netspec.graph import Layer
+from netspec.read_file import open_regular
 from netspec.schema.caffe_pb2 import TransformationParameter
 
 RecordShape = tuple[int, int, int]
@@ -80,9 +83,13 @@ def _database_shape(layer: Layer) -> RecordShape | None:
         transform = layer.message.transform_param
         color = True if transform.force_color else False if transform.force_gray else None
         return image_shape(datum.data, color, records.describe(0, key), span)
-    if min(datum.channels, datum.height, datum.width) <= 0:
+    shape = datum.channels, datum.height, datum.width
+    if min(shape) <= 0:
         raise NetspecError(f"{records.describe(0, key)} has no size", span)
-    return datum.channels, datum.height, datum.width
+    values = len(datum.data) or len(datum.float_data)
+    if values != prod(shape):
+        raise NetspecError(f"{records.describe(0, key)} holds {values} values, but says that it is {'×'.join(map(str, shape))} (C×H×W)", span)
+    return shape
 
 
 def _image_list_shape(layer: Layer) -> RecordShape | None:
@@ -107,12 +114,17 @@ def _window_shape(layer: Layer) -> RecordShape | None:
     size = layer.message.transform_param.crop_size
     if not size or not os.path.isfile(path):
         return None
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        words = file.read(65536).split()
-    if len(words) < 4 or words[0] != "#" or not words[3].isdecimal():
-        span = layer.spans.at("window_data_param", "source")
+    span = layer.spans.at("window_data_param", "source")
+    try:
+        with open_regular(path) as file:
+            words = file.read(65536).decode(errors="replace").split()
+    except (OSError, ValueError) as error:
+        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
+    is_list = len(words) > 3 and words[0] == "#" and words[3].isascii() and words[3].isdecimal()
+    channels = whole_number(words[3]) if is_list else None
+    if not channels:
         raise NetspecError(f"'{path}' is no list of windows: expected '# 0', a path and the number of channels", span)
-    return int(words[3]), size, size
+    return channels, size, size
 
 
 def _implied_channels(layer: Layer, param: TransformationParameter) -> int:

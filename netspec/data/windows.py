@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from itertools import islice
@@ -15,11 +16,14 @@ from netspec.data.images import decode, read_image_file, resize
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source
+from netspec.data.whole_number import INT32, whole_number
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
+from netspec.read_file import open_regular
 
 Floats = NDArray[np.float32]
 _CHANNELS = 3
+_LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _IMAGE, _LABEL, _LINE = 0, 1, 2  # columns of a table of windows; x1, y1, x2 and y2 follow
 
 
@@ -74,8 +78,9 @@ class WindowReader:
         """Puts a window into its square."""
         number = int(window[_IMAGE])
         path = self._image_path(number)
-        file = self._files[number] if self._files is not None else read_image_file(path, self._span)
-        image = decode(file, True, f"the image '{path}'", self._span)
+        where = f"line {window[_LINE]} of '{self._path}': "
+        file = self._files[number] if self._files is not None else read_image_file(path, self._span, where)
+        image = decode(file, True, f"{where}the image '{path}'", self._span)
         corners, (_, height, width) = window[-4:].tolist(), image.shape
         place = place_window(corners, height, width, self._crop, self._param.context_pad, self._param.crop_mode == "square", flip)
         if place is None:
@@ -179,7 +184,7 @@ def read_windows(path: str, fg_threshold: float, bg_threshold: float, span: Span
     images: list[str] = []
     background, objects = [], []
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="surrogateescape") as file:
             lines = _Lines(file, path, span)
             while lines.begins_image():
                 images.append(lines.text("the image's path"))
@@ -230,9 +235,8 @@ class _Lines:
 
     def number(self, what: str) -> int:
         line = self.text(what)
-        if not line.isdecimal():
-            self._fail(what, line)
-        return int(line)
+        number = whole_number(line) if line.isascii() and line.isdecimal() else None
+        return self._fail(f"{what}, at most {INT32[1]}", line) if number is None else number
 
     def windows(self, count: int, image: int) -> tuple[Floats, NDArray[np.int32]]:
         """The overlaps and the table of an image's windows."""
@@ -242,7 +246,8 @@ class _Lines:
         try:
             values = np.array(words, np.float64).reshape(len(rows), 6)
             whole = values[:, [0, 2, 3, 4, 5]]
-            if (whole % 1).any() or (abs(whole) >= 2**31).any():
+            # what is no number fails each comparison
+            if not (abs(whole) < 2**31).all() or (whole % 1).any() or not (abs(values[:, 1]) <= _LARGEST_FLOAT).all():
                 raise ValueError
         except ValueError:
             for self._last, line in rows:
@@ -269,4 +274,5 @@ def _is_window(line: str) -> bool:
         values = [float(word) for word in line.split()]
     except ValueError:
         return False
-    return len(values) == 6 and all(value.is_integer() and abs(value) < 2**31 for i, value in enumerate(values) if i != 1)
+    is_whole = all(value.is_integer() and abs(value) < 2**31 for i, value in enumerate(values) if i != 1)
+    return len(values) == 6 and is_whole and abs(values[1]) <= _LARGEST_FLOAT

@@ -11,6 +11,7 @@ from netspec.diagnostics import NetspecError, why
 from netspec.logs.read_caffe_log import HEAD, read_caffe_log
 from netspec.logs.read_json_lines import read_event, read_json_lines
 from netspec.logs.run import Run
+from netspec.read_file import open_regular
 
 _SOUGHT = 1 << 20  # bytes in which a log must show what it is
 
@@ -23,7 +24,7 @@ def read_log(path: str | Path) -> Run:
     Raises: NetspecError where the file can't be read, is no log, or tells of no iteration and no test.
     """
     try:
-        file = open(path, "rb")  # noqa: SIM115 - _read closes it
+        file = open_regular(path)  # _read closes it
     except (OSError, ValueError) as error:  # a ValueError is a path with a NUL in it
         raise _unreadable(path, error) from None
     try:

@@ -19,7 +19,16 @@ from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import load_weights, same_shape, save_weights
 from netspec.solver.learning_rate import current_step
 from netspec.weights.retention import Best, Retention
-from netspec.weights.snapshot_files import Companion, companion_path, delete_snapshot, file_digest, read_companion, weights_path, write_companion
+from netspec.weights.snapshot_files import (
+    Companion,
+    check_state,
+    companion_path,
+    delete_snapshot,
+    file_digest,
+    read_companion,
+    weights_path,
+    write_companion,
+)
 from netspec.weights.solverstate import SolverSnapshot, read_solverstate, write_solverstate
 
 
@@ -29,7 +38,7 @@ class Snapshots:
     def __init__(self, prefix: str, hdf5: bool, module: NetModule, updater: Updater, retention: Retention, listener: Listener) -> None:
         self.prefix, self.hdf5 = prefix, hdf5
         self.module, self.updater, self.retention, self.listener = module, updater, retention, listener
-        self.last: tuple[int, str] | None = None  # iteration and weights' digest of the snapshot that the run now stands at
+        self.last: tuple[int, str, str] | None = None  # iteration, weights' and state's digest of the snapshot that the run now stands at
 
     def state_path(self, iteration: int) -> Path:
         """PREFIX_iter_N.solverstate, with .h5 in the HDF5 form."""
@@ -53,7 +62,7 @@ class Snapshots:
         self.retention.remember(companion, state, extra)
         write_snapshot(state, self.module, self.updater, companion)
         self.retention.add(state, extra)
-        self.last = companion.iter, companion.weights_digest
+        self.last = companion.iter, companion.weights_digest, companion.state_digest
         self.listener.saved(companion.iter, weights_path(state), state)
         self._prune()
 
@@ -80,7 +89,7 @@ class Snapshots:
         retention.best = Best(retention.keep_best, value, iteration, state.name)
         try:
             if self.last is not None and self.has(iteration):
-                companion.weights_digest = self.last[1]
+                _, companion.weights_digest, companion.state_digest = self.last
                 retention.remember(companion, state, state.name in retention.extra)
                 write_companion(state, companion)
             else:
@@ -105,7 +114,7 @@ class Snapshots:
             if os.path.realpath(Path(path).parent) == os.path.realpath(own.parent):  # another folder's are another run's
                 self.retention.recall(companion, own.parent, own.name.rpartition("_iter_")[0])
             if os.path.realpath(path) == os.path.realpath(self.state_path(iteration)):
-                self.last = iteration, companion.weights_digest
+                self.last = iteration, companion.weights_digest, companion.state_digest
         return iteration, companion
 
 
@@ -123,9 +132,10 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
         folder = _writing_folder(state)
         save_weights(module, folder / weights.name, _diffs(module, updater))
         companion.weights_digest = file_digest(folder / weights.name)
-        write_companion(folder / state.name, companion)
         history = [tensor.detach().to("cpu", torch.float32).contiguous().numpy() for tensor in updater.history]
         write_solverstate(folder / state.name, SolverSnapshot(companion.iter, str(weights), history, current_step(updater.p, companion.iter - 1)))
+        companion.state_digest = file_digest(folder / state.name)
+        write_companion(folder / state.name, companion)
         delete_snapshot(state)  # one of the same name: its state must not stand beside these weights
         for path in (weights, companion_path(state), state):
             os.replace(folder / path.name, path)
@@ -167,8 +177,9 @@ def read_snapshot(path: str | Path, module: NetModule, updater: Updater) -> tupl
 
     Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
     """
-    state = read_solverstate(path)
     companion = read_companion(path)
+    check_state(path, companion)
+    state = read_solverstate(path)
     if companion is not None and companion.iter != state.iter:
         message = f"'{companion_path(path)}' is of iteration {companion.iter}, its state of {state.iter}"
         raise NetspecError(message, None, "the two were not written together; take away the one that is not the run's")
@@ -190,9 +201,9 @@ def _weights_of(path: str | Path, learned_net: str, companion: Companion | None)
     """Where the weights of a state are. Raises: NetspecError where they are not those that its companion knows."""
     named, beside = Path(learned_net), Path(path).parent / Path(learned_net).name
     if companion is None or not companion.weights_digest:
-        return named if named.exists() else beside
-    weights = next((other for other in (beside, weights_path(path), named) if other.exists()), beside)
-    if weights.exists() and file_digest(weights) != companion.weights_digest:
+        return named if os.path.exists(named) else beside  # not Path.exists, which raises for a name that is too long
+    weights = next((other for other in (beside, weights_path(path), named) if os.path.exists(other)), beside)
+    if os.path.isfile(weights) and file_digest(weights) != companion.weights_digest:
         hint = f"another run may have written over them; `--weights {weights}` begins a new run with them"
         raise NetspecError(f"'{weights}' is not what was written together with '{path}'", None, hint)
     return weights

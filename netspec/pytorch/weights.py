@@ -101,7 +101,8 @@ def _matched(module: NetModule, path: str | Path) -> tuple[LoadReport, list[tupl
     _require_names(module)
     report = LoadReport(str(path))
     copies: list[tuple[torch.Tensor, np.ndarray]] = []
-    weights = read_weights(path)
+    layers = zip(module.about.layers, module.layer_params, strict=True)
+    weights = read_weights(path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in layers})
     for (name, _, _, _), blobs, borrowed in zip(module.about.layers, module.layer_params, _borrowed(module), strict=True):
         arrays = weights.get(name, [])
         if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files

@@ -10,12 +10,14 @@ from pathlib import Path
 from google.protobuf.message import Message
 
 from netspec.diagnostics import NetspecError, Report, Source, why
+from netspec.read_file import MIB, read_file
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
 from netspec.syntax.tree import Block
 
 YAML_SUFFIXES = (".yaml", ".yml")
+MAX_BYTES = 16 * MIB  # of a text, over a hundred times the largest net in use: its tree takes up to 200 bytes for each
 FileKind = type[caffe_pb2.NetParameter] | type[caffe_pb2.SolverParameter]
 # Top-level fields that only a net has, whatever else stands beside them.
 _NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
@@ -27,9 +29,9 @@ def read_source(path: str | Path) -> Source:
     Raises: NetspecError where the file can't be read.
     """
     try:
-        raw = Path(path).read_bytes()
+        raw = read_file(path, MAX_BYTES, "a net or solver file")
     except (OSError, ValueError) as error:
-        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
+        raise NetspecError(f"'{path}' can't be read: {why(error)}", None, _binary_hint(path)) from None
     if b"\0" in raw:
         raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", None, _binary_hint(path))
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))

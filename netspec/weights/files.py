@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.read_file import open_regular
 from netspec.weights.caffemodel import Diffs as Diffs
 from netspec.weights.caffemodel import LayerTuple as LayerTuple
 from netspec.weights.caffemodel import read_caffemodel, write_caffemodel
@@ -21,12 +22,18 @@ HDF5_SUFFIXES = (".h5", ".hdf5")
 Weights = dict[str, list[np.ndarray | None]]
 
 
-def read_weights(path: str | Path, skip_layers: Collection[str] = (), flattened: Mapping[str, tuple[int, int, int]] | None = None) -> Weights:
+def read_weights(
+    path: str | Path,
+    skip_layers: Collection[str] = (),
+    flattened: Mapping[str, tuple[int, int, int]] | None = None,
+    counts: Mapping[str, Sequence[int]] | None = None,
+) -> Weights:
     """The arrays of every layer in a file that has any, in Caffe's order and layout, single precision.
 
     None in place of an array (only from .h5): the layer shares that one with another layer, which has it.
 
     Args: skip_layers: names to leave out. flattened: only for .npy, see `netspec.weights.npy.read_npy`.
+        counts: only for .h5, see `netspec.weights.hdf5.read_weights_hdf5`.
     Raises: NetspecError where the file can't be read, is damaged or of no known kind, or has no layer of `skip_layers`.
     """
     suffix = Path(path).suffix
@@ -34,19 +41,19 @@ def read_weights(path: str | Path, skip_layers: Collection[str] = (), flattened:
         from netspec.weights.npy import read_npy
 
         return {name: [*arrays] for name, arrays in read_npy(path, flattened, skip_layers).items()}
-    weights = _read(path, suffix)
+    weights = _read(path, suffix, counts)
     for name in skip_layers:
         if name not in weights:
             raise NetspecError(f"'{path}' has no layer '{name}' with weights", hint=did_you_mean(name, weights))
     return {name: [*arrays] for name, arrays in weights.items() if name not in skip_layers}
 
 
-def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | None]]:
+def _read(path: str | Path, suffix: str, counts: Mapping[str, Sequence[int]] | None) -> Mapping[str, Sequence[np.ndarray | None]]:
     # what a format needs beyond numpy is imported only where a file needs it
     if suffix in HDF5_SUFFIXES or (suffix == ".caffemodel" and _is_hdf5(path)):
         from netspec.weights.hdf5 import read_weights_hdf5
 
-        return read_weights_hdf5(path)
+        return read_weights_hdf5(path, counts)
     if suffix == ".caffemodel":
         return read_caffemodel(path)
     if suffix == ".safetensors":
@@ -64,7 +71,7 @@ def _read(path: str | Path, suffix: str) -> Mapping[str, Sequence[np.ndarray | N
 def _is_hdf5(path: str | Path) -> bool:
     """Caffe looks into the file, not at its name."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"
     except (OSError, ValueError):
         return False  # the reader tells what is wrong

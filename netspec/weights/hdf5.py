@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from netspec.atomic import write_atomically
 from netspec.data.file_kind import HOW_TO_COPY
-from netspec.diagnostics import NetspecError
+from netspec.data.hdf5_file import Hdf5File
+from netspec.diagnostics import NetspecError, why
+from netspec.read_file import require_regular
 from netspec.weights.caffemodel import Diffs
 from netspec.weights.read_bytes import wrong_kind
 
@@ -21,32 +23,32 @@ except ImportError:
     raise NetspecError("HDF5 files need h5py, which is not installed", hint="pip install 'netspec[hdf5]'") from None
 
 T = TypeVar("T")
+Counts = Mapping[str, Sequence[int]]
 
 
-def read_weights_hdf5(path: str | Path) -> dict[str, list[np.ndarray | None]]:
+def read_weights_hdf5(path: str | Path, counts: Counts | None = None) -> dict[str, list[np.ndarray | None]]:
     """The arrays of every layer that has any. None stands where a layer shares the blob of another one: Caffe writes
     only the owner's.
 
-    Raises: NetspecError where the file is no HDF5, is damaged, or has no such layout.
+    Args: counts: for each layer of a net how many values its params have. What has another number of them is not read:
+        it comes in its shape, filled with zeros that take no memory.
+    Raises: NetspecError where the file is no HDF5, is damaged, has no such layout, or keeps values in other files.
     """
-    return _reading(path, lambda file: _weights(path, file))
+    return _reading(path, lambda file: _weights(file, counts))
 
 
-def _weights(path: str | Path, file: h5py.File) -> dict[str, list[np.ndarray | None]]:
-    data = file.get("data")
+def _weights(file: Hdf5File, counts: Counts | None) -> dict[str, list[np.ndarray | None]]:
+    data = file.find("data")
     if not isinstance(data, h5py.Group):
-        hint = "it is a solver state" if "history" in file else "Keras and others lay out .h5 differently"
-        raise NetspecError(f"'{path}' has no group 'data', where Caffe keeps weights", hint=hint)
+        hint = "it is a solver state" if "history" in file.names else "Keras and others lay out .h5 differently"
+        raise NetspecError(f"'{file.path}' has no group 'data', where Caffe keeps weights", hint=hint)
     found: dict[str, dict[int, np.ndarray]] = {}
-
-    def visit(name: str, item: object) -> None:  # a layer's name may hold slashes, which makes groups in groups
+    for name, item in file.datasets(data):  # a layer's name may hold slashes, which makes groups in groups
         layer, _, index = name.rpartition("/")
-        if isinstance(item, h5py.Dataset):
-            if not (layer and index.isascii() and index.isdecimal() and len(index) < 4):
-                raise NetspecError(f"'{path}': '/data/{name}' is not named <layer>/<index>")
-            found.setdefault(layer, {})[int(index)] = _array(path, item)
-
-    data.visititems(visit)
+        if not (layer and index.isascii() and index.isdecimal() and len(index) < 4):
+            raise NetspecError(f"'{file.path}': '/data/{name}' is not named <layer>/<index>")
+        fits = counts is None or item.size in counts.get(layer, ())[int(index) : int(index) + 1]
+        found.setdefault(layer, {})[int(index)] = _array(file, item) if fits else np.broadcast_to(np.float32(0), file.shape(item))
     return {layer: [arrays.get(i) for i in range(max(arrays) + 1)] for layer, arrays in found.items()}
 
 
@@ -82,16 +84,18 @@ def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray],
     Raises: NetspecError where the file is no HDF5, is damaged, or has no such layout.
     """
 
-    def read(file: h5py.File) -> tuple[int, str, list[np.ndarray], int]:
-        missing = [key for key in ("iter", "learned_net", "current_step", "history") if key not in file]
-        if missing:
-            raise NetspecError(f"'{path}' is no solver state: it has no '{missing[0]}'", hint="it holds weights" if "data" in file else None)
-        learned_net = np.asarray(file["learned_net"][()]).item()
-        history = [_array(path, file[f"history/{i}"]) for i in range(len(file["history"]))]
-        text = learned_net.decode(errors="surrogateescape") if isinstance(learned_net, bytes) else str(learned_net)
-        return _integer(file["iter"]), text, history, _integer(file["current_step"])
+    return _reading(path, _solver_state)
 
-    return _reading(path, read)
+
+def _solver_state(file: Hdf5File) -> tuple[int, str, list[np.ndarray], int]:
+    missing = [key for key in ("iter", "learned_net", "current_step", "history") if file.find(key) is None]
+    if missing:
+        raise NetspecError(f"'{file.path}' is no solver state: it has no '{missing[0]}'", hint="it holds weights" if "data" in file.names else None)
+    learned_net = _scalar(file, "learned_net")
+    text = learned_net.decode(errors="surrogateescape") if isinstance(learned_net, bytes) else str(learned_net)
+    blobs = dict(file.datasets(file.find("history")))
+    history = [_array(file, blobs[str(i)]) for i in range(len(blobs))]
+    return int(_scalar(file, "iter")), text, history, int(_scalar(file, "current_step"))
 
 
 def write_solverstate_hdf5(path: str | Path, iteration: int, learned_net: str, history: Sequence[np.ndarray], current_step: int) -> None:
@@ -120,25 +124,27 @@ def _write_text(file: h5py.File, name: str, text: bytes) -> None:
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array(text, dtype=f"S{len(text) + 1}"), mtype=kind)
 
 
-def _integer(item: h5py.Dataset) -> int:
-    return int(np.asarray(item[()]).reshape(()))
+def _scalar(file: Hdf5File, name: str) -> Any:
+    return np.asarray(file.read(file.find(name))).item()
 
 
-def _array(path: str | Path, item: h5py.Dataset) -> np.ndarray:
+def _array(file: Hdf5File, item: h5py.Dataset) -> np.ndarray:
     if item.dtype.kind not in "fiu":
-        raise NetspecError(f"'{path}': '{item.name}' holds no numbers")
+        raise NetspecError(f"'{file.path}': '{item.name}' holds no numbers")
     with np.errstate(over="ignore"):
-        return np.asarray(item[()], dtype=np.float32)
+        return np.asarray(file.read(item), dtype=np.float32)
 
 
-def _reading(path: str | Path, read: Callable[[h5py.File], T]) -> T:
+def _reading(path: str | Path, read: Callable[[Hdf5File], T]) -> T:
+    try:
+        require_regular(path)
+    except (OSError, ValueError) as error:
+        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
     # h5py tells a damaged file by any of these, by where the damage is met
     try:
-        with h5py.File(path, "r") as file:
+        with Hdf5File(path) as file:
             return read(file)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError, OverflowError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise NetspecError(f"'{path}' can't be read: {error.strerror or 'no such file'}") from None
         raise _damaged(path, error) from None
 
 

@@ -14,6 +14,7 @@ from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.weights.pickled_arrays import read_npy_object
 from netspec.weights.read_bytes import read_bytes
 
+_SHARED = 1 << 28  # bytes of arrays that layers may share
 CHW = tuple[int, int, int]
 _ROLES = ("weights", "biases")  # the keys of later versions, in Caffe's order
 
@@ -31,7 +32,8 @@ def read_npy(path: str | Path, flattened: Mapping[str, CHW] | None = None, skip_
     `skip_layers` is not in it, or where it is not plain which feature map a dense layer reads.
     Source: DataReshaper of caffe-to-tensorflow, which did the opposite.
     """
-    contents = _layers(path, read_npy_object(path, read_bytes(path)))
+    raw = read_bytes(path)
+    contents = _layers(path, read_npy_object(path, raw))
     for name in [*skip_layers, *(flattened or {})]:
         if name not in contents:
             raise NetspecError(f"'{path}' has no layer '{name}'", hint=did_you_mean(name, contents) or f"it has {', '.join(contents)}")
@@ -42,8 +44,16 @@ def read_npy(path: str | Path, flattened: Mapping[str, CHW] | None = None, skip_
             layers[name] = arrays
         elif name not in skip_layers:
             raise NetspecError(f"'{path}': layer '{name}' holds {_what(content)}; expected [weights, biases]")
+    _refuse_repeats(path, layers, len(raw))
     maps = flattened_maps(path, layers, flattened or {}, skip_layers)
     return {name: [_to_caffe(path, name, a, maps.get(name)) for a in arrays] for name, arrays in layers.items() if name not in skip_layers}
+
+
+def _refuse_repeats(path: str | Path, layers: Mapping[str, list[np.ndarray]], size: int) -> None:
+    """A pickle can refer to one array any number of times, at two bytes each. Raises: NetspecError."""
+    claimed = sum(array.nbytes for arrays in layers.values() for array in arrays)
+    if claimed > size + _SHARED:
+        raise NetspecError(f"'{path}' claims {claimed:,} bytes of weights, but has {size:,}", hint="it refers to the same arrays again and again")
 
 
 def flattened_maps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EFBIG
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,20 +10,22 @@ from google.protobuf.message import DecodeError, Message
 
 from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.diagnostics import NetspecError, why
+from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import NetParameter
 
 PROTOBUF_LIMIT = 2**31 - 1  # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
+_LARGEST = 256 * GIB  # bytes of a weight file of any other format
 
 M = TypeVar("M", bound=Message)
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """The content of a file.
+def read_bytes(path: str | Path, most: int = _LARGEST) -> bytes:
+    """The content of a file of at most so many bytes.
 
     Raises: NetspecError where it can't be read.
     """
     try:
-        return Path(path).read_bytes()
+        return read_file(path, most, "a weight file")
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
         raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
 
@@ -32,9 +35,11 @@ def read_message(path: str | Path, message: M, what: str) -> M:
 
     Raises: NetspecError where the file can't be read, is cut short or is something else.
     """
-    raw = read_bytes(path)
-    if len(raw) > PROTOBUF_LIMIT:
-        raise NetspecError(f"'{path}' has {len(raw):,} bytes: {what} ends at 2 GiB", hint="larger nets fit in .safetensors or .h5")
+    try:
+        raw = read_file(path, PROTOBUF_LIMIT, f"a {what}")
+    except (OSError, ValueError) as error:
+        hint = "larger nets fit in .safetensors or .h5" if getattr(error, "errno", None) == EFBIG else None
+        raise NetspecError(f"'{path}' can't be read: {why(error)}", hint=hint) from None
     try:
         message.ParseFromString(raw)
     except DecodeError:

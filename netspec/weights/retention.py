@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-from netspec.weights.snapshot_files import Companion, delete_snapshot, snapshot_iteration, weights_path
+from netspec.weights.snapshot_files import Companion, delete_snapshot, is_snapshot_of, weights_path
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Retention:
         A best one stays where this part does not ask for one. One by another metric counts no more: it stays as well,
         and is no longer the run's to delete.
         """
-        own = {name for name in companion.snapshots if name.startswith(f"{prefix}_iter_") and snapshot_iteration(name) is not None}
+        own = {name for name in companion.snapshots if is_snapshot_of(name, prefix)}
         best = companion.best
         if best is not None and best["state"] in own and (folder / str(best["state"])).exists():
             if self.keep_best in (None, best["metric"]):

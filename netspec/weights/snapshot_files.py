@@ -14,13 +14,16 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from netspec.atomic import fsync_folder, write_atomically
+from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError, why
+from netspec.read_file import MIB, open_regular, read_file
 from netspec.weights.files import read_weights
 from netspec.weights.solverstate import read_solverstate
 
@@ -30,7 +33,9 @@ except ImportError:  # Windows has none: there two runs of one prefix are not to
     fcntl = None  # type: ignore[assignment]
 
 LOCK_PATIENCE = 10.0  # seconds that a run waits for one of its prefix to end
-_STATE_NAME = re.compile(r"_iter_([0-9]+)\.solverstate(\.h5)?$")
+_STATE_NAME = re.compile(r"_iter_([0-9]{1,10})\.solverstate(\.h5)?$")
+_LARGEST = 2**63 - 1  # of a count or a seed
+_MAX_BYTES = 64 * MIB  # of a companion
 
 
 @dataclass(slots=True)
@@ -51,6 +56,7 @@ class Companion:
     extra: list[str] = field(default_factory=list)  # those of them that were taken only for being the best
     best: dict[str, float | int | str] | None = None  # metric, value, iter, state: see Retention
     weights_digest: str = ""  # BLAKE2b of the weights' file
+    state_digest: str = ""  # and of the state's; older companions lack it
     written: float = 0.0  # seconds since 1970
 
 
@@ -61,6 +67,11 @@ def companion_path(state: str | Path) -> Path:
 def weights_path(state: str | Path) -> Path:
     """The weights that lie beside a state."""
     return Path(re.sub(r"\.solverstate(\.h5)?$", r".caffemodel\1", str(state)))
+
+
+def is_snapshot_of(name: str, prefix: str) -> bool:
+    """Whether a text is the file name PREFIX_iter_N.solverstate; a path, which could name another run's, is none."""
+    return bool(re.fullmatch(re.escape(prefix) + _STATE_NAME.pattern, name)) and os.path.basename(name) == name
 
 
 def snapshot_iteration(state: str | Path) -> int | None:
@@ -82,7 +93,7 @@ def read_companion(state: str | Path) -> Companion | None:
     """
     path = companion_path(state)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_file(path, _MAX_BYTES, "a companion"))
         known = {f.name for f in fields(Companion)}
         companion = Companion(**{name: value for name, value in content.items() if name in known})
         _check_types(companion)
@@ -90,7 +101,7 @@ def read_companion(state: str | Path) -> Companion | None:
         return None
     except OSError as error:
         raise NetspecError(f"'{path}' can't be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         hint = "without that file the run goes on from the state, but not bit for bit"
         raise NetspecError(f"'{path}' is damaged: it is not what netspec writes beside a state", None, hint) from None
     return companion
@@ -98,23 +109,49 @@ def read_companion(state: str | Path) -> Companion | None:
 
 def _check_types(companion: Companion) -> None:
     for name in ("iter", "seed", "train_batches", "records_a_batch"):
-        if not isinstance(getattr(companion, name), int) or getattr(companion, name) < 0:
+        if not _is_count(getattr(companion, name)):
             raise ValueError(name)
-    for name, kind in (("test_batches", int), ("losses", (int, float)), ("snapshots", str), ("extra", str)):
-        if not isinstance(getattr(companion, name), list) or not all(isinstance(value, kind) for value in getattr(companion, name)):
+    checks: dict[str, Callable[[Any], bool]] = {"test_batches": _is_count, "losses": _is_number, "snapshots": _is_text, "extra": _is_text}
+    for name, check in checks.items():
+        if not isinstance(getattr(companion, name), list) or not all(map(check, getattr(companion, name))):
             raise ValueError(name)
     if companion.best is not None:
-        wanted: dict[str, type | tuple[type, ...]] = {"metric": str, "value": (int, float), "iter": int, "state": str}
-        if not isinstance(companion.best, dict) or not all(isinstance(companion.best.get(name), kind) for name, kind in wanted.items()):
+        wanted: dict[str, Callable[[Any], bool]] = {"metric": _is_text, "value": _is_number, "iter": _is_count, "state": _is_text}
+        if not isinstance(companion.best, dict) or not all(check(companion.best.get(name)) for name, check in wanted.items()):
             raise ValueError("best")
-    if not isinstance(companion.weights_digest, str) or not isinstance(companion.written, (int, float)):
+    if not (_is_text(companion.weights_digest) and _is_text(companion.state_digest) and _is_number(companion.written)):
         raise ValueError("written")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value <= _LARGEST
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= _LARGEST)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def file_digest(path: str | Path) -> str:
     """BLAKE2b of a file, in hexadecimal. Raises: OSError."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def check_state(state: str | Path, companion: Companion | None) -> None:
+    """Raises NetspecError where a state is not what was written together with its companion."""
+    if companion is None or not companion.state_digest:
+        return
+    try:
+        digest = file_digest(state)
+    except (OSError, ValueError) as error:
+        raise NetspecError(f"'{state}' can't be read: {why(error)}") from None
+    if digest != companion.state_digest:
+        hint = f"{HOW_TO_COPY}, or go on from another snapshot"
+        raise NetspecError(f"'{state}' is damaged: it is not what was written (its digest differs)", None, hint)
 
 
 def delete_snapshot(state: str | Path) -> None:
@@ -131,8 +168,9 @@ def delete_snapshot(state: str | Path) -> None:
 
 def check_whole(state: str | Path) -> None:
     """Raises NetspecError where the state, its weights or its companion is missing or damaged."""
-    read_solverstate(state)
     companion, weights = read_companion(state), weights_path(state)
+    check_state(state, companion)
+    read_solverstate(state)
     if companion is None or not companion.weights_digest:
         read_weights(weights)
         return
@@ -174,8 +212,10 @@ def _locked(path: Path, prefix: str) -> int:
             return lock
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):  # else its last holder has deleted it
+            if os.path.samestat(os.fstat(lock), path.stat()):
                 return lock
+        except FileNotFoundError:
+            pass  # its last holder has just deleted it
         except BlockingIOError:
             if time.monotonic() > end:
                 os.close(lock)
@@ -196,9 +236,9 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
     Raises: NetspecError where the folder can't be read.
     """
     folder = Path(prefix).parent
-    name = re.escape(Path(prefix).name)
+    prefix_name = Path(prefix).name
     try:
-        states = [path for path in folder.iterdir() if re.fullmatch(name + _STATE_NAME.pattern, path.name)]
+        states = [path for path in folder.iterdir() if is_snapshot_of(path.name, prefix_name)]
     except FileNotFoundError:
         return None, {}
     except OSError as error:  # whether there are any is not known

@@ -1,5 +1,6 @@
 """ImageData: lists of image files."""
 
+import time
 from itertools import islice
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 
 from netspec.data.batches import batches, dataset_size
+from netspec.data.build_database import build_database
 from netspec.diagnostics import NetspecError
 
 
@@ -111,3 +113,39 @@ def test_lines_as_caffe_reads_them(net, folder):
     (folder / "list.txt").write_bytes(b"plain.png\r\nim 3.png 3\r\nim 0.png -1\n\n\n")
     with batches(net("batch_size: 3")) as stream:
         assert next(stream)["label"].tolist() == [0, 3, -1]
+
+
+@pytest.mark.parametrize("label", ["2147483648", "-2147483649", "1" + "0" * 38, "9" * 400, "9" * 5000])
+@pytest.mark.parametrize("line", [1, 2])
+def test_a_label_that_no_int_holds_is_told_with_its_line(net, folder, label, line):
+    (folder / "list.txt").write_text("".join(f"im 0.png {label if i == line else i}\n" for i in (1, 2)))
+    with pytest.raises(
+        NetspecError, match=rf"line {line} of '.*list.txt' has a label out of range, '{label[:40]}', expected -2147483648 to 2147483647"
+    ):
+        next(batches(net("batch_size: 2"), prefetch=0))
+    with pytest.raises(NetspecError, match=rf"line {line} of '.*list.txt' has a label out of range"):
+        build_database(folder / "list.txt", folder / "db")
+
+
+def test_the_largest_labels_and_zeros_before_them(net, folder):
+    (folder / "list.txt").write_text(f"im 0.png -2147483648\nim 0.png {'0' * 5000}7\nim 0.png +3\n")
+    with batches(net("batch_size: 3")) as stream:
+        assert next(stream)["label"].tolist() == [-(2.0**31), 7, 3]
+
+
+def test_an_image_is_told_with_its_line(net, folder):
+    (folder / "list.txt").write_text("im 0.png 0\nnone.png 1\n")
+    with pytest.raises(NetspecError, match=r"line 2 of '.*list.txt': the image 'none.png' can't be read"):
+        next(batches(net("batch_size: 2")))
+    (folder / "none.png").write_text("no image")
+    with pytest.raises(NetspecError, match=r"line 2 of '.*list.txt': the image '.*none.png' does not decode as an image: its format is unknown"):
+        next(batches(net("batch_size: 2")))
+
+
+@pytest.mark.slow
+def test_a_list_of_two_million_lines_is_read_in_seconds(net, folder):
+    lines = (f"train/n{i % 1000:08d}/n{i % 1000:08d}_{i}.JPEG {i % 1000}\n" for i in range(1, 2_000_000))
+    (folder / "list.txt").write_text("im 0.png 0\n" + "".join(lines))
+    started = time.process_time()
+    next(batches(net("batch_size: 1"), prefetch=0))
+    assert time.process_time() - started < 5

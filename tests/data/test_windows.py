@@ -9,6 +9,7 @@ from PIL import Image
 
 from netspec.data.batches import batches, dataset_size
 from netspec.data.images import resize
+from netspec.data.probe import record_shape
 from netspec.data.windows import place_window, read_windows
 from netspec.diagnostics import NetspecError
 
@@ -242,3 +243,31 @@ def test_faults_of_the_settings(net, write_mean):
     for shape in ((1, 20, 20), (3, 10, 20), (3, 17, 20)):  # the last: the width's offset is the height's, too
         with pytest.raises(NetspecError, match=r"the mean '.*' is \d+×\d+×20, too small for 3×16×16"):
             first_batch(net(transform=f'crop_size: 16 mean_file: "{write_mean(np.zeros(shape))}"'))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "expected"),
+    [
+        ("\n3\n", f"\n{'9' * 5000}\n", 3, "the image's channels, at most 2147483647"),
+        ("\n20\n", "\n2147483648\n", 4, "the image's height, at most 2147483647"),
+        ("\n4\n", f"\n{'9' * 30}\n", 6, "the number of its windows, at most 2147483647"),
+        ("1 0.9 2", f"1 0.9 {'9' * 5000}", 7, "a window"),
+        ("1 0.9 2", f"{'9' * 39} 0.9 2", 7, "a window"),
+        ("1 0.9 2", "1 0.9 inf", 7, "a window"),
+        ("1 0.9 2", "1 nan 2", 7, "a window"),
+        ("1 0.9 2", "1 1e39 2", 7, "a window"),
+    ],
+)
+def test_numbers_out_of_range_are_told_with_their_line(pictures, tmp_path, old, new, line, expected):
+    path = tmp_path / "windows.txt"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(NetspecError, match=rf"line {line} of '.*windows.txt' is '.*', expected {expected}"):
+        read_windows(str(path), 0.5, 0.5)
+
+
+@pytest.mark.parametrize("channels", ["9" * 5000, "2147483648", "0", "²"])
+def test_channels_out_of_range_are_told_before_data_are_read(net, pictures, tmp_path, channels):
+    path = tmp_path / "windows.txt"
+    path.write_text(path.read_text().replace("\n3\n", f"\n{channels}\n", 1))
+    with pytest.raises(NetspecError, match=r"windows.txt' is no list of windows: expected '# 0', a path and the number of channels"):
+        record_shape(net().layers[0])

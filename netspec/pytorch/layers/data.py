@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from netspec.data.overwrite import HDF5_ROWS, require_own_kind
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer, shape_text
 
@@ -39,6 +40,12 @@ class Hdf5Output(nn.Module):
             import h5py  # an extra
         except ModuleNotFoundError:
             raise NetspecError(f"{self.label} needs the package h5py", self.span, "pip install h5py") from None
+        if not self.rows:
+            try:
+                require_own_kind(self.path, HDF5_ROWS, hint="or remove it")
+            except NetspecError as error:
+                fault = error.diagnostics[0]
+                raise NetspecError(f"{self.label}: {fault.message}", self.span, fault.hint) from None
         try:
             with h5py.File(self.path, "r+" if self.rows else "w") as file:
                 for name, value in (("data", data), ("label", label)):
