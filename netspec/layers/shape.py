@@ -125,7 +125,7 @@ class Reshape(Spec):
         bottom, p = site.bottoms[0], site.param
         axes, dims = len(bottom), list(p.shape.dim)
         if not -axes - 1 <= p.axis <= axes:  # unlike elsewhere, the place behind the last axis counts too
-            message = f"axis {p.axis} lies outside a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
+            message = f"axis {p.axis} is out of range for a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
             raise site.stop(message, "axis", notes=[site.made_here(0)])
         start, end = replaced_axes(axes, p.axis, p.num_axes)
         if end > axes:

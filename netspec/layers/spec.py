@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, ClassVar
 
-from netspec.diagnostics import Diagnostic, Report, did_you_mean, note
+from netspec.data.filler_fault import filler_fault
+from netspec.diagnostics import Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.schema.caffe_pb2 import FillerParameter
 
 MAX_AXES = 32
-FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra", "positive_unitball", "bilinear")
 MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 
 
@@ -70,9 +70,16 @@ class Site:
 
     def error(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
         """Reports a fault at a field of the layer's own parameters, or else of the layer."""
+        self.report.error(f"{self.layer.label}: {message}", self._span(path), hint, notes)
+
+    def warn(self, message: str, *path: str | int, hint: str | None = None) -> None:
+        """Warns of something at a field of the layer's own parameters, or else of the layer."""
+        self.report.warning(f"{self.layer.label}: {message}", self._span(path), hint)
+
+    def _span(self, path: tuple[str | int, ...]) -> Span | None:
         is_own = bool(path) and self.param is not None and path[0] in self.param.DESCRIPTOR.fields_by_name
         full = (self.spec.param, *path) if is_own else path
-        self.report.error(f"{self.layer.label}: {message}", self.layer.spans.at(*(full or ("type",))), hint, notes)
+        return self.layer.spans.at(*(full or ("type",)))
 
     def stop(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> Stop:
         """Reports a fault and returns the exception to raise, where no shape can follow."""
@@ -95,7 +102,7 @@ class Site:
     def axis(self, index: int, axes: int, *path: str | int) -> int:
         """An axis counted from the front, from one that may count from the end."""
         if not -axes <= index < axes:
-            raise self.stop(f"axis {index} lies outside a blob of {axes} axes", *path, notes=[self.made_here(0)])
+            raise self.stop(f"axis {index} is out of range for a blob of {axes} axes", *path, notes=[self.made_here(0)])
         return index % axes
 
     def same_shapes(self, first: int, second: int, but: int | None = None) -> None:
@@ -135,10 +142,9 @@ class Site:
         self.params.append(param)
 
     def check_filler(self, filler: FillerParameter, shape: Shape, *path: str | int) -> None:
-        """Reports a filler that Caffe does not have or that can't fill the shape."""
-        if filler.type not in FILLERS:
-            self.error(f"there is no filler '{filler.type}'", *path, "type", hint=did_you_mean(filler.type, FILLERS))
-        elif filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-            self.error(f"the filler 'bilinear' takes square kernels of 4 axes, not {shape_text(shape)}", *path, "type")
-        elif filler.type == "gaussian" and filler.sparse >= 0 and not shape:
-            self.error("a sparse filler takes at least one axis", *path, "sparse")
+        """Reports a filler that Caffe does not have, whose numbers are out of range, or that can't fill the shape."""
+        fault = filler_fault(filler, shape)
+        if fault:
+            self.error(fault.message, *path, fault.field, hint=fault.hint)
+        elif filler.type == "positive_unitball" and len(shape) > 4:
+            self.warn(f"the filler 'positive_unitball' takes at most 4 axes in Caffe, got {shape_text(shape)}", *path, "type")

@@ -43,7 +43,12 @@ WRONG = [
         1,
     ),
     ('type: "InfogainLoss"', {"x": (2, 3), "t": (2,), "h": (3, 2)}, "the matrix 'h' (3×2) must hold 3×3 values", 0),
-    ('type: "InfogainLoss"\ninfogain_loss_param { axis: 2 }', {"x": (2, 3), "t": (2,), "h": (3, 3)}, "axis 2 lies outside a blob of 2 axes", 1),
+    (
+        'type: "InfogainLoss"\ninfogain_loss_param { axis: 2 }',
+        {"x": (2, 3), "t": (2,), "h": (3, 3)},
+        "axis 2 is out of range for a blob of 2 axes",
+        1,
+    ),
     ('type: "HingeLoss"', {"x": (2, 3), "t": (2, 3)}, "'x' has 2 items, 't' (2×3) 6 labels", 0),
     ('type: "MultinomialLogisticLoss"', {"x": (2, 3), "t": (2, 2)}, "'x' has 2 items, 't' (2×2) 4 labels", 0),
     ('type: "HingeLoss"', {"x": (2, 3), "t": (3,)}, "the two bottoms hold 2 and 3 items, which must be the same number", 0),
