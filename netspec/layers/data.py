@@ -83,8 +83,7 @@ class DummyData(Source):
             longest = max(len(p.num), len(p.channels), len(p.height), len(p.width))
             columns = [list(v) * longest if len(v) == 1 else list(v) for v in (p.num, p.channels, p.height, p.width)]
             shapes = list(zip(*columns, strict=True))
-        shapes = shapes * tops if len(shapes) == 1 else shapes
-        return shapes
+        return shapes * tops if len(shapes) == 1 else shapes
 
 
 def _dims(site: Site, index: int) -> Shape:

@@ -94,6 +94,25 @@ class Site:
         self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice)
         return Stop()
 
+    def check_ranges(self) -> None:
+        """Reports unsigned numbers above the largest int: Caffe keeps every one of them in an int."""
+        self._check_ranges(self.message, ())
+
+    def _check_ranges(self, message: Any, path: tuple[str | int, ...]) -> None:
+        for field, value in message.ListFields():
+            is_repeated = field.is_repeated
+            if field.message_type is not None:
+                if field.name == "blobs":  # large, and without a number of this kind
+                    continue
+                for i, each in enumerate(value) if is_repeated else [(0, value)]:
+                    self._check_ranges(each, (*path, field.name, i) if is_repeated else (*path, field.name))
+            elif field.type == field.TYPE_UINT32:
+                for i, number in enumerate(value) if is_repeated else [(0, value)]:
+                    if number > MAX_COUNT:
+                        full = (*path, field.name, i) if is_repeated else (*path, field.name)
+                        text = f"{self.layer.label}: '{field.name}' is out of range: expected at most {MAX_COUNT}, got {number}"
+                        self.report.error(text, self.layer.spans.at(*full))
+
     def made_here(self, index: int) -> Diagnostic:
         """A note that shows a bottom's shape at the place where the blob is made."""
         blob = self.layer.bottom_blobs[index]
@@ -139,6 +158,9 @@ class Site:
             param.lr_mult = param.decay_mult = 0.0
         if prod(param.shape) > MAX_COUNT:
             raise self.stop(f"param {index} would hold {shape_text(param.shape)} values, more than {MAX_COUNT}", "type")
+        if not prod(param.shape):
+            notes = [self.made_here(0)] if self.layer.bottom_blobs else []
+            raise self.stop(f"param {index} would hold no values: its shape would be {shape_text(param.shape)}", "type", notes=notes)
         self.params.append(param)
 
     def check_filler(self, filler: FillerParameter, shape: Shape, *path: str | int) -> None:

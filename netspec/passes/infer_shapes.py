@@ -35,6 +35,7 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, l
         site = Site(layer, spec, report, given, lenient, allow_python_layers)
         before = len(report.diagnostics)
         try:
+            site.check_ranges()
             spec.check(site)
             if any(d.severity == "error" for d in report.diagnostics[before:]) or any(b.shape is None for b in layer.bottom_blobs):
                 continue
