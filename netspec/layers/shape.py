@@ -32,7 +32,7 @@ class Concat(Spec):
 
 
 class Flatten(Spec):
-    """Makes one axis of the axes from `axis` to `end_axis`."""
+    """Makes one axis of the axes from `axis` to `end_axis`; where that is the axis before, inserts an axis of 1."""
 
     type = "Flatten"
     param = "flatten_param"
@@ -41,7 +41,7 @@ class Flatten(Spec):
         bottom = site.bottoms[0]
         start = site.axis(site.param.axis, len(bottom), "axis")
         end = site.axis(site.param.end_axis, len(bottom), "end_axis")
-        if end < start:
+        if end < start - 1:
             raise site.stop(f"'end_axis' {site.param.end_axis} lies before 'axis' {site.param.axis}", "end_axis", notes=[site.made_here(0)])
         return [(*bottom[:start], prod(bottom[start : end + 1]), *bottom[end + 1 :])]
 
