@@ -8,6 +8,7 @@ from math import prod
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
+from netspec.layers.blobs import check_blobs
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
 from netspec.schema.caffe_pb2 import ParamSpec
 
@@ -50,6 +51,7 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, l
             if _fits(layer, blob.name, tuple(shape), report):
                 blob.shape = tuple(shape)
         _check_param_specs(layer, report)
+        check_blobs(layer, report)
         _share_params(layer, owners, report)
     _warn_unread(net, report)
 
