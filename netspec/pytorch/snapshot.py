@@ -12,8 +12,8 @@ import torch
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
-from netspec.listener import Listener
 from netspec.layers.blobs import same_shape
+from netspec.listener import Listener
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.not_finite import all_finite
 from netspec.pytorch.updates import Updater
