@@ -7,19 +7,22 @@ from math import ceil, prod, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.data.filler_fault import filler_fault
+from netspec.diagnostics import NetspecError
 from netspec.schema.caffe_pb2 import FillerParameter
-
-FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear")
 
 
 def fill(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
     """An array as the filler makes it; the numbers follow Caffe's distributions, not its random stream.
 
-    Raises: NetspecError for an unknown filler or a shape that it can't fill.
+    Raises: NetspecError for an unknown filler, one whose numbers are out of range, or a shape that it can't fill.
     Source: filler.hpp.
     """
-    kind = filler.type
+    kind, fault = filler.type, filler_fault(filler, shape)
+    if fault:
+        raise NetspecError(fault.message, hint=fault.hint)
+    if not prod(shape):
+        return np.zeros(shape, np.float32)
     if kind == "constant":
         return np.full(shape, filler.value, np.float32)
     if kind == "uniform":
@@ -34,9 +37,7 @@ def fill(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generat
         return _uniform(rng, shape, -limit, limit)
     if kind == "msra":
         return rng.standard_normal(shape, np.float32) * np.float32(sqrt(2 / _fan(filler, shape)))
-    if kind == "bilinear":
-        return _bilinear(shape)
-    raise NetspecError(f"there is no filler '{kind}'", hint=did_you_mean(kind, FILLERS))
+    return _bilinear(shape)
 
 
 def _uniform(rng: np.random.Generator, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
@@ -46,17 +47,13 @@ def _uniform(rng: np.random.Generator, shape: tuple[int, ...], low: float, high:
 def _gaussian(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
     """`sparse` keeps each value with probability sparse / shape[0]: so many of each column on average."""
     values = rng.standard_normal(shape, np.float32) * np.float32(filler.std) + np.float32(filler.mean)
-    if filler.sparse < 0:
-        return values
-    if not shape:
-        raise NetspecError("the filler gaussian can't be sparse for a scalar")
-    return values * (rng.random(shape, np.float32) < filler.sparse / shape[0])
+    return values if filler.sparse < 0 else values * (rng.random(shape, np.float32) < filler.sparse / shape[0])
 
 
 def _fan(filler: FillerParameter, shape: tuple[int, ...]) -> float:
-    """n of xavier and msra, read off the shape alone: one axis or none count as the whole."""
+    """n of xavier and msra, read off the shape alone: a single axis counts as the whole."""
     count = prod(shape)
-    fan_in = count / shape[0] if shape else count
+    fan_in = count / shape[0]
     fan_out = count / shape[1] if len(shape) > 1 else count
     if filler.variance_norm == FillerParameter.FAN_OUT:
         return fan_out
@@ -65,8 +62,6 @@ def _fan(filler: FillerParameter, shape: tuple[int, ...]) -> float:
 
 def _bilinear(shape: tuple[int, ...]) -> NDArray[np.float32]:
     """The same upsampling kernel in every plane."""
-    if len(shape) != 4 or shape[2] != shape[3]:
-        raise NetspecError(f"the filler bilinear needs four axes with equal height and width, got {'×'.join(map(str, shape))}")
     factor = ceil(shape[3] / 2)
     centre = (shape[3] - 1) / (2 * factor)
     row = 1 - np.abs(np.arange(shape[3]) / factor - centre)

@@ -6,7 +6,7 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.spec import Site, Spec
-from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_room, window_of
+from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_reach, require_room, window_of
 
 
 class Convolution(Spec):
@@ -50,9 +50,7 @@ class Convolution(Spec):
 
     def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
         """The sizes of the tops' spatial axes."""
-        out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
-        require_room(site, sizes, out, window)
-        return out
+        return convolved_sizes(site, sizes, window)
 
     def out_and_in(self, num_output: int, channels: int, group: int) -> Shape:
         """The first two axes of the weights."""
@@ -68,7 +66,9 @@ class Deconvolution(Convolution):
     type = "Deconvolution"
 
     def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
-        out = tuple(window.stride[i] * (size - 1) + window.extent(i) - 2 * window.pad[i] for i, size in enumerate(sizes))
+        spans = tuple(window.stride[i] * (size - 1) + window.extent(i) for i, size in enumerate(sizes))
+        require_reach(site, spans, "stride")
+        out = tuple(span - 2 * window.pad[i] for i, span in enumerate(spans))
         for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
             if result < 1:
                 axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
@@ -103,9 +103,16 @@ class Im2col(Spec):
             raise site.stop(f"there is no spatial axis behind axis {axis}", "axis", notes=[site.made_here(0)])
         require_axes(site, len(sizes))
         window = window_of(site.param, len(sizes))
-        out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
-        require_room(site, sizes, out, window)
+        out = convolved_sizes(site, sizes, window)
         return [(*bottom[:axis], bottom[axis] * prod(window.kernel), *out)]
+
+
+def convolved_sizes(site: Site, sizes: Shape, window: Window) -> Shape:
+    """What a convolution leaves of each spatial axis; stops where that is nothing."""
+    require_reach(site, [size + 2 * window.pad[i] for i, size in enumerate(sizes)], "pad")
+    out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
+    require_room(site, sizes, out, window)
+    return out
 
 
 def check_kernel(site: Site) -> None:

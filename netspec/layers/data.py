@@ -71,6 +71,9 @@ class DummyData(Source):
             raise site.stop(f"'shape' stands once, or once for each of the {tops} tops, got {len(p.shape)}", "shape")
         if not p.shape and any(count not in (1, tops) for count in old):
             raise site.stop("'num', 'channels', 'height' and 'width' each stand once, or once for each top", "num")
+        fillers = list(enumerate(p.data_filler))
+        for (i, filler), shape in zip(fillers * tops if len(fillers) == 1 else fillers, self.shapes(site), strict=False):
+            site.check_filler(filler, shape, "data_filler", i)
 
     def shapes(self, site: Site) -> list[Shape]:
         p, tops = site.param, len(site.layer.top_blobs)
@@ -80,10 +83,7 @@ class DummyData(Source):
             longest = max(len(p.num), len(p.channels), len(p.height), len(p.width))
             columns = [list(v) * longest if len(v) == 1 else list(v) for v in (p.num, p.channels, p.height, p.width)]
             shapes = list(zip(*columns, strict=True))
-        shapes = shapes * tops if len(shapes) == 1 else shapes
-        for i, filler in enumerate(p.data_filler):
-            site.check_filler(filler, shapes[i], "data_filler", i)
-        return shapes
+        return shapes * tops if len(shapes) == 1 else shapes
 
 
 def _dims(site: Site, index: int) -> Shape:

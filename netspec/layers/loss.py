@@ -61,6 +61,11 @@ def _is_learned(blob: Blob) -> bool:
     return False
 
 
+def warn_of_second_top(site: Site, hint: str | None = None) -> None:
+    """Warns of a second top where Caffe can't build the layer: it expects a loss_weight for each."""
+    site.warn(f"Caffe can't build {site.spec.type} with a second top{' that has no loss_weight' if hint else ''}", "top", 1, hint=hint)
+
+
 class Loss(Spec):
     """What all losses share: a scalar top of weight 1 that needs no name, and two bottoms of as many items."""
 
@@ -102,6 +107,10 @@ class SoftmaxWithLoss(Loss):
     param = "softmax_param"
     tops = (1, 2)
 
+    def check(self, site: Site) -> None:
+        if len(site.layer.top_blobs) > 1:
+            warn_of_second_top(site)
+
     def match(self, site: Site) -> None:
         require_labels(site, site.axis(site.param.axis, len(site.bottoms[0]), "axis"))
 
@@ -125,6 +134,8 @@ class InfogainLoss(Loss):
         if len(site.layer.bottom_blobs) < 3 and not site.param.source:
             hint = "name a .binaryproto file in 'source', or give the matrix as a third bottom"
             site.error("its matrix is missing", "source", hint=hint)
+        if len(site.layer.top_blobs) > 1 and not site.message.loss_weight:
+            warn_of_second_top(site, "give 'loss_weight' once for each top, such as 1 and 0")
 
     def match(self, site: Site) -> None:
         scores = site.bottoms[0]
@@ -164,8 +175,8 @@ class Accuracy(Spec):
     tops = (1, 2)
 
     def check(self, site: Site) -> None:
-        if site.param.top_k < 1:
-            site.error("'top_k' must be at least 1, got 0", "top_k")
+        if not site.param.top_k:
+            site.warn("with 'top_k' 0 the accuracy is always 0", "top_k")
 
     def infer(self, site: Site) -> list[Shape]:
         scores = site.bottoms[0]

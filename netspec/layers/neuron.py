@@ -38,10 +38,10 @@ class Clip(Neuron):
 
     def check(self, site: Site) -> None:
         if not site.message.HasField(self.param):  # of a block that is there, binding requires both
-            site.error("'min' and 'max' must be given", hint="write clip_param { min: 0 max: 1 }; a side without a limit is -inf or inf")
+            hint = "write clip_param { min: 0 max: 1 }; a side without a limit is -inf or inf"
+            site.warn("without 'min' and 'max' every value becomes 0", hint=hint)
         elif site.param.min > site.param.max:
-            message = f"'min' {site.param.min:g} is greater than 'max' {site.param.max:g}: every value becomes 'min'"
-            site.report.warning(f"{site.layer.label}: {message}", site.layer.spans.at(self.param, "min"))
+            site.warn(f"'min' {site.param.min:g} is greater than 'max' {site.param.max:g}: every value becomes 'min'", "min")
         warn_in_place(site)
 
 
@@ -105,6 +105,8 @@ class PReLU(Neuron):
         bottom = site.bottoms[0]
         if len(bottom) < 2:
             raise site.stop(f"PReLU takes a blob of at least 2 axes (N×C), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+        if len(bottom) > 4:
+            site.warn(f"Caffe's PReLU takes at most 4 axes, got {len(bottom)}", "bottom", 0)
         site.add_param(() if site.param.channel_shared else (bottom[1],), "filler", default=0.25)
         return [bottom]
 
@@ -158,7 +160,7 @@ class Dropout(Neuron):
 
     def check(self, site: Site) -> None:
         ratio = site.param.dropout_ratio
-        if not 0 <= ratio < 1:
+        if not 0 <= ratio < 1 and not (ratio == 1 and site.layer.phase == "TEST"):  # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
             site.error(f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
 
 

@@ -43,7 +43,9 @@ class BatchNorm(Spec):
         bottom = site.bottoms[0]
         if not bottom:
             raise site.stop("a scalar has no channels", "bottom", 0, notes=[site.made_here(0)])
-        channels = bottom[1] if len(bottom) > 1 else 1  # a blob of one axis is one channel
+        if len(bottom) == 1:
+            site.warn("Caffe stops at a blob of one axis; it is normalised as one channel", "bottom", 0)
+        channels = bottom[1] if len(bottom) > 1 else 1
         for shape in ((channels,), (channels,), (1,)):
             site.add_param(shape, learned=False)
         return [bottom]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netspec.graph import Shape
+from netspec.graph import Shape, shape_text
 from netspec.layers.spec import Site, Spec
-from netspec.layers.window import check_window, pooled_size, require_room, window_of
+from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 
 
@@ -39,9 +39,14 @@ class Pooling(Spec):
         if len(bottom) != 4:
             raise site.stop(f"pooling takes a blob of 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
         sizes = bottom[2:]
+        if not all(bottom[1:]):
+            message = f"pooling takes a blob with channels, rows and columns, got {shape_text(bottom)}"
+            raise site.stop(message, "bottom", 0, notes=[site.made_here(0)])
         window = window_of(p, 2, sizes if p.global_pooling else None)
         out = tuple(pooled_size(size, window, i, p.round_mode == PoolingParameter.CEIL) for i, size in enumerate(sizes))
         require_room(site, sizes, out, window)
+        require_reach(site, [size + 2 * window.pad[i] for i, size in enumerate(sizes)], "pad")
+        require_reach(site, [(places - 1) * window.stride[i] + window.kernel[i] for i, places in enumerate(out)], "stride")
         return [(*bottom[:2], *out)] * len(site.layer.top_blobs)
 
 
@@ -59,8 +64,8 @@ class SPP(Spec):
         bottom, height = site.bottoms[0], site.param.pyramid_height
         if len(bottom) != 4:
             raise site.stop(f"SPP takes a blob of 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
-        if not bottom[2] or not bottom[3]:
-            raise site.stop("SPP takes a blob with rows and columns", "bottom", 0, notes=[site.made_here(0)])
+        if not all(bottom[1:]):
+            raise site.stop(f"SPP takes a blob with channels, rows and columns, got {shape_text(bottom)}", "bottom", 0, notes=[site.made_here(0)])
         for level in range(height):
             fault = pyramid_fault(bottom[2:], level, site.param.pool == SPPParameter.STOCHASTIC)
             if fault:

@@ -9,12 +9,9 @@ Source: Caffe's PythonLayer and pycaffe's _caffe.cpp.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec as find_module
 from math import prod
 from operator import index
 from types import ModuleType
@@ -25,6 +22,7 @@ from netspec.data.paths import net_path
 from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
 from netspec.graph import Shape
 from netspec.layers.spec import Site, Spec, Stop
+from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +41,7 @@ class Python(Spec):
     backward(top, propagate_down, bottom), over lists of blobs with .data, .diff, .shape and .reshape(…). It finds its text as
     self.param_str and the phase as self.phase; self.blobs.add_blob(…) adds a param. It computes on the CPU, in single
     precision, and can't be exported. Without bottoms it is a data layer that the module itself runs in each forward pass.
-    The module is looked for as Python does, then in the working directory and in the net's folder.
+    The module is looked for in the net's folder, then as Python does, then in the working directory.
 
     Shapes: what its reshape gives its tops.
     """
@@ -167,8 +165,9 @@ class Layer:
 class Instance:
     """The object of a user's class with the blobs that it works on. Its faults become diagnostics."""
 
-    def __init__(self, layer: graph.Layer) -> None:
+    def __init__(self, layer: graph.Layer, modules: UserModules | None = None) -> None:
         self.layer = layer
+        self.modules = modules or UserModules(net_path(layer))
         self.bottoms = [Blob(blob.shape) for blob in layer.bottom_blobs]
         # computed in place, bottom and top are one blob
         self.tops = [self.bottoms[i] if name in layer.bottoms[i : i + 1] else Blob() for i, name in enumerate(layer.tops)]
@@ -184,7 +183,7 @@ class Instance:
         if not self._is_taken:
             self._is_taken = True
             return self
-        other = Instance(self.layer)
+        other = Instance(self.layer, self.modules)
         other.set_up()
         return other
 
@@ -217,14 +216,13 @@ class Instance:
 
     def _load_class(self) -> Any:
         p = self.layer.message.python_param
-        _look_beside(net_path(self.layer))
         try:
-            with _caffe():
-                module = import_module(p.module)
+            with caffe_at_hand(_stand_in()):
+                module = self.modules.load(p.module)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{p.module}.".startswith(f"{error.name}."):
                 raise self._fault(f"'{p.module}' can't be imported", error) from error
-            hint = "it is looked for on PYTHONPATH, in the working directory and in the net's folder"
+            hint = "it is looked for in the net's folder, on PYTHONPATH and in the working directory"
             message = f"{self.layer.label}: there is no Python module '{p.module}'"
             raise NetspecError(message, self._span("python_param", "module"), hint) from None
         except (Exception, SystemExit) as error:
@@ -243,7 +241,7 @@ class Instance:
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
         try:
-            with _caffe():
+            with caffe_at_hand(_stand_in()), self.modules.found():
                 yield
         except NetspecError:
             raise
@@ -253,7 +251,7 @@ class Instance:
     def _fault(self, what: str, error: BaseException) -> NetspecError:
         text = str(error).strip().split("\n")[0]
         message = f"{self.layer.label}: {what}: {type(error).__name__}{f': {text}' if text else ''}"
-        hint = _STAND_IN_ONLY if "caffe" in text and not _is_caffe_installed() and isinstance(error, (ImportError, AttributeError)) else None
+        hint = _STAND_IN_ONLY if "caffe" in text and not is_caffe_installed() and isinstance(error, (ImportError, AttributeError)) else None
         raised = raised_at(error)
         return NetspecError(Diagnostic("error", message, self._span("type"), hint, [raised] if raised else []))
 
@@ -268,32 +266,6 @@ def _make(user_class: Any, message: Any) -> Any:
     made = user_class(message)
     vars(made).setdefault("blobs", BlobVec())  # an __init__ of its own may not have called ours
     return made
-
-
-def _look_beside(path: str) -> None:
-    """Lets Python look in the working directory and in a net's folder, after all other places."""
-    for folder in (os.getcwd(), path and os.path.dirname(os.path.abspath(path))):
-        if folder and folder not in sys.path:
-            sys.path.append(folder)
-
-
-@contextmanager
-def _caffe() -> Iterator[None]:
-    """While user code is imported or runs, `import caffe` finds a stand-in where no Caffe is installed."""
-    if "caffe" in sys.modules or _is_caffe_installed():
-        yield
-        return
-    sys.modules["caffe"] = _stand_in()
-    try:
-        yield
-    finally:
-        sys.modules.pop("caffe", None)
-
-
-@cache
-def _is_caffe_installed() -> bool:
-    found = find_module("caffe")
-    return found is not None and found.origin is not None  # a mere folder of that name is no package
 
 
 @cache

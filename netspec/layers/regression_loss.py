@@ -59,7 +59,9 @@ class ContrastiveLoss(Loss):
             message = f"'{names[0]}' has {a} channels, '{names[1]}' {b}"
             raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
         pairs, flags = site.bottoms[0][0], prod(site.bottoms[2])
-        if flags != pairs:
+        if flags > pairs == prod(site.bottoms[2][1:]) * pairs:
+            site.warn(f"'{names[2]}' holds {flags} flags for {pairs} pairs; the first {pairs} count", "bottom", 2)
+        elif flags != pairs:
             message = f"'{names[2]}' ({shape_text(site.bottoms[2])}) must hold one flag for each of the {pairs} pairs"
             raise site.stop(message, "bottom", 2, notes=[site.made_here(2), site.made_here(0)])
 

@@ -37,7 +37,7 @@ class Concat(Spec):
 
 
 class Flatten(Spec):
-    """Makes one axis of the axes from `axis` to `end_axis`."""
+    """Makes one axis of the axes from `axis` to `end_axis`; where that is the axis before, inserts an axis of 1."""
 
     type = "Flatten"
     param = "flatten_param"
@@ -49,7 +49,7 @@ class Flatten(Spec):
         bottom = site.bottoms[0]
         start = site.axis(site.param.axis, len(bottom), "axis")
         end = site.axis(site.param.end_axis, len(bottom), "end_axis")
-        if end < start:
+        if end < start - 1:
             raise site.stop(f"'end_axis' {site.param.end_axis} lies before 'axis' {site.param.axis}", "end_axis", notes=[site.made_here(0)])
         return [(*bottom[:start], prod(bottom[start : end + 1]), *bottom[end + 1 :])]
 
@@ -146,7 +146,7 @@ class Reshape(Spec):
         bottom, p = site.bottoms[0], site.param
         axes, dims = len(bottom), list(p.shape.dim)
         if not -axes - 1 <= p.axis <= axes:  # unlike elsewhere, the place behind the last axis counts too
-            message = f"axis {p.axis} lies outside a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
+            message = f"axis {p.axis} is out of range for a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
             raise site.stop(message, "axis", notes=[site.made_here(0)])
         start, end = replaced_axes(axes, p.axis, p.num_axes)
         if end > axes:

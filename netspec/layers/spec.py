@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, ClassVar
 
-from netspec.diagnostics import Diagnostic, Report, did_you_mean, note
+from netspec.data.filler_fault import filler_fault
+from netspec.diagnostics import Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.schema.caffe_pb2 import FillerParameter
 
 MAX_AXES = 32
-FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra", "positive_unitball", "bilinear")
 MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 
 
@@ -79,9 +79,16 @@ class Site:
 
     def error(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
         """Reports a fault at a field of the layer's own parameters, or else of the layer."""
+        self.report.error(f"{self.layer.label}: {message}", self._span(path), hint, notes)
+
+    def warn(self, message: str, *path: str | int, hint: str | None = None) -> None:
+        """Warns of something at a field of the layer's own parameters, or else of the layer."""
+        self.report.warning(f"{self.layer.label}: {message}", self._span(path), hint)
+
+    def _span(self, path: tuple[str | int, ...]) -> Span | None:
         is_own = bool(path) and self.param is not None and path[0] in self.param.DESCRIPTOR.fields_by_name
         full = (self.spec.param, *path) if is_own else path
-        self.report.error(f"{self.layer.label}: {message}", self.layer.spans.at(*(full or ("type",))), hint, notes)
+        return self.layer.spans.at(*(full or ("type",)))
 
     def stop(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> Stop:
         """Reports a fault and returns the exception to raise, where no shape can follow."""
@@ -96,6 +103,25 @@ class Site:
         self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice)
         return Stop()
 
+    def check_ranges(self) -> None:
+        """Reports unsigned numbers above the largest int: Caffe keeps every one of them in an int."""
+        self._check_ranges(self.message, ())
+
+    def _check_ranges(self, message: Any, path: tuple[str | int, ...]) -> None:
+        for field, value in message.ListFields():
+            is_repeated = field.is_repeated
+            if field.message_type is not None:
+                if field.name == "blobs":  # large, and without a number of this kind
+                    continue
+                for i, each in enumerate(value) if is_repeated else [(0, value)]:
+                    self._check_ranges(each, (*path, field.name, i) if is_repeated else (*path, field.name))
+            elif field.type == field.TYPE_UINT32:
+                for i, number in enumerate(value) if is_repeated else [(0, value)]:
+                    if number > MAX_COUNT:
+                        full = (*path, field.name, i) if is_repeated else (*path, field.name)
+                        text = f"{self.layer.label}: '{field.name}' is out of range: expected at most {MAX_COUNT}, got {number}"
+                        self.report.error(text, self.layer.spans.at(*full))
+
     def made_here(self, index: int) -> Diagnostic:
         """A note that shows a bottom's shape at the place where the blob is made."""
         blob = self.layer.bottom_blobs[index]
@@ -104,7 +130,7 @@ class Site:
     def axis(self, index: int, axes: int, *path: str | int) -> int:
         """An axis counted from the front, from one that may count from the end."""
         if not -axes <= index < axes:
-            raise self.stop(f"axis {index} lies outside a blob of {axes} axes", *path, notes=[self.made_here(0)])
+            raise self.stop(f"axis {index} is out of range for a blob of {axes} axes", *path, notes=[self.made_here(0)])
         return index % axes
 
     def same_shapes(self, first: int, second: int, but: int | None = None) -> None:
@@ -141,13 +167,15 @@ class Site:
             param.lr_mult = param.decay_mult = 0.0
         if prod(param.shape) > MAX_COUNT:
             raise self.stop(f"param {index} would hold {shape_text(param.shape)} values, more than {MAX_COUNT}", "type")
+        if not prod(param.shape):
+            notes = [self.made_here(0)] if self.layer.bottom_blobs else []
+            raise self.stop(f"param {index} would hold no values: its shape would be {shape_text(param.shape)}", "type", notes=notes)
         self.params.append(param)
 
     def check_filler(self, filler: FillerParameter, shape: Shape, *path: str | int) -> None:
-        """Reports a filler that Caffe does not have or that can't fill the shape."""
-        if filler.type not in FILLERS:
-            self.error(f"there is no filler '{filler.type}'", *path, "type", hint=did_you_mean(filler.type, FILLERS))
-        elif filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-            self.error(f"the filler 'bilinear' takes square kernels of 4 axes, not {shape_text(shape)}", *path, "type")
-        elif filler.type == "gaussian" and filler.sparse >= 0 and not shape:
-            self.error("a sparse filler takes at least one axis", *path, "sparse")
+        """Reports a filler that Caffe does not have, whose numbers are out of range, or that can't fill the shape."""
+        fault = filler_fault(filler, shape)
+        if fault:
+            self.error(fault.message, *path, fault.field, hint=fault.hint)
+        elif filler.type == "positive_unitball" and len(shape) > 4:
+            self.warn(f"the filler 'positive_unitball' takes at most 4 axes in Caffe, got {shape_text(shape)}", *path, "type")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from netspec.graph import Shape, shape_with_axes
-from netspec.layers.spec import Site
+from netspec.layers.spec import MAX_COUNT, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Window:
     def extent(self, i: int) -> int:
         """How many input values the kernel spans on an axis."""
         return self.dilation[i] * (self.kernel[i] - 1) + 1
+
+    def overhang(self, size: int, i: int) -> int:
+        """How many zeros stand behind an axis and its pad for the kernel's one place there; see `convolved_size`."""
+        missing = self.extent(i) - size - 2 * self.pad[i]
+        return missing if 0 < missing < self.stride[i] else 0
 
 
 def _values(param: Any, name: str, axes: int, default: int, short: str | None = None) -> Shape:
@@ -53,7 +59,7 @@ def check_window(site: Site) -> None:
         elif len(pair) == 1 and (short != "pad" or site.spec.param == "pooling_param"):  # a convolution's absent pad is 0
             missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
             site.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
-    for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "dilation"):
+    for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w"):  # a dilation of 0 reads one value all over
         _check_positive(site, name)
 
 
@@ -81,8 +87,12 @@ def require_axes(site: Site, axes: int) -> None:
 
 
 def convolved_size(size: int, window: Window, i: int) -> int:
-    """Source: Caffe's ConvolutionLayer::compute_output_shape; the division rounds down."""
-    return (size + 2 * window.pad[i] - window.extent(i)) // window.stride[i] + 1
+    """Source: Caffe's ConvolutionLayer::compute_output_shape.
+
+    C++ divides towards 0: a kernel that reaches over the end by less than a stride has one place, and reads zeros there.
+    """
+    spare = size + 2 * window.pad[i] - window.extent(i)
+    return (spare // window.stride[i] if spare >= 0 else -(-spare // window.stride[i])) + 1
 
 
 def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
@@ -96,6 +106,14 @@ def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
     if any(window.pad) and (out - 1) * window.stride[i] >= size + window.pad[i]:
         out -= 1
     return out
+
+
+def require_reach(site: Site, sizes: Iterable[int], field: str) -> None:
+    """Requires that the places up to the end of the last window can be counted with an int, as Caffe counts them."""
+    for size in sizes:
+        if size > MAX_COUNT:
+            name = f"{field}_h" if site.has(f"{field}_h") else field
+            raise site.stop(f"'{name}' is out of range: the windows would span {size} values, more than {MAX_COUNT}", name)
 
 
 def require_room(site: Site, sizes: Shape, out: Shape, window: Window) -> None:

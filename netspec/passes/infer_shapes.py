@@ -8,6 +8,7 @@ from math import prod
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
+from netspec.layers.blobs import check_blobs
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
 from netspec.schema.caffe_pb2 import ParamSpec
 
@@ -35,6 +36,7 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, l
         site = Site(layer, spec, report, given, lenient, allow_python_layers)
         before = len(report.diagnostics)
         try:
+            site.check_ranges()
             spec.check(site)
             if any(d.severity == "error" for d in report.diagnostics[before:]) or any(b.shape is None for b in layer.bottom_blobs):
                 continue
@@ -49,6 +51,7 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, l
             if _fits(layer, blob.name, tuple(shape), report):
                 blob.shape = tuple(shape)
         _check_param_specs(layer, report)
+        check_blobs(layer, report)
         _share_params(layer, owners, report)
     _warn_unread(net, report)
 

@@ -11,7 +11,9 @@ from netspec.schema.caffe_pb2 import FillerParameter
 
 
 def fill(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None = None) -> None:
-    """Fills a param in place. xavier and msra ignore `min`, `max`, `mean` and `std`, as in Caffe."""
+    """Fills a param in place, as `filler_fault` allows it. xavier and msra ignore `min`, `max`, `mean` and `std`, as in Caffe."""
+    if not tensor.numel():
+        return
     with torch.no_grad():
         _FILLERS[filler.type](tensor, filler, generator)
 
@@ -27,18 +29,18 @@ def _uniform(tensor: Tensor, filler: FillerParameter, generator: torch.Generator
 def _gaussian(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None) -> None:
     tensor.normal_(filler.mean, filler.std, generator=generator)
     if filler.sparse >= 0:  # keeps `sparse` inputs of each output on average
-        keep = torch.empty_like(tensor).bernoulli_(min(1.0, filler.sparse / max(1, tensor.shape[0])), generator=generator)
+        keep = torch.empty_like(tensor).bernoulli_(filler.sparse / tensor.shape[0], generator=generator)
         tensor.mul_(keep)
 
 
 def _fan(tensor: Tensor, filler: FillerParameter) -> float:
     """The n of xavier and msra. Groups are not counted in: a group's weights are in/group wide."""
     count = prod(tensor.shape)
-    fan_in = count / max(1, tensor.shape[0]) if tensor.dim() else 1
-    fan_out = count / max(1, tensor.shape[1]) if tensor.dim() > 1 else count
+    fan_in = count / tensor.shape[0]
+    fan_out = count / tensor.shape[1] if tensor.dim() > 1 else count
     if filler.variance_norm == FillerParameter.AVERAGE:
-        return max((fan_in + fan_out) / 2, 1e-30)
-    return max(fan_out if filler.variance_norm == FillerParameter.FAN_OUT else fan_in, 1e-30)
+        return (fan_in + fan_out) / 2
+    return fan_out if filler.variance_norm == FillerParameter.FAN_OUT else fan_in
 
 
 def _xavier(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None) -> None:

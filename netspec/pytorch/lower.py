@@ -22,6 +22,7 @@ from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
 from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
+from netspec.weights.blob_proto import blob_array
 
 
 def compile(
@@ -84,14 +85,18 @@ def _blob_names(outputs: str | Iterable[str]) -> list[str]:
 
 
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
-    """Fills every owned param as its filler says, in file order."""
+    """Fills every owned param with the values that the file gives it in `blobs`, or as its filler says, in file order."""
     generator = None
     if seed is not None:
         generator = torch.Generator()
         generator.manual_seed(seed)
     for layer, blobs in zip(net.layers, module.layer_params, strict=True):
-        for param, blob in zip(layer.params, blobs, strict=False):
-            if param.owner is None and param.learned and param.filler is not None:
+        given = layer.message.blobs
+        for i, (param, blob) in enumerate(zip(layer.params, blobs, strict=False)):
+            if param.owner is None and given:
+                with torch.no_grad():
+                    blob.copy_(torch.from_numpy(blob_array(given[i], f"{layer.label}: 'blobs' {i}")).reshape(blob.shape))
+            elif param.owner is None and param.learned and param.filler is not None:
                 fill(blob, param.filler, generator)
 
 

@@ -12,11 +12,12 @@ import torch
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
+from netspec.layers.blobs import same_shape
 from netspec.listener import Listener
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.not_finite import all_finite
 from netspec.pytorch.updates import Updater
-from netspec.pytorch.weights import load_weights, same_shape, save_weights
+from netspec.pytorch.weights import load_weights, save_weights
 from netspec.solver.learning_rate import current_step
 from netspec.weights.retention import Best, Retention
 from netspec.weights.snapshot_files import (

@@ -14,6 +14,7 @@ import torch
 
 from netspec.diagnostics import NetspecError, counted
 from netspec.graph import Shape, shape_text
+from netspec.layers.blobs import same_shape
 from netspec.pytorch.module import About, NetModule
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 
@@ -141,11 +142,6 @@ def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
         if theirs is not None and not same_shape(ours, theirs):
             return f"param {i} is {shape_text(ours)} in the net, {shape_text(theirs)} in the file"
     return None
-
-
-def same_shape(net: Shape, file: Shape) -> bool:
-    """Whether shapes agree; old files write four axes with leading 1s. Source: Caffe's Blob::ShapeEquals."""
-    return net == file or (len(file) == 4 and len(net) < 4 and (1,) * (4 - len(net)) + tuple(net) == file)
 
 
 def save_weights(module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None) -> None:

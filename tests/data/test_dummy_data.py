@@ -5,6 +5,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
+import netspec
 from netspec.data.batches import batches
 from netspec.data.fillers import fill
 from netspec.diagnostics import NetspecError
@@ -61,8 +62,8 @@ def test_shapes_stand_once_or_once_a_top(make_net, param, shapes):
         ("num: 1 channels: 1 height: 1", "layer 'dummy' needs num, channels, height and width once or once a top"),
         ("shape { dim: 1 } data_filler { } data_filler { } data_filler { }", "layer 'dummy' has 2 tops and 3 data_fillers"),
         ('shape { dim: 1 } data_filler { type: "gausian" }', "layer 'dummy': there is no filler 'gausian'\n(.*\n)*  hint: did you mean 'gaussian'"),
-        ('shape { dim: 1 } data_filler { type: "bilinear" }', "layer 'dummy': the filler bilinear needs four axes"),
-        ('shape { } data_filler { type: "gaussian" sparse: 1 }', "layer 'dummy': the filler gaussian can't be sparse for a scalar"),
+        ('shape { dim: 1 } data_filler { type: "bilinear" }', "layer 'dummy': the filler .bilinear. takes square kernels of 4 axes"),
+        ('shape { } data_filler { type: "gaussian" sparse: 1 }', "layer 'dummy': a sparse filler takes at least one axis"),
     ],
 )
 def test_faults_are_told(make_net, param, message):
@@ -107,3 +108,20 @@ def test_bilinear_is_caffes_kernel():
     row = np.array([0.25, 0.75, 0.75, 0.25])
     assert kernel.shape == (2, 3, 4, 4)
     np.testing.assert_array_equal(kernel, np.broadcast_to(np.outer(row, row), (2, 3, 4, 4)))
+
+
+@pytest.mark.parametrize("kind", ["constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra"])
+def test_an_empty_top_stays_empty(make_net, kind):
+    sparse = "sparse: 1" if kind == "gaussian" else ""
+    param = f'shape {{ dim: 0 dim: 3 }} shape {{ dim: 3 dim: 0 }} data_filler {{ type: "{kind}" {sparse} }}'
+    with batches(dummy(make_net, param)) as stream:
+        assert [array.shape for array in next(stream).values()] == [(0, 3), (3, 0)]
+
+
+@pytest.mark.parametrize("filler", ['type: "gaussian" std: -1', 'type: "uniform" min: 2', 'type: "uniform" max: inf', 'type: "xavier" sparse: 1'])
+def test_a_filler_out_of_range_is_told_though_its_shape_is_given(tmp_path, filler):
+    path = tmp_path / "net.prototxt"
+    path.write_text(f'layer {{ name: "d" type: "DummyData" top: "a" dummy_data_param {{ shape {{ dim: 2 }}\ndata_filler {{ {filler} }} }} }}')
+    with pytest.raises(NetspecError) as caught:
+        netspec.load(path, inputs={"a": (2,)})
+    assert caught.value.diagnostics[0].span.line == 2

@@ -279,15 +279,15 @@ def test_cost(load_text: Load, layer: str, macs: int, bottoms: int) -> None:
 
 
 WRONG = [
-    ('type: "Bias"\nbias_param { axis: 3 }', [(2, 3, 4)], "axis 3 lies outside a blob of 3 axes", 4),
-    ('type: "Bias"\nbias_param { axis: -4 }', [(2, 3, 4)], "axis -4 lies outside a blob of 3 axes", 4),
+    ('type: "Bias"\nbias_param { axis: 3 }', [(2, 3, 4)], "axis 3 is out of range for a blob of 3 axes", 4),
+    ('type: "Bias"\nbias_param { axis: -4 }', [(2, 3, 4)], "axis -4 is out of range for a blob of 3 axes", 4),
     ('type: "Bias"\nbias_param { num_axes: 3 }', [(2, 3, 4)], "'num_axes' 3 from axis 1 leaves a blob of 3 axes", 4),
     ('type: "Bias"\nbias_param { num_axes: -2 }', [(2, 3, 4)], "'num_axes' -2 from axis 1 leaves a blob of 3 axes", 4),
-    ('type: "Scale"\nscale_param { num_axes: 0 }', [(2,)], "axis 1 lies outside a blob of 1 axes", 4),
+    ('type: "Scale"\nscale_param { num_axes: 0 }', [(2,)], "axis 1 is out of range for a blob of 1 axes", 4),
     ('type: "Bias"', [(2, 3, 4), (4,)], "the bias (4) must match the bottom (2×3×4) from axis 1 on", 4),
     ('type: "Scale"\nscale_param { axis: 2 }', [(2, 3, 4), (4, 1)], "the factor (4×1) must match the bottom (2×3×4) from axis 2 on", 4),
-    ('type: "Reduction"\nreduction_param { axis: 3 }', [(2, 3, 4)], "axis 3 lies outside a blob of 3 axes", 4),
-    ('type: "Reduction"', [()], "axis 0 lies outside a blob of 0 axes", 3),
+    ('type: "Reduction"\nreduction_param { axis: 3 }', [(2, 3, 4)], "axis 3 is out of range for a blob of 3 axes", 4),
+    ('type: "Reduction"', [()], "axis 0 is out of range for a blob of 0 axes", 3),
     ('type: "Eltwise"', [(2, 3), (3, 2)], "'a' (2×3) and 'b' (3×2) must agree in every axis", 4),
     ('type: "Eltwise"\neltwise_param { coeff: 2 }', [(2,), (2,)], "'coeff' takes one value for each of the 2 bottoms, got 1", 5),
     ('type: "Eltwise"\neltwise_param { operation: PROD coeff: 2 coeff: 1 }', [(2,), (2,)], "'coeff' goes with SUM, not with PROD", 5),

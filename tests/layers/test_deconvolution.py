@@ -57,6 +57,7 @@ DECONVOLUTIONS = [
     ((2, 3, 4, 3, 3), -3, "num_output: 2 kernel_size: 2 group: 2", (4, 1, 2, 2), (2, 3, 2, 4, 4), 216 * 4),
     ((4, 3, 3), 0, "num_output: 2 kernel_size: 3 stride: 2", (4, 2, 3, 3), (2, 7, 7), 36 * 18),
     ((2, 3, 4), 2, "num_output: 6 group: 2", (4, 3), (2, 3, 6), 24 * 3),
+    ((1, 2, 3, 2), 1, "num_output: 2 kernel_size: 2 stride: 2 dilation: 0 dilation: 1", (2, 2, 2, 2), (1, 2, 5, 4), 12 * 8),
 ]
 
 
@@ -113,6 +114,9 @@ IM2COLS = [
     ((1, 2, 4, 3, 5), 1, "kernel_size: 2 kernel_size: 1 kernel_size: 3 stride: 2", (1, 12, 2, 2, 2)),
     ((2, 3, 4, 5), -2, "kernel_size: 2 stride: 3 pad: 1", (2, 3, 8, 2)),
     ((2, 4, 5), 0, "kernel_size: 2", (8, 3, 4)),
+    ((1, 2, 2, 6), 1, "kernel_size: 4 stride: 3", (1, 32, 1, 1)),  # wider than the input by less than a stride: zeros behind
+    ((2, 2, 3), 1, "kernel_size: 6 stride: 2 pad: 1", (2, 12, 1)),
+    ((2, 2, 4, 5), 1, "kernel_h: 3 kernel_w: 2 dilation: 0 dilation: 2", (2, 12, 4, 3)),  # 0: each value three times
 ]
 
 
@@ -167,7 +171,6 @@ WRONG = [
     ),
     ("Im2col", "kernel_size: 2\naxis: 3", (2, 4, 5, 4), "there is no spatial axis behind axis 3"),
     ("Im2col", "\nkernel_size: 6", (2, 4, 5, 7), "a window of 6 does not fit into a height of 5: the output's size would be 0"),
-    ("Im2col", "kernel_size: 2\ndilation: 0", (2, 4, 5, 7), "'dilation' must be at least 1, got 0"),
     ("Im2col", "\nkernel_size: 2 kernel_size: 2", (2, 4, 5), "'kernel_size' takes one value or 1, got 2"),
 ]
 

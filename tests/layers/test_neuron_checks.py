@@ -40,7 +40,8 @@ def test_shape_and_cost(load_text: Load, layer: str, macs: int) -> None:
 
 
 WRONG = [
-    ('type: "Clip"', "'min' and 'max' must be given"),
+    ('type: "Dropout" phase: TRAIN\ndropout_param { dropout_ratio: 1 }', "'dropout_ratio' must be at least 0 and below 1, got 1"),
+    ('type: "Dropout"\ndropout_param { dropout_ratio: nan }', "'dropout_ratio' must be at least 0 and below 1, got nan"),
     ('type: "Exp"\nexp_param { base: 0 }', "'base' must be a positive number, or -1 for e, got 0"),
     ('type: "Exp"\nexp_param { base: -2 }', "'base' must be a positive number, or -1 for e, got -2"),
     ('type: "Exp"\nexp_param { base: inf }', "'base' must be a positive number, or -1 for e, got inf"),
@@ -58,6 +59,24 @@ def test_diagnostics_stand_at_the_faulty_field(load_text: Load, layer: str, mess
     assert fault.message == f"layer 'l': {message}"
     assert fault.span is not None
     assert fault.span.line == (3 if "\n" in layer else 2)
+
+
+ODD = [
+    ('type: "Clip"', (2, 3), "without 'min' and 'max' every value becomes 0"),
+    ('type: "Dropout" dropout_param { dropout_ratio: 1 }', (2, 3), None),  # of phase TEST
+    ('type: "PReLU"', (2, 3, 4, 5, 6), "Caffe's PReLU takes at most 4 axes, got 5"),
+    ('type: "PReLU"', (2, 3, 4, 5), None),
+    ('type: "BatchNorm"', (4,), "Caffe stops at a blob of one axis; it is normalised as one channel"),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "warning"), ODD)
+def test_what_is_clear_is_taken(layer: str, shape: tuple[int, ...], warning: str | None) -> None:
+    report = Report()
+    message, spans = read_net(Source("net.prototxt", net_text(layer, shape=shape)), report)
+    net = assemble(message, spans, NetState(phase=Phase.Value("TEST")), report)
+    assert [(d.severity, d.message) for d in report.diagnostics] == ([("warning", f"layer 'l': {warning}")] if warning else [])
+    assert net.blobs["y"].shape == shape
 
 
 @pytest.mark.parametrize("field", ["min", "max"])

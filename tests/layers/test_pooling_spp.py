@@ -114,7 +114,7 @@ WRONG = [
         "level 2 of the pyramid lays 4 windows of 2 over a width of 5: their pad of 2 must be smaller than they are",
     ),
     (
-        spp("\npyramid_height: 4294967295"),
+        spp("\npyramid_height: 2147483647"),
         (1, 2, 8, 8),
         "level 4 of the pyramid lays 16 windows of 1 over a height of 8: their pad of 4 must be smaller than they are",
     ),

@@ -13,6 +13,7 @@ import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError, Report
 from netspec.layers.python import TEST, TRAIN, Blob, Layer
+from netspec.layers.user_modules import is_caffe_installed
 
 NUMBERS = count()
 LAYERS = '''
@@ -360,15 +361,13 @@ def test_beside_a_real_caffe(load, write_module, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     name = write_module(LAYERS + "\nassert caffe.REAL\n")
     try:
-        from netspec.layers.python import _is_caffe_installed
-
-        _is_caffe_installed.cache_clear()
+        is_caffe_installed.cache_clear()
         text = INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Weighted" }} }}'
         module = netspec.compile(load(text))
         torch.testing.assert_close(module(x=torch.ones(2, 3))["y"], torch.tensor([[1.0, 2, 3]] * 2))
     finally:
         sys.modules.pop("caffe", None)
-        _is_caffe_installed.cache_clear()
+        is_caffe_installed.cache_clear()
 
 
 BODY = """
@@ -426,7 +425,7 @@ def test_faults_of_the_module(load, write_module):
         return str(caught.value)
 
     assert "layer 'p': there is no Python module 'python_layers_none'" in fault("python_layers_none")
-    assert "in the working directory and in the net's folder" in fault("python_layers_none.part")
+    assert "in the net's folder, on PYTHONPATH and in the working directory" in fault("python_layers_none.part")
     assert "hint: did you mean 'Times'?" in fault(write_module(), "Timse")
     assert "the class 'Half' has no method 'forward'" in fault(
         write_module("import caffe\nclass Half(caffe.Layer):\n    setup = reshape = None\n"), "Half"
@@ -478,3 +477,53 @@ def test_a_blob():
     with pytest.raises(AttributeError):
         blob.data = np.zeros(3)
     assert Layer().blobs is not Layer().blobs
+
+
+CONSTANT = """
+import caffe
+import my_helpers
+class Constant(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(1)
+    def forward(self, bottom, top):
+        import my_later
+        top[0].data[...] = my_helpers.VALUE + my_later.VALUE
+"""
+
+
+def write_constant(folder, value):
+    """A net whose layer, and the modules it imports, are named as those of other folders."""
+    folder.mkdir()
+    (folder / "my_layers.py").write_text(CONSTANT)
+    (folder / "my_helpers.py").write_text(f"VALUE = {value}")
+    (folder / "my_later.py").write_text(f"VALUE = {value / 10}")
+    net = folder / "net.prototxt"
+    net.write_text('layer { name: "p" type: "Python" top: "y" python_param { module: "my_layers" layer: "Constant" } }')
+    return net
+
+
+def test_each_net_has_the_modules_of_its_own_folder(tmp_path, monkeypatch):
+    nets = [write_constant(tmp_path / name, value) for name, value in (("a", 10), ("b", 20))]
+    monkeypatch.chdir(tmp_path / "a")
+    path, modules = list(sys.path), set(sys.modules)
+    first, second = (netspec.compile(net, allow_python_layers=True) for net in nets)
+    for _ in range(2):
+        assert (first()["y"].item(), second()["y"].item()) == (11, 22)
+    assert netspec.compile(nets[0], allow_python_layers=True)()["y"].item() == 11
+    assert sys.path == path
+    assert not {name for name in set(sys.modules) - modules if name.startswith("my_")}
+
+
+def test_a_nets_folder_goes_before_what_the_program_has_imported(tmp_path, monkeypatch):
+    write_constant(tmp_path / "a", 10)
+    net = write_constant(tmp_path / "b", 20)
+    monkeypatch.syspath_prepend(str(tmp_path / "a"))
+    own = {name: __import__(name) for name in ("my_helpers", "my_later")}
+    try:
+        module = netspec.compile(net, allow_python_layers=True)
+        assert module()["y"].item() == 22
+        assert {name: sys.modules[name] for name in own} == own
+        assert "my_layers" not in sys.modules
+    finally:
+        for name in own:
+            sys.modules.pop(name, None)

@@ -144,8 +144,8 @@ BOUNDS = {
         "net.prototxt:1:38: error: layer 'i': blob 'data' (1×1×1×1×1×1×1×1×…) would have 33 axes, more than 32",
     ),
     "param": (
-        IMAGE + layer("f", "InnerProduct", "data", "f", "inner_product_param { num_output: 4294967295 }"),
-        "net.prototxt:2:25: error: layer 'f': param 0 would hold 4294967295×192 values, more than 2147483647",
+        IMAGE + layer("f", "InnerProduct", "data", "f", "inner_product_param { num_output: 2147483647 }"),
+        "net.prototxt:2:25: error: layer 'f': param 0 would hold 2147483647×192 values, more than 2147483647",
     ),
 }
 

@@ -11,14 +11,50 @@ from torch import Tensor, fx, nn
 from netspec.graph import Layer
 from netspec.layers.window import Window, window_of
 
-_MODULES: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _FUNCTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _TRANSPOSED_FUNCTIONS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
+def pad_behind(x: Tensor, window: Window, axis: int) -> Tensor:
+    """The input with the zeros behind it that a kernel reads where it is wider than the input, by less than a stride.
+
+    Args: axis: the first spatial one.
+    """
+    if window.stride == (1,) * len(window.stride):
+        return x
+    margins = [window.overhang(x.shape[axis + i], i) for i in range(len(window.kernel))]
+    return F.pad(x, [margin for each in reversed(margins) for margin in (0, each)]) if any(margins) else x
+
+
+class _PadsBehind(nn.Module):
+    """Caffe's rule of sizes on top of torch's convolutions, see `convolved_size`."""
+
+    window: Window
+
+    def forward(self, x: Tensor) -> Tensor:
+        top: Tensor = super().forward(pad_behind(x, self.window, 2))
+        return top
+
+
+class Conv1d(_PadsBehind, nn.Conv1d):
+    """Conv1d with strides."""
+
+
+class Conv2d(_PadsBehind, nn.Conv2d):
+    """Conv2d with strides."""
+
+
+class Conv3d(_PadsBehind, nn.Conv3d):
+    """Conv3d with strides."""
+
+
+_MODULES: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_STRIDED_MODULES: dict[int, type[nn.Module]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
+
+
 class ConvolutionND(nn.Module):
-    """Convolution where torch has no module: a channel axis other than 1, no spatial axis, or more than three."""
+    """Convolution where torch has no module: a channel axis other than 1, no spatial axis, more than three, or a dilation of 0."""
 
     def __init__(self, weight_shape: tuple[int, ...], outputs: int, bias: bool, window: Window, group: int, axis: int) -> None:
         super().__init__()
@@ -35,14 +71,26 @@ class ConvolutionND(nn.Module):
         return y.reshape(*leading, *y.shape[1:])
 
     def apply_weights(self, x: Tensor) -> Tensor:
-        return convolve(x, self.weight, self.bias, self.window, self.group)
+        weight, window = gathered(self.weight, self.window)
+        return convolve(pad_behind(x, window, 2), weight, self.bias, window, self.group)
 
 
 class DeconvolutionND(ConvolutionND):
     """Deconvolution where torch has no module."""
 
     def apply_weights(self, x: Tensor) -> Tensor:
-        return deconvolve(x, self.weight, self.bias, self.window, self.group)
+        weight, window = gathered(self.weight, self.window)
+        return deconvolve(x, weight, self.bias, window, self.group)
+
+
+def gathered(weight: Tensor, window: Window) -> tuple[Tensor, Window]:
+    """The same convolution without a dilation of 0, by which all of a kernel's places on an axis read one value."""
+    axes = [i for i, dilation in enumerate(window.dilation) if dilation == 0]
+    if not axes:
+        return weight, window
+    kernel = [1 if i in axes else size for i, size in enumerate(window.kernel)]
+    dilation = [max(1, value) for value in window.dilation]
+    return weight.sum([2 + i for i in axes], keepdim=True), Window(tuple(kernel), window.stride, window.pad, tuple(dilation))
 
 
 class Im2col(nn.Module):
@@ -56,14 +104,15 @@ class Im2col(nn.Module):
         return f"{self.window}, axis={self.axis}"
 
     def forward(self, x: Tensor) -> Tensor:
-        axes = len(self.window.kernel)
-        if axes == 2 and self.axis == 1:
-            w = self.window
+        axes, w = len(self.window.kernel), self.window
+        x = pad_behind(x, w, self.axis + 1)
+        if axes == 2 and self.axis == 1 and all(w.dilation):
             places = [(x.shape[2 + i] + 2 * w.pad[i] - w.extent(i)) // w.stride[i] + 1 for i in range(2)]
             return F.unfold(x, w.kernel, w.dilation, w.pad, w.stride).unflatten(2, places)
-        x = F.pad(x, [pad for pad in reversed(self.window.pad) for _ in range(2)])
-        for i, dilation in enumerate(self.window.dilation):
-            x = x.unfold(self.axis + 1 + i, self.window.extent(i), self.window.stride[i])[..., ::dilation]
+        x = F.pad(x, [pad for pad in reversed(w.pad) for _ in range(2)])
+        for i, dilation in enumerate(w.dilation):
+            x = x.unfold(self.axis + 1 + i, w.extent(i), w.stride[i])
+            x = x[..., ::dilation] if dilation else x.expand(*x.shape[:-1], w.kernel[i])
         # (…, C, places of each axis, kernel of each axis) → (…, C·kernels, places)
         x = x.movedim(list(range(-axes, 0)), list(range(self.axis + 1, self.axis + 1 + axes)))
         return x.flatten(self.axis, self.axis + axes)
@@ -117,12 +166,16 @@ def build_convolution(layer: Layer) -> nn.Module:
     window = window_of(p, axes)
     axis = p.axis % len(bottom)
     is_transposed = layer.type == "Deconvolution"
-    if axis != 1 or axes not in _MODULES:
+    if axis != 1 or axes not in _MODULES or 0 in window.dilation:
         return (DeconvolutionND if is_transposed else ConvolutionND)(weight, p.num_output, p.bias_term, window, p.group, axis)
-    modules = _TRANSPOSED_MODULES if is_transposed else _MODULES
-    return modules[axes](
+    has_strides = not is_transposed and max(window.stride) > 1
+    modules = _TRANSPOSED_MODULES if is_transposed else _STRIDED_MODULES if has_strides else _MODULES
+    module = modules[axes](
         bottom[1], p.num_output, window.kernel, window.stride, window.pad, dilation=window.dilation, groups=p.group, bias=p.bias_term
     )
+    if isinstance(module, _PadsBehind):
+        module.window = window
+    return module
 
 
 def build_im2col(layer: Layer) -> nn.Module:

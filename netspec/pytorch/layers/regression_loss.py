@@ -81,7 +81,7 @@ class ContrastiveLoss(nn.Module):
         return f"margin={self.margin:g}, legacy_version={self.legacy}"
 
     def forward(self, a: Tensor, b: Tensor, similar: Tensor) -> Tensor:
-        return _Contrastive.apply(item_rows(wide(a)), item_rows(wide(b)), similar.reshape(-1).long() != 0, self.margin, self.legacy)
+        return _Contrastive.apply(item_rows(wide(a)), item_rows(wide(b)), similar.reshape(-1)[: a.shape[0]].long() != 0, self.margin, self.legacy)
 
 
 def build_sigmoid_cross_entropy_loss(layer: Layer) -> nn.Module:

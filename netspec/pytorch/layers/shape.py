@@ -192,8 +192,9 @@ def build_concat(layer: Layer) -> nn.Module:
 
 
 def build_flatten(layer: Layer) -> nn.Module:
-    p = layer.message.flatten_param
-    return nn.Flatten(p.axis, p.end_axis)
+    p, axes = layer.message.flatten_param, len(layer.bottom_blobs[0].shape or ())
+    start, end = p.axis % axes, p.end_axis % axes
+    return Reshape((1,), start, start) if end < start else nn.Flatten(p.axis, p.end_axis)
 
 
 def build_slice(layer: Layer) -> nn.Module | None:

@@ -1,0 +1,29 @@
+"""Settings that the original takes though they look wrong: what it computes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import netspec
+from netspec.graph import Net
+from tests.layers.loss_net import net_text
+
+X = [[0.5, -1.0, 2.0], [3.0, 4.0, 0.0]]
+# layer, bottoms, top
+CASES = [
+    ('type: "Clip"', {"x": X}, [[0.0] * 3] * 2),
+    ('type: "Dropout" dropout_param { dropout_ratio: 1 }', {"x": X}, X),
+    ('type: "Flatten" flatten_param { axis: 1 end_axis: 0 }', {"x": X}, [[row] for row in X]),
+    ('type: "Accuracy" accuracy_param { top_k: 0 }', {"x": X, "t": [2.0, 1.0]}, 0.0),
+    ('type: "ContrastiveLoss"', {"x": X, "y": X, "s": [1.0, 0.0, 1.0]}, 0.25),  # the second pair: margin² / 2 / 2 items
+]
+
+
+@pytest.mark.parametrize(("layer", "feed", "top"), CASES)
+def test_values(load_text: Callable[..., Net], layer: str, feed: dict, top: object) -> None:
+    tensors = {name: torch.tensor(value) for name, value in feed.items()}
+    net = load_text(net_text(f'{layer} top: "out"', **{name: tuple(value.shape) for name, value in tensors.items()}))
+    torch.testing.assert_close(netspec.compile(net)(**tensors)["out"], torch.tensor(top))
