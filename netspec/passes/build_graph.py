@@ -93,7 +93,7 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
             elif spec is not None and not spec.in_place:
                 hint = f"give its top a name of its own; {layer.type} needs its input unchanged"
                 report.error(f"{layer.label} can't write over its bottom '{name}'", layer.spans.at("top", i), hint)
-            else:
+            elif spec is not None:
                 _check_other_readers(layer, i, before, report)
         blob = Blob(name, before.version + 1 if before else 0, layer, i, layer.spans.at("top", i))
         if before is not None and name != AUTOMATIC_TOP:

@@ -216,7 +216,8 @@ def test_what_lies_in_the_wrong_place_of_a_folder_is_told(classes, tmp_path, cap
     assert told.err.splitlines() == [
         f"warning: {classes}: left out 'list.txt', which lies in no class's folder",
         f"warning: {classes}: left out the folder 'tulip/more': images lie in the folder of their class",
-        f"warning: {classes}: left out 'tulip/notes.txt': the image does not decode as an image: its format is unknown",
+        f"warning: {classes}: left out 'tulip/notes.txt': the image does not decode as an image: its format is unknown; "
+        "BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP are read",
     ]
 
 

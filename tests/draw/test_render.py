@@ -126,10 +126,11 @@ def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
 def test_a_wrong_net_leaves_the_old_picture(tmp_path, capsys):
     net, out = tmp_path / "net.prototxt", tmp_path / "net.png"
     net.write_text('layer { name: "a" type: "Relu" bottom: "x" top: "y" }')
-    out.write_bytes(b"old")
+    old = (ROOT / "docs" / "AlexNet.png").read_bytes()
+    out.write_bytes(old)
     assert main(["draw", str(net), str(out)]) == 1
     assert f"{net}:1:" in capsys.readouterr().err
-    assert out.read_bytes() == b"old"
+    assert out.read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.png", "net.prototxt"]
 
 
