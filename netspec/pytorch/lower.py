@@ -18,6 +18,7 @@ from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.pipeline import load
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
+from netspec.pytorch.memory import require_memory
 from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import wrap_overwritten
 from netspec.pytorch.sharing import share_param
@@ -114,6 +115,7 @@ class _Lowering:
         return [layer for layer in self.net.layers if layer in kept]
 
     def module(self) -> NetModule:
+        require_memory(self.layers)
         inputs = self._placeholders()
         for layer in self.layers:
             spec = find_spec(layer.type)
