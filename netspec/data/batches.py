@@ -139,7 +139,10 @@ def _read_all(readers: list[Reader], indices: Iterator[int]) -> Iterator[Batch]:
     for index in indices:
         batch: Batch = {}
         for reader in readers:
-            batch.update(reader.read(index))
+            try:
+                batch.update(reader.read(index))
+            except MemoryError:
+                raise NetspecError("the memory does not suffice for a batch of the data", hint="a smaller batch_size takes less") from None
         yield batch
 
 

@@ -49,6 +49,9 @@ class DummyReader:
     def _fill(self, i: int, rng: np.random.Generator) -> NDArray[np.float32]:
         try:
             return fill(self._fillers[i], self._shapes[i], rng)
+        except MemoryError:
+            message = f"{self._layer.label}: the memory does not suffice for top '{self._layer.tops[i]}'"
+            raise NetspecError(message, self._layer.spans.at("dummy_data_param")) from None
         except NetspecError as error:
             message = f"{self._layer.label}: {error.diagnostics[0].message}"
             raise NetspecError(message, self._layer.spans.at("dummy_data_param", "data_filler", i), error.diagnostics[0].hint) from None

@@ -12,6 +12,7 @@ from netspec.diagnostics import NetspecError
 from netspec.schema.caffe_pb2 import FillerParameter
 
 
+@np.errstate(over="ignore", invalid="ignore")  # beyond the range of 32 bits lies infinity, as in Caffe
 def fill(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
     """An array as the filler makes it; the numbers follow Caffe's distributions, not its random stream.
 

@@ -77,7 +77,12 @@ def read_image(path: str, color: bool = True, height: int = 0, width: int = 0, s
     Source: ReadImageToCVMat of util/io.cpp.
     """
     image = decode(read_image_file(path, span, where), color, f"{where}the image '{path}'", span)
-    return resize(image, height, width) if height and width else image
+    if not (height and width):
+        return image
+    try:
+        return resize(image, height, width)
+    except MemoryError:
+        raise NetspecError(f"{where}the image '{path}' can't be resized to {height}×{width}: the memory does not suffice", span) from None
 
 
 def read_image_file(path: str, span: Span | None = None, where: str = "") -> bytes:

@@ -72,12 +72,13 @@ class Transformer:
             window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
             image = straight if flips[i] else batch[i]
             image[...] = record[window]  # only the crop becomes float
-            if self._mean is not None:
-                image -= self._mean[window]
-            elif self._mean_values is not None:
-                image -= self._mean_values
-            if self._scale != 1:
-                image *= self._scale
+            with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN as in Caffe, and without numpy's word on them
+                if self._mean is not None:
+                    image -= self._mean[window]
+                elif self._mean_values is not None:
+                    image -= self._mean_values
+                if self._scale != 1:
+                    image *= self._scale
             if flips[i]:
                 batch[i] = image[:, :, ::-1]
         return batch

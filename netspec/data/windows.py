@@ -91,9 +91,10 @@ class WindowReader:
         pixels = resize(image[:, place.y1 : place.y2 + 1, place.x1 : place.x2 + 1], place.height, place.width)
         there = np.s_[:, place.top : place.top + place.height, place.left : place.left + place.width]
         square[there] = pixels[:, :, ::-1] if flip else pixels
-        if self._mean is not None:
-            square[there] -= self._mean[there]
-        square[there] *= np.float32(self._param.scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN as in Caffe
+            if self._mean is not None:
+                square[there] -= self._mean[there]
+            square[there] *= np.float32(self._param.scale)
 
     def _image_path(self, number: int) -> str:
         return resolve_path(self._param.root_folder + self._images[number], self._path, net_path(self._layer))

@@ -12,7 +12,7 @@ from netspec.data.probe import hdf5_row_shapes, record_shape
 from netspec.data.records import HOW_TO_GET_ONE
 from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import MAX_COUNT, Site, Spec
 
 
 class Source(Spec):
@@ -210,6 +210,9 @@ class ImageData(_ImageSource):
         if len(sizes) == 1:
             missing = "new_width" if sizes[0] == "new_height" else "new_height"
             site.error(f"'{sizes[0]}' stands here without '{missing}'", sizes[0], hint="give both, or neither to keep the images' sizes")
+        elif 3 * site.param.new_height * site.param.new_width > MAX_COUNT:
+            shape = f"3×{site.param.new_height}×{site.param.new_width}"
+            site.error(f"an image of {shape} would have more than {MAX_COUNT} values", "new_height")
 
 
 class WindowData(_ImageSource):

@@ -42,7 +42,7 @@ def warn_of_learned(site: Site, *indices: int) -> None:
     if site.layer.phase != "TRAIN":
         return
     for i in indices:
-        if i >= len(blobs) or (flags and not flags[i]) or not _is_learned(blobs[i]):
+        if i >= len(blobs) or (i < len(flags) and not flags[i]) or not _is_learned(blobs[i]):
             continue
         message = f"{site.layer.label}: '{blobs[i].name}' follows from learned params, but {site.spec.type} sends no gradient to it; Caffe stops here"
         hint = "give 'propagate_down' once for each bottom, false for this one"

@@ -38,6 +38,8 @@ class BatchNorm(Spec):
             if spec.HasField("lr_mult") and spec.lr_mult != 0:
                 hint = "take 'lr_mult: 0' for all three, or leave 'param' out; the learnable factor is a Scale layer's"
                 site.error(f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning", "param", i, "lr_mult", hint=hint)
+        if not site.param.eps >= 0:
+            site.error(f"'eps' must be at least 0, got {site.param.eps:g}", "eps")
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]

@@ -19,6 +19,7 @@ from netspec.passes.plan_backward import plan_backward
 from netspec.pipeline import load, phase_of
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
+from netspec.pytorch.memory import require_memory
 from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
@@ -134,6 +135,7 @@ class _Lowering:
         return [layer for layer in self.net.layers if layer in kept]
 
     def module(self) -> NetModule:
+        require_memory(self.layers)
         inputs = self._placeholders()
         for layer in self.layers:
             spec = find_spec(layer.type)

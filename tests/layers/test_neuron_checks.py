@@ -47,6 +47,7 @@ WRONG = [
     ('type: "Exp"\nexp_param { base: inf }', "'base' must be a positive number, or -1 for e, got inf"),
     ('type: "Log"\nlog_param { base: nan }', "'base' must be a positive number, or -1 for e, got nan"),
     ('type: "Log"\nlog_param { base: 1 }', "'base' must not be 1, whose logarithm is 0"),
+    ('type: "BatchNorm"\nbatch_norm_param { eps: -1e-3 }', "'eps' must be at least 0, got -0.001"),
     ('type: "PReLU"\nprelu_param { filler { type: "gausian" } }', "there is no filler 'gausian'"),
 ]
 

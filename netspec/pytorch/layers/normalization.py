@@ -15,7 +15,7 @@ from netspec.schema.caffe_pb2 import LRNParameter
 def _window_sum(x: Tensor, size: int) -> Tensor:
     """The sum over `size` neighbouring channels, in place of a padded pooling: a pass of additions a neighbour."""
     total = x.clone()
-    for shift in range(1, size // 2 + 1):
+    for shift in range(1, min(size // 2 + 1, x.shape[1])):
         total[:, shift:] += x[:, :-shift]
         total[:, :-shift] += x[:, shift:]
     return total
@@ -73,7 +73,10 @@ class LRN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         if self.within_channel:
-            mean = F.avg_pool2d(wide * wide, self.size, stride=1, padding=self.size // 2, count_include_pad=True)
+            # a window of more than the plane around each place holds no more, it only divides by more
+            size = self.size if self.size < 256 else min(self.size, 2 * max(x.shape[2:]) + 1)
+            mean = F.avg_pool2d(wide * wide, size, stride=1, padding=size // 2, count_include_pad=True)
+            mean = mean if size == self.size else mean * (size / self.size) ** 2
             return (wide * (1 + self.alpha * mean).pow(-self.beta)).to(x.dtype)
         return _AcrossChannels.apply(wide, self.size, self.alpha, self.beta, self.k).to(x.dtype)
 
@@ -196,7 +199,8 @@ def build_batch_norm(layer: Layer) -> nn.Module:
         fixed = p.use_global_stats
     elif layer.message.HasField("phase"):
         fixed = layer.phase == "TEST"
-    return BatchNorm(layer.params[0].shape[0], p.eps, p.moving_average_fraction, fixed)
+    eps = p.eps or 1e-45  # torch refuses 0; beside a variance, this vanishes
+    return BatchNorm(layer.params[0].shape[0], eps, p.moving_average_fraction, fixed)
 
 
 def build_mvn(layer: Layer) -> nn.Module:
