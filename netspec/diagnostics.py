@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
 _MOST_HINTS = 100  # a report with more faults than this is crowded
+_MOST_CANDIDATES = 5000  # names that are looked through for a hint: of a net's blobs, the last ones
 
 
 class Source:
@@ -200,18 +201,24 @@ def why(error: Exception) -> str:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """A hint that names the nearest of the candidates, or None where none is near."""
+    near = nearest(word, candidates)
+    return None if near is None else f"did you mean '{near}'?"
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that may have been meant, or None where none is near."""
     from difflib import get_close_matches  # only a net with a fault pays for it
 
-    names = list(candidates)
+    names = list(candidates)[-_MOST_CANDIDATES:]
     folded = {name.lower(): name for name in names}
     if word.lower() in folded:
-        return f"did you mean '{folded[word.lower()]}'?"
+        return folded[word.lower()]
     # an abbreviation, or a word with letters left out, means the shortest name that it can be
     full = [name for name in folded if len(word) > 2 and name[:1] == word[:1].lower() and _leaves_letters_out(word.lower(), name)]
     if full:
-        return f"did you mean '{folded[min(full, key=len)]}'?"
+        return folded[min(full, key=len)]
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f"did you mean '{folded[near[0]]}'?" if near else None
+    return folded[near[0]] if near else None
 
 
 def _leaves_letters_out(word: str, name: str) -> bool:

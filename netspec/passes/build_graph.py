@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from netspec.diagnostics import Report, counted, note
+from netspec.diagnostics import Report, counted, nearest, note
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import arity_fault, find_spec, unknown_type
 from netspec.passes.filter_state import Placed
@@ -62,9 +62,9 @@ def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report) -> Non
         blob = net.blobs.get(name)
         if blob is None:
             if name not in lost:
-                hint = report.near(name, net.blobs)
-                near = hint and net.blobs.get(hint.split("'")[1])
-                notes = [note(f"'{near.name}' is made here", near.span)] if near else []
+                near = None if report.is_crowded else nearest(name, net.blobs)
+                hint = None if near is None else f"did you mean '{near}'?"
+                notes = [] if near is None else [note(f"'{near}' is made here", net.blobs[near].span)]
                 message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
                 report.error(message, layer.spans.at("bottom", i), hint, notes)
             blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))  # stands in for what is missing; shape unknown

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec.data.paths import resolve_path
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, did_you_mean
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
 from netspec.graph import Net, Shape
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
@@ -162,8 +162,8 @@ def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
     unbound: set[str] = set()
     for item in block.fields:
         if item.name not in known:
-            meant = did_you_mean(item.name, known)
-            unbound.update(name for name in known if meant == f"did you mean '{name}'?")
+            meant = nearest(item.name, known)
+            unbound.update([meant] if meant else [])
         elif known[item.name].message_type is None or any(isinstance(value, Scalar) for value in item.values):
             places = [item.name_span, *(value.span for value in item.values)]
             if any(place and (place.source, place.start) in at_fault for place in places):

@@ -99,6 +99,10 @@ FAULTS = {
         layer("r", "ReLU", "dat", "r"),
         ["layer 'r' reads blob 'dat', which no earlier layer makes", "did you mean 'data'?", "'data' is made here"],
     ),
+    "quotes in a blob's name": (
+        layer("q", "ReLU", "data", "it's") + layer("r", "ReLU", "its", "r"),
+        ["layer 'r' reads blob 'its', which no earlier layer makes", "did you mean 'it's'?", "'it's' is made here"],
+    ),
     "made below": (
         layer("r", "ReLU", "later", "r") + layer("s", "ReLU", "data", "later"),
         ["layer 'r' reads blob 'later', which no earlier layer makes"],
