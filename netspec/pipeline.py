@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netspec.diagnostics import NetspecError, Report, Source
+from netspec.data.file_kind import FOREIGN_KINDS, file_kind
+from netspec.diagnostics import NetspecError, Report, Source, whole_file
 from netspec.graph import Net, Shape
 from netspec.passes.build_graph import build_graph
 from netspec.passes.count_cost import count_cost
-from netspec.passes.filter_state import filter_state
+from netspec.passes.filter_state import filter_state, left_out
 from netspec.passes.infer_shapes import infer_shapes
 from netspec.passes.upgrade import upgrade
 from netspec.schema import caffe_pb2
@@ -43,7 +44,7 @@ def load(
         raise NetspecError(f"a net's phase is TRAIN or TEST, got '{phase}'")
     report = report or Report()
     with without_collector():
-        message, spans = read_net(read_source(path), report)
+        message, spans = read_net(read_file(path), report)
         state = caffe_pb2.NetState()
         state.CopyFrom(message.state)
         state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
@@ -51,6 +52,20 @@ def load(
     net.path = str(path)
     report.raise_errors()
     return net
+
+
+def read_file(path: str | Path) -> Source:
+    """The text of a net's or a solver's file.
+
+    Raises: NetspecError where it can't be read; of a binary file it says what that is.
+    """
+    try:
+        return read_source(path)
+    except NetspecError:
+        kind = file_kind(path)
+        if kind not in FOREIGN_KINDS:
+            raise
+    raise NetspecError(f"'{path}' is {kind}, not a net or a solver", whole_file(path), FOREIGN_KINDS[kind]) from None
 
 
 def read_net(source: Source, report: Report) -> tuple[caffe_pb2.NetParameter, Spans]:
@@ -72,7 +87,7 @@ def assemble(
 ) -> Net:
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
     layers = filter_state(message, spans, state, report)
-    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report)
+    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report, left_out(message, spans, layers))
     net.force_backward = message.force_backward
     infer_shapes(net, inputs, report, not require_shapes, allow_python_layers)
     count_cost(net)

@@ -8,6 +8,7 @@ import os
 import sys
 from importlib import import_module
 
+from netspec.cli.terminal import COLOR_CHOICES, set_color, show
 from netspec.diagnostics import NetspecError
 
 COMMANDS = {
@@ -42,6 +43,11 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal without the net's characters still gets its lines
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    argv, color = _take_color(argv)
+    if color not in COLOR_CHOICES:
+        print(f"netspec: --color takes {', '.join(COLOR_CHOICES)}, got '{color}'", file=sys.stderr)
+        return USAGE
+    set_color(color)
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_overview())
         return OK if argv else USAGE
@@ -60,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     command = import_module(f"netspec.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"netspec {name}", description=COMMANDS[name], formatter_class=argparse.RawDescriptionHelpFormatter)
     command.configure(parser)
+    _tell_of_color(parser)
     try:
         args, unknown = parser.parse_known_args(_spelled(argv[1:], parser))
         if unknown:
@@ -70,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
             return USAGE
         return int(command.run(args))
     except NetspecError as error:
-        print(error, file=sys.stderr)
+        show(error.diagnostics)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -78,6 +85,31 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _take_color(argv: list[str]) -> tuple[list[str], str]:
+    """The arguments without --color, which may stand anywhere, and what it says."""
+    left: list[str] = []
+    color = "auto"
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--":
+            return [*left, argument, *arguments], color
+        if argument == "--color":
+            color = next(arguments, "")
+        elif argument.startswith("--color="):
+            color = argument.removeprefix("--color=")
+        else:
+            left.append(argument)
+    return left, color
+
+
+def _tell_of_color(parser: argparse.ArgumentParser) -> None:
+    """Lists --color in the command's help and that of its own commands."""
+    parser.add_argument("--color", choices=COLOR_CHOICES, help="colours in diagnostics (default auto: on a terminal, unless NO_COLOR is set)")
+    for action in parser._subparsers._group_actions if parser._subparsers else ():
+        for inner in dict(action.choices or {}).values():
+            _tell_of_color(inner)
 
 
 def _spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:

@@ -11,9 +11,10 @@ from google.protobuf.descriptor import Descriptor
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError, Report
+from netspec.pipeline import read_file
 from netspec.syntax import prototxt
 from netspec.syntax.bind import bind
-from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source, read_source
+from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
 
 TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 
@@ -45,7 +46,7 @@ def convert_text(source_path: str, target_path: str) -> None:
 
     Raises: NetspecError where the source is wrong or the target can't be written.
     """
-    block = parse_source(read_source(source_path))
+    block = parse_source(read_file(source_path))
     report = Report()
     kind = file_kind(block)
     bind(block, kind(), report)

@@ -11,6 +11,7 @@ from math import isfinite
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_level, input_shapes
 from netspec.cli.subcommand import add_subcommand
+from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean
 from netspec.graph import Net
 from netspec.schema import caffe_pb2
@@ -51,15 +52,13 @@ def run(args: argparse.Namespace) -> int:
 
         check_picture_path(args.out)
     file = load_solver(args.solver_file)
-    for warning in file.warnings:
-        print(warning.render(), file=sys.stderr)
+    show(file.warnings)
     param = caffe_pb2.SolverParameter()
     param.CopyFrom(file.message)
     param.max_iter = args.max_iter or param.max_iter
     nets, report = _load_nets(file, args)
     schedule = make_schedule(file, param, nets, args.points)
-    for diagnostic in report.in_order():
-        print(diagnostic.render(), file=sys.stderr)
+    show(report.in_order())
     for message in schedule.warnings:
         print(f"warning: {message}", file=sys.stderr)
     if args.out:

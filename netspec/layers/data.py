@@ -12,7 +12,7 @@ from netspec.data.probe import hdf5_row_shapes, record_shape
 from netspec.data.records import HOW_TO_GET_ONE
 from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import MISSING_DATA, Site, Spec
 
 
 class Source(Spec):
@@ -188,7 +188,7 @@ class Data(_ImageSource):
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
             message = f"{site.layer.label}: the database '{site.param.source}' is not there; records of 3 channels are assumed"
-            site.report.warning(message, site.layer.spans.at("data_param", "source"), advice)
+            site.report.warning(message, site.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
         return (channels, crop, crop)
 
 

@@ -12,6 +12,7 @@ from netspec.schema.caffe_pb2 import FillerParameter
 
 MAX_AXES = 32
 FILLERS = ("constant", "uniform", "gaussian", "xavier", "msra", "positive_unitball", "bilinear")
+MISSING_DATA = "missing data"  # the kind of the warnings of data that are not there
 MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 
 
@@ -84,7 +85,7 @@ class Site:
         message = f"the size of its data is unknown: {reason}"
         if not self.lenient:
             return self.stop(message, "source", hint=advice)
-        self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice)
+        self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice, kind=MISSING_DATA)
         return Stop()
 
     def made_here(self, index: int) -> Diagnostic:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from netspec.diagnostics import Report, counted, nearest, note
+from netspec.diagnostics import Diagnostic, Report, counted, nearest, note
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import arity_fault, find_spec, unknown_type
 from netspec.passes.filter_state import Placed
@@ -18,8 +18,8 @@ _WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
-def build_graph(name: str, phase: str, layers: Placed, report: Report) -> Net:
-    """The graph of the kept layers, shapes still unknown.
+def build_graph(name: str, phase: str, layers: Placed, report: Report, left_out: Placed = ()) -> Net:
+    """The graph of the kept layers, shapes still unknown. `left_out` are the others of the file, for notes.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
@@ -32,7 +32,7 @@ def build_graph(name: str, phase: str, layers: Placed, report: Report) -> Net:
         net.layers.append(layer)
         if not place.is_faulty:
             _check_type(layer, report)
-        _read_bottoms(layer, net, lost, report)
+        _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
             lost.update(_WORD.findall(layer.span.text))
         _write_tops(layer, net, report)
@@ -57,19 +57,35 @@ def _check_type(layer: Layer, report: Report) -> None:
         report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint)
 
 
-def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report) -> None:
+def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_out: Placed) -> None:
     for i, name in enumerate(layer.message.bottom):
         blob = net.blobs.get(name)
         if blob is None:
             if name not in lost:
-                near = None if report.is_crowded else nearest(name, net.blobs)
-                hint = None if near is None else f"did you mean '{near}'?"
-                notes = [] if near is None else [note(f"'{near}' is made here", net.blobs[near].span)]
+                hint, notes = _near_blob(name, net, left_out, report)
                 message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
                 report.error(message, layer.spans.at("bottom", i), hint, notes)
             blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))  # stands in for what is missing; shape unknown
         blob.consumers.append((layer, i))
         layer.bottom_blobs.append(blob)
+
+
+def _near_blob(name: str, net: Net, left_out: Placed, report: Report) -> tuple[str | None, list[Diagnostic]]:
+    """The hint and the notes for a blob that is read and not made: a left-out layer may make it, or its name may be near another's."""
+    if report.is_crowded:
+        return None, []
+    for message, place in left_out:
+        if name in message.top:
+            rules = [*message.include, *message.exclude]
+            whose = f"phase {net.phase}" if all(_is_of_phase(rule) for rule in rules) else f"its rule in phase {net.phase}"
+            told = f"'{name}' is made by layer '{message.name}' here, which {whose} leaves out"
+            return None, [note(told, place.at("top", list(message.top).index(name)))]
+    near = nearest(name, net.blobs)
+    return (None, []) if near is None else (f"did you mean '{near}'?", [note(f"'{near}' is made here", net.blobs[near].span)])
+
+
+def _is_of_phase(rule: caffe_pb2.NetStateRule) -> bool:
+    return {field.name for field, _ in rule.ListFields()} <= {"phase"}
 
 
 def _write_tops(layer: Layer, net: Net, report: Report) -> None:

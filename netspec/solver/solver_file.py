@@ -15,11 +15,11 @@ from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span,
 from netspec.graph import Net, Shape
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
-from netspec.pipeline import assemble, read_net
+from netspec.pipeline import assemble, read_file, read_net
 from netspec.schema import caffe_pb2
 from netspec.solver.check_solver import TRAIN_NETS, check_solver
 from netspec.syntax.bind import Spans, bind
-from netspec.syntax.read import parse_source, read_source, require_kind, without_collector
+from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
@@ -144,7 +144,7 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
     before = len(report.diagnostics)
     message = caffe_pb2.SolverParameter()
     with without_collector():
-        block = parse_source(read_source(path))
+        block = parse_source(read_file(path))
         require_kind(block, str(path), caffe_pb2.SolverParameter)
         spans = bind(block, message, report)
     unbound = _unbound_fields(block, report.diagnostics[before:])
@@ -224,7 +224,7 @@ def load_solver_net(
         if found is None:
             raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
         path = found
-        message, spans = read_net(read_source(path), report)
+        message, spans = read_net(read_file(path), report)
     state = source.state_with(message.state)
     state.level = level or state.level
     state.stage.extend(stages)

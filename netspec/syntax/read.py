@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gc
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import NetspecError, Report, Source, why
+from netspec.diagnostics import NetspecError, Report, Source, unreadable, whole_file
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
+from netspec.syntax.other_texts import kind_of_text, message_of_fields
 from netspec.syntax.tree import Block
 
+MAX_BYTES = 64 * 2**20  # of a file
 YAML_SUFFIXES = (".yaml", ".yml")
 FileKind = type[caffe_pb2.NetParameter] | type[caffe_pb2.SolverParameter]
 # Top-level fields that only a net has, whatever else stands beside them.
@@ -24,30 +28,44 @@ _NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_ba
 def read_source(path: str | Path) -> Source:
     """The text of a file. Bytes that are no UTF-8 are kept, for they matter only inside texts.
 
-    Raises: NetspecError where the file can't be read.
+    Raises: NetspecError where the file can't be read, is no text or is too large.
     """
     try:
-        raw = Path(path).read_bytes()
+        raw = _read(path)
     except (OSError, ValueError) as error:
-        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
+        raise unreadable(path, error) from None
+    if len(raw) > MAX_BYTES:
+        raise NetspecError(f"'{path}' is larger than {MAX_BYTES // 2**20} MiB, the most that a net or a solver may be", whole_file(path))
     if b"\0" in raw:
-        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", None, _binary_hint(path))
+        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", whole_file(path))
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
 
-def _binary_hint(path: str | Path) -> str | None:
-    if Path(path).suffix == ".caffemodel":
-        return "a .caffemodel holds weights: --weights takes it"
-    return "a .solverstate goes after --snapshot" if Path(path).suffix == ".solverstate" else None
+def _read(path: str | Path) -> bytes:
+    """A file's bytes, at most one more than allowed. A pipe or a device is read only where it was opened for this process: /dev/stdin, <(…)."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/"))):
+        raise NetspecError(f"'{path}' is {'a named pipe' if stat.S_ISFIFO(mode) else 'a device'}, not a file", whole_file(path))
+    with open(path, "rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def parse_source(source: Source) -> Block:
-    """The tree of a source; its path's suffix says which syntax it is."""
-    if source.path.endswith(YAML_SUFFIXES):
-        from netspec.syntax import yaml_text  # yaml is imported only where a file is YAML
+    """The tree of a source; its path's suffix says which syntax it is.
 
-        return yaml_text.parse(source)
-    return prototxt.parse(source)
+    Raises: NetspecError at the first place that is not of that syntax.
+    """
+    try:
+        if source.path.endswith(YAML_SUFFIXES):
+            from netspec.syntax import yaml_text  # yaml is imported only where a file is YAML
+
+            return yaml_text.parse(source)
+        return prototxt.parse(source)
+    except NetspecError:
+        kind = kind_of_text(source.text)
+        if kind is None:
+            raise
+    raise NetspecError(f"'{source.path}' is {kind}, not a net or a solver", whole_file(source.path))
 
 
 def file_kind(block: Block) -> FileKind:
@@ -65,10 +83,15 @@ def _known_fields(block: Block) -> tuple[bool, int, int]:
 
 def require_kind(block: Block, path: str, wanted: FileKind) -> None:
     """Raises NetspecError where a net is given for a solver, or a solver for a net: each of its fields would be a fault."""
+    if not block.fields:
+        raise NetspecError(f"'{path}' is empty: {'a net' if wanted is caffe_pb2.NetParameter else 'a solver'} is expected", whole_file(path))
+    message = message_of_fields({field.name for field in block.fields})
+    if message is not None:
+        raise NetspecError(f"'{path}' is {message[0]}, not a net or a solver", block.fields[0].name_span, message[1])
     has_net_fields, net, solver = _known_fields(block)
     if wanted is caffe_pb2.SolverParameter and net > solver and has_net_fields:
         hint = 'a solver file names the net, net: "train_val.prototxt", and tells how to train it'
-        raise NetspecError(f"'{path}' is a net, not a solver", None, hint)
+        raise NetspecError(f"'{path}' is a net, not a solver", whole_file(path), hint)
     if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
         places = (value.span for field in block.fields if field.name in ("net", "train_net") for value in field.values)
         named = next(places, None)

@@ -118,7 +118,7 @@ def test_what_is_wrong_with_the_graph_does_not_matter(capsys: pytest.CaptureFixt
 
 def test_faults_of_the_command(capsys: pytest.CaptureFixture) -> None:
     Path("net.prototxt").write_text(NET)
-    assert "error: 'none.prototxt' can't be read: No such file or directory" in convert(capsys, "none.prototxt", "a.yaml", status=1)
+    assert "error: file 'none.prototxt' does not exist" in convert(capsys, "none.prototxt", "a.yaml", status=1)
     assert "a net can't become 'net.caffemodel'" in convert(capsys, "net.prototxt", "net.caffemodel", status=1)
     assert "can't be written" in convert(capsys, "net.prototxt", "none/net.yaml", status=1)
     with pytest.raises(SystemExit) as caught:
