@@ -171,8 +171,10 @@ class Report:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
 
-    def error(self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
-        self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes)))
+    def error(
+        self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = (), before: Span | None = None
+    ) -> None:
+        self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes), before=before))
 
     def warning(self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = (), kind: str = "") -> None:
         self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes), kind))

@@ -30,8 +30,7 @@ def build_graph(name: str, phase: str, layers: Placed, report: Report, left_out:
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
         net.layers.append(layer)
-        if not place.is_faulty:
-            _check_type(layer, report)
+        _check_type(layer, report)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
             lost.update(_WORD.findall(layer.span.text))
@@ -51,10 +50,12 @@ def _label(layer: Layer) -> str:
 
 def _check_type(layer: Layer, report: Report) -> None:
     if not layer.type:
-        report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
+        if not layer.spans.is_faulty:
+            report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
     elif find_spec(layer.type) is None:
         message, hint = unknown_type(layer.type)
-        report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint)
+        # told before what is wrong with the layer's fields, which may follow from it
+        report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint, before=layer.span)
 
 
 def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_out: Placed) -> None:

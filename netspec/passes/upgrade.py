@@ -133,11 +133,10 @@ def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_
         if name in {field.name for field, _ in old.ListFields()}:
             _move(old, old_spans, name, layer, place, name)
     if kind not in V0_TYPES:
-        if not old_spans.is_faulty:
-            if old.HasField("type"):
-                report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES))
-            else:
-                report.error("this V0 layer has no 'type'", old_spans.name)
+        if old.HasField("type"):
+            report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES), before=place.whole())
+        elif not old_spans.is_faulty:
+            report.error("this V0 layer has no 'type'", old_spans.name)
         return
     layer.MergeFrom(caffe_pb2.V1LayerParameter(type=V0_TYPES[kind]))
     place.fields["type"] = old_spans.fields.pop("type", [])

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, Span, note
+from netspec.schema.history import V1_TYPES
 from netspec.syntax.tree import NULLS, PLAIN, STRING, WORD, Block, Field, Scalar
 
 _INT32, _UINT32, _INT64, _UINT64 = (-(2**31), 2**31 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1), (0, 2**64 - 1)
@@ -207,9 +208,10 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
     hint = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
-        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{scalar.text}"' if scalar.text else 'write "" for an empty text'
+        meant = V1_TYPES.get(scalar.text, scalar.text) if name == "type" else scalar.text  # the older form's word for a layer type
+        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{meant}"' if meant else 'write "" for an empty text'
     elif scalar.kind == STRING:
-        hint = "without the quotes"
+        hint = "without the quotes" if descriptor.enum_type is None else _quoted_enum_hint(scalar, descriptor.enum_type, report)
     elif kind == FieldDescriptor.TYPE_BOOL:
         value = _bool_value(scalar)
     elif descriptor.enum_type is not None:
@@ -244,6 +246,11 @@ def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
         return raw.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _quoted_enum_hint(scalar: Scalar, enum: EnumDescriptor, report: Report) -> str | None:
+    text = scalar.value.decode(errors="replace") if isinstance(scalar.value, bytes) else scalar.text
+    return "without the quotes" if text in enum.values_by_name else report.near(text, enum.values_by_name)
 
 
 def _bool_value(scalar: Scalar) -> bool | None:

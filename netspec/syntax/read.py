@@ -15,6 +15,7 @@ from netspec.diagnostics import NetspecError, Report, Source, unreadable, whole_
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
+from netspec.syntax.layer_forms import mend_layer_forms
 from netspec.syntax.other_texts import kind_of_text, message_of_fields
 from netspec.syntax.tree import Block
 
@@ -106,6 +107,7 @@ def bind_source(source: Source, message: Message, report: Report) -> Spans:
             block = parse_source(source)
             if isinstance(message, caffe_pb2.NetParameter):
                 require_kind(block, source.path, caffe_pb2.NetParameter)
+                mend_layer_forms(block, report)
             return bind(block, message, report)
     except NetspecError as error:
         report.diagnostics += error.diagnostics
