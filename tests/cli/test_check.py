@@ -126,7 +126,7 @@ def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
         ("debug_info: true", "TRAIN and TEST net"),
         ("x: 1", "TRAIN and TEST net"),
         (NET + SOLVER, "TEST net"),  # settings of a solver that went into a net
-        ('input: "a" base_lr: 1 momentum: 1', "TEST net"),
+        ('input: "a" base_lr: 1 momentum: 1', "TRAIN and TEST net"),
     ],
 )
 def test_nets_and_solvers_are_told_apart_by_their_fields(capsys: pytest.CaptureFixture, text: str, what: str) -> None:
