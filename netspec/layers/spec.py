@@ -16,6 +16,12 @@ MISSING_DATA = "missing data"  # the kind of the warnings of data that are not t
 MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 
 
+def input_options(tops: list[str], data: Shape) -> str:
+    """How to give the shapes of a data layer's tops on the command line: the data's, then the number of items of the others."""
+    shapes = [data, *[data[:1]] * (len(tops) - 1)]
+    return " ".join(f"--input {top}={','.join(map(str, shape))}" for top, shape in zip(tops, shapes, strict=True))
+
+
 class Stop(Exception):
     """A fault was reported that leaves the layer's shapes unknown."""
 
