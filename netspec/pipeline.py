@@ -16,6 +16,7 @@ from netspec.passes.upgrade import upgrade
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source, without_collector
+from netspec.syntax.tree import Block
 
 
 def load(
@@ -68,10 +69,10 @@ def read_file(path: str | Path) -> Source:
     raise NetspecError(f"'{path}' is {kind}, not a net or a solver", whole_file(path), FOREIGN_KINDS[kind]) from None
 
 
-def read_net(source: Source, report: Report) -> tuple[caffe_pb2.NetParameter, Spans]:
-    """The message of a source, in today's format, and where its fields stand. Faults go to the report."""
+def read_net(source: Source, report: Report, block: Block | None = None) -> tuple[caffe_pb2.NetParameter, Spans]:
+    """The message of a source (or of its tree where that is known), in today's format, and where its fields stand. Faults go to the report."""
     message = caffe_pb2.NetParameter()
-    spans = bind_source(source, message, report)
+    spans = bind_source(source, message, report, block)
     upgrade(message, spans, report)
     return message, spans
 

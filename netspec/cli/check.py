@@ -14,7 +14,7 @@ from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_file, read_net
 from netspec.schema import caffe_pb2
 from netspec.solver.solver_file import check_net_paths, check_weight_paths, load_solver_net, read_solver
-from netspec.syntax.read import file_kind, parse_source
+from netspec.syntax.read import file_kind, parse_source, without_collector
 
 _PHASE_HELP = "which phases' nets (default ALL: those that the file means to have, as told below)"
 _ABOUT_PHASES = """
@@ -24,6 +24,7 @@ Without --phase, a net is checked for the phases that its file means to have:
   same, a warning says that its data are missing.
 - A net that only Input layers feed, without a loss and without rules for a phase, is a deploy net: TEST.
 """
+_MOST_NOTES = 8  # of layers whose data are not there, one below the other
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
     found: list[Diagnostic] = []
     for path in args.files:
-        diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
+        with without_collector():
+            diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
         show(diagnostics, args.all, "--all shows them")
         print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
         found += diagnostics
@@ -62,13 +64,13 @@ def check_file(
     report = Report()
     try:
         source = read_file(path)
-        kind = file_kind(parse_source(source))
-        if kind is caffe_pb2.SolverParameter:
+        block = parse_source(source)
+        if file_kind(block) is caffe_pb2.SolverParameter:
             _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report)
             return _one_for_missing_data(report.in_order()), "solver"
     except NetspecError as error:
         return error.diagnostics, "not read"
-    message, spans = read_net(source, report)
+    message, spans = read_net(source, report, block)
     states = {phase: caffe_pb2.NetState() for phase in phases}
     for phase, state in states.items():
         state.CopyFrom(message.state)
@@ -90,6 +92,7 @@ def check_file(
 def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     """One warning for all data that are not there: on a machine without them it is the same for each layer that reads some."""
     told: list[Diagnostic] = []
+    more: list[Diagnostic] = []
     first: Diagnostic | None = None
     for each in diagnostics:
         if each.kind != MISSING_DATA or each.severity != WARNING:
@@ -98,7 +101,11 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
             first = each
             told.append(each)
         else:
-            first.notes.append(note(each.message, each.span))
+            more.append(note(each.message, each.span))
+    if first is not None:
+        first.notes += more[:_MOST_NOTES]
+        if len(more) > _MOST_NOTES:
+            first.notes.append(note(f"the data of {len(more) - _MOST_NOTES} more layers are not there", more[_MOST_NOTES].span))
     return told
 
 

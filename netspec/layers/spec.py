@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
@@ -67,7 +68,7 @@ class Site:
         self.allow_python_layers = allow_python_layers
         self.params: list[Param] = []
 
-    @property
+    @cached_property
     def bottoms(self) -> list[Shape]:
         return [blob.shape or () for blob in self.layer.bottom_blobs]
 

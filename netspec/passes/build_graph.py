@@ -14,7 +14,7 @@ from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
 AUTOMATIC_TOP = "(automatic)"  # Caffe's name for the top of a loss layer that names none
-_WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
+WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
@@ -33,7 +33,7 @@ def build_graph(name: str, phase: str, layers: Placed, report: Report, left_out:
         _check_type(layer, report)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
-            lost.update(_WORD.findall(layer.span.text))
+            lost.update(WORD.findall(layer.span.text))
         _write_tops(layer, net, report)
         _set_loss_weights(layer, report)
         if not place.is_faulty:

@@ -9,6 +9,7 @@ from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, not
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
+from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
@@ -123,10 +124,10 @@ def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, given: 
 
 
 def _warn_unread(net: Net, report: Report) -> None:
-    faulty = [layer.span.text for layer in net.layers if layer.spans.is_faulty and layer.span]
+    faulty = {word for layer in net.layers if layer.spans.is_faulty and layer.span for word in WORD.findall(layer.span.text)}
     for name in net.sources:
         blob = net.blobs[name]
-        if any(name in text for text in faulty):
+        if name in faulty:
             continue  # that layer may have meant to read it
         if not blob.consumers and len(blob.producer.top_blobs) > 1:
             message = f"no layer reads blob '{name}', which {blob.producer.label} makes"

@@ -23,6 +23,7 @@ from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
+_MOST_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
 # The params of data layers that have a batch_size.
 BATCHED_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
 
@@ -160,9 +161,11 @@ def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
     known = caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name
     at_fault = {(fault.span.source, fault.span.start) for fault in faults if fault.span}
     unbound: set[str] = set()
+    strangers = 0
     for item in block.fields:
         if item.name not in known:
-            meant = nearest(item.name, known)
+            strangers += 1
+            meant = nearest(item.name, known) if strangers <= _MOST_STRANGERS else None
             unbound.update([meant] if meant else [])
         elif known[item.name].message_type is None or any(isinstance(value, Scalar) for value in item.values):
             places = [item.name_span, *(value.span for value in item.values)]

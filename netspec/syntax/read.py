@@ -100,11 +100,11 @@ def require_kind(block: Block, path: str, wanted: FileKind) -> None:
         raise NetspecError(f"'{path}' is a solver, not a net", named, meant)
 
 
-def bind_source(source: Source, message: Message, report: Report) -> Spans:
-    """Fills the message from a source. What a parser refuses goes to the report too."""
+def bind_source(source: Source, message: Message, report: Report, block: Block | None = None) -> Spans:
+    """Fills the message from a source, or from its tree where that is known. What a parser refuses goes to the report too."""
     try:
         with without_collector():
-            block = parse_source(source)
+            block = block or parse_source(source)
             if isinstance(message, caffe_pb2.NetParameter):
                 require_kind(block, source.path, caffe_pb2.NetParameter)
                 mend_layer_forms(block, report)
