@@ -12,7 +12,7 @@ from netspec.cli.numbers import positive
 from netspec.cli.state import configure_level, input_shapes
 from netspec.cli.subcommand import add_subcommand
 from netspec.cli.terminal import show
-from netspec.diagnostics import NetspecError, Report, counted, did_you_mean
+from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, whole_file
 from netspec.graph import Net
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
@@ -94,7 +94,8 @@ def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | N
     known = {name for net in nets if net for name in [*net.inputs, *net.sources]}
     for name in inputs:
         if all(nets) and name not in known:
-            every.error(f"no net of the solver has an input '{name}'; there is {', '.join(sorted(known)) or 'none'}", None, did_you_mean(name, known))
+            message = f"no net of the solver has an input '{name}'; there is {', '.join(sorted(known)) or 'none'}"
+            every.error(message, whole_file(file.path), did_you_mean(name, known))
     return nets, every
 
 
