@@ -28,7 +28,9 @@ def meant_phases(net: caffe_pb2.NetParameter, spans: Spans, kept: Mapping[str, P
         return phases, []
     if len(with_data) < len(phases):
         (other,) = set(phases) - set(with_data)
-        return with_data, [_without_data(other, with_data[0], kept[with_data[0]], rules[other])] if other in rules else []
+        if other not in rules:
+            return with_data, []
+        return with_data, [_without_data(other, with_data[0], kept[with_data[0]], rules[other], _stage_with_data(net, other))]
     if not rules and all(_is_deploy(kept[phase]) for phase in phases):
         return ["TEST"], []
     return phases, []
@@ -52,9 +54,15 @@ def _rules_of_phases(net: caffe_pb2.NetParameter, spans: Spans) -> dict[str, Spa
     return found
 
 
-def _without_data(phase: str, other: str, layers: Placed, rule: Span | None) -> Diagnostic:
+def _stage_with_data(net: caffe_pb2.NetParameter, phase: str) -> str | None:
+    """A stage that a data layer of the phase asks for."""
+    rules = (rule for layer in net.layer if not layer.bottom for rule in layer.include)
+    return next((rule.stage[0] for rule in rules if rule.stage and (not rule.HasField("phase") or caffe_pb2.Phase.Name(rule.phase) == phase)), None)
+
+
+def _without_data(phase: str, other: str, layers: Placed, rule: Span | None, stage: str | None) -> Diagnostic:
     place = next(place for layer, place in layers if not layer.bottom and layer.top and layer.type != "Parameter")
     message = f"no layer makes data in phase {phase}, so that only the {other} net is checked"
     span = place.at(next((name for name in RULES if name in place.fields), "type"))
-    hint = f"give phase {phase} a data layer; --phase {phase} tells what reads it"
+    hint = f"its data ask for a stage: --stage {stage}" if stage else f"give phase {phase} a data layer; --phase {phase} tells what reads it"
     return Diagnostic(WARNING, message, span, hint, [note(f"this rule asks for phase {phase}", rule)])

@@ -328,6 +328,14 @@ def test_a_rule_for_a_phase_without_data(capsys: pytest.CaptureFixture, rule: st
     assert f"net.prototxt:3:{text.splitlines()[2].index(rule) + 1}: note: this rule asks for phase TEST" in err
 
 
+def test_a_phase_whose_data_ask_for_a_stage(capsys: pytest.CaptureFixture) -> None:
+    text = ONE_PHASE.splitlines()[0].replace("phase: TRAIN", 'phase: TEST stage: "test-on-train"') + "\n" + ONE_PHASE
+    status, out, err = check(capsys, "net.prototxt", net=text)
+    assert (status, out) == (0, "net.prototxt: TRAIN net: 1 warning\n")
+    assert "hint: its data ask for a stage: --stage test-on-train\n" in err
+    assert check(capsys, "net.prototxt", "--stage", "test-on-train") == (0, "net.prototxt: TRAIN and TEST net: no faults\n", "")
+
+
 def test_which_phases_are_meant(capsys: pytest.CaptureFixture) -> None:
     loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "relu" bottom: "data" top: "loss" }\n'
     for text, what in (
