@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
 _MOST_HINTS = 100  # a report with more faults than this is crowded
+_MOST_CANDIDATES = 5000  # names that are looked through for a hint: of a net's blobs, the last ones
 
 
 class Source:
@@ -57,6 +58,8 @@ class Span:
         self.end = end
 
     def __str__(self) -> str:
+        if not self.source.text:  # a file as a whole, which has no line to show
+            return self.source.path
         line, column = self.source.position(self.start)
         return f"{self.source.path}:{line}:{column}"
 
@@ -72,24 +75,35 @@ class Span:
         return self.source.text[self.start : self.end]
 
 
+def whole_file(path: object) -> Span:
+    """The place of what is wrong with a file as a whole: its path without a line."""
+    return Span(Source(str(path), ""), 0, 0)
+
+
 @dataclass(slots=True)
 class Diagnostic:
-    """One fault: what is wrong, where, how to mend it, and the places that have to do with it."""
+    """One fault: what is wrong, where, how to mend it, and the places that have to do with it.
+
+    `kind` is one for faults that are told together where their messages do not show that they are of a kind;
+    `before` is the place in the file that the fault is told before, where that is not its span.
+    """
 
     severity: str
     message: str
     span: Span | None = None
     hint: str | None = None
     notes: list[Diagnostic] = field(default_factory=list)
+    kind: str = ""
+    before: Span | None = None
 
     def render(self) -> str:
         """The message as a user reads it: place, text, the line with carets, hint, related places."""
-        message = _printable(self.message)
-        lines = [f"{_printable(str(self.span))}: {self.severity}: {message}" if self.span else f"{self.severity}: {message}"]
+        message = printable(self.message)
+        lines = [f"{printable(str(self.span))}: {self.severity}: {message}" if self.span else f"{self.severity}: {message}"]
         if self.span and self.severity != NOTE:
-            lines += _excerpt(self.span)
+            lines += ["  " + line for line in excerpt(self.span)]
         if self.hint:
-            lines.append(f"  hint: {_printable(self.hint)}")
+            lines.append(f"  hint: {printable(self.hint)}")
         lines += [note.render() for note in self.notes]
         return "\n".join(lines)
 
@@ -99,7 +113,7 @@ def note(message: str, span: Span | None) -> Diagnostic:
     return Diagnostic(NOTE, message, span)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A text from a user's file as it may go to a terminal: control characters as escapes, not too long."""
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
@@ -121,7 +135,8 @@ def _columns(text: str) -> int:
     return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _excerpt(span: Span, width: int = 100) -> list[str]:
+def excerpt(span: Span, width: int = 100) -> list[str]:
+    """The line where a span begins and the carets below it; nothing where the line is empty."""
     number, column = span.source.position(span.start)
     line = span.source.line(number)
     length = max(1, min(span.end - span.start, len(line) - column + 1))
@@ -132,7 +147,7 @@ def _excerpt(span: Span, width: int = 100) -> list[str]:
         line, column = line[cut:], column - cut
     line = "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line[:width])
     before, marked = line[: column - 1], line[column - 1 : column - 1 + max(1, min(length, width - column + 1))]
-    return ["  " + line, "  " + " " * _columns(before) + "^" * max(1, _columns(marked))] if line.strip() else []
+    return [line, " " * _columns(before) + "^" * max(1, _columns(marked))] if line.strip() else []
 
 
 class NetspecError(Exception):
@@ -156,11 +171,13 @@ class Report:
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
 
-    def error(self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
-        self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes)))
+    def error(
+        self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = (), before: Span | None = None
+    ) -> None:
+        self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes), before=before))
 
-    def warning(self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
-        self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes)))
+    def warning(self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = (), kind: str = "") -> None:
+        self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes), kind))
 
     @property
     def failed(self) -> bool:
@@ -168,7 +185,7 @@ class Report:
 
     def in_order(self) -> list[Diagnostic]:
         """What was collected, each once, by its place in the file; what has no place comes first."""
-        ordered = sorted(self.diagnostics, key=lambda d: (d.span.source.path, d.span.start) if d.span else ("", -1))
+        ordered = sorted(self.diagnostics, key=_place)
         # A YAML anchor that several layers use is bound for each of them, its faults are told for each.
         once = {(d.severity, d.message, d.span and (d.span.source.path, d.span.start)): d for d in reversed(ordered)}
         return list(reversed(once.values()))
@@ -188,6 +205,11 @@ class Report:
             raise NetspecError(self.in_order())
 
 
+def _place(diagnostic: Diagnostic) -> tuple[str, int, bool]:
+    span = diagnostic.before or diagnostic.span
+    return (span.source.path, span.start, diagnostic.before is None) if span else ("", -1, True)
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: 1 top, 2 tops."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -198,20 +220,40 @@ def why(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def unreadable(path: object, error: Exception) -> NetspecError:
+    """What to raise for a file that can't be opened; of one that does not exist, with the nearest name of its folder as hint."""
+    import os
+
+    if not isinstance(error, FileNotFoundError):
+        return NetspecError(f"'{path}' can't be read: {why(error)}", whole_file(path))
+    folder, name = os.path.split(str(path))
+    try:
+        near = nearest(name, sorted(os.listdir(folder or ".")))
+    except OSError:
+        return NetspecError(f"file '{path}' does not exist", whole_file(path), f"there is no folder '{folder}'")
+    return NetspecError(f"file '{path}' does not exist", whole_file(path), near and f"did you mean '{os.path.join(folder, near)}'?")
+
+
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     """A hint that names the nearest of the candidates, or None where none is near."""
+    near = nearest(word, candidates)
+    return None if near is None else f"did you mean '{near}'?"
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that may have been meant, or None where none is near."""
     from difflib import get_close_matches  # only a net with a fault pays for it
 
-    names = list(candidates)
+    names = list(candidates)[-_MOST_CANDIDATES:]
     folded = {name.lower(): name for name in names}
     if word.lower() in folded:
-        return f"did you mean '{folded[word.lower()]}'?"
+        return folded[word.lower()]
     # an abbreviation, or a word with letters left out, means the shortest name that it can be
     full = [name for name in folded if len(word) > 2 and name[:1] == word[:1].lower() and _leaves_letters_out(word.lower(), name)]
     if full:
-        return f"did you mean '{folded[min(full, key=len)]}'?"
+        return folded[min(full, key=len)]
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f"did you mean '{folded[near[0]]}'?" if near else None
+    return folded[near[0]] if near else None
 
 
 def _leaves_letters_out(word: str, name: str) -> bool:

@@ -7,17 +7,19 @@ from operator import index
 from os.path import exists
 from pathlib import Path
 
-from netspec.diagnostics import NetspecError, Report, Source
+from netspec.data.file_kind import FOREIGN_KINDS, file_kind
+from netspec.diagnostics import NetspecError, Report, Source, whole_file
 from netspec.graph import Net, Shape
 from netspec.passes.build_graph import build_graph
 from netspec.passes.check_gradients import check_gradients
 from netspec.passes.count_cost import count_cost
-from netspec.passes.filter_state import filter_state
+from netspec.passes.filter_state import filter_state, left_out
 from netspec.passes.infer_shapes import infer_shapes
 from netspec.passes.upgrade import upgrade
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source, without_collector
+from netspec.syntax.tree import Block
 
 # what messages call a text that stands in no file
 _NAMES_OF_TEXTS = {"prototxt": "<text>", "yaml": "<text>.yaml"}
@@ -45,7 +47,7 @@ def load(
 
     Raises: NetspecError with every fault that was found.
     """
-    source = path if isinstance(path, Source) else read_source(_checked_path(path))
+    source = path if isinstance(path, Source) else read_text_file(_checked_path(path))
     report = report or Report()
     given = caffe_pb2.NetState(phase=phase_of(phase), level=level, stage=[stages] if isinstance(stages, str) else stages)
     shapes = _checked_shapes(inputs)
@@ -92,10 +94,24 @@ def phase_of(phase: str) -> str:
     return name
 
 
-def read_net(source: Source, report: Report) -> tuple[caffe_pb2.NetParameter, Spans]:
-    """The message of a source, in today's format, and where its fields stand. Faults go to the report."""
+def read_text_file(path: str | Path) -> Source:
+    """The text of a net's or a solver's file.
+
+    Raises: NetspecError where it can't be read; of a binary file it says what that is.
+    """
+    try:
+        return read_source(path)
+    except NetspecError:
+        kind = file_kind(path)
+        if kind not in FOREIGN_KINDS:
+            raise
+    raise NetspecError(f"'{path}' is {kind}, not a net or a solver", whole_file(path), FOREIGN_KINDS[kind]) from None
+
+
+def read_net(source: Source, report: Report, block: Block | None = None) -> tuple[caffe_pb2.NetParameter, Spans]:
+    """The message of a source (or of its tree where that is known), in today's format, and where its fields stand. Faults go to the report."""
     message = caffe_pb2.NetParameter()
-    spans = bind_source(source, message, report)
+    spans = bind_source(source, message, report, block)
     upgrade(message, spans, report)
     return message, spans
 
@@ -111,7 +127,7 @@ def assemble(
 ) -> Net:
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
     layers = filter_state(message, spans, state, report)
-    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report)
+    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report, left_out(message, spans, layers))
     net.force_backward = message.force_backward
     infer_shapes(net, inputs, report, not require_shapes, allow_python_layers)
     count_cost(net)

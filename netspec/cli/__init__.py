@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from netspec.cli.terminal import COLOR_CHOICES, set_color, show
 from netspec.diagnostics import NetspecError
 
 COMMANDS = {
@@ -44,6 +45,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str]) -> int:
+    argv, color = _take_color(argv)
+    if color not in COLOR_CHOICES:
+        print(f"netspec: --color takes {', '.join(COLOR_CHOICES)}, got '{color}'", file=sys.stderr)
+        return USAGE
+    set_color(color)
     if not argv:
         print(_overview(), file=sys.stderr)
         return USAGE
@@ -63,7 +69,7 @@ def _main(argv: list[str]) -> int:
     try:
         return _command(argv[0], argv[1:])
     except NetspecError as error:
-        print(error, file=sys.stderr)
+        show(error.diagnostics)
         return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -96,6 +102,23 @@ def _no_command(word: str) -> str:
     kind, words = ("option", ("--help", "--version")) if word.startswith("-") else ("command", (*COMMANDS, "help"))
     hint = CAFFE_TOOLS.get(word.removesuffix(".py")) or did_you_mean(word, words) or "see netspec --help"
     return f"there is no {kind} '{word}'; {hint}"
+
+
+def _take_color(argv: list[str]) -> tuple[list[str], str]:
+    """The arguments without --color, which may stand anywhere, and what it says."""
+    left: list[str] = []
+    color = "auto"
+    arguments = iter(argv)
+    for argument in arguments:
+        if argument == "--":
+            return [*left, argument, *arguments], color
+        if argument == "--color":
+            color = next(arguments, "")
+        elif argument.startswith("--color="):
+            color = argument.removeprefix("--color=")
+        else:
+            left.append(argument)
+    return left, color
 
 
 def _overview() -> str:

@@ -3,77 +3,110 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from netspec.cli.state import configure_level, input_shapes
-from netspec.diagnostics import ERROR, WARNING, Diagnostic, NetspecError, Report, counted
+from netspec.cli.terminal import MOST_KINDS, counts, show
+from netspec.diagnostics import ERROR, WARNING, Diagnostic, NetspecError, Report, counted, note
 from netspec.graph import Shape
-from netspec.passes.filter_state import Placed, filter_state
-from netspec.pipeline import assemble, read_net
+from netspec.layers.spec import MISSING_DATA
+from netspec.passes.filter_state import filter_state
+from netspec.passes.meant_phases import meant_phases, sources_of
+from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
 from netspec.solver.solver_file import check_net_paths, check_weight_paths, load_solver_net, read_solver
-from netspec.syntax.read import file_kind, parse_source, read_source
+from netspec.syntax.read import file_kind, parse_source, without_collector
+
+_PHASE_HELP = "which phases' nets (default ALL: those that the file means to have, as told below)"
+_ABOUT_PHASES = """
+Without --phase, a net is checked for the phases that its file means to have:
+- a phase for which layers make data, after the include and exclude rules; for both where neither has data.
+- A net with data for one phase only is checked for that one. Where a rule asks for the other phase all the
+  same, a warning says that its data are missing.
+- A net that only Input layers feed, without a loss and without rules for a phase, is a deploy net: TEST.
+"""
+_MOST_NOTES = 8  # of layers whose data are not there, one below the other
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="nets and solver files, prototxt or YAML")
     configure_level(parser)
-    parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST", "ALL"], default="ALL", help="which phases' nets (default ALL)")
+    parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST", "ALL"], default="ALL", help=_PHASE_HELP)
     parser.add_argument(
         "--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top; may be repeated"
     )
+    all_help = f"show every fault, not each kind once with its lines and at most {MOST_KINDS} kinds a file"
+    parser.add_argument("--all", action="store_true", help=all_help)
+    parser.epilog = _ABOUT_PHASES
 
 
 def run(args: argparse.Namespace) -> int:
     inputs = input_shapes(args.input)
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
-    failed = False
+    found: list[Diagnostic] = []
     for path in args.files:
-        diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
-        for diagnostic in diagnostics:
-            print(diagnostic.render(), file=sys.stderr)
-        errors = sum(d.severity == ERROR for d in diagnostics)
-        warnings = len(diagnostics) - errors
-        failed = failed or errors > 0
-        counts = [counted(count, word) for count, word in ((errors, "error"), (warnings, "warning")) if count]
-        print(f"{path}: {what}: {', '.join(counts) or 'no faults'}")
-    return 1 if failed else 0
+        with without_collector():
+            diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
+        show(diagnostics, args.all, "--all shows them")
+        print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
+        found += diagnostics
+    if len(args.files) > 1:
+        print(", ".join([counted(len(args.files), "file"), counts(found) or "no faults"]))
+    return 1 if any(each.severity == ERROR for each in found) else 0
 
 
 def check_file(
     path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape], allow_python_layers: bool = False
 ) -> tuple[list[Diagnostic], str]:
-    """Every fault of a file, in the order of their places, and what kind of file it is."""
+    """Every fault of a file, in the order of their places, and what kind of file it is.
+
+    Given both phases, a net is checked for those that its file means to have.
+    """
     report = Report()
     try:
-        source = read_source(path)
-        kind = file_kind(parse_source(source))
+        source = read_text_file(path)
+        block = parse_source(source)
+        if file_kind(block) is caffe_pb2.SolverParameter:
+            _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report)
+            return _one_for_missing_data(report.in_order()), "solver"
     except NetspecError as error:
         return error.diagnostics, "not read"
-    if kind is caffe_pb2.SolverParameter:
-        _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report)
-        return report.in_order(), "solver"
-    message, spans = read_net(source, report)
-    seen = list(report.diagnostics)
+    message, spans = read_net(source, report, block)
     states = {phase: caffe_pb2.NetState() for phase in phases}
     for phase, state in states.items():
         state.CopyFrom(message.state)
         state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
-    sources = {phase: _sources(filter_state(message, spans, state, Report())) for phase, state in states.items()}
-    for phase, state in states.items():
+    kept = {phase: filter_state(message, spans, state, Report()) for phase, state in states.items()}
+    phases, warnings = meant_phases(message, spans, kept)
+    found = Report()
+    found.diagnostics = [*report.diagnostics, *warnings]
+    for phase in phases:
         here = Report()
         here.diagnostics += report.diagnostics
-        if not sources[phase] and any(sources.values()):
-            hint = f"a net for one phase only is checked with --phase, one for a stage with --stage; --phase {phase} tells what is missing"
-            seen.append(Diagnostic(WARNING, f"no layer makes data in phase {phase}, so that only the other phase's net is checked", None, hint))
-            continue
-        given = {name: shape for name, shape in inputs.items() if name in sources[phase]}
-        assemble(message, spans, state, here, given, require_shapes=False, allow_python_layers=allow_python_layers)
-        rendered = {d.render() for d in seen}
-        seen += [d for d in here.diagnostics if d.render() not in rendered]
-    ordered = Report()
-    ordered.diagnostics = seen
-    return ordered.in_order(), " and ".join(phases) + " net"
+        sources = sources_of(kept[phase])
+        given = {name: shape for name, shape in inputs.items() if name in sources}
+        assemble(message, spans, states[phase], here, given, require_shapes=False, allow_python_layers=allow_python_layers)
+        found.diagnostics += here.diagnostics[len(report.diagnostics) :]
+    return _one_for_missing_data(found.in_order()), " and ".join(phases) + " net"
+
+
+def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """One warning for all data that are not there: on a machine without them it is the same for each layer that reads some."""
+    told: list[Diagnostic] = []
+    more: list[Diagnostic] = []
+    first: Diagnostic | None = None
+    for each in diagnostics:
+        if each.kind != MISSING_DATA or each.severity != WARNING:
+            told.append(each)
+        elif first is None:
+            first = each
+            told.append(each)
+        else:
+            more.append(note(each.message, each.span))
+    if first is not None:
+        first.notes += more[:_MOST_NOTES]
+        if len(more) > _MOST_NOTES:
+            first.notes.append(note(f"the data of {len(more) - _MOST_NOTES} more layers are not there", more[_MOST_NOTES].span))
+    return told
 
 
 def _check_solver_file(
@@ -91,8 +124,3 @@ def _check_solver_file(
         state = (level, stages) if source.phase == caffe_pb2.TRAIN else (0, [])
         load_solver_net(source, file, inner, *state, inputs=inputs, require_shapes=False, allow_python_layers=allow_python_layers)
         report.diagnostics += inner.diagnostics
-
-
-def _sources(layers: Placed) -> set[str]:
-    """The blobs that layers without bottoms make."""
-    return {top for layer, _ in layers if not layer.bottom for top in layer.top}

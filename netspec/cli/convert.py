@@ -17,10 +17,11 @@ from netspec.cli.state import print_warnings
 from netspec.data.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.diagnostics import NetspecError, Report
 from netspec.passes.upgrade import upgrade, upgrade_solver
+from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
-from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source, read_source
+from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
 from netspec.syntax.rewrite import rewrite
 from netspec.syntax.tree import Block
 
@@ -116,7 +117,7 @@ def convert_text(source_path: str, target_path: str, is_upgrade: bool = False, o
     Returns: what of it was of an older format, where that was upgraded.
     Raises: NetspecError where the source is wrong, the target can't be written, or a file of another kind lies there.
     """
-    block = parse_source(read_source(source_path))
+    block = parse_source(read_text_file(source_path))
     report = Report()
     kind = file_kind(block)
     message = kind()

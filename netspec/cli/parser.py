@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from netspec.cli.examples import EXAMPLES
+from netspec.cli.terminal import COLOR_CHOICES
 from netspec.diagnostics import did_you_mean
 
 
@@ -21,6 +22,7 @@ def fill(parser: argparse.ArgumentParser, name: str) -> None:
     """Adds a command's arguments and examples to its parser."""
     import_module(f"netspec.cli.{name}").configure(parser)
     for path, inner in parsers_below(parser, name):
+        inner.add_argument("--color", choices=COLOR_CHOICES, help="colours in diagnostics (default auto: on a terminal, unless NO_COLOR is set)")
         inner.formatter_class = argparse.RawDescriptionHelpFormatter  # which keeps the examples' lines
         inner.epilog = "\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[path])])
 

@@ -11,7 +11,8 @@ from math import isfinite
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_level, input_shapes
 from netspec.cli.subcommand import add_subcommand
-from netspec.diagnostics import NetspecError, Report, counted, did_you_mean
+from netspec.cli.terminal import show
+from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, whole_file
 from netspec.graph import Net
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
@@ -51,15 +52,13 @@ def run(args: argparse.Namespace) -> int:
 
         check_picture_path(args.out)
     file = load_solver(args.solver_file)
-    for warning in file.warnings:
-        print(warning.render(), file=sys.stderr)
+    show(file.warnings)
     param = caffe_pb2.SolverParameter()
     param.CopyFrom(file.message)
     param.max_iter = args.max_iter or param.max_iter
     nets, report = _load_nets(file, args)
     schedule = make_schedule(file, param, nets, args.points)
-    for diagnostic in report.in_order():
-        print(diagnostic.render(), file=sys.stderr)
+    show(report.in_order())
     for message in schedule.warnings:
         print(f"warning: {message}", file=sys.stderr)
     if args.out:
@@ -95,7 +94,8 @@ def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | N
     known = {name for net in nets if net for name in [*net.inputs, *net.sources]}
     for name in inputs:
         if all(nets) and name not in known:
-            every.error(f"no net of the solver has an input '{name}'; there is {', '.join(sorted(known)) or 'none'}", None, did_you_mean(name, known))
+            message = f"no net of the solver has an input '{name}'; there is {', '.join(sorted(known)) or 'none'}"
+            every.error(message, whole_file(file.path), did_you_mean(name, known))
     return nets, every
 
 

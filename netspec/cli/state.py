@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from netspec.cli.numbers import signed
+from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net, Shape
 from netspec.pipeline import load
@@ -55,5 +55,4 @@ def load_net(path: str, args: argparse.Namespace) -> Net:
 
 
 def print_warnings(report: Report) -> None:
-    for diagnostic in report.in_order():
-        print(diagnostic.render(), file=sys.stderr)
+    show(report.in_order())

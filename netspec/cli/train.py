@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
 from netspec.cli.numbers import finite, positive
 from netspec.cli.state import configure_level, name_list
+from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Listeners
 
@@ -108,8 +109,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     listener = Listeners()  # who they are is known when it is clear whether the run goes on
     solver = Solver(args.solver_file, overrides, device, listener, args.allow_python_layers, processes, retention)
     if processes.is_root:
-        for warning in solver.file.warnings:
-            print(warning.render(), file=sys.stderr)
+        show(solver.file.warnings)
     if not solver.param.HasField("max_iter"):
         raise NetspecError("'max_iter' must be given", solver.file.spans.value, "the number of iterations to train, here or by --max-iter")
     p = solver.param

@@ -25,6 +25,25 @@ _STARTS = {
     b"\x80": "a pickle, as Python and PyTorch write them",
 }
 _LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")
+_DATABASE_HINT = "a data layer names it: data_param { source: … }; `netspec dataset info` tells what is in it"
+# What may be given where a net or a solver is expected, and what takes it.
+FOREIGN_KINDS: dict[str | None, str | None] = {
+    "a caffemodel": "it holds weights: --weights takes it",
+    "a solverstate": "`netspec train --snapshot` goes on from it",
+    "a blob, such as a mean file": "transform_param { mean_file: … } names a mean file",
+    "an LMDB": _DATABASE_HINT,
+    "a LevelDB": _DATABASE_HINT,
+    "the data file of an LMDB": "a data layer names the folder that it lies in: data_param { source: … }",
+    "an HDF5 file": "weights go after --weights, a solver's state after --snapshot",
+    "a NumPy file": "`netspec convert` makes a caffemodel of weights",
+    "a zip file, as PyTorch writes them": None,
+    "a pickle, as Python and PyTorch write them": None,
+    "a gzip file, to be unpacked first": None,
+    "a PNG image": None,
+    "a JPEG image": None,
+    "a folder": "name the file in it",
+    "a file that begins with zeros": "copy or download it again",
+}
 
 
 def file_kind(path: str | os.PathLike[str]) -> str | None:

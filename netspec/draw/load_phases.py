@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report
+from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report, whole_file
 from netspec.graph import Net, Shape
 from netspec.pipeline import load
 
@@ -41,10 +41,10 @@ def load_phases(
         if net.layers:
             nets.append(net)
     if not nets:
-        raise NetspecError(faults or f"'{path}' has no layers for {'any phase' if phase == 'ALL' else f'phase {phase}'}")
+        raise NetspecError(faults or f"'{path}' has no layers for {'any phase' if phase == 'ALL' else f'phase {phase}'}", whole_file(path))
     if faults:
         drawn = nets[0].phase
-        report.diagnostics += [*faults, Diagnostic(NOTE, f"only the {drawn} net is drawn, for the other phase's has errors")]
+        report.diagnostics += [*faults, Diagnostic(NOTE, f"only the {drawn} net is drawn, for the other phase's has errors", whole_file(path))]
     return nets
 
 

@@ -12,7 +12,7 @@ from netspec.data.probe import hdf5_row_shapes, record_shape
 from netspec.data.records import HOW_TO_GET_ONE
 from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
-from netspec.layers.spec import MAX_COUNT, Site, Spec
+from netspec.layers.spec import MAX_COUNT, MISSING_DATA, Site, Spec, input_options
 
 
 class Source(Spec):
@@ -166,7 +166,8 @@ class _ImageSource(Source):
     def advice(self, site: Site) -> str:
         """What to do about it: for shapes alone, say them."""
         crop = site.message.transform_param.crop_size or 227
-        return f"to see shapes without it, give --input {site.layer.tops[0]}={site.param.batch_size},3,{crop},{crop}"
+        is_gray = site.message.transform_param.force_gray or not getattr(site.param, "is_color", True)
+        return f"to see shapes without it, give {input_options(site.layer.tops[:1], (site.param.batch_size, 1 if is_gray else 3, crop, crop))}"
 
 
 class Data(_ImageSource):
@@ -188,7 +189,7 @@ class Data(_ImageSource):
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
             message = f"{site.layer.label}: the database '{site.param.source}' is not there; records of 3 channels are assumed"
-            site.report.warning(message, site.layer.spans.at("data_param", "source"), advice)
+            site.report.warning(message, site.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
         return (channels, crop, crop)
 
 
@@ -277,7 +278,7 @@ class HDF5Data(Source):
     def shapes(self, site: Site) -> list[Shape]:
         rows = hdf5_row_shapes(site.layer)
         if rows is None:
-            advice = f"to see shapes without it, give --input {site.layer.tops[0]}={site.param.batch_size},4"
+            advice = f"to see shapes without it, give {input_options(site.layer.tops, (site.param.batch_size, 4))}"
             raise site.unknown_size(f"the list '{site.param.source}' or its first file is not there", advice)
         return [(site.param.batch_size, *row) for row in rows]
 

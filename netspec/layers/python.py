@@ -21,7 +21,7 @@ from netspec import graph
 from netspec.data.paths import net_path
 from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
 from netspec.graph import Shape
-from netspec.layers.spec import Site, Spec, Stop
+from netspec.layers.spec import Site, Spec, Stop, input_options
 from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
 
 if TYPE_CHECKING:
@@ -57,23 +57,32 @@ class Python(Spec):
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):
             if not getattr(site.param, name):
                 site.error(f"'{name}' must name {what}", name)
-        if site.allow_python_layers:
+        if site.allow_python_layers or _is_given(site):
             return
         message = f"{site.layer.label} would run the Python code of '{site.param.module}.{site.param.layer}', which is not allowed"
-        span = site.layer.spans.at("type")
+        span, hint = site.layer.spans.at("type"), HOW_TO_ALLOW
+        if not site.layer.bottoms and site.layer.tops:  # it is a data layer
+            hint += f"; to see shapes without it, give {input_options(site.layer.tops, (1, 3, 224, 224))}"
         if site.lenient:  # a drawing needs no shapes, and so none of its code
-            site.report.warning(f"{message}; its shapes are unknown", span, HOW_TO_ALLOW)
+            site.report.warning(f"{message}; its shapes are unknown", span, hint)
         else:
-            site.report.error(message, span, HOW_TO_ALLOW)
+            site.report.error(message, span, hint)
         raise Stop()
 
     def infer(self, site: Site) -> list[Shape]:
+        if not site.allow_python_layers:  # the shapes are given
+            return [site.given[top] for top in site.layer.tops]
         site.layer.prepared = instance = Instance(site.layer)
         instance.set_up()
         for blob in instance.blobs:
             site.add_param(tuple(blob.shape))
             site.params[-1].filler = None  # setup may have filled it
         return [tuple(blob.shape) for blob in instance.tops]
+
+
+def _is_given(site: Site) -> bool:
+    """Whether the user gives the shapes of a data layer, so that none of its code has to run for them."""
+    return not site.layer.bottoms and bool(site.layer.tops) and all(top in site.given for top in site.layer.tops)
 
 
 class Blob:

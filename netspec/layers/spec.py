@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
@@ -12,7 +13,14 @@ from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.schema.caffe_pb2 import FillerParameter
 
 MAX_AXES = 32
+MISSING_DATA = "missing data"  # the kind of the warnings of data that are not there
 MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
+
+
+def input_options(tops: list[str], data: Shape) -> str:
+    """How to give the shapes of a data layer's tops on the command line: the data's, then the number of items of the others."""
+    shapes = [data, *[data[:1]] * (len(tops) - 1)]
+    return " ".join(f"--input {top}={','.join(map(str, shape))}" for top, shape in zip(tops, shapes, strict=True))
 
 
 class Stop(Exception):
@@ -69,7 +77,7 @@ class Site:
         self.allow_python_layers = allow_python_layers
         self.params: list[Param] = []
 
-    @property
+    @cached_property
     def bottoms(self) -> list[Shape]:
         return [blob.shape or () for blob in self.layer.bottom_blobs]
 
@@ -100,7 +108,7 @@ class Site:
         message = f"the size of its data is unknown: {reason}"
         if not self.lenient:
             return self.stop(message, "source", hint=advice)
-        self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice)
+        self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice, kind=MISSING_DATA)
         return Stop()
 
     def check_ranges(self) -> None:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 
-from netspec.diagnostics import Report, counted, note
+from netspec.diagnostics import Diagnostic, Report, counted, nearest, note
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import arity_fault, find_spec, unknown_type
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
 AUTOMATIC_TOP = "(automatic)"  # Caffe's name for the top of a loss layer that names none
-_WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
+WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
-def build_graph(name: str, phase: str, layers: Placed, report: Report) -> Net:
-    """The graph of the kept layers, shapes still unknown.
+def build_graph(name: str, phase: str, layers: Placed, report: Report, left_out: Placed = ()) -> Net:
+    """The graph of the kept layers, shapes still unknown. `left_out` are the others of the file, for notes.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
@@ -30,11 +30,10 @@ def build_graph(name: str, phase: str, layers: Placed, report: Report) -> Net:
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
         net.layers.append(layer)
-        if not place.is_faulty:
-            _check_type(layer, report)
-        _read_bottoms(layer, net, lost, report)
+        _check_type(layer, report)
+        _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
-            lost.update(_WORD.findall(layer.span.text))
+            lost.update(WORD.findall(layer.span.text))
         _write_tops(layer, net, report)
         _set_loss_weights(layer, report)
         if not place.is_faulty:
@@ -53,26 +52,44 @@ def _label(layer: Layer) -> str:
 
 def _check_type(layer: Layer, report: Report) -> None:
     if not layer.type:
-        report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
+        if not layer.spans.is_faulty:
+            report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
     elif find_spec(layer.type) is None:
         message, hint = unknown_type(layer.type)
-        report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint)
+        # told before what is wrong with the layer's fields, which may follow from it
+        report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint, before=layer.span)
 
 
-def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report) -> None:
+def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_out: Placed) -> None:
     for i, name in enumerate(layer.message.bottom):
         blob = net.blobs.get(name)
         if blob is None:
             if name not in lost:
-                hint = report.near(name, net.blobs)
-                near = hint and net.blobs.get(hint.split("'")[1])
-                notes = [note(f"'{near.name}' is made here", near.span)] if near else []
+                hint, notes = _near_blob(name, net, left_out, report)
                 message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
                 report.error(message, layer.spans.at("bottom", i), hint, notes)
             blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))  # stands in for what is missing; shape unknown
         blob.consumers.append((layer, i))
         layer.bottom_blobs.append(blob)
         layer.bottom_writes.append(len(blob.memory.writes))
+
+
+def _near_blob(name: str, net: Net, left_out: Placed, report: Report) -> tuple[str | None, list[Diagnostic]]:
+    """The hint and the notes for a blob that is read and not made: a left-out layer may make it, or its name may be near another's."""
+    if report.is_crowded:
+        return None, []
+    for message, place in left_out:
+        if name in message.top:
+            rules = [*message.include, *message.exclude]
+            whose = f"phase {net.phase}" if all(_is_of_phase(rule) for rule in rules) else f"its rule in phase {net.phase}"
+            told = f"'{name}' is made by layer '{message.name}' here, which {whose} leaves out"
+            return None, [note(told, place.at("top", list(message.top).index(name)))]
+    near = nearest(name, net.blobs)
+    return (None, []) if near is None else (f"did you mean '{near}'?", [note(f"'{near}' is made here", net.blobs[near].span)])
+
+
+def _is_of_phase(rule: caffe_pb2.NetStateRule) -> bool:
+    return {field.name for field, _ in rule.ListFields()} <= {"phase"}
 
 
 def _write_tops(layer: Layer, net: Net, report: Report) -> None:

@@ -5,12 +5,14 @@ Source: Caffe's Net::FilterNet and StateMeetsRule.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netspec.diagnostics import Report, note
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 
 RULES = ("include", "exclude")
-Placed = list[tuple[caffe_pb2.LayerParameter, Spans]]
+Placed = Sequence[tuple[caffe_pb2.LayerParameter, Spans]]
 
 
 def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.NetState, report: Report) -> Placed:
@@ -27,6 +29,12 @@ def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.Net
         if doubtful or any(meets_rule(state, rule) for rule in rules) == bool(layer.include):
             kept.append((layer, place))
     return kept
+
+
+def left_out(net: caffe_pb2.NetParameter, spans: Spans, kept: Placed) -> Placed:
+    """The layers of a file that `filter_state` did not keep."""
+    places = {id(place) for _, place in kept}
+    return [(layer, place) for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True) if id(place) not in places]
 
 
 def meets_rule(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note
+from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note, whole_file
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.blobs import check_blobs
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
+from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
@@ -57,13 +58,19 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, l
 
 
 def _checked_inputs(net: Net, inputs: Mapping[str, Shape], report: Report) -> dict[str, Shape]:
-    known = [*net.inputs, *net.sources]
+    known = [*net.inputs, *net.sources, *_python_sources(net)]
+    file = next((whole_file(layer.span.source.path) for layer in net.layers if layer.span), None)
     for name, shape in inputs.items():
         if name not in known:
-            report.error(f"the net '{net.name}' has no input '{name}'; it has {', '.join(known) or 'none'}", None, did_you_mean(name, known))
+            report.error(f"the net '{net.name}' has no input '{name}'; it has {', '.join(known) or 'none'}", file, did_you_mean(name, known))
         elif any(dim < 0 for dim in shape):
-            report.error(f"the shape given for '{name}' has a negative dimension: {shape_text(tuple(shape))}")
+            report.error(f"the shape given for '{name}' has a negative dimension: {shape_text(tuple(shape))}", file)
     return {name: tuple(shape) for name, shape in inputs.items()}
+
+
+def _python_sources(net: Net) -> list[str]:
+    """The tops of data layers written in Python, which the module itself runs: their shapes may be given, too."""
+    return [top for layer in net.layers if layer.type == "Python" and not layer.bottoms for top in layer.tops]
 
 
 def _fits(layer: Layer, name: str, shape: Shape, report: Report) -> bool:
@@ -120,10 +127,10 @@ def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, given: 
 
 
 def _warn_unread(net: Net, report: Report) -> None:
-    faulty = [layer.span.text for layer in net.layers if layer.spans.is_faulty and layer.span]
+    faulty = {word for layer in net.layers if layer.spans.is_faulty and layer.span for word in WORD.findall(layer.span.text)}
     for name in net.sources:
         blob = net.blobs[name]
-        if any(name in text for text in faulty):
+        if name in faulty:
             continue  # that layer may have meant to read it
         if not blob.consumers and len(blob.producer.top_blobs) > 1:
             message = f"no layer reads blob '{name}', which {blob.producer.label} makes"

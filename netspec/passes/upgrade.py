@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import Report, counted, did_you_mean, note
+from netspec.diagnostics import ERROR, Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
 from netspec.schema.history import SOLVER_TYPES, V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES
 from netspec.syntax.bind import Spans
@@ -121,10 +121,10 @@ def _upgrade_v0_layer(layer: caffe_pb2.V1LayerParameter, place: Spans, report: R
         report.error("this is a V1 layer among V0 layers, which hold a 'layer' of their own", place.at(), "write the net in one format")
         place.is_faulty = True
         return
-    old, old_spans, faults_before = layer.layer, _child(place, "layer"), len(report.diagnostics)
+    old, old_spans, before = layer.layer, _child(place, "layer"), len(report.diagnostics)
     _move_v0_fields(layer, place, old, old_spans, report)
     layer.ClearField("layer")
-    place.is_faulty |= len(report.diagnostics) > faults_before
+    place.is_faulty |= any(told.severity == ERROR for told in report.diagnostics[before:])
 
 
 def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_pb2.V0LayerParameter, old_spans: Spans, report: Report) -> None:
@@ -133,11 +133,10 @@ def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_
         if name in {field.name for field, _ in old.ListFields()}:
             _move(old, old_spans, name, layer, place, name)
     if kind not in V0_TYPES:
-        if not old_spans.is_faulty:
-            if old.HasField("type"):
-                report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES))
-            else:
-                report.error("this V0 layer has no 'type'", old_spans.name)
+        if old.HasField("type"):
+            report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES), before=place.whole())
+        elif not old_spans.is_faulty:
+            report.error("this V0 layer has no 'type'", old_spans.name)
         return
     layer.MergeFrom(caffe_pb2.V1LayerParameter(type=V0_TYPES[kind]))
     place.fields["type"] = old_spans.fields.pop("type", [])
@@ -149,11 +148,12 @@ def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_
             new_name, owners = V0_FIELDS[name]
             owner = dict(owners).get(kind)
             if owner is None:
-                report.error(f"a V0 layer of type '{kind}' has no field '{name}'", old_spans.at(name))
+                # the original says so and goes on without the field
+                report.warning(f"a V0 layer of type '{kind}' has no field '{name}', which has no effect", old_spans.at(name))
             else:
                 _move(old, old_spans, name, getattr(layer, owner), _child(place, owner), new_name)
         elif name != "type":
-            report.error(f"the V0 field '{name}' has no meaning any more", old_spans.at(name))
+            report.warning(f"the V0 field '{name}' has no effect any more", old_spans.at(name))
 
 
 def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
@@ -201,10 +201,7 @@ def _collect_param_specs(old: caffe_pb2.V1LayerParameter, place: Spans, new: caf
 
 def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
     """`input`, `input_shape` and `input_dim` → an Input layer, the first of the net."""
-    if not net.input:
-        for name in ("input_shape", "input_dim"):
-            if getattr(net, name):
-                report.error(f"'{name}' stands here without an 'input'", spans.at(name))
+    if _strip_inputs(net, spans, report):
         return
     shapes = [list(shape.dim) for shape in net.input_shape]
     places = spans.fields.pop("input_shape", [])
@@ -216,11 +213,15 @@ def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -
         places[-1].fields["dim"] = found
     first = spans.find("input")
     place = Spans(first.name, first.value)
-    if len(shapes) != len(net.input) or len(dims) % 4:
-        wanted, got, what = (4 * len(net.input), len(dims), "input_dim") if dims else (len(net.input), len(shapes), "input_shape")
-        hint = "give each its shape, such as input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }"
-        verb = "takes" if len(net.input) == 1 else "take"
-        report.error(f"{counted(len(net.input), 'input')} {verb} {wanted} '{what}', got {got}", first.value, hint)
+    each, got, what = (4, len(dims), "input_dim") if dims else (1, len(shapes), "input_shape")
+    wanted = each * len(net.input)
+    verb = "takes" if len(net.input) == 1 else "take"
+    message = f"{counted(len(net.input), 'input')} {verb} {wanted} '{what}', got {got}"
+    if got > wanted:
+        report.warning(f"{message}; the rest has no effect", places[len(net.input)].value)
+        del shapes[len(net.input) :], places[len(net.input) :]
+    elif got < wanted:
+        report.error(message, first.value, "give each its shape, such as input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }")
         place.is_faulty = True
     layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
     for shape in shapes:
@@ -235,6 +236,25 @@ def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -
     for name in ("input", "input_shape", "input_dim"):
         net.ClearField(name)
         spans.fields.pop(name, None)
+
+
+def _strip_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> bool:
+    """Whether the input fields make no layer: shapes without an `input`, or inputs without a shape that layers make themselves.
+
+    As in the original; a caffemodel of old may hold such an `input`, a net that was brought up by hand any of them.
+    """
+    if net.input and (net.input_shape or net.input_dim):
+        return False
+    made, read = ({name for layer in net.layer for name in getattr(layer, field)} for field in ("top", "bottom"))
+    if any(name in read and name not in made for name in net.input):
+        return False
+    for name in ("input", "input_shape", "input_dim"):
+        if getattr(net, name):
+            lacking = "a shape: 'input_shape' or 'input_dim'" if name == "input" else "an 'input'"
+            report.warning(f"'{name}' has no effect without {lacking}", spans.at(name))
+            net.ClearField(name)
+            spans.fields.pop(name, None)
+    return True
 
 
 def _fix_batch_norm(net: caffe_pb2.NetParameter, spans: Spans) -> None:

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from netspec.data.paths import resolve_path
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, did_you_mean
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
 from netspec.graph import Net, Shape
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
-from netspec.pipeline import assemble, read_net
+from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
 from netspec.solver.check_solver import TRAIN_NETS, check_solver
 from netspec.syntax.bind import Spans, bind
-from netspec.syntax.read import parse_source, read_source, require_kind, without_collector
+from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
+_MOST_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
 # The params of data layers that have a batch_size.
 BATCHED_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
 
@@ -144,7 +145,7 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
     before = len(report.diagnostics)
     message = caffe_pb2.SolverParameter()
     with without_collector():
-        block = parse_source(read_source(path))
+        block = parse_source(read_text_file(path))
         require_kind(block, str(path), caffe_pb2.SolverParameter)
         spans = bind(block, message, report)
     unbound = _unbound_fields(block, report.diagnostics[before:])
@@ -160,10 +161,12 @@ def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
     known = caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name
     at_fault = {(fault.span.source, fault.span.start) for fault in faults if fault.span}
     unbound: set[str] = set()
+    strangers = 0
     for item in block.fields:
         if item.name not in known:
-            meant = did_you_mean(item.name, known)
-            unbound.update(name for name in known if meant == f"did you mean '{name}'?")
+            strangers += 1
+            meant = nearest(item.name, known) if strangers <= _MOST_STRANGERS else None
+            unbound.update([meant] if meant else [])
         elif known[item.name].message_type is None or any(isinstance(value, Scalar) for value in item.values):
             places = [item.name_span, *(value.span for value in item.values)]
             if any(place and (place.source, place.start) in at_fault for place in places):
@@ -224,7 +227,7 @@ def load_solver_net(
         if found is None:
             raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
         path = found
-        message, spans = read_net(read_source(path), report)
+        message, spans = read_net(read_text_file(path), report)
     state = source.state_with(message.state)
     state.level = level or state.level
     state.stage.extend(stages)

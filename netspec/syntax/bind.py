@@ -11,13 +11,21 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, Span, note
+from netspec.schema.history import V1_TYPES
 from netspec.syntax.tree import NULLS, PLAIN, STRING, WORD, Block, Field, Scalar
 
+_INT32, _UINT32, _INT64, _UINT64 = (-(2**31), 2**31 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1), (0, 2**64 - 1)
 _INTEGER_RANGES = {
-    FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.TYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.TYPE_UINT64: (0, 2**64 - 1),
+    FieldDescriptor.TYPE_INT32: _INT32,
+    FieldDescriptor.TYPE_SINT32: _INT32,
+    FieldDescriptor.TYPE_SFIXED32: _INT32,
+    FieldDescriptor.TYPE_UINT32: _UINT32,
+    FieldDescriptor.TYPE_FIXED32: _UINT32,
+    FieldDescriptor.TYPE_INT64: _INT64,
+    FieldDescriptor.TYPE_SINT64: _INT64,
+    FieldDescriptor.TYPE_SFIXED64: _INT64,
+    FieldDescriptor.TYPE_UINT64: _UINT64,
+    FieldDescriptor.TYPE_FIXED64: _UINT64,
 }
 _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
 _FLOAT = re.compile(r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)", re.IGNORECASE)
@@ -28,7 +36,7 @@ _MOST_NAMES = 8  # of an enum, in a message
 
 # The blocks around a field, the nearest last: what each is called, and its type.
 Around = tuple[tuple[str, Descriptor, Block], ...]
-_BOOLS = {"true": True, "True": True, "t": True, "1": True, "false": False, "False": False, "f": False, "0": False}
+_BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 
 
 class Spans:
@@ -200,11 +208,12 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
     hint = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
-        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{scalar.text}"' if scalar.text else 'write "" for an empty text'
+        meant = V1_TYPES.get(scalar.text, scalar.text) if name == "type" else scalar.text  # the older form's word for a layer type
+        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{meant}"' if meant else 'write "" for an empty text'
     elif scalar.kind == STRING:
-        hint = "without the quotes"
+        hint = "without the quotes" if descriptor.enum_type is None else _quoted_enum_hint(scalar, descriptor.enum_type, report)
     elif kind == FieldDescriptor.TYPE_BOOL:
-        value = _BOOLS.get(scalar.text)
+        value = _bool_value(scalar)
     elif descriptor.enum_type is not None:
         value = _enum_value(scalar.text, descriptor.enum_type)
         hint = report.near(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
@@ -237,6 +246,21 @@ def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
         return raw.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _quoted_enum_hint(scalar: Scalar, enum: EnumDescriptor, report: Report) -> str | None:
+    text = scalar.value.decode(errors="replace") if isinstance(scalar.value, bytes) else scalar.text
+    return "without the quotes" if text in enum.values_by_name else report.near(text, enum.values_by_name)
+
+
+def _bool_value(scalar: Scalar) -> bool | None:
+    """A word, or 0 or 1 in any form of a whole number, as protobuf's C++ parser takes them."""
+    if scalar.text in _BOOLS:
+        return _BOOLS[scalar.text]
+    if scalar.text.startswith("-") or (scalar.kind == PLAIN and _LEADING_ZERO.match(scalar.text)):
+        return None
+    number = _integer_value(scalar.text)
+    return bool(number) if number in (0, 1) else None
 
 
 def _enum_value(text: str, enum: EnumDescriptor) -> int | None:
@@ -277,6 +301,7 @@ def float_text(value: float, double: bool = False) -> str:
     else:
         try:
             stored = struct.pack("f", value)
+            (value,) = struct.unpack("f", stored)  # nine digits of the double may read back as the float next to it
         except OverflowError:  # beyond 32 bits: protobuf stores infinity
             return "inf" if value > 0 else "-inf"
         text = next(t for t in (f"{value:.{digits}g}" for digits in range(1, 10)) if struct.pack("f", float(t)) == stored)

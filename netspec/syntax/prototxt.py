@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
-from netspec.syntax.tree import MAX_DEPTH, STRING, WORD, Block, Field, Scalar
+from netspec.syntax.tree import MAX_DEPTH, MAX_PARTS, STRING, WORD, Block, Field, Scalar
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\v\f]+)
@@ -41,6 +42,7 @@ class _Parser:
         self.comments: dict[int, list[tuple[str, bool]]] = {}  # token index → (text, stands on the line of the token before)
         self.at = 0
         self._read_tokens()
+        self.commented = list(self.comments)  # in ascending order
 
     def _read_tokens(self) -> None:
         text, tokens, newline = self.source.text, self.tokens, True
@@ -56,6 +58,9 @@ class _Parser:
             else:
                 tokens.append((kind or "", match[0], match.start(), match.end()))
                 newline = False
+                if len(tokens) > MAX_PARTS:
+                    message = f"the text has more than {MAX_PARTS:,} words, numbers and signs, the most that is read"
+                    raise NetspecError(message, Span(self.source, match.start(), match.end()))
         tokens.append(("end", "end of the file", len(text), len(text)))
 
     def _refused(self, start: int) -> NetspecError:
@@ -124,12 +129,18 @@ class _Parser:
             raise NetspecError(missing, self._span(name, name))
         field = Field(name[1], self._span(name, name), values, is_list)
         self._accept(";") or self._accept(",")
-        for i in range(first, self.at):
-            field.comments += [text for text, _ in self.comments.pop(i, ())]
+        if self.comments:
+            self._take_comments(field, first)
         behind = self.comments.get(self.at)
         if behind and behind[0][1]:
             field.trailing = behind.pop(0)[0]
         return field
+
+    def _take_comments(self, field: Field, first: int) -> None:
+        """Hangs the comments between a field's tokens on it, those within its blocks have been taken."""
+        start = bisect_left(self.commented, first)
+        for i in self.commented[start : bisect_left(self.commented, self.at, start)]:
+            field.comments += [text for text, _ in self.comments.pop(i, ())]
 
     def _accept(self, text: str) -> bool:
         found = self.tokens[self.at][1] == text and self.tokens[self.at][0] == "punctuation"

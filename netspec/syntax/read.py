@@ -9,11 +9,13 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import NetspecError, Report, Source, why
+from netspec.diagnostics import NetspecError, Report, Source, unreadable, whole_file
 from netspec.read_file import MIB, read_file
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
+from netspec.syntax.layer_forms import mend_layer_forms
+from netspec.syntax.other_texts import kind_of_text, message_of_fields
 from netspec.syntax.tree import Block
 
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -26,30 +28,33 @@ _NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_ba
 def read_source(path: str | Path) -> Source:
     """The text of a file. Bytes that are no UTF-8 are kept, for they matter only inside texts.
 
-    Raises: NetspecError where the file can't be read.
+    Raises: NetspecError where the file can't be read, is no text or is too large.
     """
     try:
         raw = read_file(path, MAX_BYTES, "a net or solver file")
     except (OSError, ValueError) as error:
-        raise NetspecError(f"'{path}' can't be read: {why(error)}", None, _binary_hint(path)) from None
+        raise unreadable(path, error) from None
     if b"\0" in raw:
-        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", None, _binary_hint(path))
+        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", whole_file(path))
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
 
-def _binary_hint(path: str | Path) -> str | None:
-    if Path(path).suffix == ".caffemodel":
-        return "a .caffemodel holds weights: --weights takes it"
-    return "a .solverstate goes after --snapshot" if Path(path).suffix == ".solverstate" else None
-
-
 def parse_source(source: Source) -> Block:
-    """The tree of a source; its path's suffix says which syntax it is."""
-    if source.path.endswith(YAML_SUFFIXES):
-        from netspec.syntax import yaml_text  # yaml is imported only where a file is YAML
+    """The tree of a source; its path's suffix says which syntax it is.
 
-        return yaml_text.parse(source)
-    return prototxt.parse(source)
+    Raises: NetspecError at the first place that is not of that syntax.
+    """
+    try:
+        if source.path.endswith(YAML_SUFFIXES):
+            from netspec.syntax import yaml_text  # yaml is imported only where a file is YAML
+
+            return yaml_text.parse(source)
+        return prototxt.parse(source)
+    except NetspecError:
+        kind = kind_of_text(source.text)
+        if kind is None:
+            raise
+    raise NetspecError(f"'{source.path}' is {kind}, not a net or a solver", whole_file(source.path))
 
 
 def file_kind(block: Block) -> FileKind:
@@ -67,10 +72,15 @@ def _known_fields(block: Block) -> tuple[bool, int, int]:
 
 def require_kind(block: Block, path: str, wanted: FileKind) -> None:
     """Raises NetspecError where a net is given for a solver, or a solver for a net: each of its fields would be a fault."""
+    if not block.fields:
+        raise NetspecError(f"'{path}' is empty: {'a net' if wanted is caffe_pb2.NetParameter else 'a solver'} is expected", whole_file(path))
+    message = message_of_fields({field.name for field in block.fields})
+    if message is not None:
+        raise NetspecError(f"'{path}' is {message[0]}, not a net or a solver", block.fields[0].name_span, message[1])
     has_net_fields, net, solver = _known_fields(block)
     if wanted is caffe_pb2.SolverParameter and net > solver and has_net_fields:
         hint = 'a solver file names the net, net: "train_val.prototxt", and tells how to train it'
-        raise NetspecError(f"'{path}' is a net, not a solver", None, hint)
+        raise NetspecError(f"'{path}' is a net, not a solver", whole_file(path), hint)
     if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
         places = (value.span for field in block.fields if field.name in ("net", "train_net") for value in field.values)
         named = next(places, None)
@@ -78,13 +88,14 @@ def require_kind(block: Block, path: str, wanted: FileKind) -> None:
         raise NetspecError(f"'{path}' is a solver, not a net", named, meant)
 
 
-def bind_source(source: Source, message: Message, report: Report) -> Spans:
-    """Fills the message from a source. What a parser refuses goes to the report too."""
+def bind_source(source: Source, message: Message, report: Report, block: Block | None = None) -> Spans:
+    """Fills the message from a source, or from its tree where that is known. What a parser refuses goes to the report too."""
     try:
         with without_collector():
-            block = parse_source(source)
+            block = block or parse_source(source)
             if isinstance(message, caffe_pb2.NetParameter):
                 require_kind(block, source.path, caffe_pb2.NetParameter)
+                mend_layer_forms(block, report)
             return bind(block, message, report)
     except NetspecError as error:
         report.diagnostics += error.diagnostics

@@ -7,6 +7,7 @@ from netspec.diagnostics import Span
 # What kind of text a scalar was written as. A YAML plain scalar may turn out to be any of them.
 STRING, WORD, PLAIN = "string", "word", "plain"
 NULLS = ("", "~", "null")  # plain scalars by which YAML says nothing
+MAX_PARTS = 1_500_000  # words, numbers and signs of a text: about 60,000 layers; reading so many takes some ten seconds
 MAX_DEPTH = 100  # blocks within blocks; as in protobuf's own text format
 
 

@@ -11,7 +11,7 @@ import yaml
 from google.protobuf.descriptor import Descriptor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
-from netspec.syntax.tree import MAX_DEPTH, NULLS, PLAIN, STRING, Block, Field, Scalar
+from netspec.syntax.tree import MAX_DEPTH, MAX_PARTS, NULLS, PLAIN, STRING, Block, Field, Scalar
 
 MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -39,7 +39,7 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
         # libyaml refuses bytes that are no UTF-8 even in comments; in texts they are refused below
-        self.events: Iterator[Any] = yaml.parse(_NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER)
+        self.events = self._bounded(yaml.parse(_NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER))
         self.anchors: dict[str, Node] = {}
         self.copies = 0
         self.scalars: list[Span] = []
@@ -67,6 +67,12 @@ class _Parser:
         node.fields = [field for field in node.fields if not field.name.startswith("x-")]
         self._place_comments(node)
         return node
+
+    def _bounded(self, events: Iterator[Any]) -> Iterator[Any]:
+        for number, event in enumerate(events):
+            if number >= MAX_PARTS:
+                raise NetspecError(f"the text has more than {MAX_PARTS:,} values, the most that is read", self._span(event))
+            yield event
 
     def _translate(self, error: yaml.YAMLError) -> NetspecError:
         text = self.source.text

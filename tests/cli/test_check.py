@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from netspec.cli import main
+from netspec.schema import caffe_pb2
 from tests.conftest import REFERENCE, ROOT
 
 NET = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
@@ -31,12 +34,12 @@ def check(capsys: pytest.CaptureFixture, *arguments: str, **files: str) -> tuple
 
 
 def test_a_right_net(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "net.prototxt", net=NET) == (0, "net.prototxt: TRAIN and TEST net: no faults\n", "")
+    assert check(capsys, "net.prototxt", net=NET) == (0, "net.prototxt: TEST net: no faults\n", "")
 
 
 def test_a_wrong_net(capsys: pytest.CaptureFixture) -> None:
     status, out, err = check(capsys, "net.prototxt", net=NET.replace('bottom: "data"', 'bottom: "dta"'))
-    assert (status, out) == (1, "net.prototxt: TRAIN and TEST net: 1 error\n")
+    assert (status, out) == (1, "net.prototxt: TEST net: 1 error\n")
     assert err == (
         "net.prototxt:2:43: error: layer 'relu' reads blob 'dta', which no earlier layer makes\n"
         '  layer { name: "relu" type: "ReLU" bottom: "dta" top: "relu" }\n'
@@ -46,7 +49,7 @@ def test_a_wrong_net(capsys: pytest.CaptureFixture) -> None:
 
 def test_warnings_do_not_fail(capsys: pytest.CaptureFixture) -> None:
     status, out, err = check(capsys, "net.prototxt", net=WARNED)
-    assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
+    assert (status, out) == (0, "net.prototxt: TEST net: 1 warning\n")
     assert "net.prototxt:3:15: warning: two layers are named 'relu'" in err
 
 
@@ -54,13 +57,14 @@ def test_several_files(capsys: pytest.CaptureFixture) -> None:
     status, out, err = check(capsys, "a.prototxt", "b.yaml", "none.prototxt", "c.prototxt", a=NET, b_yaml="nme: a\n", c=WARNED + "x: 1\ny: 2\n")
     assert status == 1
     assert out.splitlines() == [
-        "a.prototxt: TRAIN and TEST net: no faults",
+        "a.prototxt: TEST net: no faults",
         "b.yaml: TRAIN and TEST net: 1 error",
         "none.prototxt: not read: 1 error",
-        "c.prototxt: TRAIN and TEST net: 2 errors, 1 warning",
+        "c.prototxt: TEST net: 2 errors, 1 warning",
+        "4 files, 4 errors, 1 warning",
     ]
     assert "b.yaml:1:1: error: a net has no field 'nme'" in err
-    assert "error: 'none.prototxt' can't be read: No such file or directory" in err
+    assert "error: file 'none.prototxt' does not exist" in err
 
 
 def test_a_right_file_behind_a_wrong_one_does_not_help(capsys: pytest.CaptureFixture) -> None:
@@ -120,14 +124,156 @@ def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
         ("base_lr: 0.1", "solver"),
         ('name: "a"', "TRAIN and TEST net"),
         ("debug_info: true", "TRAIN and TEST net"),
-        ("", "TRAIN and TEST net"),
         ("x: 1", "TRAIN and TEST net"),
-        (NET + SOLVER, "TRAIN and TEST net"),  # settings of a solver that went into a net
+        (NET + SOLVER, "TEST net"),  # settings of a solver that went into a net
         ('input: "a" base_lr: 1 momentum: 1', "TRAIN and TEST net"),
     ],
 )
 def test_nets_and_solvers_are_told_apart_by_their_fields(capsys: pytest.CaptureFixture, text: str, what: str) -> None:
     assert check(capsys, "file.prototxt", file=text, net=NET)[1].startswith(f"file.prototxt: {what}: ")
+
+
+UNKNOWN_FIELD = "layer {{ name: 'r{0}' type: 'ReLU' bottom: 'data' top: 'r{0}' slope: {0} }}\n"
+
+
+def test_each_kind_of_fault_is_told_once(capsys: pytest.CaptureFixture) -> None:
+    net = NET + "".join(UNKNOWN_FIELD.format(i) for i in range(12)) + "x: 1\n"
+    status, out, err = check(capsys, "net.prototxt", net=net)
+    assert (status, out) == (1, "net.prototxt: TEST net: 13 errors\n")
+    assert [line for line in err.splitlines() if "error:" in line or "more" in line] == [
+        "net.prototxt:3:58: error: 'layer' has no field 'slope'",
+        "  … and 11 more like this, at lines 4, 5, 6, 7, 8, 9, 10, 11, …",
+        "net.prototxt:15:1: error: a net has no field 'x'",
+    ]
+    _, out, err = check(capsys, "net.prototxt", "--all")
+    assert err.count("error:") == 13
+    assert "more like this" not in err
+
+
+def test_at_most_twenty_kinds_of_a_file_are_shown(capsys: pytest.CaptureFixture) -> None:
+    net = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "more" }\n' + NET + "".join(f"x{i}: 1\nx{i}: 1\n" for i in range(30))
+    net = net.splitlines(keepends=True)
+    status, out, err = check(capsys, "net.prototxt", net="".join([*net[1:3], net[0], *net[3:]]))
+    assert (status, out) == (1, "net.prototxt: TEST net: 60 errors, 1 warning\n")
+    assert (err.count("error:"), err.count("warning:")) == (20, 0)
+    assert err.splitlines()[-1] == "net.prototxt: 20 more errors, 1 more warning not shown; --all shows them"
+    assert main(["shapes", "net.prototxt"]) == 1
+    assert capsys.readouterr().err.endswith("not shown; netspec check --all shows them\n")
+    assert check(capsys, "net.prototxt", "--all")[2].count("error:") == 60
+
+
+def test_colors(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    wrong = NET.replace('bottom: "data"', 'bottom: "dta"')
+    plain = check(capsys, "net.prototxt", net=wrong)[2]
+    colored = check(capsys, "net.prototxt", "--color", "always")[2]
+    assert "\x1b" not in plain
+    assert re.sub("\x1b\\[[0-9;]*m", "", colored).splitlines() == [
+        "error: layer 'relu' reads blob 'dta', which no earlier layer makes",
+        " --> net.prototxt:2:43",
+        "  |",
+        '2 | layer { name: "relu" type: "ReLU" bottom: "dta" top: "relu" }',
+        "  |                                           ^^^^^",
+        "  = hint: did you mean 'data'?",
+        "note: 'data' is made here",
+        " --> net.prototxt:1:41",
+        "  |",
+        "1 | " + NET.splitlines()[0][:100],
+        "  |                                         ^^^^^^",
+    ]
+    for arguments, environment, expected in (
+        ([], {"FORCE_COLOR": "1"}, colored),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, plain),
+        (["--color=never"], {"FORCE_COLOR": "1"}, plain),
+        (["--color=always"], {"NO_COLOR": "1"}, colored),
+        (["--color", "auto"], {}, plain),
+    ):
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            assert check(capsys, "net.prototxt", *arguments)[2] == expected
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert check(capsys, "net.prototxt")[2] == colored
+    assert check(capsys, "--color", "blue", "net.prototxt") == (2, "", "netspec: --color takes auto, always, never, got 'blue'\n")
+
+
+def test_data_that_are_not_there_are_one_warning(capsys: pytest.CaptureFixture) -> None:
+    layer = 'layer {{ name: "{0}" type: "Data" top: "{0}" data_param {{ source: "{0}_lmdb" batch_size: 4 }} transform_param {{ crop_size: 8 }} }}\n'
+    status, out, err = check(capsys, "net.prototxt", net=layer.format("a") + layer.format("b"))
+    assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
+    assert "net.prototxt:1:62: warning: layer 'a': the database 'a_lmdb' is not there" in err
+    assert "net.prototxt:2:62: note: layer 'b': the database 'b_lmdb' is not there" in err
+
+
+def test_an_empty_file(capsys: pytest.CaptureFixture) -> None:
+    for name, text in (("net", ""), ("net", " # nothing\n"), ("net_yaml", "")):
+        path = name.replace("_", ".") if "_" in name else "net.prototxt"
+        status, _, err = check(capsys, path, **{name: text})
+        assert (status, err) == (1, f"{path}: error: '{path}' is empty: a net is expected\n")
+
+
+# The text, and what it is told to be.
+OTHER_TEXTS = {
+    "label map": ('item { name: "background" label: 0 display_name: "background" }\n' * 3, "a label map"),
+    "labels": ("n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n", "a list of labels or names"),
+    "classes": ("cat\ndog\n", "a list of labels or names"),
+    "images": ("cat/1.jpg 0\ndog 2/1.jpg 1\n", "a list of labels or names"),
+    "images and labels": ("cat/1.jpg 0\ndog/1.jpg 1\n", "a list of images and labels"),
+    "windows": ("# 0\na/b.png\n3\n10\n10\n0\n", "a list of windows"),
+    "page": ("<!DOCTYPE html>\n<html></html>\n", "HTML or XML, such as a page that a download left behind"),
+    "JSON": ('{"model": "alexnet"}', "JSON"),
+    "blob": ("num: 1 channels: 3 height: 1 width: 1 data: 1 data: 2 data: 3", "a blob, such as a mean file"),
+    "one layer": ('name: "a" type: "ReLU" bottom: "b" top: "a"', "a single layer"),
+}
+
+
+@pytest.mark.parametrize(("text", "kind"), OTHER_TEXTS.values(), ids=OTHER_TEXTS)
+def test_texts_of_another_kind(capsys: pytest.CaptureFixture, text: str, kind: str) -> None:
+    for command in ("check", "shapes"):
+        Path("file.prototxt").write_text(text)
+        assert main([command, "file.prototxt"]) == 1
+        err = capsys.readouterr().err
+        assert err.count("error:") == 1
+        assert f"error: 'file.prototxt' is {kind}, not a net or a solver\n" in err
+
+
+def test_binary_files_of_another_kind(capsys: pytest.CaptureFixture) -> None:
+    weights = caffe_pb2.NetParameter(name="a")
+    weights.layer.add(name="fc", type="InnerProduct").blobs.add(data=[1, 2], shape=caffe_pb2.BlobShape(dim=[2]))
+    state = caffe_pb2.SolverState(iter=3, learned_net="a.caffemodel")
+    state.history.add(data=[0, 0])
+    mean = caffe_pb2.BlobProto(num=1, channels=1, height=1, width=2, data=[0, 0])
+    for name, message, kind in (
+        ("a.caffemodel", weights, "a caffemodel"),
+        ("a.solverstate", state, "a solverstate"),
+        ("mean.binaryproto", mean, "a blob, such as a mean file"),
+    ):
+        Path(name).write_bytes(message.SerializeToString())
+        for command in ("check", "shapes"):
+            assert main([command, name]) == 1
+            err = capsys.readouterr().err
+            assert err.startswith(f"{name}: error: '{name}' is {kind}, not a net or a solver\n  hint: ")
+    Path("folder").mkdir()
+    assert "error: 'folder' is a folder, not a net or a solver" in check(capsys, "folder")[2]
+
+
+def test_what_is_no_file(capsys: pytest.CaptureFixture) -> None:
+    os.mkfifo("pipe")
+    for path, what in (("pipe", "a named pipe (FIFO)"), ("/dev/zero", "a device")):
+        assert check(capsys, path)[::2] == (1, f"{path}: error: '{path}' can't be read: it is {what}, expected a regular file\n")
+
+
+def test_a_file_that_does_not_exist(capsys: pytest.CaptureFixture) -> None:
+    Path("models").mkdir()
+    Path("models/train_val.prototxt").write_text(NET)
+    for path, hint in (
+        ("models/trainval.prototxt", "\n  hint: did you mean 'models/train_val.prototxt'?"),
+        ("model/train_val.prototxt", "\n  hint: there is no folder 'model'"),
+        ("x", ""),
+    ):
+        assert check(capsys, path)[2] == f"{path}: error: file '{path}' does not exist{hint}\n"
 
 
 def test_phases(capsys: pytest.CaptureFixture) -> None:
@@ -162,14 +308,47 @@ def test_unknown_sizes_and_layers_of_tomorrow_are_no_errors(capsys: pytest.Captu
     assert check(capsys, "net.prototxt", "--input", "data=4,3,8,8")[0] == 1
 
 
+ONE_PHASE = NET.replace("input_param", "include { phase: TRAIN } input_param")
+
+
 def test_a_net_for_one_phase_only(capsys: pytest.CaptureFixture) -> None:
-    text = NET.replace("input_param", "include { phase: TRAIN } input_param")
-    status, out, err = check(capsys, "net.prototxt", net=text)
-    assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
-    assert err.startswith("warning: no layer makes data in phase TEST, so that only the other phase's net is checked\n")
+    assert check(capsys, "net.prototxt", net=ONE_PHASE) == (0, "net.prototxt: TRAIN net: no faults\n", "")
     status, _, err = check(capsys, "net.prototxt", "--phase", "TEST")
     assert status == 1
     assert "layer 'relu' reads blob 'data', which no earlier layer makes" in err
+    assert "net.prototxt:1:41: note: 'data' is made by layer 'data' here, which phase TEST leaves out" in err
+
+
+@pytest.mark.parametrize("rule", ["include { phase: TEST }", "exclude { phase: TRAIN }"])
+def test_a_rule_for_a_phase_without_data(capsys: pytest.CaptureFixture, rule: str) -> None:
+    text = ONE_PHASE + f'layer {{ name: "softmax" type: "Softmax" bottom: "relu" top: "prob" {rule} }}\n'
+    status, out, err = check(capsys, "net.prototxt", net=text)
+    assert (status, out) == (0, "net.prototxt: TRAIN net: 1 warning\n")
+    assert err.startswith("net.prototxt:1:48: warning: no layer makes data in phase TEST, so that only the TRAIN net is checked\n")
+    assert f"net.prototxt:3:{text.splitlines()[2].index(rule) + 1}: note: this rule asks for phase TEST" in err
+
+
+def test_a_phase_whose_data_ask_for_a_stage(capsys: pytest.CaptureFixture) -> None:
+    text = ONE_PHASE.splitlines()[0].replace("phase: TRAIN", 'phase: TEST stage: "test-on-train"') + "\n" + ONE_PHASE
+    status, out, err = check(capsys, "net.prototxt", net=text)
+    assert (status, out) == (0, "net.prototxt: TRAIN net: 1 warning\n")
+    assert "hint: its data ask for a stage: --stage test-on-train\n" in err
+    assert check(capsys, "net.prototxt", "--stage", "test-on-train") == (0, "net.prototxt: TRAIN and TEST net: no faults\n", "")
+
+
+def test_which_phases_are_meant(capsys: pytest.CaptureFixture) -> None:
+    loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "relu" bottom: "data" top: "loss" }\n'
+    for text, what in (
+        (NET, "TEST net"),
+        ('input: "data" input_dim: [2, 3, 8, 8]\n' + NET.splitlines()[1], "TEST net"),
+        (NET + loss, "TRAIN and TEST net"),
+        (NET + loss.replace("top", "include { phase: TEST } top"), "TRAIN and TEST net"),
+        (NET.replace('top: "relu"', 'top: "relu" loss_weight: 1'), "TRAIN and TEST net"),
+        (NET.replace("Input", "DummyData").replace("input_", "dummy_data_"), "TRAIN and TEST net"),
+        (NET.replace("input_param", "exclude { phase: TRAIN } input_param"), "TEST net"),
+        (NET.splitlines()[1], "TRAIN and TEST net"),
+    ):
+        assert check(capsys, "net.prototxt", net=text)[1].startswith(f"net.prototxt: {what}: "), text
 
 
 def test_a_net_without_data(capsys: pytest.CaptureFixture) -> None:

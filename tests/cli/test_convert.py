@@ -120,7 +120,7 @@ def test_what_is_wrong_with_the_graph_does_not_matter(capsys: pytest.CaptureFixt
 
 def test_faults_of_the_command(capsys: pytest.CaptureFixture) -> None:
     Path("net.prototxt").write_text(NET)
-    assert "error: 'none.prototxt' can't be read: No such file or directory" in convert(capsys, "none.prototxt", "a.yaml", status=1)
+    assert "error: file 'none.prototxt' does not exist" in convert(capsys, "none.prototxt", "a.yaml", status=1)
     assert "a net can't become 'net.caffemodel'" in convert(capsys, "net.prototxt", "net.caffemodel", status=1)
     assert "can't be written" in convert(capsys, "net.prototxt", "none/net.yaml", status=1)
     with pytest.raises(SystemExit) as caught:
@@ -257,7 +257,7 @@ def test_upgrade_refuses(capsys: pytest.CaptureFixture) -> None:
     assert "--upgrade keeps every layer" in upgrade(capsys, "old.prototxt", "a.prototxt", "--skip-layer", "x", status=1)
     Path("wrong.prototxt").write_text('layers {\n layer { type: "convv" } }')
     assert "wrong.prototxt:2:16: error: 'convv' is no V0 layer type" in upgrade(capsys, "wrong.prototxt", "a.prototxt", status=1)
-    assert "'none' can't be read" in upgrade(capsys, "none", "a.prototxt", status=1)
+    assert "file 'none' does not exist" in upgrade(capsys, "none", "a.prototxt", status=1)
     assert sorted(path.name for path in Path().iterdir()) == ["old.prototxt", "wrong.prototxt"]
     assert Path("old.prototxt").read_text() == OLD
     upgrade(capsys, "old.prototxt", "old.prototxt", "--overwrite")

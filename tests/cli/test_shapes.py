@@ -74,7 +74,7 @@ def test_wrong_inputs_are_told(capsys: pytest.CaptureFixture, options: list[str]
 
 def test_a_missing_file_and_a_wrong_command(capsys: pytest.CaptureFixture) -> None:
     assert main(["shapes", "nowhere.prototxt"]) == 1
-    assert "'nowhere.prototxt' can't be read: No such file" in capsys.readouterr().err
+    assert "file 'nowhere.prototxt' does not exist" in capsys.readouterr().err
     assert main(["shaeps"]) == 2
     assert "did you mean 'shapes'?" in capsys.readouterr().err
 

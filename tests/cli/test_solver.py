@@ -93,7 +93,8 @@ def test_without_the_data(capsys: pytest.CaptureFixture) -> None:
     assert "960 in all, ? epochs: the database 'train_lmdb' is missing" in out
     assert "5 × 3 = 15 images, of ?: the database 'test_lmdb' is missing" in out
     assert "? bytes: the net's parameters are not known" in out
-    assert err.count("the size of its data is unknown") == 2
+    assert "the size of its data is unknown: the database 'train_lmdb' is not there" in err
+    assert "… and 1 more like this, at line 3" in err
     status, out, err = schedule(capsys, "solver.prototxt", "--input", "data=4,1,5,5", "--input", "label=4")
     assert (status, err) == (0, "")
     assert "Tiny, 260 parameters" in out

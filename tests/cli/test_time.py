@@ -115,7 +115,7 @@ def test_wrong_nets_and_wrong_usage_are_told(tiny: str, tmp_path: Path, capsys: 
     assert main(["time", tiny, "--model", tiny]) == 2
     capsys.readouterr()
     assert main(["time", str(tmp_path / "none.prototxt")]) == 1
-    assert "none.prototxt' can't be read" in capsys.readouterr().err
+    assert "none.prototxt' does not exist" in capsys.readouterr().err
     assert main(["time", tiny, "--input", "data=4"]) == 1
     assert "net.prototxt:" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:

@@ -377,7 +377,7 @@ def test_a_run_that_goes_on_otherwise_than_before_says_so(folder: Path, capsys: 
 
 def test_a_wrong_file_is_told_in_a_line(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["train", "net.prototxt"]) == 1
-    assert capsys.readouterr().err.startswith("error: 'net.prototxt' is a net, not a solver\n  hint: ")
+    assert capsys.readouterr().err.startswith("net.prototxt: error: 'net.prototxt' is a net, not a solver\n  hint: ")
     assert main(["shapes", "solver.prototxt"]) == 1
     assert "'solver.prototxt' is a solver, not a net" in capsys.readouterr().err
     Path("x.caffemodel").write_bytes(b"\n\0\x01")

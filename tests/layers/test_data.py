@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.cli import main
 from netspec.data.batches import batches
 from netspec.diagnostics import NetspecError, Report
 
@@ -269,3 +270,21 @@ def test_hdf5_output_outlives_what_torch_does_to_graphs(load_text, tmp_path):
     torch.compile(module, backend="eager")(data=torch.ones(2, 3), label=torch.ones(2))
     with h5py.File(tmp_path / "out.h5") as file:
         assert len(file["data"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "options"),
+    [
+        ("Data", "", "--input data=4,3,227,227"),
+        ("ImageData", "", "--input data=4,3,227,227"),
+        ("ImageData", "is_color: false", "--input data=4,1,227,227"),
+        ("HDF5Data", "", "--input data=4,4 --input label=4"),
+    ],
+)
+def test_the_hint_at_shapes_is_enough_to_see_them(tmp_path, capsys, kind, settings, options):
+    param = {"Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param"}[kind]
+    path = tmp_path / "net.prototxt"
+    path.write_text(f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {param} {{ source: "none" batch_size: 4 {settings} }} }}')
+    assert main(["shapes", str(path)]) == 1
+    assert f"give {options}\n" in capsys.readouterr().err
+    assert main(["shapes", str(path), *options.split()]) == 0

@@ -175,6 +175,25 @@ def test_are_refused_till_they_are_allowed(layer, load_text, tmp_path, capsys):
     assert netspec.compile(path, allow_python_layers=True).output_names == ["y"]
 
 
+def test_shapes_of_a_data_layer_may_be_given(load_text, tmp_path, capsys):
+    """Its code need not run to see the shapes; to compile the net, it must."""
+    text = 'layer { name: "d" type: "Python" top: "data" top: "label" python_param { module: "none" layer: "D" } }\n'
+    text += 'layer { name: "f" type: "InnerProduct" bottom: "data" top: "f" inner_product_param { num_output: 3 } }\n'
+    given = {"data": (4, 3, 5, 5), "label": (4,)}
+    net = load_text(text, inputs=given)
+    assert net.blobs["f"].shape == (4, 3)
+    with pytest.raises(NetspecError, match="not allowed"):
+        netspec.compile(net)
+    path = str(tmp_path / "net.prototxt")
+    for command in ("shapes", "check"):
+        assert main([command, path]) == (command == "shapes")
+        assert "give --input data=1,3,224,224 --input label=1" in capsys.readouterr().err
+        assert main([command, path, "--input", "data=1,3,224,224", "--input", "label=1"]) == 0
+        assert capsys.readouterr().err == ""
+    with pytest.raises(NetspecError, match="has no input 'f'; it has data, label"):
+        load_text(text, inputs={"f": (1,)})
+
+
 def test_a_drawing_needs_no_code(layer, load_text, tmp_path, capsys):
     """Where shapes are not required, a warning says that they are unknown."""
     report = Report()

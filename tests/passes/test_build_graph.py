@@ -99,6 +99,10 @@ FAULTS = {
         layer("r", "ReLU", "dat", "r"),
         ["layer 'r' reads blob 'dat', which no earlier layer makes", "did you mean 'data'?", "'data' is made here"],
     ),
+    "quotes in a blob's name": (
+        layer("q", "ReLU", "data", "it's") + layer("r", "ReLU", "its", "r"),
+        ["layer 'r' reads blob 'its', which no earlier layer makes", "did you mean 'it's'?", "'it's' is made here"],
+    ),
     "made below": (
         layer("r", "ReLU", "later", "r") + layer("s", "ReLU", "data", "later"),
         ["layer 'r' reads blob 'later', which no earlier layer makes"],
@@ -173,6 +177,12 @@ def test_each_fault_is_told_at_the_word(load_text: Callable[..., Net]) -> None:
     with pytest.raises(NetspecError) as caught:
         load_text(INPUT + 'layer {\n  name: "e"\n  type: "Eltwise"\n  bottom: "data"\n  bottom: "dta"\n  top: "data"\n  loss_weight: [1,\n    2]\n}')
     assert [str(d.span).rsplit(":", 2)[1:] for d in caught.value.diagnostics] == [["6", "11"], ["7", "8"], ["9", "5"]]
+
+
+def test_an_unknown_type_is_told_before_what_is_wrong_with_its_fields(load_text: Callable[..., Net]) -> None:
+    with pytest.raises(NetspecError) as caught:
+        load_text(INPUT + 'layer {\n  name: "n"\n  norm_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n  type: "Norm"\n}')
+    assert [d.message for d in caught.value.diagnostics] == ["layer 'n': there is no layer type 'Norm'", "'layer' has no field 'norm_param'"]
 
 
 def test_a_name_that_stands_twice_is_a_warning(load_text: Callable[..., Net]) -> None:

@@ -58,8 +58,9 @@ def test_given_inputs_stand_in_for_a_database(load_text: Callable[..., Net]) -> 
 
 
 def test_wrong_inputs(load_text: Callable[..., Net]) -> None:
-    assert faults(load_text, IMAGE, inputs={"dta": (1,)}) == ["error: the net '' has no input 'dta'; it has data\n  hint: did you mean 'data'?"]
-    assert faults(load_text, IMAGE, inputs={"data": (1, -2)}) == ["error: the shape given for 'data' has a negative dimension: 1×-2"]
+    near = "\n  hint: did you mean 'data'?"
+    assert faults(load_text, IMAGE, inputs={"dta": (1,)}) == [f"net.prototxt: error: the net '' has no input 'dta'; it has data{near}"]
+    assert faults(load_text, IMAGE, inputs={"data": (1, -2)}) == ["net.prototxt: error: the shape given for 'data' has a negative dimension: 1×-2"]
 
 
 def test_a_database_of_unknown_size(load_text: Callable[..., Net], tmp_path: Path) -> None:

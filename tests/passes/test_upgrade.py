@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from netspec.diagnostics import NetspecError, Report, Source
+from netspec.diagnostics import WARNING, NetspecError, Report, Source
 from netspec.graph import Net
 from netspec.passes.upgrade import upgrade_solver
 from netspec.pipeline import read_net
@@ -25,7 +25,7 @@ def upgraded(text: str) -> tuple[caffe_pb2.NetParameter, Spans, list[str]]:
     """The net, its spans, and each fault with its line and column."""
     report = Report()
     message, spans = read_net(Source("net.prototxt", text), report)
-    faults = [f"{str(d.span).removeprefix('net.prototxt:')}: {d.message}" for d in report.in_order()]
+    faults = [f"{str(d.span).removeprefix('net.prototxt:')}: {'warning: ' * (d.severity == WARNING)}{d.message}" for d in report.in_order()]
     return message, spans, faults
 
 
@@ -126,9 +126,9 @@ V0_FAULTS = {
     "no type": ('layers { layer { name: "a" } }', ["1:10: this V0 layer has no 'type'"]),
     "a field of another type": (
         'layers { layer { type: "relu"\n kernelsize: 3 } }',
-        ["2:14: a V0 layer of type 'relu' has no field 'kernelsize'"],
+        ["2:14: warning: a V0 layer of type 'relu' has no field 'kernelsize', which has no effect"],
     ),
-    "a field without meaning": ('layers { layer { type: "data"\n new_num: 3 } }', ["2:11: the V0 field 'new_num' has no meaning any more"]),
+    "a field without meaning": ('layers { layer { type: "data"\n new_num: 3 } }', ["2:11: warning: the V0 field 'new_num' has no effect any more"]),
     "V1 beside V0": (
         'layers { layer { type: "relu" } }\nlayers { type: RELU }',
         ["2:1: this is a V1 layer among V0 layers, which hold a 'layer' of their own"],
@@ -145,9 +145,22 @@ V0_FAULTS = {
         'layers { type: RELU }\nlayer { type: "ReLU" bottom: "nowhere" }',
         ["2:1: a net holds either 'layer' or the older 'layers', not both"],
     ),
-    "a shape without input": ("input_shape { dim: 1 }", ["1:1: 'input_shape' stands here without an 'input'"]),
-    "dimensions without input": ("input_dim: 1", ["1:12: 'input_dim' stands here without an 'input'"]),
-    "input without shape": ('input: "a"', ["1:8: 1 input takes 1 'input_shape', got 0"]),
+    "a shape without input": ("input_shape { dim: 1 }", ["1:1: warning: 'input_shape' has no effect without an 'input'"]),
+    "dimensions without input": ("input_dim: 1", ["1:12: warning: 'input_dim' has no effect without an 'input'"]),
+    "input without shape": ('input: "a" layer { bottom: "a" }', ["1:8: 1 input takes 1 'input_shape', got 0"]),
+    "input without shape that nothing reads": ('input: "a"', ["1:8: warning: 'input' has no effect without a shape: 'input_shape' or 'input_dim'"]),
+    "input without shape beside an Input layer": (
+        'input: "a"\nlayer { type: "Input" top: "a" } layer { bottom: "a" }',
+        ["1:8: warning: 'input' has no effect without a shape: 'input_shape' or 'input_dim'"],
+    ),
+    "too many shapes": (
+        'input: "a" input_shape { } input_shape { }',
+        ["1:40: warning: 1 input takes 1 'input_shape', got 2; the rest has no effect"],
+    ),
+    "too many dimensions": (
+        'input: "a" input_dim: [1, 2, 3, 4, 5]',
+        ["1:36: warning: 1 input takes 4 'input_dim', got 5; the rest has no effect"],
+    ),
     "too few shapes": ('input: "a" input: "b" input_shape { }', ["1:8: 2 inputs take 2 'input_shape', got 1"]),
     "too few dimensions": ('input: "a" input_dim: [1, 2, 3]', ["1:8: 1 input takes 4 'input_dim', got 3"]),
     "dimensions for one of two": ('input: "a" input: "b" input_dim: [1, 2, 3, 4]', ["1:8: 2 inputs take 8 'input_dim', got 4"]),
@@ -160,6 +173,21 @@ def test_faults(text: str, expected: list[str]) -> None:
     assert faults == expected
     assert len(spans.fields.get("layer", [])) == len(message.layer)
     assert not message.layers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [  # what the original takes, leaving out what has no place
+        'input_dim: [1, 3, 2, 2] layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }',
+        'input_shape { dim: 1 } layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }',
+        'input: "x" layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }',
+        'input: "x" input_shape { dim: [2, 3] } input_shape { dim: 7 } layer { type: "ReLU" bottom: "x" top: "y" }',
+        'input: "x" input_dim: [2, 3, 1, 1] layers { layer { name: "r" type: "relu" stride: 2 new_num: 3 } bottom: "x" top: "y" }',
+    ],
+)
+def test_fields_without_effect_load(load_text: Callable[..., Net], text: str) -> None:
+    net = load_text(text)
+    assert net.blobs["y"].shape in ((2, 3), (2, 3, 1, 1))
 
 
 def test_padding_is_folded_into_what_reads_it() -> None:

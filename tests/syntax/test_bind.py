@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, Source
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans, bind, float_text, unbind
+from netspec.syntax.prototxt import print_tree
 from netspec.syntax.read import parse_source
 
 
@@ -15,6 +18,11 @@ def report_of(text: str, message: Message | None = None, suffix: str = ".prototx
     report = Report()
     bind(parse_source(Source("net" + suffix, text)), message or caffe_pb2.NetParameter(), report)
     return report
+
+
+def bind_text(text: str, message: Message) -> Message:
+    bind(parse_source(Source("net.prototxt", text)), message, Report())
+    return message
 
 
 def told(text: str, message: Message | None = None, suffix: str = ".prototxt") -> list[tuple[str, str | None]]:
@@ -129,6 +137,19 @@ def test_wrong_values(text: str, message: str, hint: str | None) -> None:
     assert told(text) == [(message, hint)]
 
 
+# As protobuf's C++ parser, which the original uses, takes them; its Python parser knows 0 and 1 alone.
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0x1", True), ("0X0", False), ("01", True), ("00", False), ("1", True), ("0x2", None), ("-0", None), ("1.", None), ("TRUE", None)],
+)
+def test_booleans_as_numbers(text: str, value: bool | None) -> None:
+    message = caffe_pb2.NetParameter()
+    report = Report()
+    bind(parse_source(Source("net.prototxt", f"force_backward: {text}")), message, report)
+    assert (message.force_backward if message.HasField("force_backward") else None) is value
+    assert report.failed == (value is None)
+
+
 @pytest.mark.parametrize("text", ["name: 'a' name: 'b'", "layer { relu_param { } relu_param { } }"])
 def test_a_field_that_stands_twice(text: str) -> None:
     (fault,) = report_of(text).diagnostics
@@ -225,6 +246,16 @@ def test_faulty_blocks_are_marked_up_to_the_file() -> None:
 )
 def test_shortest_float(value: float, text: str) -> None:
     assert float_text(value) == text
+
+
+def test_a_number_of_many_digits_prints_as_the_float_it_is() -> None:
+    random = Random(8)
+    texts = ["113.865383184"] + [f"{random.uniform(-10, 10) * 10 ** random.randint(-40, 37):.{random.randint(9, 17)}g}" for _ in range(5000)]
+    message = caffe_pb2.TransformationParameter()
+    block = parse_source(Source("net.prototxt", " ".join(f"mean_value: {text}" for text in texts)))
+    bind(block, message, Report())
+    again = bind_text(print_tree(block), caffe_pb2.TransformationParameter())
+    assert again.SerializeToString() == message.SerializeToString()
 
 
 def test_doubles_keep_all_digits() -> None:

@@ -10,7 +10,7 @@ import re
 from random import Random
 
 import pytest
-from google.protobuf import text_format
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +48,7 @@ TAKEN = {
     "a minus sign that stands alone, as in C++": (r"-\s*(#.*\n\s*)*[0-9.in]", "layer { param { lr_mult: - 5 } }"),
     "octal escapes beyond a byte, cut to it as in C++": (r"\\[4-7][0-7][0-7]", r'name: "\400"'),
     "octal numbers of enum values, as in C++": (r"\b0[0-7]+\b", "layer { phase: 01 }"),
+    "hexadecimal and octal numbers of booleans, as in C++": (r"\b0[xX0]?[01]\b", "force_backward: 0x1"),
     "an empty list without a colon": (r"\w\s*(#.*\n\s*)*\[", "layer { bottom [] }"),
 }
 # What both take and read differently.
@@ -99,6 +100,41 @@ def test_taken_exceptions(pattern: str, text: str) -> None:
 def test_exceptions_in_reading(pattern: str, text: str) -> None:
     assert re.search(pattern, text)
     assert not same(read(text, caffe_pb2.NetParameter()), oracle(text, caffe_pb2.NetParameter()))
+
+
+_KINDS = descriptor_pb2.FieldDescriptorProto.Type.items()
+SCALARS = [name.removeprefix("TYPE_") for name, _ in _KINDS if name not in ("TYPE_GROUP", "TYPE_MESSAGE")]
+NUMBERS = """
+0 1 -1 00 01 08 010 0x0 0x1 0X1F 0xg -0x1 -010 1f 1F 1.f 1.5f 1. .5 -.5 -0 -0.0 1e3 1E+3 1e-3 1e400 -1e400 1e-400
+inf -INF Infinity nan -nan 2 t f true True TRUE A B -8 2147483647 2147483648 -2147483648 4294967295 4294967296
+9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616 123456789012345678901234567890
+3.4028235677973366e38 3.4028235677973367e38 1e39 1e-45 7e-46 0x1.8p3 1e 1e+ . 00.5 0f '1'
+"""
+
+
+def _message_of_scalars() -> type[Message]:
+    """A message with an optional field of each scalar type; Caffe's schema does not use them all."""
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="scalars.proto", package="scalars")
+    file.enum_type.add(name="Enum").value.add(name="A", number=0)
+    file.enum_type[0].value.add(name="B", number=8)
+    message = file.message_type.add(name="Scalars")
+    for number, name in enumerate(SCALARS, 1):
+        field = message.field.add(name=name, number=number, type=kinds.Type.Value(f"TYPE_{name}"), label=kinds.LABEL_OPTIONAL)
+        if name == "ENUM":
+            field.type_name = ".scalars.Enum"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("scalars.Scalars"))
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_forms_of_numbers(name: str) -> None:
+    kind = _message_of_scalars()
+    for number in NUMBERS.split():
+        if name == "ENUM" and number.isdecimal() and int(number) > 2**31:
+            continue  # protobuf's Python parser cuts it to 32 bits
+        _hold_against_oracle(f"{name}: {number}", kind)
 
 
 @STABLE

@@ -1,0 +1,44 @@
+"""What a text is that is no net and no solver: a list of labels, a label map, another of Caffe's messages."""
+
+from __future__ import annotations
+
+import re
+
+_LINE_OF_LIST = re.compile(r"(\S+)\s+-?\d+(?:\s+-?\d+)*")  # an image's path and its labels
+_LEAST_LINES = 2
+_LOOKED_AT = 200  # lines
+_BLOCK_OR_FIELD = re.compile(r"[{}]|^\s*\w+\s*:", re.MULTILINE)
+_WINDOW_LIST = re.compile(r"#\s*\d+\s*\n\S")
+
+_BLOB = frozenset({"data", "diff", "shape", "num", "channels", "height", "width", "double_data", "double_diff"})
+# Messages that stand in files of their own: the fields that show one, those that it may have (None: any), what it is, and a hint.
+_MESSAGES: tuple[tuple[frozenset[str], frozenset[str] | None, str, str | None], ...] = (
+    (frozenset({"item"}), frozenset({"item"}), "a label map", None),
+    (frozenset({"data"}), _BLOB, "a blob, such as a mean file", "Caffe reads mean files in binary form; transform_param { mean_file: … } names one"),
+    (frozenset({"iter", "current_step"}), frozenset({"iter", "learned_net", "history", "current_step"}), "a solverstate as text", None),
+    (frozenset({"type", "top"}), None, "a single layer", "put it inside 'layer { … }'"),
+    (frozenset({"model", "train_config"}), None, "a pipeline of TensorFlow's Object Detection API", None),
+)
+
+
+def kind_of_text(text: str) -> str | None:
+    """What a text is that could not be parsed, in words such as 'a list of labels'; None where that is not known."""
+    start = text.lstrip()
+    if start[:1] == "<":
+        return "HTML or XML, such as a page that a download left behind"
+    if re.match(r"[{\[]\s*[\"{\[]", start):
+        return "JSON"
+    if _WINDOW_LIST.match(start):
+        return "a list of windows"
+    lines = [line.strip() for line in start.split("\n", _LOOKED_AT)[:_LOOKED_AT] if line.strip()]
+    if len(lines) < _LEAST_LINES or _BLOCK_OR_FIELD.search("\n".join(lines)):
+        return None
+    if all(_LINE_OF_LIST.fullmatch(line) for line in lines):
+        return "a list of images and labels"
+    return "a list of labels or names"
+
+
+def message_of_fields(names: set[str]) -> tuple[str, str | None] | None:
+    """What a text with these top-level fields is, and a hint; None where it may be a net or a solver."""
+    found = ((kind, hint) for shown_by, allowed, kind, hint in _MESSAGES if shown_by <= names and (allowed is None or names <= allowed))
+    return None if names & {"layer", "layers"} else next(found, None)
