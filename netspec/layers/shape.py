@@ -37,7 +37,10 @@ class Concat(Spec):
 
 
 class Flatten(Spec):
-    """Makes one axis of the axes from `axis` to `end_axis`; where that is the axis before, inserts an axis of 1."""
+    """Makes one axis of the axes from `axis` to `end_axis`.
+
+    Where `end_axis` is the axis before `axis`, there are none of them: an axis of 1 is inserted.
+    """
 
     type = "Flatten"
     param = "flatten_param"
