@@ -27,7 +27,7 @@ class Progress(Listener):
         self.test_seconds = self.test_began = 0.0  # tests are left out of the speed as well
         self.images_per_second: float | None = None
         self.iteration = 0
-        self.loss = float("nan")
+        self.loss: float | None = None  # none has been displayed yet
 
     def started(self, run: RunInfo) -> None:
         self.run = run
@@ -58,7 +58,8 @@ class Progress(Listener):
         self.images_per_second = done * self.run.images_per_iteration / max(now - self.started_at - self.test_seconds, 1e-9)
         rest = (self.run.max_iter - iteration) * (now - self.started_at) / done
         place = f"{_bar(iteration / max(1, self.run.max_iter))} {iteration}/{self.run.max_iter}"
-        self._live(f"{place}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left")
+        loss = "" if self.loss is None else f"  loss {self.loss:.4g}"
+        self._live(f"{place}{loss}{self._speed()}  {_duration(rest)} left")
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         if batch == 0:

@@ -165,10 +165,10 @@ def test_warnings(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_a_wrong_solver(capsys: pytest.CaptureFixture) -> None:
-    Path("solver.prototxt").write_text(SOLVER.replace("gamma: 0.1", ""))
+    Path("solver.prototxt").write_text(SOLVER.replace("stepsize: 50", ""))
     status, out, err = schedule(capsys, "solver.prototxt")
     assert (status, out) == (1, "")
-    assert "lr_policy 'step' needs 'gamma'" in err
+    assert "lr_policy 'step' needs 'stepsize'" in err
     assert schedule(capsys, "none.prototxt")[0] == 1
 
 
