@@ -72,9 +72,12 @@ def main(argv: list[str] | None = None) -> int:
     except NetspecError as error:
         print(error, file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        from netspec.signals import Interrupted, interrupted_status
+
+        if not isinstance(error, Interrupted):  # else it has been told
+            print("interrupted", file=sys.stderr)
+        return interrupted_status(error)
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED

@@ -121,7 +121,7 @@ class SolverFile:
 
     def prefix_of(self, given: str) -> str:
         """What the names of snapshots begin with; in a folder, the solver file's name is added."""
-        return str(Path(given) / Path(self.path).stem) if os.path.isdir(given) else given
+        return str(Path(given) / Path(self.path).stem) if os.path.isdir(given) or given.endswith("/") else given
 
 
 def load_solver(path: str | Path, report: Report | None = None) -> SolverFile:
