@@ -8,6 +8,7 @@ import os
 import sys
 from importlib import import_module
 
+from netspec.cli.library_warnings import library_warnings_told
 from netspec.diagnostics import NetspecError
 
 COMMANDS = {
@@ -68,7 +69,8 @@ def main(argv: list[str] | None = None) -> int:
             meant = did_you_mean(unknown[0].split("=")[0], parser._option_string_actions) or f"see netspec {name} --help"
             print(f"netspec {name}: there is no option '{unknown[0]}'; {meant}", file=sys.stderr)
             return USAGE
-        return int(command.run(args))
+        with library_warnings_told():
+            return int(command.run(args))
     except NetspecError as error:
         print(error, file=sys.stderr)
         return FAILED

@@ -40,9 +40,9 @@ class Progress(Listener):
             batch += f", {run.images_per_iteration} images an iteration"
         records = f", {run.epoch_size:,} records" if run.epoch_size else ""
         self._line(f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}")
-        for batches, size in zip(run.test_iter, run.test_sizes, strict=True):
+        for batches, size, batch_size in zip(run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True):
             if size:
-                self._line(f"a test reads {batches} {'batch' if batches == 1 else 'batches'} of its {size:,} records")
+                self._line(f"a test reads {coverage(batches, batch_size, size, '--test-iter')}")
 
     def restored(self, iteration: int, path: Path) -> None:
         self._line(f"goes on at iteration {iteration} from {path}")
@@ -64,7 +64,10 @@ class Progress(Listener):
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         if batch == 0:
             self.test_began = time.monotonic()
-        self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}")
+            rest = ""
+        else:
+            rest = f"  {_duration((time.monotonic() - self.test_began) * (batches - batch) / batch)} left"
+        self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}{rest}")
 
     def _live(self, text: str) -> None:
         """Writes the live line, though not more often than an eye can follow."""
@@ -146,6 +149,15 @@ class Progress(Listener):
 
     def close(self) -> None:
         self._clear()
+
+
+def coverage(batches: int, batch_size: int | None, size: int, option: str) -> str:
+    """What a test will read of its data; where that is more than all of it, how many batches read it once."""
+    text = f"{batches:,} {'batch' if batches == 1 else 'batches'} of its {size:,} records"
+    once = -(-size // batch_size) if batch_size else batches
+    if batches <= once or not batch_size:
+        return text
+    return f"{text}, all of them {batches * batch_size / size:.1f} times; {option} {once} reads them once"
 
 
 def _warn(message: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive_or_all
+from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
 from netspec.data.batches import dataset_size
 from netspec.diagnostics import Report
@@ -66,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "text":
         print(f"{net.name or net.path}, phase TEST, on {device_text(device)}")
         print("\n".join(map(str, loads)), flush=True)
+        if size and args.iterations and net.batch_size and args.iterations > -(-size // net.batch_size):
+            print(f"reads {coverage(args.iterations, net.batch_size, size, '--iterations')}", flush=True)
 
     def heard(index: int, loss: float, outputs: Values) -> None:
         if args.format == "json":

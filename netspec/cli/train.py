@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from netspec.cli.begin_run import begin_run, writing
 from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
+from netspec.cli.library_warnings import library_warnings_told
 from netspec.cli.numbers import finite, positive
 from netspec.cli.state import configure_level
 from netspec.diagnostics import NetspecError
@@ -91,6 +92,11 @@ def run(args: argparse.Namespace) -> int:
 
 def run_member(args: argparse.Namespace) -> int:
     """The command in one process of several."""
+    with library_warnings_told():
+        return _run_member(args)
+
+
+def _run_member(args: argparse.Namespace) -> int:
     from netspec.pytorch.processes import join, local_device
 
     device = local_device(["cpu"] if args.nproc else chosen_devices(args), args.solver_file)

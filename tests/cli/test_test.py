@@ -90,6 +90,12 @@ def test_prints_caffes_lines(folder: Path, capsys: pytest.CaptureFixture) -> Non
     assert len(lines) == 10
 
 
+def test_more_than_the_data_is_told_before(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    told = "reads 5 batches of its 11 records, all of them 1.8 times; --iterations 3 reads them once"
+    assert run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "5").splitlines()[2] == told
+    assert "reads " not in run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "3")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_traceback(folder: Path, number: int) -> None:
     command = [sys.executable, "-m", "netspec", "test", "net.prototxt", "a.caffemodel", "--cpu", "--iterations", "100000000"]

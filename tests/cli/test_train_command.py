@@ -116,7 +116,7 @@ def test_a_signal_stops_the_run_the_log_tells_so_and_resume_goes_on(
 
 def test_a_signal_ends_a_long_test_too(folder: Path) -> None:
     process = start("--test-iter", "100000000", "--log", "run.jsonl")
-    wait_for(process, "a test reads 100000000 batches")
+    wait_for(process, "a test reads 100,000,000 batches")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
@@ -155,6 +155,40 @@ def test_a_second_signal_stops_now(folder: Path, processes: tuple[str, ...]) -> 
     assert (process.returncode, told) == (130, "stopping after this iteration, again to stop now\nstopping now\n")
     assert states() == []
     assert processes or events()[-1]["reason"] == "stopped"
+
+
+WARNER = """
+import warnings
+import caffe
+import torch
+
+class Warner(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(1)
+    def forward(self, bottom, top):
+        warnings.warn("lr_scheduler.step() is called too early\\nsee the docs", UserWarning)
+        warnings.warn("the function is to go", FutureWarning)
+        torch.set_warn_always(True)
+        with torch.enable_grad():
+            torch.ones(2, requires_grad=True).sum().backward(create_graph=True)
+    def backward(self, top, propagate_down, bottom): pass
+"""
+
+
+@pytest.mark.parametrize("processes", [pytest.param((), id="one"), pytest.param(("--nproc", "2"), id="two", marks=pytest.mark.slow)])
+def test_a_librarys_warning_is_a_line_without_its_source(folder: Path, processes: tuple[str, ...]) -> None:
+    (folder / "warner.py").write_text(WARNER)
+    layer = 'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "warner" layer: "Warner" } }\n'
+    change("net.prototxt", ('layer { name: "ip"', layer + 'layer { name: "ip"'))
+    process = start("--allow-python-layers", "--max-iter", "2", *processes)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    lines = told.splitlines()
+    assert "warning: lr_scheduler.step() is called too early" in lines
+    assert all(line.startswith("warning: ") for line in lines)
+    assert not any(word in told for word in ("UserWarning", ".py:", "see the docs", "to go"))
+    assert any("create_graph=True" in line for line in lines), "torch's own"
+    assert len(lines) == len(processes or "1") * 2
 
 
 WRONG = {
