@@ -195,7 +195,7 @@ def _check_type(fields: _Fields) -> None:
 def _check_rate(fields: _Fields) -> None:
     if not fields.meant("base_lr"):
         hint = "the learning rate to begin with, such as base_lr: 0.01; --base-lr gives it too"
-        fields.report.warning("'base_lr' is not given: its default is 0, and nothing is learned", fields.spans.value, hint)
+        fields.report.warning("'base_lr' is not given: its default, 0, learns nothing", fields.spans.value, hint)
     elif fields.known("base_lr") and fields.p.base_lr <= 0:
         what = "nothing is learned" if fields.p.base_lr == 0 else "the loss would be driven up"
         fields.warn(f"'base_lr' is {fields.text('base_lr')}: {what}", "base_lr")

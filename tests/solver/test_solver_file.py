@@ -263,7 +263,7 @@ def test_weights_may_name_several_files(tmp_path: Path) -> None:
 def test_without_base_lr_a_run_learns_nothing_and_says_so(tmp_path: Path) -> None:
     """Caffe takes its default, 0."""
     file = load_solver(written(tmp_path, GOOD.replace("base_lr: 0.1", "")))
-    assert [d.message for d in file.warnings] == ["'base_lr' is not given: its default is 0, and nothing is learned"]
+    assert [d.message for d in file.warnings] == ["'base_lr' is not given: its default, 0, learns nothing"]
     assert learning_rate(file.message, 5) == 0
 
 
