@@ -19,7 +19,7 @@ $(READY): pyproject.toml tools/make_env.sh
 train: env
 	$(BIN)/netspec dataset sample
 	$(BIN)/netspec train models/bvlc_alexnet/solver.prototxt --batch-size 16 --base-lr 0.0025 --max-iter 240 --display 20 \
-	  --test-interval 120 --test-iter 15 --snapshot-prefix models/bvlc_alexnet/sample
+	  --test-interval 120 --test-iter 15 --snapshot-prefix models/bvlc_alexnet/sample --overwrite
 	$(BIN)/netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.png
 
 test: env

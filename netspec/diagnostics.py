@@ -160,6 +160,7 @@ class NetspecError(Exception):
             diagnostics = [diagnostics]
         self.diagnostics: list[Diagnostic] = list(diagnostics)
         self.item: int | None = None  # which item of a batch is at fault, where one is
+        self.blob: str | None = None  # the blob whose item it is, where that is known
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
 

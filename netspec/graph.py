@@ -177,6 +177,14 @@ class Net:
         shapes = (self.blobs[name].shape for name in (*self.sources, *self.inputs))
         return next((shape[0] for shape in shapes if shape), None)
 
+    def first_version(self, name: str) -> Blob:
+        """A blob as its first layer makes it, before any in-place write. Raises: KeyError."""
+        for layer in self.layers:
+            for blob in layer.top_blobs:
+                if blob.name == name:
+                    return blob
+        raise KeyError(name)
+
     def layer(self, name: str) -> Layer:
         """The layer of that name. Raises: KeyError."""
         for layer in self.layers:

@@ -35,6 +35,7 @@ class RunInfo:
     test_loss_weights: list[dict[str, float]] = field(default_factory=list)  # of each test net
     test_iter: list[int] = field(default_factory=list)
     test_sizes: list[int | None] = field(default_factory=list)  # records in one pass over each test net's data
+    test_batch_sizes: list[int | None] = field(default_factory=list)  # items that each test net reads in one forward pass
 
     @property
     def effective_batch(self) -> int:

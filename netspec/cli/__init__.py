@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from netspec.cli.library_warnings import library_warnings_told
 from netspec.cli.terminal import COLOR_CHOICES, set_color, show
 from netspec.diagnostics import NetspecError
 
@@ -71,9 +72,12 @@ def _main(argv: list[str]) -> int:
     except NetspecError as error:
         show(error.diagnostics)
         return FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        from netspec.signals import Interrupted, interrupted_status
+
+        if not isinstance(error, Interrupted):  # else it has been told
+            print("interrupted", file=sys.stderr)
+        return interrupted_status(error)
 
 
 def _command(name: str, argv: list[str]) -> int:
@@ -93,7 +97,8 @@ def _command(name: str, argv: list[str]) -> int:
         return USAGE
     if rest:
         innermost(parser, argv).error(f"unexpected argument '{rest[0]}'")
-    return int(import_module(f"netspec.cli.{name}").run(args))
+    with library_warnings_told():
+        return int(import_module(f"netspec.cli.{name}").run(args))
 
 
 def _no_command(word: str) -> str:

@@ -27,7 +27,7 @@ class Progress(Listener):
         self.test_seconds = self.test_began = 0.0  # tests are left out of the speed as well
         self.images_per_second: float | None = None
         self.iteration = 0
-        self.loss = float("nan")
+        self.loss: float | None = None  # none has been displayed yet
 
     def started(self, run: RunInfo) -> None:
         self.run = run
@@ -40,9 +40,9 @@ class Progress(Listener):
             batch += f", {run.images_per_iteration} images an iteration"
         records = f", {run.epoch_size:,} records" if run.epoch_size else ""
         self._line(f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}")
-        for batches, size in zip(run.test_iter, run.test_sizes, strict=True):
+        for batches, size, batch_size in zip(run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True):
             if size:
-                self._line(f"a test reads {batches} {'batch' if batches == 1 else 'batches'} of its {size:,} records")
+                self._line(f"a test reads {coverage(batches, batch_size, size, '--test-iter')}")
 
     def restored(self, iteration: int, path: Path) -> None:
         self._line(f"goes on at iteration {iteration} from {path}")
@@ -58,12 +58,16 @@ class Progress(Listener):
         self.images_per_second = done * self.run.images_per_iteration / max(now - self.started_at - self.test_seconds, 1e-9)
         rest = (self.run.max_iter - iteration) * (now - self.started_at) / done
         place = f"{_bar(iteration / max(1, self.run.max_iter))} {iteration}/{self.run.max_iter}"
-        self._live(f"{place}  loss {self.loss:.4g}{self._speed()}  {_duration(rest)} left")
+        loss = "" if self.loss is None else f"  loss {self.loss:.4g}"
+        self._live(f"{place}{loss}{self._speed()}  {_duration(rest)} left")
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         if batch == 0:
             self.test_began = time.monotonic()
-        self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}")
+            rest = ""
+        else:
+            rest = f"  {_duration((time.monotonic() - self.test_began) * (batches - batch) / batch)} left"
+        self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}{rest}")
 
     def _live(self, text: str) -> None:
         """Writes the live line, though not more often than an eye can follow."""
@@ -145,6 +149,15 @@ class Progress(Listener):
 
     def close(self) -> None:
         self._clear()
+
+
+def coverage(batches: int, batch_size: int | None, size: int, option: str) -> str:
+    """What a test will read of its data; where that is more than all of it, how many batches read it once."""
+    text = f"{batches:,} {'batch' if batches == 1 else 'batches'} of its {size:,} records"
+    once = -(-size // batch_size) if batch_size else batches
+    if batches <= once or not batch_size:
+        return text
+    return f"{text}, all of them {batches * batch_size / size:.1f} times; {option} {once} reads them once"
 
 
 def _warn(message: str) -> None:

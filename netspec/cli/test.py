@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive_or_all
+from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
 from netspec.data.batches import dataset_size
 from netspec.diagnostics import Report
+from netspec.signals import STOP, end_at_once, signals_heard
 
 if TYPE_CHECKING:
     from netspec.graph import Net
@@ -58,12 +60,15 @@ def run(args: argparse.Namespace) -> int:
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
-    module, loads = load_trained(net, weights)
+    with faults_told("cpu", None, "its params alone are too many"):
+        module, loads = load_trained(net, weights)
     _warn_untrained(untrained_layers(net, loads), weights)
     batches: list[tuple[float, Values]] = []
     if args.format == "text":
         print(f"{net.name or net.path}, phase TEST, on {device_text(device)}")
         print("\n".join(map(str, loads)), flush=True)
+        if size and args.iterations and net.batch_size and args.iterations > -(-size // net.batch_size):
+            print(f"reads {coverage(args.iterations, net.batch_size, size, '--iterations')}", flush=True)
 
     def heard(index: int, loss: float, outputs: Values) -> None:
         if args.format == "json":
@@ -72,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         lines = [f"Batch {index}, {name} = {value:.6g}" for name, values in outputs.items() for value in values]
         print("\n".join(lines), flush=True)
 
-    with faults_told(device, net.batch_size, "try a smaller batch_size in the net's data layer"):
+    full = "try a smaller batch_size in the net's data layer"
+    with signals_heard(end_at_once, STOP), faults_told(device, net.batch_size, full):
         scores = run_test(net, module, device, args.iterations, size, heard)
     weight_of = module.about.loss_weights
     sys.stdout.write(_text(scores, weight_of) if args.format == "text" else _json(net, scores, weight_of, batches, loads, device))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
+from netspec.signals import STOP, end_at_once, signals_heard
 
 if TYPE_CHECKING:
     from netspec.graph import Net
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         if args.format == "text":
             print(f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.", flush=True)
 
-    with faults_told(device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"):
+    with signals_heard(end_at_once, STOP), faults_told(device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"):
         times = time_layers(net, device, args.iterations, heard)
     sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
     return 0

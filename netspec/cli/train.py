@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from netspec.cli.begin_run import begin_run, writing
 from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
+from netspec.cli.library_warnings import library_warnings_told
 from netspec.cli.numbers import finite, positive
-from netspec.cli.state import configure_level, name_list
+from netspec.cli.state import configure_level
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Listeners
+from netspec.signals import Interrupted, TwoStage, interrupted_status, signals_heard
 
 if TYPE_CHECKING:
     from netspec.pytorch.processes import Processes
@@ -29,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--solver", "-solver", help="the same, as Caffe's flag")
     parser.add_argument("--snapshot", "-snapshot", metavar="STATE", help="a .solverstate to go on from")
     parser.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot of the solver; begin where there is none")
+    parser.add_argument("--overwrite", action="store_true", help="begin anew where an earlier run has left a log or snapshots of the same name")
     parser.add_argument("--weights", "-weights", metavar="A,B", help="weight files to begin with, matched by layer name; a later one wins")
     parser.add_argument("--sigint_effect", "-sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C and SIGTERM do (default stop)")
     parser.add_argument("--sighup_effect", "-sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default snapshot)")
@@ -42,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net: accuracy, loss, NAME:max or NAME:min"
     )
     logs = parser.add_argument_group("logs, beside what the terminal shows")
-    logs.add_argument("--log", metavar="FILE", help="a JSON object a line; --resume and --snapshot append, any other run begins the file anew")
+    logs.add_argument("--log", metavar="FILE", help="a JSON object a line; --resume and --snapshot append, --overwrite begins it anew")
     logs.add_argument("--caffe-log", metavar="FILE", help="the same in the form of Caffe's own log, for the scripts that read it")
     logs.add_argument("--tensorboard", metavar="DIR", help="scalars for TensorBoard")
     trial = parser.add_argument_group("for a trial run, in place of the files' values")
@@ -63,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if args.snapshot and (args.weights or args.resume):
         other = "--weights begins a run" if args.weights else "--resume looks for a state"
         print(f"netspec train: --snapshot names a state to go on from, {other}; give one of them", file=sys.stderr)
+        return 2
+    if args.resume and args.overwrite:
+        print("netspec train: --resume goes on with the run before, --overwrite begins anew; give one of them", file=sys.stderr)
         return 2
     if args.log and args.log == args.caffe_log:
         print("netspec train: --log and --caffe-log name the same file", file=sys.stderr)
@@ -87,6 +93,11 @@ def run(args: argparse.Namespace) -> int:
 
 def run_member(args: argparse.Namespace) -> int:
     """The command in one process of several."""
+    with library_warnings_told():
+        return _run_member(args)
+
+
+def _run_member(args: argparse.Namespace) -> int:
     from netspec.pytorch.processes import join, local_device
 
     device = local_device(["cpu"] if args.nproc else chosen_devices(args), args.solver_file)
@@ -97,74 +108,30 @@ def run_member(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> int:
+    from netspec.pytorch.device import faults_told
     from netspec.pytorch.processes import OthersLostError
     from netspec.pytorch.solver_nets import Overrides
     from netspec.pytorch.train import Solver
     from netspec.weights.retention import Retention
-    from netspec.weights.snapshot_files import sole_writer
 
     names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
-    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # see below
+    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # begin_run loads them
     retention = Retention(args.keep_last, args.keep_best)
     listener = Listeners()  # who they are is known when it is clear whether the run goes on
-    solver = Solver(args.solver_file, overrides, device, listener, args.allow_python_layers, processes, retention)
+    with faults_told(device or "the device", None, "a smaller net, or a smaller --batch-size"):
+        solver = Solver(args.solver_file, overrides, device, listener, args.allow_python_layers, processes, retention)
     if processes.is_root:
         show(solver.file.warnings)
     if not solver.param.HasField("max_iter"):
         raise NetspecError("'max_iter' must be given", solver.file.spans.value, "the number of iterations to train, here or by --max-iter")
-    p = solver.param
     if solver.snapshots.hdf5:
         from netspec.weights import hdf5  # noqa: F401 - without h5py the run ends here, and not at its first snapshot
-    writes = processes.is_root and bool(p.snapshot or p.snapshot_after_train or args.keep_best)
     try:
-        with sole_writer(solver.snapshot_prefix) if writes else nullcontext():  # before the choice of a state: another run may still write one
-            state = args.snapshot or (_newest(solver) if args.resume else None)
-            _begin(solver, args, state)
-            return train(solver, listener, args, state)
+        with writing(solver, args):  # before the choice of a state: another run may still write one
+            return train(solver, listener, args, begin_run(solver, args))
     except OthersLostError as error:
-        error.is_told_to_end = solver.request == "stop"
+        error.is_told_to_end = solver.requests.is_told_to_stop
         raise
-
-
-def _begin(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
-    """Goes on from a state, or else begins with the weights that the command line or the solver file names."""
-    if state:
-        solver.restore(state)
-        if solver.processes.is_root:
-            _tell_of_resumption(solver, args)
-        return
-    for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
-        print(report)
-
-
-def _tell_of_resumption(solver: Solver, args: argparse.Namespace) -> None:
-    """What is otherwise than a user may expect of a run that goes on."""
-    before, now = solver.resumed_from.records_a_batch if solver.resumed_from else None, solver.records_a_batch
-    if before not in (None, now):
-        message = f"the run before read {before} records in a forward pass, this one reads {now}: it goes on at the same record, but not bit for bit"
-        print(f"warning: {message}", file=sys.stderr)
-    if args.weights:
-        print("warning: --weights is not read, for the run goes on from its snapshot", file=sys.stderr)
-    if solver.iter >= solver.param.max_iter:
-        print(f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: nothing is left to train", flush=True)
-
-
-def _newest(solver: Solver) -> str | None:
-    """The newest snapshot of the solver that is whole; all processes learn which. Raises: NetspecError where none of several is whole."""
-    from netspec.weights.snapshot_files import newest_snapshot
-
-    found = None
-    if solver.processes.is_root:
-        state, faults = newest_snapshot(solver.snapshot_prefix)
-        for path, error in faults.items():
-            print(f"warning: the snapshot '{path}' is passed over: {error.diagnostics[0].message}", file=sys.stderr)
-        if state is None and faults:
-            hint = "`--snapshot STATE` names one that lies elsewhere; without --resume the run begins anew"
-            raise NetspecError(f"none of the {len(faults)} snapshots '{solver.snapshot_prefix}_iter_*' is whole", None, hint)
-        if state is None:
-            print(f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: the run begins at iteration 0", flush=True)
-        found = str(state) if state else None
-    return solver.processes.from_root(found)
 
 
 def _listeners(args: argparse.Namespace, is_resumed: bool) -> list[Listener]:
@@ -188,22 +155,24 @@ def _listeners(args: argparse.Namespace, is_resumed: bool) -> list[Listener]:
 
 
 def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: str | None) -> int:
-    """Runs the solver to its end, heeding signals."""
+    """Runs the solver to its end, heeding signals; returns the exit status, 128 + the signal that has stopped it."""
     from netspec.pytorch.device import faults_told
     from netspec.pytorch.solver_nets import describe_run
 
     if solver.processes.is_root:  # the others do the same work unheard
         listener.listeners += _listeners(args, bool(args.resume or state))
-    _heed_signals(solver, args)
     try:
-        listener.started(describe_run(solver))
-        if state:
-            listener.restored(solver.iter, Path(state))
-        with faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"):
+        with signals_heard(_heed(solver, args)), faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"):
+            listener.started(describe_run(solver))
+            if state:
+                listener.restored(solver.iter, Path(state))
             solver.solve()
     except NetspecError as error:
         listener.ended(solver.iter, "failed", str(error))
         raise
+    except Interrupted as error:
+        listener.ended(solver.iter, "stopped")
+        return interrupted_status(error)
     except Exception as error:  # a bug of ours: the logs must still tell that the run is over
         listener.ended(solver.iter, "failed", f"{type(error).__name__}: {error}")
         raise
@@ -212,23 +181,22 @@ def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: 
     finally:
         listener.close()
         solver.close()
-    return 0
+    return 128 + solver.stopped_by if solver.is_stopping else 0
 
 
-def _heed_signals(solver: Solver, args: argparse.Namespace) -> None:
-    """SIGINT and SIGTERM have the one effect, SIGHUP the other; each is heeded after the iteration, or the batch of a test."""
+def _heed(solver: Solver, args: argparse.Namespace) -> TwoStage:
+    """SIGINT and SIGTERM have the one effect, SIGHUP the other; each is heeded after the iteration, or the batch of a test.
 
-    def heed(effect: str) -> None:
-        if effect != "none" and solver.request != "stop":
-            solver.request = effect
+    Of several processes none ends at a second signal: the first may reach each of them twice. The launcher acknowledges and
+    counts; under torchrun, which sends SIGTERM when a process has failed, the first of each machine acknowledges Ctrl-C.
+    """
+    from netspec.pytorch.launch import effect_of
 
-    def on_interrupt(number: int, frame: FrameType | None) -> None:
-        heed(args.sigint_effect)
+    def ask(effect: str, number: int) -> None:
+        if effect != "none":
+            solver.requests.ask(effect, number)
 
-    def on_hangup(number: int, frame: FrameType | None) -> None:
-        heed(args.sighup_effect)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_interrupt)
-    if hasattr(signal, "SIGHUP"):  # Windows has none
-        signal.signal(signal.SIGHUP, on_hangup)
+    if solver.processes.count == 1:
+        return TwoStage(lambda number: effect_of(number, args), ask, end_now=lambda number: True)
+    acknowledged = (signal.SIGINT,) if solver.processes.local_rank == 0 and "TORCHELASTIC_RUN_ID" in os.environ else ()
+    return TwoStage(lambda number: effect_of(number, args), ask, None, acknowledged)

@@ -9,8 +9,8 @@ import numpy as np
 from netspec.data.images import datum_pixels
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, generator
-from netspec.data.reader import Batch, Share, batch_size, named_source
-from netspec.data.records import database_kind, open_records
+from netspec.data.reader import Batch, Share, batch_size, named_source, record_text
+from netspec.data.records import database_kind, key_text, open_records
 from netspec.data.transform import Transformer
 from netspec.graph import Layer
 from netspec.schema.caffe_pb2 import DataParameter
@@ -53,6 +53,11 @@ class DatabaseReader:
         rng = generator(self._seed, self._layer, BATCH, batch_index)
         data = self._transformer.apply(images, rng, names.__getitem__, self._share)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - a layer with one top feeds no labels
+
+    def record(self, batch_index: int, item: int) -> str:
+        number = self._share.numbers(batch_index, self._batch_size)[item]
+        key, _ = self._records.read(number)
+        return record_text(number % self.size if self.size else number, self.size, f"'{key_text(key)}'")
 
     def close(self) -> None:
         self._records.close()

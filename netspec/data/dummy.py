@@ -43,6 +43,9 @@ class DummyReader:
         rng = generator(self._seed, self._layer, BATCH, batch_index * self._share.processes + self._share.rank)
         return {top: self._constants[top] if top in self._constants else self._fill(i, rng) for i, top in enumerate(self._layer.tops)}
 
+    def record(self, batch_index: int, item: int) -> None:
+        return None
+
     def close(self) -> None:
         pass
 

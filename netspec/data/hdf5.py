@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from netspec.data.hdf5_file import Hdf5File
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import ORDER, ROWS, generator
-from netspec.data.reader import Batch, Share, batch_size, named_source
+from netspec.data.reader import Batch, Share, batch_size, named_source, record_text
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file
@@ -55,11 +55,20 @@ class Hdf5Reader:
             wanted = wanted[len(places) :]
         return {top: np.concatenate(rows[i]) for i, top in enumerate(self._layer.tops)}
 
+    def record(self, batch_index: int, item: int) -> str:
+        file, rows = self._rows_from(self._share.numbers(batch_index, self._batch_size)[item:])
+        return record_text(sum(self._rows[:file]) + int(rows[0]), self.size, f"row {rows[0]} of '{self._files[file]}'")
+
     def close(self) -> None:
         self._loaded = ("", [])
 
     def _run(self, wanted: range) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
         """The arrays of the file that has the first of some rows of the endless stream, and the places of all that it has of them."""
+        file, places = self._rows_from(wanted)
+        return self._load(file), places
+
+    def _rows_from(self, wanted: range) -> tuple[int, NDArray[np.int64]]:
+        """The file that has the first of some rows of the endless stream, and the places of all that it has of them."""
         epoch, place = divmod(wanted.start, self.size)
         if self._epoch[0] != epoch:
             order = list(range(len(self._files)))
@@ -70,7 +79,7 @@ class Hdf5Reader:
         slot = next(i for i, end in enumerate(ends) if place < end)
         file = order[slot]
         first = place - (ends[slot] - self._rows[file])
-        return self._load(file), self._places(epoch, file)[first :: wanted.step][: len(wanted)]
+        return file, self._places(epoch, file)[first :: wanted.step][: len(wanted)]
 
     def _places(self, epoch: int, file: int) -> NDArray[np.int64]:
         if self._row_order[0] != (epoch, file):

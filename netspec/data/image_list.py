@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from netspec.data.images import read_image
 from netspec.data.paths import net_path, resolve_path
 from netspec.data.randomness import BATCH, ORDER, SKIP, generator
-from netspec.data.reader import Batch, Share, batch_size, named_source
+from netspec.data.reader import Batch, Share, batch_size, named_source, record_text
 from netspec.data.transform import Transformer
 from netspec.data.whole_number import INT32_RANGE, whole_number
 from netspec.diagnostics import NetspecError, Span, why
@@ -65,6 +65,11 @@ class ImageListReader:
         rng = generator(self._seed, self._layer, BATCH, batch_index)
         data = self._transformer.apply(images, rng, names.__getitem__, self._share)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - the labels' top may be missing
+
+    def record(self, batch_index: int, item: int) -> str:
+        line = self._line(self._skip + self._share.numbers(batch_index, self._batch_size)[item])
+        image, _ = split_line(self._lines[line], line, self._path, self._span)
+        return record_text(line, self.size, f"line {line + 1} of '{self._path}': '{image}'")
 
     def close(self) -> None:
         pass

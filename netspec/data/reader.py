@@ -55,7 +55,16 @@ class Reader(Protocol):
         ...
 
     def read(self, batch_index: int) -> Batch: ...
+    def record(self, batch_index: int, item: int) -> str | None:
+        """What a message calls the record that is an item of a batch; None where items are no records."""
+        ...
+
     def close(self) -> None: ...
+
+
+def record_text(number: int, size: int | None, name: str) -> str:
+    """How a message calls a record: record 6 (from 0) of its 8, row 2 of 'b.h5'."""
+    return f"record {number}" + (f" (from 0) of its {size:,}" if size else "") + f", {name}"
 
 
 def named_source(layer: Layer, param_name: str) -> str:

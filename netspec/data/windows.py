@@ -61,18 +61,26 @@ class WindowReader:
         self._files = [read_image_file(self._image_path(i), self._span) for i in range(len(self._images))] if self._param.cache_images else None
 
     def read(self, batch_index: int) -> Batch:
-        rng = generator(self._seed, self._layer, BATCH, batch_index)
-        drawn = [windows[rng.integers(0, len(windows), count)] for windows, count in zip(self._sets, self._counts, strict=True) if count]
-        windows = np.concatenate(drawn)
-        flips = rng.integers(0, 2, len(windows)) if self._transform.mirror else np.zeros(len(windows), np.int64)
-        windows, flips = windows[self._share.own], flips[self._share.own]
+        windows, flips = self._drawn(batch_index)
         data = np.zeros((len(windows), _CHANNELS, self._crop, self._crop), np.float32)
         for item, window, flip in zip(data, windows, flips, strict=True):
             self._draw(item, window, bool(flip))
         return dict(zip(self._layer.tops, (data, windows[:, _LABEL].astype(np.float32)), strict=True))
 
+    def record(self, batch_index: int, item: int) -> str:
+        window = self._drawn(batch_index)[0][item]
+        return f"the window in line {window[_LINE]} of '{self._path}', of '{self._image_path(int(window[_IMAGE]))}'"
+
     def close(self) -> None:
         self._files = None
+
+    def _drawn(self, batch_index: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """This process's windows of a batch, and which of them are flipped."""
+        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        drawn = [windows[rng.integers(0, len(windows), count)] for windows, count in zip(self._sets, self._counts, strict=True) if count]
+        windows = np.concatenate(drawn)
+        flips = rng.integers(0, 2, len(windows)) if self._transform.mirror else np.zeros(len(windows), np.int64)
+        return windows[self._share.own], flips[self._share.own]
 
     def _draw(self, square: Floats, window: NDArray[np.int32], flip: bool) -> None:
         """Puts a window into its square."""

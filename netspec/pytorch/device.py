@@ -10,6 +10,9 @@ import torch
 from netspec.diagnostics import NetspecError, counted
 from netspec.schema.caffe_pb2 import SolverParameter
 
+# What torch says in a plain RuntimeError: its allocator of the host's memory, and CUDA where no allocator of torch's is between.
+_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "CUDA error: out of memory")
+
 
 def gpu_count() -> int:
     """How many GPUs this process sees."""
@@ -51,12 +54,17 @@ def faults_told(device: str, batch_size: int | None, hint: str) -> Iterator[None
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         place = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
         if "device-side assert" in str(error):
             message = f"{device} has stopped: a label or an index lies outside what it counts{place}"
             raise NetspecError(message, None, "with --cpu the same run names the layer and the record") from None
-        if "memory" not in str(error):
+        if not _is_out_of_memory(error):
             raise
+        holder = "this machine" if isinstance(error, MemoryError) else device  # numpy's arrays are the host's
         batch = "this net" if batch_size is None else f"a batch of {batch_size}"
-        raise NetspecError(f"the memory of {device} does not suffice for {batch}{place}", None, hint) from None
+        raise NetspecError(f"the memory of {holder} does not suffice for {batch}{place}", None, hint) from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in _OUT_OF_MEMORY)

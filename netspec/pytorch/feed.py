@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from netspec.data.batches import batches, dataset_size
+from netspec.data.batches import READERS, batches, open_reader
 from netspec.data.reader import WHOLE, Share
-from netspec.diagnostics import NetspecError, note
-from netspec.graph import Net
+from netspec.diagnostics import NetspecError, Span, note
+from netspec.graph import Blob, Net
+from netspec.pytorch.layers.loss import label_span
 from netspec.pytorch.module import NetModule
 
+ITEM_BY_ITEM = ("Flatten", "Reshape", "Split", "Power", "Threshold", "Clip")  # what may stand between labels and their data layer
 Run = Callable[[Sequence[Tensor]], dict[str, Tensor]]
 
 
@@ -28,7 +30,7 @@ class Feed:
 
     def __init__(self, net: Net, module: NetModule, device: torch.device, seed: int, start: int = 0, share: Share = WHOLE, every: int = 1) -> None:
         self.net, self.module, self.device, self.index = net, module, device, start
-        self.share, self.every = share, every
+        self.share, self.every, self.seed = share, every, seed
         self.inputs: list[Tensor] = []  # of the last pass
         unfed = [name for name in module.input_names if name not in net.sources]
         if unfed:
@@ -53,14 +55,36 @@ class Feed:
     def _with_record(self, error: NetspecError) -> NetspecError:
         if error.item is None:
             return error
-        source = self.net.blobs[self.net.sources[0]]
-        record = (self.index * (source.shape or (1,))[0] + error.item) * self.share.processes + self.share.rank
-        size = dataset_size(self.net)
-        where = f"it is record {record % size} (from 0) of its {size:,}" if size else f"it is record {record} (from 0) that was read"
-        error.diagnostics[0].notes.append(note(f"{source.producer.label} feeds it; {where}", source.span))
+        blob = self._fed_blob(error)
+        if blob is None or blob.producer.type not in READERS:
+            return error
+        reader = open_reader(blob.producer, self.seed, self.share)  # a batch is a function of the seed, the share and its index
+        try:
+            record = reader.record(self.index, error.item)
+        finally:
+            reader.close()
+        where = f"{blob.producer.label} feeds it" + (f"; it is {record}" if record else "")
+        error.diagnostics[0].notes.append(note(where, blob.span))
         return NetspecError(error.diagnostics)
+
+    def _fed_blob(self, error: NetspecError) -> Blob | None:
+        """The blob that was fed and whose item is at fault; None where the items between are not known to be the same."""
+        if error.blob is not None:
+            return self.net.first_version(error.blob)
+        readers = [layer for layer in self.net.layers if len(layer.bottoms) > 1 and _is_same(label_span(layer), error.diagnostics[0].span)]
+        blob = readers[0].bottom_blobs[1] if readers else None
+        while blob is not None and blob.producer.type in ITEM_BY_ITEM:
+            before = blob.producer.bottom_blobs[0]
+            if not before.shape or not blob.shape or before.shape[0] != blob.shape[0]:
+                return None
+            blob = before
+        return blob
 
     def close(self) -> None:
         """Ends the reading of data."""
         if self._batches is not None:
             self._batches.close()
+
+
+def _is_same(one: Span | None, other: Span | None) -> bool:
+    return one is not None and other is not None and (one.source, one.start) == (other.source, other.start)

@@ -16,14 +16,13 @@ import time
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from types import FrameType
 from typing import Any, NoReturn
 
 import torch
@@ -31,35 +30,42 @@ from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.processes import LOST_STATUS, OthersLostError
+from netspec.signals import STOP, TwoStage, signals_heard
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
 LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to tell why
 ORPHAN_PATIENCE = 60.0  # seconds in which a process without a launcher may stop and write its snapshot
+STOPPED = "stopped_"  # a file in the folder of a meeting has this name and the exit status of a run that a signal has stopped
 INTERRUPTED = 130  # exit status after Ctrl-C before the training heeds it
 Run = Callable[[Namespace], int]
 
 
 def launch(run: Run, args: Namespace, count: int) -> int:
-    """Runs a command in `count` processes; returns its exit status, 128 + the signal where a signal has ended one of them."""
+    """Runs a command in `count` processes; returns its exit status, 128 + the signal where a signal has stopped it or ended one of them.
+
+    The processes know nothing of a second signal, which ends them: Ctrl-C may reach each of them twice.
+    """
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)  # it tells of each process that it ends
-    with TemporaryDirectory(prefix="netspec-") as folder:
+    with TemporaryDirectory(prefix="netspec-") as folder, ExitStack() as stack:
         with _interrupts_held():
             context: Any = start_processes(_member, (run, args, count, f"file://{folder}/meeting"), count, join=False, start_method="spawn")
-            pids = context.pids()
-        with _signals_to(pids):
-            try:
-                while not context.join():
-                    pass
-            except ProcessExitedException as error:
-                return _tell(error.error_index, [process.exitcode for process in context.processes], error.exit_code)
-    return 0
+            signals = _Signals(context.pids(), args)
+            stack.enter_context(signals_heard(signals.hear))
+        try:
+            while not context.join():
+                pass
+        except ProcessExitedException as error:
+            if signals.ended_by:
+                return 128 + signals.ended_by
+            return _tell(error.error_index, [process.exitcode for process in context.processes], error.exit_code, signals.stopped_by)
+        return max((int(path.name.removeprefix(STOPPED)) for path in Path(folder).glob(f"{STOPPED}*")), default=0)
 
 
-def _tell(first: int, statuses: list[int | None], status: int) -> int:
+def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) -> int:
     """Says which process has ended the run; one that only lost the others, or was then told to end, is not it."""
-    if INTERRUPTED in statuses:
+    if INTERRUPTED in statuses or (stopped_by and status == -stopped_by):  # before the training heeds signals
         print("interrupted", file=sys.stderr, flush=True)
-        return INTERRUPTED
+        return 128 + (stopped_by or signal.SIGINT)
     if status in (LOST_STATUS, -signal.SIGTERM):
         culprits = [i for i, other in enumerate(statuses) if other not in (0, None, LOST_STATUS, -signal.SIGTERM)]
         first, status = (culprits[0], statuses[culprits[0]] or 1) if culprits else (first, status)
@@ -84,24 +90,34 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextmanager
-def _signals_to(pids: list[int]) -> Iterator[None]:
-    """Passes on to the processes the signals that this one gets."""
+class _Signals:
+    """Passes on to the processes the signals that this one gets; a second one that asks them to stop kills them."""
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        for pid in pids:
-            try:
+    def __init__(self, pids: list[int], args: Namespace) -> None:
+        self.pids = pids
+        self.stopped_by = self.ended_by = 0  # the signals that have asked for it
+        self.hear = TwoStage(lambda number: effect_of(number, args), self._pass_on, self._end)
+
+    def _pass_on(self, effect: str, number: int) -> None:
+        if effect == "stop":
+            self.stopped_by = number
+        self._send(number)
+
+    def _end(self, number: int) -> bool:
+        self.ended_by = number
+        self._send(signal.SIGKILL)  # snapshots that stand are whole, and one that is being written is none
+        return False
+
+    def _send(self, number: int) -> None:
+        for pid in self.pids:
+            with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            except ProcessLookupError:
-                continue
 
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    before = [signal.signal(number, pass_on) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+
+def effect_of(number: int, args: Namespace) -> str:
+    """What a signal does to a run: 'stop', 'snapshot' or 'none'."""
+    effect: str = args.sigint_effect if number in STOP else args.sighup_effect
+    return effect
 
 
 def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> None:
@@ -137,7 +153,11 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
         Thread(target=_end_as_orphan, args=(args, os.getppid()), name="netspec-orphan", daemon=True).start()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a Ctrl-C that the launcher has kept back comes here
-        _leave(run(args))
+        status = run(args)
+        if status > 128:  # a signal has stopped the run; whoever watches over the processes takes any status but 0 for a fault
+            _note_stop(status)
+            status = 0
+        _leave(status)
     except NetspecError as error:
         fault = error
     except KeyboardInterrupt:
@@ -159,6 +179,14 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
     if not _is_told(str(fault)):
         print(f"process {rank}: {fault}" if rank else fault, file=sys.stderr, flush=True)
     _leave(status)
+
+
+def _note_stop(status: int) -> None:
+    """Leaves the exit status of a stopped run to the launcher. torchrun has none for it."""
+    meeting = os.environ.get("NETSPEC_MEETING")
+    if meeting is not None:
+        with suppress(OSError):
+            (_folder(meeting) / f"{STOPPED}{status}").touch()
 
 
 def _is_told(fault: str) -> bool:

@@ -48,7 +48,7 @@ def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> N
     for name, value in zip(module.input_names, inputs, strict=True):
         if not all_finite([value]):
             rows = torch.isfinite(value.reshape(len(value), -1)).all(1) if value.dim() else torch.tensor([False])
-            return NotFinite(net.blob(name).producer, name, None, int(rows.logical_not().nonzero()[0]))
+            return NotFinite(net.first_version(name).producer, name, None, int(rows.logical_not().nonzero()[0]))
     found: list[NotFinite] = []
 
     def look(index: int, tops: list[Tensor]) -> None:
@@ -81,5 +81,6 @@ def loss_fault(loss: float, iteration: int, found: NotFinite | None, base_lr: Sp
         fault.span, fault.hint = base_lr, "a lower base_lr, clip_gradients, or another filler may help"
     fault.notes += [found.note(iteration)] if found else []
     error = NetspecError(fault)
-    error.item = found.item if found else None
+    if found and found.item is not None:
+        error.item, error.blob = found.item, found.top
     return error

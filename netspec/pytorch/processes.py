@@ -79,6 +79,14 @@ class Processes:
         self._run(lambda: dist.broadcast_object_list(values, 0, group=self.control))
         return values[0]
 
+    def gathered(self, value: Any) -> list[Any]:
+        """On rank 0 what each process has, by rank; empty on the others."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.count if self.is_root else None
+        self._run(lambda: dist.gather_object(value, values, 0, group=self.control))
+        return values or []
+
     def copy_from_root(self, tensors: Sequence[Tensor]) -> None:
         """Overwrites tensors with those of rank 0."""
         if self.count > 1:

@@ -153,6 +153,7 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
 def _writing_folder(state: Path) -> Path:
     """A new folder to write a snapshot's files into; those that killed runs have left are cleared away. Raises: OSError."""
     prefix = state.name.rpartition("_iter_")[0]
+    state.parent.mkdir(parents=True, exist_ok=True)
     for left in state.parent.iterdir():
         if left.name.startswith(f"{prefix}_iter_") and left.name.endswith(".writing"):
             shutil.rmtree(left)

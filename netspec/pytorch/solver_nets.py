@@ -154,4 +154,5 @@ def describe_run(solver: Solver) -> RunInfo:
         test_loss_weights=shown_weights[1:],
         test_iter=list(p.test_iter),
         test_sizes=[dataset_size(net) for net in solver.test_nets],
+        test_batch_sizes=[net.batch_size for net in solver.test_nets],
     )

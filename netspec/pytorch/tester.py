@@ -11,6 +11,7 @@ from torch import Tensor
 
 from netspec.graph import Net
 from netspec.listener import Values
+from netspec.pytorch.carried import Carried
 from netspec.pytorch.debug_info import DebugInfo
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
@@ -32,7 +33,8 @@ class Means:
 
 
 class Tester:
-    """Runs test nets. Several processes take turns at the batches, and all of them learn the means.
+    """Runs test nets. Several processes take turns at the batches, and all of them learn the means. Where states carry over
+    from batch to batch, each process runs all of them.
 
     The mean is over batches, not over records: where the data wraps around, some records count twice.
     """
@@ -41,6 +43,7 @@ class Tester:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
         self.modules = [self._module(net, trained) for net in nets]
         self.with_own = [module for module in self.modules if not module.params.keys() <= trained.params.keys()]
+        self.alone = [bool(processes.count == 1 or Carried({"": module})) for module in self.modules]  # each process runs every batch
         self.batches = [0] * len(nets)  # that have been read of each net's data
         self._feeds: dict[int, Feed] = {}
 
@@ -62,11 +65,12 @@ class Tester:
 
     def run(self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]) -> Means | None:
         """Tests one net on its next batches; None where `goes_on`, which is told each batch, says that the run stops."""
-        start, rank = self.batches[index], self.processes.rank
-        feed = self._feed(index, start + rank, seed)
+        start = self.batches[index]
+        rank, every = (0, 1) if self.alone[index] else (self.processes.rank, self.processes.count)
+        feed = self._feed(index, start + rank, every, seed)
         sums: dict[str, Tensor] = {}
         loss = 0.0
-        for first in range(0, count, self.processes.count):
+        for first in range(0, count, every):
             if not goes_on(first):
                 return None
             if first + rank >= count:  # the last ones are others'
@@ -77,7 +81,7 @@ class Tester:
             for name, value in outputs.items():
                 sums[name] = sums[name] + value if name in sums else value.clone()
         self.batches[index] = start + count
-        return self._means(sums, loss, count)
+        return self._means(sums, loss, count, self.alone[index])
 
     @torch.no_grad()
     def _forward(self, feed: Feed) -> dict[str, Tensor]:
@@ -88,9 +92,9 @@ class Tester:
         self.debug(info.lines)
         return outputs
 
-    def _means(self, sums: dict[str, Tensor], loss: float, count: int) -> Means:
+    def _means(self, sums: dict[str, Tensor], loss: float, count: int, alone: bool) -> Means:
         processes = self.processes
-        if processes.count == 1:
+        if alone:
             return Means(numbers({name: value / count for name, value in sums.items()}), loss / count)
         values = numbers(sums)
         sizes: dict[str, int] = processes.from_root({name: len(own) for name, own in values.items()})  # another may have had no batch
@@ -99,12 +103,12 @@ class Tester:
         loss = next(totals) / count
         return Means({name: [next(totals) / count for _ in range(size)] for name, size in sizes.items()}, loss)
 
-    def _feed(self, index: int, start: int, seed: int) -> Feed:
+    def _feed(self, index: int, start: int, every: int, seed: int) -> Feed:
         feed = self._feeds.get(index)
         if feed is None or feed.index != start:
             if feed is not None:
                 feed.close()
-            feed = Feed(self.nets[index], self.modules[index], self.device, mixed_seed(seed, "TEST", index), start, every=self.processes.count)
+            feed = Feed(self.nets[index], self.modules[index], self.device, mixed_seed(seed, "TEST", index), start, every=every)
             self._feeds[index] = feed
         return feed
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from netspec.data.paths import resolve_path
 from netspec.data.reader import Share
 from netspec.graph import Net
 from netspec.listener import Listener, Values
 from netspec.pytorch.backward import Backward
+from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.debug_info import DebugInfo
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
@@ -23,7 +24,9 @@ from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.not_finite import loss_fault, tell_not_finite
+from netspec.pytorch.place import BeforeTest, before_test, companion_of, go_on
 from netspec.pytorch.processes import OthersLostError, Processes
+from netspec.pytorch.requests import Requests
 from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
 from netspec.pytorch.snapshot import Snapshots
 from netspec.pytorch.solver_nets import (
@@ -32,7 +35,6 @@ from netspec.pytorch.solver_nets import (
     learnable,
     load_test_nets,
     load_train_net,
-    tests_before,
 )
 from netspec.pytorch.tester import Tester, numbers
 from netspec.pytorch.updates import Updater
@@ -43,8 +45,7 @@ from netspec.solver.solver_file import load_solver
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import Companion
 
-LOOKS_ON_GPU = 16  # iterations between two looks at whether the loss is finite: each makes the CPU wait for the GPU
-REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
+LOOKS_ON_GPU = 16  # iterations from one look at whether the loss is finite to the next: each makes the CPU wait for the GPU
 
 
 class Solver:
@@ -79,8 +80,9 @@ class Solver:
         self.device = torch.device(device or default_device(p))
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
-        self.request = ""  # one of REQUESTS, set by a signal
+        self.requests = Requests(self.processes)
         self.is_stopping = False
+        self.stopped_by = 0  # the signal that has stopped the run
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, allow_python_layers)
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
@@ -90,13 +92,15 @@ class Solver:
         self.listener = listener or Listener()
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, allow_python_layers)
         self.tester = Tester(test_nets, self.module, self.device, self.processes, self.listener.debugged if p.debug_info else None)
+        self.carried = Carried({"train": self.module, **{f"test {i}": module for i, module in enumerate(self.tester.modules)}})
         retention = aim_retention(retention or Retention(), test_nets)
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
         self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self.listener)
         self.resumed_from: Companion | None = None  # what stood beside the state that the run goes on from
-        self._test_start: tuple[int, list[int]] = (-1, [])  # the last test's iteration, and where in their data the nets began
+        self.before_test = BeforeTest()
+        self._held: Held = {}  # the carried states before the iteration
         self._backward = Backward(self.module, self.processes)
-        self._losses = Losses(p.average_loss, self.device)
+        self.losses = Losses(p.average_loss, self.device)
         self._feed: Feed | None = None
         if p.weights:
             self.load_weights(path for path, _ in self.file.weights)
@@ -158,13 +162,14 @@ class Solver:
         p = self.param
         is_shown = bool(p.display) and self.iter % p.display == 0
         self._seed()
+        self._held = self.carried.held()
         self.updater.zero_grad()
         outputs: dict[str, Tensor] = {}
         total = torch.zeros((), device=self.device)
         for part in range(p.iter_size):
             loss, outputs = self._forward_backward(is_last=part == p.iter_size - 1, with_info=is_shown and p.debug_info)
             total += loss
-        self._losses.append(total / p.iter_size)
+        self.losses.append(total / p.iter_size)
         self._require_finite(is_shown)
         if is_shown:
             self._display(outputs)
@@ -187,13 +192,17 @@ class Solver:
         return loss, outputs
 
     def _require_finite(self, is_shown: bool) -> None:
-        """Raises NetspecError where the loss is no finite number, before it reaches the weights."""
+        """Raises NetspecError where the loss is no finite number.
+
+        On the CPU that is before it reaches the weights. A GPU's losses are looked at every LOOKS_ON_GPU iterations, when they
+        are displayed, and before a snapshot: up to 15 updates may pass by then. Weights that are not finite are never saved.
+        """
         p = self.param
         if self.device.type == "cuda" and not (is_shown or self.iter % LOOKS_ON_GPU == 0 or (p.snapshot and (self.iter + 1) % p.snapshot == 0)):
             return
-        own = self._losses.last
-        self._losses.agree(self.processes)
-        if isfinite(self._losses.last):
+        own = self.losses.last
+        self.losses.agree(self.processes)
+        if isfinite(self.losses.last):
             return
         if isfinite(own):
             raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
@@ -203,6 +212,7 @@ class Solver:
         """Makes the iteration's forward passes again, with the same batches and masks, and looks at every layer."""
         self._close_feed()
         self._seed()
+        self.carried.put_back(self._held)
         tell = partial(tell_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr"))
         for _ in range(self.param.iter_size):
             self._train_feed().forward(tell)
@@ -212,24 +222,26 @@ class Solver:
         """Tells the smoothed loss and the outputs, as means over the processes."""
         values = numbers(outputs)
         flat = iter(self.processes.means([number for own in values.values() for number in own]))
-        self.listener.displayed(self.iter, self._losses.smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
+        self.listener.displayed(self.iter, self.losses.smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
 
     def solve(self) -> None:
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
         p = self.param
         self.step(max(0, p.max_iter - self.iter))
-        if p.snapshot_after_train and not self.snapshots.has(self.iter):
+        if p.snapshot_after_train and not self.processes.from_root(self.snapshots.has(self.iter)):
             self.snapshot()
         if self.is_stopping:
             return
         loss = None
         if p.display and self.iter % p.display == 0:  # Caffe shows the loss of one more forward pass, without an update
             self._seed()
+            held = self.carried.held()
             with torch.no_grad():
-                self._losses.append(self.module.loss(self._train_feed().forward()))
-            self._losses.agree(self.processes)
-            loss = self._losses.smoothed
+                self.losses.append(self.module.loss(self._train_feed().forward()))
+            self.losses.agree(self.processes)
+            loss = self.losses.smoothed
             self._close_feed()  # further iterations begin with the batch that this pass has used
+            self.carried.put_back(held)
         self.listener.finished(self.iter, loss)
         if p.test_interval and self.iter % p.test_interval == 0:
             self.test()
@@ -240,8 +252,9 @@ class Solver:
 
     def test(self) -> list[Values]:
         """Runs every test net for its test_iter; returns the mean of each output over the batches. A signal may end it early."""
-        self.processes.copy_from_root(list(self.module.buffers()))  # BatchNorm's statistics are each process's own in training
-        self._test_start = self.iter, list(self.tester.batches)
+        # BatchNorm's statistics are each process's own in training; carried states stay so
+        self.processes.copy_from_root([blob for blob in self.updater.blobs if not isinstance(blob, nn.Parameter)])
+        self.before_test = before_test(self)
         results: list[Values] = []
         told: set[str] = set()
         for index, count in enumerate(self.param.test_iter):
@@ -249,13 +262,17 @@ class Solver:
                 results.append({})
                 continue
             means = self.tester.run(index, count, self.seed, partial(self._goes_on, index, count))
-            if means is None:
+            if means is None:  # whoever goes on begins this test anew
+                self.tester.batches = list(self.before_test.batches)
+                self.carried.put_back(self.before_test.states)
                 break
             results.append(means.outputs)
             self.listener.tested(self.iter, index, means.outputs, means.loss if self.param.test_compute_loss else None)
             metric = self.snapshots.retention.keep_best
-            if metric in means.outputs and metric not in told and self.processes.is_root:
-                self.snapshots.keep_best(self._companion(), means.outputs[metric][0])
+            if metric in means.outputs and metric not in told:
+                companion = companion_of(self)
+                if self.processes.is_root:
+                    self.snapshots.keep_best(companion, means.outputs[metric][0])
             told.update(means.outputs)
         return results
 
@@ -269,18 +286,15 @@ class Solver:
 
         Raises: NetspecError where the weights are no longer finite or the files can't be written; earlier snapshots stand.
         """
+        companion = companion_of(self)
         if self.processes.is_root:
-            self.snapshots.write(self._companion())
+            self.snapshots.write(companion)
         return self.snapshots.state_path(self.iter)
 
     def _snapshot_in_passing(self) -> None:
+        companion = companion_of(self)
         if self.processes.is_root:
-            self.snapshots.write_in_passing(self._companion())
-
-    def _companion(self) -> Companion:
-        iteration, before = self._test_start  # a resumed run begins with the test of its iteration, whatever was read of it
-        tested = before if iteration == self.iter else list(self.tester.batches)
-        return Companion(self.iter, self.seed, self.train_batches, self.records_a_batch, tested, self._losses.values)
+            self.snapshots.write_in_passing(companion)
 
     @property
     def records_a_batch(self) -> int:
@@ -297,16 +311,7 @@ class Solver:
         self.iter, self.resumed_from = self.processes.from_root(self.snapshots.read(path) if self.processes.is_root else None)
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
-        self._test_start = (-1, [])
-        p, companion = self.param, self.resumed_from
-        self.train_batches = self.iter * p.iter_size
-        self.tester.batches = [tests_before(p, self.iter) * count for count in p.test_iter]
-        self._losses.replace(companion.losses if companion else ())
-        if companion is not None:
-            self.seed = p.random_seed if p.random_seed >= 0 else companion.seed
-            self.train_batches = companion.train_batches * companion.records_a_batch // self.records_a_batch
-            if len(companion.test_batches) == len(self.test_nets):
-                self.tester.batches = list(companion.test_batches)
+        go_on(self, self.resumed_from, path)
         self.listener.restored(self.iter, Path(path))
 
     def close(self) -> None:
@@ -327,13 +332,11 @@ class Solver:
 
     def _heed_requests(self) -> None:
         """Does what a signal to any of the processes has asked for."""
-        request = self.request
-        (agreed,) = self.processes.greatest(REQUESTS.index(request))
-        if self.request == request:  # no other signal has come since
-            self.request = ""
-        if REQUESTS[agreed] == "snapshot":
+        request, number = self.requests.agreed()
+        if request == "snapshot":
             self._snapshot_in_passing()
-        self.is_stopping = self.is_stopping or REQUESTS[agreed] == "stop"
+        elif request == "stop":
+            self.is_stopping, self.stopped_by = True, number
 
     def _seed(self) -> None:
         """Seeds all generators for this iteration and process."""

@@ -26,8 +26,9 @@ TYPE_SETTINGS = {
 # The shares of old values that a type keeps; outside 0 ≤ share < 1 its sums grow without bound, or it divides by zero.
 DECAY_RATES = {"RMSProp": ("rms_decay",), "AdaDelta": ("momentum",), "Adam": ("momentum", "momentum2")}
 POLICY_SETTINGS = ("gamma", "power", "stepsize", "stepvalue")
-# Without these the rate is 0 after the first step, or Caffe divides by zero. Without the others it merely stays as it is.
-POLICY_NEEDS = {"step": ("gamma", "stepsize"), "exp": ("gamma",), "multistep": ("gamma",), "sigmoid": ("stepsize",)}
+# Without these Caffe divides by zero, or stops. Any other is 0 where it is missing: the rate then falls to 0, or stays as it is.
+POLICY_NEEDS = {"step": ("stepsize",), "sigmoid": ("stepsize",)}
+RATE_FALLS = {"step": "at the first step", "multistep": "at the first stepvalue", "exp": "after the first iteration"}  # with gamma 0
 FLOATS = ("base_lr", "gamma", "power", "momentum", "weight_decay", "clip_gradients", "delta", "momentum2", "rms_decay")
 
 
@@ -193,7 +194,8 @@ def _check_type(fields: _Fields) -> None:
 
 def _check_rate(fields: _Fields) -> None:
     if not fields.meant("base_lr"):
-        fields.report.error("'base_lr' must be given", fields.spans.value, "the learning rate to begin with, such as base_lr: 0.01")
+        hint = "the learning rate to begin with, such as base_lr: 0.01; --base-lr gives it too"
+        fields.report.warning("'base_lr' is not given: its default, 0, learns nothing", fields.spans.value, hint)
     elif fields.known("base_lr") and fields.p.base_lr <= 0:
         what = "nothing is learned" if fields.p.base_lr == 0 else "the loss would be driven up"
         fields.warn(f"'base_lr' is {fields.text('base_lr')}: {what}", "base_lr")
@@ -214,6 +216,11 @@ def _check_policy(fields: _Fields) -> None:
         if name in LR_POLICIES[policy] and not fields.meant(name):
             if name in POLICY_NEEDS.get(policy, ()):
                 fields.error(f"lr_policy '{policy}' needs '{name}'", "lr_policy")
+            elif name == "gamma" and policy in RATE_FALLS:
+                if policy != "multistep" or fields.meant("stepvalue"):  # without one the rate never changes
+                    fields.warn(
+                        f"lr_policy '{policy}' without 'gamma': the rate falls to 0 {RATE_FALLS[policy]}", "lr_policy", "'gamma' is 0 by default"
+                    )
             else:
                 fields.warn(f"lr_policy '{policy}' without '{name}': the rate never changes", "lr_policy")
         elif name not in LR_POLICIES[policy] and fields.given(name):

@@ -239,9 +239,9 @@ def _rate_warnings(p: caffe_pb2.SolverParameter) -> list[str]:
 def _snapshot_warnings(plan: SnapshotPlan, p: caffe_pb2.SolverParameter) -> list[str]:
     found = []
     folder = os.path.dirname(plan.prefix) or "."
-    if plan.count and not os.path.isdir(folder):
-        found.append(f"the folder '{folder}' of the snapshots is not there")
-    elif plan.total is not None and plan.total > (free := shutil.disk_usage(folder).free):
+    while not os.path.isdir(folder):  # a run makes it
+        folder = os.path.dirname(folder) or "."
+    if plan.total is not None and plan.total > (free := shutil.disk_usage(folder).free):
         found.append(f"the snapshots take {size_text(plan.total)}, of which {size_text(free)} are free in '{folder}'")
     largest = max(plan.weights or 0, plan.state or 0)
     if plan.count and largest > PROTOBUF_LIMIT and p.snapshot_format != caffe_pb2.SolverParameter.HDF5:

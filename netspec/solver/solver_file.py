@@ -22,7 +22,7 @@ from netspec.syntax.bind import Spans, bind
 from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
-NET_PATH_HINT = "paths count from the working directory, then from the solver's folder"
+PATH_HINT = "paths count from the working directory, then from the solver's folder"
 _MOST_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
 # The params of data layers that have a batch_size.
 BATCHED_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
@@ -122,7 +122,7 @@ class SolverFile:
 
     def prefix_of(self, given: str) -> str:
         """What the names of snapshots begin with; in a folder, the solver file's name is added."""
-        return str(Path(given) / Path(self.path).stem) if os.path.isdir(given) else given
+        return str(Path(given) / Path(self.path).stem) if os.path.isdir(given) or given.endswith("/") else given
 
 
 def load_solver(path: str | Path, report: Report | None = None) -> SolverFile:
@@ -186,14 +186,24 @@ def check_net_paths(file: SolverFile, report: Report) -> None:
     for source in file.nets:
         if source.path is not None and source.path not in told and find_net(source, file) is None:
             told.add(source.path)
-            report.error(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
+            report.error(f"the net '{source.path}' is not there", source.span, _path_hint(source.path, file))
+
+
+def _path_hint(path: str, file: SolverFile) -> str:
+    """How paths are looked up; where the end of this one names a file in the solver's folder, how to name it."""
+    folder, parts = Path(file.path).parent, Path(path).parts
+    for i in range(1, len(parts)):  # the longest end first
+        end = Path(*parts[i:])
+        if (folder / end).is_file():
+            return f"'{folder / end}' is there: write \"{end}\", for {PATH_HINT}"
+    return PATH_HINT
 
 
 def check_weight_paths(file: SolverFile, report: Report) -> None:
     """Reports the weight files that are not where the solver file says."""
     for path, span in file.weights:
         if not os.path.isfile(resolve_path(path, file.path)):
-            report.error(f"the weights '{path}' are not there", span, NET_PATH_HINT)
+            report.error(f"the weights '{path}' are not there", span, _path_hint(path, file))
 
 
 def load_solver_net(
@@ -225,7 +235,7 @@ def load_solver_net(
     else:
         found = find_net(source, file)
         if found is None:
-            raise NetspecError(f"the net '{source.path}' is not there", source.span, NET_PATH_HINT)
+            raise NetspecError(f"the net '{source.path}' is not there", source.span, _path_hint(source.path or "", file))
         path = found
         message, spans = read_net(read_text_file(path), report)
     state = source.state_with(message.state)

@@ -24,6 +24,7 @@ from netspec.atomic import fsync_folder, write_atomically
 from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError, why
 from netspec.read_file import MIB, open_regular, read_file
+from netspec.weights.carried_states import PackedStates, states_digest, unpack_states
 from netspec.weights.files import read_weights
 from netspec.weights.solverstate import read_solverstate
 
@@ -52,6 +53,8 @@ class Companion:
     records_a_batch: int  # that all processes together read in one of them
     test_batches: list[int] = field(default_factory=list)  # that have been read of each test net's data
     losses: list[float] = field(default_factory=list)  # the last ones, for average_loss
+    carried: list[PackedStates] = field(default_factory=list)  # of each process, by rank, what its LSTM and RNN layers carry over
+    carried_digest: str = ""  # of `carried`, "" where there is none
     snapshots: list[str] = field(default_factory=list)  # file names of the run's states that stand, oldest first
     extra: list[str] = field(default_factory=list)  # those of them that were taken only for being the best
     best: dict[str, float | int | str] | None = None  # metric, value, iter, state: see Retention
@@ -83,6 +86,7 @@ def snapshot_iteration(state: str | Path) -> int | None:
 def write_companion(state: str | Path, companion: Companion) -> None:
     """Raises: NetspecError where it can't be written."""
     companion.written = time.time()
+    companion.carried_digest = states_digest(companion.carried) if companion.carried else ""
     write_atomically(companion_path(state), (json.dumps(asdict(companion), indent=1) + "\n").encode())
 
 
@@ -115,6 +119,10 @@ def _check_types(companion: Companion) -> None:
     for name, check in checks.items():
         if not isinstance(getattr(companion, name), list) or not all(map(check, getattr(companion, name))):
             raise ValueError(name)
+    if not isinstance(companion.carried, list) or companion.carried_digest != (states_digest(companion.carried) if companion.carried else ""):
+        raise ValueError("carried")
+    for states in companion.carried:
+        unpack_states(states)
     if companion.best is not None:
         wanted: dict[str, Callable[[Any], bool]] = {"metric": _is_text, "value": _is_number, "iter": _is_count, "state": _is_text}
         if not isinstance(companion.best, dict) or not all(check(companion.best.get(name)) for name, check in wanted.items()):
@@ -235,16 +243,8 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
 
     Raises: NetspecError where the folder can't be read.
     """
-    folder = Path(prefix).parent
-    prefix_name = Path(prefix).name
-    try:
-        states = [path for path in folder.iterdir() if is_snapshot_of(path.name, prefix_name)]
-    except FileNotFoundError:
-        return None, {}
-    except OSError as error:  # whether there are any is not known
-        raise NetspecError(f"the folder '{folder}' of the snapshots can't be read: {error.strerror or error}") from None
     faults: dict[Path, NetspecError] = {}
-    for state in sorted(states, key=_age, reverse=True):
+    for state in sorted(snapshot_states(prefix), key=_age, reverse=True):
         try:
             check_whole(state)
         except NetspecError as error:
@@ -252,6 +252,35 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
         else:
             return state, faults
     return None, faults
+
+
+def further_on(prefix: str, newest: Path) -> Path | None:
+    """The whole snapshot PREFIX_iter_N of the highest iteration, where that is higher than the newest one's. Raises: NetspecError."""
+    own = snapshot_iteration(newest) or 0
+    for state in sorted(snapshot_states(prefix), key=lambda state: snapshot_iteration(state) or 0, reverse=True):
+        if (snapshot_iteration(state) or 0) <= own:
+            return None
+        with suppress(NetspecError):
+            check_whole(state)
+            return state
+    return None
+
+
+def snapshot_states(prefix: str) -> list[Path]:
+    """The states of the snapshots PREFIX_iter_N. Raises: NetspecError where the folder can't be read."""
+    return [path for path in files_of_snapshots(prefix) if _STATE_NAME.search(path.name)]
+
+
+def files_of_snapshots(prefix: str) -> list[Path]:
+    """The states and the weights of the snapshots PREFIX_iter_N. Raises: NetspecError where the folder can't be read."""
+    folder = Path(prefix).parent
+    name = re.compile(re.escape(Path(prefix).name) + r"_iter_[0-9]+\.(solverstate|caffemodel)(\.h5)?")
+    try:
+        return [path for path in folder.iterdir() if name.fullmatch(path.name)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:  # whether there are any is not known
+        raise NetspecError(f"the folder '{folder}' of the snapshots can't be read: {error.strerror or error}") from None
 
 
 def _age(state: Path) -> tuple[float, int]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 
 import pytest
+import torch
 
 from netspec.cli.device import chosen_device, chosen_devices, configure_device
 from netspec.diagnostics import NetspecError
 from netspec.pytorch import device
+
+FULL = "the memory of cuda:0 does not suffice for a batch of 8, in layer 'ip'"
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -60,19 +63,31 @@ def test_gpu_and_cpu_exclude_each_other(capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("fault", "said"),
     [
-        ("CUDA out of memory. Tried to allocate 20 GiB", "the memory of cuda:0 does not suffice for a batch of 8, in layer 'ip'\n  hint: smaller"),
-        ("CUDA error: device-side assert triggered", "cuda:0 has stopped: a label or an index lies outside what it counts, in layer 'ip'"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), f"{FULL}\n  hint: smaller"),
+        (RuntimeError("CUDA error: out of memory\nCompile with …"), FULL),
+        (MemoryError("Unable to allocate 8.00 PiB"), FULL.replace("cuda:0", "this machine")),
+        (
+            RuntimeError("CUDA error: device-side assert triggered"),
+            "cuda:0 has stopped: a label or an index lies outside what it counts, in layer 'ip'",
+        ),
     ],
 )
-def test_a_devices_faults_are_told(error: str, said: str) -> None:
-    fault = RuntimeError(error)
+def test_a_devices_faults_are_told(fault: Exception, said: str) -> None:
     fault.add_note("in layer 'ip'")
     with pytest.raises(NetspecError, match=f"error: {said}"), device.faults_told("cuda:0", 8, "smaller"):
         raise fault
 
 
-def test_another_fault_of_torch_stays_what_it_is() -> None:
-    with pytest.raises(RuntimeError, match="mat1 and mat2"), device.faults_told("cpu", None, ""):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+def test_the_hosts_own_allocator_is_understood() -> None:
+    with pytest.raises(NetspecError, match="the memory of cpu does not suffice for this net"), device.faults_told("cpu", None, ""):
+        torch.empty(2**50)
+
+
+@pytest.mark.parametrize(
+    "text", ["mat1 and mat2 shapes cannot be multiplied", "unsupported operation: more than one element refers to a single memory location"]
+)
+def test_another_fault_of_torch_stays_what_it_is(text: str) -> None:
+    with pytest.raises(RuntimeError, match=text), device.faults_told("cpu", None, ""):
+        raise RuntimeError(text)

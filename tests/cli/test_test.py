@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +88,24 @@ def test_prints_caffes_lines(folder: Path, capsys: pytest.CaptureFixture) -> Non
     assert lines[9].startswith("2 batches of 4: 8 of 11 records; ")
     assert lines[9].endswith(" images/s")
     assert len(lines) == 10
+
+
+def test_more_than_the_data_is_told_before(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    told = "reads 5 batches of its 11 records, all of them 1.8 times; --iterations 3 reads them once"
+    assert run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "5").splitlines()[2] == told
+    assert "reads " not in run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "3")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_without_a_traceback(folder: Path, number: int) -> None:
+    command = [sys.executable, "-m", "netspec", "test", "net.prototxt", "a.caffemodel", "--cpu", "--iterations", "100000000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "Batch 3, loss" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (128 + number, "interrupted\n")
 
 
 def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixture) -> None:

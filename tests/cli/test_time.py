@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,18 @@ def test_a_net_without_a_loss_has_gradients_from_its_outputs(tiny: str, capsys: 
     assert note in out
     assert milliseconds(out, "Average Backward pass") > 0
     assert note not in run(capsys, tiny, "--iterations", "1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_without_a_traceback(tiny: str, number: int) -> None:
+    command = [sys.executable, "-m", "netspec", "time", tiny, "--cpu", "--iterations", "100000000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "Iteration: 1 " not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (128 + number, "interrupted\n")
 
 
 def test_needs_shapes_but_no_data(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

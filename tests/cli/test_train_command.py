@@ -107,7 +107,7 @@ def test_a_signal_stops_the_run_the_log_tells_so_and_resume_goes_on(
     process.send_signal(number)
     process.communicate(timeout=60)
     end = events()[-1]
-    assert (process.returncode, end["event"], end["reason"]) == (0, "end", "stopped")
+    assert (process.returncode, end["event"], end["reason"]) == (128 + number, "end", "stopped")
     assert end["iter"] == max(states()) > 4
     assert train("--resume", "--max-iter", str(end["iter"] + 1), "--log", "run.jsonl") == 0
     assert f"goes on at iteration {end['iter']} from " in capsys.readouterr().out
@@ -116,11 +116,79 @@ def test_a_signal_stops_the_run_the_log_tells_so_and_resume_goes_on(
 
 def test_a_signal_ends_a_long_test_too(folder: Path) -> None:
     process = start("--test-iter", "100000000", "--log", "run.jsonl")
-    wait_for(process, "a test reads 100000000 batches")
+    wait_for(process, "a test reads 100,000,000 batches")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
-    assert (process.returncode, events()[-1]["reason"], states()) == (0, "stopped", [0])
+    assert (process.returncode, events()[-1]["reason"], states()) == (130, "stopped", [0])
+
+
+SLEEPER = """
+import time
+import caffe
+
+class Sleeper(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(1)
+    def forward(self, bottom, top):
+        print("asleep", flush=True)
+        time.sleep(100)
+    def backward(self, top, propagate_down, bottom): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "processes", [pytest.param((), id="one process"), pytest.param(("--nproc", "2"), id="two processes", marks=pytest.mark.slow)]
+)
+def test_a_second_signal_stops_now(folder: Path, processes: tuple[str, ...]) -> None:
+    (folder / "sleeper.py").write_text(SLEEPER)
+    layer = 'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "sleeper" layer: "Sleeper" } }\n'
+    change("net.prototxt", ('layer { name: "ip"', layer + 'layer { name: "ip"'))
+    process = start("--allow-python-layers", "--log", "run.jsonl", *processes)
+    wait_for(process, "asleep")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 20
+    assert (process.returncode, told) == (130, "stopping after this iteration, again to stop now\nstopping now\n")
+    assert states() == []
+    assert processes or events()[-1]["reason"] == "stopped"
+
+
+WARNER = """
+import warnings
+import caffe
+import torch
+
+class Warner(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(1)
+    def forward(self, bottom, top):
+        warnings.warn("lr_scheduler.step() is called too early\\nsee the docs", UserWarning)
+        warnings.warn("the function is to go", FutureWarning)
+        torch.set_warn_always(True)
+        with torch.enable_grad():
+            torch.ones(2, requires_grad=True).sum().backward(create_graph=True)
+    def backward(self, top, propagate_down, bottom): pass
+"""
+
+
+@pytest.mark.parametrize("processes", [pytest.param((), id="one"), pytest.param(("--nproc", "2"), id="two", marks=pytest.mark.slow)])
+def test_a_librarys_warning_is_a_line_without_its_source(folder: Path, processes: tuple[str, ...]) -> None:
+    (folder / "warner.py").write_text(WARNER)
+    layer = 'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "warner" layer: "Warner" } }\n'
+    change("net.prototxt", ('layer { name: "ip"', layer + 'layer { name: "ip"'))
+    process = start("--allow-python-layers", "--max-iter", "2", *processes)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    lines = told.splitlines()
+    assert "warning: lr_scheduler.step() is called too early" in lines
+    assert all(line.startswith("warning: ") for line in lines)
+    assert not any(word in told for word in ("UserWarning", ".py:", "see the docs", "to go"))
+    assert any("create_graph=True" in line for line in lines), "torch's own"
+    assert len(lines) == len(processes or "1") * 2
 
 
 WRONG = {
@@ -186,7 +254,7 @@ def test_a_log_on_a_full_disk_is_told_once_and_the_training_goes_on(folder: Path
 
 def test_old_snapshots_of_the_folder_are_not_the_new_runs_to_delete(folder: Path) -> None:
     assert train("--max-iter", "20") == 0
-    assert train("--max-iter", "5", "--keep-last", "1") == 0
+    assert train("--max-iter", "5", "--keep-last", "1", "--overwrite") == 0
     assert states() == [5, 6, 9, 12, 15, 18, 20], "3 was written over, and went as the new run's own"
 
 
@@ -290,7 +358,8 @@ def test_a_run_whose_reader_is_gone_still_heeds_ctrl_c(folder: Path) -> None:
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told) == (0, "warning: the output can't be written: Broken pipe; the training goes on without it\n")
+    warning = "warning: the output can't be written: Broken pipe; the training goes on without it\n"
+    assert (process.returncode, told) == (130, warning + "stopping after this iteration, again to stop now\n")
     assert events()[-1]["reason"] == "stopped"
     assert events()[-1]["iter"] in states()
 
@@ -316,7 +385,7 @@ def test_a_terminal_that_closes_does_not_end_the_run(folder: Path) -> None:
     time.sleep(0.5)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=60) == 143
     assert events()[-1]["reason"] == "stopped"
     assert events()[-1]["iter"] in states()
 
@@ -355,6 +424,67 @@ def test_two_runs_of_one_prefix_do_not_write_over_each_other(folder: Path, capsy
         assert "another run is writing the snapshots 'snap_iter_*'" in capsys.readouterr().err
     assert main(["train", str(folder / "solver.prototxt")]) == 0
     assert not list(folder.glob("*.lock"))
+
+
+def test_a_run_does_not_write_over_another_ones_snapshots_or_log(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train("--log", "run.jsonl", "--caffe-log", "run.log") == 0
+    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    capsys.readouterr()
+    assert train() == 1
+    assert capsys.readouterr().err == (
+        "error: snapshots 'snap_iter_*' of another run are there already\n"
+        "  hint: --resume goes on with that run, --overwrite writes over it, --snapshot-prefix PATH puts this run's elsewhere\n"
+    )
+    for option, log in (("--log", "run.jsonl"), ("--caffe-log", "run.log")):
+        assert train("--snapshot-prefix", "new", option, log) == 1
+        hint = "  hint: --resume goes on with that run, --overwrite writes over it\n"
+        assert capsys.readouterr().err == f"error: the log '{log}' is there already\n{hint}"
+    assert train("--snapshot-prefix", "new", "--max-iter", "1") == 0
+    assert train("--snapshot", "new_iter_1.solverstate") == 1, "it goes on from another run's, and would write over this one's"
+    assert {name: Path(name).read_bytes() for name in kept} == kept
+    assert train("--snapshot", "snap_iter_3.solverstate", "--log", "run.jsonl") == 0, "its own"
+    assert train("--resume", "--max-iter", "7", "--log", "run.jsonl") == 0
+    assert len([event for event in events() if event["event"] == "start"]) == 3
+    assert train("--overwrite", "--max-iter", "2", "--log", "run.jsonl") == 0
+    assert [event["iter"] for event in events() if event["event"] == "start"] == [0]
+    assert train("--resume", "--overwrite") == 2
+
+
+def test_weights_alone_are_not_written_over_either(folder: Path) -> None:
+    assert train() == 0
+    for state in folder.glob("snap_iter_*.solverstate*"):
+        state.unlink()
+    assert train() == 1
+
+
+def test_a_run_that_writes_no_snapshot_does_not_mind_those_of_another(folder: Path) -> None:
+    assert train() == 0
+    change("solver.prototxt", ("snapshot: 3", "snapshot_after_train: false"))
+    assert train() == 0
+
+
+def test_resume_asks_which_is_meant_where_an_older_snapshot_is_further_on(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train() == 0
+    assert train("--overwrite", "--max-iter", "4") == 0
+    capsys.readouterr()
+    assert train("--resume") == 1
+    assert capsys.readouterr().err == (
+        "error: 'snap_iter_4.solverstate' was written last, but 'snap_iter_6.solverstate', which is older, is further on\n"
+        "  hint: say which is meant: `--snapshot snap_iter_4.solverstate` or `--snapshot snap_iter_6.solverstate`\n"
+    )
+    assert train("--snapshot", "snap_iter_4.solverstate", "--max-iter", "7") == 0
+    assert train("--resume", "--max-iter", "8") == 0
+    Path("snap_iter_3.solverstate.json").unlink()
+    Path("snap_iter_8.caffemodel").write_bytes(b"")
+    assert train("--resume") == 0, "what is not whole is no rival"
+
+
+def test_the_folder_of_the_snapshots_is_made(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train("--snapshot-prefix", "new/deep/") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "made the folder 'new/deep' for the snapshots"
+    assert Path("new/deep/solver_iter_6.solverstate").exists()
+    assert train("--snapshot-prefix", "net.prototxt/x") == 1
+    assert "error: the folder 'net.prototxt' of the snapshots can't be made: " in capsys.readouterr().err
 
 
 def test_options_may_be_spelled_as_caffe_spells_its_words(folder: Path, capsys: pytest.CaptureFixture) -> None:

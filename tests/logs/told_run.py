@@ -25,6 +25,7 @@ INFO = RunInfo(
     test_loss_weights=[{"loss": 1.0}, {}],
     test_iter=[10, 5],
     test_sizes=[1000, None],
+    test_batch_sizes=[100, None],
 )
 LOSSES = {0: 2.3025851, 20: 0.12345679}
 RATES = {0: 0.01, 20: 0.001}

@@ -116,7 +116,8 @@ def test_signals_reach_all_processes(start: Callable[..., subprocess.Popen], pai
     for pid in [process.pid, *(members(process) if to_all else [])]:  # Ctrl-C reaches every process of the terminal
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out.splitlines()[-1]) == (0, "stopped early"), err
+    assert (process.returncode, out.splitlines()[-1]) == (130, "stopped early"), err
+    assert err.splitlines() == ["taking a snapshot after this iteration", "stopping after this iteration, again to stop now"]
 
 
 def test_ctrl_c_before_the_training_is_no_success(start: Callable[..., subprocess.Popen], pair_folder: Path) -> None:
@@ -127,7 +128,7 @@ def test_ctrl_c_before_the_training_is_no_success(start: Callable[..., subproces
     for pid in [process.pid, *members(process)]:  # they import torch now
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+    assert (process.returncode, out, err) == (130, "", "stopping after this iteration, again to stop now\ninterrupted\n")
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ class Events(Listener):
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         self.events.append(f"batch {batch}")
         if self.solver is not None and batch == 1:  # a signal comes while the second batch is awaited
-            self.solver.request = "stop"
+            self.solver.requests.ask("stop")
 
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
         self.events.append(f"test {iteration} net {index}")
@@ -293,7 +293,7 @@ def test_a_test_net_whose_layer_has_other_params_is_refused(folder: Path) -> Non
 def test_a_snapshot_that_is_asked_for_where_one_is_due_is_written_once(folder: Path) -> None:
     heard = Events()
     solver = make(f"{FIXED} max_iter: 2 snapshot: 1", heard)
-    solver.request = "snapshot"
+    solver.requests.ask("snapshot")
     solver.solve()
     assert heard.events == ["update 1", "snapshot 1", "update 2", "snapshot 2", "end 2"]
 

@@ -10,7 +10,7 @@ import pytest
 from netspec.diagnostics import NetspecError, Report
 from netspec.schema.caffe_pb2 import TEST, TRAIN, SolverParameter
 from netspec.solver.learning_rate import current_step, learning_rate
-from netspec.solver.solver_file import check_weight_paths, load_solver, load_solver_net, read_solver
+from netspec.solver.solver_file import check_net_paths, check_weight_paths, load_solver, load_solver_net, read_solver
 
 GOOD = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 100'
 
@@ -73,7 +73,6 @@ def test_the_old_type_enum(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (('net: "net.prototxt"', ""), "the net to train must be given"),
-        (("base_lr: 0.1", ""), "'base_lr' must be given"),
         (('"fixed"', '"fixd"'), "there is no lr_policy 'fixd'\n.*\n.*\n  hint: did you mean 'fixed'"),
         (('"fixed"', '"step" gamma: 0.1'), "lr_policy 'step' needs 'stepsize'"),
         (("max_iter: 100", 'max_iter: 100 type: "adm"'), "there is no solver type 'adm'\n.*\n.*\n  hint: did you mean 'Adam'"),
@@ -145,6 +144,13 @@ def test_warnings_do_not_stop_a_run(tmp_path: Path, settings: str, warning: str 
         ('"inv" gamma: 0.1', "warning", "lr_policy 'inv' without 'power': the rate never changes"),
         ('"poly"', "warning", "lr_policy 'poly' without 'power': the rate never changes"),
         ('"multistep" gamma: 0.1', "warning", "lr_policy 'multistep' without 'stepvalue': the rate never changes"),
+        ('"multistep"', "warning", "lr_policy 'multistep' without 'stepvalue': the rate never changes"),
+        ('"multistep" stepvalue: 5', "warning", "lr_policy 'multistep' without 'gamma': the rate falls to 0 at the first stepvalue"),
+        ('"step" stepsize: 5', "warning", "lr_policy 'step' without 'gamma': the rate falls to 0 at the first step"),
+        ('"exp"', "warning", "lr_policy 'exp' without 'gamma': the rate falls to 0 after the first iteration"),
+        ('"inv" power: 1', "warning", "lr_policy 'inv' without 'gamma': the rate never changes"),
+        ('"sigmoid" stepsize: 5', "warning", "lr_policy 'sigmoid' without 'gamma': the rate never changes"),
+        ('"step" gamma: 0.1', "error", "lr_policy 'step' needs 'stepsize'"),
         ('"multistep" gamma: 0.1 stepvalue: 101', "warning", "stepvalue 101 is never reached: 'max_iter' is 100"),
         ('"multistep" gamma: 0.1 stepvalue: 100', None, None),  # says where the run ends
         ('"sigmoid" gamma: 0.1', "error", "lr_policy 'sigmoid' needs 'stepsize'"),
@@ -252,6 +258,29 @@ def test_weights_may_name_several_files(tmp_path: Path) -> None:
     assert [path for path, _ in file.weights] == ["a.caffemodel", "b.caffemodel", "c.caffemodel"]
     with pytest.raises(NetspecError, match="'weights' names no file"):
         load_solver(written(tmp_path, GOOD + ' weights: ""'))
+
+
+def test_without_base_lr_a_run_learns_nothing_and_says_so(tmp_path: Path) -> None:
+    """Caffe takes its default, 0."""
+    file = load_solver(written(tmp_path, GOOD.replace("base_lr: 0.1", "")))
+    assert [d.message for d in file.warnings] == ["'base_lr' is not given: its default, 0, learns nothing"]
+    assert learning_rate(file.message, 5) == 0
+
+
+@pytest.mark.parametrize("named", ["models/x/inner/net.prototxt", "/gone/x/inner/net.prototxt", "wrong/net.prototxt"])
+def test_a_net_that_lies_beside_its_solver_is_found_for_the_hint(tmp_path: Path, named: str) -> None:
+    (tmp_path / "inner").mkdir()
+    there = "net.prototxt" if named.startswith("wrong") else "inner/net.prototxt"
+    (tmp_path / there).write_text("")
+    file = load_solver(written(tmp_path, GOOD.replace("net.prototxt", named)))
+    with pytest.raises(NetspecError) as caught:
+        load_solver_net(file.train_net, file, Report())
+    (fault,) = caught.value.diagnostics
+    hint = f"'{tmp_path}/{there}' is there: write \"{there}\", for paths count from the working directory, then from the solver's folder"
+    assert (fault.message, fault.hint) == (f"the net '{named}' is not there", hint)
+    report = Report()
+    check_net_paths(file, report)
+    assert [d.hint for d in report.diagnostics] == [hint]
 
 
 def test_a_snapshot_prefix_that_is_a_folder(tmp_path: Path) -> None:

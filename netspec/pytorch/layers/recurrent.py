@@ -117,7 +117,7 @@ class Recurrent(nn.Module):
         if static_inputs is not None:
             self.weight_static = nn.Parameter(torch.empty(rows, static_inputs))
         self.weight_h = nn.Parameter(torch.empty(rows, hidden))
-        for name in () if expose_hidden else self.state_names:
+        for name in self.carried:
             self.register_buffer(name, torch.zeros(streams, hidden), persistent=False)
 
     def extra_repr(self) -> str:
@@ -127,10 +127,15 @@ class Recurrent(nn.Module):
     def blobs(self) -> list[Tensor]:
         return [self.weight_x, self.bias, *([self.weight_static] if self.has_static else []), self.weight_h]
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The buffers that hold the states between two passes; none where the states are bottoms and tops."""
+        return () if self.expose_hidden else self.state_names
+
     def reset(self) -> None:
         """Forgets the states. Source: Caffe's RecurrentLayer::Reset."""
-        for name in () if self.expose_hidden else self.state_names:
-            getattr(self, name).zero_()
+        for name in self.carried:
+            setattr(self, name, torch.zeros_like(getattr(self, name)))
 
     def forward(self, x: Tensor, cont: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
         x, streams = x.flatten(2), x.shape[1]

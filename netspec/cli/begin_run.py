@@ -1,0 +1,114 @@
+"""Where a training run begins: at a snapshot or anew, and what of an earlier run it must not write over."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.cli.state import name_list
+from netspec.diagnostics import NetspecError, why
+
+if TYPE_CHECKING:
+    from netspec.pytorch.train import Solver
+
+GO_ON_OR_OVERWRITE = "--resume goes on with that run, --overwrite writes over it"
+
+
+def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Holds the run's snapshots against other runs, in a folder that is made where it is not there. Raises: NetspecError."""
+    from netspec.weights.snapshot_files import sole_writer
+
+    p = solver.param
+    if not (solver.processes.is_root and (p.snapshot or p.snapshot_after_train or args.keep_best)):
+        return nullcontext()
+    folder = Path(solver.snapshot_prefix).parent
+    if not folder.is_dir():
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            hint = "--snapshot-prefix PATH puts the snapshots elsewhere"
+            raise NetspecError(f"the folder '{folder}' of the snapshots can't be made: {why(error)}", None, hint) from None
+        print(f"made the folder '{folder}' for the snapshots", flush=True)
+    return sole_writer(solver.snapshot_prefix)
+
+
+def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
+    """Goes on from a state, or else begins with the weights that the command line or the solver file names.
+
+    Returns: the path of the state.
+    Raises: NetspecError where the run would write over what another has left, or a file is missing or damaged.
+    """
+    state = args.snapshot or (_newest(solver) if args.resume else None)
+    if solver.processes.is_root and not (args.resume or args.overwrite):
+        _refuse_to_overwrite(solver, args, state)
+    if state:
+        solver.restore(state)
+        if solver.processes.is_root:
+            _tell_of_resumption(solver, args)
+        return state
+    for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
+        print(report)
+    return None
+
+
+def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
+    """Raises: NetspecError where a log or snapshots of another run are there."""
+    from netspec.weights.snapshot_files import files_of_snapshots
+
+    for path in (args.log, args.caffe_log):
+        if path and not state and os.path.isfile(path) and os.path.getsize(path):  # a state's run appends to its log
+            raise NetspecError(f"the log '{path}' is there already", None, GO_ON_OR_OVERWRITE)
+    p, prefix = solver.param, solver.snapshot_prefix
+    if not (p.snapshot or p.snapshot_after_train or args.keep_best):
+        return
+    files = files_of_snapshots(prefix)
+    is_own = state is not None and os.path.realpath(state) in map(os.path.realpath, files)
+    if files and not is_own:
+        hint = f"{GO_ON_OR_OVERWRITE}, --snapshot-prefix PATH puts this run's elsewhere"
+        raise NetspecError(f"snapshots '{prefix}_iter_*' of another run are there already", None, hint)
+
+
+def _newest(solver: Solver) -> str | None:
+    """The newest snapshot of the solver that is whole; all processes learn which.
+
+    Raises: NetspecError where none of several is whole, or an older one is further on.
+    """
+    from netspec.weights.snapshot_files import further_on, newest_snapshot
+
+    found = None
+    if solver.processes.is_root:
+        state, faults = newest_snapshot(solver.snapshot_prefix)
+        for path, error in faults.items():
+            print(f"warning: the snapshot '{path}' is passed over: {error.diagnostics[0].message}", file=sys.stderr)
+        if state is None and faults:
+            hint = "`--snapshot STATE` names one that lies elsewhere; without --resume the run begins anew"
+            raise NetspecError(f"none of the {len(faults)} snapshots '{solver.snapshot_prefix}_iter_*' is whole", None, hint)
+        if state is None:
+            print(f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: the run begins at iteration 0", flush=True)
+        other = state and further_on(solver.snapshot_prefix, state)
+        if other:
+            message = f"'{state}' was written last, but '{other}', which is older, is further on"
+            raise NetspecError(message, None, f"say which is meant: `--snapshot {state}` or `--snapshot {other}`")
+        found = str(state) if state else None
+    return solver.processes.from_root(found)
+
+
+def _tell_of_resumption(solver: Solver, args: argparse.Namespace) -> None:
+    """What is otherwise than a user may expect of a run that goes on."""
+    companion, now = solver.resumed_from, solver.records_a_batch
+    before = companion.records_a_batch if companion else None
+    if before not in (None, now):
+        message = f"the run before read {before} records in a forward pass, this one reads {now}: it goes on at the same record, but not bit for bit"
+        print(f"warning: {message}", file=sys.stderr)
+    parts = len(companion.carried) if companion else 0
+    if solver.carried and parts != solver.processes.count:
+        why_not = f"the run before had another number of processes, {parts}" if parts else "the snapshot does not hold them"
+        print(f"warning: the states that LSTM and RNN layers carry over begin at 0: {why_not}", file=sys.stderr)
+    if args.weights:
+        print("warning: --weights is not read, for the run goes on from its snapshot", file=sys.stderr)
+    if solver.iter >= solver.param.max_iter:
+        print(f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: nothing is left to train", flush=True)

@@ -1,0 +1,33 @@
+"""What the libraries beneath (torch, Pillow, numpy) warn of: a line like netspec's own, without their source lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Of interest to who writes a library, not to who runs a net.
+_FOR_AUTHORS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
+
+
+@contextmanager
+def library_warnings_told() -> Iterator[None]:
+    """Within it a warning is a line `warning: …` on stderr, each once; filters, also those of PYTHONWARNINGS, hold as before."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # read when torch is imported: its C++ code writes to stderr by itself
+    show, told = warnings.showwarning, set[str]()
+
+    def tell(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        line = next(iter(str(message).strip().splitlines()), category.__name__)
+        if not issubclass(category, _FOR_AUTHORS) and line not in told:
+            told.add(line)
+            over_live_line = "\r\x1b[K" if sys.stderr.isatty() else ""
+            print(f"{over_live_line}warning: {line}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = tell
+    try:
+        yield
+    finally:
+        warnings.showwarning = show

@@ -1,0 +1,31 @@
+"""What signals ask of a run between two iterations: a snapshot, or its end."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from netspec.pytorch.processes import Processes
+
+REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
+
+
+class Requests:
+    """Takes requests at any time, in a signal's handler or in another thread, and tells them when the run can heed them."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._asked: deque[tuple[int, int]] = deque()  # only its atomic methods are used: none is lost while others are read
+        self.is_told_to_stop = False  # this process has been
+
+    def ask(self, request: str, signal_number: int = 0) -> None:
+        """Asks for 'snapshot' or 'stop'."""
+        self.is_told_to_stop = self.is_told_to_stop or request == "stop"
+        self._asked.append((REQUESTS.index(request), signal_number))
+
+    def agreed(self) -> tuple[str, int]:
+        """What has been asked since the last time of any of the processes, the weightiest of it, and by which signal. All of them call it at once."""
+        request = signal_number = 0
+        while self._asked:
+            request, signal_number = max((request, signal_number), self._asked.popleft())
+        request, signal_number = self._processes.greatest(request, signal_number)
+        return REQUESTS[request], signal_number
