@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import Span
+from netspec.schema.extensions import find_field, value_of
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import FillerParameter, LayerParameter
@@ -107,6 +108,10 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<Layer '{self.name}' {self.type}: {', '.join(self.bottoms)} → {', '.join(self.tops)}>"
+
+    def field(self, name: str) -> Any:
+        """The value of a field of its message, also of one that a plugin adds. Raises: KeyError."""
+        return value_of(self.message, find_field(self.message.DESCRIPTOR, name))
 
     @property
     def bottoms(self) -> list[str]:

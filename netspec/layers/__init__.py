@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.diagnostics import did_you_mean
+from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.layers import (
     arithmetic,
     convolution,
@@ -18,6 +18,7 @@ from netspec.layers import (
     shape,
 )
 from netspec.layers.spec import Spec
+from netspec.plugins import plugins
 
 _FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss, regression_loss, recurrent, python)
 
@@ -25,13 +26,28 @@ SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in 
 
 
 def find_spec(type_name: str) -> Spec | None:
-    """What is known of a layer type, or None."""
-    return SPECS.get(type_name)
+    """What is known of a layer type, netspec's own or a plugin's, or None. Raises: NetspecError for a plugin that fails."""
+    return SPECS.get(type_name) or (_of_plugins().get(type_name) if type_name else None)
+
+
+def all_specs() -> dict[str, Spec]:
+    """Every layer type, those of plugins last. Raises: NetspecError for a plugin that fails."""
+    return SPECS | _of_plugins()
+
+
+def _of_plugins() -> dict[str, Spec]:
+    found: dict[str, Spec] = {}
+    for plugin in plugins():
+        for spec in plugin.specs:
+            if spec.type in SPECS or spec.type in found:
+                raise NetspecError(f"the plugin '{plugin.origin}' defines layer type '{spec.type}', which exists")
+            found[spec.type] = spec
+    return found
 
 
 def unknown_type(type_name: str) -> tuple[str, str | None]:
     """The message and the hint for a layer type that does not exist."""
-    return f"there is no layer type '{type_name}'", did_you_mean(type_name, SPECS)
+    return f"there is no layer type '{type_name}'", did_you_mean(type_name, all_specs())
 
 
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, Site, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
@@ -13,6 +13,7 @@ class Eltwise(Spec):
     type = "Eltwise"
     param = "eltwise_param"
     bottoms = (2, None)
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         given, bottoms = len(site.param.coeff), len(site.layer.bottom_blobs)
@@ -40,6 +41,7 @@ class Scale(Spec):
     param = "scale_param"
     bottoms = (1, 2)
     in_place = True
+    reads = BOTTOM
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]
@@ -74,6 +76,7 @@ class Reduction(Spec):
 
     type = "Reduction"
     param = "reduction_param"
+    reads = BOTTOM
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.graph import Layer, Shape
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, Site, Spec
 from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_reach, require_room, window_of
 
 
@@ -16,6 +16,7 @@ class Convolution(Spec):
     param = "convolution_param"
     bottoms = (1, None)
     tops = (1, None)
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         check_window(site)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.graph import Layer, Shape
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, Site, Spec
 
 
 class InnerProduct(Spec):
@@ -13,6 +13,7 @@ class InnerProduct(Spec):
 
     type = "InnerProduct"
     param = "inner_product_param"
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         if not site.param.num_output:
@@ -37,6 +38,7 @@ class Embed(Spec):
 
     type = "Embed"
     param = "embed_param"
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         for field in ("num_output", "input_dim"):

@@ -10,7 +10,7 @@ from math import prod
 from typing import ClassVar
 
 from netspec.graph import Blob, Shape, shape_text
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, TOP, Site, Spec
 
 
 def require_labels(site: Site, axis: int) -> None:
@@ -94,6 +94,7 @@ class Softmax(Spec):
     type = "Softmax"
     param = "softmax_param"
     in_place = True
+    reads = TOP
 
     def infer(self, site: Site) -> list[Shape]:
         site.axis(site.param.axis, len(site.bottoms[0]), "axis")
@@ -151,6 +152,7 @@ class MultinomialLogisticLoss(Loss):
     """The mean of -log at the labels, of a bottom that holds probabilities; everything after the first axis is classes."""
 
     type = "MultinomialLogisticLoss"
+    reads = BOTTOM
 
     def match(self, site: Site) -> None:
         require_one_label_each(site)

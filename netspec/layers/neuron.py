@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from netspec.graph import Layer, Shape
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, TOP, Site, Spec
 
 
 class Neuron(Spec):
@@ -19,12 +19,14 @@ class AbsVal(Neuron):
 
     type = "AbsVal"
     in_place = False  # its gradient reads the sign of its input
+    reads = BOTTOM
 
 
 class BNLL(Neuron):
     """log(1 + e^x), the binomial normal log likelihood."""
 
     type = "BNLL"
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         warn_in_place(site)
@@ -35,6 +37,7 @@ class Clip(Neuron):
 
     type = "Clip"
     param = "clip_param"
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         if not site.message.HasField(self.param):  # of a block that is there, binding requires both
@@ -50,6 +53,10 @@ class ELU(Neuron):
 
     type = "ELU"
     param = "elu_param"
+    reads = BOTTOM | TOP
+
+    def misreads_in_place(self, layer: Layer) -> bool:
+        return layer.message.elu_param.alpha < 0
 
 
 class Exp(Neuron):
@@ -57,6 +64,7 @@ class Exp(Neuron):
 
     type = "Exp"
     param = "exp_param"
+    reads = TOP
 
     def check(self, site: Site) -> None:
         check_base(site)
@@ -70,6 +78,7 @@ class Log(Neuron):
 
     type = "Log"
     param = "log_param"
+    reads = BOTTOM
 
     def check(self, site: Site) -> None:
         check_base(site)
@@ -86,6 +95,11 @@ class Power(Neuron):
 
     type = "Power"
     param = "power_param"
+    reads = BOTTOM | TOP
+
+    def gradient_reads(self, layer: Layer) -> frozenset[str]:
+        p = layer.message.power_param
+        return self.reads if p.power * p.scale else frozenset()  # constant
 
     def check(self, site: Site) -> None:
         if site.param.power * site.param.scale != 0:
@@ -100,6 +114,7 @@ class PReLU(Neuron):
 
     type = "PReLU"
     param = "prelu_param"
+    reads = BOTTOM
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]
@@ -119,6 +134,14 @@ class ReLU(Neuron):
 
     type = "ReLU"
     param = "relu_param"
+    reads = BOTTOM
+    gradient_reads_signs = True
+
+    def misreads_in_place(self, layer: Layer) -> bool:
+        return layer.message.relu_param.negative_slope < 0
+
+    def keeps_signs(self, layer: Layer) -> bool:
+        return not layer.message.relu_param.negative_slope
 
 
 class Sigmoid(Neuron):
@@ -126,6 +149,7 @@ class Sigmoid(Neuron):
 
     type = "Sigmoid"
     param = "sigmoid_param"
+    reads = TOP
 
 
 class Swish(Neuron):
@@ -133,6 +157,7 @@ class Swish(Neuron):
 
     type = "Swish"
     param = "swish_param"
+    reads = TOP
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
@@ -143,6 +168,7 @@ class TanH(Neuron):
 
     type = "TanH"
     param = "tanh_param"
+    reads = TOP
 
 
 class Threshold(Neuron):
@@ -157,6 +183,9 @@ class Dropout(Neuron):
 
     type = "Dropout"
     param = "dropout_param"
+
+    def keeps_signs(self, layer: Layer) -> bool:
+        return True
 
     def check(self, site: Site) -> None:
         ratio = site.param.dropout_ratio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape
 from netspec.layers.neuron import warn_in_place
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, TOP, Site, Spec
 
 
 class LRN(Spec):
@@ -12,6 +12,10 @@ class LRN(Spec):
 
     type = "LRN"
     param = "lrn_param"
+    reads = BOTTOM | TOP
+
+    def gradient_reads(self, layer: Layer) -> frozenset[str]:
+        return frozenset() if layer.message.lrn_param.norm_region else self.reads  # within a channel it is made of layers of its own
 
     def check(self, site: Site) -> None:
         if site.param.local_size % 2 == 0:
@@ -62,6 +66,10 @@ class MVN(Spec):
     type = "MVN"
     param = "mvn_param"
     in_place = True
+    reads = TOP
+
+    def gradient_reads(self, layer: Layer) -> frozenset[str]:
+        return self.reads if layer.message.mvn_param.normalize_variance else frozenset()
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.loss import warn_of_learned
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import BOTTOM, Site, Spec
 
 
 class Recurrent(Spec):
@@ -20,6 +20,7 @@ class Recurrent(Spec):
     param = "recurrent_param"
     unforced: ClassVar[tuple[int, ...]] = (1,)
     states: ClassVar[tuple[str, ...]] = ()
+    reads = BOTTOM
 
     def shares_gradient(self, layer: Layer) -> bool:
         return True

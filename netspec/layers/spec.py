@@ -11,6 +11,7 @@ from netspec.data.filler_fault import filler_fault
 from netspec.diagnostics import Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.schema.caffe_pb2 import FillerParameter
+from netspec.schema.extensions import Field
 
 MAX_AXES = 32
 MISSING_DATA = "missing data"  # the kind of the warnings of data that are not there
@@ -23,6 +24,9 @@ def input_options(tops: list[str], data: Shape) -> str:
     return " ".join(f"--input {top}={','.join(map(str, shape))}" for top, shape in zip(tops, shapes, strict=True))
 
 
+BOTTOM, TOP = frozenset(("bottom",)), frozenset(("top",))
+
+
 class Stop(Exception):
     """A fault was reported that leaves the layer's shapes unknown."""
 
@@ -32,17 +36,32 @@ class Spec:
 
     type: ClassVar[str] = ""
     param: ClassVar[str] = ""  # the field of LayerParameter with the layer's own parameters
+    fields: ClassVar[tuple[Field, ...]] = ()  # what that field holds, where caffe.proto does not say it
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most; None is any number
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     in_place: ClassVar[bool] = False  # may its top be its bottom?
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
     acts: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
+    reads: ClassVar[frozenset[str]] = frozenset()  # what its gradient reads: "bottom", "top"
+    gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
     unforced: ClassVar[tuple[int, ...]] = ()  # bottoms that force_backward gives no gradient: labels, cont
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
 
     def shares_memory(self, layer: Layer) -> bool:
         """Whether its tops share the memory of its first bottom, so that in-place writes show in both."""
+        return False
+
+    def gradient_reads(self, layer: Layer) -> frozenset[str]:
+        """Which of the values "bottom" and "top" Caffe's gradient of the layer reads where they stand, and not from a copy."""
+        return self.reads
+
+    def misreads_in_place(self, layer: Layer) -> bool:
+        """Whether its gradient in place, which finds the top where it looks for the bottom, is another one."""
+        return "bottom" in self.gradient_reads(layer)
+
+    def keeps_signs(self, layer: Layer) -> bool:
+        """Whether in place it leaves what is above 0 there, and sends no gradient to what it does not leave."""
         return False
 
     def shares_gradient(self, layer: Layer) -> bool:
@@ -69,7 +88,7 @@ class Site:
     ) -> None:
         self.layer = layer
         self.message = layer.message
-        self.param: Any = getattr(layer.message, spec.param) if spec.param else None
+        self.param: Any = layer.field(spec.param) if spec.param else None
         self.spec = spec
         self.report = report
         self.given = given  # shapes that the user gives for the tops of sources

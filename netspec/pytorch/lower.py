@@ -18,7 +18,9 @@ from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.passes.plan_backward import plan_backward
 from netspec.pipeline import load, phase_of
 from netspec.pytorch.fillers import fill
-from netspec.pytorch.layers import BUILDERS, EMITTERS, emit_default
+from netspec.pytorch.in_place import write_in_place
+from netspec.pytorch.layers import find_builder
+from netspec.pytorch.layers.builder import emit_default
 from netspec.pytorch.memory import require_memory
 from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
@@ -185,13 +187,15 @@ class _Lowering:
         for i in range(len(bottoms)):
             if (layer, i) in self.plan.stopped:
                 bottoms[i] = self.graph.call_method("detach", (bottoms[i],))
-        submodule = BUILDERS[layer.type](layer)
+        builder = find_builder(layer)
+        submodule = builder.build(layer)
         target = ""
         if submodule is not None:
             target = self.targets[layer] = _python_name(layer.name or layer.type, set(self.root._modules))
             self.root.add_module(target, submodule)
+            write_in_place(layer, submodule)
             self._set_learned(layer, submodule)
-        tops = EMITTERS.get(layer.type, emit_default)(self.graph, layer, target, bottoms)
+        tops = (builder.emit or emit_default)(self.graph, layer, target, bottoms)
         if not layer.top_blobs:
             return
         if isinstance(tops, fx.Node):

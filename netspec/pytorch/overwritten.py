@@ -9,96 +9,21 @@ they are kept. A layer with its own copy (BatchNorm, Scale in place, PReLU in pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from netspec.graph import Blob, Layer
-from netspec.pytorch.layers.neuron import power_slope, scaled
-from netspec.pytorch.layers.normalization import across_channels_gradient, mvn_gradient
+from netspec.layers import find_spec
+from netspec.layers.spec import Spec
+from netspec.pytorch.layers import find_builder
+from netspec.pytorch.layers.builder import Gradient
 from netspec.pytorch.module import blobs_of
 
 COMPILE_FAULT = (
     "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's gradient reads; "
     "give that layer's top a name of its own, or train without torch.compile"
-)
-# (gradient of the top, the bottom as it was, what now stands in the bottom's and in the top's memory, the layer)
-# → gradient of the bottom. In place the two memories are one tensor.
-Gradient = Callable[[Tensor, Tensor, Tensor, Tensor, Any], Tensor]
-
-
-def _relu(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return torch.where(bottom > 0, grad, grad * getattr(module, "negative_slope", 0.0))
-
-
-def _softmax(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return top * (grad - (grad * top).sum(module.dim, keepdim=True))
-
-
-def _lrn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return across_channels_gradient(grad, x, bottom, top, module.size, module.alpha, module.beta, module.k)
-
-
-def _mvn(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    rows = module.rows(x)
-    deviation = torch.linalg.vector_norm(rows - rows.mean(1, keepdim=True), dim=1, keepdim=True) / rows.shape[1] ** 0.5 + module.eps
-    return mvn_gradient(module.rows(grad), module.rows(top), deviation, module.in_place).view_as(x).to(x.dtype)
-
-
-def _swish(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    beta = getattr(module, "beta", 1.0)
-    sigmoid = torch.sigmoid(x * beta)  # the layer keeps it apart
-    return grad * (beta * top + sigmoid * (1 - beta * top))
-
-
-def _log(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    slope = scaled(bottom, module.scale, module.shift).reciprocal() * (module.scale * module.outer)
-    return slope * slope  # in place it writes the slope over the top's gradient before it reads that
-
-
-def _power(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    slope = power_slope(bottom, top, module.power, module.scale, module.shift)
-    return (slope if bottom is top else grad) * slope  # as Log
-
-
-_READ_BOTTOM: dict[str, Gradient] = {
-    "ReLU": _relu,
-    "BNLL": lambda grad, x, bottom, top, module: grad * torch.sigmoid(bottom),
-    "Clip": lambda grad, x, bottom, top, module: grad * ((bottom >= module.low) & (bottom <= module.high)),
-    "Log": _log,
-}
-_READ_TOP: dict[str, Gradient] = {
-    "Sigmoid": lambda grad, x, bottom, top, module: grad * top * (1 - top),
-    "TanH": lambda grad, x, bottom, top, module: grad * (1 - top * top),
-    "Exp": lambda grad, x, bottom, top, module: grad * top * module.inner,
-    "Swish": _swish,
-    "Softmax": _softmax,
-    "LRN": _lrn,
-    "MVN": _mvn,
-}
-_READ_BOTH: dict[str, Gradient] = {
-    "ELU": lambda grad, x, bottom, top, module: torch.where(bottom > 0, grad, grad * (module.alpha + top)),
-    "Power": _power,
-}
-_GRADIENTS = _READ_BOTTOM | _READ_TOP | _READ_BOTH
-# Layers whose gradient is torch's own, which reads the bottom that was kept for it.
-_KEEP_BOTTOM = frozenset(
-    (
-        "AbsVal",
-        "Convolution",
-        "Deconvolution",
-        "Eltwise",
-        "Embed",
-        "InnerProduct",
-        "LSTM",
-        "MultinomialLogisticLoss",
-        "PReLU",
-        "RNN",
-        "Reduction",
-        "Scale",
-    )
 )
 
 
@@ -155,15 +80,15 @@ class _OverwrittenFunction(torch.autograd.Function):
         bottom = top if owner.in_place else x
         if owner.bottom_memory is not None and owner.bottom_memory.value is not None:
             bottom = owner.bottom_memory.value.view_as(x)
-        return _GRADIENTS[owner.type_name](grad, x, bottom, top, owner.layer), None
+        return owner.gradient(grad, x, bottom, top, owner.layer), None
 
 
 class Overwritten(nn.Module):
     """A layer whose gradient reads what was written over its bottom or top. Its values are the layer's own."""
 
-    def __init__(self, type_name: str, layer: nn.Module, in_place: bool, bottom_memory: _Memory | None, top_memory: _Memory | None) -> None:
+    def __init__(self, gradient: Gradient, layer: nn.Module, in_place: bool, bottom_memory: _Memory | None, top_memory: _Memory | None) -> None:
         super().__init__()
-        self.type_name, self.layer, self.in_place = type_name, layer, in_place
+        self.gradient, self.layer, self.in_place = gradient, layer, in_place
         self.bottom_memory, self.top_memory = bottom_memory, top_memory
         if isinstance(layer, (nn.ReLU, nn.ELU)):
             layer.inplace = False
@@ -199,26 +124,6 @@ class KeepsOverwritten(nn.Module):
         return self.layer(*own)
 
 
-def _is_in_place(layer: Layer) -> bool:
-    return layer.tops[:1] == layer.bottoms[:1]
-
-
-def _keeps_signs(layer: Layer) -> bool:
-    """Whether the top tells as well as the bottom which side of 0 a value was on."""
-    p = layer.message
-    return (layer.type == "ReLU" and p.relu_param.negative_slope >= 0) or (layer.type == "ELU" and p.elu_param.alpha >= 0)
-
-
-def _reads_values(layer: Layer) -> bool:
-    """Whether Caffe's gradient of the layer, one of a type in _GRADIENTS, reads what its bottom or top holds."""
-    p = layer.message
-    if layer.type == "Power":
-        return p.power_param.power * p.power_param.scale != 0  # else constant
-    if layer.type == "LRN":
-        return not p.lrn_param.norm_region  # within a channel it is made of layers with memories of their own
-    return layer.type != "MVN" or p.mvn_param.normalize_variance
-
-
 class _Wrapping:
     def __init__(self, layers: list[Layer], submodules: dict[Layer, nn.Module]) -> None:
         self.layers, self.submodules = layers, submodules
@@ -239,36 +144,38 @@ class _Wrapping:
 
     def wrapped(self, layer: Layer) -> nn.Module | None:
         """The module in place of a layer's own where Caffe's gradient reads what was written over its blobs."""
-        module = self.submodules[layer]
-        if layer.type in _GRADIENTS and layer.top_blobs and _reads_values(layer):
-            return self._with_its_gradient(layer, module)
-        if layer.type not in _KEEP_BOTTOM:
+        module, spec, gradient = self.submodules[layer], find_spec(layer.type), find_builder(layer).gradient
+        if spec is None or not layer.top_blobs:
+            return None
+        if gradient is not None:
+            return self._with_its_gradient(layer, spec, module, gradient)
+        if "bottom" not in spec.gradient_reads(layer):
             return None
         memories = [self.memory_after(self.writers_over_bottom(layer, i)) for i in range(len(layer.bottom_blobs))]
         return KeepsOverwritten(module, memories) if any(memories) else None
 
-    def _with_its_gradient(self, layer: Layer, module: nn.Module) -> nn.Module | None:
-        top, in_place = layer.top_blobs[0], _is_in_place(layer)
+    def _with_its_gradient(self, layer: Layer, spec: Spec, module: nn.Module, gradient: Gradient) -> nn.Module | None:
+        top, in_place, reads = layer.top_blobs[0], layer.tops[:1] == layer.bottoms[:1], spec.gradient_reads(layer)
+        if not reads:
+            return None
         over_top = self.later_writers(top, top.writes_before)
         over_bottom = [] if in_place else self.writers_over_bottom(layer, 0)
-        reads_top = layer.type not in _READ_BOTTOM or in_place
-        reads_bottom = layer.type not in _READ_TOP or layer.type == "LRN"
-        top_memory = self.memory_after(over_top) if reads_top and _differs_after(layer, over_top) else None
-        bottom_memory = self.memory_after(over_bottom) if reads_bottom and _differs_after(layer, over_bottom) else None
-        reads_its_own_write = in_place and layer.type not in _READ_TOP and not _keeps_signs(layer)
-        if top_memory is None and bottom_memory is None and not reads_its_own_write:
+        reads_top = "top" in reads or in_place
+        top_memory = self.memory_after(over_top) if reads_top and _differs_after(spec, over_top) else None
+        bottom_memory = self.memory_after(over_bottom) if "bottom" in reads and _differs_after(spec, over_bottom) else None
+        if top_memory is None and bottom_memory is None and not (in_place and spec.misreads_in_place(layer)):
             return None
-        return Overwritten(layer.type, module, in_place, bottom_memory, top_memory)
+        return Overwritten(gradient, module, in_place, bottom_memory, top_memory)
 
 
-def _differs_after(layer: Layer, writers: list[Layer]) -> bool:
-    """Whether the layer's gradient is another one for what the writers leave: after these ReLU's is the same.
-
-    They keep the sign, or let no gradient through where they do not.
+def _differs_after(spec: Spec, writers: list[Layer]) -> bool:
+    """Whether the layer's gradient is another one for what the writers leave: one that asks for signs alone is the same
+    after those that keep them, or let no gradient through where they do not.
     """
-    if layer.type != "ReLU":
+    if not spec.gradient_reads_signs:
         return bool(writers)
-    return any(w.type not in ("Dropout", "ReLU") or w.message.relu_param.negative_slope for w in writers)
+    found = ((find_spec(writer.type), writer) for writer in writers)
+    return any(writer_spec is None or not writer_spec.keeps_signs(writer) for writer_spec, writer in found)
 
 
 def wrap_overwritten(layers: list[Layer], submodules: dict[Layer, nn.Module]) -> dict[Layer, nn.Module]:

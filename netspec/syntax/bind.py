@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, Span, note
+from netspec.schema.extensions import extension, value_of
 from netspec.schema.history import V1_TYPES
 from netspec.syntax.tree import NULLS, PLAIN, STRING, WORD, Block, Field, Scalar
 
@@ -101,7 +102,7 @@ def _bind_block(block: Block, message: Message, spans: Spans, report: Report, ar
     known = _fields_of(message.DESCRIPTOR)
     faults_before = len(report.diagnostics)
     for field in block.fields:
-        descriptor = known.get(field.name)
+        descriptor = known.get(field.name) or extension(message.DESCRIPTOR, field.name)
         if descriptor is None:
             what = f"{around[-1][0]} has no field '{field.name}'"
             owner = None if report.is_crowded else _owner_hint(field.name, around)
@@ -131,8 +132,8 @@ def _bind_block(block: Block, message: Message, spans: Spans, report: Report, ar
                 if typed is None:
                     continue
                 if descriptor.is_repeated:
-                    getattr(message, field.name).append(typed)
-                else:
+                    value_of(message, descriptor).append(typed)
+                else:  # extensions of the schema's own messages are messages
                     setattr(message, field.name, typed)
             places.append(place)
     for name in _required_of(message.DESCRIPTOR):
@@ -155,7 +156,7 @@ def _bind_message(
     if isinstance(value, Scalar):
         report.error(f"'{field.name}' takes a block of fields, got {_shown(value)}", value.span)
         return False
-    child = getattr(message, field.name)
+    child = value_of(message, descriptor)
     if descriptor.is_repeated:
         child = child.add()
     else:

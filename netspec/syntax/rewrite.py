@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Span
+from netspec.schema.extensions import find_field, value_of
 from netspec.syntax.bind import Spans, unbind
 from netspec.syntax.tree import Block, Field, Scalar
 
@@ -49,12 +50,12 @@ class _Rewriting:
     def _find_written(self, block: Block, message: Message) -> None:
         seen: dict[str, int] = {}
         for field in block.fields:
-            descriptor = message.DESCRIPTOR.fields_by_name[field.name]
+            descriptor = find_field(message.DESCRIPTOR, field.name)
             for value in field.values:
                 bound = None
                 if isinstance(value, Block):
                     number = seen[field.name] = seen.get(field.name, -1) + 1
-                    found = getattr(message, field.name)
+                    found = value_of(message, descriptor)
                     bound = cast(Message, found[number] if descriptor.is_repeated else found)
                     self._find_written(value, bound)
                 if value.span is not None:
@@ -70,8 +71,9 @@ class _Rewriting:
                     self._comes_from(plain, self._written_at(place.value))
                 fields.append(plain)
                 continue
-            found = getattr(message, plain.name)
-            items = found if message.DESCRIPTOR.fields_by_name[plain.name].is_repeated else [found]
+            descriptor = find_field(message.DESCRIPTOR, plain.name)
+            found = value_of(message, descriptor)
+            items = found if descriptor.is_repeated else [found]
             fields += [self._message(plain.name, item, place) for item, place in zip(items, places, strict=True)]
         return Block(fields, None)
 

@@ -11,6 +11,7 @@ import yaml
 from google.protobuf.descriptor import Descriptor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
+from netspec.schema.extensions import find_field
 from netspec.syntax.tree import MAX_DEPTH, MAX_PARTS, NULLS, PLAIN, STRING, Block, Field, Scalar
 
 MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
@@ -215,7 +216,7 @@ def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
     for field in block.fields:
         groups.setdefault(field.name, []).append(field)
     for name, fields in groups.items():
-        schema = descriptor.fields_by_name[name]
+        schema = find_field(descriptor, name)
         if schema.message_type is None:
             yield from _scalar_lines(name, fields)
         elif schema.is_repeated:

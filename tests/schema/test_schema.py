@@ -85,7 +85,7 @@ def proto_declarations():
         elif statement.endswith("{"):
             yield number, statement, tuple(scope), above
             scope.append(statement.split()[1])
-        elif scope and statement.endswith(";"):
+        elif scope and statement.endswith(";") and not statement.startswith("extensions "):
             yield number, statement, tuple(scope), above
         above = statement
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import fx, nn
-
+from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
+from netspec.plugins import plugins
 from netspec.pytorch.layers import (
     arithmetic,
     convolution,
@@ -21,21 +19,23 @@ from netspec.pytorch.layers import (
     regression_loss,
     shape,
 )
+from netspec.pytorch.layers.builder import Builder
 
 _FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss, regression_loss, recurrent, python)
 
-# A builder returns None where a layer computes nothing of its own (Dropout in TEST, Split).
-BUILDERS: dict[str, Callable[[Layer], nn.Module | None]] = {}
-# How a layer's call is written into the graph, where it is not `top = self.layer(bottoms…)`.
-EMITTERS: dict[str, Callable[[fx.Graph, Layer, str, list[fx.Node]], fx.Node | list[fx.Node]]] = {}
-
+BUILDERS: dict[str, Builder] = {}
 for _family in _FAMILIES:
     BUILDERS.update(_family.BUILDERS)
-    EMITTERS.update(getattr(_family, "EMITTERS", {}))
 
 
-def emit_default(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> fx.Node | list[fx.Node]:
-    """One call with all bottoms; without a submodule every top is the bottom."""
-    if not target:
-        return [bottoms[0]] * len(layer.top_blobs)
-    return graph.call_module(target, tuple(bottoms))
+def find_builder(layer: Layer) -> Builder:
+    """What lowers a layer of its type. Raises: NetspecError where a plugin defines the type and not how it is computed."""
+    if layer.type in BUILDERS:
+        return BUILDERS[layer.type]
+    for plugin in plugins():
+        if any(spec.type == layer.type for spec in plugin.specs):
+            found = plugin.find_builders().get(layer.type)
+            if found is not None:
+                return found if isinstance(found, Builder) else Builder(found)
+            raise NetspecError(f"the plugin '{plugin.origin}' has no builder for layer type '{layer.type}'", layer.spans.at("type"))
+    raise NetspecError(f"layer type '{layer.type}' has no builder", layer.spans.at("type"))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.graph import Layer
+from netspec.pytorch.layers.builder import Builder, always
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
@@ -168,4 +169,9 @@ def _axis(layer: Layer, axis: int) -> int:
     return axis % max(1, len(layer.bottom_blobs[0].shape or ()))
 
 
-BUILDERS = {"Eltwise": build_eltwise, "Scale": build_scale, "Bias": build_bias, "Reduction": build_reduction}
+BUILDERS = {
+    "Eltwise": Builder(build_eltwise, leaves_top=lambda layer: layer.message.eltwise_param.operation != EltwiseParameter.PROD),
+    "Scale": Builder(build_scale, leaves_top=lambda layer: len(layer.bottom_blobs) == 1),
+    "Bias": Builder(build_bias, leaves_top=always),
+    "Reduction": Builder(build_reduction),
+}

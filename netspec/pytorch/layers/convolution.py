@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
 from netspec.layers.window import Window, window_of
+from netspec.pytorch.layers.builder import Builder, always
 
 _FUNCTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -189,5 +190,8 @@ def emit_for_each(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.N
     return [graph.call_module(target, (bottom,)) for bottom in bottoms]
 
 
-BUILDERS = {"Convolution": build_convolution, "Deconvolution": build_convolution, "Im2col": build_im2col}
-EMITTERS = {"Convolution": emit_for_each, "Deconvolution": emit_for_each}
+BUILDERS = {
+    "Convolution": Builder(build_convolution, emit_for_each, leaves_top=always),
+    "Deconvolution": Builder(build_convolution, emit_for_each, leaves_top=always),
+    "Im2col": Builder(build_im2col),
+}

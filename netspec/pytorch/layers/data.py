@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netspec.data.overwrite import HDF5_ROWS, require_own_kind
 from netspec.diagnostics import NetspecError, Span
 from netspec.graph import Layer, shape_text
+from netspec.pytorch.layers.builder import Builder
 
 
 class Hdf5Output(nn.Module):
@@ -75,4 +76,4 @@ def build_hdf5_output(layer: Layer) -> nn.Module:
     return Hdf5Output(layer.message.hdf5_output_param.file_name, layer.label, layer.spans.at("hdf5_output_param", "file_name"))
 
 
-BUILDERS = {"HDF5Output": build_hdf5_output}
+BUILDERS = {"HDF5Output": Builder(build_hdf5_output)}

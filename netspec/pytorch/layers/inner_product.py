@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
+from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.shape import row_index
 
 if TYPE_CHECKING:
@@ -66,5 +67,7 @@ def emit_inner_product(graph: fx.Graph, layer: Layer, target: str, bottoms: list
     return graph.call_module(target, (x,))
 
 
-BUILDERS = {"InnerProduct": build_inner_product, "Embed": build_embed}
-EMITTERS = {"InnerProduct": emit_inner_product}
+BUILDERS = {
+    "InnerProduct": Builder(build_inner_product, emit_inner_product, leaves_top=always),
+    "Embed": Builder(build_embed),
+}

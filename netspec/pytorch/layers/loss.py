@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from netspec.data.paths import net_path, resolve_path
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer, shape_text
+from netspec.pytorch.layers.builder import Builder
 from netspec.schema.caffe_pb2 import AccuracyParameter, BlobProto, HingeLossParameter, LossParameter
 from netspec.weights.blob_proto import blob_array
 from netspec.weights.read_bytes import read_message
@@ -264,11 +265,15 @@ def label_span(layer: Layer) -> Span | None:
     return layer.spans.at("bottom", 1)
 
 
+def _softmax_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return top * (grad - (grad * top).sum(module.dim, keepdim=True))
+
+
 BUILDERS = {
-    "Softmax": build_softmax,
-    "SoftmaxWithLoss": build_softmax_with_loss,
-    "InfogainLoss": build_infogain_loss,
-    "MultinomialLogisticLoss": build_multinomial_logistic_loss,
-    "HingeLoss": build_hinge_loss,
-    "Accuracy": build_accuracy,
+    "Softmax": Builder(build_softmax, gradient=_softmax_gradient),
+    "SoftmaxWithLoss": Builder(build_softmax_with_loss),
+    "InfogainLoss": Builder(build_infogain_loss),
+    "MultinomialLogisticLoss": Builder(build_multinomial_logistic_loss),
+    "HingeLoss": Builder(build_hinge_loss),
+    "Accuracy": Builder(build_accuracy),
 }

@@ -10,25 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.graph import Layer
-from netspec.schema.caffe_pb2 import EltwiseParameter
-
-# Layers whose gradient does not read what they made, so that the next may write over it.
-_OVERWRITABLE = frozenset(("Convolution", "Deconvolution", "InnerProduct", "BatchNorm", "Scale", "Bias", "Eltwise"))
-
-
-def may_overwrite(layer: Layer) -> bool:
-    """Whether an in-place layer may really write over its bottom, which saves memory and time."""
-    bottom = layer.bottom_blobs[0]
-    producer = bottom.producer
-    counted = producer.loss_weights[bottom.top_index] if bottom.version >= 0 else 1.0
-    return (
-        layer.tops[0] == bottom.name
-        and producer.type in _OVERWRITABLE
-        and bottom.consumers == [(layer, 0)]
-        and not counted
-        and not (producer.type == "Scale" and len(producer.bottom_blobs) > 1)
-        and not (producer.type == "Eltwise" and producer.message.eltwise_param.operation == EltwiseParameter.PROD)
-    )
+from netspec.pytorch.layers.builder import Builder
 
 
 class AbsVal(nn.Module):
@@ -219,7 +201,7 @@ def build_clip(layer: Layer) -> nn.Module:
 
 def build_elu(layer: Layer) -> nn.Module:
     alpha = layer.message.elu_param.alpha
-    return nn.ELU(alpha, inplace=alpha >= 0 and may_overwrite(layer))  # in place torch tells the sides apart by the result
+    return nn.ELU(alpha)
 
 
 def build_exp(layer: Layer) -> nn.Module:
@@ -248,7 +230,7 @@ def build_relu(layer: Layer) -> nn.Module:
     slope = layer.message.relu_param.negative_slope
     if slope:
         return nn.LeakyReLU(slope)
-    return nn.ReLU(inplace=may_overwrite(layer))
+    return nn.ReLU()
 
 
 def build_swish(layer: Layer) -> nn.Module:
@@ -264,19 +246,40 @@ def build_dropout(layer: Layer) -> nn.Module | None:
     return MonteCarloDropout(ratio) if layer.message.HasField("phase") else nn.Dropout(ratio)
 
 
+def _relu_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return torch.where(bottom > 0, grad, grad * getattr(module, "negative_slope", 0.0))
+
+
+def _swish_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    beta = getattr(module, "beta", 1.0)
+    sigmoid = torch.sigmoid(x * beta)  # the layer keeps it apart
+    return grad * (beta * top + sigmoid * (1 - beta * top))
+
+
+def _log_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    slope = scaled(bottom, module.scale, module.shift).reciprocal() * (module.scale * module.outer)
+    return slope * slope  # in place it writes the slope over the top's gradient before it reads that
+
+
+def _power_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    slope = power_slope(bottom, top, module.power, module.scale, module.shift)
+    return (slope if bottom is top else grad) * slope  # as Log
+
+
 BUILDERS = {
-    "AbsVal": lambda layer: AbsVal(),
-    "BNLL": lambda layer: nn.Softplus(threshold=50),  # Caffe's bound for the exponent is where Softplus goes over to x
-    "Clip": build_clip,
-    "ELU": build_elu,
-    "Exp": build_exp,
-    "Log": build_log,
-    "Power": build_power,
-    "PReLU": build_prelu,
-    "ReLU": build_relu,
-    "Sigmoid": lambda layer: nn.Sigmoid(),
-    "Swish": build_swish,
-    "TanH": lambda layer: nn.Tanh(),
-    "Threshold": lambda layer: Threshold(layer.message.threshold_param.threshold),
-    "Dropout": build_dropout,
+    "AbsVal": Builder(lambda layer: AbsVal()),
+    # Caffe's bound for the exponent is where Softplus goes over to x
+    "BNLL": Builder(lambda layer: nn.Softplus(threshold=50), gradient=lambda grad, x, bottom, top, module: grad * torch.sigmoid(bottom)),
+    "Clip": Builder(build_clip, gradient=lambda grad, x, bottom, top, module: grad * ((bottom >= module.low) & (bottom <= module.high))),
+    "ELU": Builder(build_elu, gradient=lambda grad, x, bottom, top, module: torch.where(bottom > 0, grad, grad * (module.alpha + top))),
+    "Exp": Builder(build_exp, gradient=lambda grad, x, bottom, top, module: grad * top * module.inner),
+    "Log": Builder(build_log, gradient=_log_gradient),
+    "Power": Builder(build_power, gradient=_power_gradient),
+    "PReLU": Builder(build_prelu),
+    "ReLU": Builder(build_relu, gradient=_relu_gradient),
+    "Sigmoid": Builder(lambda layer: nn.Sigmoid(), gradient=lambda grad, x, bottom, top, module: grad * top * (1 - top)),
+    "Swish": Builder(build_swish, gradient=_swish_gradient),
+    "TanH": Builder(lambda layer: nn.Tanh(), gradient=lambda grad, x, bottom, top, module: grad * (1 - top * top)),
+    "Threshold": Builder(lambda layer: Threshold(layer.message.threshold_param.threshold)),
+    "Dropout": Builder(build_dropout),
 }

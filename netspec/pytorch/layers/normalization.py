@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.graph import Layer
+from netspec.pytorch.layers.builder import Builder, always
 from netspec.schema.caffe_pb2 import LRNParameter
 
 
@@ -208,4 +209,18 @@ def build_mvn(layer: Layer) -> nn.Module:
     return MVN(p.normalize_variance, p.across_channels, p.eps, layer.tops[0] == layer.bottoms[0])
 
 
-BUILDERS = {"LRN": build_lrn, "BatchNorm": build_batch_norm, "MVN": build_mvn}
+def _lrn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return across_channels_gradient(grad, x, bottom, top, module.size, module.alpha, module.beta, module.k)
+
+
+def _mvn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    rows = module.rows(x)
+    deviation = torch.linalg.vector_norm(rows - rows.mean(1, keepdim=True), dim=1, keepdim=True) / rows.shape[1] ** 0.5 + module.eps
+    return mvn_gradient(module.rows(grad), module.rows(top), deviation, module.in_place).view_as(x).to(x.dtype)
+
+
+BUILDERS = {
+    "LRN": Builder(build_lrn, gradient=_lrn_gradient),
+    "BatchNorm": Builder(build_batch_norm, leaves_top=always),
+    "MVN": Builder(build_mvn, gradient=_mvn_gradient),
+}

@@ -13,6 +13,7 @@ from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.pooling import pyramid_fault, pyramid_window
 from netspec.layers.window import Window, pooled_size, window_of
+from netspec.pytorch.layers.builder import Builder
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 
 if TYPE_CHECKING:
@@ -198,4 +199,4 @@ def build_spp(layer: Layer) -> nn.Module:
     return SpatialPyramidPooling(p.pyramid_height, p.pool, layer.label, layer.spans.at("spp_param", "pyramid_height"))
 
 
-BUILDERS = {"Pooling": build_pooling, "SPP": build_spp}
+BUILDERS = {"Pooling": Builder(build_pooling), "SPP": Builder(build_spp)}

@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.python import HOW_TO_ALLOW, Instance
+from netspec.pytorch.layers.builder import Builder
 
 
 class _Pass(torch.autograd.Function):
@@ -114,4 +115,4 @@ def build_python(layer: Layer) -> nn.Module:
     return PythonLayer(layer.prepared.take())
 
 
-BUILDERS = {"Python": build_python}
+BUILDERS = {"Python": Builder(build_python)}

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.graph import Layer
+from netspec.pytorch.layers.builder import Builder
 
 
 def _activate(inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -265,4 +266,4 @@ def build_lstm_unit(layer: Layer) -> nn.Module:
     return LSTMUnit()
 
 
-BUILDERS = {"LSTM": build_recurrent, "RNN": build_recurrent, "LSTMUnit": build_lstm_unit}
+BUILDERS = {"LSTM": Builder(build_recurrent), "RNN": Builder(build_recurrent), "LSTMUnit": Builder(build_lstm_unit)}

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.graph import Layer
+from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.loss import ignored_label, item_rows, normalization_of, normalizer, wide
 from netspec.schema.caffe_pb2 import LossParameter
 
@@ -99,7 +100,7 @@ def build_contrastive_loss(layer: Layer) -> nn.Module:
 
 
 BUILDERS = {
-    "SigmoidCrossEntropyLoss": build_sigmoid_cross_entropy_loss,
-    "EuclideanLoss": build_euclidean_loss,
-    "ContrastiveLoss": build_contrastive_loss,
+    "SigmoidCrossEntropyLoss": Builder(build_sigmoid_cross_entropy_loss),
+    "EuclideanLoss": Builder(build_euclidean_loss),
+    "ContrastiveLoss": Builder(build_contrastive_loss),
 }

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.shape import offsets_of, replaced_axes, reshaped, slice_sizes
+from netspec.pytorch.layers.builder import Builder
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -238,16 +239,15 @@ def emit_split(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node
 
 
 BUILDERS = {
-    "Concat": build_concat,
-    "Slice": build_slice,
-    "Flatten": build_flatten,
-    "Reshape": build_reshape,
-    "Split": lambda layer: None,
-    "Tile": build_tile,
-    "Crop": build_crop,
-    "ArgMax": build_argmax,
-    "BatchReindex": build_batch_reindex,
-    "Filter": lambda layer: Filter(),
-    "Parameter": build_parameter,
+    "Concat": Builder(build_concat),
+    "Slice": Builder(build_slice),
+    "Flatten": Builder(build_flatten),
+    "Reshape": Builder(build_reshape),
+    "Split": Builder(lambda layer: None, emit_split),
+    "Tile": Builder(build_tile),
+    "Crop": Builder(build_crop),
+    "ArgMax": Builder(build_argmax),
+    "BatchReindex": Builder(build_batch_reindex),
+    "Filter": Builder(lambda layer: Filter()),
+    "Parameter": Builder(build_parameter),
 }
-EMITTERS = {"Split": emit_split}
