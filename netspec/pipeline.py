@@ -16,6 +16,7 @@ from netspec.passes.count_cost import count_cost
 from netspec.passes.filter_state import filter_state, left_out
 from netspec.passes.infer_shapes import infer_shapes
 from netspec.passes.upgrade import upgrade
+from netspec.plugins import load_plugins
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source, without_collector
@@ -34,6 +35,7 @@ def load(
     require_shapes: bool = True,
     report: Report | None = None,
     allow_python_layers: bool = False,
+    plugins: Iterable[str | Path] = (),
 ) -> Net:
     """Reads a net (prototxt, or YAML by its suffix) for one phase, checks it and infers every shape.
 
@@ -44,9 +46,11 @@ def load(
         require_shapes: False lets a data layer of unknown size pass; shapes below it are then None.
         report: takes the warnings; errors are raised.
         allow_python_layers: run the Python code that layers of type Python name; it can do anything.
+        plugins: Python files that define layer types; they are run, and known from then on in this process.
 
     Raises: NetspecError with every fault that was found.
     """
+    load_plugins(plugins)
     source = path if isinstance(path, Source) else read_text_file(_checked_path(path))
     report = report or Report()
     given = caffe_pb2.NetState(phase=phase_of(phase), level=level, stage=[stages] if isinstance(stages, str) else stages)
@@ -72,6 +76,7 @@ def loads(
     require_shapes: bool = True,
     report: Report | None = None,
     allow_python_layers: bool = False,
+    plugins: Iterable[str | Path] = (),
 ) -> Net:
     """The net of a text: as `load`, which reads a file.
 
@@ -83,7 +88,7 @@ def loads(
     if format not in _NAMES_OF_TEXTS:
         raise NetspecError(f"'format' is prototxt or yaml, got '{format}'")
     source = Source(_NAMES_OF_TEXTS[format], text.removeprefix("\ufeff"))
-    return load(source, phase, level, stages, inputs, require_shapes, report, allow_python_layers)
+    return load(source, phase, level, stages, inputs, require_shapes, report, allow_python_layers, plugins)
 
 
 def phase_of(phase: str) -> str:

@@ -11,7 +11,7 @@ import netspec
 
 PACKAGE = Path(netspec.__file__).parent
 # docs/architecture.md has this list
-ROOMS = ["atomic", "diagnostics", "read_file", "schema", "syntax", "graph", "data", "layers", "passes", "pipeline", "listener", "signals"]
+ROOMS = ["atomic", "diagnostics", "read_file", "plugins", "schema", "syntax", "graph", "data", "layers", "passes", "pipeline", "listener", "signals"]
 ROOMS += ["weights", "solver", "draw", "logs", "pytorch", "cli"]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py") or path.parent != PACKAGE)
 # write_atomically raises NetspecError: these two stand side by side on top

@@ -8,6 +8,7 @@ from importlib import import_module
 from netspec.cli.library_warnings import library_warnings_told
 from netspec.cli.terminal import COLOR_CHOICES, set_color, show
 from netspec.diagnostics import NetspecError
+from netspec.plugins import Plugin, load_plugins, on_load
 
 COMMANDS = {
     "layers": "list the layer types; tell what one is and how to write it",
@@ -97,8 +98,16 @@ def _command(name: str, argv: list[str]) -> int:
         return USAGE
     if rest:
         innermost(parser, argv).error(f"unexpected argument '{rest[0]}'")
+    if _tell_of_plugin not in on_load:
+        on_load.append(_tell_of_plugin)
+    load_plugins(getattr(args, "plugin", ()))
     with library_warnings_told():
         return int(import_module(f"netspec.cli.{name}").run(args))
+
+
+def _tell_of_plugin(plugin: Plugin) -> None:
+    types = ", ".join(spec.type for spec in plugin.specs)
+    print(f"plugin {plugin.origin}: layer type{'s' if len(plugin.specs) > 1 else ''} {types}", file=sys.stderr)
 
 
 def _no_command(word: str) -> str:

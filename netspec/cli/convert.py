@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
-from netspec.cli.state import print_warnings
+from netspec.cli.state import configure_plugin, print_warnings
 from netspec.data.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.diagnostics import NetspecError, Report
 from netspec.passes.upgrade import upgrade, upgrade_solver
@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="only for .npy: the shape that a dense layer's input had before it was flattened, such as fc6=256,6,6",
     )
     configure_overwrite(parser)
+    configure_plugin(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,14 +11,15 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from netspec.cli.state import configure_plugin
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, shape_text
-from netspec.layers import SPECS, unknown_type
-from netspec.layers.examples import EXAMPLES
+from netspec.layers import all_specs, find_spec, unknown_type
 from netspec.layers.spec import Spec
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
 from netspec.schema.comments import schema_comments
+from netspec.schema.extensions import extension_comments, find_field
 from netspec.syntax.bind import bind
 from netspec.syntax.prototxt import parse, print_tree
 
@@ -30,11 +31,12 @@ _COMMON = "name, type, bottom, top, phase, loss_weight, param, propagate_down, i
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("type", nargs="?", help="a layer type, such as Pooling; without one all are listed")
+    configure_plugin(parser)
     parser.add_argument("--format", choices=["text", "markdown"], default="text", help="of the list (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.type is not None and args.type not in SPECS:
+    if args.type is not None and find_spec(args.type) is None:
         message, hint = unknown_type(args.type)
         raise NetspecError(message, hint=hint or "`netspec layers` lists the types")
     if args.type is not None:
@@ -47,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
 def families() -> dict[str, list[Spec]]:
     """The layer types by family, each family in the order of its file."""
     found: dict[str, list[Spec]] = {}
-    for spec in SPECS.values():
-        found.setdefault(type(spec).__module__.rpartition(".")[2].replace("_", " "), []).append(spec)
+    for spec in all_specs().values():
+        found.setdefault(spec.family.replace("_", " "), []).append(spec)
     return found
 
 
@@ -59,7 +61,7 @@ def summary(spec: Spec) -> str:
 
 def type_list() -> str:
     """All types by family, a line each."""
-    width = max(map(len, SPECS))
+    width = max(map(len, all_specs()))
     lines = []
     for family, specs in families().items():
         lines += [family, *(f"  {spec.type:<{width}}  {summary(spec)}" for spec in specs), ""]
@@ -78,9 +80,9 @@ def markdown_table() -> str:
 
 def layer_page(type_name: str) -> str:
     """What one needs to know to write a layer of a type."""
-    spec, example = SPECS[type_name], EXAMPLES[type_name]
+    spec = all_specs()[type_name]
     parts = [f"{type_name}\n" + _indented(inspect.getdoc(type(spec)) or "", 2)]
-    rule = "the top has the bottom's" if type(spec).infer is Spec.infer else example.shapes
+    rule = "the top has the bottom's" if type(spec).infer is Spec.infer else spec.example.shapes
     if rule and "Shapes:" not in parts[0]:
         parts.append(_indented(f"Shapes: {rule}.", 2))
     place = "; a top may have its bottom's name, and is then computed in place" if spec.in_place else ""
@@ -96,6 +98,9 @@ def layer_page(type_name: str) -> str:
 
 def parameter_fields(type_name: str) -> list[Any]:
     """The fields of a layer that hold settings of a type: those whose comment in the schema names it."""
+    own = all_specs()[type_name]
+    if own.fields:
+        return [find_field(caffe_pb2.LayerParameter.DESCRIPTOR, own.param)]
     comments = schema_comments()
     fields = [field for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")]
     found = [field for field in fields if re.search(rf"\b{type_name}\b", comments[f"LayerParameter.{field.name}"])]
@@ -103,15 +108,16 @@ def parameter_fields(type_name: str) -> list[Any]:
 
 
 def _settings(name: str, message: Any) -> str:
-    comments, full = schema_comments(), _full_name(message)
-    lines = [f"{name} {{ … }}", _indented(comments[full], 2)]
+    comments, full = schema_comments() | extension_comments(), _full_name(message)
+    lines = [f"{name} {{ … }}", *([_indented(comments[full], 2)] if full in comments else [])]
     for field in message.fields:
         default = f" (default {_default(field)})" if field.has_default_value else ""
         text = re.sub(r"\s*Default \S+\.$", "", comments[f"{full}.{field.name}"]) if default else comments[f"{full}.{field.name}"]
         lines += ["", f"  {field.name}: {_type_words(field)}{default}", _indented(text, 6)]
         if field.enum_type is not None:
             enum = _full_name(field.enum_type)
-            lines += [_indented(f"{value.name}: {comments[f'{enum}.{value.name}']}", 8, 2) for value in field.enum_type.values]
+            told = [value for value in field.enum_type.values if f"{enum}.{value.name}" in comments]
+            lines += [_indented(f"{value.name}: {comments[f'{enum}.{value.name}']}", 8, 2) for value in told]
     return "\n".join(lines)
 
 
@@ -139,7 +145,7 @@ def _default(field: FieldDescriptor) -> str:
 
 
 def _example(type_name: str) -> str:
-    example = EXAMPLES[type_name]
+    example = all_specs()[type_name].example
     *inputs, layer = example.text(type_name).splitlines()
     tree = parse(Source("", layer))
     bind(tree, caffe_pb2.NetParameter(), Report())
@@ -164,7 +170,7 @@ def _example(type_name: str) -> str:
 def example_net(type_name: str) -> Net:
     """The net of a type's example. Raises: NetspecError."""
     report = Report()
-    example = EXAMPLES[type_name]
+    example = all_specs()[type_name].example
     message, spans = read_net(Source(f"example of {type_name}", example.text(type_name)), report)
     net = assemble(message, spans, caffe_pb2.NetState(phase="TRAIN"), report, example.inputs)
     report.raise_errors()
@@ -179,7 +185,7 @@ def _count(ends: tuple[int, int | None]) -> str:
 
 
 def _full_name(descriptor: Any) -> str:
-    return str(descriptor.full_name).partition(".")[2]
+    return str(descriptor.full_name).removeprefix("caffe.")
 
 
 def _indented(text: str, spaces: int, hanging: int = 0) -> str:

@@ -12,7 +12,7 @@ from netspec.pipeline import load
 
 
 def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> None:
-    """Adds --phase, --level, --stage, --allow-python-layers and --input."""
+    """Adds --phase, --level, --stage, --allow-python-layers, --plugin and --input."""
     parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST"], default=phase, help="which phase's net (default %(default)s)")
     configure_level(parser)
     parser.add_argument(
@@ -21,10 +21,18 @@ def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> Non
 
 
 def configure_level(parser: argparse.ArgumentParser, whose: str = "the state") -> None:
-    """Adds --level, --stage and --allow-python-layers."""
+    """Adds --level, --stage, --allow-python-layers and --plugin."""
     parser.add_argument("--level", "-level", type=signed, default=0, metavar="N", help=f"the level of {whose} (default 0)")
     parser.add_argument("--stage", "-stage", type=name_list, default=[], metavar="A,B", help=f"the stages of {whose}")
     parser.add_argument("--allow-python-layers", action="store_true", help="run the Python code that layers of type Python name; it can do anything")
+    configure_plugin(parser)
+
+
+def configure_plugin(parser: argparse.ArgumentParser) -> None:
+    """Adds --plugin."""
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE.py", help="a Python file that defines layer types; it is run; may be repeated"
+    )
 
 
 def name_list(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from netspec.draw import style
 from netspec.draw.box import box_label, html, is_slim, quoted, text
 from netspec.draw.unite import Diagram, Edge, Node, unite
 from netspec.graph import Net, shape_text
+from netspec.layers import find_spec
 
 RANKDIRS = ("TB", "LR", "BT", "RL")
 FONT = "Arial"  # its widths are known where it isn't installed, and Liberation Sans and Helvetica have the same
@@ -96,7 +97,8 @@ class _Picture:
         tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
         attributes = [self.beside(label)] if (label := self.label(edge)) else []
         if edge.head is None:
-            if style.family(edge.tail.layer.type) == "loss":
+            spec = find_spec(edge.tail.layer.type)
+            if spec is not None and (spec.is_loss or spec.is_metric):
                 return  # one number, and the box says which
             head = self.plug(edge, "")
             attributes = [self.beside(html(shapes))] if (shapes := self.shapes(edge)) else []

@@ -15,12 +15,13 @@ from netspec.layers import (
     python,
     recurrent,
     regression_loss,
+    selection,
     shape,
 )
 from netspec.layers.spec import Spec
 from netspec.plugins import plugins
 
-_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss, regression_loss, recurrent, python)
+_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, selection, arithmetic, loss, regression_loss, recurrent, python)
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 

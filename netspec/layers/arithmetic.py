@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.example import MAPS, ROWS, SAME, Example
+from netspec.layers.setting import AXES, Setting
 from netspec.layers.spec import BOTTOM, Site, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
@@ -14,6 +16,10 @@ class Eltwise(Spec):
     param = "eltwise_param"
     bottoms = (2, None)
     reads = BOTTOM
+    shown = (Setting("operation", "{}", True), Setting("coeff", "coeff {}"))
+    example = Example(
+        {"a": (1, 64, 56, 56), "b": (1, 64, 56, 56)}, "eltwise_param { operation: SUM coeff: 1 coeff: -1 }", shapes="that of the bottoms"
+    )
 
     def check(self, site: Site) -> None:
         given, bottoms = len(site.param.coeff), len(site.layer.bottom_blobs)
@@ -42,6 +48,8 @@ class Scale(Spec):
     bottoms = (1, 2)
     in_place = True
     reads = BOTTOM
+    shown = (*AXES, Setting("bias_term", "with bias"))
+    example = Example(MAPS, "scale_param { bias_term: true }", shapes=SAME)
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]
@@ -63,6 +71,8 @@ class Bias(Spec):
     param = "bias_param"
     bottoms = (1, 2)
     in_place = True
+    shown = AXES
+    example = Example(MAPS, shapes=SAME)
 
     def infer(self, site: Site) -> list[Shape]:
         bias = spread_shape(site, "bias")
@@ -77,6 +87,8 @@ class Reduction(Spec):
     type = "Reduction"
     param = "reduction_param"
     reads = BOTTOM
+    shown = (Setting("operation", "{}", True), Setting("axis", "from axis {}"), Setting("coeff", "coeff {}"))
+    example = Example(ROWS, "reduction_param { operation: MEAN axis: 1 }", shapes="the bottom's axes before 'axis'")
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from netspec.graph import Layer, Shape
+from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
+from netspec.layers.setting import sizes_text, spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, Site, Spec
 from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_reach, require_room, window_of
 
@@ -17,6 +19,21 @@ class Convolution(Spec):
     bottoms = (1, None)
     tops = (1, None)
     reads = BOTTOM
+    example = Example(
+        IMAGES,
+        f"convolution_param {{ num_output: 64 kernel_size: 7 stride: 2 pad: 3 {FILLER} }}",
+        shapes=f"num_output channels; along each spatial axis {WINDOW}",
+    )
+
+    def settings(self, layer: Layer) -> list[str]:
+        message = layer.message.convolution_param
+        axes = spatial_axes(layer)
+        kernel = sizes_text(window_sizes(message, "kernel_size", 0, axes))
+        filters = f"{message.num_output} filter{'s' if message.num_output != 1 else ''} " if message.num_output else ""
+        shown = [filters + kernel, *window_words(message, axes)]
+        if message.group > 1:
+            shown.append(f"group {message.group}")
+        return shown if message.bias_term else [*shown, "no bias"]
 
     def check(self, site: Site) -> None:
         check_window(site)
@@ -65,6 +82,11 @@ class Deconvolution(Convolution):
     """Convolution the other way round: each input value is spread over a window. Weights are in × out/group × kernel."""
 
     type = "Deconvolution"
+    example = Example(
+        MAPS,
+        f"convolution_param {{ num_output: 32 kernel_size: 4 stride: 2 pad: 1 {FILLER} }}",
+        shapes="num_output channels; along each spatial axis stride·(H - 1) + dilation·(kernel - 1) + 1 - 2·pad",
+    )
 
     def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
         spans = tuple(window.stride[i] * (size - 1) + window.extent(i) for i, size in enumerate(sizes))
@@ -91,6 +113,11 @@ class Im2col(Spec):
 
     type = "Im2col"
     param = "convolution_param"
+    example = Example(MAPS, "convolution_param { kernel_size: 3 pad: 1 }", shapes=f"C·kernel·kernel channels; along each spatial axis {WINDOW}")
+
+    def settings(self, layer: Layer) -> list[str]:
+        message, axes = layer.message.convolution_param, spatial_axes(layer)
+        return [sizes_text(window_sizes(message, "kernel_size", 0, axes)), *window_words(message, axes)]
 
     def check(self, site: Site) -> None:
         check_window(site)

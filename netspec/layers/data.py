@@ -6,13 +6,16 @@ HDF5OutputLayer.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from netspec.data.probe import hdf5_row_shapes, record_shape
 from netspec.data.records import HOW_TO_GET_ONE
 from netspec.diagnostics import did_you_mean
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
+from netspec.layers.setting import Setting
 from netspec.layers.spec import MAX_COUNT, MISSING_DATA, Site, Spec, input_options
+from netspec.syntax.bind import float_text
 
 
 class Source(Spec):
@@ -21,6 +24,24 @@ class Source(Spec):
     bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
     is_source = True
+
+    def settings(self, layer: Layer) -> list[str]:
+        """Where records come from, how many at a time, and what the transformer does to each."""
+        message = layer.message
+        own: Any = layer.field(self.param)
+        source = getattr(own, "source", "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+        shown = [source] if source else []
+        shape = layer.top_blobs[0].shape if layer.top_blobs else None
+        batch = getattr(own, "batch_size", 0) or (shape[0] if shape else 0)
+        shown += [f"batch {batch}"] if batch else []
+        transform = message.transform_param
+        if getattr(own, "new_height", 0):
+            shown.append(f"resized to {own.new_height}×{own.new_width}")
+        shown += [f"crop {transform.crop_size}"] if transform.crop_size else []
+        shown += ["mirror"] if transform.mirror else []
+        shown += ["minus mean"] if transform.mean_file or transform.mean_value else []
+        shown += [f"scale {float_text(transform.scale)}"] if transform.scale != 1 else []
+        return [*shown, "shuffled"] if getattr(own, "shuffle", False) else shown
 
     def infer(self, site: Site) -> list[Shape]:
         tops = site.layer.tops
@@ -38,6 +59,9 @@ class Input(Source):
 
     type = "Input"
     param = "input_param"
+    example = Example(
+        {}, "input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }", ("data",), "those of its 'shape', one for all tops or one for each"
+    )
 
     def check(self, site: Site) -> None:
         given, tops = len(site.param.shape), len(site.layer.top_blobs)
@@ -58,7 +82,14 @@ class DummyData(Source):
     """
 
     type = "DummyData"
+    reader = "netspec.data.dummy:DummyReader"
     param = "dummy_data_param"
+    example = Example(
+        {},
+        'dummy_data_param { shape { dim: 64 dim: 3 dim: 32 dim: 32 } shape { dim: 64 } data_filler { type: "gaussian" } data_filler { value: 1 } }',
+        DATA,
+        "those of its 'shape', one for all tops or one for each",
+    )
 
     def check(self, site: Site) -> None:
         p, tops = site.param, len(site.layer.top_blobs)
@@ -106,6 +137,7 @@ class MemoryData(Source):
     type = "MemoryData"
     param = "memory_data_param"
     tops = (2, 2)
+    example = Example({}, "memory_data_param { batch_size: 64 channels: 3 height: 32 width: 32 }", DATA)
 
     def check(self, site: Site) -> None:
         for name in ("batch_size", "channels", "height", "width"):
@@ -177,9 +209,11 @@ class Data(_ImageSource):
     """
 
     type = "Data"
+    reader = "netspec.data.database:DatabaseReader"
     param = "data_param"
     tops = (1, 2)
     source = "a database"
+    example = Example({}, f'{TRANSFORM} data_param {{ source: "train_lmdb" batch_size: 64 backend: LMDB }}', DATA, inputs=CROPPED)
 
     def missing(self, site: Site) -> Shape:
         transform = site.message.transform_param
@@ -201,9 +235,16 @@ class ImageData(_ImageSource):
     """
 
     type = "ImageData"
+    reader = "netspec.data.image_list:ImageListReader"
     param = "image_data_param"
     tops = (2, 2)
     source = "a list of images"
+    example = Example(
+        {},
+        f'{TRANSFORM} image_data_param {{ source: "train.txt" batch_size: 64 shuffle: true new_height: 256 new_width: 256 }}',
+        DATA,
+        inputs=CROPPED,
+    )
 
     def check(self, site: Site) -> None:
         super().check(site)
@@ -223,10 +264,12 @@ class WindowData(_ImageSource):
     """
 
     type = "WindowData"
+    reader = "netspec.data.windows:WindowReader"
     param = "window_data_param"
     tops = (2, 2)
     source = "a list of windows"
     old_places = ("mean_file", "crop_size", "mirror")  # 'scale' is read where it stands
+    example = Example({}, f'{TRANSFORM} window_data_param {{ source: "windows.txt" batch_size: 64 context_pad: 16 }}', DATA, inputs=CROPPED)
 
     def check(self, site: Site) -> None:
         super().check(site)
@@ -265,7 +308,11 @@ class HDF5Data(Source):
     """
 
     type = "HDF5Data"
+    reader = "netspec.data.hdf5:Hdf5Reader"
     param = "hdf5_data_param"
+    example = Example(
+        {}, 'hdf5_data_param { source: "train_h5.txt" batch_size: 64 shuffle: true }', DATA, inputs={"data": (64, 3, 32, 32), "label": (64,)}
+    )
 
     def check(self, site: Site) -> None:
         if not site.param.batch_size:
@@ -297,6 +344,8 @@ class HDF5Output(Spec):
     bottoms = (2, 2)
     tops = (0, 0)
     acts = True
+    shown = (Setting("file_name", "{}", True),)
+    example = Example({"data": (32, 10), "label": (32,)}, 'hdf5_output_param { file_name: "out.h5" }', ())
 
     def check(self, site: Site) -> None:
         if not site.param.file_name:

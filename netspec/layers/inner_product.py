@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from netspec.graph import Layer, Shape
+from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.setting import NO_BIAS, OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, Site, Spec
 
 
@@ -14,6 +16,8 @@ class InnerProduct(Spec):
     type = "InnerProduct"
     param = "inner_product_param"
     reads = BOTTOM
+    shown = (OUTPUTS, Setting("axis", "axis {}"), Setting("transpose", "transposed"), NO_BIAS)
+    example = Example(MAPS, f"inner_product_param {{ num_output: 1000 {FILLER} }}", shapes="the axes before 'axis', then num_output")
 
     def check(self, site: Site) -> None:
         if not site.param.num_output:
@@ -39,6 +43,8 @@ class Embed(Spec):
     type = "Embed"
     param = "embed_param"
     reads = BOTTOM
+    shown = (OUTPUTS, Setting("input_dim", "{} words", True), NO_BIAS)
+    example = Example({"words": (16, 8)}, f"embed_param {{ input_dim: 8000 num_output: 300 {FILLER} }}", shapes="the bottom's, then num_output")
 
     def check(self, site: Site) -> None:
         for field in ("num_output", "input_dim"):

@@ -1,6 +1,6 @@
-"""Softmax, the losses of class labels, accuracy.
+"""The losses of class labels, accuracy.
 
-Source: Caffe's SoftmaxLayer, LossLayer, SoftmaxWithLossLayer, InfogainLossLayer, MultinomialLogisticLossLayer,
+Source: Caffe's LossLayer, SoftmaxWithLossLayer, InfogainLossLayer, MultinomialLogisticLossLayer,
 HingeLossLayer and AccuracyLayer.
 """
 
@@ -10,7 +10,9 @@ from math import prod
 from typing import ClassVar
 
 from netspec.graph import Blob, Shape, shape_text
-from netspec.layers.spec import BOTTOM, TOP, Site, Spec
+from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.setting import IGNORED, Setting
+from netspec.layers.spec import BOTTOM, Site, Spec
 
 
 def require_labels(site: Site, axis: int) -> None:
@@ -88,25 +90,15 @@ class Loss(Spec):
         """Stops where the bottoms do not fit each other."""
 
 
-class Softmax(Spec):
-    """Exponentials that sum to 1 along `axis`."""
-
-    type = "Softmax"
-    param = "softmax_param"
-    in_place = True
-    reads = TOP
-
-    def infer(self, site: Site) -> list[Shape]:
-        site.axis(site.param.axis, len(site.bottoms[0]), "axis")
-        return [site.bottoms[0]]
-
-
 class SoftmaxWithLoss(Loss):
     """The mean of -log softmax at the labels. A second top, which Caffe documents but can't build, is the softmax."""
 
     type = "SoftmaxWithLoss"
     param = "softmax_param"
     tops = (1, 2)
+    shown_param = "loss_param"
+    shown = IGNORED
+    example = Example(SCORES, "loss_param { ignore_label: 255 }", shapes=f"{SCALAR}; a second top has the first bottom's shape")
 
     def check(self, site: Site) -> None:
         if len(site.layer.top_blobs) > 1:
@@ -127,6 +119,8 @@ class InfogainLoss(Loss):
     bottoms = (2, 3)
     tops = (1, 2)
     labels = (1, 2)
+    shown = (Setting("axis", "axis {}"),)
+    example = Example({**SCORES, "H": (1, 1, 10, 10)}, shapes=f"{SCALAR}; a second top has the first bottom's shape")
 
     def check(self, site: Site) -> None:
         if site.message.loss_param.HasField("normalize"):
@@ -153,6 +147,7 @@ class MultinomialLogisticLoss(Loss):
 
     type = "MultinomialLogisticLoss"
     reads = BOTTOM
+    example = Example({"probabilities": (32, 10), "label": (32,)}, shapes=SCALAR)
 
     def match(self, site: Site) -> None:
         require_one_label_each(site)
@@ -163,6 +158,8 @@ class HingeLoss(Loss):
 
     type = "HingeLoss"
     param = "hinge_loss_param"
+    shown = (Setting("norm", "{}", True),)
+    example = Example(SCORES, "hinge_loss_param { norm: L2 }", shapes=SCALAR)
 
     def match(self, site: Site) -> None:
         require_one_label_each(site)
@@ -175,6 +172,9 @@ class Accuracy(Spec):
     param = "accuracy_param"
     bottoms = (2, 2)
     tops = (1, 2)
+    is_metric = True
+    shown = (Setting("top_k", "top {}", True), Setting("axis", "axis {}"), *IGNORED[:1])
+    example = Example(SCORES, "accuracy_param { top_k: 5 }", shapes="a scalar; a second top has a value for each class")
 
     def check(self, site: Site) -> None:
         if not site.param.top_k:
@@ -189,4 +189,4 @@ class Accuracy(Spec):
         return [(), (scores[axis],)][: len(site.layer.top_blobs)]
 
 
-SPECS = (Softmax, SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, Accuracy)
+SPECS = (SoftmaxWithLoss, InfogainLoss, MultinomialLogisticLoss, HingeLoss, Accuracy)

@@ -1,10 +1,15 @@
-"""Element by element: the top has the bottom's shape and may be the bottom. Source: Caffe's NeuronLayers."""
+"""Activations: the top has the bottom's shape and may be the bottom. All but Softmax go element by element.
+
+Source: Caffe's NeuronLayers and SoftmaxLayer.
+"""
 
 from __future__ import annotations
 
 from math import isfinite
 
 from netspec.graph import Layer, Shape
+from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.setting import POINT, Setting
 from netspec.layers.spec import BOTTOM, TOP, Site, Spec
 
 
@@ -20,6 +25,7 @@ class AbsVal(Neuron):
     type = "AbsVal"
     in_place = False  # its gradient reads the sign of its input
     reads = BOTTOM
+    example = Example(MAPS)
 
 
 class BNLL(Neuron):
@@ -27,6 +33,7 @@ class BNLL(Neuron):
 
     type = "BNLL"
     reads = BOTTOM
+    example = Example(MAPS)
 
     def check(self, site: Site) -> None:
         warn_in_place(site)
@@ -38,6 +45,8 @@ class Clip(Neuron):
     type = "Clip"
     param = "clip_param"
     reads = BOTTOM
+    shown = (Setting("min", "from {}", True), Setting("max", "to {}", True))
+    example = Example(MAPS, "clip_param { min: 0 max: 6 }")
 
     def check(self, site: Site) -> None:
         if not site.message.HasField(self.param):  # of a block that is there, binding requires both
@@ -54,6 +63,8 @@ class ELU(Neuron):
     type = "ELU"
     param = "elu_param"
     reads = BOTTOM | TOP
+    shown = (Setting("alpha", "alpha {}", True),)
+    example = Example(MAPS, "elu_param { alpha: 1 }")
 
     def misreads_in_place(self, layer: Layer) -> bool:
         return layer.message.elu_param.alpha < 0
@@ -65,6 +76,8 @@ class Exp(Neuron):
     type = "Exp"
     param = "exp_param"
     reads = TOP
+    shown = POINT
+    example = Example(MAPS, "exp_param { base: 2 }")
 
     def check(self, site: Site) -> None:
         check_base(site)
@@ -79,6 +92,8 @@ class Log(Neuron):
     type = "Log"
     param = "log_param"
     reads = BOTTOM
+    shown = POINT
+    example = Example(MAPS, "log_param { shift: 1 }")
 
     def check(self, site: Site) -> None:
         check_base(site)
@@ -96,6 +111,8 @@ class Power(Neuron):
     type = "Power"
     param = "power_param"
     reads = BOTTOM | TOP
+    shown = (Setting("power", "power {}"), Setting("scale", "scale {}"), Setting("shift", "shift {}"))
+    example = Example(MAPS, "power_param { power: 2 scale: 0.5 shift: 1 }")
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
         p = layer.message.power_param
@@ -115,6 +132,8 @@ class PReLU(Neuron):
     type = "PReLU"
     param = "prelu_param"
     reads = BOTTOM
+    shown = (Setting("channel_shared", "one slope"),)
+    example = Example(MAPS, "prelu_param { filler { value: 0.1 } }", shapes=SAME)
 
     def infer(self, site: Site) -> list[Shape]:
         bottom = site.bottoms[0]
@@ -136,6 +155,8 @@ class ReLU(Neuron):
     param = "relu_param"
     reads = BOTTOM
     gradient_reads_signs = True
+    shown = (Setting("negative_slope", "slope {}"),)
+    example = Example(MAPS)
 
     def misreads_in_place(self, layer: Layer) -> bool:
         return layer.message.relu_param.negative_slope < 0
@@ -150,6 +171,21 @@ class Sigmoid(Neuron):
     type = "Sigmoid"
     param = "sigmoid_param"
     reads = TOP
+    example = Example(MAPS)
+
+
+class Softmax(Neuron):
+    """Exponentials that sum to 1 along `axis`."""
+
+    type = "Softmax"
+    param = "softmax_param"
+    reads = TOP
+    shown = (Setting("axis", "axis {}"),)
+    example = Example({"scores": (32, 10)}, shapes=SAME)
+
+    def infer(self, site: Site) -> list[Shape]:
+        site.axis(site.param.axis, len(site.bottoms[0]), "axis")
+        return [site.bottoms[0]]
 
 
 class Swish(Neuron):
@@ -158,6 +194,8 @@ class Swish(Neuron):
     type = "Swish"
     param = "swish_param"
     reads = TOP
+    shown = (Setting("beta", "beta {}"),)
+    example = Example(MAPS)
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
@@ -169,6 +207,7 @@ class TanH(Neuron):
     type = "TanH"
     param = "tanh_param"
     reads = TOP
+    example = Example(MAPS)
 
 
 class Threshold(Neuron):
@@ -176,6 +215,8 @@ class Threshold(Neuron):
 
     type = "Threshold"
     param = "threshold_param"
+    shown = (Setting("threshold", "above {}", True),)
+    example = Example(MAPS, "threshold_param { threshold: 0.5 }")
 
 
 class Dropout(Neuron):
@@ -183,6 +224,8 @@ class Dropout(Neuron):
 
     type = "Dropout"
     param = "dropout_param"
+    shown = (Setting("dropout_ratio", "ratio {}", True),)
+    example = Example(MAPS, "dropout_param { dropout_ratio: 0.5 }")
 
     def keeps_signs(self, layer: Layer) -> bool:
         return True
@@ -230,4 +273,4 @@ def _follows_params(layer: Layer) -> bool:
     return False
 
 
-SPECS = (AbsVal, BNLL, Clip, ELU, Exp, Log, Power, PReLU, ReLU, Sigmoid, Swish, TanH, Threshold, Dropout)
+SPECS = (AbsVal, BNLL, Clip, ELU, Exp, Log, Power, PReLU, ReLU, Sigmoid, Softmax, Swish, TanH, Threshold, Dropout)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from netspec.graph import Layer, Shape
+from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.neuron import warn_in_place
+from netspec.layers.setting import Setting, differs, value_text
 from netspec.layers.spec import BOTTOM, TOP, Site, Spec
 
 
@@ -13,9 +15,17 @@ class LRN(Spec):
     type = "LRN"
     param = "lrn_param"
     reads = BOTTOM | TOP
+    example = Example(MAPS, "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }", shapes=SAME)
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
         return frozenset() if layer.message.lrn_param.norm_region else self.reads  # within a channel it is made of layers of its own
+
+    def settings(self, layer: Layer) -> list[str]:
+        message = layer.message.lrn_param
+        size = message.local_size
+        shown = [f"within {size}×{size}" if message.norm_region else f"across {size} channels"]
+        rows = (Setting("alpha", "α {}", True), Setting("beta", "β {}", True), Setting("k", "k {}"))
+        return shown + [row.text.format(value_text(message, row.field)) for row in rows if row.always or differs(message, row.field)]
 
     def check(self, site: Site) -> None:
         if site.param.local_size % 2 == 0:
@@ -36,6 +46,8 @@ class BatchNorm(Spec):
     type = "BatchNorm"
     param = "batch_norm_param"
     in_place = True
+    shown = (Setting("use_global_stats", "global statistics"), Setting("eps", "eps {}"))
+    example = Example(MAPS, shapes=SAME)
 
     def check(self, site: Site) -> None:
         for i, spec in enumerate(site.message.param):
@@ -67,6 +79,8 @@ class MVN(Spec):
     param = "mvn_param"
     in_place = True
     reads = TOP
+    shown = (Setting("across_channels", "across channels"), Setting("normalize_variance", "mean only"))
+    example = Example(MAPS, "mvn_param { normalize_variance: true }", shapes=SAME)
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
         return self.reads if layer.message.mvn_param.normalize_variance else frozenset()

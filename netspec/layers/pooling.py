@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.example import MAPS, Example
+from netspec.layers.setting import Setting, sizes_text, spatial_axes, value_text, window_sizes, window_words
 from netspec.layers.spec import Site, Spec
 from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
@@ -14,6 +16,21 @@ class Pooling(Spec):
     type = "Pooling"
     param = "pooling_param"
     tops = (1, 2)
+    example = Example(
+        MAPS,
+        "pooling_param { pool: MAX kernel_size: 3 stride: 2 }",
+        shapes="along height and width ceil((H + 2·pad - kernel) / stride) + 1; with pad, a last window that would start beyond "
+        "the input and its near padding is dropped",
+    )
+
+    def settings(self, layer: Layer) -> list[str]:
+        message = layer.message.pooling_param
+        method = value_text(message, "pool")
+        if message.global_pooling:
+            return [f"{method} over everything"]
+        axes = spatial_axes(layer)
+        shown = [f"{method} {sizes_text(window_sizes(message, 'kernel_size', 0, axes))}", *window_words(message, axes)]
+        return [*shown, "rounds down"] if message.round_mode else shown
 
     def check(self, site: Site) -> None:
         p = site.param
@@ -55,6 +72,8 @@ class SPP(Spec):
 
     type = "SPP"
     param = "spp_param"
+    shown = (Setting("pool", "{}", True), Setting("pyramid_height", "{} levels", True))
+    example = Example(MAPS, "spp_param { pyramid_height: 3 }", shapes="N × C·(1 + 4 + 16 + …), a term for each of pyramid_height grids")
 
     def check(self, site: Site) -> None:
         if not site.param.pyramid_height:

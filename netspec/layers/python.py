@@ -21,6 +21,8 @@ from netspec import graph
 from netspec.data.paths import net_path
 from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
 from netspec.graph import Shape
+from netspec.layers.example import PYTHON, ROWS, Example
+from netspec.layers.setting import Setting
 from netspec.layers.spec import Site, Spec, Stop, input_options
 from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
 
@@ -52,6 +54,8 @@ class Python(Spec):
     tops = (0, None)
     in_place = True
     acts = True
+    shown = (Setting("module", "{}", True), Setting("layer", "{}", True))
+    example = Example(ROWS, 'python_param { module: "my_layers" layer: "Double" param_str: "2" }', code=PYTHON)
 
     def check(self, site: Site) -> None:
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):

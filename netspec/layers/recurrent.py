@@ -6,7 +6,9 @@ from math import prod
 from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.example import FILLER, SEQUENCE, Example
 from netspec.layers.loss import warn_of_learned
+from netspec.layers.setting import OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, Site, Spec
 
 
@@ -19,6 +21,7 @@ class Recurrent(Spec):
 
     param = "recurrent_param"
     unforced: ClassVar[tuple[int, ...]] = (1,)
+    continuation = 1
     states: ClassVar[tuple[str, ...]] = ()
     reads = BOTTOM
 
@@ -73,6 +76,8 @@ class LSTM(Recurrent):
     bottoms = (2, 5)
     tops = (1, 3)
     states = ("hidden state", "cell state")
+    shown = (OUTPUTS, Setting("expose_hidden", "hidden state exposed"))
+    example = Example(SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output")
 
     def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
         hidden = site.param.num_output
@@ -90,6 +95,8 @@ class RNN(Recurrent):
     bottoms = (2, 4)
     tops = (1, 2)
     states = ("hidden state",)
+    shown = (OUTPUTS, Setting("expose_hidden", "hidden state exposed"))
+    example = Example(SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output")
 
     def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
         hidden = site.param.num_output
@@ -107,8 +114,10 @@ class LSTMUnit(Spec):
 
     type = "LSTMUnit"
     unforced: ClassVar[tuple[int, ...]] = (2,)
+    continuation = 2
     bottoms = (3, 3)
     tops = (2, 2)
+    example = Example({"c_before": (1, 8, 256), "gates": (1, 8, 1024), "cont": (1, 8)}, tops=("c", "h"), shapes="both tops have the first bottom's")
 
     def infer(self, site: Site) -> list[Shape]:
         cell = site.bottoms[0]

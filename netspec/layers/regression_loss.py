@@ -6,7 +6,9 @@ from math import prod
 from typing import ClassVar
 
 from netspec.graph import shape_text
+from netspec.layers.example import SCALAR, Example
 from netspec.layers.loss import Loss
+from netspec.layers.setting import IGNORED, Setting
 from netspec.layers.spec import Site
 
 
@@ -15,6 +17,8 @@ class SigmoidCrossEntropyLoss(Loss):
 
     type = "SigmoidCrossEntropyLoss"
     param = "loss_param"
+    shown = IGNORED
+    example = Example({"scores": (32, 10), "targets": (32, 10)}, shapes=SCALAR)
 
     def match(self, site: Site) -> None:
         scores, targets = site.bottoms
@@ -30,6 +34,7 @@ class EuclideanLoss(Loss):
     type = "EuclideanLoss"
     unforced: ClassVar[tuple[int, ...]] = ()
     labels = ()
+    example = Example({"out": (32, 10), "targets": (32, 10)}, tops=("loss",), shapes=SCALAR)
 
     def match(self, site: Site) -> None:
         a, b = site.bottoms
@@ -47,6 +52,8 @@ class ContrastiveLoss(Loss):
     param = "contrastive_loss_param"
     bottoms = (3, 3)
     labels = ()  # Caffe does not look whether the flags ask for a gradient
+    shown = (Setting("margin", "margin {}", True), Setting("legacy_version", "legacy"))
+    example = Example({"a": (32, 10), "b": (32, 10), "similar": (32,)}, "contrastive_loss_param { margin: 1 }", shapes=SCALAR)
 
     def match(self, site: Site) -> None:
         names = site.layer.bottoms

@@ -7,6 +7,8 @@ from itertools import pairwise
 from math import prod
 
 from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.example import MAPS, ROWS, Example
+from netspec.layers.setting import Setting, sizes_text
 from netspec.layers.spec import Site, Spec
 
 
@@ -16,6 +18,8 @@ class Concat(Spec):
     type = "Concat"
     param = "concat_param"
     bottoms = (1, None)
+    shown = (Setting("axis", "axis {}"),)
+    example = Example({"a": (1, 64, 28, 28), "b": (1, 128, 28, 28)}, shapes="that of the bottoms; along 'axis' the sum of theirs")
 
     def shares_memory(self, layer: Layer) -> bool:
         return len(layer.bottom_blobs) == 1
@@ -44,6 +48,8 @@ class Flatten(Spec):
 
     type = "Flatten"
     param = "flatten_param"
+    shown = (Setting("axis", "from axis {}"), Setting("end_axis", "to axis {}"))
+    example = Example(MAPS, shapes="the axes from 'axis' to 'end_axis' become one, their product")
 
     def shares_memory(self, layer: Layer) -> bool:
         return True
@@ -62,6 +68,7 @@ class Split(Spec):
 
     type = "Split"
     tops = (1, None)
+    example = Example(MAPS, tops=("a", "b"), shapes="each top has the bottom's")
 
     def shares_memory(self, layer: Layer) -> bool:
         return True
@@ -76,6 +83,7 @@ class Silence(Spec):
     type = "Silence"
     bottoms = (1, None)
     tops = (0, 0)
+    example = Example(ROWS, tops=(), shapes="it makes no top")
 
     def infer(self, site: Site) -> list[Shape]:
         return []
@@ -87,6 +95,8 @@ class Slice(Spec):
     type = "Slice"
     param = "slice_param"
     tops = (1, None)
+    shown = (Setting("axis", "axis {}"), Setting("slice_point", "at {}"))
+    example = Example(MAPS, "slice_param { slice_point: 16 }", ("a", "b"), "that of the bottom; along 'axis' its part")
 
     def shares_memory(self, layer: Layer) -> bool:
         return len(layer.message.top) == 1
@@ -129,11 +139,20 @@ class Reshape(Spec):
 
     type = "Reshape"
     param = "reshape_param"
+    shown = (Setting("axis", "from axis {}"), Setting("num_axes", "num_axes {}"))
+    example = Example(
+        MAPS,
+        "reshape_param { shape { dim: 0 dim: 8 dim: -1 dim: 56 } }",
+        shapes="those of 'shape', where 0 copies the bottom's size at the same place and -1 takes what is left",
+    )
 
     def shares_memory(self, layer: Layer) -> bool:
         return True
 
     shares_gradient = shares_memory
+
+    def settings(self, layer: Layer) -> list[str]:
+        return ["to " + sizes_text(layer.message.reshape_param.shape.dim), *super().settings(layer)]
 
     def check(self, site: Site) -> None:
         dims = list(site.param.shape.dim)
@@ -196,6 +215,8 @@ class Tile(Spec):
 
     type = "Tile"
     param = "tile_param"
+    shown = (Setting("tiles", "{} times", True), Setting("axis", "axis {}"))
+    example = Example(ROWS, "tile_param { axis: 1 tiles: 3 }", shapes="that of the bottom; along 'axis' 'tiles' times as much")
 
     def check(self, site: Site) -> None:
         if site.param.tiles < 1:
@@ -213,6 +234,12 @@ class Crop(Spec):
     type = "Crop"
     param = "crop_param"
     bottoms = (2, 2)
+    shown = (Setting("axis", "axis {}"), Setting("offset", "offset {}"))
+    example = Example(
+        {"data": (1, 21, 64, 64), "like": (1, 3, 50, 50)},
+        "crop_param { axis: 2 offset: 7 }",
+        shapes="the first bottom's; from 'axis' on the second's",
+    )
 
     def infer(self, site: Site) -> list[Shape]:
         (bottom, size), given = site.bottoms, list(site.param.offset)
@@ -238,81 +265,13 @@ def offsets_of(given: Sequence[int], axes: int) -> list[int]:
     return list(given) * axes if len(given) == 1 else list(given) or [0] * axes
 
 
-class ArgMax(Spec):
-    """The places of the `top_k` largest values of each item, or along `axis`."""
-
-    type = "ArgMax"
-    param = "argmax_param"
-
-    def check(self, site: Site) -> None:
-        if not site.param.top_k:
-            site.error("'top_k' must be at least 1, got 0", "top_k")
-
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, p = site.bottoms[0], site.param
-        if not bottom:
-            raise site.stop("a blob without any axis has no largest values", "bottom", 0, notes=[site.made_here(0)])
-        axis = site.axis(p.axis, len(bottom), "axis") if site.has("axis") else None
-        size = prod(bottom[1:]) if axis is None else bottom[axis]
-        if p.top_k > size:
-            where = f"an item of '{site.layer.bottoms[0]}'" if axis is None else f"axis {axis} of '{site.layer.bottoms[0]}'"
-            raise site.stop(f"'top_k' is {p.top_k}, but {where} holds {size} values", "top_k", notes=[site.made_here(0)])
-        if axis is not None:
-            return [(*bottom[:axis], p.top_k, *bottom[axis + 1 :])]
-        return [(bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))]  # as many axes as the bottom, 3 at least
-
-
-class BatchReindex(Spec):
-    """The items of its first bottom that the second one lists by their numbers."""
-
-    type = "BatchReindex"
-    bottoms = (2, 2)
-
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, index = site.bottoms
-        if len(index) != 1:
-            message = f"'{site.layer.bottoms[1]}' lists the items, with one axis, and has {len(index)}"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(1)])
-        if not bottom:
-            raise site.stop(f"'{site.layer.bottoms[0]}' has no axis of items", "bottom", 0, notes=[site.made_here(0)])
-        return [(*index, *bottom[1:])]
-
-
-class Filter(Spec):
-    """The items of its bottoms at which the last bottom, the selector, is not 0.
-
-    How many these are is known at run time only; the shapes here are those of the bottoms, as in Caffe before data comes.
-    """
-
-    type = "Filter"
-    bottoms = (2, None)
-    tops = (1, None)
-
-    def check(self, site: Site) -> None:
-        bottoms, tops = len(site.layer.bottom_blobs), len(site.layer.top_blobs)
-        if tops != bottoms - 1:
-            site.error(f"each bottom but the last, the selector, makes one top, got {bottoms} and {tops}", "top", -1)
-
-    def infer(self, site: Site) -> list[Shape]:
-        *bottoms, selector = site.bottoms
-        last = len(bottoms)
-        if not selector or any(size != 1 for size in selector[1:]):
-            message = f"the selector '{site.layer.bottoms[last]}' has one value for each item, not {shape_text(selector)}"
-            raise site.stop(message, "bottom", last, notes=[site.made_here(last)])
-        for i, bottom in enumerate(bottoms):
-            if bottom[:1] != selector[:1]:
-                held = bottom[0] if bottom else "no"
-                message = f"'{site.layer.bottoms[i]}' holds {held} items, but the selector '{site.layer.bottoms[last]}' {selector[0]}"
-                raise site.stop(message, "bottom", i, notes=[site.made_here(i), site.made_here(last)])
-        return bottoms
-
-
 class Parameter(Spec):
     """A learnt array as a top, zeros at first; without a shape it is a single number, as in Caffe."""
 
     type = "Parameter"
     param = "parameter_param"
     bottoms = (0, 0)
+    example = Example({}, "parameter_param { shape { dim: 10 dim: 20 } }", shapes="that of its 'shape'")
 
     def shares_gradient(self, layer: Layer) -> bool:
         return True
@@ -326,4 +285,4 @@ class Parameter(Spec):
         return [shape]
 
 
-SPECS = (Concat, Slice, Flatten, Reshape, Split, Silence, Tile, Crop, ArgMax, BatchReindex, Filter, Parameter)
+SPECS = (Concat, Slice, Flatten, Reshape, Split, Silence, Tile, Crop, Parameter)

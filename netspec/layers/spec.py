@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 from netspec.data.filler_fault import filler_fault
 from netspec.diagnostics import Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
+from netspec.layers.example import Example
+from netspec.layers.setting import Setting, shown_settings
 from netspec.schema.caffe_pb2 import FillerParameter
 from netspec.schema.extensions import Field
 
@@ -37,10 +39,16 @@ class Spec:
     type: ClassVar[str] = ""
     param: ClassVar[str] = ""  # the field of LayerParameter with the layer's own parameters
     fields: ClassVar[tuple[Field, ...]] = ()  # what that field holds, where caffe.proto does not say it
+    example: ClassVar[Example] = Example({})
+    shown: ClassVar[tuple[Setting, ...]] = ()  # what a picture shows of its parameters
+    shown_param: ClassVar[str] = ""  # the field that holds these, where it is not `param`
     bottoms: ClassVar[tuple[int, int | None]] = (1, 1)  # least and most; None is any number
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     in_place: ClassVar[bool] = False  # may its top be its bottom?
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
+    reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
+    continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
+    is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
     acts: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
     reads: ClassVar[frozenset[str]] = frozenset()  # what its gradient reads: "bottom", "top"
@@ -51,6 +59,16 @@ class Spec:
     def shares_memory(self, layer: Layer) -> bool:
         """Whether its tops share the memory of its first bottom, so that in-place writes show in both."""
         return False
+
+    @property
+    def family(self) -> str:
+        """The family of the layer type, which is the file that it stands in."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def settings(self, layer: Layer) -> list[str]:
+        """What a picture shows of the layer's settings, each a few words."""
+        param = self.shown_param or self.param
+        return shown_settings(layer.field(param), self.shown) if param and self.shown else []
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
         """Which of the values "bottom" and "top" Caffe's gradient of the layer reads where they stand, and not from a copy."""

@@ -39,11 +39,12 @@ def compile(
     inputs: Mapping[str, Shape] | None = None,
     allow_python_layers: bool = False,
     strict: bool = True,
+    plugins: Iterable[str | Path] = (),
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
     Args:
-        net: a loaded net, or the path of one (then phase, level, stages, inputs and allow_python_layers go to `netspec.load`).
+        net: a loaded net, or the path of one (then phase, level, stages, inputs, allow_python_layers and plugins go to `netspec.load`).
         phase: "TRAIN" or "TEST"; None is the loaded net's own, or TEST.
         outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are inputs.
         weights: one or more files of weights, matched by layer name; a later one wins. `module.load_report` tells what of them
@@ -54,7 +55,7 @@ def compile(
     Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or weights do not fit.
     """
     if not isinstance(net, Net):
-        net = load(net, phase or "TEST", level, stages, inputs, allow_python_layers=allow_python_layers)
+        net = load(net, phase or "TEST", level, stages, inputs, allow_python_layers=allow_python_layers, plugins=plugins)
     else:
         _require_same_state(net, phase, bool(level or stages or inputs))
     module = lower(net, None if outputs is None else _blob_names(outputs))

@@ -10,6 +10,7 @@ from torch import Tensor
 from netspec.data.batches import dataset_size
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
+from netspec.layers import find_spec
 from netspec.listener import RunInfo
 from netspec.passes.count_cost import param_count
 from netspec.pytorch.module import NetModule
@@ -115,8 +116,9 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     blob = net.blob(retention.keep_best)
     if blob.count != 1:
         raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
-    is_loss, is_accuracy = bool(net.loss_weights.get(retention.keep_best)), blob.producer.type == "Accuracy"
-    if not (direction or is_loss or is_accuracy):
+    spec = find_spec(blob.producer.type)
+    is_loss, is_metric = bool(net.loss_weights.get(retention.keep_best)), spec is not None and spec.is_metric
+    if not (direction or is_loss or is_metric):
         message = f"--keep-best '{given}' is no loss and no Accuracy: is more of it better, or less?"
         raise NetspecError(message, blob.span, f"--keep-best {given}:max, or --keep-best {given}:min")
     retention.lower_is_better = direction == "min" if direction else is_loss

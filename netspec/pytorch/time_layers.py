@@ -25,8 +25,6 @@ from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 
 SEED = 1  # of the fillers and of the numbers that stand in for data
-# Bottoms that tell where a sequence goes on: at ones, as in the midst of one. A 0 would begin it anew at that step.
-CONTINUED = {"LSTM": 1, "RNN": 1, "LSTMUnit": 2}
 
 
 @dataclass(slots=True)
@@ -230,7 +228,8 @@ def stand_ins(net: Net) -> list[Tensor]:
 
 
 def _tells_continuation(blob: Blob) -> bool:
-    return any(CONTINUED.get(layer.type) == i for layer, i in blob.consumers)
+    """Whether a blob's values say where sequences go on: at ones, as in the midst of one. A 0 would begin it anew at that step."""
+    return any((spec := find_spec(layer.type)) is not None and spec.continuation == i for layer, i in blob.consumers)
 
 
 def _let_learn(net: Net, module: NetModule) -> None:

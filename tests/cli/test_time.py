@@ -140,9 +140,9 @@ def test_wrong_nets_and_wrong_usage_are_told(tiny: str, tmp_path: Path, capsys: 
 
 
 def test_python_layers_run_only_where_they_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    from netspec.layers.examples import EXAMPLES
+    from netspec.layers import SPECS
 
-    example = EXAMPLES["Python"]
+    example = SPECS["Python"].example
     (tmp_path / "my_layers.py").write_text(example.code)
     (tmp_path / "net.prototxt").write_text(f"force_backward: true {example.text('Python')}")
     monkeypatch.chdir(tmp_path)

@@ -7,6 +7,7 @@ from google.protobuf import text_format
 
 from netspec.draw import style
 from netspec.graph import Blob, Layer
+from netspec.layers import SPECS
 from netspec.schema.caffe_pb2 import LayerParameter
 from netspec.syntax.bind import Spans
 
@@ -63,13 +64,14 @@ def test_settings(type_, text, words):
 
 
 def test_every_listed_setting_is_a_field():
-    for type_, (name, rows) in style.SETTINGS.items():
-        fields = LayerParameter.DESCRIPTOR.fields_by_name[name].message_type.fields_by_name
-        assert [row.field for row in rows if row.field not in fields] == [], type_
+    for spec in SPECS.values():
+        if spec.shown:
+            fields = LayerParameter.DESCRIPTOR.fields_by_name[spec.shown_param or spec.param].message_type.fields_by_name
+            assert [row.field for row in spec.shown if row.field not in fields] == [], spec.type
 
 
 def test_every_family_has_colours():
-    assert {*style.FAMILIES, "shape"} == set(style.PALETTE)
+    assert {spec.family for spec in SPECS.values()} == set(style.PALETTE)
 
 
 def test_a_kernel_has_the_axes_of_its_bottom():

@@ -9,7 +9,7 @@ import torch
 
 import netspec
 from netspec.graph import Net
-from netspec.layers.examples import EXAMPLES
+from netspec.layers import SPECS
 from netspec.pytorch.lower import lower
 from netspec.pytorch.time_layers import TimedNet, Times, nodes_of_layers, stand_ins, time_layers
 from tests.conftest import ROOT
@@ -49,14 +49,14 @@ def timed(net: Net) -> Times:
 
 
 def example_net(name: str, phase: str, folder: Path) -> Net:
-    example = EXAMPLES[name]
-    (folder / "my_layers.py").write_text(EXAMPLES["Python"].code)
+    example = SPECS[name].example
+    (folder / "my_layers.py").write_text(SPECS["Python"].example.code)
     text = example.text(name).replace("num_output: 1000", "num_output: 10")
     (folder / "net.prototxt").write_text(f"force_backward: true\n{text}")
     return netspec.load(folder / "net.prototxt", phase, inputs=example.inputs, allow_python_layers=True)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 def test_every_layer_type_is_timed(name: str, phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,6 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from netspec.layers import SPECS
-from netspec.layers.examples import EXAMPLES
 from netspec.schema import caffe_pb2
 from tests.conftest import REFERENCE
 from tests.walk.bounded import Case
@@ -58,14 +57,14 @@ def write_files(folder: pathlib.Path) -> None:
     with h5py.File(folder / "rows.h5", "w") as file:
         file["data"], file["label"] = np.ones((10_000, 3), np.float32), np.zeros(10_000, np.float32)
     (folder / "rows.txt").write_text("rows.h5\n")
-    (folder / "my_layers.py").write_text(EXAMPLES["Python"].code)
+    (folder / "my_layers.py").write_text(SPECS["Python"].example.code)
 
 
 def base(kind: str) -> caffe_pb2.NetParameter:
     """A small net around a layer of the type, which is its last layer; above it whatever makes it learn."""
     if kind in _SOURCES:
         return text_format.Parse(_SOURCES[kind], caffe_pb2.NetParameter())
-    words = EXAMPLES[kind].text(kind).split(" ")
+    words = SPECS[kind].example.text(kind).split(" ")
     net = text_format.Parse(" ".join(_SMALLER.get(word, word) for word in words), caffe_pb2.NetParameter(force_backward=True))
     net.layer[-1].ClearField("name")
     if kind != "HDF5Output" and net.layer[-1].top and not SPECS[kind].is_loss and not SPECS[kind].is_source:

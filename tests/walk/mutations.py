@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 from google.protobuf import text_format
 
-from netspec.layers.examples import EXAMPLES
+from netspec.layers import SPECS
 from netspec.weights.files import write_weights
 from netspec.weights.solverstate import SolverSnapshot, write_solverstate
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ def _sources(folder: Path) -> list[tuple[str, bytes, str]]:
     sources = [(path.name, path.read_bytes(), _RUN if "layers" in path.parts else "check") for path in NETS]
     sources += [(path.name, path.read_bytes(), "solver check") for path in SOLVERS]
     sources += [(path.name, path.read_bytes(), "solver check" if path.name.startswith("solver") else "check") for path in _WRONG]
-    sources += [(f"{kind}.prototxt", text_format.MessageToString(base(kind)).encode(), _RUN) for kind in EXAMPLES if kind not in NEED_FILES]
+    sources += [(f"{kind}.prototxt", text_format.MessageToString(base(kind)).encode(), _RUN) for kind in SPECS if kind not in NEED_FILES]
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal(shape, np.float32) for shape in ((2, 3, 3, 3), (2,), (4, 8), (4,))]
     layers = [("conv", "Convolution", ["data"], ["conv"], arrays[:2]), ("fc", "InnerProduct", ["conv"], ["fc"], arrays[2:])]

@@ -17,11 +17,12 @@ from netspec.pytorch.layers import (
     python,
     recurrent,
     regression_loss,
+    selection,
     shape,
 )
 from netspec.pytorch.layers.builder import Builder
 
-_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, arithmetic, loss, regression_loss, recurrent, python)
+_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, selection, arithmetic, loss, regression_loss, recurrent, python)
 
 BUILDERS: dict[str, Builder] = {}
 for _family in _FAMILIES:

@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
-from netspec.pytorch.layers.shape import row_index
+from netspec.pytorch.layers.selection import row_index
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -208,10 +208,6 @@ class Accuracy(nn.Module):
         return accuracy, hits / totals.clamp(min=1)
 
 
-def build_softmax(layer: Layer) -> nn.Module:
-    return nn.Softmax(dim=layer.message.softmax_param.axis)
-
-
 def build_softmax_with_loss(layer: Layer) -> nn.Module:
     p, axis = layer.message.loss_param, class_axis(layer, layer.message.softmax_param.axis)
     return SoftmaxWithLoss(axis, ignored_label(p), normalization_of(p), len(layer.top_blobs) > 1, layer.label, label_span(layer))
@@ -265,12 +261,7 @@ def label_span(layer: Layer) -> Span | None:
     return layer.spans.at("bottom", 1)
 
 
-def _softmax_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return top * (grad - (grad * top).sum(module.dim, keepdim=True))
-
-
 BUILDERS = {
-    "Softmax": Builder(build_softmax, gradient=_softmax_gradient),
     "SoftmaxWithLoss": Builder(build_softmax_with_loss),
     "InfogainLoss": Builder(build_infogain_loss),
     "MultinomialLogisticLoss": Builder(build_multinomial_logistic_loss),

@@ -233,6 +233,10 @@ def build_relu(layer: Layer) -> nn.Module:
     return nn.ReLU()
 
 
+def build_softmax(layer: Layer) -> nn.Module:
+    return nn.Softmax(dim=layer.message.softmax_param.axis)
+
+
 def build_swish(layer: Layer) -> nn.Module:
     beta = layer.message.swish_param.beta
     return nn.SiLU() if beta == 1 else Swish(beta)
@@ -248,6 +252,10 @@ def build_dropout(layer: Layer) -> nn.Module | None:
 
 def _relu_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
     return torch.where(bottom > 0, grad, grad * getattr(module, "negative_slope", 0.0))
+
+
+def _softmax_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
+    return top * (grad - (grad * top).sum(module.dim, keepdim=True))
 
 
 def _swish_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
@@ -278,6 +286,7 @@ BUILDERS = {
     "PReLU": Builder(build_prelu),
     "ReLU": Builder(build_relu, gradient=_relu_gradient),
     "Sigmoid": Builder(lambda layer: nn.Sigmoid(), gradient=lambda grad, x, bottom, top, module: grad * top * (1 - top)),
+    "Softmax": Builder(build_softmax, gradient=_softmax_gradient),
     "Swish": Builder(build_swish, gradient=_swish_gradient),
     "TanH": Builder(lambda layer: nn.Tanh(), gradient=lambda grad, x, bottom, top, module: grad * (1 - top * top)),
     "Threshold": Builder(lambda layer: Threshold(layer.message.threshold_param.threshold)),

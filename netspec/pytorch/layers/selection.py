@@ -1,0 +1,109 @@
+"""Layers that pick values or items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from netspec.diagnostics import NetspecError
+from netspec.graph import Layer
+from netspec.pytorch.layers.builder import Builder
+
+if TYPE_CHECKING:
+    from netspec.diagnostics import Span
+
+
+class ArgMax(nn.Module):
+    """The places of the largest values, as floats: of each item (axis None), or along an axis.
+
+    With `values` also the values, in a row behind the places; along an axis these alone. Of equal values the last comes first.
+    """
+
+    def __init__(self, top_k: int, axis: int | None, values: bool) -> None:
+        super().__init__()
+        self.top_k, self.axis, self.values = top_k, axis, values
+
+    def extra_repr(self) -> str:
+        return f"top_k={self.top_k}, axis={self.axis}, values={self.values}"
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.detach().flatten(1) if x.dim() > 1 else x.detach().unsqueeze(1)
+        rows, axis = (rows, 1) if self.axis is None else (x.detach(), self.axis)
+        index = _largest(rows, self.top_k, axis)
+        if self.axis is not None and self.values:
+            return rows.gather(axis, index)
+        place = index.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 could not tell places above 256 apart
+        if self.axis is not None:
+            return place
+        found = torch.stack((place, rows.gather(axis, index).to(place.dtype)), 1) if self.values else place.unsqueeze(1)
+        return found.reshape(*found.shape, *[1] * (x.dim() - 3))  # as many axes as the input, 3 at least
+
+
+def _largest(x: Tensor, count: int, axis: int) -> Tensor:
+    """The places of the largest values along an axis; of equal ones the last comes first."""
+    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if 1 < count < x.shape[axis] and not is_traced:
+        values, places = x.topk(count + 1, axis)
+        if (values.narrow(axis, 0, count) > values.narrow(axis, 1, count)).all():  # the order of equals is any here
+            return places.narrow(axis, 0, count)
+    last, last_first = x.shape[axis] - 1, x.flip(axis)  # both ways to look keep the first of equals, so that they find the last
+    if count == 1:
+        return last - last_first.argmax(axis, keepdim=True)
+    return last - last_first.argsort(stable=True, dim=axis, descending=True).narrow(axis, 0, count)
+
+
+def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | None) -> Tensor:
+    """A blob's values as whole numbers, by which rows are taken.
+
+    Raises: NetspecError for a number that no row has (on the CPU; a GPU's own check ends the run there).
+    """
+    values = values.detach()
+    if not torch.compiler.is_compiling() and values.device.type == "cpu":
+        low, high = torch.aminmax(values) if values.numel() else (0, -1)
+        if not (low >= 0 and high < rows):  # NaN is no number of a row either
+            bad = ~((values >= 0) & (values < rows))
+            place = bad.nonzero()[0].tolist()
+            where = f"'{name}'[{', '.join(map(str, place))}]" if place else f"'{name}'"
+            held = f"rows 0 to {rows - 1}" if rows else "no rows"
+            raise NetspecError(f"{label}: {where} is {values[tuple(place)].item():g}, but there are {held}", span)
+    return values.long()
+
+
+class BatchReindex(nn.Module):
+    """The items of its first input that the second one lists; the gradients of one that stands there twice are summed."""
+
+    def __init__(self, label: str, name: str, span: Span | None) -> None:
+        super().__init__()
+        self.label, self.name, self.span = label, name, span
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        return x.index_select(0, row_index(index, x.shape[0], self.label, self.name, self.span))
+
+
+class Filter(nn.Module):
+    """The items at which the selector, the last input, is not 0. How many these are depends on the data."""
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        *bottoms, selector = inputs
+        index = selector.detach().reshape(-1).nonzero().squeeze(1)
+        tops = tuple(x.index_select(0, index) for x in bottoms)
+        return tops if len(tops) > 1 else tops[0]
+
+
+def build_argmax(layer: Layer) -> nn.Module:
+    p = layer.message.argmax_param
+    return ArgMax(p.top_k, p.axis % len(layer.bottom_blobs[0].shape or ()) if p.HasField("axis") else None, p.out_max_val)
+
+
+def build_batch_reindex(layer: Layer) -> nn.Module:
+    return BatchReindex(layer.label, layer.bottoms[1], layer.spans.at("bottom", 1))
+
+
+BUILDERS = {
+    "ArgMax": Builder(build_argmax),
+    "BatchReindex": Builder(build_batch_reindex),
+    "Filter": Builder(lambda layer: Filter()),
+}
