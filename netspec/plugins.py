@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -84,6 +83,8 @@ def _imported(point: EntryPoint) -> ModuleType:
 
 
 def _run(file: Path, shown: str) -> ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location
+
     if not file.is_file():
         raise NetspecError(f"the plugin '{shown}' does not exist")
     name = f"netspec_plugin_{len(_named)}_{file.stem}"

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module, invalidate_caches
-from importlib.util import find_spec as find_module
-from pkgutil import iter_modules
 from types import ModuleType
 
 # What was imported from the folders beside nets, by these folders: nets of one folder share it.
@@ -29,6 +27,8 @@ class UserModules:
 
     def load(self, name: str) -> ModuleType:
         """Imports a module. Raises: whatever importing it raises."""
+        from pkgutil import iter_modules
+
         invalidate_caches()  # it may have been written a moment ago
         self._tops = {module.name for module in iter_modules(self.first)} - sys.stdlib_module_names
         with self.found():
@@ -93,5 +93,7 @@ def caffe_at_hand(stand_in: ModuleType) -> Iterator[None]:
 @cache
 def is_caffe_installed() -> bool:
     """Whether Python finds a package of that name."""
-    found = find_module("caffe")
+    from importlib.util import find_spec
+
+    found = find_spec("caffe")
     return found is not None and found.origin is not None  # a mere folder of that name is no package
