@@ -17,6 +17,7 @@ from netspec.cli.state import configure_level
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Listeners
+from netspec.plugins import load_plugins
 from netspec.signals import Interrupted, TwoStage, interrupted_status, signals_heard
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     from netspec.pytorch.train import Solver
     from netspec.weights.retention import Retention
 
+    load_plugins(args.plugin)  # a process of several has not come by main
     names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
     overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # begin_run loads them
     retention = Retention(args.keep_last, args.keep_best)
