@@ -97,6 +97,8 @@ def _command(name: str, argv: list[str]) -> int:
         return USAGE
     if rest:
         innermost(parser, argv).error(f"unexpected argument '{rest[0]}'")
+    if args.color:  # abbreviated, else it has been taken
+        set_color(args.color)
     with library_warnings_told():
         return int(import_module(f"netspec.cli.{name}").run(args))
 
