@@ -101,6 +101,8 @@ def _command(name: str, argv: list[str]) -> int:
     if _tell_of_plugin not in on_load:
         on_load.append(_tell_of_plugin)
     load_plugins(getattr(args, "plugin", ()))
+    if args.color:  # abbreviated, else it has been taken
+        set_color(args.color)
     with library_warnings_told():
         return int(import_module(f"netspec.cli.{name}").run(args))
 

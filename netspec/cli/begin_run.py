@@ -61,7 +61,7 @@ def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | 
 
     for path in (args.log, args.caffe_log):
         if path and not state and os.path.isfile(path) and os.path.getsize(path):  # a state's run appends to its log
-            raise NetspecError(f"the log '{path}' is there already", None, GO_ON_OR_OVERWRITE)
+            raise NetspecError(f"the log '{path}' already exists", None, GO_ON_OR_OVERWRITE)
     p, prefix = solver.param, solver.snapshot_prefix
     if not (p.snapshot or p.snapshot_after_train or args.keep_best):
         return
@@ -69,7 +69,7 @@ def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | 
     is_own = state is not None and os.path.realpath(state) in map(os.path.realpath, files)
     if files and not is_own:
         hint = f"{GO_ON_OR_OVERWRITE}, --snapshot-prefix PATH puts this run's elsewhere"
-        raise NetspecError(f"snapshots '{prefix}_iter_*' of another run are there already", None, hint)
+        raise NetspecError(f"snapshots '{prefix}_iter_*' of another run already exist", None, hint)
 
 
 def _newest(solver: Solver) -> str | None:

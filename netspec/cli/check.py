@@ -105,7 +105,7 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     if first is not None:
         first.notes += more[:_MOST_NOTES]
         if len(more) > _MOST_NOTES:
-            first.notes.append(note(f"the data of {len(more) - _MOST_NOTES} more layers are not there", more[_MOST_NOTES].span))
+            first.notes.append(note(f"the data of {len(more) - _MOST_NOTES} more layers do not exist", more[_MOST_NOTES].span))
     return told
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.cli.overwrite import configure_overwrite
+from netspec.cli.overwrite import configure_overwrite, configure_overwrite_database
 from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError
 
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     idx = add_subcommand(commands, "import-idx", "MNIST's files, or Fashion-MNIST's and the like, to LMDBs")
     idx.add_argument("folder", metavar="FOLDER", help="where train-images-idx3-ubyte and the other three are, plain or .gz")
     idx.add_argument("out", metavar="OUT", help="where to make mnist_train_lmdb and mnist_test_lmdb: examples/mnist for the nets here")
-    idx.add_argument("--replace", action="store_true", help="put them in the place of databases that are there")
+    configure_overwrite_database(idx, "--replace")
 
 
 def _configure_build(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +59,7 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--encode-type", "--encode_type", metavar="TYPE", default="", help="png, jpg, … (default: that of each file)")
     parser.add_argument("--backend", choices=["lmdb", "leveldb"], default="lmdb", help="only lmdb can be written")
+    configure_overwrite_database(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,7 +96,7 @@ def _build(args: argparse.Namespace) -> int:
     if args.labels and not classes:
         raise NetspecError("--labels is for a folder of classes; a list has its labels in it")
     with _Progress("images") as progress:
-        count = build_database(classes or args.source, args.out, options, warn, progress)
+        count = build_database(classes or args.source, args.out, options, warn, progress, args.overwrite)
     left_out = f", {len(skipped):,} left out" if skipped else ""
     print(f"{args.out}: {count:,} records{left_out}")
     if classes:
@@ -149,7 +150,7 @@ def _sample(args: argparse.Namespace) -> int:
     with _Progress("images") as progress:
         made = sample_digits(sets, args.root, progress)
     for path, what, is_new in made:
-        print(f"{path}: {what}{'' if is_new else ' (already there, kept)'}")
+        print(f"{path}: {what}{'' if is_new else ' (already exists, kept)'}")
     if any(is_new for _, _, is_new in made):
         names = " and ".join(s.stands_for for s in sets)
         print(f"The digits are scikit-learn's 1,797 handwritten ones, enlarged. They stand in for {names}:")
@@ -161,7 +162,7 @@ def _import_idx(args: argparse.Namespace) -> int:
     from netspec.data.idx_files import import_idx
 
     with _Progress("images") as progress:
-        counts = import_idx(args.folder, args.out, args.replace, progress)
+        counts = import_idx(args.folder, args.out, args.overwrite, progress)
     for path, count in counts.items():
         print(f"{path}: {count:,} records")
     return 0

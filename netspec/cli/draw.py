@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_level, input_shapes, print_warnings
-from netspec.data.overwrite import PICTURES, require_own_kind
+from netspec.data.overwrite import require_own_picture
 from netspec.diagnostics import Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
@@ -23,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     phase_help = "which phase's net; ALL lays both over each other and tags what only one of them has (default %(default)s)"
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
     configure_level(parser)
-    input_help = "the shape of a data layer's top where its data are not there; may be repeated"
+    input_help = "the shape of a data layer's top where its data do not exist; may be repeated"
     parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help)
     parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers of the params")
     configure_overwrite(parser)
@@ -31,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     picture_format(args.out)  # a format that can't be written is told before the net is read
-    require_own_kind(args.out, PICTURES[Path(args.out).suffix.lower()], overwrite=args.overwrite)
+    require_own_picture(args.out, args.overwrite)
     report = Report()
     nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report, args.allow_python_layers)
     print_warnings(report)

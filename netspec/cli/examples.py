@@ -34,6 +34,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "log plot": ("netspec log plot run.jsonl -o loss.png", "netspec log plot first.log second.log -o both.svg --what loss,accuracy --x epochs"),
     "convert": (
         "netspec convert models/bvlc_alexnet/deploy.prototxt deploy.yaml",
+        "netspec convert --upgrade old_train_val.prototxt train_val.prototxt",
         "netspec convert bvlc_alexnet.npy alexnet.caffemodel --skip-layer fc8",
     ),
     "dataset": (
@@ -47,7 +48,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "dataset info": ("netspec dataset info examples/mnist/mnist_train_lmdb",),
     "dataset mean": ("netspec dataset mean examples/imagenet/ilsvrc12_train_lmdb data/ilsvrc12/imagenet_mean.binaryproto",),
     "dataset sample": ("netspec dataset sample", "netspec dataset sample --only flowers17_alexnet"),
-    "dataset import-idx": ("netspec dataset import-idx /usr/share/datasets/fashion-mnist examples/mnist --replace",),
+    "dataset import-idx": ("netspec dataset import-idx /usr/share/datasets/fashion-mnist examples/mnist --overwrite",),
     "completion": (
         "source <(netspec completion bash)       # for good: in ~/.bashrc",
         "netspec completion zsh > ~/.zfunc/_netspec       # a folder of $fpath",

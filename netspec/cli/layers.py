@@ -158,7 +158,7 @@ def _example(type_name: str) -> str:
         return "\n".join(lines)
     given = " ".join(f"--input {name}={','.join(map(str, shape))}" for name, shape in example.inputs.items())
     if given:
-        lines += [f"  Where its files are not there yet: {given}", ""]
+        lines += [f"  Where its files do not exist yet: {given}", ""]
     made = example_net(type_name).layers[-1]
     ends = [", ".join(f"{blob.name} {shape_text(blob.shape)}" for blob in blobs) for blobs in (made.bottom_blobs, made.top_blobs)]
     lines.append(f"  Shapes: {' → '.join(end for end in ends if end)}")

@@ -58,23 +58,23 @@ def _parse(args: argparse.Namespace) -> int:
     tables = {".train": csv_of_training(run, args.delimiter)}
     for net in range(len(run.tests)):
         tables[f".test{net or ''}"] = csv_of_test(run, net, args.delimiter)
-    for suffix, text in tables.items():
-        if text:
-            path = os.path.join(args.folder, os.path.basename(args.log) + suffix)
-            require_own_kind(path, TABLE, overwrite=args.overwrite)
-            write_atomically(path, text.encode(errors="backslashreplace"))
-            print(f"{os.path.normpath(path)}: {counted(text.count(chr(10)) - 1, 'row')}", file=sys.stderr)
+    paths = {os.path.join(args.folder, os.path.basename(args.log) + suffix): text for suffix, text in tables.items() if text}
+    for path in paths:  # all of them before the first is written
+        require_own_kind(path, TABLE, overwrite=args.overwrite)
+    for path, text in paths.items():
+        write_atomically(path, text.encode(errors="backslashreplace"))
+        print(f"{os.path.normpath(path)}: {counted(text.count(chr(10)) - 1, 'row')}", file=sys.stderr)
     return 0
 
 
 def _plot(args: argparse.Namespace) -> int:
-    from netspec.data.overwrite import PICTURES, require_own_kind
+    from netspec.data.overwrite import require_own_picture
     from netspec.logs.panels import run_panels
     from netspec.logs.plot import check_picture_path, plot_panels
     from netspec.logs.read_log import read_log
 
     check_picture_path(args.out)  # before the logs are read
-    require_own_kind(args.out, PICTURES[os.path.splitext(args.out)[1].lower()], overwrite=args.overwrite)
+    require_own_picture(args.out, args.overwrite)
     panels, x_label = run_panels([read_log(path) for path in args.logs], args.what, args.x)
     plot_panels(panels, x_label, args.out)
     return 0

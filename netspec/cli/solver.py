@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from math import isfinite
 
 from netspec.cli.numbers import positive
+from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_level, input_shapes
 from netspec.cli.subcommand import add_subcommand
 from netspec.cli.terminal import show
@@ -29,10 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     schedule = add_subcommand(commands, "schedule", "learning rates, epochs, tests and snapshots of the run to come")
     schedule.add_argument("solver_file", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix")
     schedule.add_argument("-o", "--out", metavar="FILE", help="draw the learning rate into a .png, .svg or .pdf")
+    configure_overwrite(schedule)
     schedule.add_argument("--format", choices=["text", "json", "csv"], default="text", help="csv holds the rates only (default %(default)s)")
     schedule.add_argument("--points", type=_points, metavar="N", help="rows of the rates (default: 10 samples of a curve, at most 24 of its steps)")
     configure_level(schedule, "the train net's state")
-    input_help = "the shape of an input or of a data layer's top, where its data are not there; may be repeated"
+    input_help = "the shape of an input or of a data layer's top, where its data do not exist; may be repeated"
     schedule.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help)
     trial = schedule.add_argument_group("in place of the files' values, as in netspec train")
     trial.add_argument("--max-iter", type=positive, metavar="N")
@@ -48,9 +50,11 @@ def _points(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     if args.out:  # a picture that can't be written is told before anything is read
+        from netspec.data.overwrite import require_own_picture
         from netspec.logs.plot import check_picture_path
 
         check_picture_path(args.out)
+        require_own_picture(args.out, args.overwrite)
     file = load_solver(args.solver_file)
     show(file.warnings)
     param = caffe_pb2.SolverParameter()

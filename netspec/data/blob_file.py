@@ -25,7 +25,7 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
         raw = read_file(path, 2 * GIB - 1, "a mean file")  # protobuf's own limit
         blob.ParseFromString(raw)
     except FileNotFoundError:
-        raise NetspecError(f"the mean file '{path}' is missing", span, HOW_TO_MAKE_ONE) from None
+        raise NetspecError(f"the mean file '{path}' does not exist", span, HOW_TO_MAKE_ONE) from None
     except (OSError, ValueError) as error:
         message = f"the mean file '{path}' can't be read: {why(error)}"
         raise NetspecError(message, span, _hint(path)) from None

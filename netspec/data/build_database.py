@@ -51,14 +51,16 @@ def build_database(
     options: BuildOptions | None = None,
     warn: Callable[[str], object] | None = None,
     progress: Callable[[int, int], object] | None = None,
+    replace_old: bool = False,
 ) -> int:
     """Writes the images of a list ("path label" a line) to a new LMDB; the key is the line's number, then the path.
 
     Those of a folder of classes are numbered in the order of their paths, and the names of the classes are put beside
-    the records, in labels.txt. An image that can't be read is left out and told to `warn`. Returns the number of records.
+    the records, in labels.txt. An image that can't be read is left out and told to `warn`. With `replace_old` an
+    LMDB that exists is replaced when the new one is whole. Returns the number of records.
 
     Raises: NetspecError where the list has a line that is none, no image (or none of a class) can be read, sizes differ under check_size, or
-    the LMDB is there already or can't be written. Nothing stands under its name then.
+    the LMDB already exists or can't be written. Nothing stands under its name then.
     """
     options = options or BuildOptions()
     if options.encode_type and options.encode_type.lower() not in FORMATS:
@@ -70,7 +72,7 @@ def build_database(
         random.Random(options.seed).shuffle(lines)
     first: tuple[_Line, tuple[int, ...]] | None = None
     stored: set[int] = set()
-    with LmdbWriter(out) as writer:
+    with LmdbWriter(out, replace_old) as writer:
         for i, (line, made) in enumerate(_records(lines, place, options)):
             if isinstance(made, NetspecError):
                 if warn:

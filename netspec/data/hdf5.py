@@ -131,7 +131,7 @@ def dataset_shapes(path: str, tops: list[str], span: Span | None = None) -> list
     Raises: NetspecError for a missing or unfit one, ModuleNotFoundError without h5py.
     """
     if not os.path.exists(path):
-        raise NetspecError(f"the HDF5 file '{path}' is missing", span)
+        raise NetspecError(f"the HDF5 file '{path}' does not exist", span)
     try:
         with Hdf5File(path, span) as content:
             return [_dataset_shape(content, top, span) for top in tops]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.data.encode_datum import raw_datum
-from netspec.data.lmdb_writer import LmdbWriter
+from netspec.data.lmdb_writer import HOW_TO_REPLACE, LmdbWriter
 from netspec.diagnostics import NetspecError
 from netspec.read_file import open_regular, read_file
 
@@ -29,12 +29,12 @@ def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progr
 
     Both are read and checked before the first is written.
 
-    Raises: NetspecError where a file is missing, damaged or does not fit the other ones, or an LMDB is already there.
+    Raises: NetspecError where a file is missing, damaged or does not fit the other ones, or an LMDB already exists.
     """
     splits = {Path(out) / name: _read_split(Path(folder), word) for word, name in SPLITS.items()}
     taken = [path for path in splits if os.path.lexists(path)]
     if taken and not replace:
-        raise NetspecError(f"'{taken[0]}' is already there", hint="--replace puts the new one in its place")
+        raise NetspecError(f"'{taken[0]}' already exists", hint=HOW_TO_REPLACE)
     writers = [LmdbWriter(path, replace) for path in splits]  # each looks whether its place is free
     for writer, (images, labels) in zip(writers, splits.values(), strict=True):
         with writer:

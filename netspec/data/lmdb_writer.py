@@ -15,6 +15,7 @@ from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
 
 NAMES_FILE = "labels.txt"  # in the folder of an LMDB: the names of its labels, a line each, from label 0 on
+HOW_TO_REPLACE = "--overwrite puts the new one in its place"
 RECORDS_PER_COMMIT = 1000  # Source: convert_imageset
 _BYTES_PER_COMMIT = 64 << 20  # what is not committed yet is kept in memory, to be put again when the map has to grow
 _FIRST_MAP = 64 << 20
@@ -23,8 +24,8 @@ _FIRST_MAP = 64 << 20
 class LmdbWriter:
     """Writes records to a new LMDB, as a context manager: it takes its name where the block ends well.
 
-    Args: path: the folder to make. replace: whether an LMDB that is already there may be replaced, when the new one is whole.
-    Raises: NetspecError where something is there already, a key comes twice or does not fit, or the system refuses.
+    Args: path: the folder to make. replace: whether an LMDB that already exists may be replaced, when the new one is whole.
+    Raises: NetspecError where something already exists, a key comes twice or does not fit, or the system refuses.
     """
 
     def __init__(self, path: str | Path, replace: bool = False) -> None:
@@ -32,8 +33,8 @@ class LmdbWriter:
         self.count = 0
         self._replace = replace
         if os.path.lexists(self.path) and not (replace and is_lmdb(self.path)):
-            hint = None if replace else "remove it, or name another one"
-            raise NetspecError(f"'{path}' is already there{', and is no LMDB' if replace else ''}", hint=hint)
+            hint = None if replace else HOW_TO_REPLACE if is_lmdb(self.path) else "remove it, or name another one"
+            raise NetspecError(f"'{path}' already exists{', and is no LMDB' if replace else ''}", hint=hint)
         self._partial = self.path.parent / f".{secrets.token_hex(8)}.partial"
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_bytes = 0

@@ -48,7 +48,12 @@ def require_own_kind(path: str | Path, *kinds: str, overwrite: bool = False, hin
     if kind == "an empty file" or kind in kinds or (kind is None and Path(path).suffix in _OWN_SUFFIXES):
         return
     wanted = " or ".join(kinds).replace(MEAN, "a mean file")
-    raise NetspecError(f"'{path}' is already there and is {kind or 'of another kind'}, not {wanted}", hint=f"name another file; {hint}")
+    raise NetspecError(f"'{path}' already exists and is {kind or 'of another kind'}, not {wanted}", hint=f"name another file; {hint}")
+
+
+def require_own_picture(path: str | Path, overwrite: bool) -> None:
+    """`require_own_kind` for a picture whose suffix is known to name its format."""
+    require_own_kind(path, PICTURES[Path(path).suffix.lower()], overwrite=overwrite)
 
 
 def _kind(path: str | Path) -> str | None:

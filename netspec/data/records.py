@@ -115,7 +115,7 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
     kind = database_kind(path, backend)
     if kind is None:
         if not os.path.exists(path):
-            raise NetspecError(f"the database '{path}' is missing", span, HOW_TO_GET_ONE)
+            raise NetspecError(f"the database '{path}' does not exist", span, HOW_TO_GET_ONE)
         raise NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, HOW_TO_GET_ONE)
     try:
         if kind == DataParameter.LMDB:

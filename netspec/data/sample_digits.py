@@ -155,7 +155,7 @@ def _refuse_mixture(train: Path, test: Path) -> None:
     """Digits for testing beside someone's own training records, or the other way round, would be worth nothing."""
     for there, other in ((train, test), (test, train)):
         if os.path.lexists(there) and not os.path.lexists(other) and not _holds_digits(there):
-            raise NetspecError(f"'{there}' is already there with other records than the digits, but '{other}' is not: nothing was made")
+            raise NetspecError(f"'{there}' already exists with other records than the digits, but '{other}' is not: nothing was made")
 
 
 def _holds_digits(path: Path) -> bool:

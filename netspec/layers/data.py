@@ -193,7 +193,7 @@ class _ImageSource(Source):
 
     def missing(self, site: Site) -> Shape:
         """One record where neither the data nor a mean file is there to tell."""
-        raise site.unknown_size(f"{self.source} '{site.param.source}', or what it names, is not there", self.advice(site))
+        raise site.unknown_size(f"{self.source} '{site.param.source}', or a file that it names, does not exist", self.advice(site))
 
     def advice(self, site: Site) -> str:
         """What to do about it: for shapes alone, say them."""
@@ -219,10 +219,10 @@ class Data(_ImageSource):
         transform = site.message.transform_param
         advice, crop = f"{HOW_TO_GET_ONE}; {self.advice(site)}", transform.crop_size
         if not crop:
-            raise site.unknown_size(f"the database '{site.param.source}' is not there", advice)
+            raise site.unknown_size(f"the database '{site.param.source}' does not exist", advice)
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
-            message = f"{site.layer.label}: the database '{site.param.source}' is not there; records of 3 channels are assumed"
+            message = f"{site.layer.label}: the database '{site.param.source}' does not exist; records of 3 channels are assumed"
             site.report.warning(message, site.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
         return (channels, crop, crop)
 
@@ -326,7 +326,7 @@ class HDF5Data(Source):
         rows = hdf5_row_shapes(site.layer)
         if rows is None:
             advice = f"to see shapes without it, give {input_options(site.layer.tops, (site.param.batch_size, 4))}"
-            raise site.unknown_size(f"the list '{site.param.source}' or its first file is not there", advice)
+            raise site.unknown_size(f"the list '{site.param.source}' or its first file does not exist", advice)
         return [(site.param.batch_size, *row) for row in rows]
 
 

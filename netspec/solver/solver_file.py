@@ -186,7 +186,7 @@ def check_net_paths(file: SolverFile, report: Report) -> None:
     for source in file.nets:
         if source.path is not None and source.path not in told and find_net(source, file) is None:
             told.add(source.path)
-            report.error(f"the net '{source.path}' is not there", source.span, _path_hint(source.path, file))
+            report.error(f"the net '{source.path}' does not exist", source.span, _path_hint(source.path, file))
 
 
 def _path_hint(path: str, file: SolverFile) -> str:
@@ -203,7 +203,7 @@ def check_weight_paths(file: SolverFile, report: Report) -> None:
     """Reports the weight files that are not where the solver file says."""
     for path, span in file.weights:
         if not os.path.isfile(resolve_path(path, file.path)):
-            report.error(f"the weights '{path}' are not there", span, _path_hint(path, file))
+            report.error(f"the weights '{path}' do not exist", span, _path_hint(path, file))
 
 
 def load_solver_net(
@@ -235,7 +235,7 @@ def load_solver_net(
     else:
         found = find_net(source, file)
         if found is None:
-            raise NetspecError(f"the net '{source.path}' is not there", source.span, _path_hint(source.path or "", file))
+            raise NetspecError(f"the net '{source.path}' does not exist", source.span, _path_hint(source.path or "", file))
         path = found
         message, spans = read_net(read_text_file(path), report)
     state = source.state_with(message.state)

@@ -92,7 +92,7 @@ def test_a_solver(capsys: pytest.CaptureFixture) -> None:
 def test_a_solver_whose_net_is_not_there(capsys: pytest.CaptureFixture) -> None:
     status, _, err = check(capsys, "solver.prototxt", solver=SOLVER.replace("net.prototxt", "none.prototxt"))
     assert status == 1
-    assert "solver.prototxt:1:6: error: the net 'none.prototxt' is not there" in err
+    assert "solver.prototxt:1:6: error: the net 'none.prototxt' does not exist" in err
 
 
 INNER = """net_param {
@@ -187,6 +187,7 @@ def test_colors(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) 
         ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, plain),
         (["--color=never"], {"FORCE_COLOR": "1"}, plain),
         (["--color=always"], {"NO_COLOR": "1"}, colored),
+        (["--col", "always"], {}, colored),
         (["--color", "auto"], {}, plain),
     ):
         with monkeypatch.context() as patch:
@@ -203,8 +204,8 @@ def test_data_that_are_not_there_are_one_warning(capsys: pytest.CaptureFixture) 
     layer = 'layer {{ name: "{0}" type: "Data" top: "{0}" data_param {{ source: "{0}_lmdb" batch_size: 4 }} transform_param {{ crop_size: 8 }} }}\n'
     status, out, err = check(capsys, "net.prototxt", net=layer.format("a") + layer.format("b"))
     assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
-    assert "net.prototxt:1:62: warning: layer 'a': the database 'a_lmdb' is not there" in err
-    assert "net.prototxt:2:62: note: layer 'b': the database 'b_lmdb' is not there" in err
+    assert "net.prototxt:1:62: warning: layer 'a': the database 'a_lmdb' does not exist" in err
+    assert "net.prototxt:2:62: note: layer 'b': the database 'b_lmdb' does not exist" in err
 
 
 def test_an_empty_file(capsys: pytest.CaptureFixture) -> None:

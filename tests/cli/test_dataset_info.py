@@ -108,7 +108,7 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
         (DATA / "images", "is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)"),
         (REFERENCE / "solvers" / "adam" / "init.caffemodel", "is no database; it is a caffemodel"),
         (REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate", "is no database; it is a solverstate"),
-        ("none", "the database 'none' is missing"),
+        ("none", "the database 'none' does not exist"),
     ],
 )
 def test_what_is_no_database_is_told(capsys, path, message):

@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[str, str, set[str]]] = {
     "safetensors": ("convert in.h5 out.safetensors", "out.safetensors", {"safetensors"}),
     "draw": ("draw in.prototxt out.png", "out.png", {"PNG"}),
     "plot": ("log plot in.log -o out.pdf", "out.pdf", {"PDF"}),
+    "schedule": ("solver schedule solver.prototxt -o out.png", "out.png", {"PNG"}),
     "parse": ("log parse in.log", "in.log.train", {"table"}),
 }
 
@@ -71,6 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.prototxt").write_text(NET)
     (tmp_path / "in.log").write_text(LOG)
+    (tmp_path / "solver.prototxt").write_text('net: "in.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 5\n')
     weights(tmp_path / "in.h5")
     with LmdbWriter(tmp_path / "db") as writer:
         writer.put(b"0", Datum(channels=1, height=2, width=2, data=bytes(4)).SerializeToString())
@@ -90,7 +92,7 @@ def test_only_the_same_kind_is_written_over(folder: Path, command: str, name: st
             assert status == 0, (content, err)
         else:
             assert status == 1, content
-            assert f"'{name}' is already there and is " in err.replace("./", ""), content
+            assert f"'{name}' already exists and is " in err.replace("./", ""), content
             assert "hint: name another file; --overwrite writes over it" in err
             assert path.read_bytes() == before
 
@@ -104,8 +106,29 @@ def test_overwrite_writes_over_it(folder: Path, command: str, name: str) -> None
 
 def test_a_mean_image_never_costs_a_net(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["dataset", "mean", "db", "in.prototxt"]) == 1
-    assert "error: 'in.prototxt' is already there and is a net or solver, not a mean file" in capsys.readouterr().err
+    assert "error: 'in.prototxt' already exists and is a net or solver, not a mean file" in capsys.readouterr().err
     assert (folder / "in.prototxt").read_text() == NET
+
+
+def test_tables_are_written_all_or_none(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    (folder / "in.log").write_text(LOG + '{"event": "test", "iter": 5, "net": 0, "loss": 1.0, "outputs": {"loss": 1.0}, "seconds": 1}\n')
+    (folder / "in.log.test").write_text(NET)
+    assert main(["log", "parse", "in.log"]) == 1
+    assert "in.log.test' already exists and is a net or solver" in capsys.readouterr().err
+    assert not (folder / "in.log.train").exists()
+
+
+def test_databases_are_replaced_where_nothing_else_lies_in_their_folder(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    Image.new("RGB", (2, 2)).save(folder / "a.png")
+    (folder / "list.txt").write_text("a.png 1\na.png 2\n")
+    assert main(["dataset", "build", "list.txt", "db"]) == 1
+    assert capsys.readouterr().err == "error: 'db' already exists\n  hint: --overwrite puts the new one in its place\n"
+    assert main(["dataset", "build", "list.txt", "db", "--overwrite"]) == 0
+    assert capsys.readouterr().out == "db: 2 records\n"
+    (folder / "db" / "mine.txt").write_text("keep")
+    assert main(["dataset", "build", "list.txt", "db", "--overwrite"]) == 1
+    assert "'db' already exists, and is no LMDB" in capsys.readouterr().err
+    assert (folder / "db" / "mine.txt").read_text() == "keep"
 
 
 def test_hdf5_output_writes_over_its_own_only(folder: Path) -> None:
@@ -123,6 +146,6 @@ def test_hdf5_output_writes_over_its_own_only(folder: Path) -> None:
         (folder / "rows.h5").unlink()
         CONTENTS[content](folder / "rows.h5")
         before = (folder / "rows.h5").read_bytes()
-        with pytest.raises(netspec.NetspecError, match=r"layer 'o': 'rows.h5' is already there and is .*, not an HDF5 file of data"):
+        with pytest.raises(netspec.NetspecError, match=r"layer 'o': 'rows.h5' already exists and is .*, not an HDF5 file of data"):
             run()
         assert (folder / "rows.h5").read_bytes() == before

@@ -90,10 +90,10 @@ def test_without_the_data(capsys: pytest.CaptureFixture) -> None:
     status, out, err = schedule(capsys, "solver.prototxt")
     assert status == 0
     assert "Tiny, ? parameters: --input tells the shape of its data" in out
-    assert "960 in all, ? epochs: the database 'train_lmdb' is missing" in out
-    assert "5 × 3 = 15 images, of ?: the database 'test_lmdb' is missing" in out
+    assert "960 in all, ? epochs: the database 'train_lmdb' does not exist" in out
+    assert "5 × 3 = 15 images, of ?: the database 'test_lmdb' does not exist" in out
     assert "? bytes: the net's parameters are not known" in out
-    assert "the size of its data is unknown: the database 'train_lmdb' is not there" in err
+    assert "the size of its data is unknown: the database 'train_lmdb' does not exist" in err
     assert "… and 1 more like this, at line 3" in err
     status, out, err = schedule(capsys, "solver.prototxt", "--input", "data=4,1,5,5", "--input", "label=4")
     assert (status, err) == (0, "")
@@ -132,7 +132,7 @@ def test_a_net_that_cannot_be_read(capsys: pytest.CaptureFixture, fault: str) ->
         Path("net.prototxt").write_text(NET.replace('bottom: "ip"', 'bottom: "pi"'))
     status, out, err = schedule(capsys, "solver.prototxt")
     assert status == 1
-    assert ("the net 'net.prototxt' is not there" if fault == "missing" else "layer 'loss' reads blob 'pi'") in err
+    assert ("the net 'net.prototxt' does not exist" if fault == "missing" else "layer 'loss' reads blob 'pi'") in err
     assert "net         ? (it can't be read)" in out
     assert "4: every 40 iterations" in out
     assert "100 – 119         0.0001               ?       ?" in out

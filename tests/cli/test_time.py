@@ -120,7 +120,7 @@ def test_needs_shapes_but_no_data(tmp_path: Path, capsys: pytest.CaptureFixture)
     path = tmp_path / "net.prototxt"
     path.write_text(data + NET[NET.index('layer { name: "ip"') :])
     assert main(["time", str(path), "--cpu"]) == 1
-    assert "the database 'nowhere_lmdb' is not there" in capsys.readouterr().err
+    assert "the database 'nowhere_lmdb' does not exist" in capsys.readouterr().err
     assert "Average Forward pass: " in run(capsys, str(path), "--iterations", "1", "--input", "data=3,1,4,4")
 
 

@@ -432,13 +432,13 @@ def test_a_run_does_not_write_over_another_ones_snapshots_or_log(folder: Path, c
     capsys.readouterr()
     assert train() == 1
     assert capsys.readouterr().err == (
-        "error: snapshots 'snap_iter_*' of another run are there already\n"
+        "error: snapshots 'snap_iter_*' of another run already exist\n"
         "  hint: --resume goes on with that run, --overwrite writes over it, --snapshot-prefix PATH puts this run's elsewhere\n"
     )
     for option, log in (("--log", "run.jsonl"), ("--caffe-log", "run.log")):
         assert train("--snapshot-prefix", "new", option, log) == 1
         hint = "  hint: --resume goes on with that run, --overwrite writes over it\n"
-        assert capsys.readouterr().err == f"error: the log '{log}' is there already\n{hint}"
+        assert capsys.readouterr().err == f"error: the log '{log}' already exists\n{hint}"
     assert train("--snapshot-prefix", "new", "--max-iter", "1") == 0
     assert train("--snapshot", "new_iter_1.solverstate") == 1, "it goes on from another run's, and would write over this one's"
     assert {name: Path(name).read_bytes() for name in kept} == kept

@@ -179,7 +179,7 @@ def test_an_exception_arrives_as_it_was(prefetch):
     [
         ("", "", "layer 'data' needs a data_param.batch_size above 0"),
         ("crop_size: 11", "batch_size: 1", r"record 0 \('00000000'\) of '.*db' is 3×10×12, smaller than crop_size 11"),
-        ('mean_file: "none"', "batch_size: 1", "the mean file 'none' is missing"),
+        ('mean_file: "none"', "batch_size: 1", "the mean file 'none' does not exist"),
     ],
 )
 def test_faults_are_told(data_net, path, transform, data, message):
@@ -188,7 +188,7 @@ def test_faults_are_told(data_net, path, transform, data, message):
 
 
 def test_a_missing_database_is_told_before_the_first_batch(data_net):
-    with pytest.raises(NetspecError, match=r"net.prototxt:1:.*the database 'none_lmdb' is missing"):
+    with pytest.raises(NetspecError, match=r"net.prototxt:1:.*the database 'none_lmdb' does not exist"):
         batches(data_net("none_lmdb"))
     with pytest.raises(NetspecError, match=r"layer 'data' names no data_param.source"):
         batches(data_net(""))

@@ -130,7 +130,7 @@ def test_what_stops_a_build_leaves_nothing(folder, text, options, message):
 
 def test_an_existing_database_is_refused(folder):
     (folder / "db").mkdir()
-    with pytest.raises(NetspecError, match=r"db' is already there"):
+    with pytest.raises(NetspecError, match=r"db' already exists"):
         build_database(folder / "list.txt", folder / "db")
 
 

@@ -97,7 +97,7 @@ def test_faults_are_told(net, folder):
     (folder / "1.h5").write_bytes((folder / "2.h5").read_bytes()[:1000])
     told("the HDF5 file '.*1.h5' can't be read")
     (folder / "1.h5").unlink()
-    told("the HDF5 file '1.h5' is missing")
+    told("the HDF5 file '1.h5' does not exist")
     (folder / "list.txt").write_text("\n")
     told("the list '.*list.txt' names no HDF5 file")
     (folder / "list.txt").unlink()

@@ -57,11 +57,11 @@ def test_makes_the_databases_that_the_nets_name(folder, tmp_path, capsys):
 
 def test_existing_databases_are_replaced_only_when_asked(folder, tmp_path):
     import_idx(folder, tmp_path)
-    with pytest.raises(NetspecError, match=r"mnist_train_lmdb' is already there\n  hint: --replace"):
+    with pytest.raises(NetspecError, match=r"mnist_train_lmdb' already exists\n  hint: --overwrite"):
         command(folder, tmp_path)
     (folder / "train-images-idx3-ubyte").write_bytes(idx(IMAGES["train"][:2]))
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(LABELS["train"][:2]))
-    assert command(folder, tmp_path, "--replace") == 0
+    assert command(folder, tmp_path, "--overwrite") == command(folder, tmp_path, "--replace") == 0
     records = open_records(str(tmp_path / "mnist_train_lmdb"))
     assert records.count == 2
     records.close()

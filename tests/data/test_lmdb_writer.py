@@ -76,7 +76,7 @@ def test_what_is_there_stays(tmp_path):
     (tmp_path / "folder" / "data.mdb").write_bytes(b"")
     (tmp_path / "folder" / "thesis.tex").write_bytes(b"")
     for replace in (False, True):  # even then only an LMDB is replaced
-        with pytest.raises(NetspecError, match="already there"):
+        with pytest.raises(NetspecError, match="already exists"):
             LmdbWriter(tmp_path / "folder", replace)
     assert (tmp_path / "folder" / "thesis.tex").exists()
 

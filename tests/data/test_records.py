@@ -38,7 +38,7 @@ def test_a_missing_database_names_the_commands_that_make_one(tmp_path, monkeypat
     with pytest.raises(NetspecError) as caught:
         open_records("examples/imagenet/ilsvrc12_train_lmdb", LMDB, Span(Source("net.prototxt", text), 8, len(text)))
     message = str(caught.value)
-    assert message.startswith("net.prototxt:1:9: error: the database 'examples/imagenet/ilsvrc12_train_lmdb' is missing\n")
+    assert message.startswith("net.prototxt:1:9: error: the database 'examples/imagenet/ilsvrc12_train_lmdb' does not exist\n")
     for command in ("netspec dataset sample --only NET", "netspec dataset build LIST OUT", "netspec dataset import-idx FOLDER OUT"):
         assert f"`{command}`" in message
 

@@ -99,7 +99,7 @@ def test_what_is_there_is_kept_and_told(made, capsys):
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*.*")}
     assert command("--root", made) == 0
     out = capsys.readouterr().out
-    assert out.count("already there, kept") == 5
+    assert out.count("already exists, kept") == 5
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*.*")} == before
 
 
@@ -123,7 +123,7 @@ def test_someones_own_records_are_not_mixed_with_digits(tmp_path, capsys):
     with LmdbWriter(tmp_path / sample.test) as writer:
         writer.put(b"00000000", raw_datum(np.zeros((1, 28, 28), np.uint8), 0))
     assert command("--root", tmp_path, "--only", "mnist_alexnet") == 0
-    assert "1 records, not the digits (already there, kept)" in capsys.readouterr().out
+    assert "1 records, not the digits (already exists, kept)" in capsys.readouterr().out
 
 
 def test_a_run_that_stopped_between_goes_on(tmp_path):

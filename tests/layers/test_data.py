@@ -66,7 +66,7 @@ FAULTS = [
     (
         "ImageData",
         'image_data_param { source: "none" }',
-        "the size of its data is unknown: a list of images 'none', or what it names, is not there",
+        "the size of its data is unknown: a list of images 'none', or a file that it names, does not exist",
         3,
     ),
     (

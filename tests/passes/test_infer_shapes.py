@@ -66,7 +66,7 @@ def test_wrong_inputs(load_text: Callable[..., Net]) -> None:
 def test_a_database_of_unknown_size(load_text: Callable[..., Net], tmp_path: Path) -> None:
     text = DATA + layer("s", "Silence", "label", "") + layer("f", "InnerProduct", "data", "f", DENSE)
     (fault,) = faults(load_text, text)
-    assert fault.startswith("net.prototxt:3:24: error: layer 'db': the size of its data is unknown: the database 'no_such_database' is not there\n")
+    assert fault.startswith("net.prototxt:3:24: error: layer 'db': the size of its data is unknown: the database 'no_such_database' does not exist\n")
     report = Report()
     net = load_text(text, require_shapes=False, report=report)
     assert [(d.severity, d.span.line) for d in report.diagnostics if d.span] == [("warning", 3)]

@@ -77,7 +77,7 @@ def test_a_bad_record_of_another_process_is_told(pair_folder: Path) -> None:
 def test_what_all_processes_meet_is_told_once(pair_folder: Path) -> None:
     (pair_folder / "net.prototxt").unlink()
     err = train(pair_folder, "--nproc", "2", status=1).stderr
-    assert err.count("the net 'net.prototxt' is not there") == 1
+    assert err.count("the net 'net.prototxt' does not exist") == 1
 
 
 WRONG_FILE = """

@@ -101,7 +101,7 @@ def test_state_of_another_solver_is_refused(run_folder: Path) -> None:
 def test_missing_net_and_missing_data_are_told(run_folder: Path, tmp_path: Path) -> None:
     text = (run_folder / "solver.prototxt").read_text()
     (run_folder / "lost.prototxt").write_text(text.replace("net.prototxt", "nowhere.prototxt"))
-    with pytest.raises(netspec.NetspecError, match=r"lost\.prototxt:2:6: error: the net 'nowhere\.prototxt' is not there"):
+    with pytest.raises(netspec.NetspecError, match=r"lost\.prototxt:2:6: error: the net 'nowhere\.prototxt' does not exist"):
         netspec.Solver(run_folder / "lost.prototxt")
     net = (run_folder / "net.prototxt").read_text()
     (run_folder / "net.prototxt").write_text(net.replace("train_lmdb", "gone_lmdb"))

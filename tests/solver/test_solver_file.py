@@ -250,7 +250,7 @@ def test_a_solver_in_yaml(tmp_path: Path) -> None:
     assert [str(d.span) for d in file.warnings] == [f"{path}:5:16"]
     report = Report()
     check_weight_paths(file, report)
-    assert [(d.message, d.span.line) for d in report.diagnostics] == [("the weights 'a.caffemodel' are not there", 7)]
+    assert [(d.message, d.span.line) for d in report.diagnostics] == [("the weights 'a.caffemodel' do not exist", 7)]
 
 
 def test_weights_may_name_several_files(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_net_that_lies_beside_its_solver_is_found_for_the_hint(tmp_path: Path,
         load_solver_net(file.train_net, file, Report())
     (fault,) = caught.value.diagnostics
     hint = f"'{tmp_path}/{there}' is there: write \"{there}\", for paths count from the working directory, then from the solver's folder"
-    assert (fault.message, fault.hint) == (f"the net '{named}' is not there", hint)
+    assert (fault.message, fault.hint) == (f"the net '{named}' does not exist", hint)
     report = Report()
     check_net_paths(file, report)
     assert [d.hint for d in report.diagnostics] == [hint]
