@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     inputs = input_shapes(args.input)
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
-    named = frozenset(map(os.path.realpath, args.files))
+    named = frozenset(map(os.path.abspath, args.files))
     found: list[Diagnostic] = []
     for path in args.files:
         with without_collector():
@@ -140,7 +140,7 @@ def _check_solver_file(
     unread: set[str] = set()
     for source in file.nets:
         found = find_net(source, file) if source.message is None else None
-        is_elsewhere = source.message is None and (found is None or found in unread or os.path.realpath(found) in named)
+        is_elsewhere = source.message is None and (found is None or found in unread or os.path.abspath(found) in named)
         if is_elsewhere or not source.is_state_known or caffe_pb2.Phase.Name(source.phase) not in phases:
             continue
         others.update([found] if found else [])
