@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.cli.state import name_list
-from netspec.diagnostics import NetspecError, why
+from netspec.data.paths import resolve_path
+from netspec.diagnostics import NetspecError, unreadable, why
 
 if TYPE_CHECKING:
     from netspec.pytorch.train import Solver
@@ -43,8 +44,10 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     Raises: NetspecError where the run would write over what another has left, or a file is missing or damaged.
     """
     state = args.snapshot or (_newest(solver) if args.resume else None)
-    if solver.processes.is_root and not (args.resume or args.overwrite):
-        _refuse_to_overwrite(solver, args, state)
+    if solver.processes.is_root:
+        _check_named_files([state] if state else [resolve_path(path, solver.file.path) for path in name_list(args.weights or "")])
+        if not (args.resume or args.overwrite):
+            _refuse_to_overwrite(solver, args, state)
     if state:
         solver.restore(state)
         if solver.processes.is_root:
@@ -53,6 +56,13 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
         print(report)
     return None
+
+
+def _check_named_files(paths: list[str]) -> None:
+    """A mistyped name is reported before what lies there of another run, which would mislead. Raises: NetspecError."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise unreadable(path, FileNotFoundError())
 
 
 def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | None) -> None:

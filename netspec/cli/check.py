@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from netspec.cli.state import configure_level, input_shapes
 from netspec.cli.terminal import MOST_KINDS, counts, show
@@ -13,7 +14,7 @@ from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
-from netspec.solver.solver_file import check_net_paths, check_weight_paths, load_solver_net, read_solver
+from netspec.solver.solver_file import check_net_paths, check_weight_paths, find_net, load_solver_net, read_solver
 from netspec.syntax.read import file_kind, parse_source, without_collector
 
 _PHASE_HELP = "which phases' nets (default ALL: those that the file means to have, as told below)"
@@ -42,10 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     inputs = input_shapes(args.input)
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
+    named = frozenset(map(os.path.abspath, args.files))
     found: list[Diagnostic] = []
     for path in args.files:
         with without_collector():
-            diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers)
+            diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers, named)
         show(diagnostics, args.all, "--all shows them")
         print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
         found += diagnostics
@@ -55,19 +57,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_file(
-    path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape], allow_python_layers: bool = False
+    path: str,
+    phases: list[str],
+    level: int,
+    stages: list[str],
+    inputs: dict[str, Shape],
+    allow_python_layers: bool = False,
+    named: frozenset[str] = frozenset(),
 ) -> tuple[list[Diagnostic], str]:
     """Every fault of a file, in the order of their places, and what kind of file it is.
 
-    Given both phases, a net is checked for those that its file means to have.
+    Given both phases, a net is checked for those that its file means to have. With a solver go the nets that it names,
+    except those in `named`, which are checked for themselves.
     """
     report = Report()
     try:
         source = read_text_file(path)
         block = parse_source(source)
         if file_kind(block) is caffe_pb2.SolverParameter:
-            _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report)
-            return _one_for_missing_data(report.in_order()), "solver"
+            others = _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report, named)
+            what = f"solver and its {'net' if others == 1 else 'nets'}" if others else "solver"
+            return _one_for_missing_data(report.in_order()), what
     except NetspecError as error:
         return error.diagnostics, "not read"
     message, spans = read_net(source, report, block)
@@ -110,17 +120,37 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def _check_solver_file(
-    path: str, phases: list[str], level: int, stages: list[str], inputs: dict[str, Shape], allow_python_layers: bool, report: Report
-) -> None:
-    """The faults of a solver file, of its nets that stand inside it, and of the paths that it names."""
+    path: str,
+    phases: list[str],
+    level: int,
+    stages: list[str],
+    inputs: dict[str, Shape],
+    allow_python_layers: bool,
+    report: Report,
+    named: frozenset[str],
+) -> int:
+    """The faults of a solver file, of its nets, and of the paths that it names.
+
+    Returns: how many other files were checked with it.
+    """
     file = read_solver(path, report)
     check_net_paths(file, report)
     check_weight_paths(file, report)
+    others: set[str] = set()
+    unread: set[str] = set()
     for source in file.nets:
-        if source.message is None or not source.is_state_known or caffe_pb2.Phase.Name(source.phase) not in phases:
+        found = find_net(source, file) if source.message is None else None
+        is_elsewhere = source.message is None and (found is None or found in unread or os.path.abspath(found) in named)
+        if is_elsewhere or not source.is_state_known or caffe_pb2.Phase.Name(source.phase) not in phases:
             continue
+        others.update([found] if found else [])
         inner = Report()
         # as in Caffe, the command line's level and stages are the train net's
         state = (level, stages) if source.phase == caffe_pb2.TRAIN else (0, [])
-        load_solver_net(source, file, inner, *state, inputs=inputs, require_shapes=False, allow_python_layers=allow_python_layers)
+        try:
+            load_solver_net(source, file, inner, *state, inputs=inputs, require_shapes=False, allow_python_layers=allow_python_layers)
+        except NetspecError as error:  # the net can't be parsed
+            inner.diagnostics += error.diagnostics
+            unread.update([found] if found else [])
         report.diagnostics += inner.diagnostics
+    return len(others)

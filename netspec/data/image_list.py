@@ -13,7 +13,7 @@ from netspec.data.randomness import BATCH, ORDER, SKIP, generator
 from netspec.data.reader import Batch, Share, batch_size, named_source, record_text
 from netspec.data.transform import Transformer
 from netspec.data.whole_number import INT32_RANGE, whole_number
-from netspec.diagnostics import NetspecError, Span, why
+from netspec.diagnostics import NetspecError, Span, unreadable, why
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file
 
@@ -89,6 +89,8 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
     try:
         lines = read_file(path, LARGEST_LIST, "a list").decode(errors="surrogateescape").split("\n")
     except (OSError, ValueError) as error:
+        if span is None:  # a command names it
+            raise unreadable(path, error) from None
         raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
     while lines and not lines[-1].strip():  # Caffe looks for an image without a name there, and stops
         lines.pop()

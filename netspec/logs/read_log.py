@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, unreadable
 from netspec.logs.read_caffe_log import HEAD, read_caffe_log
 from netspec.logs.read_json_lines import read_event, read_json_lines
 from netspec.logs.run import Run
@@ -26,19 +26,15 @@ def read_log(path: str | Path) -> Run:
     try:
         file = open_regular(path)  # _read closes it
     except (OSError, ValueError) as error:  # a ValueError is a path with a NUL in it
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     try:
         run = _read(file, str(path))
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if not run.train and not any(run.tests):
         hint = "'display' and 'test_interval' of the solver file say how often a run tells how it stands"
         raise NetspecError(f"'{path}' tells of no iteration and no test", hint=hint)
     return run
-
-
-def _unreadable(path: str | Path, error: OSError | ValueError) -> NetspecError:
-    return NetspecError(f"the log '{path}' can't be read: {why(error)}")
 
 
 def _read(file: BinaryIO, name: str) -> Run:

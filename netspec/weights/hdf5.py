@@ -12,7 +12,7 @@ import numpy as np
 from netspec.atomic import write_atomically
 from netspec.data.file_kind import HOW_TO_COPY
 from netspec.data.hdf5_file import Hdf5File
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, unreadable
 from netspec.read_file import require_regular
 from netspec.weights.caffemodel import Diffs
 from netspec.weights.read_bytes import wrong_kind
@@ -139,7 +139,7 @@ def _reading(path: str | Path, read: Callable[[Hdf5File], T]) -> T:
     try:
         require_regular(path)
     except (OSError, ValueError) as error:
-        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
+        raise unreadable(path, error) from None
     # h5py tells a damaged file by any of these, by where the damage is met
     try:
         with Hdf5File(path) as file:

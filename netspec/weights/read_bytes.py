@@ -9,7 +9,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, unreadable, why
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import NetParameter
 
@@ -27,7 +27,7 @@ def read_bytes(path: str | Path, most: int = _LARGEST) -> bytes:
     try:
         return read_file(path, most, "a weight file")
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
-        raise NetspecError(f"'{path}' can't be read: {why(error)}") from None
+        raise unreadable(path, error) from None
 
 
 def read_message(path: str | Path, message: M, what: str) -> M:
@@ -38,8 +38,9 @@ def read_message(path: str | Path, message: M, what: str) -> M:
     try:
         raw = read_file(path, PROTOBUF_LIMIT, f"a {what}")
     except (OSError, ValueError) as error:
-        hint = "larger nets fit in .safetensors or .h5" if getattr(error, "errno", None) == EFBIG else None
-        raise NetspecError(f"'{path}' can't be read: {why(error)}", hint=hint) from None
+        if getattr(error, "errno", None) != EFBIG:
+            raise unreadable(path, error) from None
+        raise NetspecError(f"'{path}' can't be read: {why(error)}", hint="larger nets fit in .safetensors or .h5") from None
     try:
         message.ParseFromString(raw)
     except DecodeError:

@@ -83,10 +83,23 @@ def test_a_syntax_error(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_a_solver(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "solver.prototxt", solver=SOLVER, net=NET) == (0, "solver.prototxt: solver: no faults\n", "")
+    assert check(capsys, "solver.prototxt", solver=SOLVER, net=NET) == (0, "solver.prototxt: solver and its net: no faults\n", "")
     status, out, err = check(capsys, "solver.prototxt", solver=SOLVER.replace("fixed", "fixd") + "typo: 1\n")
-    assert (status, out[:24]) == (1, "solver.prototxt: solver:")
+    assert (status, out[:24]) == (1, "solver.prototxt: solver ")
     assert "solver.prototxt:5:1: error: a solver has no field 'typo'" in err
+
+
+def test_a_solver_is_checked_with_the_net_that_it_names(capsys: pytest.CaptureFixture) -> None:
+    wrong = NET.replace('bottom: "data"', 'bottom: "dta"')
+    tested = SOLVER + "test_iter: 1 test_interval: 1\n"  # the same net twice, its faults once
+    status, out, err = check(capsys, "solver.prototxt", solver=tested, net=wrong)
+    assert (status, out) == (1, "solver.prototxt: solver and its net: 1 error\n")
+    assert err.startswith("net.prototxt:2:43: error: layer 'relu' reads blob 'dta'")
+    status, out, err = check(capsys, "solver.prototxt", "net.prototxt", solver=tested, net=wrong)
+    assert (status, err.count("error:")) == (1, 1)
+    assert out.splitlines() == ["solver.prototxt: solver: no faults", "net.prototxt: TEST net: 1 error", "2 files, 1 error"]
+    status, out, err = check(capsys, "solver.prototxt", solver=tested, net="layer {")
+    assert (status, out) == (1, "solver.prototxt: solver and its net: 1 error\n")
 
 
 def test_a_solver_whose_net_is_not_there(capsys: pytest.CaptureFixture) -> None:
@@ -118,9 +131,9 @@ def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ('net: "net.prototxt"', "solver"),
-        (SOLVER, "solver"),
-        (SOLVER + "debug_info: true snapshot: 1", "solver"),
+        ('net: "net.prototxt"', "solver and its net"),
+        (SOLVER, "solver and its net"),
+        (SOLVER + "debug_info: true snapshot: 1", "solver and its net"),
         ("base_lr: 0.1", "solver"),
         ('name: "a"', "TRAIN and TEST net"),
         ("debug_info: true", "TRAIN and TEST net"),

@@ -102,8 +102,8 @@ def test_plot(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["parse", "none.log"], "the log 'none.log' can't be read: No such file or directory"),
-        (["parse", "runs"], "the log 'runs' can't be read: Is a directory"),
+        (["parse", "none.log"], "file 'none.log' does not exist"),
+        (["parse", "runs"], "'runs' can't be read: Is a directory"),
         (["parse", "runs/a.jsonl", "none"], "there is no folder '"),
         (["plot", "runs/a.jsonl", "-o", "a.gif"], "no picture format is known by the suffix '.gif'"),
         (["plot", "runs/b.log", "-o", "a.png", "--x", "epochs"], "'runs/b.log' does not tell how many records an epoch has"),

@@ -206,7 +206,7 @@ def test_weights_of_another_net_are_refused(folder: Path, capsys: pytest.Capture
     (folder / "wide.prototxt").write_text(text.replace("num_output: 3", "num_output: 4"))
     err = refused(capsys, "wide.prototxt", "a.caffemodel")
     assert err == "error: 'a.caffemodel' does not fit the net: layer 'ip': param 0 is 4×16 in the net, 3×16 in the file\n"
-    assert "'none.caffemodel' can't be read" in refused(capsys, "net.prototxt", "none.caffemodel")
+    assert "file 'none.caffemodel' does not exist" in refused(capsys, "net.prototxt", "none.caffemodel")
 
 
 def test_a_value_that_is_no_number_is_printed(folder: Path, capsys: pytest.CaptureFixture) -> None:

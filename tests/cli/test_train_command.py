@@ -323,7 +323,7 @@ def test_a_resumed_run_does_not_need_the_weights_that_it_began_with(folder: Path
     Path("pre_iter_1.caffemodel").unlink()
     assert train("--resume") == 0
     assert train("--resume", "--snapshot-prefix", "other") == 1
-    assert "'pre_iter_1.caffemodel' can't be read" in capsys.readouterr().err
+    assert "file 'pre_iter_1.caffemodel' does not exist" in capsys.readouterr().err
 
 
 def test_the_layer_is_named_whichever_part_of_an_iteration_went_wrong(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -439,6 +439,9 @@ def test_a_run_does_not_write_over_another_ones_snapshots_or_log(folder: Path, c
         assert train("--snapshot-prefix", "new", option, log) == 1
         hint = "  hint: --resume goes on with that run, --overwrite writes over it\n"
         assert capsys.readouterr().err == f"error: the log '{log}' already exists\n{hint}"
+    for option, path, near in (("--snapshot", "snap_itr_3.solverstate", "solverstate"), ("--weights", "snap_iter_3.caffmodel", "caffemodel")):
+        assert train(option, path) == 1, "a mistyped name is no reason to advise --overwrite"
+        assert capsys.readouterr().err == f"{path}: error: file '{path}' does not exist\n  hint: did you mean 'snap_iter_3.{near}'?\n"
     assert train("--snapshot-prefix", "new", "--max-iter", "1") == 0
     assert train("--snapshot", "new_iter_1.solverstate") == 1, "it goes on from another run's, and would write over this one's"
     assert {name: Path(name).read_bytes() for name in kept} == kept

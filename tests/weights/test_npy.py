@@ -287,7 +287,7 @@ def test_files_that_are_no_npy(tmp_path):
     np.save(path, np.ones(3))
     with pytest.raises(NetspecError, match="one array of the shape"):
         read_npy(path)
-    with pytest.raises(NetspecError, match="can't be read"):
+    with pytest.raises(NetspecError, match="does not exist"):
         read_npy(tmp_path / "missing.npy")
 
 
