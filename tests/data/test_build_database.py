@@ -135,7 +135,7 @@ def test_an_existing_database_is_refused(folder):
 
 
 def test_a_missing_list_and_leveldb(folder):
-    with pytest.raises(NetspecError, match="can't be read"):
+    with pytest.raises(NetspecError, match="does not exist"):
         build_database(folder / "no.txt", folder / "db")
     with pytest.raises(NetspecError, match="LMDB only"):
         command("build", folder / "list.txt", folder / "db", "--backend", "leveldb")
