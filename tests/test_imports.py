@@ -11,8 +11,8 @@ import netspec
 
 PACKAGE = Path(netspec.__file__).parent
 # docs/architecture.md has this list
-ROOMS = ["atomic", "diagnostics", "read_file", "plugins", "schema", "syntax", "graph", "data", "layers", "passes", "pipeline", "listener", "signals"]
-ROOMS += ["weights", "solver", "draw", "logs", "pytorch", "cli"]
+ROOMS = ["atomic", "diagnostics", "read_file", "plugins", "schema", "syntax", "graph", "files", "layers", "passes", "stores", "readers"]
+ROOMS += ["pipeline", "making", "listener", "signals", "weights", "solver", "draw", "logs", "pytorch", "cli"]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py") or path.parent != PACKAGE)
 # write_atomically raises NetspecError: these two stand side by side on top
 LEVEL_TOP = {"atomic", "diagnostics"}

@@ -14,7 +14,7 @@ from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError
 
 if TYPE_CHECKING:
-    from netspec.data.class_folder import ClassFolder
+    from netspec.making.class_folder import ClassFolder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from netspec.data.build_database import BuildOptions, build_database
-    from netspec.data.lmdb_writer import NAMES_FILE
+    from netspec.making.build_database import BuildOptions, build_database
+    from netspec.stores.lmdb_writer import NAMES_FILE
 
     if args.backend != "lmdb":
         raise NetspecError("netspec writes LMDB only; Data layers read both", hint="leave --backend out and write 'backend: LMDB' in the net")
@@ -105,7 +105,7 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _class_folder(args: argparse.Namespace) -> ClassFolder:
-    from netspec.data.class_folder import read_class_folder, read_names
+    from netspec.making.class_folder import read_class_folder, read_names
 
     if args.root:
         raise NetspecError(f"--root is for the paths of a list, but '{args.source}' is a folder of classes")
@@ -120,7 +120,7 @@ def _class_folder(args: argparse.Namespace) -> ClassFolder:
 
 def _info(args: argparse.Namespace) -> int:
     from netspec.cli.dataset_info import info_json, info_text
-    from netspec.data.database_info import examine_database
+    from netspec.making.database_info import examine_database
 
     with _Progress("records") as progress:
         info = examine_database(args.database, not args.no_decode, progress)
@@ -129,8 +129,8 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _mean(args: argparse.Namespace) -> int:
-    from netspec.data.mean_image import mean_of_database, write_mean
-    from netspec.data.overwrite import MEAN, require_own_kind
+    from netspec.files.overwrite import MEAN, require_own_kind
+    from netspec.making.mean_image import mean_of_database, write_mean
 
     require_own_kind(args.out, MEAN, overwrite=args.overwrite)  # before the hours that a large database may take
     with _Progress("records") as progress:
@@ -143,7 +143,7 @@ def _mean(args: argparse.Namespace) -> int:
 
 
 def _sample(args: argparse.Namespace) -> int:
-    from netspec.data.sample_digits import sample_digits, sample_sets
+    from netspec.making.sample_digits import sample_digits, sample_sets
 
     sets = sample_sets(args.only)
     with _Progress("images") as progress:
@@ -158,7 +158,7 @@ def _sample(args: argparse.Namespace) -> int:
 
 
 def _import_idx(args: argparse.Namespace) -> int:
-    from netspec.data.idx_files import import_idx
+    from netspec.making.idx_files import import_idx
 
     with _Progress("images") as progress:
         counts = import_idx(args.folder, args.out, args.replace, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from netspec.data.database_info import DatabaseInfo, Fault, Range, Tally
+from netspec.making.database_info import DatabaseInfo, Fault, Range, Tally
 
 _MOST_SHOWN = 10  # sizes, labels without records
 _MOST_CLASSES = 20  # that are listed each

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_level, input_shapes, print_warnings
-from netspec.data.overwrite import PICTURES, require_own_kind
 from netspec.diagnostics import Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.render import FORMATS, picture_format, render
+from netspec.files.overwrite import PICTURES, require_own_kind
 
 _RANKDIR_HELP = "where the data flow to; TB, down, stays readable however deep the net is (default %(default)s; Caffe's draw_net.py has LR)"
 

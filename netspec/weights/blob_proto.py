@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError
+from netspec.files.file_kind import HOW_TO_COPY
 from netspec.schema.caffe_pb2 import BlobProto
 
 MAX_AXES = 32  # Source: Blob::Reshape
