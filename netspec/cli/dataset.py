@@ -130,13 +130,14 @@ def _info(args: argparse.Namespace) -> int:
 
 def _mean(args: argparse.Namespace) -> int:
     from netspec.files.overwrite import MEAN, require_own_kind
+    from netspec.graph import shape_text
     from netspec.making.mean_image import mean_of_database, write_mean
 
     require_own_kind(args.out, MEAN, overwrite=args.overwrite)  # before the hours that a large database may take
     with _Progress("records") as progress:
         mean = mean_of_database(args.database, progress)
     write_mean(args.out, mean)
-    print(f"{args.out}: mean image of {args.database}, {'×'.join(map(str, mean.shape))}")
+    print(f"{args.out}: mean image of {args.database}, {shape_text(mean.shape)}")
     for i, value in enumerate(mean.mean(axis=(1, 2), dtype=float)):
         print(f"mean_value: {value:.6g}" + (f"  # {('blue', 'green', 'red')[i]}" if len(mean) == 3 else ""))
     return 0

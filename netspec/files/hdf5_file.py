@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from netspec.diagnostics import NetspecError, Span
+from netspec.graph import shape_text
 from netspec.read_file import MIB, require_regular
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Hdf5File:
         is_packed = dataset.id.get_create_plist().get_nfilters() > 0
         self._free -= max(0, size - stored * (_DEFLATE if is_packed else 1))
         if self._free < 0:
-            what = f"claims {size:,} bytes ({'×'.join(map(str, shape)) or 'scalar'}), of which the file holds {stored:,}"
+            what = f"claims {size:,} bytes ({shape_text(shape)}), of which the file holds {stored:,}"
             raise NetspecError(
                 f"'{self.path}': the dataset '{dataset.name}' {what}", self._span, "the file is damaged, or was never filled: make it again"
             )

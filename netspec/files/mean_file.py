@@ -7,7 +7,9 @@ from math import prod
 from google.protobuf.message import DecodeError
 
 from netspec.diagnostics import NetspecError, Span, why
+from netspec.files.blob_shape import blob_shape
 from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
+from netspec.graph import shape_text
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import BlobProto
 
@@ -31,21 +33,13 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
         raise NetspecError(message, span, _hint(path)) from None
     except DecodeError:
         raise _no_blob(path, raw, span) from None
-    shape = _blob_shape(blob)
+    shape = blob_shape(blob)
     values = len(blob.double_data) or len(blob.data)
     if min(shape, default=0) <= 0 or prod(shape) != values or not 3 <= len(shape) <= 4:
-        size = "×".join(map(str, shape)) or "scalar"
-        message = f"the mean file '{path}' holds {values:,} values of size {size}, expected one image C×H×W"
+        message = f"the mean file '{path}' holds {values:,} values of size {shape_text(shape)}, expected one image C×H×W"
         raise NetspecError(message, span, HOW_TO_MAKE_ONE if values else _hint(path))
     channels, height, width = shape[-3:]
     return blob, (channels, height, width)
-
-
-def _blob_shape(blob: BlobProto) -> tuple[int, ...]:
-    """A blob's sizes; one of the four old fields is enough to make it the old form, as in Caffe."""
-    if any(blob.HasField(field) for field in ("num", "channels", "height", "width")):
-        return blob.num, blob.channels, blob.height, blob.width
-    return tuple(blob.shape.dim)
 
 
 def _no_blob(path: str, raw: bytes, span: Span | None) -> NetspecError:

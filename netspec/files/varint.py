@@ -17,3 +17,18 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
             return number, at + 1
         shift += 7
     raise ValueError("a number in it does not end")
+
+
+def varint(value: int) -> bytes:
+    """The bytes of a number ≥ 0."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def varint_size(value: int) -> int:
+    """How many bytes these are."""
+    return max(1, (value.bit_length() + 6) // 7)

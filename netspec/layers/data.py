@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netspec.diagnostics import did_you_mean
+from netspec.files.blob_shape import OLD_SIZES
 from netspec.files.file_kind import HOW_TO_GET_A_DATABASE
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
@@ -93,7 +94,7 @@ class DummyData(Source):
 
     def check(self, site: Site) -> None:
         p, tops = site.param, len(site.layer.top_blobs)
-        old = [len(getattr(p, name)) for name in ("num", "channels", "height", "width")]
+        old = [len(getattr(p, name)) for name in OLD_SIZES]
         if p.shape and any(old):
             site.error("give 'shape' or the older 'num', 'channels', 'height' and 'width', not both", "shape")
         if len(p.data_filler) not in (0, 1, tops):
@@ -111,8 +112,9 @@ class DummyData(Source):
         if p.shape:
             shapes = [_dims(site, i) for i in range(len(p.shape))]
         else:
-            longest = max(len(p.num), len(p.channels), len(p.height), len(p.width))
-            columns = [list(v) * longest if len(v) == 1 else list(v) for v in (p.num, p.channels, p.height, p.width)]
+            given = [list(getattr(p, name)) for name in OLD_SIZES]
+            longest = max(map(len, given))
+            columns = [sizes * longest if len(sizes) == 1 else sizes for sizes in given]
             shapes = list(zip(*columns, strict=True))
         return shapes * tops if len(shapes) == 1 else shapes
 

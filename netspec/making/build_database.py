@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from netspec.diagnostics import NetspecError
 from netspec.files.paths import resolve_path
+from netspec.graph import shape_text
 from netspec.making.class_folder import ClassFolder
 from netspec.making.encode_datum import FORMATS, encode_image, encoded_datum, raw_datum
 from netspec.readers.image_list import read_list, split_line
@@ -80,7 +81,7 @@ def build_database(
             stored.add(line.label)
             first = first or (line, shape)
             if options.check_size and shape != first[1]:
-                raise NetspecError(f"{line.where}: '{line.path}' is {_text(shape)}, but '{first[0].path}' is {_text(first[1])}")
+                raise NetspecError(f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' is {shape_text(first[1])}")
             writer.put(f"{i:08d}_{line.path}".encode(errors="surrogateescape"), value)
             if progress:
                 progress(i + 1, len(lines))
@@ -157,7 +158,3 @@ def _read_list(path: str) -> list[_Line]:
         name, label = split_line(text, i, path)
         lines.append(_Line(name, label, f"{path}:{i + 1}"))
     return lines
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics import NetspecError
+from netspec.graph import shape_text
 from netspec.making.encode_datum import raw_datum
 from netspec.read_file import open_regular, read_file
 from netspec.stores.lmdb_writer import LmdbWriter
@@ -81,8 +82,9 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
     shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes))
     expected = int(np.prod(shape, dtype=object))
     if len(raw) < start or len(raw) - start != expected:
-        sizes = "×".join(map(str, shape))
-        raise NetspecError(f"'{path}' says that it holds {sizes} = {expected:,} bytes, but {max(len(raw) - start, 0):,} follow its header")
+        raise NetspecError(
+            f"'{path}' says that it holds {shape_text(shape)} = {expected:,} bytes, but {max(len(raw) - start, 0):,} follow its header"
+        )
     return np.frombuffer(raw, dtype=np.uint8, offset=start).reshape(shape)
 
 

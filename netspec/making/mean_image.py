@@ -12,6 +12,7 @@ import numpy as np
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
+from netspec.graph import shape_text
 from netspec.readers.images import datum_pixels
 from netspec.schema.caffe_pb2 import BlobProto
 from netspec.stores.records import open_records
@@ -33,7 +34,7 @@ class MeanImage:
         if not self.count:
             self._sum = np.zeros(image.shape)
         if image.shape != self._sum.shape:
-            first, this = ("×".join(map(str, shape)) for shape in (self._sum.shape, image.shape))
+            first, this = (shape_text(shape) for shape in (self._sum.shape, image.shape))
             hint = "`netspec dataset build` with --resize_width and --resize_height makes them alike"
             raise NetspecError(f"{where} is {this}, but the first is {first}: a mean image needs equal sizes", hint=hint)
         self._sum += image

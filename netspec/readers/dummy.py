@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError
+from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer
 from netspec.readers.fillers import fill
 from netspec.readers.randomness import BATCH, generator
@@ -66,7 +67,7 @@ def dummy_shapes(layer: Layer) -> list[tuple[int, ...]]:
     Raises: NetspecError where there are too few or too many of them, or both forms.
     """
     param, tops = layer.message.dummy_data_param, len(layer.tops)
-    old = [list(param.num), list(param.channels), list(param.height), list(param.width)]
+    old = [list(getattr(param, name)) for name in OLD_SIZES]
     span = layer.spans.at("dummy_data_param")
     if any(old) and param.shape:
         raise NetspecError(f"{layer.label} gives both shape and num, channels, height or width", span)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.files.hdf5_file import Hdf5File
 from netspec.files.paths import net_path, resolve_path
-from netspec.graph import Layer
+from netspec.graph import Layer, shape_text
 from netspec.read_file import GIB, read_file
 from netspec.readers.randomness import ORDER, ROWS, generator
 from netspec.readers.reader import Batch, Share, batch_size, named_source, record_text
@@ -107,7 +107,7 @@ class Hdf5Reader:
                 message = f"in '{file}' the dataset '{top}' has {shape[0]} rows, '{self._layer.tops[0]}' has {shapes[0][0]}"
                 raise NetspecError(f"{self._layer.label}: {message}", self._span)
             if shape[1:] != expected[1:]:
-                rows = ["×".join(map(str, each[1:])) or "scalar" for each in (shape, expected)]
+                rows = [shape_text(each[1:]) for each in (shape, expected)]
                 message = f"the rows of '{top}' in '{file}' are {rows[0]}, those in '{self._files[0]}' {rows[1]}"
                 raise NetspecError(f"{self._layer.label}: {message}", self._span)
         if shapes[0][0] == 0:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError, Span, why
+from netspec.graph import shape_text
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import Datum
 
@@ -111,8 +112,7 @@ def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the recor
     data = datum.data
     values: NDArray[Any] = np.frombuffer(data, np.uint8) if data else np.array(datum.float_data, np.float32)
     if values.size != shape[0] * shape[1] * shape[2]:
-        size = "×".join(map(str, shape))
-        raise NetspecError(f"{name} holds {values.size} values, but says that it is {size} (C×H×W)", span, _HOW_TO_LOOK)
+        raise NetspecError(f"{name} holds {values.size} values, but says that it is {shape_text(shape)} (C×H×W)", span, _HOW_TO_LOOK)
     return values.reshape(shape)
 
 

@@ -13,7 +13,7 @@ from netspec.diagnostics import NetspecError, why
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import whole_number
-from netspec.graph import Layer
+from netspec.graph import Layer, shape_text
 from netspec.read_file import open_regular
 from netspec.schema.caffe_pb2 import TransformationParameter
 
@@ -88,7 +88,7 @@ def _database_shape(layer: Layer) -> RecordShape | None:
         raise NetspecError(f"{records.describe(0, key)} has no size", span)
     values = len(datum.data) or len(datum.float_data)
     if values != prod(shape):
-        raise NetspecError(f"{records.describe(0, key)} holds {values} values, but says that it is {'×'.join(map(str, shape))} (C×H×W)", span)
+        raise NetspecError(f"{records.describe(0, key)} holds {values} values, but says that it is {shape_text(shape)} (C×H×W)", span)
     return shape
 
 

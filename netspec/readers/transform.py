@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from netspec.diagnostics import NetspecError, Span
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import resolve_path
+from netspec.graph import shape_text
 from netspec.readers.reader import WHOLE, Share
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
@@ -118,11 +119,11 @@ class Transformer:
         return first[0], self._crop or first[1], self._crop or first[2]
 
     def _check(self, shape: tuple[int, ...], first: tuple[int, ...], place: int, name: Callable[[int], str]) -> None:
-        size = _text(shape)
+        size = shape_text(shape)
         if self._crop > min(shape[1:]):
             raise NetspecError(f"{self._label}: {name(place)} is {size}, smaller than crop_size {self._crop}", self._span("crop_size"))
         if self._mean is not None and shape != self._mean.shape:
-            message = f"{self._label}: {name(place)} is {size}, but the mean '{self._param.mean_file}' is {_text(self._mean.shape)}"
+            message = f"{self._label}: {name(place)} is {size}, but the mean '{self._param.mean_file}' is {shape_text(self._mean.shape)}"
             raise NetspecError(message, self._span("mean_file"), "the mean must have the size of the uncropped images")
         values = len(self._param.mean_value)
         if values > 1 and values != shape[0]:
@@ -130,15 +131,11 @@ class Transformer:
             raise NetspecError(message, self._span("mean_value"), "give one for all channels or one a channel")
         if shape[0] != first[0] or (shape != first and not self._crop):
             hint = "resize them to one size or set crop_size" if shape[0] == first[0] else "force_color or force_gray makes them alike"
-            message = f"{self._label}: {name(place)} is {size}, but the first of its batch is {_text(first)} (C×H×W)"
+            message = f"{self._label}: {name(place)} is {size}, but the first of its batch is {shape_text(first)} (C×H×W)"
             raise NetspecError(message, self._span(), hint)
 
     def _span(self, field: str | None = None) -> Span | None:
         return self._spans.at("transform_param", field) if field else self._spans.at("name")
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
 
 
 def _read_mean(param: TransformationParameter, net_path: str, span: Span | None) -> Floats | None:

@@ -15,7 +15,7 @@ from netspec.diagnostics import NetspecError, Span, why
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32, whole_number
-from netspec.graph import Layer
+from netspec.graph import Layer, shape_text
 from netspec.read_file import open_regular
 from netspec.readers.images import decode, read_image_file, resize
 from netspec.readers.randomness import BATCH, generator
@@ -119,8 +119,9 @@ class WindowReader:
         blob, shape = read_mean_blob(resolve_path(transform.mean_file, net_path(self._layer)), span)
         offset = (shape[2] - self._crop) // 2  # Caffe takes the width's offset for the height, too
         if shape[0] != _CHANNELS or offset < 0 or shape[1] < offset + self._crop:
-            size = "×".join(map(str, shape))
-            raise NetspecError(f"{self._layer.label}: the mean '{transform.mean_file}' is {size}, too small for 3×{self._crop}×{self._crop}", span)
+            raise NetspecError(
+                f"{self._layer.label}: the mean '{transform.mean_file}' is {shape_text(shape)}, too small for 3×{self._crop}×{self._crop}", span
+            )
         mean = np.array(blob.double_data or blob.data, np.float32)[: math.prod(shape)].reshape(shape)
         return mean[:, offset : offset + self._crop, offset : offset + self._crop]
 
