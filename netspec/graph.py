@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,16 @@ Shape = tuple[int, ...]
 _AXES = {1: "N", 2: "N×C", 3: "N×C×L", 4: "N×C×H×W", 5: "N×C×D×H×W"}
 
 
+def sizes_text(sizes: Iterable[object]) -> str:
+    """Sizes along the axes: 3×1."""
+    return "×".join(map(str, sizes))
+
+
 def shape_text(shape: Shape | None) -> str:
     """A shape for people: 64×96×55×55; a scalar's is 'scalar'."""
     if shape is None:
         return "unknown"
-    return "×".join(map(str, shape)) or "scalar"
+    return sizes_text(shape) or "scalar"
 
 
 def shape_with_axes(shape: Shape | None) -> str:

@@ -7,9 +7,10 @@ from operator import index
 from os.path import exists
 from pathlib import Path
 
-from netspec.data.file_kind import FOREIGN_KINDS, file_kind
 from netspec.diagnostics import NetspecError, Report, Source, whole_file
+from netspec.files.file_kind import FOREIGN_KINDS, file_kind
 from netspec.graph import Net, Shape
+from netspec.layers.spec import Probe
 from netspec.passes.build_graph import build_graph
 from netspec.passes.check_gradients import check_gradients
 from netspec.passes.count_cost import count_cost
@@ -134,10 +135,19 @@ def assemble(
     layers = filter_state(message, spans, state, report)
     net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report, left_out(message, spans, layers))
     net.force_backward = message.force_backward
-    infer_shapes(net, inputs, report, not require_shapes, allow_python_layers)
+    infer_shapes(net, inputs, report, _probe(net), not require_shapes, allow_python_layers)
     count_cost(net)
     check_gradients(net, report)
     return net
+
+
+def _probe(net: Net) -> Probe | None:
+    """What looks into the net's data; imported only where a data layer may name some."""
+    if not net.sources:
+        return None
+    from netspec.readers import probe
+
+    return probe
 
 
 def _checked_path(path: object) -> str | Path:

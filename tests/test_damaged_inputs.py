@@ -15,9 +15,9 @@ from PIL import Image
 
 import netspec
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
 from netspec.pytorch.module import NetModule
 from netspec.schema.caffe_pb2 import BlobProto, Datum, NetParameter, SolverState
+from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.weights.files import read_weights, write_weights
 from netspec.weights.solverstate import SolverSnapshot, read_solverstate, write_solverstate
 from tests.conftest import REFERENCE

@@ -13,7 +13,7 @@ import pytest
 
 import netspec
 from netspec.cli import main
-from netspec.data.idx_files import read_idx
+from netspec.making.idx_files import read_idx
 from netspec.read_file import open_regular, read_file
 from netspec.weights.files import read_weights
 from netspec.weights.snapshot_files import read_companion

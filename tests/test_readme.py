@@ -11,7 +11,7 @@ import pytest
 
 from netspec.cli import COMMANDS
 from netspec.cli.parser import command_parser, spelled, unknown_word
-from netspec.data.sample_digits import sample_sets
+from netspec.making.sample_digits import sample_sets
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.cli.state import name_list
-from netspec.data.paths import resolve_path
 from netspec.diagnostics import NetspecError, unreadable, why
+from netspec.files.paths import resolve_path
 
 if TYPE_CHECKING:
     from netspec.pytorch.train import Solver

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_plugin, print_warnings
-from netspec.data.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.diagnostics import NetspecError, Report
+from netspec.files.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.passes.upgrade import upgrade, upgrade_solver
 from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2

@@ -14,7 +14,7 @@ from netspec.cli.subcommand import add_subcommand
 from netspec.diagnostics import NetspecError
 
 if TYPE_CHECKING:
-    from netspec.data.class_folder import ClassFolder
+    from netspec.making.class_folder import ClassFolder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from netspec.data.build_database import BuildOptions, build_database
-    from netspec.data.lmdb_writer import NAMES_FILE
+    from netspec.making.build_database import BuildOptions, build_database
+    from netspec.stores.lmdb_writer import NAMES_FILE
 
     if args.backend != "lmdb":
         raise NetspecError("netspec writes LMDB only; Data layers read both", hint="leave --backend out and write 'backend: LMDB' in the net")
@@ -106,7 +106,7 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _class_folder(args: argparse.Namespace) -> ClassFolder:
-    from netspec.data.class_folder import read_class_folder, read_names
+    from netspec.making.class_folder import read_class_folder, read_names
 
     if args.root:
         raise NetspecError(f"--root is for the paths of a list, but '{args.source}' is a folder of classes")
@@ -121,7 +121,7 @@ def _class_folder(args: argparse.Namespace) -> ClassFolder:
 
 def _info(args: argparse.Namespace) -> int:
     from netspec.cli.dataset_info import info_json, info_text
-    from netspec.data.database_info import examine_database
+    from netspec.making.database_info import examine_database
 
     with _Progress("records") as progress:
         info = examine_database(args.database, not args.no_decode, progress)
@@ -130,21 +130,22 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _mean(args: argparse.Namespace) -> int:
-    from netspec.data.mean_image import mean_of_database, write_mean
-    from netspec.data.overwrite import MEAN, require_own_kind
+    from netspec.files.overwrite import MEAN, require_own_kind
+    from netspec.graph import shape_text
+    from netspec.making.mean_image import mean_of_database, write_mean
 
     require_own_kind(args.out, MEAN, overwrite=args.overwrite)  # before the hours that a large database may take
     with _Progress("records") as progress:
         mean = mean_of_database(args.database, progress)
     write_mean(args.out, mean)
-    print(f"{args.out}: mean image of {args.database}, {'×'.join(map(str, mean.shape))}")
+    print(f"{args.out}: mean image of {args.database}, {shape_text(mean.shape)}")
     for i, value in enumerate(mean.mean(axis=(1, 2), dtype=float)):
         print(f"mean_value: {value:.6g}" + (f"  # {('blue', 'green', 'red')[i]}" if len(mean) == 3 else ""))
     return 0
 
 
 def _sample(args: argparse.Namespace) -> int:
-    from netspec.data.sample_digits import sample_digits, sample_sets
+    from netspec.making.sample_digits import sample_digits, sample_sets
 
     sets = sample_sets(args.only)
     with _Progress("images") as progress:
@@ -159,7 +160,7 @@ def _sample(args: argparse.Namespace) -> int:
 
 
 def _import_idx(args: argparse.Namespace) -> int:
-    from netspec.data.idx_files import import_idx
+    from netspec.making.idx_files import import_idx
 
     with _Progress("images") as progress:
         counts = import_idx(args.folder, args.out, args.overwrite, progress)

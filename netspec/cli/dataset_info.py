@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from netspec.data.database_info import DatabaseInfo, Fault, Range, Tally
+from netspec.graph import shape_text
+from netspec.making.database_info import DatabaseInfo, Fault, Range, Tally
 
 _MOST_SHOWN = 10  # sizes, labels without records
 _MOST_CLASSES = 20  # that are listed each
@@ -68,7 +69,7 @@ def _rows(info: DatabaseInfo) -> Iterator[tuple[str, str]]:
 
 
 def _sizes(sizes: Tally) -> str:
-    shown = [f"{'×'.join(map(str, shape))}: {count:,}" for shape, count in sizes.most_common(_MOST_SHOWN)]
+    shown = [f"{shape_text(shape)}: {count:,}" for shape, count in sizes.most_common(_MOST_SHOWN)]
     rest = len(sizes) - len(shown)
     if rest or sizes.others:
         shown.append(f"… and {'more than ' if sizes.others else ''}{rest:,} other sizes")

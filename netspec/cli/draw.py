@@ -6,11 +6,11 @@ import argparse
 
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_level, input_shapes, print_warnings
-from netspec.data.overwrite import require_own_picture
 from netspec.diagnostics import Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.render import FORMATS, picture_format, render
+from netspec.files.overwrite import require_own_picture
 
 _RANKDIR_HELP = "where the data flow to; TB, down, stays readable however deep the net is (default %(default)s; Caffe's draw_net.py has LR)"
 

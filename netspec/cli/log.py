@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _parse(args: argparse.Namespace) -> int:
     from netspec.atomic import write_atomically
-    from netspec.data.overwrite import TABLE, require_own_kind
+    from netspec.files.overwrite import TABLE, require_own_kind
     from netspec.logs.read_log import read_log
     from netspec.logs.table import csv_of_test, csv_of_training
 
@@ -68,7 +68,7 @@ def _parse(args: argparse.Namespace) -> int:
 
 
 def _plot(args: argparse.Namespace) -> int:
-    from netspec.data.overwrite import require_own_picture
+    from netspec.files.overwrite import require_own_picture
     from netspec.logs.panels import run_panels
     from netspec.logs.plot import check_picture_path, plot_panels
     from netspec.logs.read_log import read_log

@@ -16,6 +16,7 @@ from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, whole_file
 from netspec.graph import Net
 from netspec.schema import caffe_pb2
+from netspec.solver.check_solver import TYPE_SETTINGS
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.schedule import PlannedTest, Reading, Schedule, make_schedule, piece_starts
 from netspec.solver.solver_file import SolverFile, load_solver, load_solver_net
@@ -50,7 +51,7 @@ def _points(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     if args.out:  # a picture that can't be written is told before anything is read
-        from netspec.data.overwrite import require_own_picture
+        from netspec.files.overwrite import require_own_picture
         from netspec.logs.plot import check_picture_path
 
         check_picture_path(args.out)
@@ -126,15 +127,9 @@ def _net_text(schedule: Schedule) -> str:
 
 def _update_text(p: caffe_pb2.SolverParameter) -> str:
     words = [p.type]
-    if p.type in ("SGD", "Nesterov", "AdaDelta"):
-        words.append(f"momentum {float_text(p.momentum)}")
-    if p.type == "Adam":
-        unset = "" if p.HasField("momentum") else " (Caffe's default; others have 0.9)"
-        words += [f"momentum {float_text(p.momentum)}{unset}", f"momentum2 {float_text(p.momentum2)}"]
-    if p.type == "RMSProp":
-        words.append(f"rms_decay {float_text(p.rms_decay)}")
-    if p.type not in ("SGD", "Nesterov"):
-        words.append(f"delta {float_text(p.delta)}")
+    for name in (name for name, readers in TYPE_SETTINGS.items() if p.type in readers):
+        unset = " (Caffe's default; others have 0.9)" if (p.type, name) == ("Adam", "momentum") and not p.HasField(name) else ""
+        words.append(f"{name} {float_text(getattr(p, name))}{unset}")
     words.append(f"weight_decay {float_text(p.weight_decay)} ({p.regularization_type})" if p.weight_decay else "no weight decay")
     if p.clip_gradients >= 0:
         words.append(f"gradients clipped to {float_text(p.clip_gradients)}")

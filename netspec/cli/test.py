@@ -12,8 +12,8 @@ from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive_or_all
 from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
-from netspec.data.batches import dataset_size
 from netspec.diagnostics import Report
+from netspec.readers.batches import dataset_size
 from netspec.signals import STOP, end_at_once, signals_heard
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.layers import (
     arithmetic,
@@ -20,6 +22,10 @@ from netspec.layers import (
 )
 from netspec.layers.spec import Spec
 from netspec.plugins import plugins
+from netspec.schema.extensions import find_field, states, value_of
+
+if TYPE_CHECKING:
+    from netspec.schema.caffe_pb2 import LayerParameter
 
 _FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, selection, arithmetic, loss, regression_loss, recurrent, python)
 
@@ -44,6 +50,17 @@ def _of_plugins() -> dict[str, Spec]:
                 raise NetspecError(f"the plugin '{plugin.origin}' defines layer type '{spec.type}', which exists")
             found[spec.type] = spec
     return found
+
+
+def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
+    """The name and the message of a data layer's parameters where it states them and they have a batch_size."""
+    spec = find_spec(layer.type)
+    if spec is None or not (spec.is_source and spec.param):
+        return None
+    field: Any = find_field(layer.DESCRIPTOR, spec.param)
+    if "batch_size" not in field.message_type.fields_by_name or not states(layer, field):
+        return None
+    return spec.param, value_of(layer, field)
 
 
 def unknown_type(type_name: str) -> tuple[str, str | None]:

@@ -6,12 +6,11 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics import Report, counted
+from netspec.files.blob_shape import blob_shape
 from netspec.graph import Layer, Param, Shape, shape_text
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import BlobProto
-
-_LEGACY = ("num", "channels", "height", "width")
 
 
 def check_blobs(layer: Layer, report: Report) -> None:
@@ -34,13 +33,6 @@ def _blob_fault(blob: BlobProto, index: int, param: Param) -> str | None:
     if not same_shape(param.shape, shape):
         return f"param {index} is {shape_text(param.shape)}, but 'blobs' {index} is {shape_text(shape)}"
     return None
-
-
-def blob_shape(blob: BlobProto) -> Shape:
-    """The shape that a blob states; any of the old fields num, channels, height and width makes it one of four axes."""
-    if any(blob.HasField(name) for name in _LEGACY):
-        return tuple(getattr(blob, name) for name in _LEGACY)
-    return tuple(blob.shape.dim)
 
 
 def same_shape(net: Shape, file: Shape) -> bool:

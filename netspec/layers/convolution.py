@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.graph import Layer, Shape
+from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
-from netspec.layers.setting import sizes_text, spatial_axes, window_sizes, window_words
+from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, Site, Spec
 from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_reach, require_room, window_of
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from netspec.data.probe import hdf5_row_shapes, record_shape
-from netspec.data.records import HOW_TO_GET_ONE
 from netspec.diagnostics import did_you_mean
+from netspec.files.blob_shape import OLD_SIZES
+from netspec.files.file_kind import HOW_TO_GET_A_DATABASE
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
 from netspec.layers.setting import Setting
@@ -58,6 +58,7 @@ class Input(Source):
     """Tops of fixed shapes that the caller fills."""
 
     type = "Input"
+    is_input = True
     param = "input_param"
     example = Example(
         {}, "input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }", ("data",), "those of its 'shape', one for all tops or one for each"
@@ -82,7 +83,7 @@ class DummyData(Source):
     """
 
     type = "DummyData"
-    reader = "netspec.data.dummy:DummyReader"
+    reader = "netspec.readers.dummy:DummyReader"
     param = "dummy_data_param"
     example = Example(
         {},
@@ -93,7 +94,7 @@ class DummyData(Source):
 
     def check(self, site: Site) -> None:
         p, tops = site.param, len(site.layer.top_blobs)
-        old = [len(getattr(p, name)) for name in ("num", "channels", "height", "width")]
+        old = [len(getattr(p, name)) for name in OLD_SIZES]
         if p.shape and any(old):
             site.error("give 'shape' or the older 'num', 'channels', 'height' and 'width', not both", "shape")
         if len(p.data_filler) not in (0, 1, tops):
@@ -111,8 +112,9 @@ class DummyData(Source):
         if p.shape:
             shapes = [_dims(site, i) for i in range(len(p.shape))]
         else:
-            longest = max(len(p.num), len(p.channels), len(p.height), len(p.width))
-            columns = [list(v) * longest if len(v) == 1 else list(v) for v in (p.num, p.channels, p.height, p.width)]
+            given = [list(getattr(p, name)) for name in OLD_SIZES]
+            longest = max(map(len, given))
+            columns = [sizes * longest if len(sizes) == 1 else sizes for sizes in given]
             shapes = list(zip(*columns, strict=True))
         return shapes * tops if len(shapes) == 1 else shapes
 
@@ -179,7 +181,7 @@ class _ImageSource(Source):
     def record(self, site: Site) -> Shape:
         """One record after cropping, C × H × W: from the mean file or the data; failing these from the net's text."""
         transform = site.message.transform_param
-        shape = record_shape(site.layer)
+        shape = site.record_shape()
         if shape is None:
             return self.missing(site)
         if transform.crop_size > min(shape[1:]):
@@ -209,7 +211,7 @@ class Data(_ImageSource):
     """
 
     type = "Data"
-    reader = "netspec.data.database:DatabaseReader"
+    reader = "netspec.readers.database:DatabaseReader"
     param = "data_param"
     tops = (1, 2)
     source = "a database"
@@ -217,7 +219,7 @@ class Data(_ImageSource):
 
     def missing(self, site: Site) -> Shape:
         transform = site.message.transform_param
-        advice, crop = f"{HOW_TO_GET_ONE}; {self.advice(site)}", transform.crop_size
+        advice, crop = f"{HOW_TO_GET_A_DATABASE}; {self.advice(site)}", transform.crop_size
         if not crop:
             raise site.unknown_size(f"the database '{site.param.source}' does not exist", advice)
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
@@ -235,7 +237,7 @@ class ImageData(_ImageSource):
     """
 
     type = "ImageData"
-    reader = "netspec.data.image_list:ImageListReader"
+    reader = "netspec.readers.image_list:ImageListReader"
     param = "image_data_param"
     tops = (2, 2)
     source = "a list of images"
@@ -264,7 +266,7 @@ class WindowData(_ImageSource):
     """
 
     type = "WindowData"
-    reader = "netspec.data.windows:WindowReader"
+    reader = "netspec.readers.windows:WindowReader"
     param = "window_data_param"
     tops = (2, 2)
     source = "a list of windows"
@@ -308,7 +310,7 @@ class HDF5Data(Source):
     """
 
     type = "HDF5Data"
-    reader = "netspec.data.hdf5:Hdf5Reader"
+    reader = "netspec.readers.hdf5:Hdf5Reader"
     param = "hdf5_data_param"
     example = Example(
         {}, 'hdf5_data_param { source: "train_h5.txt" batch_size: 64 shuffle: true }', DATA, inputs={"data": (64, 3, 32, 32), "label": (64,)}
@@ -323,7 +325,7 @@ class HDF5Data(Source):
             site.error("HDF5 data is fed as it is; 'transform_param' has no place here", "transform_param")
 
     def shapes(self, site: Site) -> list[Shape]:
-        rows = hdf5_row_shapes(site.layer)
+        rows = site.hdf5_row_shapes()
         if rows is None:
             advice = f"to see shapes without it, give {input_options(site.layer.tops, (site.param.batch_size, 4))}"
             raise site.unknown_size(f"the list '{site.param.source}' or its first file does not exist", advice)

@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netspec import graph
-from netspec.data.paths import net_path
 from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
+from netspec.files.paths import net_path
 from netspec.graph import Shape
 from netspec.layers.example import PYTHON, ROWS, Example
 from netspec.layers.setting import Setting

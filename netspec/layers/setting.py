@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from google.protobuf.message import Message
 
-from netspec.graph import Layer
+from netspec.graph import Layer, sizes_text
 from netspec.syntax.bind import float_text
 
 
@@ -33,11 +33,6 @@ def shown_settings(message: Message, rows: Iterable[Setting]) -> list[str]:
             value = value_text(message, row.field)
             shown.append(row.text.removesuffix("s" if value == "1" else "").format(value))
     return [text for text in shown if text]
-
-
-def sizes_text(sizes: Iterable[int]) -> str:
-    """Sizes along the axes: 3×1."""
-    return "×".join(map(str, sizes))
 
 
 def differs(message: Message, field: str) -> bool:

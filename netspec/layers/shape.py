@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from netspec.graph import Layer, Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, ROWS, Example
-from netspec.layers.setting import Setting, sizes_text
+from netspec.layers.setting import Setting
 from netspec.layers.spec import Site, Spec
 
 
@@ -182,7 +182,7 @@ class Reshape(Spec):
         left, taken = _left_and_taken(bottom, dims, start, end)
         if left % max(taken, 1) if -1 in dims else prod(shape) != prod(bottom):
             new = ("?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims))
-            text = "×".join([*map(str, bottom[:start]), *new, *map(str, bottom[end:])]) or "a scalar"
+            text = sizes_text([*bottom[:start], *new, *bottom[end:]]) or "a scalar"
             message = f"the {prod(bottom)} values of '{site.layer.bottoms[0]}' ({shape_text(bottom)}) do not fill {text}"
             raise site.stop(message, "shape", notes=[site.made_here(0)])
         return [shape]

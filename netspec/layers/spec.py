@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
-from netspec.data.filler_fault import filler_fault
 from netspec.diagnostics import Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.layers.example import Example
+from netspec.layers.filler_fault import filler_fault
 from netspec.layers.setting import Setting, shown_settings
 from netspec.schema.caffe_pb2 import FillerParameter
 from netspec.schema.extensions import Field
@@ -27,6 +27,18 @@ def input_options(tops: list[str], data: Shape) -> str:
 
 
 BOTTOM, TOP = frozenset(("bottom",)), frozenset(("top",))
+
+
+class Probe(Protocol):
+    """Looks into the data that a data layer names. Raises: NetspecError where they are there but can't be read."""
+
+    def record_shape(self, layer: Layer) -> Shape | None:
+        """(C, H, W) of a record before it is cropped; None where nothing says it."""
+        ...
+
+    def hdf5_row_shapes(self, layer: Layer) -> list[Shape] | None:
+        """For each top the shape of a row of its dataset; None where the file is not there."""
+        ...
 
 
 class Stop(Exception):
@@ -46,6 +58,7 @@ class Spec:
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     in_place: ClassVar[bool] = False  # may its top be its bottom?
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
+    is_input: ClassVar[bool] = False  # of a source: are they inputs of the net, too, and it no data layer?
     reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
     continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
@@ -102,7 +115,14 @@ class Site:
     """A layer while its shapes are inferred: its message, its bottoms' shapes, where faults go."""
 
     def __init__(
-        self, layer: Layer, spec: Spec, report: Report, given: dict[str, Shape], lenient: bool = False, allow_python_layers: bool = False
+        self,
+        layer: Layer,
+        spec: Spec,
+        report: Report,
+        given: dict[str, Shape],
+        probe: Probe | None = None,
+        lenient: bool = False,
+        allow_python_layers: bool = False,
     ) -> None:
         self.layer = layer
         self.message = layer.message
@@ -110,6 +130,7 @@ class Site:
         self.spec = spec
         self.report = report
         self.given = given  # shapes that the user gives for the tops of sources
+        self.probe = probe  # without one, all data count as missing
         self.lenient = lenient
         self.allow_python_layers = allow_python_layers
         self.params: list[Param] = []
@@ -121,6 +142,14 @@ class Site:
     def has(self, field: str) -> bool:
         """Whether the layer's own parameter message states the field."""
         return bool(self.param.HasField(field))
+
+    def record_shape(self) -> Shape | None:
+        """(C, H, W) of a record of the layer's data before it is cropped; None where nothing says it. Raises: NetspecError."""
+        return self.probe.record_shape(self.layer) if self.probe else None
+
+    def hdf5_row_shapes(self) -> list[Shape] | None:
+        """For each top the shape of a row of its dataset; None where the file is not there. Raises: NetspecError."""
+        return self.probe.hdf5_row_shapes(self.layer) if self.probe else None
 
     def error(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
         """Reports a fault at a field of the layer's own parameters, or else of the layer."""

@@ -121,7 +121,7 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
         net.blobs[name] = blob
         layer.top_blobs.append(blob)
         if spec is not None and spec.is_source:
-            (net.inputs if spec.type == "Input" else net.sources).append(name)
+            (net.inputs if spec.is_input else net.sources).append(name)
 
 
 def _check_other_readers(layer: Layer, top: int, blob: Blob, report: Report) -> None:

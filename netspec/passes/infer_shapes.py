@@ -9,7 +9,7 @@ from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, not
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.blobs import check_blobs
-from netspec.layers.spec import MAX_AXES, MAX_COUNT, Site, Stop
+from netspec.layers.spec import MAX_AXES, MAX_COUNT, Probe, Site, Stop
 from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec
 
@@ -18,11 +18,19 @@ MULTIPLIERS = ("lr_mult", "decay_mult")
 Owner = tuple[Layer, Param, int, dict[str, float]]
 
 
-def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, lenient: bool = False, allow_python_layers: bool = False) -> None:
+def infer_shapes(
+    net: Net,
+    inputs: Mapping[str, Shape] | None,
+    report: Report,
+    probe: Probe | None = None,
+    lenient: bool = False,
+    allow_python_layers: bool = False,
+) -> None:
     """Fills in the shapes of blobs and params, in file order.
 
     Args:
         inputs: shapes that stand in for those of Input and data layers, by top.
+        probe: looks into the data that data layers name; without it these count as missing.
         lenient: a data layer of unknown size is a warning, and its tops stay without a shape.
         allow_python_layers: run the setup and reshape of Python layers.
     """
@@ -34,7 +42,7 @@ def infer_shapes(net: Net, inputs: Mapping[str, Shape] | None, report: Report, l
             continue
         if arity_fault(spec, len(layer.bottom_blobs), len(layer.top_blobs)):
             continue
-        site = Site(layer, spec, report, given, lenient, allow_python_layers)
+        site = Site(layer, spec, report, given, probe, lenient, allow_python_layers)
         before = len(report.diagnostics)
         try:
             site.check_ranges()

@@ -11,7 +11,8 @@ from google.protobuf.message import Message
 
 from netspec.diagnostics import ERROR, Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
-from netspec.schema.history import SOLVER_TYPES, V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES
+from netspec.schema.history import V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES
+from netspec.schema.solver_types import OLD_SOLVER_TYPES
 from netspec.syntax.bind import Spans
 
 _V1_TYPE_ENUM = caffe_pb2.V1LayerParameter.LayerType
@@ -46,7 +47,7 @@ def upgrade_solver(solver: caffe_pb2.SolverParameter, spans: Spans, report: Repo
         first = note("'type' is given here", spans.at("type"))
         report.error("'solver_type' is the older form of 'type'; give one of them", spans.at("solver_type"), notes=[first])
         return
-    solver.type = SOLVER_TYPES[caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)]
+    solver.type = OLD_SOLVER_TYPES[caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)]
     solver.ClearField("solver_type")
     spans.fields["type"] = spans.fields.pop("solver_type", [])
 

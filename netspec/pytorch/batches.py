@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, overload
 
-from netspec.data import batches as arrays
-from netspec.data.reader import WHOLE, Share
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.readers import batches as arrays
+from netspec.readers.reader import WHOLE, Share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ def batches(
 
     Args:
         tensors: give torch tensors instead of numpy arrays.
-        start, seed, prefetch, share, every: see `netspec.data.batches.batches`.
+        start, seed, prefetch, share, every: see `netspec.readers.batches.batches`.
     Returns:
         an iterator of {top: array or tensor}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
     Raises: NetspecError where the net has no data layers, data is missing or settings contradict each other.

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from netspec.data.batches import READERS, batches, open_reader
-from netspec.data.reader import WHOLE, Share
 from netspec.diagnostics import NetspecError, Span, note
 from netspec.graph import Blob, Net
 from netspec.pytorch.layers.loss import label_span
 from netspec.pytorch.module import NetModule
+from netspec.readers.batches import batches, open_reader, reader_of
+from netspec.readers.reader import WHOLE, Share
 
 ITEM_BY_ITEM = ("Flatten", "Reshape", "Split", "Power", "Threshold", "Clip")  # what may stand between labels and their data layer
 Run = Callable[[Sequence[Tensor]], dict[str, Tensor]]
@@ -56,7 +56,7 @@ class Feed:
         if error.item is None:
             return error
         blob = self._fed_blob(error)
-        if blob is None or blob.producer.type not in READERS:
+        if blob is None or not reader_of(blob.producer):
             return error
         reader = open_reader(blob.producer, self.seed, self.share)  # a batch is a function of the seed, the share and its index
         try:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from netspec.data.batches import dataset_size
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
-from netspec.layers import find_spec
+from netspec.layers import batched_param, find_spec
 from netspec.listener import RunInfo
 from netspec.passes.count_cost import param_count
 from netspec.pytorch.module import NetModule
+from netspec.readers.batches import dataset_size
 from netspec.schema import caffe_pb2
-from netspec.solver.solver_file import BATCHED_PARAMS, SolverFile, load_solver_net
+from netspec.solver.solver_file import SolverFile, load_solver_net
 from netspec.weights.retention import Retention
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _checked(net: Net, processes: int, report: Report) -> Net:
 
 def _check_divisible(net: Net, report: Report) -> None:
     source = net.blobs[net.sources[0]].producer if net.sources else None
-    if source is not None and not any(source.message.HasField(name) for name in BATCHED_PARAMS):
+    if source is not None and batched_param(source.message) is None:
         hint = "without --global-batch each process has this batch"
         report.error(f"{source.label}: --global-batch can't divide the batch of a layer of type {source.type}", source.spans.at("type"), hint)
 

@@ -11,8 +11,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from netspec.data.paths import resolve_path
-from netspec.data.reader import Share
+from netspec.files.paths import resolve_path
 from netspec.graph import Net
 from netspec.listener import Listener, Values
 from netspec.pytorch.backward import Backward
@@ -39,6 +38,7 @@ from netspec.pytorch.solver_nets import (
 from netspec.pytorch.tester import Tester, numbers
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
+from netspec.readers.reader import Share
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.solver_file import load_solver

@@ -7,23 +7,16 @@ weights and history in place. `step` counts from 0. The learning rate stands ins
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import sqrt
 
 import torch
 from torch import Tensor
 
 from netspec.schema import caffe_pb2
+from netspec.schema.solver_types import HISTORIES
 
 Tensors = list[Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """An update rule and how many history tensors it keeps for each weight."""
-
-    update: Callable[[Tensors, Tensors, list[Tensors], float, caffe_pb2.SolverParameter, int], None]
-    histories: int
+Rule = Callable[[Tensors, Tensors, list[Tensors], float, caffe_pb2.SolverParameter, int], None]
 
 
 def _sgd(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
@@ -84,13 +77,13 @@ def _subtract_ratio(weights: Tensors, above: Tensors, below: Tensors, rate: floa
     torch._foreach_addcdiv_(weights, above, root, -rate)
 
 
-RULES = {
-    "SGD": Rule(_sgd, 1),
-    "Nesterov": Rule(_nesterov, 1),
-    "AdaGrad": Rule(_adagrad, 1),
-    "RMSProp": Rule(_rmsprop, 1),
-    "AdaDelta": Rule(_adadelta, 2),
-    "Adam": Rule(_adam, 2),
+RULES: dict[str, Rule] = {
+    "SGD": _sgd,
+    "Nesterov": _nesterov,
+    "AdaGrad": _adagrad,
+    "RMSProp": _rmsprop,
+    "AdaDelta": _adadelta,
+    "Adam": _adam,
 }
 
 
@@ -116,9 +109,10 @@ class Updater:
 
     def __init__(self, p: caffe_pb2.SolverParameter, blobs: Tensors, multipliers: list[tuple[float, float]]) -> None:
         self.p, self.rule, self.blobs = p, RULES[p.type], blobs
+        self.histories = HISTORIES[p.type]
         # with snapshot_diff: what the last update took from each blob, which is what Caffe keeps in its diff
         self.changes: list[Tensor] | None = [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
-        self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.rule.histories) for b in blobs]
+        self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.histories) for b in blobs]
         # what no loss is above has no gradient, but is learned all the same: it decays
         self.with_gradient = [i for i, blob in enumerate(blobs) if blob.requires_grad or multipliers[i][0] != 0]
         self.groups: dict[tuple[float, float], list[int]] = {}
@@ -149,11 +143,11 @@ class Updater:
             if self.p.weight_decay * decay_mult:
                 regularise(weights, grads, self.p.weight_decay * decay_mult, self.p.regularization_type)
             count = len(self.blobs)
-            history = [[self.history[part * count + i] for i in indices] for part in range(self.rule.histories)]
+            history = [[self.history[part * count + i] for i in indices] for part in range(self.histories)]
             if self.changes is None:
-                self.rule.update(weights, grads, history, rate * lr_mult, self.p, step)
+                self.rule(weights, grads, history, rate * lr_mult, self.p, step)
                 continue
             changes = [self.changes[i].zero_() for i in indices]
-            self.rule.update(changes, grads, history, rate * lr_mult, self.p, step)
+            self.rule(changes, grads, history, rate * lr_mult, self.p, step)
             torch._foreach_add_(weights, changes)
             torch._foreach_neg_(changes)

@@ -97,6 +97,11 @@ def value_of(message: Any, field: FieldDescriptor) -> Any:
     return message.Extensions[field] if field.is_extension else getattr(message, field.name)
 
 
+def states(message: Any, field: FieldDescriptor) -> bool:
+    """Whether a message states a field that is not repeated, also an extension's."""
+    return bool(message.HasExtension(field) if field.is_extension else message.HasField(field.name))
+
+
 def _make(spec: Any, plugin: Plugin) -> _Known:
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
     from google.protobuf.descriptor_pool import Default as default_pool

@@ -67,7 +67,3 @@ V0_TRANSFORM_FIELDS = {"scale": "scale", "meanfile": "mean_file", "cropsize": "c
 # V1 kept these in the data layers' own messages; they are transform_param's today.
 V1_TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 V1_DATA_MESSAGES = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
-
-SOLVER_TYPES = {
-    "SGD": "SGD", "NESTEROV": "Nesterov", "ADAGRAD": "AdaGrad", "RMSPROP": "RMSProp", "ADADELTA": "AdaDelta", "ADAM": "Adam",
-}  # fmt: skip

@@ -11,17 +11,17 @@ from math import inf, isfinite
 
 from netspec.diagnostics import Report, Span, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
+from netspec.schema.solver_types import SOLVER_TYPES
 from netspec.solver.learning_rate import LR_POLICIES
 from netspec.syntax.bind import Spans, float_text
 
-SOLVER_TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 # Who reads a setting that others pass over.
 TYPE_SETTINGS = {
     "momentum": ("SGD", "Nesterov", "AdaDelta", "Adam"),
     "momentum2": ("Adam",),
-    "delta": ("AdaGrad", "RMSProp", "AdaDelta", "Adam"),
     "rms_decay": ("RMSProp",),
+    "delta": ("AdaGrad", "RMSProp", "AdaDelta", "Adam"),
 }
 # The shares of old values that a type keeps; outside 0 ≤ share < 1 its sums grow without bound, or it divides by zero.
 DECAY_RATES = {"RMSProp": ("rms_decay",), "AdaDelta": ("momentum",), "Adam": ("momentum", "momentum2")}

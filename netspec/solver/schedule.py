@@ -12,10 +12,11 @@ from math import isfinite
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.layers import batched_param
 from netspec.passes.count_cost import param_count
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate, step_iterations
-from netspec.solver.solver_file import BATCHED_PARAMS, SolverFile
+from netspec.solver.solver_file import SolverFile
 from netspec.weights.read_bytes import PROTOBUF_LIMIT
 from netspec.weights.snapshot_size import size_text, state_bytes, weights_bytes
 
@@ -172,9 +173,9 @@ def data_of(net: Net | None) -> Reading:
     if net is None or layer is None:
         return Reading()
     shape = layer.top_blobs[0].shape
-    named = [getattr(layer.message, name).batch_size for name in BATCHED_PARAMS if layer.message.HasField(name)]
-    batch = (named[0] if named else 0) or (shape[0] if shape else None)
-    from netspec.data.batches import dataset_size  # numpy comes with it
+    batched = batched_param(layer.message)
+    batch = (batched[1].batch_size if batched else 0) or (shape[0] if shape else None)
+    from netspec.readers.batches import dataset_size  # numpy comes with it
 
     try:
         size = dataset_size(net)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netspec.data.paths import resolve_path
 from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
+from netspec.files.paths import resolve_path
 from netspec.graph import Net, Shape
+from netspec.layers import batched_param
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
 from netspec.pipeline import assemble, read_net, read_text_file
@@ -24,8 +25,6 @@ from netspec.syntax.tree import Block, Scalar
 
 PATH_HINT = "paths count from the working directory, then from the solver's folder"
 _MOST_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
-# The params of data layers that have a batch_size.
-BATCHED_PARAMS = ("data_param", "image_data_param", "hdf5_data_param", "window_data_param", "memory_data_param")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +252,13 @@ def load_solver_net(
 def _set_batch_size(layers: Placed, size: int | None, share: int, report: Report) -> None:
     """Sets the batch size of every data layer, then gives one of `share` processes its part."""
     for layer, place in layers:
-        for name in BATCHED_PARAMS:
-            if not layer.HasField(name):
-                continue
-            param = getattr(layer, name)
-            param.batch_size = size or param.batch_size
-            if param.batch_size % share:
-                hint = "without --global-batch each process has this batch size"
-                message = f"layer '{layer.name}': {share} processes can't share a batch_size of {param.batch_size}"
-                report.error(message, place.at(name, "batch_size"), hint)
-            param.batch_size //= share
+        found = batched_param(layer)
+        if found is None:
+            continue
+        name, param = found
+        param.batch_size = size or param.batch_size
+        if param.batch_size % share:
+            hint = "without --global-batch each process has this batch size"
+            message = f"layer '{layer.name}': {share} processes can't share a batch_size of {param.batch_size}"
+            report.error(message, place.at(name, "batch_size"), hint)
+        param.batch_size //= share

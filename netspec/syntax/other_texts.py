@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from netspec.schema.caffe_pb2 import BlobProto
+
 _LINE_OF_LIST = re.compile(r"(\S+)\s+-?\d+(?:\s+-?\d+)*")  # an image's path and its labels
 _LEAST_LINES = 2
 _LOOKED_AT = 200  # lines
 _BLOCK_OR_FIELD = re.compile(r"[{}]|^\s*\w+\s*:", re.MULTILINE)
 _WINDOW_LIST = re.compile(r"#\s*\d+\s*\n\S")
 
-_BLOB = frozenset({"data", "diff", "shape", "num", "channels", "height", "width", "double_data", "double_diff"})
+_BLOB = frozenset(BlobProto.DESCRIPTOR.fields_by_name)
 # Messages that stand in files of their own: the fields that show one, those that it may have (None: any), what it is, and a hint.
 _MESSAGES: tuple[tuple[frozenset[str], frozenset[str] | None, str, str | None], ...] = (
     (frozenset({"item"}), frozenset({"item"}), "a label map", None),

@@ -7,12 +7,14 @@ from math import prod
 
 import numpy as np
 
-from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError
+from netspec.files.blob_shape import blob_shape
+from netspec.files.file_kind import HOW_TO_COPY
+from netspec.files.varint import varint
+from netspec.graph import shape_text
 from netspec.schema.caffe_pb2 import BlobProto
 
 MAX_AXES = 32  # Source: Blob::Reshape
-_LEGACY = ("num", "channels", "height", "width")
 
 Buffer = bytes | memoryview
 
@@ -24,14 +26,13 @@ def blob_array(blob: BlobProto, where: str) -> np.ndarray:
     Raises: NetspecError where the shape does not fit the number of values.
     Source: Blob::FromProto, which reads the old fields first and prefers double_data.
     """
-    is_legacy = any(blob.HasField(name) for name in _LEGACY)
-    shape = tuple(getattr(blob, name) for name in _LEGACY) if is_legacy else tuple(blob.shape.dim)
+    shape = blob_shape(blob)
     values = blob.double_data if len(blob.double_data) else blob.data
     if len(shape) > MAX_AXES or min(shape, default=0) < 0:
-        raise NetspecError(f"{where} has the shape {_text(shape)}, which no blob can have", hint=f"the file is damaged: {HOW_TO_COPY}")
+        raise NetspecError(f"{where} has the shape {shape_text(shape)}, which no blob can have", hint=f"the file is damaged: {HOW_TO_COPY}")
     if prod(shape) != len(values):
         wants = "value" if prod(shape) == 1 else "values"
-        message = f"{where} has the shape {_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}"
+        message = f"{where} has the shape {shape_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}"
         raise NetspecError(message, hint=f"the file is damaged: {HOW_TO_COPY}")
     with np.errstate(over="ignore"):  # a double beyond the range of a float becomes inf, as in Caffe
         return np.array(values, dtype=np.float32).reshape(shape)
@@ -44,7 +45,7 @@ def wire_blob(array: np.ndarray, diff: np.ndarray | None = None) -> list[Buffer]
     """
     shape = np.shape(array)
     if diff is not None and np.shape(diff) != shape:
-        raise NetspecError(f"a blob of the shape {_text(shape)} can't have a diff of the shape {_text(np.shape(diff))}")
+        raise NetspecError(f"a blob of the shape {shape_text(shape)} can't have a diff of the shape {shape_text(np.shape(diff))}")
     parts = _wire_floats(BlobProto.DATA_FIELD_NUMBER, array)
     if diff is not None:
         parts += _wire_floats(BlobProto.DIFF_FIELD_NUMBER, diff)
@@ -68,17 +69,3 @@ def wire_field(number: int, parts: Iterable[Buffer]) -> list[Buffer]:
 def wire_tag(number: int, length: int) -> bytes:
     """What stands before a field of `length` bytes."""
     return varint(number << 3 | 2) + varint(length)
-
-
-def varint(value: int) -> bytes:
-    """A number ≥ 0 in groups of seven bits, the lowest first."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "scalar"

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from netspec.atomic import write_atomically
-from netspec.data.file_kind import HOW_TO_COPY
-from netspec.data.hdf5_file import Hdf5File
 from netspec.diagnostics import NetspecError, unreadable
+from netspec.files.file_kind import HOW_TO_COPY
+from netspec.files.hdf5_file import Hdf5File
 from netspec.read_file import require_regular
 from netspec.weights.caffemodel import Diffs
 from netspec.weights.read_bytes import wrong_kind

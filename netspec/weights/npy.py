@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.graph import shape_text
 from netspec.weights.pickled_arrays import read_npy_object
 from netspec.weights.read_bytes import read_bytes
 
@@ -93,7 +94,7 @@ def _flattened_map(path: str | Path, name: str, rows: int, outputs: Mapping[str,
         return fits[outputs[last]]
     if len(fits) == 1:
         return next(iter(fits.values()))
-    texts = " or ".join("×".join(map(str, chw)) for chw in sorted(fits.values()))
+    texts = " or ".join(shape_text(chw) for chw in sorted(fits.values()))
     why = f"{texts} would fit" if fits else "no convolution's outputs times a square give that"
     raise NetspecError(
         f"'{path}': it is not plain which feature map C×H×W the {rows} inputs of '{name}' come from: {why}",

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from netspec.data.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.diagnostics import NetspecError, unreadable, why
+from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import NetParameter
 

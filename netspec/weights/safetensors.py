@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from netspec.atomic import write_atomically
-from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError
+from netspec.files.file_kind import HOW_TO_COPY
 from netspec.weights.read_bytes import read_bytes
 
 try:

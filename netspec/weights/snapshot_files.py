@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from netspec.atomic import fsync_folder, write_atomically
-from netspec.data.file_kind import HOW_TO_COPY
 from netspec.diagnostics import NetspecError, why
+from netspec.files.file_kind import HOW_TO_COPY
 from netspec.read_file import MIB, open_regular, read_file
 from netspec.weights.carried_states import PackedStates, states_digest, unpack_states
 from netspec.weights.files import read_weights

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
+from netspec.files.varint import varint_size
 from netspec.graph import Net, Shape
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.schema.caffe_pb2 import LayerParameter, NetParameter, SolverState
+from netspec.schema.solver_types import HISTORIES
 
-# History blobs that a solver type keeps for each param; of the others it is one.
-HISTORIES = {"AdaDelta": 2, "Adam": 2}
 # What HDF5 adds, as measured with h5py: for the file, for a layer's group, for a blob.
 _HDF5_WEIGHTS, _HDF5_GROUP, _HDF5_BLOB, _HDF5_STATE = 2200, 1060, 300, 3000
 
@@ -43,19 +43,14 @@ def state_bytes(net: Net, solver_type: str, iteration: int, weights_path: str, h
 
 def _blob_size(shape: Shape, with_diff: bool = False) -> int:
     """A BlobProto of single precision: its values, and its shape in a message of its own."""
-    dims = sum(map(_varint_size, shape))
+    dims = sum(map(varint_size, shape))
     values = 4 * prod(shape)
     return (_field_size(values) * (1 + with_diff) if values else 0) + (_field_size(_field_size(dims)) if shape else 0)
 
 
 def _field_size(size: int, number: int = 1) -> int:
     """A field of `size` bytes with its tag and its length."""
-    return _varint_size(number << 3) + _varint_size(size) + size
-
-
-def _varint_size(value: int) -> int:
-    """The bytes of a number in groups of seven bits."""
-    return max(1, (value.bit_length() + 6) // 7)
+    return varint_size(number << 3) + varint_size(size) + size
 
 
 def size_text(size: float) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
 from netspec.schema.caffe_pb2 import Datum
+from netspec.stores.lmdb_writer import LmdbWriter
 from tests.conftest import REFERENCE
 
 DATA = REFERENCE / "data"

@@ -11,9 +11,9 @@ from PIL import Image
 
 import netspec
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
-from netspec.data.mean_image import write_mean
+from netspec.making.mean_image import write_mean
 from netspec.schema.caffe_pb2 import Datum
+from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.weights.files import write_weights
 from netspec.weights.solverstate import SolverSnapshot, write_solverstate
 

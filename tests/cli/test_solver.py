@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
 from netspec.schema.caffe_pb2 import Datum
+from netspec.stores.lmdb_writer import LmdbWriter
 
 NET = """name: "Tiny"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } data_param { source: "train_lmdb" backend: LMDB batch_size: 4 } }

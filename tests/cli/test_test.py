@@ -14,8 +14,8 @@ import torch
 
 import netspec
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
 from netspec.schema.caffe_pb2 import Datum
+from netspec.stores.lmdb_writer import LmdbWriter
 
 RECORDS, BATCH = 11, 4
 DATA = 'layer {{ name: "data" type: "Data" top: "data" top: "label" {more} data_param {{ source: "{db}" backend: LMDB batch_size: 4 }} }}'

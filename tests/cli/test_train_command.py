@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
 from netspec.schema.caffe_pb2 import Datum
+from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.weights.snapshot_files import sole_writer
 
 NET = """

@@ -7,8 +7,8 @@ import pytest
 
 import netspec
 from netspec.cli import main
-from netspec.data.batches import batches
 from netspec.diagnostics import NetspecError, Report
+from netspec.readers.batches import batches
 
 WINDOWS = "# 0\nimages/a.png\n3\n20\n30\n2\n1 0.9 2 3 12 13\n0 0.1 5 5 9 9\n"
 

@@ -13,7 +13,8 @@ from netspec.graph import Net
 from netspec.passes.upgrade import upgrade_solver
 from netspec.pipeline import read_net
 from netspec.schema import caffe_pb2
-from netspec.schema.history import SOLVER_TYPES, V0_FIELDS, V0_TYPES, V1_TYPES
+from netspec.schema.history import V0_FIELDS, V0_TYPES, V1_TYPES
+from netspec.schema.solver_types import OLD_SOLVER_TYPES
 from netspec.syntax.bind import Spans
 from netspec.syntax.read import bind_source, read_source
 from tests.conftest import REFERENCE
@@ -59,7 +60,7 @@ def test_solver_becomes_what_the_original_makes_of_it() -> None:
     assert text_at(spans, "type") == "RMSPROP"
 
 
-@pytest.mark.parametrize(("old", "new"), SOLVER_TYPES.items())
+@pytest.mark.parametrize(("old", "new"), OLD_SOLVER_TYPES.items())
 def test_solver_types(old: str, new: str) -> None:
     message = caffe_pb2.SolverParameter(solver_type=old)
     upgrade_solver(message, Spans(None, None), Report())

@@ -34,8 +34,8 @@ random_seed: 5 solver_mode: CPU
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A folder with a net, its solver, and a database of random 8×8 records of 3 classes."""
-    from netspec.data.lmdb_writer import LmdbWriter
     from netspec.schema.caffe_pb2 import Datum
+    from netspec.stores.lmdb_writer import LmdbWriter
 
     rng = np.random.default_rng(0)
     with LmdbWriter(tmp_path / "train_lmdb") as writer:

@@ -7,7 +7,8 @@ from math import sqrt
 import pytest
 import torch
 
-from netspec.pytorch.fillers import fill
+from netspec.layers.filler_fault import FILLERS
+from netspec.pytorch.fillers import _FILLERS, fill
 from netspec.schema.caffe_pb2 import FillerParameter
 
 
@@ -15,6 +16,10 @@ def filled(shape: tuple[int, ...], seed: int = 0, **settings: object) -> torch.T
     tensor = torch.full(shape, float("nan"))
     fill(tensor, FillerParameter(**settings), torch.Generator().manual_seed(seed))
     return tensor
+
+
+def test_each_filler_that_a_net_may_name_is_here() -> None:
+    assert _FILLERS.keys() == set(FILLERS)
 
 
 def test_constant_is_0_unless_told() -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from netspec.cli import main
-from netspec.data.lmdb_writer import LmdbWriter
 from netspec.pytorch.processes import lost
 from netspec.schema.caffe_pb2 import Datum
+from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.weights.snapshot_files import newest_snapshot
 from tests.pytorch import real_runs
 from tests.pytorch.real_runs import ENVIRONMENT, PAIR, TORCHRUN, assert_same_bits, changed, members, members_of_torchrun, run, train, wait_for

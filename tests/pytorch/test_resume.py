@@ -27,7 +27,7 @@ from netspec.weights.solverstate import read_solverstate
 KILLER = """
 import os, random, signal, sys, time
 from netspec.cli import main
-import netspec.pytorch.train, netspec.cli.train, netspec.cli.progress, netspec.data.database
+import netspec.pytorch.train, netspec.cli.train, netspec.cli.progress, netspec.readers.database
 random.seed(int(sys.argv[3]))
 for life in range(int(sys.argv[2])):
     open(f"life_{life}.txt", "w").close()

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from netspec.data.overwrite import HDF5_ROWS, require_own_kind
 from netspec.diagnostics import NetspecError, Span
+from netspec.files.overwrite import HDF5_ROWS, require_own_kind
 from netspec.graph import Layer, shape_text
 from netspec.pytorch.layers.builder import Builder
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netspec.data.paths import net_path, resolve_path
 from netspec.diagnostics import NetspecError
+from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.pytorch.layers.builder import Builder
 from netspec.schema.caffe_pb2 import AccuracyParameter, BlobProto, HingeLossParameter, LossParameter

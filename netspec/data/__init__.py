@@ -1,1 +1,0 @@
-"""The reading of training data: record sources, the transformer, and what a net's data layers feed. Torch-free."""

@@ -1,0 +1,1 @@
+"""Files that nets, weights and commands share: where they are, what they hold, whether they may be written over. No torch, no numpy."""

@@ -1,0 +1,1 @@
+"""The tools that make, import and examine databases and mean files. numpy, no torch."""

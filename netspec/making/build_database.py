@@ -1,0 +1,162 @@
+"""A list of images, or a folder of classes, to an LMDB of Datums.
+
+Source: Caffe's convert_imageset and ReadImageToDatum of util/io.cpp.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from netspec.diagnostics import NetspecError
+from netspec.files.paths import resolve_path
+from netspec.graph import shape_text
+from netspec.making.class_folder import ClassFolder
+from netspec.making.encode_datum import FORMATS, encode_image, encoded_datum, raw_datum
+from netspec.readers.image_list import read_list, split_line
+from netspec.readers.images import decode, read_image_file, resize
+from netspec.stores.lmdb_writer import NAMES_FILE, LmdbWriter
+
+_AT_ONCE = 64  # images that are read side by side; they are put in the list's order
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """convert_imageset's flags."""
+
+    root: str = ""  # before each path of the list
+    gray: bool = False
+    shuffle: bool = False
+    seed: int = 0  # of the shuffle; Caffe shuffles differently in each run
+    resize_width: int = 0  # both, or neither has an effect
+    resize_height: int = 0
+    check_size: bool = False
+    encoded: bool = False
+    encode_type: str = ""  # implies encoded
+
+
+class _Line(NamedTuple):
+    path: str
+    label: int
+    where: str  # list:line, or the folder of classes
+
+
+def build_database(
+    source: str | Path | ClassFolder,
+    out: str | Path,
+    options: BuildOptions | None = None,
+    warn: Callable[[str], object] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    replace_old: bool = False,
+) -> int:
+    """Writes the images of a list ("path label" a line) to a new LMDB; the key is the line's number, then the path.
+
+    Those of a folder of classes are numbered in the order of their paths, and the names of the classes are put beside
+    the records, in labels.txt. An image that can't be read is left out and told to `warn`. With `replace_old` an
+    LMDB that exists is replaced when the new one is whole. Returns the number of records.
+
+    Raises: NetspecError where the list has a line that is none, no image (or none of a class) can be read, sizes differ under check_size, or
+    the LMDB already exists or can't be written. Nothing stands under its name then.
+    """
+    options = options or BuildOptions()
+    if options.encode_type and options.encode_type.lower() not in FORMATS:
+        raise NetspecError(f"'{options.encode_type}' is no image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
+    place, lines = _lines(source)
+    if isinstance(source, ClassFolder):
+        options = replace(options, root=os.path.join(source.path, ""))
+    if options.shuffle:
+        random.Random(options.seed).shuffle(lines)
+    first: tuple[_Line, tuple[int, ...]] | None = None
+    stored: set[int] = set()
+    with LmdbWriter(out, replace_old) as writer:
+        for i, (line, made) in enumerate(_records(lines, place, options)):
+            if isinstance(made, NetspecError):
+                if warn:
+                    warn(f"{line.where}: left out '{line.path}': {made.diagnostics[0].message}")
+                continue
+            value, shape = made
+            stored.add(line.label)
+            first = first or (line, shape)
+            if options.check_size and shape != first[1]:
+                raise NetspecError(f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' is {shape_text(first[1])}")
+            writer.put(f"{i:08d}_{line.path}".encode(errors="surrogateescape"), value)
+            if progress:
+                progress(i + 1, len(lines))
+        if not writer.count:
+            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read")
+        if isinstance(source, ClassFolder):
+            lost = {line.label for line in lines} - stored
+            if lost:
+                raise NetspecError(f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read")
+            writer.put_file(NAMES_FILE, source.names_file())
+    return writer.count
+
+
+def _records(lines: list[_Line], list_path: str, options: BuildOptions) -> Iterator[tuple[_Line, tuple[bytes, tuple[int, ...]] | NetspecError]]:
+    """Each line with its record's bytes and the image's shape, or with what is wrong with the image."""
+
+    def make(line: _Line) -> tuple[bytes, tuple[int, ...]] | NetspecError:
+        try:
+            return _record(line, list_path, options)
+        except NetspecError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+        for start in range(0, len(lines), _AT_ONCE):
+            chunk = lines[start : start + _AT_ONCE]
+            yield from zip(chunk, pool.map(make, chunk), strict=True)
+
+
+def _record(line: _Line, list_path: str, options: BuildOptions) -> tuple[bytes, tuple[int, ...]]:
+    raw = read_image_file(resolve_path(_under(options.root, line.path), list_path))
+    image = decode(raw, not options.gray)
+    if options.resize_height and options.resize_width:
+        image = resize(image, options.resize_height, options.resize_width)
+    kind = _encoding(line, options)
+    if not kind:
+        return raw_datum(image, line.label), image.shape
+    if not (options.resize_height or options.resize_width) and _extension(line.path).replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
+        # The file as it is, as Caffe does. With --gray, too: such a record keeps its colours.
+        return encoded_datum(raw, line.label), image.shape
+    return encoded_datum(encode_image(image, kind), line.label), image.shape
+
+
+def _encoding(line: _Line, options: BuildOptions) -> str:
+    """The format to encode to: as asked for, or that of the file's name. '' where values are kept as they are."""
+    if options.encode_type:
+        return options.encode_type.lower()
+    if not options.encoded:
+        return ""
+    extension = _extension(line.path)
+    if extension not in FORMATS:
+        raise NetspecError("its name does not say in which format to encode it; --encode_type png would")
+    return extension
+
+
+def _extension(path: str) -> str:
+    return path.rpartition(".")[2].lower()
+
+
+def _under(root: str, path: str) -> str:
+    # Caffe joins the two as they are, and wants the slash at the folder's end
+    return os.path.join(root, path) if os.path.isdir(root) else root + path
+
+
+def _lines(source: str | Path | ClassFolder) -> tuple[str, list[_Line]]:
+    """The name of a source in messages, and its images."""
+    if isinstance(source, ClassFolder):
+        return source.path, [_Line(path, label, source.path) for path, label in source.images]
+    return str(source), _read_list(str(source))
+
+
+def _read_list(path: str) -> list[_Line]:
+    lines = []
+    for i, text in enumerate(read_list(path)):
+        name, label = split_line(text, i, path)
+        lines.append(_Line(name, label, f"{path}:{i + 1}"))
+    return lines

@@ -1,0 +1,166 @@
+"""batches(): what a net's data layers feed, in order, for ever, read ahead while the caller computes."""
+
+from __future__ import annotations
+
+import secrets
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from itertools import count
+from queue import Empty, Queue
+from threading import Event, Thread
+
+from netspec.diagnostics import NetspecError
+from netspec.graph import Layer, Net
+from netspec.layers import find_spec
+from netspec.readers.reader import WHOLE, Batch, Reader, Share
+
+_LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
+
+
+def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, share: Share = WHOLE, every: int = 1) -> Batches:
+    """What the net's data layers feed, batch after batch, without an end.
+
+    A batch is a function of the seed and its index alone: a run that goes on at `start` reads exactly what the
+    interrupted one would have read. Every batch has arrays of its own, but for DummyData's constants.
+
+    Args:
+        start: index of the first batch.
+        seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without random_seed.
+        prefetch: batches to read ahead in a background thread; 0 reads each when it is asked for.
+        share: this process's part of the records, where several train one net; batch_size is each process's own.
+            In Caffe only train data are dealt out.
+        every: the batches are those of index start, start + every, start + 2 × every, …
+    Returns:
+        an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
+    Raises: NetspecError where data is missing or settings contradict each other; faults of later records when
+        their batch is asked for.
+    """
+    if every < 1:
+        raise NetspecError(f"every is {every}, expected 1 or more")
+    if seed is None:
+        if share.processes > 1:
+            raise NetspecError(f"{share.processes} processes that share their data need one seed, got None", hint="pass all of them the same seed")
+        seed = secrets.randbits(63)
+    return Batches(open_readers(net, seed, share), start, prefetch, every)
+
+
+def dataset_size(net: Net) -> int | None:
+    """Records in one pass over the net's first data layer; None where that has no end or counting takes long.
+
+    Raises: NetspecError where its data is missing.
+    """
+    layer = next((layer for layer in net.layers if reader_of(layer)), None)
+    if layer is None:
+        return None
+    reader = open_reader(layer, 0)
+    try:
+        return reader.size
+    finally:
+        reader.close()
+
+
+def open_readers(net: Net, seed: int, share: Share = WHOLE) -> list[Reader]:
+    """A reader for each data layer, in file order. Raises: NetspecError."""
+    readers: list[Reader] = []
+    try:
+        for layer in net.layers:
+            spec = find_spec(layer.type)
+            if spec is not None and spec.is_source and not spec.is_input:
+                readers.append(open_reader(layer, seed, share))
+    except BaseException:
+        for reader in readers:
+            reader.close()
+        raise
+    return readers
+
+
+def reader_of(layer: Layer) -> str:
+    """The module and class that reads a data layer's data, "" where the caller feeds it or it is no data layer."""
+    spec = find_spec(layer.type)
+    return spec.reader if spec is not None else ""
+
+
+def open_reader(layer: Layer, seed: int, share: Share = WHOLE) -> Reader:
+    """The reader of a data layer. Raises: NetspecError."""
+    module, _, name = reader_of(layer).partition(":")
+    if not module:
+        call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"
+        message = f"{layer.label} is of type {layer.type}: its data come from the caller, not from files"
+        raise NetspecError(message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}")
+    try:  # imported when a net has such a layer, for h5py and Pillow are heavy
+        reader: Reader = getattr(import_module(module), name)(layer, seed, share)
+    except ModuleNotFoundError as error:
+        if error.name not in _LIBRARIES:
+            raise
+        raise NetspecError(f"{layer.label} needs the package {error.name}", layer.spans.at("type"), f"`{_LIBRARIES[error.name]}`") from None
+    return reader
+
+
+class Batches(Iterator[Batch]):
+    """The stream of `batches()`."""
+
+    def __init__(self, readers: list[Reader], start: int, prefetch: int, every: int = 1) -> None:
+        self._source = _read_all(readers, count(start, every))
+        self._queue: Queue[Batch | BaseException] | None = Queue(prefetch) if prefetch > 0 else None
+        thread = None
+        stop = Event()
+        if self._queue is not None:
+            thread = Thread(target=_read_ahead, args=(self._source, self._queue, stop), name="netspec-batches", daemon=True)
+            thread.start()
+        # also runs when the stream is dropped and when the interpreter ends, so the thread never outlives them
+        self._end = weakref.finalize(self, _end, readers, thread, self._queue, stop)
+
+    def __next__(self) -> Batch:
+        """The next batch. Raises: what its reader raised, once; StopIteration after that or after close()."""
+        if not self._end.alive:
+            raise StopIteration
+        if self._queue is None:
+            return next(self._source)
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            self.close()
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Ends the reading and closes the data. More than once does no harm."""
+        self._end()
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _read_all(readers: list[Reader], indices: Iterator[int]) -> Iterator[Batch]:
+    for index in indices:
+        batch: Batch = {}
+        for reader in readers:
+            try:
+                batch.update(reader.read(index))
+            except MemoryError:
+                raise NetspecError("the memory does not suffice for a batch of the data", hint="a smaller batch_size takes less") from None
+        yield batch
+
+
+def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], stop: Event) -> None:
+    """The thread: fills the queue till it is told to stop. It holds no reference to the stream, which may be dropped."""
+    try:
+        while not stop.is_set():
+            queue.put(next(source))
+    except BaseException as error:
+        queue.put(error)
+
+
+def _end(readers: list[Reader], thread: Thread | None, queue: Queue[Batch | BaseException] | None, stop: Event) -> None:
+    stop.set()
+    if thread is not None and queue is not None:
+        with suppress(Empty):
+            while True:  # make room: the thread may be waiting to put, and puts once more at most
+                queue.get_nowait()
+        thread.join()
+    for reader in readers:
+        reader.close()

@@ -1,0 +1,68 @@
+"""The Data layer: records of an LMDB or LevelDB."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from netspec.files.paths import net_path, resolve_path
+from netspec.graph import Layer
+from netspec.readers.images import datum_pixels
+from netspec.readers.randomness import BATCH, generator
+from netspec.readers.reader import Batch, Share, batch_size, named_source, record_text
+from netspec.readers.transform import Transformer
+from netspec.schema.caffe_pb2 import DataParameter
+from netspec.stores.damage import key_text
+from netspec.stores.records import database_kind, open_records
+
+_COUNTED_AT_ONCE = 1 << 30  # bytes of LevelDB up to which reading it through for its count is no burden
+
+
+class DatabaseReader:
+    """Feeds the records in key order, over the end and on from the first even inside a batch.
+
+    Sizes may differ between batches, as in Caffe, which then gives the whole net new shapes. What other processes
+    feed is stepped over undecoded: an LMDB is not even read there, a LevelDB can only be gone through.
+
+    Shapes: first top (N, C, h, w); second top, the labels, (N).
+    Source: the Data layer. It does not shuffle, and ignores rand_skip.
+    """
+
+    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
+        param = layer.message.data_param
+        self._layer, self._seed, self._share = layer, seed, share
+        self._batch_size = batch_size(layer, "data_param")
+        path = resolve_path(named_source(layer, "data_param"), net_path(layer))
+        self._span = layer.spans.at("data_param", "source")
+        self._transformer = Transformer(layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label)
+        self._records = open_records(path, param.backend, self._span)
+        self._counts_slowly = database_kind(path, param.backend) == DataParameter.LEVELDB and _bytes_below(path) > _COUNTED_AT_ONCE
+
+    @property
+    def size(self) -> int | None:
+        return None if self._counts_slowly else self._records.count
+
+    def read(self, batch_index: int) -> Batch:
+        labels = np.empty(self._batch_size, np.float32)
+        images, names = [], []
+        for place, index in enumerate(self._share.numbers(batch_index, self._batch_size)):
+            key, datum = self._records.read(index)
+            names.append(self._records.describe(index, key))
+            images.append(datum_pixels(datum, self._transformer.color, names[-1], self._span))
+            labels[place] = datum.label
+        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._share)
+        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - a layer with one top feeds no labels
+
+    def record(self, batch_index: int, item: int) -> str:
+        number = self._share.numbers(batch_index, self._batch_size)[item]
+        key, _ = self._records.read(number)
+        return record_text(number % self.size if self.size else number, self.size, f"'{key_text(key)}'")
+
+    def close(self) -> None:
+        self._records.close()
+
+
+def _bytes_below(folder: str) -> int:
+    return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())

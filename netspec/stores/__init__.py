@@ -1,0 +1,1 @@
+"""The databases, LMDB and LevelDB: their keys and values, read and written by their place, and what is damaged in them. No torch."""

@@ -1,0 +1,3 @@
+"""The fixtures of tests on data."""
+
+from tests.data_fixtures import data_net, datums, images, make_net, reference, write_lmdb, write_mean  # noqa: F401
