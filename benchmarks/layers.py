@@ -27,7 +27,7 @@ import netspec
 from benchmarks.side_by_side import interleaved
 from netspec.graph import Shape
 from netspec.layers import SPECS
-from netspec.layers.examples import Example
+from netspec.layers.example import Example
 
 SECONDS_A_CASE = 1.8
 BOUND = 1.05
