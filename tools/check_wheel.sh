@@ -44,6 +44,6 @@ bin=$work/fresh/bin
 "$bin/netspec" layers Pooling >/dev/null # reads caffe.proto
 "$bin/netspec" shapes "$root/models/mnist_alexnet/deploy.prototxt" >/dev/null
 "$bin/netspec" check "$root/models/mnist_alexnet/deploy.prototxt" 2>/dev/null
-"$bin/netspec" draw "$root/models/mnist_alexnet/deploy.prototxt" net.svg >/dev/null
+PATH=$venv/bin:$PATH "$bin/netspec" draw "$root/models/mnist_alexnet/deploy.prototxt" net.svg >/dev/null
 "$bin/python" -c "import netspec; netspec.compile('$root/models/mnist_alexnet/deploy.prototxt')"
 ls -l "$root/dist" | awk 'NR > 1 {print "dist/" $NF ", " $5 " bytes"}'

@@ -28,8 +28,10 @@ def refuse(reason: str, key: bytes | None = None) -> NoReturn:
 
 
 class Entries(Protocol):
-    """A store of keys and values. `count` may have to read all of it, `entry` wraps around at its end: `place` tells where
-    to. `walk` goes past damage as far as it can, and tells of it.
+    """A store of keys and values.
+
+    `count` may have to read all of it, `entry` wraps around at its end: `place` tells where to. `walk` goes past damage as
+    far as it can, and tells of it.
     """
 
     @property
