@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env train test test-all lint format schema bench clean
+.PHONY: env train test test-all lint format docs schema bench wheel clean
 
 env: $(READY)
 
@@ -32,6 +32,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest -q --doctest-modules netspec
 
 format: env
 	$(BIN)/ruff check --fix .
@@ -40,8 +41,15 @@ format: env
 bench: env
 	$(BIN)/python -m benchmarks
 
+docs: env
+	(sed '/^<!-- netspec layers/q' docs/layers.md; echo; $(BIN)/netspec layers --format markdown) > docs/layers.md.new
+	mv docs/layers.md.new docs/layers.md
+
 schema:
 	tools/regenerate_schema.sh
 
+wheel: env
+	tools/check_wheel.sh "$(VENV)"
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist *.egg-info

@@ -207,6 +207,8 @@ CASES = [
 
 
 class Timing(NamedTuple):
+    """The seconds that each side took for a layer, round by round."""
+
     name: str
     seconds: dict[str, list[float]]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import netspec
 from benchmarks.side_by_side import interleaved, report
-from netspec.pytorch.train import learnable
+from netspec.pytorch.solver_nets import learnable
 from netspec.pytorch.updates import Updater
 from netspec.solver.solver_file import load_solver
 

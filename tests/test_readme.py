@@ -1,10 +1,12 @@
-"""The readmes' commands are commands, their files are there or made by the commands before them."""
+"""What the pages say is so: commands parse, their files exist or are made by the commands before them, snippets run, links resolve."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from netspec.cli.parser import command_parser, spelled, unknown_word
 from netspec.making.sample_digits import sample_sets
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
 MODEL_READMES = sorted(ROOT.glob("models/*/readme.md"))
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*DOCS, *MODEL_READMES]
 OURS = ("models/", "tools/", "tests/", "examples/", "data/")  # what a path in a readme begins with, unless the reader brings the file
 
 
@@ -24,9 +27,12 @@ def commands(text: str) -> list[str]:
     return [match[1].split("#")[0].strip() for match in re.finditer(r"^    ((?:netspec|python|make|torchrun) .*)$", text, re.MULTILINE)]
 
 
-ALL = [
-    pytest.param(line, id=f"{path.relative_to(ROOT)}: {line}") for path in (ROOT / "README.md", *MODEL_READMES) for line in commands(path.read_text())
-]
+def named(path: Path) -> str:
+    """A page's path from the root, for the tests' names."""
+    return str(path.relative_to(ROOT))
+
+
+ALL = [pytest.param(line, id=f"{named(path)}: {line}") for path in PAGES for line in commands(path.read_text())]
 
 
 def parsed(line: str) -> argparse.Namespace:
@@ -74,17 +80,17 @@ def made_by(line: str) -> list[str]:
     return [str(value) for name in ("out", "target", "log", "caffe_log") if (value := getattr(args, name, None))]
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", *MODEL_READMES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PAGES, ids=named)
 def test_files_of_the_commands_are_there_or_made_before(path: Path) -> None:
     made: set[str] = set()
     for line in commands(path.read_text()):
         new = made_by(line)
-        named = [word.partition("=")[2] or word for word in shlex.split(line)]
-        assert [word for word in named if word.startswith(OURS) and not (ROOT / word).exists() and word not in made | {*new}] == []
+        words = [word.partition("=")[2] or word for word in shlex.split(line)]
+        assert [word for word in words if word.startswith(OURS) and not (ROOT / word).exists() and word not in made | {*new}] == []
         made.update(new)
 
 
-@pytest.mark.parametrize("path", MODEL_READMES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", MODEL_READMES, ids=named)
 def test_a_models_readme_makes_the_data_that_its_net_reads(path: Path) -> None:
     lines = commands(path.read_text())
     train = next(line for line in lines if line.startswith("netspec train"))
@@ -96,22 +102,106 @@ def test_a_models_readme_makes_the_data_that_its_net_reads(path: Path) -> None:
     assert read <= made
 
 
-def test_files_that_the_readme_links_are_there() -> None:
-    linked = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^"]+)"', README)
-    assert len(linked) >= 5
-    assert [path for path in linked if not (ROOT / path).exists()] == []
+def anchors(text: str) -> set[str]:
+    """The fragments by which a repository browser reaches a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_make_has_the_readmes_targets() -> None:
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_links_resolve(path: Path) -> None:
+    text = path.read_text()
+    for link in re.findall(r"\]\(([^) ]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        if link.startswith("https://"):
+            continue
+        file, _, fragment = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        assert not fragment or fragment in anchors(target.read_text()), link
+
+
+def test_the_readme_is_short_and_links_every_page_of_docs() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 150
+    assert [path.name for path in ROOT.glob("docs/*.md") if f"(docs/{path.name})" not in text] == []
+
+
+def test_make_has_the_targets_that_pages_name() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"(?:`|^    )make ([a-z-]+)", README, re.MULTILINE))
-    assert {"train", "test", "bench"} <= targets
+    targets = {target for path in PAGES for target in re.findall(r"(?:`|^    )make ([a-z-]+)", path.read_text(), re.MULTILINE)}
+    assert {"train", "test", "bench", "lint", "docs", "wheel"} <= targets
     assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
 
 
-def test_table_of_layers_is_that_of_the_registry(capsys: pytest.CaptureFixture) -> None:
+def test_table_of_layers_is_that_of_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
     from netspec.cli import main
 
     assert main(["layers", "--format", "markdown"]) == 0
-    table = capsys.readouterr().out.strip()
-    assert f"<!-- netspec layers --format markdown -->\n{table}\n<!-- end of the table -->" in README
+    page = (ROOT / "docs" / "layers.md").read_text()
+    assert page.endswith(f"<!-- netspec layers --format markdown -->\n\n{capsys.readouterr().out}"), "run `make docs`"
+
+
+def snippets(page: str) -> list[str]:
+    """The Python of a page, block by block."""
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run_and_compare(code: str, names: dict[str, object]) -> int:
+    """Runs a block and compares each value that a line shows in its comment; returns how many there were."""
+    shown = 0
+    for node in ast.parse(code).body:
+        line = code.splitlines()[node.lineno - 1]
+        value = None
+        if isinstance(node, ast.Expr):
+            value = eval(compile(ast.Expression(node.value), "snippet", "eval"), names)
+        else:
+            exec(compile(ast.Module([node], []), "snippet", "exec"), names)
+        try:
+            expected = ast.literal_eval(line.partition("# ")[2])
+        except (SyntaxError, ValueError):
+            continue  # a comment in words, or none
+        shown += 1
+        assert value == expected or tuple(value) == expected, line  # type: ignore[arg-type]
+    return shown
+
+
+def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert run_and_compare("\n".join(snippets("README.md")), {}) == 1
+
+
+def test_the_python_of_nets_and_modules_shows_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    assert [run_and_compare(code, names) for code in snippets("docs/python_api.md")[:2]] == [3, 1]
+
+
+TRAINED = """
+layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+def test_the_python_of_weights_batches_and_solvers_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On smaller nets under the same names: what it says of values is tested where these stand."""
+    import netspec
+
+    folder = tmp_path / "models" / "mnist_alexnet"
+    shutil.copytree(ROOT / "models" / "mnist_alexnet", folder, ignore=shutil.ignore_patterns("*.caffemodel", "*.solverstate*"))
+    (folder / "train_val.prototxt").write_text(TRAINED)
+    (folder / "solver.prototxt").write_text(
+        f'net: "{folder}/train_val.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 110 snapshot_prefix: "{folder}/mnist_alexnet"'
+    )
+    monkeypatch.chdir(tmp_path)
+    net = netspec.loads(TRAINED)
+    for name in ("bvlc_alexnet.caffemodel", "fine_tuned.safetensors"):
+        netspec.save_weights(netspec.compile(net), name)
+    names: dict[str, object] = {"netspec": netspec, "net": net}
+    blocks = snippets("docs/python_api.md")[2:]
+    assert len(blocks) == 3
+    for code in blocks:
+        run_and_compare(code, names)
+    solver = names["solver"]
+    assert isinstance(solver, netspec.Solver)
+    assert solver.iter == 110

@@ -69,7 +69,7 @@ def type_list() -> str:
 
 
 def markdown_table() -> str:
-    """The table of the README."""
+    """The table of docs/layers.md."""
     lines = ["| Family | Type | Bottoms | Tops | What it does |", "|---|---|---|---|---|"]
     for family, specs in families().items():
         for i, spec in enumerate(specs):

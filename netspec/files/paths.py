@@ -18,6 +18,7 @@ def resolve_path(path: str, *named_in: str | None) -> str:
     Args:
         path: as the user wrote it.
         named_in: the paths of the files that name it (a list, then the net); None or "" are passed over.
+
     Returns:
         the first that exists, or `path` unchanged, so that a message quotes the user's own word.
     """

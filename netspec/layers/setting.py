@@ -45,6 +45,7 @@ def differs(message: Message, field: str) -> bool:
 
 
 def value_text(message: Message, field: str) -> str:
+    """The value of a field for people: with commas between several, an enum's as its name."""
     descriptor = message.DESCRIPTOR.fields_by_name[field]
     value = getattr(message, field)
     values = value if descriptor.is_repeated else [value]

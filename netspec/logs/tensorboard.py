@@ -23,8 +23,9 @@ MOST_ELEMENTS = 100  # an output with more is no bundle of curves
 
 
 class TensorBoardLog(Listener):
-    """Writes scalars: train/loss, train/lr, train/images_per_second, train/OUTPUT, test0/OUTPUT, test0/loss, …
+    """Writes scalars for TensorBoard.
 
+    They are train/loss, train/lr, train/images_per_second, train/OUTPUT, test0/OUTPUT, test0/loss and so on.
     An output whose name one of these has already is OUTPUT_output. Of an output with several elements each is a scalar,
     OUTPUT/0 and so on; one with more than MOST_ELEMENTS is left out.
 

@@ -25,10 +25,10 @@ _MAX_BYTES = 1 << 31  # far above any of the family; a damaged size must not ask
 
 
 def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progress: Callable[[int, int], object] | None = None) -> dict[str, int]:
-    """Brings train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k files, plain or .gz, into OUT/mnist_train_lmdb
-    and OUT/mnist_test_lmdb, the paths that mnist_alexnet and Caffe's LeNet name. Returns the records of each.
+    """Imports MNIST's four files into OUT/mnist_train_lmdb and OUT/mnist_test_lmdb; returns the records of each.
 
-    Both are read and checked before the first is written.
+    The files are train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k ones, plain or .gz; the paths are those
+    that mnist_alexnet and Caffe's LeNet name. Both sets are read and checked before the first is written.
 
     Raises: NetspecError where a file is missing, damaged or does not fit the other ones, or an LMDB already exists.
     """

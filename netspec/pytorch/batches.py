@@ -32,6 +32,7 @@ def batches(
     Args:
         tensors: give torch tensors instead of numpy arrays.
         start, seed, prefetch, share, every: see `netspec.readers.batches.batches`.
+
     Returns:
         an iterator of {top: array or tensor}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
     Raises: NetspecError where the net has no data layers, data is missing or settings contradict each other.

@@ -169,8 +169,9 @@ class _Wrapping:
 
 
 def _differs_after(spec: Spec, writers: list[Layer]) -> bool:
-    """Whether the layer's gradient is another one for what the writers leave: one that asks for signs alone is the same
-    after those that keep them, or let no gradient through where they do not.
+    """Whether the layer's gradient is another one for what the writers leave.
+
+    One that asks for signs alone is the same after those that keep them, or let no gradient through where they do not.
     """
     if not spec.gradient_reads_signs:
         return bool(writers)

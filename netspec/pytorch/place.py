@@ -44,8 +44,10 @@ def companion_of(solver: Solver) -> Companion:
 
 
 def go_on(solver: Solver, companion: Companion | None, path: str | Path) -> None:
-    """Takes up the place of a state whose iteration, weights and history the solver has. The original's have no companion:
-    the data goes on with the batch that the iteration would have read, carried states begin at 0.
+    """Takes up the place of a state whose iteration, weights and history the solver has.
+
+    The original's have no companion: the data goes on with the batch that the iteration would have read, carried states
+    begin at 0.
 
     Raises: NetspecError where a carried state is another net's.
     """

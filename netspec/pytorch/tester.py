@@ -33,10 +33,10 @@ class Means:
 
 
 class Tester:
-    """Runs test nets. Several processes take turns at the batches, and all of them learn the means. Where states carry over
-    from batch to batch, each process runs all of them.
+    """Runs test nets.
 
-    The mean is over batches, not over records: where the data wraps around, some records count twice.
+    Several processes take turns at the batches, and all of them learn the means. Where states carry over from batch to
+    batch, each process runs all of them. The mean is over batches, not over records: where the data wraps around, some records count twice.
     """
 
     def __init__(self, nets: list[Net], trained: NetModule, device: torch.device, processes: Processes, debug: Tell | None) -> None:

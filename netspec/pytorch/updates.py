@@ -71,7 +71,7 @@ def _adam(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float,
 
 
 def _subtract_ratio(weights: Tensors, above: Tensors, below: Tensors, rate: float, delta: float) -> None:
-    """w ← w - rate · above / (sqrt(below) + delta)"""
+    """w ← w - rate · above / (sqrt(below) + delta)."""
     root = torch._foreach_sqrt(below)
     torch._foreach_add_(root, delta)
     torch._foreach_addcdiv_(weights, above, root, -rate)

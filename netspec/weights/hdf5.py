@@ -27,8 +27,9 @@ Counts = Mapping[str, Sequence[int]]
 
 
 def read_weights_hdf5(path: str | Path, counts: Counts | None = None) -> dict[str, list[np.ndarray | None]]:
-    """The arrays of every layer that has any. None stands where a layer shares the blob of another one: Caffe writes
-    only the owner's.
+    """The arrays of every layer that has any.
+
+    None stands where a layer shares the blob of another one: Caffe writes only the owner's.
 
     Args: counts: for each layer of a net how many values its params have. What has another number of them is not read:
         it comes in its shape, filled with zeros that take no memory.
@@ -83,7 +84,6 @@ def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray],
 
     Raises: NetspecError where the file is no HDF5, is damaged, or has no such layout.
     """
-
     return _reading(path, _solver_state)
 
 

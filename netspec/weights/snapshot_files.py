@@ -64,6 +64,7 @@ class Companion:
 
 
 def companion_path(state: str | Path) -> Path:
+    """The path of the companion of a state."""
     return Path(f"{state}.json")
 
 

@@ -16,8 +16,10 @@ from netspec.weights.read_bytes import read_message, wrong_kind
 
 @dataclass(slots=True)
 class SolverSnapshot:
-    """The state of a solver. `history` has an array a learnable param, in the net's order; Adam and AdaDelta append
-    a second one each. `learned_net` is the path of the weights as it was written, seen from the working directory.
+    """The state of a solver.
+
+    `history` has an array a learnable param, in the net's order; Adam and AdaDelta append a second one each.
+    `learned_net` is the path of the weights as it was written, seen from the working directory.
     """
 
     iter: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_the_live_line_has_no_loss_before_one_is_displayed(heard: Progress) -> N
 
 def test_a_test_shows_the_time_that_is_left(heard: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
     now = heard.last_live + 1
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     heard.started(run_info())
     heard.testing(100, 0, 0, 40)
     now += 10

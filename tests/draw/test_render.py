@@ -99,7 +99,7 @@ def test_a_dot_that_fails_alone_is_an_error(tmp_path, monkeypatch):
 
 
 def test_no_renderer_at_all(monkeypatch, tmp_path):
-    monkeypatch.setattr(render_module.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(NetspecError, match="pip install graphviz-pure"):
         render("digraph {\n}\n", tmp_path / "net.svg")
     render("digraph {\n}\n", tmp_path / "net.dot")

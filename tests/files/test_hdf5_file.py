@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,33 +18,34 @@ from netspec.weights.solverstate import read_solverstate
 h5py = pytest.importorskip("h5py")
 
 SECRET = np.arange(8, dtype=np.float32)
-Put = Callable[["h5py.Group", str, Path], object]
+Group = Any  # h5py.Group
+Put = Callable[[Group, str, Path], object]
 
 
-def external_storage(group: h5py.Group, name: str, secret: Path) -> None:
+def external_storage(group: Group, name: str, secret: Path) -> None:
     group.create_dataset(name, (8,), np.float32, external=[(str(secret), 0, 32)])
 
 
-def external_link(group: h5py.Group, name: str, secret: Path) -> None:
+def external_link(group: Group, name: str, secret: Path) -> None:
     group[name] = h5py.ExternalLink(str(secret), "/values")
 
 
-def soft_link_out(group: h5py.Group, name: str, secret: Path) -> None:
+def soft_link_out(group: Group, name: str, secret: Path) -> None:
     group.file["elsewhere"] = h5py.ExternalLink(str(secret), "/values")
     group[name] = h5py.SoftLink("/elsewhere")
 
 
-def virtual(group: h5py.Group, name: str, secret: Path) -> None:
+def virtual(group: Group, name: str, secret: Path) -> None:
     layout = h5py.VirtualLayout((8,), np.float32)
     layout[:] = h5py.VirtualSource(str(secret), "values", (8,))
     group.create_virtual_dataset(name, layout)
 
 
-def never_written(group: h5py.Group, name: str, _: Path) -> None:
+def never_written(group: Group, name: str, _: Path) -> None:
     group.create_dataset(name, (1 << 20, 1 << 20), np.float32, chunks=(1 << 10, 1 << 10))
 
 
-def huge_chunk(group: h5py.Group, name: str, _: Path) -> None:
+def huge_chunk(group: Group, name: str, _: Path) -> None:
     group.create_dataset(name, (8,), np.float32, maxshape=(None,), chunks=(1 << 29,), compression="gzip")
 
 

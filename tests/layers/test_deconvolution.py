@@ -74,7 +74,8 @@ def test_deconvolution(load_text: Load, shape: tuple, axis: int, fields: str, we
     window = window_of(p, len(weight) - 2)
     settings = {"stride": window.stride, "pad": window.pad, "dilation": window.dilation}
     rows = x.detach().numpy().reshape(-1, *shape[axis:])
-    wanted = spread(rows, *[blob.detach().numpy() for blob in module.params["l"]], settings, p.group, top[axis + 1 :])
+    kernel, bias = (blob.detach().numpy() for blob in module.params["l"])
+    wanted = spread(rows, kernel, bias, settings, p.group, top[axis + 1 :])
     np.testing.assert_allclose(y.detach().numpy(), wanted.reshape(top), rtol=1e-10, atol=1e-12)
     if x.numel() < 100:
         assert torch.autograd.gradcheck(lambda *values: module(values[0])["y"], (x, *module.params["l"]), fast_mode=True)

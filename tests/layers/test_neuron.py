@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ class Swish:
         b.diff[:] = t.diff * (self.beta * t.data + self.sigmoid * (1 - self.beta * t.data))
 
 
-ROWS = {
+ROWS: dict[str, tuple[str, Any]] = {
     "AbsVal": ("", AbsVal()),
     "BNLL": ("", BNLL()),
     "Clip": ("clip_param { min: -0.5 max: 0.75 }", ClipLayer(-0.5, 0.75)),  # both limits are among the values

@@ -177,9 +177,8 @@ def test_stochastic_pooling_draws_in_train(load_text: Load, shape: tuple, fields
     x = torch.rand(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).add_(0.1).requires_grad_()
     y = netspec.compile(load_text(net_text(stochastic(fields, "TRAIN"), shape)))(x)["y"]
     for drawn in (0, 1):  # in each window the drawn value is neither below the least nor above the largest
-        bounds = pooled(
-            x.detach().numpy(), kernel, stride, (0, 0), lambda cells, size, drawn=drawn: (cells.max if drawn else cells.min)(-1, initial=0)
-        )
+        bound = np.max if drawn else np.min
+        bounds = pooled(x.detach().numpy(), kernel, stride, (0, 0), lambda cells, size, bound=bound: bound(cells, -1, initial=0))  # type: ignore[misc]
         assert (np.less_equal if drawn else np.greater_equal)(y.detach().numpy(), bounds if drawn else 0).all()
     y.sum().backward()
     assert x.grad is not None

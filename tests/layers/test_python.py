@@ -494,7 +494,7 @@ def test_a_blob():
     with pytest.raises(ValueError, match="at most 4 axes, this one has 5"):
         blob.width
     with pytest.raises(AttributeError):
-        blob.data = np.zeros(3)
+        blob.data = np.zeros(3)  # type: ignore[misc]
     assert Layer().blobs is not Layer().blobs
 
 

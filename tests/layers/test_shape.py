@@ -12,6 +12,7 @@ from torch import Tensor
 import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.pytorch.module import NetModule
 
 Load = Callable[..., Net]
 
@@ -179,7 +180,7 @@ def values(*shape: int, seed: int = 0) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape))
 
 
-def compiled(load_text: Load, layer: str, *bottoms: Tensor, seed: int = 1) -> netspec.pytorch.module.NetModule:
+def compiled(load_text: Load, layer: str, *bottoms: Tensor, seed: int = 1) -> NetModule:
     return netspec.compile(load_text(net_text(layer, *[tuple(x.shape) for x in bottoms])), seed=seed).double()
 
 

@@ -446,9 +446,9 @@ class Net:
             layer.reshape(bottoms, tops)
             weights = list(s.loss_weight) or ([1.0] if layer.is_loss else [])
             weights += [0.0] * (len(tops) - len(weights))
-            for t, w in zip(tops, weights, strict=False):
+            for top, w in zip(tops, weights, strict=False):
                 if w:
-                    t.diff.v[: t.count] = w
+                    top.diff.v[: top.count] = w
             lr = [s.lr[i] if i < len(s.lr) else 1.0 for i in range(len(layer.blobs))]
             layer.param_propagate = [r != 0 for r in lr]
             run = from_below or any(layer.param_propagate)

@@ -263,14 +263,15 @@ def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:
 
     text = (run_folder / "solver.prototxt").read_text().replace("test_interval: 6", "test_interval: 3").replace("snapshot: 6", "snapshot: 100")
     (run_folder / "solver.prototxt").write_text(text)
-    whole = netspec.Solver(run_folder / "solver.prototxt", listener=Heard(), retention=Retention(keep_best="loss"))
+    heard, after = Heard(), Heard()
+    whole = netspec.Solver(run_folder / "solver.prototxt", listener=heard, retention=Retention(keep_best="loss"))
     whole.solve()
     best = whole.snapshots.retention.best
     assert best is not None
-    resumed = netspec.Solver(run_folder / "solver.prototxt", listener=Heard(), retention=Retention(keep_best="loss"))
+    resumed = netspec.Solver(run_folder / "solver.prototxt", listener=after, retention=Retention(keep_best="loss"))
     resumed.restore(run_folder / best.state)
     resumed.solve()
-    assert resumed.listener.means == [told for told in whole.listener.means if told[0] >= best.iter]
+    assert after.means == [told for told in heard.means if told[0] >= best.iter]
     whole.close()
     resumed.close()
 

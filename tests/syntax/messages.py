@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from random import Random
+from typing import TypeVar
 
 from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -15,6 +16,7 @@ from netspec.diagnostics import NetspecError, Report, Source
 from netspec.syntax.bind import bind
 from netspec.syntax.read import parse_source
 
+M = TypeVar("M", bound=Message)
 _INTEGERS = {
     FieldDescriptor.TYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.TYPE_UINT32: (0, 2**32 - 1),
@@ -23,7 +25,7 @@ _INTEGERS = {
 }
 
 
-def read(text: str, message: Message, suffix: str = ".prototxt") -> Message:
+def read(text: str, message: M, suffix: str = ".prototxt") -> M:
     """What netspec reads. Raises: NetspecError."""
     report = Report()
     bind(parse_source(Source("net" + suffix, text)), message, report)
@@ -134,7 +136,7 @@ class Writer:
 
     def _value(self, field: FieldDescriptor, value: object) -> str:
         if isinstance(value, Message):
-            opening, closing = self.random.choice(["{}", "<>"])
+            opening, closing = self.random.choice([("{", "}"), ("<", ">")])
             return opening + self._gap(0) + self.text(value) + self._gap(0) + closing
         if isinstance(value, str):
             return self._string(value)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from google.protobuf.message import Message
 
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.schema import caffe_pb2
@@ -102,7 +101,7 @@ def test_features(text: str) -> None:
 def test_cpp_parser_and_not_python_parser() -> None:
     """Where the two differ, Caffe's is the one to follow."""
     assert read(r'name: "\?\X41\400"', caffe_pb2.NetParameter()).name == "?A\0"
-    assert list(read("input_dim: - 5 input_dim: -\n# minus what\n7", caffe_pb2.NetParameter()).input_dim) == [-5, -7]
+    assert read("input_dim: - 5 input_dim: -\n# minus what\n7", caffe_pb2.NetParameter()).input_dim == [-5, -7]
 
 
 # The text; line, column and message of its one fault.
@@ -183,7 +182,7 @@ def test_columns_count_characters() -> None:
     assert faults("\r\nname 5\r\n", caffe_pb2.NetParameter()) == ["2:6: expected ':' or '{' after 'name', got '5'"]
 
 
-def _net_of(path: Path, raw: bytes) -> Message:
+def _net_of(path: Path, raw: bytes) -> caffe_pb2.NetParameter:
     path.write_bytes(raw)
     message, report = caffe_pb2.NetParameter(), Report()
     bind(parse_source(read_source(path)), message, report)
