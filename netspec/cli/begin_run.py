@@ -43,8 +43,10 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     Raises: NetspecError where the run would write over what another has left, or a file is missing or damaged.
     """
     state = args.snapshot or (_newest(solver) if args.resume else None)
-    if solver.processes.is_root and not (args.resume or args.overwrite):
-        _refuse_to_overwrite(solver, args, state)
+    if solver.processes.is_root and not args.overwrite:
+        _refuse_other_logs(args)
+        if not args.resume:
+            _refuse_to_overwrite(solver, args, state)
     if state:
         solver.restore(state)
         if solver.processes.is_root:
@@ -53,6 +55,15 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
         print(report)
     return None
+
+
+def _refuse_other_logs(args: argparse.Namespace) -> None:
+    """Raises: NetspecError where something else lies where a log is to begin or to go on."""
+    from netspec.logs.read_log import CAFFE, JSON_LINES, log_format
+
+    for path, wanted in ((args.log, JSON_LINES), (args.caffe_log, CAFFE)):
+        if path and os.path.isfile(path) and os.path.getsize(path) and log_format(path) != wanted:
+            raise NetspecError(f"'{path}' already exists and is not {wanted}", None, "name another file")
 
 
 def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
