@@ -151,6 +151,8 @@ WRONG_CALLS = {
     "no names": (lambda: netspec.load(DEPLOY, inputs=[(1, 1, 28, 28)]), "'inputs' takes shapes by blob, got list"),
     "no output": (lambda: netspec.compile(DEPLOY, outputs=[]), "'outputs' takes names of blobs, got none"),
     "a number": (lambda: netspec.compile(DEPLOY, outputs=[7]), "'outputs' takes names of blobs, got 7"),
+    "a number alone": (lambda: netspec.compile(DEPLOY, outputs=7), "'outputs' takes names of blobs, got 7"),
+    "None among the outputs": (lambda: netspec.compile(DEPLOY, outputs=["fc6", None]), "'outputs' takes names of blobs, got None"),
     "another phase": (lambda: netspec.compile(netspec.load(DEPLOY), phase="TRAIN"), "the net 'MnistAlexNet' is loaded for phase TEST, got"),
     "another shape": (lambda: netspec.compile(netspec.load(DEPLOY), inputs={"data": (1, 1, 28, 28)}), "the net 'MnistAlexNet' is loaded already"),
     "batches of a path": (lambda: netspec.batches(DEPLOY), "expected a loaded net, got PosixPath"),

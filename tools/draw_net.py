@@ -15,9 +15,11 @@ def main() -> int:
     parser.add_argument("--rankdir", default="LR", choices=["LR", "TB", "RL", "BT"], help="direction of the graph (default: %(default)s)")
     parser.add_argument("--phase", default="ALL", choices=["TRAIN", "TEST", "ALL"], help="which network to draw (default: %(default)s)")
     parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers")
+    parser.add_argument("--overwrite", action="store_true", help="write over a file of another kind")
     args = parser.parse_args()
     print(f"Drawing net to {args.output_image_file}", flush=True)
-    options = ["--rankdir", args.rankdir, "--phase", args.phase, *(["--display_lrm"] if args.display_lrm else [])]
+    flags = [f"--{flag}" for flag in ("display_lrm", "overwrite") if getattr(args, flag)]
+    options = ["--rankdir", args.rankdir, "--phase", args.phase, *flags]
     return netspec(["draw", *options, "--", args.input_net_proto_file, args.output_image_file])
 
 

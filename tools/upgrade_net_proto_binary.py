@@ -13,8 +13,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("old_file", help="the old weights")
     parser.add_argument("new_file", help="the file to write")
+    parser.add_argument("--overwrite", action="store_true", help="write over a file of another kind, or over the old file itself")
     args = parser.parse_args()
-    return netspec(["convert", "--upgrade", "--", args.old_file, args.new_file])
+    return netspec(["convert", "--upgrade", *(["--overwrite"] if args.overwrite else []), "--", args.old_file, args.new_file])
 
 
 if __name__ == "__main__":

@@ -46,8 +46,10 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     state = args.snapshot or (_newest(solver) if args.resume else None)
     if solver.processes.is_root:
         _check_named_files([state] if state else [resolve_path(path, solver.file.path) for path in name_list(args.weights or "")])
-        if not (args.resume or args.overwrite):
-            _refuse_to_overwrite(solver, args, state)
+        if not args.overwrite:
+            _refuse_other_logs(args)
+            if not args.resume:
+                _refuse_to_overwrite(solver, args, state)
     if state:
         solver.restore(state)
         if solver.processes.is_root:
@@ -63,6 +65,15 @@ def _check_named_files(paths: list[str]) -> None:
     for path in paths:
         if not os.path.exists(path):
             raise unreadable(path, FileNotFoundError())
+
+
+def _refuse_other_logs(args: argparse.Namespace) -> None:
+    """Raises: NetspecError where something else lies where a log is to begin or to go on."""
+    from netspec.logs.read_log import CAFFE, JSON_LINES, log_format
+
+    for path, wanted in ((args.log, JSON_LINES), (args.caffe_log, CAFFE)):
+        if path and os.path.isfile(path) and os.path.getsize(path) and log_format(path) != wanted:
+            raise NetspecError(f"'{path}' already exists and is not {wanted}", None, "name another file")
 
 
 def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | None) -> None:

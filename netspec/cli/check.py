@@ -81,6 +81,8 @@ def check_file(
     except NetspecError as error:
         return error.diagnostics, "not read"
     message, spans = read_net(source, report, block)
+    if spans.value is None:  # nothing was bound
+        return report.in_order(), "not a net"
     states = {phase: caffe_pb2.NetState() for phase in phases}
     for phase, state in states.items():
         state.CopyFrom(message.state)

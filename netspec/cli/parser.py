@@ -24,7 +24,8 @@ def fill(parser: argparse.ArgumentParser, name: str) -> None:
     for path, inner in parsers_below(parser, name):
         inner.add_argument("--color", choices=COLOR_CHOICES, help="colours in diagnostics (default auto: on a terminal, unless NO_COLOR is set)")
         inner.formatter_class = argparse.RawDescriptionHelpFormatter  # which keeps the examples' lines
-        inner.epilog = "\n".join(["examples:", *(f"  {line}" for line in EXAMPLES[path])])
+        own = [inner.epilog.strip("\n"), ""] if inner.epilog else []
+        inner.epilog = "\n".join([*own, "examples:", *(f"  {line}" for line in EXAMPLES[path])])
 
 
 def parsers_below(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:

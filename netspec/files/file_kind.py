@@ -60,9 +60,8 @@ def file_kind(path: str | os.PathLike[str]) -> str | None:
 
 def _kind(path: str | os.PathLike[str]) -> str | None:
     if os.path.isdir(path):
-        names = set(os.listdir(path))
         kinds = {"data.mdb": "an LMDB", "CURRENT": "a LevelDB"}
-        return next((kind for name, kind in kinds.items() if name in names), "a folder")
+        return next((kind for name, kind in kinds.items() if os.path.isfile(os.path.join(path, name))), "a folder")
     if not os.path.isfile(path):
         return None
     with open(path, "rb") as file:

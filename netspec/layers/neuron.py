@@ -256,7 +256,7 @@ def warn_in_place(site: Site) -> None:
     layer = site.layer
     if layer.phase != "TRAIN" or layer.tops[0] != layer.bottoms[0] or not _follows_params(layer):
         return
-    message = f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: it reads the input, which is overwritten"
+    message = f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
     site.report.warning(message, layer.spans.at("top", 0), "give its top a name of its own")
 
 

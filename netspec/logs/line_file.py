@@ -26,7 +26,9 @@ class LineFile:
             if append and os.path.isfile(path):
                 last = _last_byte(path)
                 self.is_empty, self._is_torn = not last, last not in (b"", b"\n")
-            self._file: FileIO = open(path, "ab" if append else "wb", buffering=0)  # noqa: SIM115 - closed by close()
+            # a named pipe that nobody reads is an error, where open would wait for its reader
+            self._file: FileIO = open(path, "ab" if append else "wb", 0, opener=_open_at_once)  # noqa: SIM115 - closed by close()
+            os.set_blocking(self._file.fileno(), True)
         except (OSError, ValueError) as error:
             folder = Path(path).parent
             hint = None if folder.is_dir() else f"there is no folder '{folder}'"
@@ -52,6 +54,10 @@ class LineFile:
         if not self._has_warned:
             self._has_warned = True
             print(f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on", file=sys.stderr)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _last_byte(path: str | Path) -> bytes:

@@ -13,6 +13,7 @@ from netspec.logs.read_json_lines import read_event, read_json_lines
 from netspec.logs.run import Run
 from netspec.read_file import open_regular
 
+JSON_LINES, CAFFE = "a log of JSON lines", "a log in Caffe's format"
 _SOUGHT = 1 << 20  # bytes in which a log must show what it is
 
 
@@ -37,16 +38,35 @@ def read_log(path: str | Path) -> Run:
     return run
 
 
+def log_format(path: str | Path) -> str | None:
+    """JSON_LINES or CAFFE, by what a file holds; None where that is no log. Raises: NetspecError where it can't be read."""
+    try:
+        with open_regular(path) as file:
+            return _format(file.read(_SOUGHT))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
+def _format(start: bytes) -> str | None:
+    first_lines = start.decode(_encoding(start), "replace").splitlines()
+    if any(read_event(line) is not None for line in first_lines):
+        return JSON_LINES
+    return CAFFE if any(HEAD.search(line) for line in first_lines) else None
+
+
+def _encoding(start: bytes) -> str:
+    return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's > writes UTF-16
+
+
 def _read(file: BinaryIO, name: str) -> Run:
     start = file.read(_SOUGHT)
     file.seek(0)
     changed = os.fstat(file.fileno()).st_mtime
-    encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's > writes UTF-16
-    first_lines = start.decode(encoding, "replace").splitlines()
-    with io.TextIOWrapper(file, encoding, errors="replace") as lines:
-        if any(read_event(line) is not None for line in first_lines):
+    form = _format(start)
+    with io.TextIOWrapper(file, _encoding(start), errors="replace") as lines:
+        if form == JSON_LINES:
             return read_json_lines(lines, name)
-        if any(HEAD.search(line) for line in first_lines):
+        if form == CAFFE:
             return read_caffe_log(lines, name, changed)
     hint = "`netspec train --log FILE` or `--caffe-log FILE` writes one, and so does `caffe train … 2>&1 | tee FILE`"
     raise NetspecError(f"'{name}' is no training log", hint=hint)

@@ -25,9 +25,7 @@ def check_gradients(net: Net, report: Report) -> None:
         shares = spec is not None and spec.shares_gradient(maker)
         if not shares or (layer, 0) not in passing or len(bottom.consumers) > 1:
             continue
-        message = (
-            f"{layer.label}: Caffe loses the gradient of '{bottom.name}', which a Flatten takes from a {maker.type}; here it reaches {maker.label}"
-        )
+        message = f"{layer.label}: Caffe loses the gradient of '{bottom.name}', which {maker.type} makes for a Flatten; here it reaches {maker.label}"
         hint = "nets that Caffe trained had none below this layer; a Reshape in place of the Flatten passes it in Caffe too"
         report.warning(message, layer.spans.at("bottom", 0), hint, [note(f"'{bottom.name}' is made here", maker.span)])
 

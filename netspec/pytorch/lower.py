@@ -79,12 +79,11 @@ def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> Non
 
 def _blob_names(outputs: str | Iterable[str]) -> list[str]:
     """One name or several as a list of them. Raises: NetspecError."""
-    names = [outputs] if isinstance(outputs, str) else list(outputs)
-    wrong = next((name for name in names if not isinstance(name, str)), None)
-    if wrong is not None or not names:
-        raise NetspecError(
-            f"'outputs' takes names of blobs, got {f'{wrong!r}' if names else 'none'}", None, 'such as outputs="fc7" or outputs=["fc6", "fc7"]'
-        )
+    names = list(outputs) if isinstance(outputs, Iterable) and not isinstance(outputs, str) else [outputs]
+    wrong = [repr(name) for name in names if not isinstance(name, str)]
+    if wrong or not names:
+        hint = 'such as outputs="fc7" or outputs=["fc6", "fc7"]'
+        raise NetspecError(f"'outputs' takes names of blobs, got {wrong[0] if wrong else 'none'}", None, hint)
     return list(dict.fromkeys(names))
 
 

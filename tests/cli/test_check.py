@@ -224,8 +224,8 @@ def test_data_that_are_not_there_are_one_warning(capsys: pytest.CaptureFixture) 
 def test_an_empty_file(capsys: pytest.CaptureFixture) -> None:
     for name, text in (("net", ""), ("net", " # nothing\n"), ("net_yaml", "")):
         path = name.replace("_", ".") if "_" in name else "net.prototxt"
-        status, _, err = check(capsys, path, **{name: text})
-        assert (status, err) == (1, f"{path}: error: '{path}' is empty: a net is expected\n")
+        status, out, err = check(capsys, path, **{name: text})
+        assert (status, out, err) == (1, f"{path}: not a net: 1 error\n", f"{path}: error: '{path}' is empty: a net is expected\n")
 
 
 # The text, and what it is told to be.

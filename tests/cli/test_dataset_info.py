@@ -1,6 +1,7 @@
 """`netspec dataset info` as a user calls it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +126,11 @@ assert main(["dataset", "info", {str(DATA / "raw_lmdb")!r}]) == 0
 assert not {{"torch", "PIL", "lmdb", "h5py", "yaml"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("name", ["data.mdb", "CURRENT"])
+def test_a_pipe_in_a_database_s_place_is_no_database(tmp_path, capsys, name):
+    os.mkfifo(tmp_path / name)
+    status, _, err = call(capsys, tmp_path)
+    assert status == 1
+    assert "is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)" in err

@@ -66,6 +66,12 @@ def test_help_ends_with_examples_that_are_commands(path: str, capsys: pytest.Cap
         assert all(list(ROOT.glob(word)) for word in named)
 
 
+def test_help_keeps_what_a_command_tells_of_itself(capsys: pytest.CaptureFixture) -> None:
+    text = help_of("check", "--help", capsys=capsys)
+    assert "as told below" in re.sub(r"\s+", " ", text)
+    assert text.index("Without --phase, a net is checked for the phases that its file means to have:") < text.index("examples:\n")
+
+
 def test_every_example_is_of_a_command() -> None:
     assert sorted(EXAMPLES) == sorted(ALL)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,3 +151,23 @@ def test_hdf5_output_writes_over_its_own_only(folder: Path) -> None:
         with pytest.raises(netspec.NetspecError, match=r"layer 'o': 'rows.h5' already exists and is .*, not an HDF5 file of data"):
             run()
         assert (folder / "rows.h5").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "name"),
+    [
+        ("draw_net", "in.prototxt out.png", "out.png"),
+        ("parse_log", "in.log .", "in.log.train"),
+        ("upgrade_net_proto_text", "in.prototxt out.prototxt", "out.prototxt"),
+        ("upgrade_solver_proto_text", "solver.prototxt out.prototxt", "out.prototxt"),
+        ("upgrade_net_proto_binary", "in.caffemodel out.caffemodel", "out.caffemodel"),
+    ],
+)
+def test_the_tools_take_the_option_that_their_messages_name(folder: Path, tool: str, arguments: str, name: str) -> None:
+    weights(folder / "in.caffemodel")
+    rows(folder / name)
+    command = [sys.executable, Path(__file__).parents[2] / f"tools/{tool}.py", *arguments.split()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, "--overwrite writes over it" in done.stderr) == (1, True)
+    subprocess.run([*command, "--overwrite"], check=True, capture_output=True)
+    assert (folder / name).read_bytes()[:8] != b"\x89HDF\r\n\x1a\n"

@@ -417,6 +417,18 @@ def test_what_a_killed_run_has_left_is_cleared_whatever_the_prefix(folder: Path,
     assert not list(folder.glob("*.writing"))
 
 
+def test_a_log_goes_on_in_a_log_only(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    assert train("--log", "run.jsonl", "--caffe-log", "run.log", "--max-iter", "2") == 0
+    capsys.readouterr()
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for option, name in (("--log", "net.prototxt"), ("--log", "run.log"), ("--caffe-log", "net.prototxt"), ("--caffe-log", "run.jsonl")):
+        for more in (["--resume"], ["--snapshot", "snap_iter_2.solverstate"], ["--snapshot-prefix", "new"]):
+            assert train(option, name, *more) == 1
+            assert f"error: '{name}' already exists and is not a log " in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert train("--log", "run.jsonl", "--caffe-log", "run.log", "--resume") == 0
+
+
 def test_two_runs_of_one_prefix_do_not_write_over_each_other(folder: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("netspec.weights.snapshot_files.LOCK_PATIENCE", 0.2)
     with sole_writer("snap"):

@@ -108,7 +108,7 @@ def test_warns_of_a_wrong_gradient_in_place(layer: str) -> None:
     text = net_text('type: "Exp"') + dense + above + below
     (warning,) = warnings_of(text, "TRAIN")
     kind = layer.split('"')[1]
-    assert warning == f"layer 'b': {kind} in place passes a wrong gradient down, in Caffe as here: it reads the input, which is overwritten"
+    assert warning == f"layer 'b': {kind} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
     assert warnings_of(text, "TEST") == []
 
 

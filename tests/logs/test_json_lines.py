@@ -195,3 +195,16 @@ def test_a_run_that_goes_on_with_another_batch_counts_epochs_by_its_records(tmp_
     lines = [line["epoch"] for line in events(tmp_path / "log") if line["event"] == "train"]
     assert lines == [0.0, 1.0, 2.0, 2.5]
     assert [row.epoch for row in read_log(tmp_path / "log").train] == lines
+
+
+def test_a_pipe_is_written_to_where_somebody_reads_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(NetspecError, match="log' can't be written: No such device or address"):
+        JsonLog(tmp_path / "log")
+    reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+    log = JsonLog(tmp_path / "log")
+    assert os.get_blocking(log._file._file.fileno())
+    tell(log)
+    assert json.loads(os.read(reader, 1 << 20).splitlines()[0])["event"] == "start"
+    os.close(reader)
+    log.close()
