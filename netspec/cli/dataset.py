@@ -16,6 +16,8 @@ from netspec.diagnostics import NetspecError
 if TYPE_CHECKING:
     from netspec.data.class_folder import ClassFolder
 
+_MOST_LEFT_OUT = 20  # images whose faults `dataset build` shows
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="dataset_command", metavar="COMMAND", required=True)
@@ -78,7 +80,13 @@ def _build(args: argparse.Namespace) -> int:
 
     def warn(message: str) -> None:
         skipped.append(message)
-        sys.stderr.write(f"warning: {message}\n")
+        if len(skipped) <= _MOST_LEFT_OUT:
+            sys.stderr.write(f"warning: {message}\n")
+        elif len(skipped) == _MOST_LEFT_OUT + 1:  # a wrong --root leaves out every image of a million
+            sys.stderr.write("warning: more images are left out, which are counted but not shown\n")
+
+    def note(message: str) -> None:
+        sys.stderr.write(f"note: {message}\n")
 
     options = BuildOptions(
         args.root,
@@ -95,7 +103,7 @@ def _build(args: argparse.Namespace) -> int:
     if args.labels and not classes:
         raise NetspecError("--labels is for a folder of classes; a list has its labels in it")
     with _Progress("images") as progress:
-        count = build_database(classes or args.source, args.out, options, warn, progress)
+        count = build_database(classes or args.source, args.out, options, warn, progress, note)
     left_out = f", {len(skipped):,} left out" if skipped else ""
     print(f"{args.out}: {count:,} records{left_out}")
     if classes:

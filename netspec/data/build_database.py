@@ -21,6 +21,7 @@ from netspec.data.lmdb_writer import NAMES_FILE, LmdbWriter
 from netspec.data.paths import resolve_path
 from netspec.diagnostics import NetspecError
 
+_ROOT_HINT = "paths count from the working directory, then from the list's folder; --root FOLDER names another"
 _AT_ONCE = 64  # images that are read side by side; they are put in the list's order
 
 
@@ -51,11 +52,13 @@ def build_database(
     options: BuildOptions | None = None,
     warn: Callable[[str], object] | None = None,
     progress: Callable[[int, int], object] | None = None,
+    note: Callable[[str], object] | None = None,
 ) -> int:
     """Writes the images of a list ("path label" a line) to a new LMDB; the key is the line's number, then the path.
 
     Those of a folder of classes are numbered in the order of their paths, and the names of the classes are put beside
-    the records, in labels.txt. An image that can't be read is left out and told to `warn`. Returns the number of records.
+    the records, in labels.txt. An image that can't be read is left out and told to `warn`; that sizes differ, to `note`.
+    Returns the number of records.
 
     Raises: NetspecError where the list has a line that is none, no image (or none of a class) can be read, sizes differ under check_size, or
     the LMDB is there already or can't be written. Nothing stands under its name then.
@@ -70,6 +73,7 @@ def build_database(
         random.Random(options.seed).shuffle(lines)
     first: tuple[_Line, tuple[int, ...]] | None = None
     stored: set[int] = set()
+    shapes: set[tuple[int, ...]] = set()
     with LmdbWriter(out) as writer:
         for i, (line, made) in enumerate(_records(lines, place, options)):
             if isinstance(made, NetspecError):
@@ -79,18 +83,22 @@ def build_database(
             value, shape = made
             stored.add(line.label)
             first = first or (line, shape)
+            shapes.add(shape)
             if options.check_size and shape != first[1]:
                 raise NetspecError(f"{line.where}: '{line.path}' is {_text(shape)}, but '{first[0].path}' is {_text(first[1])}")
             writer.put(f"{i:08d}_{line.path}".encode(errors="surrogateescape"), value)
             if progress:
                 progress(i + 1, len(lines))
         if not writer.count:
-            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read")
+            hint = "" if isinstance(source, ClassFolder) else _ROOT_HINT
+            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read", hint=hint or None)
         if isinstance(source, ClassFolder):
             lost = {line.label for line in lines} - stored
             if lost:
                 raise NetspecError(f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read")
             writer.put_file(NAMES_FILE, source.names_file())
+    if note and len(shapes) > 1:
+        note(f"the images have {len(shapes):,} sizes, a batch takes one: --resize-width and --resize-height make them alike, or crop_size in the net")
     return writer.count
 
 

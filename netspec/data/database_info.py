@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from netspec.data.file_kind import file_kind
 from netspec.data.images import datum_pixels, image_header
-from netspec.data.records import HOW_TO_GET_ONE, Entries, database_kind, key_text, open_entries
+from netspec.data.records import Entries, database_kind, key_text, open_entries
+from netspec.data.sample_sets import how_to_get
 from netspec.diagnostics import NetspecError
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 
@@ -108,7 +109,7 @@ def examine_database(path: str | os.PathLike[str], decode: bool = True, progress
     finally:
         entries.close()
     if info.whole and not info.records:
-        raise NetspecError(f"the database '{path}' is empty", hint=HOW_TO_GET_ONE)
+        raise NetspecError(f"the database '{path}' is empty", hint=how_to_get(path))
     return info
 
 
@@ -181,5 +182,5 @@ _INSTEAD = {
 def _no_database(path: str) -> NetspecError:
     kind = file_kind(path)
     if kind is None or kind == "a folder":
-        return NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", hint=HOW_TO_GET_ONE)
-    return NetspecError(f"'{path}' is no database; it is {kind}", hint=_INSTEAD.get(kind, HOW_TO_GET_ONE))
+        return NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", hint=how_to_get(path))
+    return NetspecError(f"'{path}' is no database; it is {kind}", hint=_INSTEAD.get(kind, how_to_get(path)))

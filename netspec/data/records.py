@@ -10,13 +10,10 @@ from typing import NoReturn, Protocol
 from google.protobuf.message import DecodeError
 
 from netspec.data.file_kind import HOW_TO_COPY
+from netspec.data.sample_sets import how_to_get
 from netspec.diagnostics import NetspecError, Span
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 
-HOW_TO_GET_ONE = (
-    "`netspec dataset sample --only NET` makes a small stand-in for a net in models/, "
-    "`netspec dataset build LIST OUT` and `netspec dataset import-idx FOLDER OUT` make real ones"
-)
 HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT`"
 DAMAGE = (OSError, ValueError, IndexError, struct.error)  # what a reader raises on a file that is not as it should be
 Damaged = Callable[[str, bytes | None], object]  # hears what is wrong, and the key of the record where one alone is at fault
@@ -103,7 +100,7 @@ def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
         raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
     if empty:
         entries.close()
-        raise NetspecError(f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {HOW_TO_GET_ONE}")
+        raise NetspecError(f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {how_to_get(path)}")
     return Records(entries, path, span)
 
 
@@ -115,8 +112,8 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
     kind = database_kind(path, backend)
     if kind is None:
         if not os.path.exists(path):
-            raise NetspecError(f"the database '{path}' is missing", span, HOW_TO_GET_ONE)
-        raise NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, HOW_TO_GET_ONE)
+            raise NetspecError(f"the database '{path}' is missing", span, how_to_get(path))
+        raise NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, how_to_get(path))
     try:
         if kind == DataParameter.LMDB:
             from netspec.data.lmdb_reader import LmdbReader

@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_told(images, text, message):
 
 
 def test_a_missing_mean_names_the_command_that_makes_one():
-    with pytest.raises(NetspecError, match=r"`netspec dataset mean DB mean.binaryproto`"):
+    with pytest.raises(NetspecError, match=r"`netspec dataset mean DB none.binaryproto`"):
         transformer('mean_file: "none.binaryproto"')
 
 

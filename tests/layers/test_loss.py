@@ -122,7 +122,7 @@ def test_infogain_matrix_from_a_file_beside_the_net(load_text: Load, tmp_path: P
 
 def test_infogain_matrix_that_is_missing_or_of_another_size(load_text: Load, tmp_path: Path) -> None:
     net = load_text(net_text(SOURCE, x=(2, 3), t=(2,)))
-    with pytest.raises(NetspecError, match=r"layer 'l': 'h.binaryproto' can't be read: No such file") as raised:
+    with pytest.raises(NetspecError, match=r"layer 'l': file 'h.binaryproto' does not exist") as raised:
         netspec.compile(net)
     assert raised.value.diagnostics[0].span.line == 3
     write_matrix(tmp_path / "h.binaryproto", np.eye(2))
