@@ -342,7 +342,7 @@ def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(tmp_pa
     assert main(["train", str(tmp_path / "SGD.prototxt"), "--resume", "--max-iter", "2"]) == 0
     output = capsys.readouterr()
     assert f"warning: the snapshot '{states[1]}' is passed over: '{states[1]}' is damaged" in output.err
-    assert "goes on at iteration 1 from " in output.out
+    assert "resuming at iteration 1 from " in output.out
 
 
 def test_a_state_whose_weights_are_no_file(tmp_path: Path) -> None:

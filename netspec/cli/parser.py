@@ -8,7 +8,7 @@ from importlib import import_module
 
 from netspec.cli.examples import EXAMPLES
 from netspec.cli.terminal import COLOR_CHOICES
-from netspec.diagnostics import did_you_mean
+from netspec.diagnostics import did_you_mean, nearest
 
 
 def command_parser(name: str, summary: str) -> argparse.ArgumentParser:
@@ -75,7 +75,9 @@ def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None
 
 
 def no_option(name: str, parser: argparse.ArgumentParser) -> str:
-    meant = did_you_mean(name, parser._option_string_actions) or f"see {parser.prog} --help"
+    dashes = name[: len(name) - len(name.lstrip("-"))]  # which all have, and so no likeness
+    near = nearest(name.lstrip("-"), [option.lstrip("-") for option in parser._option_string_actions if option.startswith(dashes)])
+    meant = f"did you mean '{dashes}{near}'?" if near else f"see {parser.prog} --help"
     return f"{parser.prog}: there is no option '{name}'; {meant}"
 
 

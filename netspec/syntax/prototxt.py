@@ -78,7 +78,7 @@ class _Parser:
         shown = f"'{char}'" if char.isprintable() else f"the character U+{ord(char):04X}"
         if "\udc80" <= char <= "\udcff":
             shown = f"the byte 0x{ord(char) - 0xDC00:02X}, which is no UTF-8,"
-        hint = 'texts stand in plain quotes: "' if char in "“”„‟«»‘’‚" else None
+        hint = 'texts stand in plain quotes: "' if char in "“”„‟«»‘’‚" else "a field and its value have a ':' between them" if char == "=" else None
         return NetspecError(f"{shown} has no meaning in a prototxt", Span(self.source, start, start + 1), hint)
 
     def _span(self, first: Token, last: Token) -> Span:

@@ -84,7 +84,7 @@ def require_kind(block: Block, path: str, wanted: FileKind) -> None:
     if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
         places = (value.span for field in block.fields if field.name in ("net", "train_net") for value in field.values)
         named = next(places, None)
-        meant = "its net is the file that it names" if named else None
+        meant = "give the net that it names" if named else None
         raise NetspecError(f"'{path}' is a solver, not a net", named, meant)
 
 

@@ -85,6 +85,7 @@ def test_every_example_is_of_a_command() -> None:
         ("draw net.prototxt --rankdr LR", "netspec draw: there is no option '--rankdr'; did you mean '--rankdir'?"),
         ("train --max-itr 5 solver.prototxt", "netspec train: there is no option '--max-itr'; did you mean '--max-iter'?"),
         ("train -slover solver.prototxt", "netspec train: there is no option '-slover'; did you mean '-solver'?"),
+        ("test net.prototxt --phase TRAIN", "netspec test: there is no option '--phase'; see netspec test --help"),
         ("shapes net.prototxt --qqq", "netspec shapes: there is no option '--qqq'; see netspec shapes --help"),
     ],
 )

@@ -87,8 +87,14 @@ def test_all_labels_ignored_cost_nothing() -> None:
     x = torch.randn(2, 3, requires_grad=True)
     loss = SoftmaxWithLoss(1, 2, VALID, False, "l", None)(x, torch.tensor([2.0, 2.0]))
     loss.backward()
-    assert loss.item() == 0
+    assert str(loss.item()) == "0.0"
     assert not x.grad.any()
+
+
+def test_a_certain_prediction_costs_0_and_not_minus_0() -> None:
+    loss = SoftmaxWithLoss(1, None, VALID, False, "l", None)(torch.tensor([[100.0, -100.0]]), torch.tensor([0.0]))
+    assert str(loss.item()) == "0.0"
+    assert str(MultinomialLogisticLoss("l", None)(torch.tensor([[1.0, 0.0]]), torch.tensor([0.0])).item()) == "0.0"
 
 
 def test_probabilities_as_a_second_top_pass_no_gradient_back(load_text: Load) -> None:

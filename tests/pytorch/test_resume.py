@@ -152,13 +152,13 @@ def test_resume_takes_the_newest_that_is_whole_and_tells_what_is_not(run_folder:
     assert main(["train", solver, "--resume", "--max-iter", "6"]) == 0
     assert "there is no snapshot" in capsys.readouterr().out
     assert main(["train", solver, "--resume"]) == 0
-    assert "goes on at iteration 6 from " in capsys.readouterr().out
+    assert "resuming at iteration 6 from " in capsys.readouterr().out
     weights = run_folder / "snap_iter_12.caffemodel"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert main(["train", solver, "--resume", "--max-iter", "13"]) == 0
     told = capsys.readouterr()
     assert "snap_iter_12.solverstate' is passed over: its weights" in told.err
-    assert "goes on at iteration 6 from " in told.out
+    assert "resuming at iteration 6 from " in told.out
     for state in run_folder.glob("snap_iter_*.solverstate"):
         state.write_bytes(b"")
     assert main(["train", solver, "--resume"]) == 1

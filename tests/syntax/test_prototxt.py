@@ -169,6 +169,12 @@ def test_errors_that_protobuf_for_python_overlooks(text: str, message: str) -> N
     assert faults(text, caffe_pb2.NetParameter()) == [message]
 
 
+def test_an_equals_sign_has_a_hint() -> None:
+    with pytest.raises(NetspecError) as caught:
+        prototxt.parse(Source("solver.prototxt", "base_lr = 0.1"))
+    assert str(caught.value).endswith("\n  hint: a field and its value have a ':' between them")
+
+
 def test_an_unclosed_block_is_shown() -> None:
     with pytest.raises(NetspecError) as caught:
         prototxt.parse(Source("net.prototxt", "layer {\n  param {\n    lr_mult: 1\n}\n"))
