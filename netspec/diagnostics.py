@@ -254,7 +254,10 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     if full:
         return folded[min(full, key=len)]
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return folded[near[0]] if near else None
+    if near:
+        return folded[near[0]]
+    longer = [name for name in folded if len(word) > 2 and word.lower() in name.split("_")]  # slope for negative_slope
+    return folded[longer[0]] if len(longer) == 1 else None
 
 
 def _leaves_letters_out(word: str, name: str) -> bool:

@@ -183,11 +183,11 @@ def _size(text: str) -> int:
 
 
 class _Progress:
-    """A line on stderr once a second: over itself on a terminal, one below the other in a file."""
+    """A line on stderr: five times a second over itself on a terminal, every ten seconds one below the other in a file."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._next = time.monotonic() + 1  # what takes less than a second says nothing
+        self._next = time.monotonic() + (1 if sys.stderr.isatty() else 10)  # what takes less says nothing
         self._live = False
 
     def __enter__(self) -> _Progress:

@@ -64,7 +64,7 @@ def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None
     """What is wrong with the first subcommand or long option that does not exist, with the nearest that does; or None."""
     commands, word = subcommands(parser), _first_word(argv)
     if commands and word is not None and word not in commands:
-        return f"{parser.prog}: there is no command '{word}'; {did_you_mean(word, commands) or 'there are ' + ', '.join(commands)}"
+        return f"{parser.prog}: there is no command '{word}'; {did_you_mean(word, commands) or 'expected ' + ' or '.join(commands)}"
     inner = innermost(parser, argv)
     known = inner._option_string_actions
     for argument in argv[: argv.index("--")] if "--" in argv else argv:

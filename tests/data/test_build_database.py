@@ -267,3 +267,12 @@ def test_folders_that_hold_no_classes(classes, tmp_path):
 def test_a_built_folder_may_be_replaced(classes, tmp_path):
     build_database(read_class_folder(classes), tmp_path / "db")
     assert is_lmdb(tmp_path / "db")
+
+
+def test_progress_in_a_file_is_for_what_takes_long(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(dataset.time, "monotonic", lambda: now[0])
+    with dataset._Progress("images") as progress:
+        for now[0] in (2.0, 9.0, 11.0, 12.0):
+            progress(int(now[0]), 20)
+    assert capsys.readouterr().err == "11 of 20 images\n"
