@@ -289,10 +289,10 @@ def test_a_state_of_another_solver_or_net(tmp_path: Path) -> None:
 
 def test_weights_and_state_taken_for_one_another(tmp_path: Path, module: NetModule) -> None:
     state = state_file(tmp_path / "a.solverstate")
-    told(lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")), "w.caffemodel' is no solverstate", "it is a caffemodel")
-    told(lambda: read_solverstate(save(module, tmp_path / "w.h5")), "w.h5' is no solver state", "it holds weights")
+    told(lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")), "w.caffemodel' is not a solverstate", "it is a caffemodel")
+    told(lambda: read_solverstate(save(module, tmp_path / "w.h5")), "w.h5' is not a solver state", "it holds weights")
     shutil.copy(state, tmp_path / "s.caffemodel")
-    told(lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"), "s.caffemodel' is no caffemodel", "it is a solverstate")
+    told(lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"), "s.caffemodel' is not a caffemodel", "it is a solverstate")
     told(lambda: read_weights(state_file(tmp_path / "a.solverstate.h5")), "has no group 'data'", "it is a solver state")
 
 

@@ -105,7 +105,7 @@ def _build(args: argparse.Namespace) -> int:
     with _Progress("images") as progress:
         count = build_database(classes or args.source, args.out, options, warn, progress, note)
     left_out = f", {len(skipped):,} left out" if skipped else ""
-    print(f"{args.out}: {count:,} records{left_out}")
+    print(f"{args.out}: {count:,} {'record' if count == 1 else 'records'}{left_out}")
     if classes:
         last = len(classes.names) - 1
         print(f"{os.path.join(args.out, NAMES_FILE)}: the names of the labels, 0 {classes.names[0]} to {last} {classes.names[last]}")
@@ -178,7 +178,7 @@ def _import_idx(args: argparse.Namespace) -> int:
 def _size(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size in pixels")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size in pixels")
     return value
 
 

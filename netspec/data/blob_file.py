@@ -52,7 +52,7 @@ def _no_blob(path: str, raw: bytes, span: Span | None) -> NetspecError:
     if cut and file_kind(path) is None:
         message = f"the mean file '{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected"
         return NetspecError(message, span, f"{HOW_TO_COPY}, or make it anew: `netspec dataset mean DB {path}`")
-    return NetspecError(f"the mean file '{path}' is no .binaryproto of a blob, or is damaged", span, _hint(path))
+    return NetspecError(f"the mean file '{path}' is not a .binaryproto of a blob, or is damaged", span, _hint(path))
 
 
 def _hint(path: str) -> str:

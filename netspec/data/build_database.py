@@ -65,8 +65,8 @@ def build_database(
     """
     options = options or BuildOptions()
     if options.encode_type and options.encode_type.lower() not in FORMATS:
-        raise NetspecError(f"'{options.encode_type}' is no image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
-    place, lines = _lines(source)
+        raise NetspecError(f"'{options.encode_type}' is not an image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
+    place, lines = _lines(source, note)
     if isinstance(source, ClassFolder):
         options = replace(options, root=os.path.join(source.path, ""))
     if options.shuffle:
@@ -152,16 +152,20 @@ def _under(root: str, path: str) -> str:
     return os.path.join(root, path) if os.path.isdir(root) else root + path
 
 
-def _lines(source: str | Path | ClassFolder) -> tuple[str, list[_Line]]:
+def _lines(source: str | Path | ClassFolder, note: Callable[[str], object] | None) -> tuple[str, list[_Line]]:
     """The name of a source in messages, and its images."""
     if isinstance(source, ClassFolder):
         return source.path, [_Line(path, label, source.path) for path, label in source.images]
-    return str(source), _read_list(str(source))
+    return str(source), _read_list(str(source), note)
 
 
-def _read_list(path: str) -> list[_Line]:
+def _read_list(path: str, note: Callable[[str], object] | None) -> list[_Line]:
     lines = []
-    for i, text in enumerate(read_list(path)):
+    texts = read_list(path)
+    bare = [i + 1 for i, text in enumerate(texts) if " " not in text]
+    if note and bare:
+        note(f"{path}:{bare[0]}: no label behind the path: label 0 is stored, as in Caffe ({len(bare):,} of {len(texts):,} lines)")
+    for i, text in enumerate(texts):
         name, label = split_line(text, i, path)
         lines.append(_Line(name, label, f"{path}:{i + 1}"))
     return lines

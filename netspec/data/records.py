@@ -9,11 +9,19 @@ from typing import NoReturn, Protocol
 
 from google.protobuf.message import DecodeError
 
-from netspec.data.file_kind import HOW_TO_COPY
+from netspec.data.file_kind import HOW_TO_COPY, file_kind
 from netspec.data.sample_sets import how_to_get
 from netspec.diagnostics import NetspecError, Span
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 
+_INSTEAD = {
+    "a blob, such as a mean file": "transform_param.mean_file names it in a net; `netspec dataset mean DB OUT` made it of a database",
+    "an HDF5 file": "an HDF5Data layer reads it, by a list of such files",
+    "the data file of an LMDB": "call it data.mdb and name the folder that it is in",
+    "text": "`netspec dataset build LIST OUT` makes a database of a list of images; an ImageData layer reads the list itself",
+    "a caffemodel": "it holds a net's weights",
+    "a solverstate": "it holds the state of a training run",
+}
 HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT`"
 DAMAGE = (OSError, ValueError, IndexError, struct.error)  # what a reader raises on a file that is not as it should be
 Damaged = Callable[[str, bytes | None], object]  # hears what is wrong, and the key of the record where one alone is at fault
@@ -113,7 +121,7 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
     if kind is None:
         if not os.path.exists(path):
             raise NetspecError(f"the database '{path}' is missing", span, how_to_get(path))
-        raise NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, how_to_get(path))
+        raise no_database(path, span)
     try:
         if kind == DataParameter.LMDB:
             from netspec.data.lmdb_reader import LmdbReader
@@ -126,6 +134,14 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
         raise NetspecError(f"the database '{path}' needs the package {error.name}", span, f"`pip install {error.name}`") from None
     except DAMAGE as error:
         raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
+
+
+def no_database(path: str, span: Span | None = None) -> NetspecError:
+    """What to raise for a path that exists and is not a database: what it is, and what that is for."""
+    kind = file_kind(path)
+    if kind is None or kind == "a folder":
+        return NetspecError(f"'{path}' is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, how_to_get(path))
+    return NetspecError(f"'{path}' is not a database; it is {kind}", span, _INSTEAD.get(kind, how_to_get(path)))
 
 
 def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None:

@@ -35,7 +35,7 @@ def read_source(path: str | Path) -> Source:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if b"\0" in raw:
-        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", whole_file(path))
+        raise NetspecError(f"'{path}' is not text: a prototxt or a YAML file is expected", whole_file(path))
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
 

@@ -100,14 +100,14 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (DATA / "mean.binaryproto", "is no database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it"),
-        (DATA / "list.txt", "is no database; it is text\n  hint: `netspec dataset build LIST OUT`"),
-        (DATA / "raw.npz", "is no database; it is a zip file"),
-        (DATA / "images" / "im00.png", "is no database; it is a PNG image"),
-        (DATA / "raw.prototxt", "is no database; it is a prototxt"),
-        (DATA / "images", "is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)"),
-        (REFERENCE / "solvers" / "adam" / "init.caffemodel", "is no database; it is a caffemodel"),
-        (REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate", "is no database; it is a solverstate"),
+        (DATA / "mean.binaryproto", "is not a database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it"),
+        (DATA / "list.txt", "is not a database; it is text\n  hint: `netspec dataset build LIST OUT`"),
+        (DATA / "raw.npz", "is not a database; it is a zip file"),
+        (DATA / "images" / "im00.png", "is not a database; it is a PNG image"),
+        (DATA / "raw.prototxt", "is not a database; it is a prototxt"),
+        (DATA / "images", "is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)"),
+        (REFERENCE / "solvers" / "adam" / "init.caffemodel", "is not a database; it is a caffemodel"),
+        (REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate", "is not a database; it is a solverstate"),
         ("none", "the database 'none' is missing"),
     ],
 )

@@ -515,5 +515,5 @@ def test_a_wrong_file_is_told_in_a_line(folder: Path, capsys: pytest.CaptureFixt
     assert "'solver.prototxt' is a solver, not a net" in capsys.readouterr().err
     Path("x.caffemodel").write_bytes(b"\n\0\x01")
     assert main(["train", "x.caffemodel"]) == 1
-    assert "'x.caffemodel' is no text" in capsys.readouterr().err
+    assert "'x.caffemodel' is not text" in capsys.readouterr().err
     assert main(["train", "solver.prototxt", "--log", "a", "--caffe-log", "a"]) == 2

@@ -132,7 +132,7 @@ def test_a_shuffle_is_the_same_each_time_and_keeps_pairs(folder):
         ("a b.png 99999999999\n", {}, "99999999999"),
         ("", {}, "list.txt' is empty"),
         ("missing.png 1\nbroken.png 1\n", {}, "none of the 2 images"),
-        ("a b.png 3\n", {"encode_type": "doc"}, "'doc' is no image format"),
+        ("a b.png 3\n", {"encode_type": "doc"}, "'doc' is not an image format"),
     ],
 )
 def test_what_stops_a_build_leaves_nothing(folder, text, options, message):
@@ -276,3 +276,9 @@ def test_progress_in_a_file_is_for_what_takes_long(monkeypatch, capsys):
         for now[0] in (2.0, 9.0, 11.0, 12.0):
             progress(int(now[0]), 20)
     assert capsys.readouterr().err == "11 of 20 images\n"
+
+
+def test_lines_without_a_label_are_told(folder, capsys):
+    (folder / "bare.txt").write_text("c.jpeg\nc.jpeg 3\n")
+    assert command("build", folder / "bare.txt", folder / "db") == 0
+    assert f"note: {folder / 'bare.txt'}:1: no label behind the path: label 0 is stored, as in Caffe (1 of 2 lines)\n" in capsys.readouterr().err

@@ -47,8 +47,14 @@ def test_a_missing_database_names_the_commands_that_make_one(tmp_path, monkeypat
 
 
 def test_a_folder_without_a_database_is_told(tmp_path):
-    with pytest.raises(NetspecError, match=r"is no database: it holds neither data\.mdb \(LMDB\) nor CURRENT \(LevelDB\)"):
+    with pytest.raises(NetspecError, match=r"is not a database: it holds neither data\.mdb \(LMDB\) nor CURRENT \(LevelDB\)"):
         open_records(str(tmp_path))
+
+
+def test_a_file_of_another_kind_is_told(tmp_path):
+    (tmp_path / "net.prototxt").write_text('name: "a"\nlayer { name: "b" }\n')
+    with pytest.raises(NetspecError, match="is not a database; it is a prototxt"):
+        open_records(str(tmp_path / "net.prototxt"))
 
 
 def test_an_empty_lmdb_is_told(write_lmdb):

@@ -141,7 +141,7 @@ def test_a_run_that_stopped_between_goes_on(tmp_path):
 def test_what_is_no_database_at_the_path_is_told(tmp_path):
     sample = sample_sets("mnist_alexnet")[0]
     (tmp_path / sample.train).mkdir(parents=True)
-    with pytest.raises(NetspecError, match="no database"):
+    with pytest.raises(NetspecError, match="not a database"):
         sample_digits([sample], tmp_path)
 
 

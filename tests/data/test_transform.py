@@ -143,7 +143,7 @@ def test_sizes_that_differ_in_a_batch_are_told(images):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff\xff no blob", "is no .binaryproto of a blob"),
+        (b"\xff\xff no blob", "is not a .binaryproto of a blob"),
         (b"", "holds 0 values of size scalar, expected one image"),
         (BlobProto(num=1, channels=3, height=2, width=2, data=[0] * 11).SerializeToString(), "holds 11 values of size 1×3×2×2"),
         (BlobProto(num=1, channels=-3, height=-2, width=2, data=[0] * 12).SerializeToString(), "holds 12 values of size 1×-3×-2×2"),

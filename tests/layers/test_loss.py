@@ -135,7 +135,7 @@ def test_infogain_matrix_that_is_missing_or_of_another_size(load_text: Load, tmp
     with pytest.raises(NetspecError, match=r"the matrix in 'h.binaryproto' is 1×1×2×2, but must be 3×3"):
         netspec.compile(net)
     (tmp_path / "h.binaryproto").write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(NetspecError, match=r"layer 'l': '.*h.binaryproto' is no .binaryproto file"):
+    with pytest.raises(NetspecError, match=r"layer 'l': '.*h.binaryproto' is not a .binaryproto file"):
         netspec.compile(net)
 
 

@@ -248,7 +248,7 @@ def test_keep_last_and_keep_best(run_folder: Path, capsys: pytest.CaptureFixture
     assert all((run_folder / f"snap_iter_{n}.caffemodel").exists() for n in snapshots(run_folder))
     assert len(list(run_folder.glob("snap_iter_*"))) == 3 * len(snapshots(run_folder))
     assert main([*options, "--keep-best", "acuracy"]) == 1
-    assert "--keep-best 'acuracy' is no output of a test net\n  hint: its test nets give 'accuracy', 'loss'" in capsys.readouterr().err
+    assert "--keep-best 'acuracy' is not an output of a test net\n  hint: its test nets give 'accuracy', 'loss'" in capsys.readouterr().err
 
 
 def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:
