@@ -231,8 +231,20 @@ def unreadable(path: object, error: Exception) -> NetspecError:
     try:
         near = nearest(name, sorted(os.listdir(folder or ".")))
     except OSError:
-        return NetspecError(f"file '{path}' does not exist", whole_file(path), f"there is no folder '{folder}'")
+        return NetspecError(f"file '{path}' does not exist", whole_file(path), _missing_folder(folder))
     return NetspecError(f"file '{path}' does not exist", whole_file(path), near and f"did you mean '{os.path.join(folder, near)}'?")
+
+
+def _missing_folder(path: str) -> str:
+    """A hint at the first folder of a path that does not exist, with the nearest that does."""
+    import os
+
+    above, name = os.path.split(path.rstrip(os.sep))
+    try:
+        near = nearest(name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir()))
+    except OSError:
+        return _missing_folder(above) if above != path else f"there is no folder '{path}'"
+    return f"there is no folder '{path}'" + (f"; did you mean '{os.path.join(above, near)}'?" if near else "")
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
@@ -254,7 +266,10 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     if full:
         return folded[min(full, key=len)]
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return folded[near[0]] if near else None
+    if near:
+        return folded[near[0]]
+    longer = [name for name in folded if len(word) > 2 and word.lower() in name.split("_")]  # slope for negative_slope
+    return folded[longer[0]] if len(longer) == 1 else None
 
 
 def _leaves_letters_out(word: str, name: str) -> bool:

@@ -16,7 +16,7 @@ HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # Windows has no
 ECHO = 0.5  # seconds in which a second signal is still the first: timeout(1) sends each to its child and to the group
 PATIENCE = 5.0  # seconds that the main thread has to end by itself after it was interrupted
 
-STOPPING = "stopping after this iteration, again to stop now"
+STOPPING = "stopping after this iteration; a second signal stops at once"
 STOPPING_NOW = "stopping now"
 SNAPSHOT = "taking a snapshot after this iteration"
 

@@ -289,10 +289,10 @@ def test_a_state_of_another_solver_or_net(tmp_path: Path) -> None:
 
 def test_weights_and_state_taken_for_one_another(tmp_path: Path, module: NetModule) -> None:
     state = state_file(tmp_path / "a.solverstate")
-    told(lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")), "w.caffemodel' is no solverstate", "it is a caffemodel")
-    told(lambda: read_solverstate(save(module, tmp_path / "w.h5")), "w.h5' is no solver state", "it holds weights")
+    told(lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")), "w.caffemodel' is not a solverstate", "it is a caffemodel")
+    told(lambda: read_solverstate(save(module, tmp_path / "w.h5")), "w.h5' is not a solver state", "it holds weights")
     shutil.copy(state, tmp_path / "s.caffemodel")
-    told(lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"), "s.caffemodel' is no caffemodel", "it is a solverstate")
+    told(lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"), "s.caffemodel' is not a caffemodel", "it is a solverstate")
     told(lambda: read_weights(state_file(tmp_path / "a.solverstate.h5")), "has no group 'data'", "it is a solver state")
 
 
@@ -342,7 +342,7 @@ def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(tmp_pa
     assert main(["train", str(tmp_path / "SGD.prototxt"), "--resume", "--max-iter", "2"]) == 0
     output = capsys.readouterr()
     assert f"warning: the snapshot '{states[1]}' is passed over: '{states[1]}' is damaged" in output.err
-    assert "goes on at iteration 1 from " in output.out
+    assert "resuming at iteration 1 from " in output.out
 
 
 def test_a_state_whose_weights_are_no_file(tmp_path: Path) -> None:

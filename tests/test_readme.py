@@ -60,6 +60,18 @@ def test_command_line_is_understood(line: str) -> None:
         assert program == "make"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_no_command_of_a_page_is_refused_for_what_an_earlier_one_left(page: Path) -> None:
+    left: set[str] = set()
+    for line in commands(page.read_text()):
+        if not line.startswith("netspec train models/"):
+            continue
+        args = parsed(line)
+        written = {args.solver_file} | {path for path in (args.log, args.caffe_log) if path}
+        assert args.resume or args.overwrite or not written & left, line
+        left |= written
+
+
 def made_by(line: str) -> list[str]:
     """The files that a command of a readme leaves behind."""
     if line == "make train":

@@ -31,7 +31,7 @@ def test_even_a_long_computation_is_acknowledged_at_once_and_ended_by_a_second_s
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     process.send_signal(number)  # as timeout(1) does
-    assert process.stderr.readline() == "stopping after this iteration, again to stop now\n"
+    assert process.stderr.readline() == "stopping after this iteration; a second signal stops at once\n"
     time.sleep(0.3)
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
@@ -49,4 +49,4 @@ def test_only_what_asks_to_stop_is_counted(monkeypatch: pytest.MonkeyPatch) -> N
     assert ended == [False, False, False, False, False, False, True]
     assert [effect for effect, _ in asked] == ["none", "none", "snapshot", "snapshot", "stop", "snapshot"]
     snapshot = "taking a snapshot after this iteration"
-    assert lines == [snapshot, snapshot, "stopping after this iteration, again to stop now", snapshot, "stopping now"]
+    assert lines == [snapshot, snapshot, "stopping after this iteration; a second signal stops at once", snapshot, "stopping now"]

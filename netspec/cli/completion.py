@@ -64,7 +64,7 @@ def _names(dest: str) -> list[str]:
 
         return sorted(SPECS)
     if dest == "only":
-        from netspec.making.sample_digits import SAMPLE_SETS
+        from netspec.files.sample_sets import SAMPLE_SETS
 
         return [net for sample in SAMPLE_SETS for net in sample.nets]
     return []

@@ -176,5 +176,5 @@ def _flattened(text: str) -> tuple[str, tuple[int, int, int]]:
     try:
         channels, height, width = (int(dim) for dim in dims.split(","))
     except ValueError:
-        raise NetspecError(f"'--flattened {text}' is no shape", hint="write it as --flattened fc6=256,6,6") from None
+        raise NetspecError(f"'--flattened {text}' is not a shape", hint="write it as --flattened fc6=256,6,6") from None
     return name, (channels, height, width)

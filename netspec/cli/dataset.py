@@ -16,6 +16,8 @@ from netspec.diagnostics import NetspecError
 if TYPE_CHECKING:
     from netspec.making.class_folder import ClassFolder
 
+_MOST_LEFT_OUT = 20  # images whose faults `dataset build` shows
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="dataset_command", metavar="COMMAND", required=True)
@@ -79,7 +81,13 @@ def _build(args: argparse.Namespace) -> int:
 
     def warn(message: str) -> None:
         skipped.append(message)
-        sys.stderr.write(f"warning: {message}\n")
+        if len(skipped) <= _MOST_LEFT_OUT:
+            sys.stderr.write(f"warning: {message}\n")
+        elif len(skipped) == _MOST_LEFT_OUT + 1:  # a wrong --root leaves out every image of a million
+            sys.stderr.write("warning: more images are left out, which are counted but not shown\n")
+
+    def note(message: str) -> None:
+        sys.stderr.write(f"note: {message}\n")
 
     options = BuildOptions(
         args.root,
@@ -96,9 +104,9 @@ def _build(args: argparse.Namespace) -> int:
     if args.labels and not classes:
         raise NetspecError("--labels is for a folder of classes; a list has its labels in it")
     with _Progress("images") as progress:
-        count = build_database(classes or args.source, args.out, options, warn, progress, args.overwrite)
+        count = build_database(classes or args.source, args.out, options, warn, progress, args.overwrite, note)
     left_out = f", {len(skipped):,} left out" if skipped else ""
-    print(f"{args.out}: {count:,} records{left_out}")
+    print(f"{args.out}: {count:,} {'record' if count == 1 else 'records'}{left_out}")
     if classes:
         last = len(classes.names) - 1
         print(f"{os.path.join(args.out, NAMES_FILE)}: the names of the labels, 0 {classes.names[0]} to {last} {classes.names[last]}")
@@ -172,16 +180,16 @@ def _import_idx(args: argparse.Namespace) -> int:
 def _size(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size in pixels")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size in pixels")
     return value
 
 
 class _Progress:
-    """A line on stderr once a second: over itself on a terminal, one below the other in a file."""
+    """A line on stderr: five times a second over itself on a terminal, every ten seconds one below the other in a file."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._next = time.monotonic() + 1  # what takes less than a second says nothing
+        self._next = time.monotonic() + (1 if sys.stderr.isatty() else 10)  # what takes less says nothing
         self._live = False
 
     def __enter__(self) -> _Progress:

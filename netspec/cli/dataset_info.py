@@ -15,12 +15,12 @@ _MOST_CLASSES = 20  # that are listed each
 def info_text(info: DatabaseInfo, decoded: bool) -> str:
     """A line for each thing, and one for each broken part. Args: decoded: whether compressed images were decoded."""
     found = f"{info.records:,} records" if not _lacks_records(info) else f"{info.records:,} of {info.expected:,} records could be read"
-    lines = [f"{info.path}: {info.kind}, {found}, {info.bytes_on_disk:,} bytes on the disk"]
+    lines = [f"{info.path}: {info.kind}, {found}, {info.bytes_on_disk:,} bytes on disk"]
     if info.records:
         lines += [f"  {heading:<7} {text}" for heading, text in _rows(info)]
     if info.whole:
         has_images = set(info.kinds) - set(info.values)
-        return "\n".join([*lines, "  nothing is broken" + ("; images were not decoded" if has_images and not decoded else "")]) + "\n"
+        return "\n".join([*lines, "  no broken records" + ("; images were not decoded" if has_images and not decoded else "")]) + "\n"
     lines.append(f"  broken  {info.fault_count:,}:")
     lines += [f"    {_fault_text(fault)}" for fault in info.faults]
     if info.fault_count > len(info.faults):
@@ -57,7 +57,7 @@ def info_json(info: DatabaseInfo) -> str:
 
 def _rows(info: DatabaseInfo) -> Iterator[tuple[str, str]]:
     yield "keys", f"'{info.first_key}' … '{info.last_key}'"
-    yield "bytes", f"{info.value_bytes:,} in the records, {info.value_bytes / info.records:,.0f} in the mean"
+    yield "bytes", f"{info.value_bytes:,} in the records, {info.value_bytes / info.records:,.0f} on average"
     if info.kinds:
         yield "kinds", ", ".join(f"{kind}: {count:,}" for kind, count in info.kinds.most_common())
         yield "sizes", f"{_sizes(info.sizes)} (C×H×W)"

@@ -130,7 +130,7 @@ def _type_words(field: FieldDescriptor) -> str:
     if field.type in _WHOLE:
         return f"a whole number{many}"
     if field.type in _FROM_ZERO:
-        return f"a whole number from 0{many}"
+        return f"a whole number, not negative{many}"
     words = {FieldDescriptor.TYPE_BOOL: "true or false", FieldDescriptor.TYPE_STRING: "a text in quotes"}
     return words.get(field.type, "a number") + many
 

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from netspec.cli.examples import EXAMPLES
 from netspec.cli.terminal import COLOR_CHOICES
-from netspec.diagnostics import did_you_mean
+from netspec.diagnostics import did_you_mean, nearest
 
 
 def command_parser(name: str, summary: str) -> argparse.ArgumentParser:
@@ -65,7 +65,7 @@ def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None
     """What is wrong with the first subcommand or long option that does not exist, with the nearest that does; or None."""
     commands, word = subcommands(parser), _first_word(argv)
     if commands and word is not None and word not in commands:
-        return f"{parser.prog}: there is no command '{word}'; {did_you_mean(word, commands) or 'there are ' + ', '.join(commands)}"
+        return f"{parser.prog}: there is no command '{word}'; {did_you_mean(word, commands) or 'expected ' + ' or '.join(commands)}"
     inner = innermost(parser, argv)
     known = inner._option_string_actions
     for argument in argv[: argv.index("--")] if "--" in argv else argv:
@@ -76,7 +76,9 @@ def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None
 
 
 def no_option(name: str, parser: argparse.ArgumentParser) -> str:
-    meant = did_you_mean(name, parser._option_string_actions) or f"see {parser.prog} --help"
+    dashes = name[: len(name) - len(name.lstrip("-"))]  # which all have, and so no likeness
+    near = nearest(name.lstrip("-"), [option.lstrip("-") for option in parser._option_string_actions if option.startswith(dashes)])
+    meant = f"did you mean '{dashes}{near}'?" if near else f"see {parser.prog} --help"
     return f"{parser.prog}: there is no option '{name}'; {meant}"
 
 

@@ -45,7 +45,7 @@ class Progress(Listener):
                 self._line(f"a test reads {coverage(batches, batch_size, size, '--test-iter')}")
 
     def restored(self, iteration: int, path: Path) -> None:
-        self._line(f"goes on at iteration {iteration} from {path}")
+        self._line(f"resuming at iteration {iteration} from {path}")
 
     def iterated(self, iteration: int) -> None:
         now = time.monotonic()

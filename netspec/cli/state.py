@@ -48,7 +48,7 @@ def input_shapes(texts: list[str]) -> dict[str, Shape]:
         try:
             shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(","))
         except ValueError:
-            raise NetspecError(f"'--input {text}' is no shape", hint="write it as --input data=10,3,227,227") from None
+            raise NetspecError(f"'--input {text}' is not a shape", hint="write it as --input data=10,3,227,227") from None
     return shapes
 
 

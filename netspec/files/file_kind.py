@@ -12,10 +12,6 @@ from netspec.files.varint import read_varint
 from netspec.schema.caffe_pb2 import BlobProto, NetParameter, SolverState
 
 HOW_TO_COPY = "copy or download it again"
-HOW_TO_GET_A_DATABASE = (
-    "`netspec dataset sample --only NET` makes a small stand-in for a net in models/, "
-    "`netspec dataset build LIST OUT` and `netspec dataset import-idx FOLDER OUT` make real ones"
-)
 _LARGEST = 2**31 - 1  # bytes of a message of protobuf
 _LARGEST_LOOK = 2**30  # bytes of a file that is read whole for a hint
 _VARINT, _EIGHT, _SIZED, _FOUR = 0, 1, 2, 5  # how the wire format keeps a field

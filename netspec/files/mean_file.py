@@ -9,11 +9,10 @@ from google.protobuf.message import DecodeError
 from netspec.diagnostics import NetspecError, Span, why
 from netspec.files.blob_shape import blob_shape
 from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
+from netspec.files.sample_sets import how_to_get_mean
 from netspec.graph import shape_text
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import BlobProto
-
-HOW_TO_MAKE_ONE = "`netspec dataset mean DB mean.binaryproto` makes one; `netspec dataset sample` makes those of the nets in models/"
 
 
 def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tuple[int, int, int]]:
@@ -27,7 +26,7 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
         raw = read_file(path, 2 * GIB - 1, "a mean file")  # protobuf's own limit
         blob.ParseFromString(raw)
     except FileNotFoundError:
-        raise NetspecError(f"the mean file '{path}' does not exist", span, HOW_TO_MAKE_ONE) from None
+        raise NetspecError(f"the mean file '{path}' does not exist", span, how_to_get_mean(path)) from None
     except (OSError, ValueError) as error:
         message = f"the mean file '{path}' can't be read: {why(error)}"
         raise NetspecError(message, span, _hint(path)) from None
@@ -37,7 +36,7 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
     values = len(blob.double_data) or len(blob.data)
     if min(shape, default=0) <= 0 or prod(shape) != values or not 3 <= len(shape) <= 4:
         message = f"the mean file '{path}' holds {values:,} values of size {shape_text(shape)}, expected one image C×H×W"
-        raise NetspecError(message, span, HOW_TO_MAKE_ONE if values else _hint(path))
+        raise NetspecError(message, span, how_to_get_mean(path) if values else _hint(path))
     channels, height, width = shape[-3:]
     return blob, (channels, height, width)
 
@@ -47,10 +46,10 @@ def _no_blob(path: str, raw: bytes, span: Span | None) -> NetspecError:
     if cut and file_kind(path) is None:
         message = f"the mean file '{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected"
         return NetspecError(message, span, f"{HOW_TO_COPY}, or make it anew: `netspec dataset mean DB {path}`")
-    return NetspecError(f"the mean file '{path}' is no .binaryproto of a blob, or is damaged", span, _hint(path))
+    return NetspecError(f"the mean file '{path}' is not a .binaryproto of a blob, or is damaged", span, _hint(path))
 
 
 def _hint(path: str) -> str:
     """What lies there instead, and how to get what should."""
     kind = file_kind(path)
-    return f"it is {kind}; {HOW_TO_MAKE_ONE}" if kind else HOW_TO_MAKE_ONE
+    return f"it is {kind}; {how_to_get_mean(path)}" if kind else how_to_get_mean(path)

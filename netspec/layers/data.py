@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from netspec.diagnostics import did_you_mean
 from netspec.files.blob_shape import OLD_SIZES
-from netspec.files.file_kind import HOW_TO_GET_A_DATABASE
+from netspec.files.sample_sets import how_to_get
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
 from netspec.layers.setting import Setting
@@ -199,9 +199,11 @@ class _ImageSource(Source):
 
     def advice(self, site: Site) -> str:
         """What to do about it: for shapes alone, say them."""
-        crop = site.message.transform_param.crop_size or 227
+        crop = site.message.transform_param.crop_size
         is_gray = site.message.transform_param.force_gray or not getattr(site.param, "is_color", True)
-        return f"to see shapes without it, give {input_options(site.layer.tops[:1], (site.param.batch_size, 1 if is_gray else 3, crop, crop))}"
+        options = input_options(site.layer.tops[:1], (site.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227))
+        # 227 is made up: who takes it as it stands sees shapes of another net
+        return f"to see shapes without it, give {options if crop else f'the sizes of its records, such as {options}'}"
 
 
 class Data(_ImageSource):
@@ -219,7 +221,7 @@ class Data(_ImageSource):
 
     def missing(self, site: Site) -> Shape:
         transform = site.message.transform_param
-        advice, crop = f"{HOW_TO_GET_A_DATABASE}; {self.advice(site)}", transform.crop_size
+        advice, crop = f"{how_to_get(site.param.source)}; {self.advice(site)}", transform.crop_size
         if not crop:
             raise site.unknown_size(f"the database '{site.param.source}' does not exist", advice)
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
@@ -327,7 +329,8 @@ class HDF5Data(Source):
     def shapes(self, site: Site) -> list[Shape]:
         rows = site.hdf5_row_shapes()
         if rows is None:
-            advice = f"to see shapes without it, give {input_options(site.layer.tops, (site.param.batch_size, 4))}"
+            options = input_options(site.layer.tops, (site.param.batch_size, 4))
+            advice = f"to see shapes without it, give the sizes of its datasets, such as {options}"
             raise site.unknown_size(f"the list '{site.param.source}' or its first file does not exist", advice)
         return [(site.param.batch_size, *row) for row in rows]
 

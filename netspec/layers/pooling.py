@@ -46,7 +46,7 @@ class Pooling(Spec):
             site.error("'global_pooling' goes with pad 0 and stride 1", field)
         if any(window.pad) and p.pool == PoolingParameter.STOCHASTIC:
             site.error("'pad' goes with MAX and AVE pooling only", "pad")
-        if sized and any(pad >= kernel for pad, kernel in zip(window.pad, window.kernel, strict=True)):
+        if sized and any(pad >= kernel > 0 for pad, kernel in zip(window.pad, window.kernel, strict=True)):
             site.error(f"'pad' {max(window.pad)} must be smaller than the kernel {min(window.kernel)}", "pad")
         if len(site.layer.top_blobs) > 1 and p.pool != PoolingParameter.MAX:
             site.error("only MAX pooling has a second top, the mask", "top", 1)

@@ -69,4 +69,4 @@ def _read(file: BinaryIO, name: str) -> Run:
         if form == CAFFE:
             return read_caffe_log(lines, name, changed)
     hint = "`netspec train --log FILE` or `--caffe-log FILE` writes one, and so does `caffe train … 2>&1 | tee FILE`"
-    raise NetspecError(f"'{name}' is no training log", hint=hint)
+    raise NetspecError(f"'{name}' is not a training log", hint=hint)

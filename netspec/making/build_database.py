@@ -22,6 +22,7 @@ from netspec.readers.image_list import read_list, split_line
 from netspec.readers.images import decode, read_image_file, resize
 from netspec.stores.lmdb_writer import NAMES_FILE, LmdbWriter
 
+_ROOT_HINT = "paths count from the working directory, then from the list's folder; --root FOLDER names another"
 _AT_ONCE = 64  # images that are read side by side; they are put in the list's order
 
 
@@ -53,26 +54,28 @@ def build_database(
     warn: Callable[[str], object] | None = None,
     progress: Callable[[int, int], object] | None = None,
     replace_old: bool = False,
+    note: Callable[[str], object] | None = None,
 ) -> int:
     """Writes the images of a list ("path label" a line) to a new LMDB; the key is the line's number, then the path.
 
     Those of a folder of classes are numbered in the order of their paths, and the names of the classes are put beside
-    the records, in labels.txt. An image that can't be read is left out and told to `warn`. With `replace_old` an
-    LMDB that exists is replaced when the new one is whole. Returns the number of records.
+    the records, in labels.txt. An image that can't be read is left out and told to `warn`; that sizes differ, to `note`.
+    With `replace_old` an LMDB that exists is replaced when the new one is whole. Returns the number of records.
 
     Raises: NetspecError where the list has a line that is none, no image (or none of a class) can be read, sizes differ under check_size, or
     the LMDB already exists or can't be written. Nothing stands under its name then.
     """
     options = options or BuildOptions()
     if options.encode_type and options.encode_type.lower() not in FORMATS:
-        raise NetspecError(f"'{options.encode_type}' is no image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
-    place, lines = _lines(source)
+        raise NetspecError(f"'{options.encode_type}' is not an image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
+    place, lines = _lines(source, note)
     if isinstance(source, ClassFolder):
         options = replace(options, root=os.path.join(source.path, ""))
     if options.shuffle:
         random.Random(options.seed).shuffle(lines)
     first: tuple[_Line, tuple[int, ...]] | None = None
     stored: set[int] = set()
+    shapes: set[tuple[int, ...]] = set()
     with LmdbWriter(out, replace_old) as writer:
         for i, (line, made) in enumerate(_records(lines, place, options)):
             if isinstance(made, NetspecError):
@@ -82,18 +85,22 @@ def build_database(
             value, shape = made
             stored.add(line.label)
             first = first or (line, shape)
+            shapes.add(shape)
             if options.check_size and shape != first[1]:
                 raise NetspecError(f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' is {shape_text(first[1])}")
             writer.put(f"{i:08d}_{line.path}".encode(errors="surrogateescape"), value)
             if progress:
                 progress(i + 1, len(lines))
         if not writer.count:
-            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read")
+            hint = "" if isinstance(source, ClassFolder) else _ROOT_HINT
+            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read", hint=hint or None)
         if isinstance(source, ClassFolder):
             lost = {line.label for line in lines} - stored
             if lost:
                 raise NetspecError(f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read")
             writer.put_file(NAMES_FILE, source.names_file())
+    if note and len(shapes) > 1:
+        note(f"the images have {len(shapes):,} sizes, a batch takes one: --resize-width and --resize-height make them alike, or crop_size in the net")
     return writer.count
 
 
@@ -147,16 +154,20 @@ def _under(root: str, path: str) -> str:
     return os.path.join(root, path) if os.path.isdir(root) else root + path
 
 
-def _lines(source: str | Path | ClassFolder) -> tuple[str, list[_Line]]:
+def _lines(source: str | Path | ClassFolder, note: Callable[[str], object] | None) -> tuple[str, list[_Line]]:
     """The name of a source in messages, and its images."""
     if isinstance(source, ClassFolder):
         return source.path, [_Line(path, label, source.path) for path, label in source.images]
-    return str(source), _read_list(str(source))
+    return str(source), _read_list(str(source), note)
 
 
-def _read_list(path: str) -> list[_Line]:
+def _read_list(path: str, note: Callable[[str], object] | None) -> list[_Line]:
     lines = []
-    for i, text in enumerate(read_list(path)):
+    texts = read_list(path)
+    bare = [i + 1 for i, text in enumerate(texts) if " " not in text]
+    if note and bare:
+        note(f"{path}:{bare[0]}: no label behind the path: label 0 is stored, as in Caffe ({len(bare):,} of {len(texts):,} lines)")
+    for i, text in enumerate(texts):
         name, label = split_line(text, i, path)
         lines.append(_Line(name, label, f"{path}:{i + 1}"))
     return lines

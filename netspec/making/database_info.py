@@ -13,11 +13,11 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError
-from netspec.files.file_kind import HOW_TO_GET_A_DATABASE, file_kind
+from netspec.files.sample_sets import how_to_get
 from netspec.readers.images import datum_pixels, image_header
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import key_text
-from netspec.stores.records import Entries, database_kind, open_entries
+from netspec.stores.records import Entries, database_kind, no_database, open_entries
 
 _MOST_FAULTS = 20  # that are kept, of however many
 _MOST_DISTINCT = 100_000  # sizes or labels that are counted each, so that no database needs much memory
@@ -100,7 +100,7 @@ def examine_database(path: str | os.PathLike[str], decode: bool = True, progress
     path = os.fspath(path)
     kind = database_kind(path)
     if kind is None and os.path.exists(path):
-        raise _no_database(path)
+        raise no_database(path)
     entries = open_entries(path)
     try:
         info = DatabaseInfo(path, "LMDB" if kind == DataParameter.LMDB else "LevelDB", _bytes_on_disk(path))
@@ -109,7 +109,7 @@ def examine_database(path: str | os.PathLike[str], decode: bool = True, progress
     finally:
         entries.close()
     if info.whole and not info.records:
-        raise NetspecError(f"the database '{path}' is empty", hint=HOW_TO_GET_A_DATABASE)
+        raise NetspecError(f"the database '{path}' is empty", hint=how_to_get(path))
     return info
 
 
@@ -167,20 +167,3 @@ def _bytes_on_disk(path: str) -> int:
     if os.path.isfile(path):
         return os.stat(path).st_size
     return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file() and entry.name not in ("lock.mdb", "LOCK"))
-
-
-_INSTEAD = {
-    "a blob, such as a mean file": "transform_param.mean_file names it in a net; `netspec dataset mean DB OUT` made it of a database",
-    "an HDF5 file": "an HDF5Data layer reads it, by a list of such files",
-    "the data file of an LMDB": "call it data.mdb and name the folder that it is in",
-    "text": "`netspec dataset build LIST OUT` makes a database of a list of images; an ImageData layer reads the list itself",
-    "a caffemodel": "it holds a net's weights",
-    "a solverstate": "it holds the state of a training run",
-}
-
-
-def _no_database(path: str) -> NetspecError:
-    kind = file_kind(path)
-    if kind is None or kind == "a folder":
-        return NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", hint=HOW_TO_GET_A_DATABASE)
-    return NetspecError(f"'{path}' is no database; it is {kind}", hint=_INSTEAD.get(kind, HOW_TO_GET_A_DATABASE))

@@ -75,7 +75,7 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
     raw = _content(Path(path))
     # big endian: two zero bytes, the type, the number of axes, then the size of each axis
     if len(raw) < 4 or raw[:2] != b"\0\0":
-        raise NetspecError(f"'{path}' is no IDX file: it begins with {raw[:4].hex(' ') or 'nothing'}, expected 00 00 08 {axes:02x}")
+        raise NetspecError(f"'{path}' is not an IDX file: it begins with {raw[:4].hex(' ') or 'nothing'}, expected 00 00 08 {axes:02x}")
     if raw[2] != _UNSIGNED_BYTE or raw[3] != axes:
         raise NetspecError(f"'{path}' holds type {raw[2]:#04x} with {raw[3]} axes; expected type 0x08 (unsigned bytes) with {axes}")
     start = 4 + 4 * axes

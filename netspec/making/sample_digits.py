@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.files.sample_sets import SAMPLE_SETS, SampleSet
 from netspec.making.encode_datum import encode_image, encoded_datum, raw_datum
 from netspec.making.mean_image import mean_of_database, write_mean
 from netspec.stores.lmdb_writer import LmdbWriter
@@ -25,35 +25,6 @@ from netspec.stores.records import open_records
 _GREYS = 16  # the brightest value of the digits
 _SEED = 0  # of the order of the training records: Data layers read in the order of keys
 _MARK = b"_digit"  # in our keys: tells our databases from others at the same paths
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSet:
-    """The files that some nets name, and what their images are like."""
-
-    nets: tuple[str, ...]
-    train: str
-    test: str
-    side: int  # pixels
-    channels: int
-    mean: str = ""
-    stands_for: str = ""
-    by_default: bool = True
-
-
-SAMPLE_SETS = (
-    SampleSet(("mnist_alexnet",), "examples/mnist/mnist_train_lmdb", "examples/mnist/mnist_test_lmdb", 28, 1, stands_for="MNIST"),
-    SampleSet(
-        ("bvlc_alexnet", "tf_alexnet"),
-        "examples/imagenet/ilsvrc12_train_lmdb",
-        "examples/imagenet/ilsvrc12_val_lmdb",
-        256,
-        3,
-        "data/ilsvrc12/imagenet_mean.binaryproto",
-        "ImageNet",
-    ),
-    SampleSet(("flowers17_alexnet",), "data/flowers17/train_lmdb", "data/flowers17/test_lmdb", 256, 3, "", "17 flowers", by_default=False),
-)
 
 
 class Made(NamedTuple):

@@ -135,7 +135,7 @@ def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_
             _move(old, old_spans, name, layer, place, name)
     if kind not in V0_TYPES:
         if old.HasField("type"):
-            report.error(f"'{kind}' is no V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES), before=place.whole())
+            report.error(f"'{kind}' is not a V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES), before=place.whole())
         elif not old_spans.is_faulty:
             report.error("this V0 layer has no 'type'", old_spans.name)
         return

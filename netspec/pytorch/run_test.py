@@ -71,9 +71,9 @@ class Scores:
             return f"{text} of {size:,} records"
         rounds, rest = divmod(self.records, size)
         if self.records == size:
-            return f"{text} records, each of the data set's once"
-        times = f"each of the data set's {size:,} {'once' if rounds == 1 else f'{rounds} times'}"
-        more = f" and {rest:,} of them once more: the data wrapped around" if rest else ""
+            return f"{text} records, every record of the data set once"
+        times = f"every record of the data set ({size:,}) {'once' if rounds == 1 else f'{rounds} times'}"
+        more = f", {rest:,} of them once more: the data wrapped around" if rest else ""
         return f"{text} records, {times}{more}"
 
 

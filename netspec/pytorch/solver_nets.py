@@ -112,14 +112,14 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     if net is None:
         names = ", ".join(dict.fromkeys(f"'{name}'" for net in test_nets for name in net.outputs))
         hint = f"its test nets give {names}" if names else "the solver has no test net"
-        raise NetspecError(f"--keep-best '{retention.keep_best}' is no output of a test net", None, hint)
+        raise NetspecError(f"--keep-best '{retention.keep_best}' is not an output of a test net", None, hint)
     blob = net.blob(retention.keep_best)
     if blob.count != 1:
         raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
     spec = find_spec(blob.producer.type)
     is_loss, is_metric = bool(net.loss_weights.get(retention.keep_best)), spec is not None and spec.is_metric
     if not (direction or is_loss or is_metric):
-        message = f"--keep-best '{given}' is no loss and no Accuracy: is more of it better, or less?"
+        message = f"--keep-best '{given}' is neither a loss nor an Accuracy: is more of it better, or less?"
         raise NetspecError(message, blob.span, f"--keep-best {given}:max, or --keep-best {given}:min")
     retention.lower_is_better = direction == "min" if direction else is_loss
     return retention

@@ -149,5 +149,5 @@ def _dataset_shape(content: Hdf5File, top: str, span: Span | None) -> tuple[int,
         names = ", ".join(f"'{name}'" for name in content.names) or "none"
         raise NetspecError(f"'{content.path}' has no dataset '{top}'", span, f"a top is filled from the dataset of its name; the file has {names}")
     if dataset.dtype.kind not in "fiub" or not dataset.shape:
-        raise NetspecError(f"the dataset '{top}' of '{content.path}' is no array of numbers", span)
+        raise NetspecError(f"the dataset '{top}' of '{content.path}' is not an array of numbers", span)
     return content.shape(dataset)

@@ -123,7 +123,7 @@ def _window_shape(layer: Layer) -> RecordShape | None:
     is_list = len(words) > 3 and words[0] == "#" and words[3].isascii() and words[3].isdecimal()
     channels = whole_number(words[3]) if is_list else None
     if not channels:
-        raise NetspecError(f"'{path}' is no list of windows: expected '# 0', a path and the number of channels", span)
+        raise NetspecError(f"'{path}' is not a list of windows: expected '# 0', a path and the number of channels", span)
     return channels, size, size
 
 

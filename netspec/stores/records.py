@@ -9,10 +9,19 @@ from typing import Protocol
 from google.protobuf.message import DecodeError
 
 from netspec.diagnostics import NetspecError, Span
-from netspec.files.file_kind import HOW_TO_COPY, HOW_TO_GET_A_DATABASE
+from netspec.files.file_kind import HOW_TO_COPY, file_kind
+from netspec.files.sample_sets import how_to_get
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import DAMAGE, Damaged, key_text, reason
 
+_INSTEAD = {
+    "a blob, such as a mean file": "transform_param.mean_file names it in a net; `netspec dataset mean DB OUT` made it of a database",
+    "an HDF5 file": "an HDF5Data layer reads it, by a list of such files",
+    "the data file of an LMDB": "call it data.mdb and name the folder that it is in",
+    "text": "`netspec dataset build LIST OUT` makes a database of a list of images; an ImageData layer reads the list itself",
+    "a caffemodel": "it holds a net's weights",
+    "a solverstate": "it holds the state of a training run",
+}
 HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT`"
 
 
@@ -94,9 +103,7 @@ def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
         raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
     if empty:
         entries.close()
-        raise NetspecError(
-            f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {HOW_TO_GET_A_DATABASE}"
-        )
+        raise NetspecError(f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {how_to_get(path)}")
     return Records(entries, path, span)
 
 
@@ -108,8 +115,8 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
     kind = database_kind(path, backend)
     if kind is None:
         if not os.path.exists(path):
-            raise NetspecError(f"the database '{path}' does not exist", span, HOW_TO_GET_A_DATABASE)
-        raise NetspecError(f"'{path}' is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, HOW_TO_GET_A_DATABASE)
+            raise NetspecError(f"the database '{path}' does not exist", span, how_to_get(path))
+        raise no_database(path, span)
     try:
         if kind == DataParameter.LMDB:
             from netspec.stores.lmdb_reader import LmdbReader
@@ -122,6 +129,14 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
         raise NetspecError(f"the database '{path}' needs the package {error.name}", span, f"`pip install {error.name}`") from None
     except DAMAGE as error:
         raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
+
+
+def no_database(path: str, span: Span | None = None) -> NetspecError:
+    """What to raise for a path that exists and is not a database: what it is, and what that is for."""
+    kind = file_kind(path)
+    if kind is None or kind == "a folder":
+        return NetspecError(f"'{path}' is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, how_to_get(path))
+    return NetspecError(f"'{path}' is not a database; it is {kind}", span, _INSTEAD.get(kind, how_to_get(path)))
 
 
 def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None:

@@ -9,10 +9,10 @@ from netspec.syntax.tree import STRING, Block, Field, Scalar
 _V2_TYPES = frozenset(V1_TYPES.values())
 _V1_FIELDS = frozenset({"blobs_lr", "weight_decay", "blob_share_mode"})
 _FAULTS = {
-    "layers": ("'layers' holds layers of today's form, which stand in 'layer'", "write 'layer {' for each 'layers {'"),
+    "layers": ("'layers' holds layers of today's form, which stand in 'layer'", "write 'layer' for each 'layers'"),
     "layer": (
         "'layer' holds layers of the older form (type: {}), which stand in 'layers'",
-        "write 'layers {{' for each 'layer {{', or today's form: type: \"{}\"",
+        "write 'layers' for each 'layer', or today's form: type: \"{}\"",
     ),
 }
 
@@ -41,7 +41,10 @@ def _is_v2(layer: Block) -> bool:
     if field and any(isinstance(value, Block) for value in field.values):  # V1's 'param' is a text
         return True
     text, scalar = _type_of(layer), _scalar(_field(layer, "type"))
-    return scalar is not None and text not in V1_TYPES and (scalar.kind == STRING or text in _V2_TYPES)
+    if scalar is None or text in V1_TYPES:
+        return False
+    # YAML needs no quotes; the older types are in capitals throughout
+    return scalar.kind == STRING or text in _V2_TYPES or not (text.isupper() or text.islower())
 
 
 def _type_of(layer: Block) -> str:

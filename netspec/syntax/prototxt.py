@@ -73,12 +73,12 @@ class _Parser:
             word = re.match(r"[\w.]+", rest)
             end = start + (word.end() if word else 1)
             return NetspecError(
-                f"'{self.source.text[start:end]}' is no number", Span(self.source, start, end), "numbers look like 3, 0x1F, 0.5, 1e-4 or 1.f"
+                f"'{self.source.text[start:end]}' is not a number", Span(self.source, start, end), "numbers look like 3, 0x1F, 0.5, 1e-4 or 1.f"
             )
         shown = f"'{char}'" if char.isprintable() else f"the character U+{ord(char):04X}"
         if "\udc80" <= char <= "\udcff":
             shown = f"the byte 0x{ord(char) - 0xDC00:02X}, which is no UTF-8,"
-        hint = 'texts stand in plain quotes: "' if char in "“”„‟«»‘’‚" else None
+        hint = 'texts stand in plain quotes: "' if char in "“”„‟«»‘’‚" else "a field and its value have a ':' between them" if char == "=" else None
         return NetspecError(f"{shown} has no meaning in a prototxt", Span(self.source, start, start + 1), hint)
 
     def _span(self, first: Token, last: Token) -> Span:
@@ -201,7 +201,7 @@ class _Parser:
                 return chr(code).encode()
             if char in _SIMPLE_ESCAPES:
                 return _SIMPLE_ESCAPES[char]
-            raise NetspecError(f"'{match[0].decode(errors='replace')}' is no escape of a string", self._span(token, token))
+            raise NetspecError(f"'{match[0].decode(errors='replace')}' is not an escape of a string", self._span(token, token))
 
         return _ESCAPE.sub(replace, token[1][1:-1].encode(errors="surrogateescape"))
 

@@ -35,7 +35,7 @@ def read_source(path: str | Path) -> Source:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if b"\0" in raw:
-        raise NetspecError(f"'{path}' is no text: a prototxt or a YAML file is expected", whole_file(path))
+        raise NetspecError(f"'{path}' is not text: a prototxt or a YAML file is expected", whole_file(path))
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
 
@@ -84,7 +84,7 @@ def require_kind(block: Block, path: str, wanted: FileKind) -> None:
     if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
         places = (value.span for field in block.fields if field.name in ("net", "train_net") for value in field.values)
         named = next(places, None)
-        meant = "its net is the file that it names" if named else None
+        meant = "give the net that it names" if named else None
         raise NetspecError(f"'{path}' is a solver, not a net", named, meant)
 
 

@@ -88,7 +88,7 @@ class _Parser:
         notes = []
         if context and context_mark and context_mark.index != offset:
             notes.append(note(f"{context}, which begins here", Span(self.source, context_mark.index, context_mark.index + 1)))
-        return NetspecError(Diagnostic(ERROR, f"this is no YAML: {problem}", Span(self.source, offset, offset + 1), hint, notes))
+        return NetspecError(Diagnostic(ERROR, f"this is not valid YAML: {problem}", Span(self.source, offset, offset + 1), hint, notes))
 
     def _span(self, event: Any, least: int = 1) -> Span:
         return Span(self.source, event.start_mark.index, max(event.end_mark.index, event.start_mark.index + least))

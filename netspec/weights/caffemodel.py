@@ -40,7 +40,7 @@ def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
     """
     net = read_message(path, NetParameter(), "caffemodel")
     if not (net.layer or net.layers):
-        raise NetspecError(f"'{path}' is no caffemodel: it holds no layers", hint=wrong_kind(path))
+        raise NetspecError(f"'{path}' is not a caffemodel: it holds no layers", hint=wrong_kind(path))
     weights = {}
     for name, blobs in _layers(net):
         if blobs:

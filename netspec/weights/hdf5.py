@@ -90,7 +90,9 @@ def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray],
 def _solver_state(file: Hdf5File) -> tuple[int, str, list[np.ndarray], int]:
     missing = [key for key in ("iter", "learned_net", "current_step", "history") if file.find(key) is None]
     if missing:
-        raise NetspecError(f"'{file.path}' is no solver state: it has no '{missing[0]}'", hint="it holds weights" if "data" in file.names else None)
+        raise NetspecError(
+            f"'{file.path}' is not a solver state: it has no '{missing[0]}'", hint="it holds weights" if "data" in file.names else None
+        )
     learned_net = _scalar(file, "learned_net")
     text = learned_net.decode(errors="surrogateescape") if isinstance(learned_net, bytes) else str(learned_net)
     blobs = dict(file.datasets(file.find("history")))
@@ -152,7 +154,7 @@ def _damaged(path: str | Path, error: Exception) -> NetspecError:
     cut = re.search(r"truncated file: eof = (\d+),.* stored_eof = (\d+)", str(error))
     if cut:
         return NetspecError(f"'{path}' is cut short: {int(cut[1]):,} of {int(cut[2]):,} bytes", hint=HOW_TO_COPY)
-    message = f"'{path}' is no HDF5 file of weights, or is damaged: {_line(error)}"
+    message = f"'{path}' is not an HDF5 file of weights, or is damaged: {_line(error)}"
     return NetspecError(message, hint=HOW_TO_COPY if h5py.is_hdf5(path) else wrong_kind(path))
 
 

@@ -250,7 +250,7 @@ def read_npy_object(path: str | Path, raw: bytes) -> Any:
             shape, array = _read_header(stream)
         except Exception as error:  # the header is a Python literal: ast, tokenize and numpy each have errors of their own
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise NetspecError(f"'{path}' is no .npy file, or is cut short: {reason}") from None
+            raise NetspecError(f"'{path}' is not a .npy file, or is cut short: {reason}") from None
         if array is not None:
             return array
         try:

@@ -58,7 +58,7 @@ def _unreadable(path: str | Path, raw: bytes, message: Message, what: str) -> Ne
     kind = wrong_kind(path)
     cut = cut_short(raw, message)
     if kind or cut is None:
-        return NetspecError(f"'{path}' is no {what}, or is damaged", hint=kind or HOW_TO_COPY)
+        return NetspecError(f"'{path}' is not a {what}, or is damaged", hint=kind or HOW_TO_COPY)
     last = _last_layer(raw[: cut[0]]) if isinstance(message, NetParameter) else ""
     return NetspecError(f"'{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected", hint=f"{HOW_TO_COPY}{last}")
 

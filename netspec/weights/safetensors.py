@@ -28,7 +28,7 @@ def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
     try:
         tensors = load(raw)
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:  # the latter: a dtype that numpy lacks
-        raise NetspecError(f"'{path}' is no safetensors file that can be read, or is cut short: {error}", hint=HOW_TO_COPY) from None
+        raise NetspecError(f"'{path}' is not a safetensors file that can be read, or is cut short: {error}", hint=HOW_TO_COPY) from None
     found: dict[str, dict[int, np.ndarray]] = {}
     for key, tensor in tensors.items():
         layer, _, index = key.rpartition("/")

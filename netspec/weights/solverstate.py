@@ -39,7 +39,7 @@ def read_solverstate(path: str | Path) -> SolverSnapshot:
         return SolverSnapshot(*read_solverstate_hdf5(path))
     state = read_message(path, SolverState(), "solverstate")
     if not state.HasField("iter"):
-        raise NetspecError(f"'{path}' is no solverstate: it does not say at which iteration the solver was", hint=wrong_kind(path))
+        raise NetspecError(f"'{path}' is not a solverstate: it does not say at which iteration the solver was", hint=wrong_kind(path))
     history = [blob_array(blob, f"'{path}': history blob {i}") for i, blob in enumerate(state.history)]
     learned_net = state.learned_net
     if isinstance(learned_net, bytes):  # what protobuf hands out where a text is no UTF-8

@@ -21,7 +21,7 @@ def upgrade_caffemodel(source: str | Path, target: str | Path) -> NetParameter:
     """
     net = read_message(source, NetParameter(), "caffemodel")
     if not (net.layer or net.layers or net.input):
-        raise NetspecError(f"'{source}' is no caffemodel: it holds no layers", hint=wrong_kind(source))
+        raise NetspecError(f"'{source}' is not a caffemodel: it holds no layers", hint=wrong_kind(source))
     before, report = _without_blobs(net), Report()
     upgrade(net, spans_without_places(net), report)
     if report.failed:

@@ -71,6 +71,16 @@ def test_a_right_file_behind_a_wrong_one_does_not_help(capsys: pytest.CaptureFix
     assert check(capsys, "a.prototxt", "b.prototxt", a="x: 1", b=NET)[0] == 1
 
 
+def test_a_mistyped_folder_is_told_with_the_nearest(capsys: pytest.CaptureFixture) -> None:
+    Path("models/alexnet").mkdir(parents=True)
+    for path, hint in (
+        ("modles/alexnet/a.prototxt", "there is no folder 'modles'; did you mean 'models'?"),
+        ("models/alxnet/a.prototxt", "there is no folder 'models/alxnet'; did you mean 'models/alexnet'?"),
+        ("q/a.prototxt", "there is no folder 'q'"),
+    ):
+        assert check(capsys, path)[2] == f"{path}: error: file '{path}' does not exist\n  hint: {hint}\n"
+
+
 def test_a_syntax_error(capsys: pytest.CaptureFixture) -> None:
     status, out, err = check(capsys, "net.prototxt", net=NET + "layer {")
     assert (status, out) == (1, "net.prototxt: not read: 1 error\n")
@@ -284,7 +294,7 @@ def test_a_file_that_does_not_exist(capsys: pytest.CaptureFixture) -> None:
     Path("models/train_val.prototxt").write_text(NET)
     for path, hint in (
         ("models/trainval.prototxt", "\n  hint: did you mean 'models/train_val.prototxt'?"),
-        ("model/train_val.prototxt", "\n  hint: there is no folder 'model'"),
+        ("model/train_val.prototxt", "\n  hint: there is no folder 'model'; did you mean 'models'?"),
         ("x", ""),
     ):
         assert check(capsys, path)[2] == f"{path}: error: file '{path}' does not exist{hint}\n"
@@ -387,7 +397,7 @@ def test_usage(capsys: pytest.CaptureFixture) -> None:
     capsys.readouterr()
     assert main(["check", "--nonsense"]) == 2
     assert main(["check", "--input", "data=3,x", "net.prototxt"]) == 1
-    assert "'--input data=3,x' is no shape" in capsys.readouterr().err
+    assert "'--input data=3,x' is not a shape" in capsys.readouterr().err
 
 
 def test_nothing_of_a_users_text_reaches_the_terminal_as_a_command(capsys: pytest.CaptureFixture) -> None:

@@ -256,7 +256,7 @@ def test_upgrade_refuses(capsys: pytest.CaptureFixture) -> None:
     assert "a net can't become 'a.caffemodel'" in upgrade(capsys, "old.prototxt", "a.caffemodel", status=1)
     assert "--upgrade keeps every layer" in upgrade(capsys, "old.prototxt", "a.prototxt", "--skip-layer", "x", status=1)
     Path("wrong.prototxt").write_text('layers {\n layer { type: "convv" } }')
-    assert "wrong.prototxt:2:16: error: 'convv' is no V0 layer type" in upgrade(capsys, "wrong.prototxt", "a.prototxt", status=1)
+    assert "wrong.prototxt:2:16: error: 'convv' is not a V0 layer type" in upgrade(capsys, "wrong.prototxt", "a.prototxt", status=1)
     assert "file 'none' does not exist" in upgrade(capsys, "none", "a.prototxt", status=1)
     assert sorted(path.name for path in Path().iterdir()) == ["old.prototxt", "wrong.prototxt"]
     assert Path("old.prototxt").read_text() == OLD
@@ -283,10 +283,10 @@ def test_upgrade_of_weights_refuses(capsys: pytest.CaptureFixture) -> None:
     net = caffe_pb2.NetParameter()
     net.layers.add().layer.type = "convv"
     Path("old.caffemodel").write_bytes(net.SerializeToString())
-    assert "error: 'old.caffemodel': 'convv' is no V0 layer type" in upgrade(capsys, "old.caffemodel", "new.caffemodel", status=1)
+    assert "error: 'old.caffemodel': 'convv' is not a V0 layer type" in upgrade(capsys, "old.caffemodel", "new.caffemodel", status=1)
     assert "weights can't become 'new.prototxt'" in upgrade(capsys, "old.caffemodel", "new.prototxt", status=1)
     Path("text.caffemodel").write_text(OLD)
-    assert "'text.caffemodel' is no caffemodel" in upgrade(capsys, "text.caffemodel", "new.caffemodel", status=1)
+    assert "'text.caffemodel' is not a caffemodel" in upgrade(capsys, "text.caffemodel", "new.caffemodel", status=1)
     assert sorted(path.name for path in Path().iterdir()) == ["old.caffemodel", "text.caffemodel"]
 
 

@@ -37,23 +37,23 @@ def test_a_whole_database(capsys):
     status, out, err = call(capsys, DATA / "raw_lmdb")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        f"{DATA / 'raw_lmdb'}: LMDB, 12 records, 57,344 bytes on the disk",
+        f"{DATA / 'raw_lmdb'}: LMDB, 12 records, 57,344 bytes on disk",
         "  keys    '00000000_im00.png' … '00000011_im11.png'",
-        "  bytes   17,436 in the records, 1,453 in the mean",
+        "  bytes   17,436 in the records, 1,453 on average",
         "  kinds   raw: 12",
         "  sizes   3×20×24: 12 (C×H×W)",
         "  labels  0 … 6, 6 classes",
         "          0: 2, 1: 1, 2: 1, 4: 1, 5: 2, 6: 5",
         "          no record has 3",
         "  values  7 … 246 (raw)",
-        "  nothing is broken",
+        "  no broken records",
     ]
 
 
 def test_images_that_were_not_decoded_are_owned_up_to(capsys):
-    assert call(capsys, DATA / "png_lmdb")[1].splitlines()[-1] == "  nothing is broken"
-    assert call(capsys, DATA / "png_lmdb", "--no-decode")[1].splitlines()[-1] == "  nothing is broken; images were not decoded"
-    assert call(capsys, DATA / "raw_lmdb", "--no-decode")[1].splitlines()[-1] == "  nothing is broken"
+    assert call(capsys, DATA / "png_lmdb")[1].splitlines()[-1] == "  no broken records"
+    assert call(capsys, DATA / "png_lmdb", "--no-decode")[1].splitlines()[-1] == "  no broken records; images were not decoded"
+    assert call(capsys, DATA / "raw_lmdb", "--no-decode")[1].splitlines()[-1] == "  no broken records"
 
 
 def test_broken_records_are_listed_and_the_status_is_1(capsys, tmp_path):
@@ -91,7 +91,7 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
     (tmp_path / "data.mdb").write_bytes((DATA / "raw_lmdb" / "data.mdb").read_bytes()[:53000])
     status, out, _ = call(capsys, tmp_path)
     assert status == 1
-    assert out.startswith(f"{tmp_path}: LMDB, 9 of 12 records could be read, 53,000 bytes on the disk\n")
+    assert out.startswith(f"{tmp_path}: LMDB, 9 of 12 records could be read, 53,000 bytes on disk\n")
     assert "it is cut off: 53,000 bytes, at least 57,344 expected" in out
     (tmp_path / "data.mdb").write_bytes((DATA / "raw_lmdb" / "data.mdb").read_bytes()[:5000])
     status, out, _ = call(capsys, tmp_path, "--format", "json")
@@ -101,14 +101,14 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (DATA / "mean.binaryproto", "is no database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it"),
-        (DATA / "list.txt", "is no database; it is text\n  hint: `netspec dataset build LIST OUT`"),
-        (DATA / "raw.npz", "is no database; it is a zip file"),
-        (DATA / "images" / "im00.png", "is no database; it is a PNG image"),
-        (DATA / "raw.prototxt", "is no database; it is a prototxt"),
-        (DATA / "images", "is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)"),
-        (REFERENCE / "solvers" / "adam" / "init.caffemodel", "is no database; it is a caffemodel"),
-        (REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate", "is no database; it is a solverstate"),
+        (DATA / "mean.binaryproto", "is not a database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it"),
+        (DATA / "list.txt", "is not a database; it is text\n  hint: `netspec dataset build LIST OUT`"),
+        (DATA / "raw.npz", "is not a database; it is a zip file"),
+        (DATA / "images" / "im00.png", "is not a database; it is a PNG image"),
+        (DATA / "raw.prototxt", "is not a database; it is a prototxt"),
+        (DATA / "images", "is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)"),
+        (REFERENCE / "solvers" / "adam" / "init.caffemodel", "is not a database; it is a caffemodel"),
+        (REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate", "is not a database; it is a solverstate"),
         ("none", "the database 'none' does not exist"),
     ],
 )
@@ -133,4 +133,4 @@ def test_a_pipe_in_a_database_s_place_is_no_database(tmp_path, capsys, name):
     os.mkfifo(tmp_path / name)
     status, _, err = call(capsys, tmp_path)
     assert status == 1
-    assert "is no database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)" in err
+    assert "is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)" in err

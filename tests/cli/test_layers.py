@@ -50,7 +50,7 @@ def test_the_page_of_pooling():
     for line in (
         "  bottoms: 1, tops: 1 to 2",
         "  pool: MAX, AVE, STOCHASTIC (default MAX)",
-        "  stride: a whole number from 0 (default 1)",
+        "  stride: a whole number, not negative (default 1)",
         "  global_pooling: true or false (default false)",
         "  Shapes: data 1×64×56×56 → out 1×64×28×28",
     ):

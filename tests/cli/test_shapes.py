@@ -61,7 +61,7 @@ def test_phase_decides_which_layers_there_are(capsys: pytest.CaptureFixture) -> 
     ("options", "message"),
     [
         (["--input", "dta=1,3,227,227"], "has no input 'dta'; it has data, label\n  hint: did you mean 'data'?"),
-        (["--input", "data=1,3,x"], "'--input data=1,3,x' is no shape"),
+        (["--input", "data=1,3,x"], "'--input data=1,3,x' is not a shape"),
         (["--input", "data=1,3,5,5"], "layer 'conv1': a window of 11 does not fit into a height of 5"),
     ],
 )

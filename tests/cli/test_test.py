@@ -129,9 +129,9 @@ def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixt
     ("iterations", "said"),
     [
         ("1", "1 batch of 4: 4 of 11 records"),
-        ("all", "3 batches of 4: 12 records, each of the data set's 11 once and 1 of them once more: the data wrapped around"),
-        ("6", "6 batches of 4: 24 records, each of the data set's 11 2 times and 2 of them once more: the data wrapped around"),
-        ("11", "11 batches of 4: 44 records, each of the data set's 11 4 times"),
+        ("all", "3 batches of 4: 12 records, every record of the data set (11) once, 1 of them once more: the data wrapped around"),
+        ("6", "6 batches of 4: 24 records, every record of the data set (11) 2 times, 2 of them once more: the data wrapped around"),
+        ("11", "11 batches of 4: 44 records, every record of the data set (11) 4 times"),
     ],
 )
 def test_tells_how_much_of_the_data_was_read(folder: Path, capsys: pytest.CaptureFixture, iterations: str, said: str) -> None:
@@ -143,7 +143,7 @@ def test_a_pass_whose_batches_divide_the_data_reads_each_record_once(folder: Pat
     text = (folder / "net.prototxt").read_text()
     (folder / "net.prototxt").write_text(text.replace("batch_size: 4", "batch_size: 11"))
     out = run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "all")
-    assert out.splitlines()[-1].startswith("1 batch of 11: 11 records, each of the data set's once; ")
+    assert out.splitlines()[-1].startswith("1 batch of 11: 11 records, every record of the data set once; ")
 
 
 def test_caffes_flags_mean_the_same(folder: Path, capsys: pytest.CaptureFixture) -> None:

@@ -110,7 +110,7 @@ def test_a_signal_stops_the_run_the_log_tells_so_and_resume_goes_on(
     assert (process.returncode, end["event"], end["reason"]) == (128 + number, "end", "stopped")
     assert end["iter"] == max(states()) > 4
     assert train("--resume", "--max-iter", str(end["iter"] + 1), "--log", "run.jsonl") == 0
-    assert f"goes on at iteration {end['iter']} from " in capsys.readouterr().out
+    assert f"resuming at iteration {end['iter']} from " in capsys.readouterr().out
     assert [event["reason"] for event in events() if event["event"] == "end"] == ["stopped", "done"]
 
 
@@ -152,7 +152,7 @@ def test_a_second_signal_stops_now(folder: Path, processes: tuple[str, ...]) -> 
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert time.monotonic() - begin < 20
-    assert (process.returncode, told) == (130, "stopping after this iteration, again to stop now\nstopping now\n")
+    assert (process.returncode, told) == (130, "stopping after this iteration; a second signal stops at once\nstopping now\n")
     assert states() == []
     assert processes or events()[-1]["reason"] == "stopped"
 
@@ -227,7 +227,7 @@ def test_any_prefix_is_written_found_again_and_pruned(folder: Path, capsys: pyte
     (folder / "folder").mkdir()
     assert train("--snapshot-prefix", prefix) == 0
     assert train("--snapshot-prefix", prefix, "--resume", "--max-iter", "7", "--keep-last", "1") == 0
-    assert "goes on at iteration 6 from " in capsys.readouterr().out
+    assert "resuming at iteration 6 from " in capsys.readouterr().out
     written = {str(path.relative_to(folder)) for path in folder.rglob("*_iter_*")}
     whole = "folder/solver" if prefix == "folder" else prefix
     assert written == {f"{whole}_iter_7.{end}" for end in ("caffemodel", "solverstate", "solverstate.json")}
@@ -359,7 +359,7 @@ def test_a_run_whose_reader_is_gone_still_heeds_ctrl_c(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     warning = "warning: the output can't be written: Broken pipe; the training goes on without it\n"
-    assert (process.returncode, told) == (130, warning + "stopping after this iteration, again to stop now\n")
+    assert (process.returncode, told) == (130, warning + "stopping after this iteration; a second signal stops at once\n")
     assert events()[-1]["reason"] == "stopped"
     assert events()[-1]["iter"] in states()
 
@@ -527,5 +527,5 @@ def test_a_wrong_file_is_told_in_a_line(folder: Path, capsys: pytest.CaptureFixt
     assert "'solver.prototxt' is a solver, not a net" in capsys.readouterr().err
     Path("x.caffemodel").write_bytes(b"\n\0\x01")
     assert main(["train", "x.caffemodel"]) == 1
-    assert "'x.caffemodel' is no text" in capsys.readouterr().err
+    assert "'x.caffemodel' is not text" in capsys.readouterr().err
     assert main(["train", "solver.prototxt", "--log", "a", "--caffe-log", "a"]) == 2

@@ -286,5 +286,5 @@ def test_the_hint_at_shapes_is_enough_to_see_them(tmp_path, capsys, kind, settin
     path = tmp_path / "net.prototxt"
     path.write_text(f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {param} {{ source: "none" batch_size: 4 {settings} }} }}')
     assert main(["shapes", str(path)]) == 1
-    assert f"give {options}\n" in capsys.readouterr().err
+    assert f", such as {options}\n" in capsys.readouterr().err
     assert main(["shapes", str(path), *options.split()]) == 0

@@ -87,8 +87,14 @@ def test_all_labels_ignored_cost_nothing() -> None:
     x = torch.randn(2, 3, requires_grad=True)
     loss = SoftmaxWithLoss(1, 2, VALID, False, "l", None)(x, torch.tensor([2.0, 2.0]))
     loss.backward()
-    assert loss.item() == 0
+    assert str(loss.item()) == "0.0"
     assert not x.grad.any()
+
+
+def test_a_certain_prediction_costs_0_and_not_minus_0() -> None:
+    loss = SoftmaxWithLoss(1, None, VALID, False, "l", None)(torch.tensor([[100.0, -100.0]]), torch.tensor([0.0]))
+    assert str(loss.item()) == "0.0"
+    assert str(MultinomialLogisticLoss("l", None)(torch.tensor([[1.0, 0.0]]), torch.tensor([0.0])).item()) == "0.0"
 
 
 def test_probabilities_as_a_second_top_pass_no_gradient_back(load_text: Load) -> None:
@@ -122,14 +128,14 @@ def test_infogain_matrix_from_a_file_beside_the_net(load_text: Load, tmp_path: P
 
 def test_infogain_matrix_that_is_missing_or_of_another_size(load_text: Load, tmp_path: Path) -> None:
     net = load_text(net_text(SOURCE, x=(2, 3), t=(2,)))
-    with pytest.raises(NetspecError, match=r"layer 'l': 'h.binaryproto' can't be read: No such file") as raised:
+    with pytest.raises(NetspecError, match=r"layer 'l': file 'h.binaryproto' does not exist") as raised:
         netspec.compile(net)
     assert raised.value.diagnostics[0].span.line == 3
     write_matrix(tmp_path / "h.binaryproto", np.eye(2))
     with pytest.raises(NetspecError, match=r"the matrix in 'h.binaryproto' is 1×1×2×2, but must be 3×3"):
         netspec.compile(net)
     (tmp_path / "h.binaryproto").write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(NetspecError, match=r"layer 'l': '.*h.binaryproto' is no .binaryproto file"):
+    with pytest.raises(NetspecError, match=r"layer 'l': '.*h.binaryproto' is not a .binaryproto file"):
         netspec.compile(net)
 
 

@@ -226,7 +226,7 @@ NO_LOGS += [b"Iteration 1, loss = 2\n", b"\xff\xfe\xd8", b"\x89PNG\r\n"]
 @pytest.mark.parametrize("content", NO_LOGS, ids=range(len(NO_LOGS)))
 def test_what_is_no_log(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(NetspecError, match="is no training log") as error:
+    with pytest.raises(NetspecError, match="is not a training log") as error:
         read_log(tmp_path / "x")
     assert "hint: `netspec train --log FILE` or `--caffe-log FILE` writes one" in str(error.value)
 

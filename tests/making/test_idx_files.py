@@ -79,7 +79,7 @@ GOOD = idx(IMAGES["train"])
     ("content", "message"),
     [
         (b"", "begins with nothing"),
-        (b"\x89PNG....", "no IDX file"),
+        (b"\x89PNG....", "not an IDX file"),
         (idx(IMAGES["train"], kind=13), "type 0x0d"),
         (idx(LABELS["train"]), "with 1 axes"),
         (GOOD[:10], "but 0 follow"),

@@ -10,9 +10,10 @@ from PIL import Image
 
 from netspec.cli import dataset
 from netspec.diagnostics import NetspecError
+from netspec.files.sample_sets import SAMPLE_SETS
 from netspec.making.encode_datum import raw_datum
 from netspec.making.mean_image import mean_of_database
-from netspec.making.sample_digits import SAMPLE_SETS, sample_digits, sample_sets, split_digits
+from netspec.making.sample_digits import sample_digits, sample_sets, split_digits
 from netspec.readers.images import datum_pixels
 from netspec.schema.caffe_pb2 import BlobProto
 from netspec.stores.lmdb_writer import LmdbWriter
@@ -141,7 +142,7 @@ def test_a_run_that_stopped_between_goes_on(tmp_path):
 def test_what_is_no_database_at_the_path_is_told(tmp_path):
     sample = sample_sets("mnist_alexnet")[0]
     (tmp_path / sample.train).mkdir(parents=True)
-    with pytest.raises(NetspecError, match="no database"):
+    with pytest.raises(NetspecError, match="not a database"):
         sample_digits([sample], tmp_path)
 
 

@@ -67,6 +67,7 @@ def test_a_database_of_unknown_size(load_text: Callable[..., Net], tmp_path: Pat
     text = DATA + layer("s", "Silence", "label", "") + layer("f", "InnerProduct", "data", "f", DENSE)
     (fault,) = faults(load_text, text)
     assert fault.startswith("net.prototxt:3:24: error: layer 'db': the size of its data is unknown: the database 'no_such_database' does not exist\n")
+    assert "to see shapes without it, give the sizes of its records, such as --input data=4,3,227,227" in fault
     report = Report()
     net = load_text(text, require_shapes=False, report=report)
     assert [(d.severity, d.span.line) for d in report.diagnostics if d.span] == [("warning", 3)]

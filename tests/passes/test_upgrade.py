@@ -123,7 +123,7 @@ def test_every_v0_field(field: str, kind: str, owner: str) -> None:
 
 
 V0_FAULTS = {
-    "unknown type": ('layers { layer { type: "convv" } }', ["1:24: 'convv' is no V0 layer type"]),
+    "unknown type": ('layers { layer { type: "convv" } }', ["1:24: 'convv' is not a V0 layer type"]),
     "no type": ('layers { layer { name: "a" } }', ["1:10: this V0 layer has no 'type'"]),
     "a field of another type": (
         'layers { layer { type: "relu"\n kernelsize: 3 } }',

@@ -54,7 +54,7 @@ def test_torchrun_restarts_a_run_that_has_lost_a_process(start: Callable[..., su
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         outs.append(out)
-    assert ["goes on at iteration" in out for out in outs] == [True, False]
+    assert ["resuming at iteration" in out for out in outs] == [True, False]
     assert_same_bits(run_folder, "cut", "all", 400)
 
 
@@ -117,7 +117,7 @@ def test_signals_reach_all_processes(start: Callable[..., subprocess.Popen], pai
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[-1]) == (130, "stopped early"), err
-    assert err.splitlines() == ["taking a snapshot after this iteration", "stopping after this iteration, again to stop now"]
+    assert err.splitlines() == ["taking a snapshot after this iteration", "stopping after this iteration; a second signal stops at once"]
 
 
 def test_ctrl_c_before_the_training_is_no_success(start: Callable[..., subprocess.Popen], pair_folder: Path) -> None:
@@ -128,7 +128,7 @@ def test_ctrl_c_before_the_training_is_no_success(start: Callable[..., subproces
     for pid in [process.pid, *members(process)]:  # they import torch now
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "stopping after this iteration, again to stop now\ninterrupted\n")
+    assert (process.returncode, out, err) == (130, "", "stopping after this iteration; a second signal stops at once\ninterrupted\n")
 
 
 @pytest.mark.slow

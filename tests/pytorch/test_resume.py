@@ -152,13 +152,13 @@ def test_resume_takes_the_newest_that_is_whole_and_tells_what_is_not(run_folder:
     assert main(["train", solver, "--resume", "--max-iter", "6"]) == 0
     assert "there is no snapshot" in capsys.readouterr().out
     assert main(["train", solver, "--resume"]) == 0
-    assert "goes on at iteration 6 from " in capsys.readouterr().out
+    assert "resuming at iteration 6 from " in capsys.readouterr().out
     weights = run_folder / "snap_iter_12.caffemodel"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert main(["train", solver, "--resume", "--max-iter", "13"]) == 0
     told = capsys.readouterr()
     assert "snap_iter_12.solverstate' is passed over: its weights" in told.err
-    assert "goes on at iteration 6 from " in told.out
+    assert "resuming at iteration 6 from " in told.out
     for state in run_folder.glob("snap_iter_*.solverstate"):
         state.write_bytes(b"")
     assert main(["train", solver, "--resume"]) == 1
@@ -248,7 +248,7 @@ def test_keep_last_and_keep_best(run_folder: Path, capsys: pytest.CaptureFixture
     assert all((run_folder / f"snap_iter_{n}.caffemodel").exists() for n in snapshots(run_folder))
     assert len(list(run_folder.glob("snap_iter_*"))) == 3 * len(snapshots(run_folder))
     assert main([*options, "--keep-best", "acuracy"]) == 1
-    assert "--keep-best 'acuracy' is no output of a test net\n  hint: its test nets give 'accuracy', 'loss'" in capsys.readouterr().err
+    assert "--keep-best 'acuracy' is not an output of a test net\n  hint: its test nets give 'accuracy', 'loss'" in capsys.readouterr().err
 
 
 def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:

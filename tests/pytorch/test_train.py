@@ -141,7 +141,7 @@ def test_sigint_stops_with_a_snapshot_from_which_the_run_goes_on(endless_folder:
     wait_for(process, "iteration 3 ")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "stopping after this iteration, again to stop now\n")
+    assert (process.returncode, err) == (130, "stopping after this iteration; a second signal stops at once\n")
     assert out.endswith("stopped early\n")
     (state,) = endless_folder.glob("snap_iter_*.solverstate")
     solver = netspec.Solver(endless_folder / "solver.prototxt")

@@ -91,7 +91,7 @@ def test_faults_are_told(net, folder):
         write(folder / f"{i}.h5", 0, 5, extra=np.ones(6))
     told("in '.*0.h5' the dataset 'extra' has 6 rows, 'data' has 5", tops='top: "data" top: "extra"')
     write(folder / "0.h5", 0, 5, extra=np.array(1.0))
-    told("the dataset 'extra' of '.*0.h5' is no array of numbers", tops='top: "extra"')
+    told("the dataset 'extra' of '.*0.h5' is not an array of numbers", tops='top: "extra"')
     write(folder / "0.h5", 0, 0)
     told("layer 'h': '.*0.h5' has no rows")
     (folder / "1.h5").write_bytes((folder / "2.h5").read_bytes()[:1000])

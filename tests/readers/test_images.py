@@ -180,5 +180,5 @@ def test_warnings_of_pillow_do_not_reach_the_terminal(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert [line.split(" left out ")[0] for line in lines[:-1]] == [f"warning: list.txt:{i}:" for i in (1, 2, 3)], done.stderr
-    assert lines[-1].startswith("error: none of the 3 images")
+    assert [line.split(" left out ")[0] for line in lines[:-2]] == [f"warning: list.txt:{i}:" for i in (1, 2, 3)], done.stderr
+    assert lines[-2].startswith("error: none of the 3 images"), "and its hint"

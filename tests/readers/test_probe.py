@@ -68,7 +68,7 @@ def test_of_windows(make_net, tmp_path):
     assert shape("crop_size: 7") == (3, 7, 7)
     assert shape("") is None
     (tmp_path / "windows.txt").write_text("something else")
-    with pytest.raises(NetspecError, match=r"'.*windows.txt' is no list of windows"):
+    with pytest.raises(NetspecError, match=r"'.*windows.txt' is not a list of windows"):
         shape("crop_size: 7")
 
 
@@ -85,7 +85,7 @@ def test_of_hdf5_rows(make_net, tmp_path):
 
 def test_what_is_there_but_damaged_is_told(shape, tmp_path, reference, write_lmdb):
     (tmp_path / "mean").write_bytes(b"\xff")
-    with pytest.raises(NetspecError, match=r"is no .binaryproto of a blob"):
+    with pytest.raises(NetspecError, match=r"is not a .binaryproto of a blob"):
         shape("none", f'mean_file: "{tmp_path / "mean"}"')
     shutil.copytree(reference / "raw_lmdb", tmp_path / "cut")
     (tmp_path / "cut" / "data.mdb").write_bytes((reference / "raw_lmdb" / "data.mdb").read_bytes()[:9000])

@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_told(images, text, message):
 
 
 def test_a_missing_mean_names_the_command_that_makes_one():
-    with pytest.raises(NetspecError, match=r"`netspec dataset mean DB mean.binaryproto`"):
+    with pytest.raises(NetspecError, match=r"`netspec dataset mean DB none.binaryproto`"):
         transformer('mean_file: "none.binaryproto"')
 
 
@@ -143,7 +143,7 @@ def test_sizes_that_differ_in_a_batch_are_told(images):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xff\xff no blob", "is no .binaryproto of a blob"),
+        (b"\xff\xff no blob", "is not a .binaryproto of a blob"),
         (b"", "holds 0 values of size scalar, expected one image"),
         (BlobProto(num=1, channels=3, height=2, width=2, data=[0] * 11).SerializeToString(), "holds 11 values of size 1×3×2×2"),
         (BlobProto(num=1, channels=-3, height=-2, width=2, data=[0] * 12).SerializeToString(), "holds 12 values of size 1×-3×-2×2"),

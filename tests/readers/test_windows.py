@@ -269,5 +269,5 @@ def test_numbers_out_of_range_are_told_with_their_line(pictures, tmp_path, old, 
 def test_channels_out_of_range_are_told_before_data_are_read(net, pictures, tmp_path, channels):
     path = tmp_path / "windows.txt"
     path.write_text(path.read_text().replace("\n3\n", f"\n{channels}\n", 1))
-    with pytest.raises(NetspecError, match=r"windows.txt' is no list of windows: expected '# 0', a path and the number of channels"):
+    with pytest.raises(NetspecError, match=r"windows.txt' is not a list of windows: expected '# 0', a path and the number of channels"):
         record_shape(net().layers[0])

@@ -128,30 +128,30 @@ ERRORS = {
     "a comma too many in a list": ("input_dim: [1, ]", "1:16: expected a value, got ']'"),
     "a list in a list": ("input_dim: [[1]]", "1:13: expected a value, got '['"),
     "a list without an end": ("input_dim: [1,", "1:15: expected a value, got end of the file"),
-    "a unit behind a number": ("input_dim: 12px", "1:12: '12px' is no number"),
-    "two points in a number": ("layer { loss_weight: 1.2.3 }", "1:22: '1.2.3' is no number"),
-    "half a number": ("layer { loss_weight: 1e }", "1:22: '1e' is no number"),
-    "half a hex number": ("input_dim: 0x", "1:12: '0x' is no number"),
-    "a point": ("layer { loss_weight: . }", "1:22: '.' is no number"),
+    "a unit behind a number": ("input_dim: 12px", "1:12: '12px' is not a number"),
+    "two points in a number": ("layer { loss_weight: 1.2.3 }", "1:22: '1.2.3' is not a number"),
+    "half a number": ("layer { loss_weight: 1e }", "1:22: '1e' is not a number"),
+    "half a hex number": ("input_dim: 0x", "1:12: '0x' is not a number"),
+    "a point": ("layer { loss_weight: . }", "1:22: '.' is not a number"),
     "a minus before nothing": ("input_dim: -", "1:12: expected a value, got '-'"),
     "two minus": ("input_dim: --5", "1:12: expected a value, got '-'"),
     "a hyphen in a name": ("layer-name: 1", "1:6: expected ':' or '{' after 'layer', got '-'"),
-    "an escape without digits": (r'name: "\x"', "1:7: '\\x' is no escape of a string"),
-    "half a unicode escape": (r'name: "\u12"', "1:7: '\\u' is no escape of a string"),
-    "a surrogate": (r'name: "\ud800"', "1:7: '\\ud800' is no escape of a string"),
-    "beyond unicode": (r'name: "\U00110000"', "1:7: '\\U00110000' is no escape of a string"),
+    "an escape without digits": (r'name: "\x"', "1:7: '\\x' is not an escape of a string"),
+    "half a unicode escape": (r'name: "\u12"', "1:7: '\\u' is not an escape of a string"),
+    "a surrogate": (r'name: "\ud800"', "1:7: '\\ud800' is not an escape of a string"),
+    "beyond unicode": (r'name: "\U00110000"', "1:7: '\\U00110000' is not an escape of a string"),
     "typographic quotes": ("name: “a”", "1:7: '“' has no meaning in a prototxt"),
     "a comment of another language": ("// name", "1:1: '/' has no meaning in a prototxt"),
     "a control character": ("name: \x00", "1:7: the character U+0000 has no meaning in a prototxt"),
     "an extension": ("[caffe.x]: 1", "1:1: expected a field name, got '['"),
     "the first of two": ("name 5\nname: 'a", "1:6: expected ':' or '{' after 'name', got '5'"),
-    "half a number behind a minus": ("input_dim: -1x", "1:13: '1x' is no number"),
+    "half a number behind a minus": ("input_dim: -1x", "1:13: '1x' is not a number"),
     "too deep": ("a{" * 101, "1:203: blocks are nested deeper than 100"),
 }
 # protobuf's Python parser takes these, its C++ parser does not
 ONLY_OURS = {
     "a plus": ("input_dim: +5", "1:12: '+' has no meaning in a prototxt"),
-    "a wrong escape": ("name: 'a'\n  'b\\q'", "2:3: '\\q' is no escape of a string"),
+    "a wrong escape": ("name: 'a'\n  'b\\q'", "2:3: '\\q' is not an escape of a string"),
     "a space that is none": ("name:\u00a0'a'", "1:6: the character U+00A0 has no meaning in a prototxt"),
 }
 
@@ -166,6 +166,12 @@ def test_errors(text: str, message: str) -> None:
 @pytest.mark.parametrize(("text", "message"), ONLY_OURS.values(), ids=ONLY_OURS)
 def test_errors_that_protobuf_for_python_overlooks(text: str, message: str) -> None:
     assert faults(text, caffe_pb2.NetParameter()) == [message]
+
+
+def test_an_equals_sign_has_a_hint() -> None:
+    with pytest.raises(NetspecError) as caught:
+        prototxt.parse(Source("solver.prototxt", "base_lr = 0.1"))
+    assert str(caught.value).endswith("\n  hint: a field and its value have a ':' between them")
 
 
 def test_an_unclosed_block_is_shown() -> None:

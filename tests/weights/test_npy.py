@@ -282,7 +282,7 @@ def test_files_that_are_no_npy(tmp_path):
     path = tmp_path / "a.npy"
     for content in (b"", b"\x93NUMPY", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x05\x00(((((", b"\x93NUMPY\x01\x00\x03\x00{1:"):
         path.write_bytes(content)
-        with pytest.raises(NetspecError, match=r"no \.npy file"):
+        with pytest.raises(NetspecError, match=r"not a \.npy file"):
             read_npy(path)
     np.save(path, np.ones(3))
     with pytest.raises(NetspecError, match="one array of the shape"):

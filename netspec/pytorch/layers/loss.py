@@ -84,7 +84,8 @@ class SoftmaxWithLoss(nn.Module):
         picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
         if counted is not None:
             picked = torch.where(counted.view(places), picked, 0.0)
-        loss = -picked.sum() / normalizer(self.normalization, outer, index.numel(), counted)
+        # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
+        loss = 0 - picked.sum() / normalizer(self.normalization, outer, index.numel(), counted)
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
 
@@ -122,7 +123,7 @@ class InfogainLoss(nn.Module):
         terms = (matrix.reshape(classes, classes).to(rows.dtype)[index] * rows).sum(1)
         if counted is not None:
             terms = torch.where(counted, terms, 0.0)
-        loss = -terms.sum() / normalizer(self.normalization, prod(scores.shape[: self.axis]), terms.numel(), counted)
+        loss = 0 - terms.sum() / normalizer(self.normalization, prod(scores.shape[: self.axis]), terms.numel(), counted)
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
 
@@ -137,7 +138,7 @@ class MultinomialLogisticLoss(nn.Module):
         rows = item_rows(wide(probabilities))
         index, _ = flat_labels(labels, rows.shape[1], None, self.label, self.span)
         picked = rows.gather(1, index.unsqueeze(1))
-        return -raise_to(LOG_THRESHOLD, picked).log().sum() / max(1, rows.shape[0])
+        return 0 - raise_to(LOG_THRESHOLD, picked).log().sum() / max(1, rows.shape[0])
 
 
 class HingeLoss(nn.Module):
