@@ -24,7 +24,8 @@ def library_warnings_told() -> Iterator[None]:
         if not issubclass(category, _FOR_AUTHORS) and line not in told:
             told.add(line)
             over_live_line = "\r\x1b[K" if sys.stderr.isatty() else ""
-            print(f"{over_live_line}warning: {line}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"{over_live_line}warning: {line}\n")  # at once: print writes the line's end apart, and another process between
+            sys.stderr.flush()
 
     warnings.showwarning = tell
     try:

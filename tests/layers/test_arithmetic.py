@@ -13,19 +13,15 @@ import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.pytorch.layers.arithmetic import EltwiseProduct
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
-Shape = tuple[int, ...]
 
 
 def net_text(layer: str, *shapes: Shape, top: str = "y") -> str:
-    """A net of one layer over inputs a, b, c of these shapes."""
-    text = "force_backward: true\n"
-    for name, shape in zip("abc", shapes, strict=False):
-        dims = " ".join(f"dim: {dim}" for dim in shape)
-        text += f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
-    bottoms = " ".join(f'bottom: "{name}"' for name in "abc"[: len(shapes)])
-    return text + f'layer {{ name: "l" {bottoms} top: "{top}" {layer} }}\n'
+    """The layer over inputs a, b, c of these shapes."""
+    return nets.net_text(f'top: "{top}" {layer}', force_backward=True, **dict(zip("abc", shapes, strict=False)))
 
 
 def run(net: Net, *bottoms: np.ndarray, top: str = "y", params: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:

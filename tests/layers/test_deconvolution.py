@@ -13,18 +13,16 @@ import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.layers.window import window_of
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
 FILLED = 'weight_filler { type: "gaussian" } bias_filler { type: "gaussian" }'
 
 
-def net_text(kind: str, fields: str, shape: tuple[int, ...]) -> str:
-    """An Input and below it, in line 3 and after, the layer 'l'."""
-    dims = " ".join(f"dim: {dim}" for dim in shape)
-    return (
-        f'force_backward: true\nlayer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }}\n'
-        f'layer {{ name: "l" type: "{kind}" bottom: "x" top: "y" convolution_param {{ {fields} }} }}\n'
-    )
+def net_text(kind: str, fields: str, shape: Shape) -> str:
+    """An input and below it, in line 3 and after, the layer."""
+    return nets.net_text(f'type: "{kind}" top: "y" convolution_param {{ {fields} }}', force_backward=True, x=shape)
 
 
 def places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -91,7 +89,7 @@ def test_bilinear_filler_enlarges_each_channel(load_text: Load) -> None:
 
 def test_several_bottoms_share_the_weights(load_text: Load) -> None:
     text = net_text("Deconvolution", f"num_output: 2 kernel_size: 2 {FILLED}", (1, 2, 3, 3))
-    text = text.replace('bottom: "x" top: "y"', 'bottom: "x" bottom: "x" top: "y" top: "z"')
+    text = text.replace('bottom: "x"', 'bottom: "x" bottom: "x"').replace('top: "y"', 'top: "y" top: "z"')
     out = netspec.compile(load_text(text), seed=1)(torch.ones(1, 2, 3, 3))
     assert torch.equal(out["y"], out["z"])
 

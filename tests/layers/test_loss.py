@@ -17,7 +17,7 @@ from netspec.graph import Net
 from netspec.pytorch.layers.loss import HingeLoss, InfogainLoss, MultinomialLogisticLoss, SoftmaxWithLoss
 from netspec.pytorch.layers.regression_loss import ContrastiveLoss, EuclideanLoss, SigmoidCrossEntropyLoss
 from netspec.schema.caffe_pb2 import BlobProto, LossParameter
-from tests.layers.loss_net import net_text
+from tests.nets import net_text
 
 Load = Callable[..., Net]
 FULL, VALID, BATCH_SIZE, NONE = LossParameter.FULL, LossParameter.VALID, LossParameter.BATCH_SIZE, LossParameter.NONE

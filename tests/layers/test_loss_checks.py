@@ -10,7 +10,7 @@ from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net
 from netspec.pipeline import assemble, read_net
 from netspec.schema.caffe_pb2 import NetState, Phase
-from tests.layers.loss_net import net_text
+from tests.nets import net_text
 
 Load = Callable[..., Net]
 

@@ -14,14 +14,15 @@ from netspec.graph import Net
 from netspec.pipeline import assemble, read_net
 from netspec.pytorch.layers.normalization import MVN, mvn_gradient
 from netspec.schema.caffe_pb2 import NetState, Phase
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
 
 
-def net_text(param: str, shape: tuple[int, ...], top: str = "y") -> str:
-    dims = " ".join(f"dim: {d}" for d in shape)
-    source = f'force_backward: true layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }}\n'
-    return source + f'layer {{ name: "l" type: "MVN" bottom: "x" top: "{top}" mvn_param {{ {param} }} }}\n'
+def net_text(param: str, shape: Shape, top: str = "y") -> str:
+    """An input and below it, in line 3, the layer."""
+    return nets.net_text(f'type: "MVN" top: "{top}" mvn_param {{ {param} }}', force_backward=True, x=shape)
 
 
 def original(x: np.ndarray, grad: np.ndarray, rows: int, variance: bool, eps: float, in_place: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +108,7 @@ def test_more_than_four_axes_are_refused(load_text: Load) -> None:
         load_text(net_text("", (1, 2, 3, 4, 5)))
     (fault,) = raised.value.diagnostics
     assert fault.message == "layer 'l': MVN takes a blob of at most 4 axes (N×C×H×W), got 5"
-    assert fault.span.line == 2
+    assert fault.span.line == 3
 
 
 @pytest.mark.parametrize(("param", "cost"), [("", 240), ("normalize_variance: false", 0)])
@@ -118,7 +119,7 @@ def test_cost(load_text: Load, param: str, cost: int) -> None:
 @pytest.mark.parametrize(("param", "warned"), [("", 1), ("normalize_variance: false", 0)])
 def test_warns_of_the_gradient_in_place(param: str, warned: int) -> None:
     dense = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }\n'
-    text = net_text("", (2, 4)).split("\n")[0] + dense + f'layer {{ name: "l" type: "MVN" bottom: "y" top: "y" mvn_param {{ {param} }} }}\n'
+    text = nets.input_text("x", (2, 4)) + dense + f'layer {{ name: "l" type: "MVN" bottom: "y" top: "y" mvn_param {{ {param} }} }}\n'
     report = Report()
     message, spans = read_net(Source("net.prototxt", text), report)
     assemble(message, spans, NetState(phase=Phase.Value("TRAIN")), report)

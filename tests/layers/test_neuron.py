@@ -14,14 +14,16 @@ from torch import Tensor
 import netspec
 from netspec.graph import Net
 from netspec.pytorch.layers.neuron import Clip, Power
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
-INPUT = 'force_backward: true layer { name: "x" type: "Input" top: "x" input_param { shape { %s } } }\n'
 VALUES = np.array([-60, -3, -1.5, -0.5, -0.25, -1e-3, 0.0, 1e-3, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 19, 21, 49, 55, 60, 88, 0.125, -2])
 
 
-def net_text(layer: str, top: str = "y", shape: tuple[int, ...] = (2, 3, 4)) -> str:
-    return INPUT % " ".join(f"dim: {dim}" for dim in shape) + f'layer {{ name: "l" bottom: "x" top: "{top}" {layer} }}\n'
+def net_text(layer: str, top: str = "y", shape: Shape = (2, 3, 4)) -> str:
+    """An input and below it, in line 3, the layer."""
+    return nets.net_text(f'top: "{top}" {layer}', force_backward=True, x=shape)
 
 
 def run(net: Net, x: np.ndarray, grad: np.ndarray, top: str) -> tuple[np.ndarray, np.ndarray]:
@@ -295,15 +297,15 @@ EVERY = [
 
 def every_text(chain: bool = True) -> str:
     """Each type on a top of its own, and a chain of layers in place, which torch.compile refuses to differentiate."""
-    layers = [f'layer {{ name: "l{i}" bottom: "x" top: "y{i}" {layer} }}\n' for i, layer in enumerate(EVERY)]
+    layers = [f'layer {{ name: "l{i}" bottom: "x" top: "y{i}" {layer} }}' for i, layer in enumerate(EVERY)]
     in_place = [
         'type: "BNLL"',
         'type: "Clip" clip_param { min: 0 max: 9 }',
         'type: "Log" log_param { shift: 4 }',
         'type: "Power" power_param { shift: 4 }',
     ]
-    chains = [f'layer {{ name: "c{i}" bottom: "y0" top: "y0" {layer} }}\n' for i, layer in enumerate(in_place)]
-    return INPUT % "dim: 2 dim: 3 dim: 4 dim: 5" + "".join(layers + chains * chain)
+    chains = [f'layer {{ name: "c{i}" bottom: "y0" top: "y0" {layer} }}' for i, layer in enumerate(in_place)]
+    return "\n".join(["force_backward: true", nets.input_text("x", (2, 3, 4, 5)), *layers, *chains * chain])
 
 
 def sum_of(outputs: dict[str, Tensor]) -> Tensor:
@@ -344,7 +346,7 @@ def test_compiles_as_one_graph(load_text: Load, dtype: torch.dtype) -> None:
 
 
 def test_an_elu_really_works_in_place_where_it_may(load_text: Load) -> None:
-    text = INPUT % "dim: 2 dim: 4" + (
+    text = f'force_backward: true {nets.input_text("x", (2, 4))}\n' + (
         'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 3 } }\n'
         'layer { name: "l" type: "ELU" bottom: "f" top: "f" elu_param { alpha: %s } }\n'
     )

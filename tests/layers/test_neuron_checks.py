@@ -10,15 +10,15 @@ from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net
 from netspec.pipeline import assemble, read_net
 from netspec.schema.caffe_pb2 import NetState, Phase
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
 
 
-def net_text(layer: str, top: str = "y", shape: tuple[int, ...] = (2, 3, 4)) -> str:
-    dims = " ".join(f"dim: {dim}" for dim in shape)
-    return (
-        f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }}\nlayer {{ name: "l" bottom: "x" top: "{top}" {layer} }}\n'
-    )
+def net_text(layer: str, top: str = "y", shape: Shape = (2, 3, 4)) -> str:
+    """An input and below it, in line 2 and after, the layer."""
+    return nets.net_text(f'top: "{top}" {layer}', x=shape)
 
 
 COSTS = [

@@ -9,7 +9,7 @@ import torch
 
 import netspec
 from netspec.graph import Net
-from tests.layers.loss_net import net_text
+from tests.nets import net_text
 
 X = [[0.5, -1.0, 2.0], [3.0, 4.0, 0.0]]
 # layer, bottoms, top

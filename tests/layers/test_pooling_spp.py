@@ -12,17 +12,15 @@ import torch
 import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
 
 
-def net_text(layer: str, shape: tuple[int, ...]) -> str:
-    """An Input and below it, in line 3 and after, the layer 'l'."""
-    dims = " ".join(f"dim: {dim}" for dim in shape)
-    return (
-        f'force_backward: true\nlayer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }}\n'
-        f'layer {{ name: "l" bottom: "x" top: "y" {layer} }}\n'
-    )
+def net_text(layer: str, shape: Shape) -> str:
+    """An input and below it, in line 3 and after, the layer."""
+    return nets.net_text(f'top: "y" {layer}', force_backward=True, x=shape)
 
 
 def spp(fields: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,22 +15,15 @@ from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.pytorch.layers.recurrent import LSTM, RNN, LSTMUnit, Recurrent, _in_one_block
 from netspec.pytorch.module import NetModule
+from tests import nets
 
 Load = Callable[..., Net]
 Arrays = dict[str, np.ndarray]
 STEPS, STREAMS, INPUTS, STATIC, HIDDEN = 6, 3, 4, 2, 5
 SHAPES = {"x": (STEPS, STREAMS, 2, 2), "cont": (STEPS, STREAMS)}
 STATE = (1, STREAMS, HIDDEN)
+net_text = partial(nets.net_text, force_backward=True)
 FILLERS = "weight_filler { type: 'uniform' min: -0.5 max: 0.5 } bias_filler { type: 'uniform' min: -0.5 max: 0.5 }"
-
-
-def net_text(layer: str, **shapes: tuple[int, ...]) -> str:
-    lines = [
-        f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {" ".join(f"dim: {d}" for d in shape)} }} }} }}'
-        for name, shape in shapes.items()
-    ]
-    bottoms = " ".join(f'bottom: "{name}"' for name in shapes)
-    return "\n".join(["force_backward: true", *lines, f'layer {{ name: "l" {bottoms} {layer} }}\n'])
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

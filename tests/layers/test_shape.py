@@ -13,18 +13,16 @@ import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.pytorch.module import NetModule
+from tests import nets
+from tests.nets import Shape
 
 Load = Callable[..., Net]
 
 
-def net_text(layer: str, *shapes: tuple[int, ...]) -> str:
-    """Inputs x0, x1, … and the layer 'l' below them, its own text from line 10 on."""
-    text = "force_backward: true\n"
-    for i, shape in enumerate(shapes):
-        dims = " ".join(f"dim: {dim}" for dim in shape)
-        text += f'layer {{ name: "x{i}" type: "Input" top: "x{i}" input_param {{ shape {{ {dims} }} }} }}\n'
-    bottoms = " ".join(f'bottom: "x{i}"' for i in range(len(shapes)))
-    return text + "\n" * (8 - len(shapes)) + f'layer {{ name: "l" {bottoms} {layer} }}\n'
+def net_text(layer: str, *shapes: Shape) -> str:
+    """Inputs x0, x1, … and the layer below them, its own text from line 10 on."""
+    text = nets.net_text(layer, force_backward=True, **{f"x{i}": shape for i, shape in enumerate(shapes)})
+    return text.replace('layer { name: "l"', "\n" * (8 - len(shapes)) + 'layer { name: "l"')
 
 
 FOUR = (2, 6, 3, 4)
