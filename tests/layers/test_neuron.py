@@ -346,7 +346,7 @@ def test_compiles_as_one_graph(load_text: Load, dtype: torch.dtype) -> None:
 
 
 def test_an_elu_really_works_in_place_where_it_may(load_text: Load) -> None:
-    text = f'force_backward: true {nets.input_text("x", (2, 4))}\n' + (
+    text = f"force_backward: true {nets.input_text('x', (2, 4))}\n" + (
         'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 3 } }\n'
         'layer { name: "l" type: "ELU" bottom: "f" top: "f" elu_param { alpha: %s } }\n'
     )
