@@ -229,3 +229,8 @@ def test_another_type_and_an_export() -> None:
     expected = module(data)[name]
     assert torch.allclose(copy.deepcopy(module).to(torch.bfloat16)(data.bfloat16())[name].float(), expected, atol=1e-2)
     assert torch.allclose(torch.export.export(module, (data,)).module()(data)[name], expected)
+
+
+def test_dir_lists_the_public_names_once() -> None:
+    assert callable(netspec.load)
+    assert [name for name in dir(netspec) if not name.startswith("__")] == netspec.__all__
