@@ -32,7 +32,7 @@ PALETTE = {
     "python": Colours("#fdf3c0", "#a98f1f"),
     "shape": Colours("#eeece8", "#8a8478"),
 }
-PALETTE |= {"arithmetic": PALETTE["normalization"], "regression_loss": PALETTE["loss"], "selection": PALETTE["shape"]}
+PALETTE |= {"image_data": PALETTE["data"], "arithmetic": PALETTE["normalization"], "regression_loss": PALETTE["loss"], "selection": PALETTE["shape"]}
 
 
 def family(layer_type: str) -> str:

@@ -9,6 +9,7 @@ from netspec.layers import (
     arithmetic,
     convolution,
     data,
+    image_data,
     inner_product,
     loss,
     neuron,
@@ -27,7 +28,22 @@ from netspec.schema.extensions import find_field, states, value_of
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import LayerParameter
 
-_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, selection, arithmetic, loss, regression_loss, recurrent, python)
+_FAMILIES = (
+    data,
+    image_data,
+    convolution,
+    pooling,
+    inner_product,
+    normalization,
+    neuron,
+    shape,
+    selection,
+    arithmetic,
+    loss,
+    regression_loss,
+    recurrent,
+    python,
+)
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 

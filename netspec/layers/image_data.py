@@ -1,0 +1,166 @@
+"""Records of images, with the transformer that they go through. Source: Caffe's DataLayer, ImageDataLayer, WindowDataLayer."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netspec.diagnostics import did_you_mean
+from netspec.files.sample_sets import how_to_get
+from netspec.graph import Shape, shape_text
+from netspec.layers.data import Source
+from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
+from netspec.layers.spec import MAX_COUNT, MISSING_DATA, Site, input_options
+
+
+class ImageSource(Source):
+    """What the sources of images share: transform_param crops and scales each record; the labels' top is one number a record."""
+
+    source: ClassVar[str]  # what the field 'source' names
+    old_places: ClassVar[tuple[str, ...]] = ("scale", "mean_file", "crop_size", "mirror")  # moved from here in V1 layers only
+
+    def check(self, site: Site) -> None:
+        transform = site.message.transform_param
+        if not site.param.batch_size:
+            site.error("'batch_size' must be given and at least 1", "batch_size")
+        if not site.param.source:
+            site.error(f"'source' must name {self.source}", "source")
+        if transform.HasField("mean_file") and transform.mean_value:
+            site.error("give 'mean_file' or 'mean_value', not both", "transform_param", "mean_value")
+        if transform.force_color and transform.force_gray:
+            site.error("give 'force_color' or 'force_gray', not both", "transform_param", "force_gray")
+        for name in filter(site.has, self.old_places):
+            message = f"{site.layer.label}: '{name}' has no effect here, as in Caffe"
+            site.report.warning(message, site.layer.spans.at(self.param, name), f"write it in transform_param {{ {name}: … }}")
+
+    def shapes(self, site: Site) -> list[Shape]:
+        data = site.given.get(site.layer.tops[0]) or (site.param.batch_size, *self.record(site))
+        return [data, data[:1]][: len(site.layer.top_blobs)]
+
+    def record(self, site: Site) -> Shape:
+        """One record after cropping, C × H × W: from the mean file or the data; failing these from the net's text."""
+        transform = site.message.transform_param
+        shape = site.record_shape()
+        if shape is None:
+            return self.missing(site)
+        if transform.crop_size > min(shape[1:]):
+            message = f"'crop_size' {transform.crop_size} is larger than the records, which are {shape_text(shape)} (C×H×W)"
+            raise site.stop(message, "transform_param", "crop_size")
+        means = len(transform.mean_value)
+        if means > 1 and means != shape[0]:
+            hint = "give one for all channels or one a channel"
+            raise site.stop(f"{means} 'mean_value' for records of {shape[0]} channels", "transform_param", "mean_value", hint=hint)
+        return (shape[0], transform.crop_size, transform.crop_size) if transform.crop_size else shape
+
+    def missing(self, site: Site) -> Shape:
+        """One record where neither the data nor a mean file is there to tell."""
+        raise site.unknown_size(f"{self.source} '{site.param.source}', or a file that it names, does not exist", self.advice(site))
+
+    def advice(self, site: Site) -> str:
+        """What to do about it: for shapes alone, say them."""
+        crop = site.message.transform_param.crop_size
+        is_gray = site.message.transform_param.force_gray or not getattr(site.param, "is_color", True)
+        options = input_options(site.layer.tops[:1], (site.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227))
+        # 227 is made up: who takes it as it stands sees shapes of another net
+        return f"to see shapes without it, give {options if crop else f'the sizes of its records, such as {options}'}"
+
+
+class Data(ImageSource):
+    """Records of an LMDB or LevelDB, in the order of their keys, cropped and scaled by transform_param.
+
+    Shapes: N×C×H×W with the records' own sizes, or crop_size; the second top, the labels, is N.
+    """
+
+    type = "Data"
+    reader = "netspec.readers.database:DatabaseReader"
+    param = "data_param"
+    tops = (1, 2)
+    source = "a database"
+    example = Example({}, f'{TRANSFORM} data_param {{ source: "train_lmdb" batch_size: 64 backend: LMDB }}', DATA, inputs=CROPPED)
+
+    def missing(self, site: Site) -> Shape:
+        transform = site.message.transform_param
+        advice, crop = f"{how_to_get(site.param.source)}; {self.advice(site)}", transform.crop_size
+        if not crop:
+            raise site.unknown_size(f"the database '{site.param.source}' does not exist", advice)
+        channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
+        if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
+            message = f"{site.layer.label}: the database '{site.param.source}' does not exist; records of 3 channels are assumed"
+            site.report.warning(message, site.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
+        return (channels, crop, crop)
+
+
+class ImageData(ImageSource):
+    """Image files that a list names with their labels, in BGR order.
+
+    Shapes: N×C×H×W with new_height and new_width, or the first image's own sizes, or crop_size; C is 3, or 1 where is_color
+    is false. The labels are N.
+    """
+
+    type = "ImageData"
+    reader = "netspec.readers.image_list:ImageListReader"
+    param = "image_data_param"
+    tops = (2, 2)
+    source = "a list of images"
+    example = Example(
+        {},
+        f'{TRANSFORM} image_data_param {{ source: "train.txt" batch_size: 64 shuffle: true new_height: 256 new_width: 256 }}',
+        DATA,
+        inputs=CROPPED,
+    )
+
+    def check(self, site: Site) -> None:
+        super().check(site)
+        sizes = [name for name in ("new_height", "new_width") if getattr(site.param, name)]
+        if len(sizes) == 1:
+            missing = "new_width" if sizes[0] == "new_height" else "new_height"
+            site.error(f"'{sizes[0]}' stands here without '{missing}'", sizes[0], hint="give both, or neither to keep the images' sizes")
+        elif 3 * site.param.new_height * site.param.new_width > MAX_COUNT:
+            shape = f"3×{site.param.new_height}×{site.param.new_width}"
+            site.error(f"an image of {shape} would have more than {MAX_COUNT} values", "new_height")
+
+
+class WindowData(ImageSource):
+    """Windows of images, part of them on objects and the rest on background, each stretched to a square of crop_size.
+
+    Shapes: N×3×crop_size×crop_size; the labels are N.
+    """
+
+    type = "WindowData"
+    reader = "netspec.readers.windows:WindowReader"
+    param = "window_data_param"
+    tops = (2, 2)
+    source = "a list of windows"
+    old_places = ("mean_file", "crop_size", "mirror")  # 'scale' is read where it stands
+    example = Example({}, f'{TRANSFORM} window_data_param {{ source: "windows.txt" batch_size: 64 context_pad: 16 }}', DATA, inputs=CROPPED)
+
+    def check(self, site: Site) -> None:
+        super().check(site)
+        p, crop = site.param, site.message.transform_param.crop_size
+        if not crop:
+            site.error("'crop_size' must be given: the square that windows are stretched to", "transform_param", "crop_size")
+        elif 2 * p.context_pad >= crop:
+            site.error(f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}", "context_pad")
+        if p.crop_mode not in ("warp", "square"):
+            hint = did_you_mean(p.crop_mode, ("warp", "square"))
+            site.error(f"'crop_mode' is warp or square, got '{p.crop_mode}'", "crop_mode", hint=hint)
+        if not 0 <= p.fg_fraction <= 1:
+            site.error(f"'fg_fraction' must lie between 0 and 1, got {p.fg_fraction:g}", "fg_fraction")
+        if site.message.transform_param.HasField("scale"):
+            # Caffe's V1 upgrade moves the scale to where the layer does not look
+            message = f"{site.layer.label}: 'scale' of transform_param has no effect on WindowData, as in Caffe"
+            hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
+            site.report.warning(message, site.layer.spans.at("transform_param", "scale"), hint)
+
+    def record(self, site: Site) -> Shape:
+        shape = super().record(site)
+        if shape[0] != 3:
+            message = f"'{site.param.source}' speaks of images of {shape[0]} channels, but windows are read in colour: 3"
+            raise site.stop(message, "source")
+        return shape
+
+    def missing(self, site: Site) -> Shape:
+        crop = site.message.transform_param.crop_size
+        return (3, crop, crop)
+
+
+SPECS = (Data, ImageData, WindowData)
