@@ -402,7 +402,7 @@ layer { name: "p" type: "Power" bottom: "accuracy" top: "percent" power_param { 
     )
     change("solver.prototxt", ("snapshot: 3", "snapshot: 0"), ("test_interval: 2", "test_interval: 1"))
     assert train("--keep-best", "percent") == 1
-    assert "is no loss and no Accuracy: is more of it better, or less?" in capsys.readouterr().err
+    assert "is neither a loss nor an Accuracy: is more of it better, or less?" in capsys.readouterr().err
     assert train("--keep-best", f"percent:{way}", "--max-iter", "9", "--log", "run.jsonl") == 0
     values = {event["iter"]: event["outputs"]["percent"] for event in events() if event["event"] == "test" and event["iter"]}
     (last,) = [event for event in events() if event["event"] == "best"][-1:]
