@@ -81,13 +81,13 @@ def _member(rank: int, solver: str, meeting: str) -> None:
 def _timed(solver: Solver | None, threads: int, processes: Processes) -> float:
     """Seconds for two batches: an iteration of the pair, or two of one process."""
     torch.set_num_threads(threads)
-    processes.greatest(0)  # begin together
+    processes.all_reduce_max(0)  # begin together
     begin = time.perf_counter()
     iterations = STEPS * (1 if solver is None or solver.processes.count > 1 else 2)
     if solver is not None:
         solver.step(iterations)
     lasted = (time.perf_counter() - begin) / STEPS
-    processes.greatest(0)  # the other has waited
+    processes.all_reduce_max(0)  # the other has waited
     return lasted
 
 
@@ -96,7 +96,7 @@ def _agreements(processes: Processes) -> list[float]:
     lasted = []
     for _ in range(STEPS):
         begin = time.perf_counter()
-        processes.greatest(0)
-        processes.greatest(0)
+        processes.all_reduce_max(0)
+        processes.all_reduce_max(0)
         lasted.append(time.perf_counter() - begin)
     return lasted

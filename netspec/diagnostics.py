@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
-_MOST_HINTS = 100  # a report with more faults than this is crowded
-_MOST_CANDIDATES = 5000  # names that are looked through for a hint: of a net's blobs, the last ones
+_MAX_HINTS = 100  # a report with more faults than this is crowded
+_MAX_CANDIDATES = 5000  # names that are looked through for a hint: of a net's blobs, the last ones
 
 
 class Source:
@@ -194,7 +194,7 @@ class Report:
     @property
     def is_crowded(self) -> bool:
         """Whether so much is wrong that hints, which cost time, help no more."""
-        return len(self.diagnostics) >= _MOST_HINTS
+        return len(self.diagnostics) >= _MAX_HINTS
 
     def near(self, word: str, candidates: Iterable[str]) -> str | None:
         """A hint that names the nearest of the candidates, unless the report is crowded."""
@@ -216,7 +216,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def why(error: Exception) -> str:
+def os_reason(error: Exception) -> str:
     """What an error of the system says of a file, without its number and the file's name."""
     return getattr(error, "strerror", None) or str(error)
 
@@ -226,7 +226,7 @@ def unreadable(path: object, error: Exception) -> NetspecError:
     import os
 
     if not isinstance(error, FileNotFoundError):
-        return NetspecError(f"'{path}' can't be read: {why(error)}", whole_file(path))
+        return NetspecError(f"'{path}' can't be read: {os_reason(error)}", whole_file(path))
     folder, name = os.path.split(str(path))
     try:
         near = nearest(name, sorted(os.listdir(folder or ".")))
@@ -257,7 +257,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that may have been meant, or None where none is near."""
     from difflib import get_close_matches  # only a net with a fault pays for it
 
-    names = list(candidates)[-_MOST_CANDIDATES:]
+    names = list(candidates)[-_MAX_CANDIDATES:]
     folded = {name.lower(): name for name in names}
     if word.lower() in folded:
         return folded[word.lower()]

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, os_reason
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -78,7 +78,7 @@ def _imported(point: EntryPoint) -> ModuleType:
     try:
         module: ModuleType = point.load()
     except Exception as error:
-        raise NetspecError(f"the plugin '{point.value}' can't be imported: {why(error)}", None, "mend or uninstall it") from error
+        raise NetspecError(f"the plugin '{point.value}' can't be imported: {os_reason(error)}", None, "mend or uninstall it") from error
     return module
 
 
@@ -98,7 +98,7 @@ def _run(file: Path, shown: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         line = _line_in(error, str(file))
-        raise NetspecError(f"the plugin '{shown}' fails{line}: {type(error).__name__}: {why(error)}") from error
+        raise NetspecError(f"the plugin '{shown}' fails{line}: {type(error).__name__}: {os_reason(error)}") from error
     if not getattr(module, "SPECS", None):
         raise NetspecError(f"the plugin '{shown}' defines no layer type", None, "SPECS lists its layer types: see docs/add_a_layer.md")
     return module

@@ -98,8 +98,8 @@ def _command(name: str, argv: list[str]) -> int:
         return USAGE
     if rest:
         innermost(parser, argv).error(f"unexpected argument '{rest[0]}'")
-    if _tell_of_plugin not in on_load:
-        on_load.append(_tell_of_plugin)
+    if _report_plugin not in on_load:
+        on_load.append(_report_plugin)
     load_plugins(getattr(args, "plugin", ()))
     if args.color:  # abbreviated, else it has been taken
         set_color(args.color)
@@ -107,7 +107,7 @@ def _command(name: str, argv: list[str]) -> int:
         return int(import_module(f"netspec.cli.{name}").run(args))
 
 
-def _tell_of_plugin(plugin: Plugin) -> None:
+def _report_plugin(plugin: Plugin) -> None:
     types = ", ".join(spec.type for spec in plugin.specs)
     print(f"plugin {plugin.origin}: layer type{'s' if len(plugin.specs) > 1 else ''} {types}", file=sys.stderr)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.cli.state import name_list
-from netspec.diagnostics import NetspecError, unreadable, why
+from netspec.diagnostics import NetspecError, os_reason, unreadable
 from netspec.files.paths import resolve_path
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[
             folder.mkdir(parents=True)
         except OSError as error:
             hint = "--snapshot-prefix PATH puts the snapshots elsewhere"
-            raise NetspecError(f"the folder '{folder}' of the snapshots can't be made: {why(error)}", None, hint) from None
+            raise NetspecError(f"the folder '{folder}' of the snapshots can't be made: {os_reason(error)}", None, hint) from None
         print(f"made the folder '{folder}' for the snapshots", flush=True)
     return sole_writer(solver.snapshot_prefix)
 
@@ -53,7 +53,7 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     if state:
         solver.restore(state)
         if solver.processes.is_root:
-            _tell_of_resumption(solver, args)
+            _report_resumption(solver, args)
         return state
     for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
         print(report)
@@ -115,10 +115,10 @@ def _newest(solver: Solver) -> str | None:
             message = f"'{state}' was written last, but '{other}', which is older, is further on"
             raise NetspecError(message, None, f"say which is meant: `--snapshot {state}` or `--snapshot {other}`")
         found = str(state) if state else None
-    return solver.processes.from_root(found)
+    return solver.processes.broadcast(found)
 
 
-def _tell_of_resumption(solver: Solver, args: argparse.Namespace) -> None:
+def _report_resumption(solver: Solver, args: argparse.Namespace) -> None:
     """What is otherwise than a user may expect of a run that goes on."""
     companion, now = solver.resumed_from, solver.records_a_batch
     before = companion.records_a_batch if companion else None

@@ -6,7 +6,7 @@ import argparse
 import os
 
 from netspec.cli.state import configure_level, input_shapes
-from netspec.cli.terminal import MOST_KINDS, counts, show
+from netspec.cli.terminal import MAX_KINDS, counts, show
 from netspec.diagnostics import ERROR, WARNING, Diagnostic, NetspecError, Report, counted, note
 from netspec.graph import Shape
 from netspec.layers.spec import MISSING_DATA
@@ -25,7 +25,7 @@ Without --phase, a net is checked for the phases that its file means to have:
   same, a warning says that its data are missing.
 - A net that only Input layers feed, without a loss and without rules for a phase, is a deploy net: TEST.
 """
-_MOST_NOTES = 8  # of layers whose data are not there, one below the other
+_MAX_NOTES = 8  # of layers whose data are not there, one below the other
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top; may be repeated"
     )
-    all_help = f"show every fault, not each kind once with its lines and at most {MOST_KINDS} kinds a file"
+    all_help = f"show every fault, not each kind once with its lines and at most {MAX_KINDS} kinds a file"
     parser.add_argument("--all", action="store_true", help=all_help)
     parser.epilog = _ABOUT_PHASES
 
@@ -115,9 +115,9 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
         else:
             more.append(note(each.message, each.span))
     if first is not None:
-        first.notes += more[:_MOST_NOTES]
-        if len(more) > _MOST_NOTES:
-            first.notes.append(note(f"the data of {len(more) - _MOST_NOTES} more layers do not exist", more[_MOST_NOTES].span))
+        first.notes += more[:_MAX_NOTES]
+        if len(more) > _MAX_NOTES:
+            first.notes.append(note(f"the data of {len(more) - _MAX_NOTES} more layers do not exist", more[_MAX_NOTES].span))
     return told
 
 

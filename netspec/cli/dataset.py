@@ -16,7 +16,7 @@ from netspec.diagnostics import NetspecError
 if TYPE_CHECKING:
     from netspec.making.class_folder import ClassFolder
 
-_MOST_LEFT_OUT = 20  # images whose faults `dataset build` shows
+_MAX_LEFT_OUT = 20  # images whose faults `dataset build` shows
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,9 +81,9 @@ def _build(args: argparse.Namespace) -> int:
 
     def warn(message: str) -> None:
         skipped.append(message)
-        if len(skipped) <= _MOST_LEFT_OUT:
+        if len(skipped) <= _MAX_LEFT_OUT:
             sys.stderr.write(f"warning: {message}\n")
-        elif len(skipped) == _MOST_LEFT_OUT + 1:  # a wrong --root leaves out every image of a million
+        elif len(skipped) == _MAX_LEFT_OUT + 1:  # a wrong --root leaves out every image of a million
             sys.stderr.write("warning: more images are left out, which are counted but not shown\n")
 
     def note(message: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from netspec.graph import shape_text
 from netspec.making.database_info import DatabaseInfo, Fault, Range, Tally
 
-_MOST_SHOWN = 10  # sizes, labels without records
-_MOST_CLASSES = 20  # that are listed each
+_MAX_SHOWN = 10  # sizes, labels without records
+_MAX_CLASSES = 20  # that are listed each
 
 
 def info_text(info: DatabaseInfo, decoded: bool) -> str:
@@ -69,7 +69,7 @@ def _rows(info: DatabaseInfo) -> Iterator[tuple[str, str]]:
 
 
 def _sizes(sizes: Tally) -> str:
-    shown = [f"{shape_text(shape)}: {count:,}" for shape, count in sizes.most_common(_MOST_SHOWN)]
+    shown = [f"{shape_text(shape)}: {count:,}" for shape, count in sizes.most_common(_MAX_SHOWN)]
     rest = len(sizes) - len(shown)
     if rest or sizes.others:
         shown.append(f"… and {'more than ' if sizes.others else ''}{rest:,} other sizes")
@@ -82,7 +82,7 @@ def _labels(labels: Tally, seen: Range) -> Iterator[str]:
         return
     fewest, most = min(labels, key=lambda label: (labels[label], label)), min(labels, key=lambda label: (-labels[label], label))
     yield f"{_range(seen)}, {len(labels):,} " + ("class" if len(labels) == 1 else "classes")
-    if 1 < len(labels) <= _MOST_CLASSES:
+    if 1 < len(labels) <= _MAX_CLASSES:
         yield ", ".join(f"{label}: {labels[label]:,}" for label in sorted(labels))
     elif labels[fewest] == labels[most]:
         yield f"{labels[most]:,} records each"
@@ -94,8 +94,8 @@ def _labels(labels: Tally, seen: Range) -> Iterator[str]:
 
 
 def _cut(numbers: list[int]) -> str:
-    shown: Iterable[str] = map(str, numbers[:_MOST_SHOWN])
-    return ", ".join(shown) + (f", … ({len(numbers):,} in all)" if len(numbers) > _MOST_SHOWN else "")
+    shown: Iterable[str] = map(str, numbers[:_MAX_SHOWN])
+    return ", ".join(shown) + (f", … ({len(numbers):,} in all)" if len(numbers) > _MAX_SHOWN else "")
 
 
 def _range(seen: Range) -> str:

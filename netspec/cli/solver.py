@@ -23,7 +23,7 @@ from netspec.solver.solver_file import SolverFile, load_solver, load_solver_net
 from netspec.syntax.bind import float_text
 from netspec.weights.snapshot_size import size_text
 
-CURVE_POINTS, MOST_POINTS = 400, 100_000
+CURVE_POINTS, MAX_POINTS = 400, 100_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _points(text: str) -> int:
     value = positive(text)
-    if value > MOST_POINTS:
-        raise argparse.ArgumentTypeError(f"must be at most {MOST_POINTS}, got {value}")
+    if value > MAX_POINTS:
+        raise argparse.ArgumentTypeError(f"must be at most {MAX_POINTS}, got {value}")
     return value
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from netspec.diagnostics import why
+from netspec.diagnostics import os_reason
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -36,7 +36,7 @@ def guarded(run: Callable[[], int]) -> int:
         if error.filename is not None or error.errno not in _FULL:  # files have names, and errors of their own
             raise
         _discard_stdout()
-        print(f"error: the standard output can't be written: {why(error)}", file=sys.stderr)
+        print(f"error: the standard output can't be written: {os_reason(error)}", file=sys.stderr)
         return 1
 
 

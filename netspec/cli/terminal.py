@@ -12,8 +12,8 @@ from netspec.diagnostics import ERROR, NOTE, WARNING, Diagnostic, counted, excer
 from netspec.schema import caffe_pb2
 
 COLOR_CHOICES = ("auto", "always", "never")
-MOST_KINDS = 20  # of a file that are shown
-_MOST_LINES = 8  # of a kind that are named
+MAX_KINDS = 20  # of a file that are shown
+_MAX_LINES = 8  # of a kind that are named
 _HOW_TO_SEE_ALL = "netspec check --all shows them"
 _RESET, _BOLD, _GUTTER, _HINT = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[36m"
 _COLORS = {ERROR: "\x1b[1;31m", WARNING: "\x1b[1;33m", NOTE: "\x1b[1;34m"}
@@ -42,7 +42,7 @@ def has_colors() -> bool:
 
 
 def show(diagnostics: Iterable[Diagnostic], every: bool = False, how_to_see_all: str = _HOW_TO_SEE_ALL) -> None:
-    """Prints diagnostics to stderr: of each kind the first, at most MOST_KINDS of a file; `every` shows them all."""
+    """Prints diagnostics to stderr: of each kind the first, at most MAX_KINDS of a file; `every` shows them all."""
     told = list(diagnostics)
     lines = _in_full(told) if every else _by_kind(told, how_to_see_all)
     if lines:
@@ -63,10 +63,10 @@ def _by_kind(diagnostics: list[Diagnostic], how_to_see_all: str) -> list[str]:
     for path, kinds in files.items():
         groups = list(kinds.values())
         ranked = sorted(range(len(groups)), key=lambda i: groups[i][0].severity != ERROR)  # errors before warnings
-        shown = sorted(ranked[:MOST_KINDS])
+        shown = sorted(ranked[:MAX_KINDS])
         for i in shown:
             lines += _in_full(groups[i][:1]) + _more(groups[i])
-        hidden = [each for i in ranked[MOST_KINDS:] for each in groups[i]]
+        hidden = [each for i in ranked[MAX_KINDS:] for each in groups[i]]
         if hidden:
             lines.append(f"{printable(path)}: {counts(hidden, 'more ')} not shown; {how_to_see_all}")
     return lines
@@ -77,7 +77,7 @@ def _more(group: list[Diagnostic]) -> list[str]:
     if len(group) == 1:
         return []
     numbers = list(dict.fromkeys(str(each.span.line) for each in group[1:] if each.span and each.span.source.text))
-    shown = ", ".join(numbers[:_MOST_LINES]) + (", …" if len(numbers) > _MOST_LINES else "")
+    shown = ", ".join(numbers[:_MAX_LINES]) + (", …" if len(numbers) > _MAX_LINES else "")
     where = f", at {'line' if len(numbers) == 1 else 'lines'} {shown}" if numbers else ""
     return [f"  … and {len(group) - 1} more like this{where}"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from netspec.draw import style
-from netspec.draw.unite import Diagram, Node
+from netspec.draw.merge_phases import Diagram, Node
 from netspec.syntax.bind import float_text
 
 LINE_WIDTH = 38  # characters of settings before a new line begins

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from netspec.draw import style
 from netspec.draw.box import box_label, html, is_slim, quoted, text
-from netspec.draw.unite import Diagram, Edge, Node, unite
+from netspec.draw.merge_phases import Diagram, Edge, Node, merge_phases
 from netspec.graph import Net, shape_text
 from netspec.layers import find_spec
 
@@ -30,7 +30,7 @@ def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool =
         display_lrm: whether boxes tell the learning rate multipliers of their params.
     """
     every = [nets] if isinstance(nets, Net) else list(nets)
-    return _Picture(unite(every), PurePath(every[0].path).stem, rankdir, display_lrm).text()
+    return _Picture(merge_phases(every), PurePath(every[0].path).stem, rankdir, display_lrm).text()
 
 
 class _Picture:

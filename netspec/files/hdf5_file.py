@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FREE = 64 * MIB  # what all datasets of a file may have beyond what is stored of them: parts that were never written read as 0
 _DEFLATE = 1032  # to 1, the most that gzip's method shrinks anything
-_MOST_LINKS = 16  # that one name may lead over
+_MAX_LINKS = 16  # that one name may lead over
 _HOW_TO_COPY = "copy its values into the file, as `h5repack` or h5py do"
 
 
@@ -113,7 +113,7 @@ class Hdf5File:
             where = f"'{self.path}': '{group.name.rstrip('/')}/{key}'"
             raise NetspecError(f"{where} is a link to another file, '{link.filename}', which is not followed", self._span, _HOW_TO_COPY)
         if isinstance(link, h5py.SoftLink):
-            if links == _MOST_LINKS:
+            if links == _MAX_LINKS:
                 return None
             return self._find(group.file if link.path.startswith("/") else group, link.path, links + 1)
         item = group.get(key) if isinstance(link, h5py.HardLink) else None

@@ -6,7 +6,7 @@ from math import prod
 
 from google.protobuf.message import DecodeError
 
-from netspec.diagnostics import NetspecError, Span, why
+from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.files.blob_shape import blob_shape
 from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.files.sample_sets import how_to_get_mean
@@ -28,7 +28,7 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
     except FileNotFoundError:
         raise NetspecError(f"the mean file '{path}' does not exist", span, how_to_get_mean(path)) from None
     except (OSError, ValueError) as error:
-        message = f"the mean file '{path}' can't be read: {why(error)}"
+        message = f"the mean file '{path}' can't be read: {os_reason(error)}"
         raise NetspecError(message, span, _hint(path)) from None
     except DecodeError:
         raise _no_blob(path, raw, span) from None

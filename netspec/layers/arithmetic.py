@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, ROWS, SAME, Example
 from netspec.layers.setting import AXES, Setting
-from netspec.layers.spec import BOTTOM, Site, Spec
+from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
@@ -21,17 +21,17 @@ class Eltwise(Spec):
         {"a": (1, 64, 56, 56), "b": (1, 64, 56, 56)}, "eltwise_param { operation: SUM coeff: 1 coeff: -1 }", shapes="that of the bottoms"
     )
 
-    def check(self, site: Site) -> None:
-        given, bottoms = len(site.param.coeff), len(site.layer.bottom_blobs)
+    def check(self, context: LayerContext) -> None:
+        given, bottoms = len(context.param.coeff), len(context.layer.bottom_blobs)
         if given and given != bottoms:
-            site.error(f"'coeff' takes one value for each of the {bottoms} bottoms, got {given}", "coeff")
-        if given and site.param.operation == EltwiseParameter.PROD:
-            site.error("'coeff' goes with SUM, not with PROD", "coeff")
+            context.error(f"'coeff' takes one value for each of the {bottoms} bottoms, got {given}", "coeff")
+        if given and context.param.operation == EltwiseParameter.PROD:
+            context.error("'coeff' goes with SUM, not with PROD", "coeff")
 
-    def infer(self, site: Site) -> list[Shape]:
-        for i in range(1, len(site.bottoms)):
-            site.same_shapes(0, i)
-        return [site.bottoms[0]]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        for i in range(1, len(context.bottoms)):
+            context.same_shapes(0, i)
+        return [context.bottoms[0]]
 
     def macs(self, layer: Layer) -> int:
         p, bottoms = layer.message.eltwise_param, len(layer.bottom_blobs)
@@ -51,13 +51,13 @@ class Scale(Spec):
     shown = (*AXES, Setting("bias_term", "with bias"))
     example = Example(MAPS, "scale_param { bias_term: true }", shapes=SAME)
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
-        factor = spread_shape(site, "factor")
-        if len(site.bottoms) == 1:
-            site.add_param(factor, "filler", default=1)
-        if site.param.bias_term:
-            site.add_param(factor, "bias_filler")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
+        factor = spread_shape(context, "factor")
+        if len(context.bottoms) == 1:
+            context.add_param(factor, "filler", default=1)
+        if context.param.bias_term:
+            context.add_param(factor, "bias_filler")
         return [bottom]
 
     def macs(self, layer: Layer) -> int:
@@ -74,11 +74,11 @@ class Bias(Spec):
     shown = AXES
     example = Example(MAPS, shapes=SAME)
 
-    def infer(self, site: Site) -> list[Shape]:
-        bias = spread_shape(site, "bias")
-        if len(site.bottoms) == 1:
-            site.add_param(bias, "filler")
-        return [site.bottoms[0]]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bias = spread_shape(context, "bias")
+        if len(context.bottoms) == 1:
+            context.add_param(bias, "filler")
+        return [context.bottoms[0]]
 
 
 class Reduction(Spec):
@@ -90,30 +90,30 @@ class Reduction(Spec):
     shown = (Setting("operation", "{}", True), Setting("axis", "from axis {}"), Setting("coeff", "coeff {}"))
     example = Example(ROWS, "reduction_param { operation: MEAN axis: 1 }", shapes="the bottom's axes before 'axis'")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
-        return [bottom[: site.axis(site.param.axis, len(bottom), "axis")]]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
+        return [bottom[: context.axis(context.param.axis, len(bottom), "axis")]]
 
     def macs(self, layer: Layer) -> int:
         return layer.bottom_blobs[0].count if layer.message.reduction_param.operation == ReductionParameter.SUMSQ else 0
 
 
-def spread_shape(site: Site, name: str) -> Shape:
+def spread_shape(context: LayerContext, name: str) -> Shape:
     """The shape of the factor or bias that is spread over the bottom from `axis` on: a second bottom's, or that to learn.
 
     `num_axes` counts only for what is learned: 0 is a scalar, -1 all axes to the end.
     """
-    bottom, p = site.bottoms[0], site.param
-    if len(site.bottoms) == 2:
-        given = site.bottoms[1]
-        axis = site.axis(p.axis, len(bottom), "axis") if given else 0  # a scalar has no axis
+    bottom, p = context.bottoms[0], context.param
+    if len(context.bottoms) == 2:
+        given = context.bottoms[1]
+        axis = context.axis(p.axis, len(bottom), "axis") if given else 0  # a scalar has no axis
         if bottom[axis : axis + len(given)] != given:
             message = f"the {name} ({shape_text(given)}) must match the bottom ({shape_text(bottom)}) from axis {axis} on"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
         return given
-    axis, count = site.axis(p.axis, len(bottom), "axis"), p.num_axes  # Caffe wants the axis in range for a scalar too
+    axis, count = context.axis(p.axis, len(bottom), "axis"), p.num_axes  # Caffe wants the axis in range for a scalar too
     if count < -1 or axis + count > len(bottom):
-        raise site.stop(f"'num_axes' {count} from axis {axis} leaves a blob of {len(bottom)} axes", "num_axes", notes=[site.made_here(0)])
+        raise context.stop(f"'num_axes' {count} from axis {axis} leaves a blob of {len(bottom)} axes", "num_axes", notes=[context.made_here(0)])
     return bottom[axis:] if count == -1 else bottom[axis : axis + count]
 
 

@@ -7,7 +7,7 @@ from math import prod
 from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
-from netspec.layers.spec import BOTTOM, Site, Spec
+from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_reach, require_room, window_of
 
 
@@ -35,40 +35,40 @@ class Convolution(Spec):
             shown.append(f"group {message.group}")
         return shown if message.bias_term else [*shown, "no bias"]
 
-    def check(self, site: Site) -> None:
-        check_window(site)
-        p = site.param
+    def check(self, context: LayerContext) -> None:
+        check_window(context)
+        p = context.param
         if not p.num_output:
-            site.error("'num_output' must be given and at least 1", "num_output")
-        check_kernel(site)
+            context.error("'num_output' must be given and at least 1", "num_output")
+        check_kernel(context)
         if not p.group:
-            site.error("'group' must be at least 1, got 0", "group")
+            context.error("'group' must be at least 1, got 0", "group")
         elif p.num_output % p.group:
-            site.error(f"'group' {p.group} does not divide 'num_output' {p.num_output}", "group")
-        if len(site.layer.bottom_blobs) != len(site.layer.top_blobs):
-            bottoms, tops = len(site.layer.bottom_blobs), len(site.layer.top_blobs)
-            site.error(f"each bottom makes one top, got {bottoms} and {tops}", "top")
+            context.error(f"'group' {p.group} does not divide 'num_output' {p.num_output}", "group")
+        if len(context.layer.bottom_blobs) != len(context.layer.top_blobs):
+            bottoms, tops = len(context.layer.bottom_blobs), len(context.layer.top_blobs)
+            context.error(f"each bottom makes one top, got {bottoms} and {tops}", "top")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, p = site.bottoms[0], site.param
-        axis = site.axis(p.axis, len(bottom), "axis")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom, p = context.bottoms[0], context.param
+        axis = context.axis(p.axis, len(bottom), "axis")
         channels, sizes = bottom[axis], bottom[axis + 1 :]
-        require_axes(site, len(sizes))
-        for i in range(1, len(site.bottoms)):
-            site.same_shapes(0, i)
+        require_axes(context, len(sizes))
+        for i in range(1, len(context.bottoms)):
+            context.same_shapes(0, i)
         if channels % p.group:
-            message = f"'group' {p.group} does not divide the {channels} channels of '{site.layer.bottoms[0]}'"
-            raise site.stop(message, "group", notes=[site.made_here(0)])
+            message = f"'group' {p.group} does not divide the {channels} channels of '{context.layer.bottoms[0]}'"
+            raise context.stop(message, "group", notes=[context.made_here(0)])
         window = window_of(p, len(sizes))
-        out = self.out_sizes(site, sizes, window)
-        site.add_param((*self.out_and_in(p.num_output, channels, p.group), *window.kernel), "weight_filler")
+        out = self.out_sizes(context, sizes, window)
+        context.add_param((*self.out_and_in(p.num_output, channels, p.group), *window.kernel), "weight_filler")
         if p.bias_term:
-            site.add_param((p.num_output,), "bias_filler")
-        return [(*bottom[:axis], p.num_output, *out)] * len(site.bottoms)
+            context.add_param((p.num_output,), "bias_filler")
+        return [(*bottom[:axis], p.num_output, *out)] * len(context.bottoms)
 
-    def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
+    def out_sizes(self, context: LayerContext, sizes: Shape, window: Window) -> Shape:
         """The sizes of the tops' spatial axes."""
-        return convolved_sizes(site, sizes, window)
+        return convolved_sizes(context, sizes, window)
 
     def out_and_in(self, num_output: int, channels: int, group: int) -> Shape:
         """The first two axes of the weights."""
@@ -88,17 +88,17 @@ class Deconvolution(Convolution):
         shapes="num_output channels; along each spatial axis stride·(H - 1) + dilation·(kernel - 1) + 1 - 2·pad",
     )
 
-    def out_sizes(self, site: Site, sizes: Shape, window: Window) -> Shape:
+    def out_sizes(self, context: LayerContext, sizes: Shape, window: Window) -> Shape:
         spans = tuple(window.stride[i] * (size - 1) + window.extent(i) for i, size in enumerate(sizes))
-        require_reach(site, spans, "stride")
+        require_reach(context, spans, "stride")
         out = tuple(span - 2 * window.pad[i] for i, span in enumerate(spans))
         for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
             if result < 1:
                 axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
                 message = f"a {axis} of {size} grows to {result + 2 * window.pad[i]}, of which a pad of {window.pad[i]} on both sides leaves {result}"
                 short = ("pad_h", "pad_w")[i] if len(sizes) == 2 else "pad"
-                path = (short,) if site.has("pad_h") or site.has("pad_w") else ("pad", i if len(site.param.pad) > 1 else 0)
-                raise site.stop(message, *path, notes=[site.made_here(0)])
+                path = (short,) if context.has("pad_h") or context.has("pad_w") else ("pad", i if len(context.param.pad) > 1 else 0)
+                raise context.stop(message, *path, notes=[context.made_here(0)])
         return out
 
     def out_and_in(self, num_output: int, channels: int, group: int) -> Shape:
@@ -119,36 +119,36 @@ class Im2col(Spec):
         message, axes = layer.message.convolution_param, spatial_axes(layer)
         return [sizes_text(window_sizes(message, "kernel_size", 0, axes)), *window_words(message, axes)]
 
-    def check(self, site: Site) -> None:
-        check_window(site)
-        check_kernel(site)
+    def check(self, context: LayerContext) -> None:
+        check_window(context)
+        check_kernel(context)
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
-        axis = site.axis(site.param.axis, len(bottom), "axis")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
+        axis = context.axis(context.param.axis, len(bottom), "axis")
         sizes = bottom[axis + 1 :]
         if not sizes:
-            raise site.stop(f"there is no spatial axis behind axis {axis}", "axis", notes=[site.made_here(0)])
-        require_axes(site, len(sizes))
-        window = window_of(site.param, len(sizes))
-        out = convolved_sizes(site, sizes, window)
+            raise context.stop(f"there is no spatial axis behind axis {axis}", "axis", notes=[context.made_here(0)])
+        require_axes(context, len(sizes))
+        window = window_of(context.param, len(sizes))
+        out = convolved_sizes(context, sizes, window)
         return [(*bottom[:axis], bottom[axis] * prod(window.kernel), *out)]
 
 
-def convolved_sizes(site: Site, sizes: Shape, window: Window) -> Shape:
+def convolved_sizes(context: LayerContext, sizes: Shape, window: Window) -> Shape:
     """What a convolution leaves of each spatial axis; stops where that is nothing."""
-    require_reach(site, [size + 2 * window.pad[i] for i, size in enumerate(sizes)], "pad")
+    require_reach(context, [size + 2 * window.pad[i] for i, size in enumerate(sizes)], "pad")
     out = tuple(convolved_size(size, window, i) for i, size in enumerate(sizes))
-    require_room(site, sizes, out, window)
+    require_room(context, sizes, out, window)
     return out
 
 
-def check_kernel(site: Site) -> None:
+def check_kernel(context: LayerContext) -> None:
     """Requires a kernel, unless the bottom is known to have no spatial axis."""
-    p, bottom = site.param, site.layer.bottom_blobs[0].shape
+    p, bottom = context.param, context.layer.bottom_blobs[0].shape
     is_flat = bottom is not None and p.axis in (-1, len(bottom) - 1)
-    if not p.kernel_size and not site.has("kernel_h") and not site.has("kernel_w") and not is_flat:
-        site.error("'kernel_size' must be given", "kernel_size")
+    if not p.kernel_size and not context.has("kernel_h") and not context.has("kernel_w") and not is_flat:
+        context.error("'kernel_size' must be given", "kernel_size")
 
 
 SPECS = (Convolution, Deconvolution, Im2col)

@@ -11,7 +11,7 @@ from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer, Shape
 from netspec.layers.example import DATA, Example
 from netspec.layers.setting import Setting
-from netspec.layers.spec import Site, Spec, input_options
+from netspec.layers.spec import LayerContext, Spec, input_options
 from netspec.syntax.bind import float_text
 
 
@@ -40,13 +40,13 @@ class Source(Spec):
         shown += [f"scale {float_text(transform.scale)}"] if transform.scale != 1 else []
         return [*shown, "shuffled"] if getattr(own, "shuffle", False) else shown
 
-    def infer(self, site: Site) -> list[Shape]:
-        tops = site.layer.tops
-        if all(top in site.given for top in tops):
-            return [site.given[top] for top in tops]
-        return [site.given.get(top, shape) for top, shape in zip(tops, self.shapes(site), strict=True)]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        tops = context.layer.tops
+        if all(top in context.given for top in tops):
+            return [context.given[top] for top in tops]
+        return [context.given.get(top, shape) for top, shape in zip(tops, self.shapes(context), strict=True)]
 
-    def shapes(self, site: Site) -> list[Shape]:
+    def shapes(self, context: LayerContext) -> list[Shape]:
         """The shapes of all tops as the file and its data say."""
         raise NotImplementedError
 
@@ -61,16 +61,16 @@ class Input(Source):
         {}, "input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }", ("data",), "those of its 'shape', one for all tops or one for each"
     )
 
-    def check(self, site: Site) -> None:
-        given, tops = len(site.param.shape), len(site.layer.top_blobs)
-        missing = [top for top in site.layer.tops if top not in site.given]
+    def check(self, context: LayerContext) -> None:
+        given, tops = len(context.param.shape), len(context.layer.top_blobs)
+        missing = [top for top in context.layer.tops if top not in context.given]
         if given not in (1, tops) and (given or missing):
             hint = f"write 'input_param {{ shape {{ dim: 1 dim: 3 dim: 224 dim: 224 }} }}', or give --input {(missing or ['data'])[0]}=1,3,224,224"
-            raise site.stop(f"'shape' stands once, or once for each of the {tops} tops, got {given}", "shape", hint=hint)
+            raise context.stop(f"'shape' stands once, or once for each of the {tops} tops, got {given}", "shape", hint=hint)
 
-    def shapes(self, site: Site) -> list[Shape]:
-        shapes = [_dims(site, i) for i in range(len(site.param.shape))]
-        return shapes * len(site.layer.top_blobs) if len(shapes) == 1 else shapes
+    def shapes(self, context: LayerContext) -> list[Shape]:
+        shapes = [_dims(context, i) for i in range(len(context.param.shape))]
+        return shapes * len(context.layer.top_blobs) if len(shapes) == 1 else shapes
 
 
 class DummyData(Source):
@@ -89,25 +89,25 @@ class DummyData(Source):
         "those of its 'shape', one for all tops or one for each",
     )
 
-    def check(self, site: Site) -> None:
-        p, tops = site.param, len(site.layer.top_blobs)
+    def check(self, context: LayerContext) -> None:
+        p, tops = context.param, len(context.layer.top_blobs)
         old = [len(getattr(p, name)) for name in OLD_SIZES]
         if p.shape and any(old):
-            site.error("give 'shape' or the older 'num', 'channels', 'height' and 'width', not both", "shape")
+            context.error("give 'shape' or the older 'num', 'channels', 'height' and 'width', not both", "shape")
         if len(p.data_filler) not in (0, 1, tops):
-            site.error(f"'data_filler' stands once, or once for each of the {tops} tops, got {len(p.data_filler)}", "data_filler")
+            context.error(f"'data_filler' stands once, or once for each of the {tops} tops, got {len(p.data_filler)}", "data_filler")
         if p.shape and len(p.shape) not in (1, tops):
-            raise site.stop(f"'shape' stands once, or once for each of the {tops} tops, got {len(p.shape)}", "shape")
+            raise context.stop(f"'shape' stands once, or once for each of the {tops} tops, got {len(p.shape)}", "shape")
         if not p.shape and any(count not in (1, tops) for count in old):
-            raise site.stop("'num', 'channels', 'height' and 'width' each stand once, or once for each top", "num")
+            raise context.stop("'num', 'channels', 'height' and 'width' each stand once, or once for each top", "num")
         fillers = list(enumerate(p.data_filler))
-        for (i, filler), shape in zip(fillers * tops if len(fillers) == 1 else fillers, self.shapes(site), strict=False):
-            site.check_filler(filler, shape, "data_filler", i)
+        for (i, filler), shape in zip(fillers * tops if len(fillers) == 1 else fillers, self.shapes(context), strict=False):
+            context.check_filler(filler, shape, "data_filler", i)
 
-    def shapes(self, site: Site) -> list[Shape]:
-        p, tops = site.param, len(site.layer.top_blobs)
+    def shapes(self, context: LayerContext) -> list[Shape]:
+        p, tops = context.param, len(context.layer.top_blobs)
         if p.shape:
-            shapes = [_dims(site, i) for i in range(len(p.shape))]
+            shapes = [_dims(context, i) for i in range(len(p.shape))]
         else:
             given = [list(getattr(p, name)) for name in OLD_SIZES]
             longest = max(map(len, given))
@@ -116,11 +116,11 @@ class DummyData(Source):
         return shapes * tops if len(shapes) == 1 else shapes
 
 
-def _dims(site: Site, index: int) -> Shape:
-    dims = tuple(site.param.shape[index].dim)
+def _dims(context: LayerContext, index: int) -> Shape:
+    dims = tuple(context.param.shape[index].dim)
     for i, dim in enumerate(dims):
         if dim < 0:
-            raise site.stop(f"a dimension can't be negative, got {dim}", "shape", index, "dim", i)
+            raise context.stop(f"a dimension can't be negative, got {dim}", "shape", index, "dim", i)
     return dims
 
 
@@ -138,16 +138,16 @@ class MemoryData(Source):
     tops = (2, 2)
     example = Example({}, "memory_data_param { batch_size: 64 channels: 3 height: 32 width: 32 }", DATA)
 
-    def check(self, site: Site) -> None:
+    def check(self, context: LayerContext) -> None:
         for name in ("batch_size", "channels", "height", "width"):
-            if not getattr(site.param, name):
-                site.error(f"'{name}' must be given and at least 1", name)
-        if site.message.HasField("transform_param"):
-            message = f"{site.layer.label}: 'transform_param' changes nothing here; the caller feeds what the net reads"
-            site.report.warning(message, site.layer.spans.at("transform_param"))
+            if not getattr(context.param, name):
+                context.error(f"'{name}' must be given and at least 1", name)
+        if context.message.HasField("transform_param"):
+            message = f"{context.layer.label}: 'transform_param' changes nothing here; the caller feeds what the net reads"
+            context.report.warning(message, context.layer.spans.at("transform_param"))
 
-    def shapes(self, site: Site) -> list[Shape]:
-        p = site.param
+    def shapes(self, context: LayerContext) -> list[Shape]:
+        p = context.param
         return [(p.batch_size, p.channels, p.height, p.width), (p.batch_size,)]
 
 
@@ -164,21 +164,21 @@ class HDF5Data(Source):
         {}, 'hdf5_data_param { source: "train_h5.txt" batch_size: 64 shuffle: true }', DATA, inputs={"data": (64, 3, 32, 32), "label": (64,)}
     )
 
-    def check(self, site: Site) -> None:
-        if not site.param.batch_size:
-            site.error("'batch_size' must be given and at least 1", "batch_size")
-        if not site.param.source:
-            site.error("'source' must name a list of HDF5 files", "source")
-        if site.message.HasField("transform_param"):
-            site.error("HDF5 data is fed as it is; 'transform_param' has no place here", "transform_param")
+    def check(self, context: LayerContext) -> None:
+        if not context.param.batch_size:
+            context.error("'batch_size' must be given and at least 1", "batch_size")
+        if not context.param.source:
+            context.error("'source' must name a list of HDF5 files", "source")
+        if context.message.HasField("transform_param"):
+            context.error("HDF5 data is fed as it is; 'transform_param' has no place here", "transform_param")
 
-    def shapes(self, site: Site) -> list[Shape]:
-        rows = site.hdf5_row_shapes()
+    def shapes(self, context: LayerContext) -> list[Shape]:
+        rows = context.hdf5_row_shapes()
         if rows is None:
-            options = input_options(site.layer.tops, (site.param.batch_size, 4))
+            options = input_options(context.layer.tops, (context.param.batch_size, 4))
             advice = f"to see shapes without it, give the sizes of its datasets, such as {options}"
-            raise site.unknown_size(f"the list '{site.param.source}' or its first file does not exist", advice)
-        return [(site.param.batch_size, *row) for row in rows]
+            raise context.unknown_size(f"the list '{context.param.source}' or its first file does not exist", advice)
+        return [(context.param.batch_size, *row) for row in rows]
 
 
 class HDF5Output(Spec):
@@ -194,20 +194,20 @@ class HDF5Output(Spec):
     param = "hdf5_output_param"
     bottoms = (2, 2)
     tops = (0, 0)
-    acts = True
+    has_side_effects = True
     shown = (Setting("file_name", "{}", True),)
     example = Example({"data": (32, 10), "label": (32,)}, 'hdf5_output_param { file_name: "out.h5" }', ())
 
-    def check(self, site: Site) -> None:
-        if not site.param.file_name:
-            site.error("'file_name' must name the HDF5 file to write", "file_name")
+    def check(self, context: LayerContext) -> None:
+        if not context.param.file_name:
+            context.error("'file_name' must name the HDF5 file to write", "file_name")
 
-    def infer(self, site: Site) -> list[Shape]:
-        for i, shape in enumerate(site.bottoms):
+    def infer(self, context: LayerContext) -> list[Shape]:
+        for i, shape in enumerate(context.bottoms):
             if not 1 <= len(shape) <= 4:
-                name = site.layer.bottom_blobs[i].name
-                raise site.stop(f"'{name}' has {len(shape)} axes, but 1 to 4 can be written", "bottom", i, notes=[site.made_here(i)])
-        site.same_first()
+                name = context.layer.bottom_blobs[i].name
+                raise context.stop(f"'{name}' has {len(shape)} axes, but 1 to 4 can be written", "bottom", i, notes=[context.made_here(i)])
+        context.same_first()
         return []
 
 

@@ -9,7 +9,7 @@ from netspec.files.sample_sets import how_to_get
 from netspec.graph import Shape, shape_text
 from netspec.layers.data import Source
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
-from netspec.layers.spec import MAX_COUNT, MISSING_DATA, Site, input_options
+from netspec.layers.spec import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 
 
 class ImageSource(Source):
@@ -18,48 +18,48 @@ class ImageSource(Source):
     source: ClassVar[str]  # what the field 'source' names
     old_places: ClassVar[tuple[str, ...]] = ("scale", "mean_file", "crop_size", "mirror")  # moved from here in V1 layers only
 
-    def check(self, site: Site) -> None:
-        transform = site.message.transform_param
-        if not site.param.batch_size:
-            site.error("'batch_size' must be given and at least 1", "batch_size")
-        if not site.param.source:
-            site.error(f"'source' must name {self.source}", "source")
+    def check(self, context: LayerContext) -> None:
+        transform = context.message.transform_param
+        if not context.param.batch_size:
+            context.error("'batch_size' must be given and at least 1", "batch_size")
+        if not context.param.source:
+            context.error(f"'source' must name {self.source}", "source")
         if transform.HasField("mean_file") and transform.mean_value:
-            site.error("give 'mean_file' or 'mean_value', not both", "transform_param", "mean_value")
+            context.error("give 'mean_file' or 'mean_value', not both", "transform_param", "mean_value")
         if transform.force_color and transform.force_gray:
-            site.error("give 'force_color' or 'force_gray', not both", "transform_param", "force_gray")
-        for name in filter(site.has, self.old_places):
-            message = f"{site.layer.label}: '{name}' has no effect here, as in Caffe"
-            site.report.warning(message, site.layer.spans.at(self.param, name), f"write it in transform_param {{ {name}: … }}")
+            context.error("give 'force_color' or 'force_gray', not both", "transform_param", "force_gray")
+        for name in filter(context.has, self.old_places):
+            message = f"{context.layer.label}: '{name}' has no effect here, as in Caffe"
+            context.report.warning(message, context.layer.spans.at(self.param, name), f"write it in transform_param {{ {name}: … }}")
 
-    def shapes(self, site: Site) -> list[Shape]:
-        data = site.given.get(site.layer.tops[0]) or (site.param.batch_size, *self.record(site))
-        return [data, data[:1]][: len(site.layer.top_blobs)]
+    def shapes(self, context: LayerContext) -> list[Shape]:
+        data = context.given.get(context.layer.tops[0]) or (context.param.batch_size, *self.record(context))
+        return [data, data[:1]][: len(context.layer.top_blobs)]
 
-    def record(self, site: Site) -> Shape:
+    def record(self, context: LayerContext) -> Shape:
         """One record after cropping, C × H × W: from the mean file or the data; failing these from the net's text."""
-        transform = site.message.transform_param
-        shape = site.record_shape()
+        transform = context.message.transform_param
+        shape = context.record_shape()
         if shape is None:
-            return self.missing(site)
+            return self.missing(context)
         if transform.crop_size > min(shape[1:]):
             message = f"'crop_size' {transform.crop_size} is larger than the records, which are {shape_text(shape)} (C×H×W)"
-            raise site.stop(message, "transform_param", "crop_size")
+            raise context.stop(message, "transform_param", "crop_size")
         means = len(transform.mean_value)
         if means > 1 and means != shape[0]:
             hint = "give one for all channels or one a channel"
-            raise site.stop(f"{means} 'mean_value' for records of {shape[0]} channels", "transform_param", "mean_value", hint=hint)
+            raise context.stop(f"{means} 'mean_value' for records of {shape[0]} channels", "transform_param", "mean_value", hint=hint)
         return (shape[0], transform.crop_size, transform.crop_size) if transform.crop_size else shape
 
-    def missing(self, site: Site) -> Shape:
+    def missing(self, context: LayerContext) -> Shape:
         """One record where neither the data nor a mean file is there to tell."""
-        raise site.unknown_size(f"{self.source} '{site.param.source}', or a file that it names, does not exist", self.advice(site))
+        raise context.unknown_size(f"{self.source} '{context.param.source}', or a file that it names, does not exist", self.advice(context))
 
-    def advice(self, site: Site) -> str:
+    def advice(self, context: LayerContext) -> str:
         """What to do about it: for shapes alone, say them."""
-        crop = site.message.transform_param.crop_size
-        is_gray = site.message.transform_param.force_gray or not getattr(site.param, "is_color", True)
-        options = input_options(site.layer.tops[:1], (site.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227))
+        crop = context.message.transform_param.crop_size
+        is_gray = context.message.transform_param.force_gray or not getattr(context.param, "is_color", True)
+        options = input_options(context.layer.tops[:1], (context.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227))
         # 227 is made up: who takes it as it stands sees shapes of another net
         return f"to see shapes without it, give {options if crop else f'the sizes of its records, such as {options}'}"
 
@@ -77,15 +77,15 @@ class Data(ImageSource):
     source = "a database"
     example = Example({}, f'{TRANSFORM} data_param {{ source: "train_lmdb" batch_size: 64 backend: LMDB }}', DATA, inputs=CROPPED)
 
-    def missing(self, site: Site) -> Shape:
-        transform = site.message.transform_param
-        advice, crop = f"{how_to_get(site.param.source)}; {self.advice(site)}", transform.crop_size
+    def missing(self, context: LayerContext) -> Shape:
+        transform = context.message.transform_param
+        advice, crop = f"{how_to_get(context.param.source)}; {self.advice(context)}", transform.crop_size
         if not crop:
-            raise site.unknown_size(f"the database '{site.param.source}' does not exist", advice)
+            raise context.unknown_size(f"the database '{context.param.source}' does not exist", advice)
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
-            message = f"{site.layer.label}: the database '{site.param.source}' does not exist; records of 3 channels are assumed"
-            site.report.warning(message, site.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
+            message = f"{context.layer.label}: the database '{context.param.source}' does not exist; records of 3 channels are assumed"
+            context.report.warning(message, context.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
         return (channels, crop, crop)
 
 
@@ -108,15 +108,15 @@ class ImageData(ImageSource):
         inputs=CROPPED,
     )
 
-    def check(self, site: Site) -> None:
-        super().check(site)
-        sizes = [name for name in ("new_height", "new_width") if getattr(site.param, name)]
+    def check(self, context: LayerContext) -> None:
+        super().check(context)
+        sizes = [name for name in ("new_height", "new_width") if getattr(context.param, name)]
         if len(sizes) == 1:
             missing = "new_width" if sizes[0] == "new_height" else "new_height"
-            site.error(f"'{sizes[0]}' stands here without '{missing}'", sizes[0], hint="give both, or neither to keep the images' sizes")
-        elif 3 * site.param.new_height * site.param.new_width > MAX_COUNT:
-            shape = f"3×{site.param.new_height}×{site.param.new_width}"
-            site.error(f"an image of {shape} would have more than {MAX_COUNT} values", "new_height")
+            context.error(f"'{sizes[0]}' stands here without '{missing}'", sizes[0], hint="give both, or neither to keep the images' sizes")
+        elif 3 * context.param.new_height * context.param.new_width > MAX_COUNT:
+            shape = f"3×{context.param.new_height}×{context.param.new_width}"
+            context.error(f"an image of {shape} would have more than {MAX_COUNT} values", "new_height")
 
 
 class WindowData(ImageSource):
@@ -133,33 +133,33 @@ class WindowData(ImageSource):
     old_places = ("mean_file", "crop_size", "mirror")  # 'scale' is read where it stands
     example = Example({}, f'{TRANSFORM} window_data_param {{ source: "windows.txt" batch_size: 64 context_pad: 16 }}', DATA, inputs=CROPPED)
 
-    def check(self, site: Site) -> None:
-        super().check(site)
-        p, crop = site.param, site.message.transform_param.crop_size
+    def check(self, context: LayerContext) -> None:
+        super().check(context)
+        p, crop = context.param, context.message.transform_param.crop_size
         if not crop:
-            site.error("'crop_size' must be given: the square that windows are stretched to", "transform_param", "crop_size")
+            context.error("'crop_size' must be given: the square that windows are stretched to", "transform_param", "crop_size")
         elif 2 * p.context_pad >= crop:
-            site.error(f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}", "context_pad")
+            context.error(f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}", "context_pad")
         if p.crop_mode not in ("warp", "square"):
             hint = did_you_mean(p.crop_mode, ("warp", "square"))
-            site.error(f"'crop_mode' is warp or square, got '{p.crop_mode}'", "crop_mode", hint=hint)
+            context.error(f"'crop_mode' is warp or square, got '{p.crop_mode}'", "crop_mode", hint=hint)
         if not 0 <= p.fg_fraction <= 1:
-            site.error(f"'fg_fraction' must lie between 0 and 1, got {p.fg_fraction:g}", "fg_fraction")
-        if site.message.transform_param.HasField("scale"):
+            context.error(f"'fg_fraction' must lie between 0 and 1, got {p.fg_fraction:g}", "fg_fraction")
+        if context.message.transform_param.HasField("scale"):
             # Caffe's V1 upgrade moves the scale to where the layer does not look
-            message = f"{site.layer.label}: 'scale' of transform_param has no effect on WindowData, as in Caffe"
+            message = f"{context.layer.label}: 'scale' of transform_param has no effect on WindowData, as in Caffe"
             hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
-            site.report.warning(message, site.layer.spans.at("transform_param", "scale"), hint)
+            context.report.warning(message, context.layer.spans.at("transform_param", "scale"), hint)
 
-    def record(self, site: Site) -> Shape:
-        shape = super().record(site)
+    def record(self, context: LayerContext) -> Shape:
+        shape = super().record(context)
         if shape[0] != 3:
-            message = f"'{site.param.source}' speaks of images of {shape[0]} channels, but windows are read in colour: 3"
-            raise site.stop(message, "source")
+            message = f"'{context.param.source}' speaks of images of {shape[0]} channels, but windows are read in colour: 3"
+            raise context.stop(message, "source")
         return shape
 
-    def missing(self, site: Site) -> Shape:
-        crop = site.message.transform_param.crop_size
+    def missing(self, context: LayerContext) -> Shape:
+        crop = context.message.transform_param.crop_size
         return (3, crop, crop)
 
 

@@ -7,7 +7,7 @@ from math import prod
 from netspec.graph import Layer, Shape
 from netspec.layers.example import FILLER, MAPS, Example
 from netspec.layers.setting import NO_BIAS, OUTPUTS, Setting
-from netspec.layers.spec import BOTTOM, Site, Spec
+from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
 
 class InnerProduct(Spec):
@@ -19,17 +19,17 @@ class InnerProduct(Spec):
     shown = (OUTPUTS, Setting("axis", "axis {}"), Setting("transpose", "transposed"), NO_BIAS)
     example = Example(MAPS, f"inner_product_param {{ num_output: 1000 {FILLER} }}", shapes="the axes before 'axis', then num_output")
 
-    def check(self, site: Site) -> None:
-        if not site.param.num_output:
-            site.error("'num_output' must be given and at least 1", "num_output")
+    def check(self, context: LayerContext) -> None:
+        if not context.param.num_output:
+            context.error("'num_output' must be given and at least 1", "num_output")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, p = site.bottoms[0], site.param
-        axis = site.axis(p.axis, len(bottom), "axis")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom, p = context.bottoms[0], context.param
+        axis = context.axis(p.axis, len(bottom), "axis")
         inputs = prod(bottom[axis:])
-        site.add_param((inputs, p.num_output) if p.transpose else (p.num_output, inputs), "weight_filler")
+        context.add_param((inputs, p.num_output) if p.transpose else (p.num_output, inputs), "weight_filler")
         if p.bias_term:
-            site.add_param((p.num_output,), "bias_filler")
+            context.add_param((p.num_output,), "bias_filler")
         return [(*bottom[:axis], p.num_output)]
 
     def macs(self, layer: Layer) -> int:
@@ -46,17 +46,17 @@ class Embed(Spec):
     shown = (OUTPUTS, Setting("input_dim", "{} words", True), NO_BIAS)
     example = Example({"words": (16, 8)}, f"embed_param {{ input_dim: 8000 num_output: 300 {FILLER} }}", shapes="the bottom's, then num_output")
 
-    def check(self, site: Site) -> None:
+    def check(self, context: LayerContext) -> None:
         for field in ("num_output", "input_dim"):
-            if not getattr(site.param, field):
-                site.error(f"'{field}' must be given and at least 1", field)
+            if not getattr(context.param, field):
+                context.error(f"'{field}' must be given and at least 1", field)
 
-    def infer(self, site: Site) -> list[Shape]:
-        p = site.param
-        site.add_param((p.input_dim, p.num_output), "weight_filler")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        p = context.param
+        context.add_param((p.input_dim, p.num_output), "weight_filler")
         if p.bias_term:
-            site.add_param((p.num_output,), "bias_filler")
-        return [(*site.bottoms[0], p.num_output)]
+            context.add_param((p.num_output,), "bias_filler")
+        return [(*context.bottoms[0], p.num_output)]
 
 
 SPECS = (InnerProduct, Embed)

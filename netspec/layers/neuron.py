@@ -10,7 +10,7 @@ from math import isfinite
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.setting import POINT, Setting
-from netspec.layers.spec import BOTTOM, TOP, Site, Spec
+from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
 
 
 class Neuron(Spec):
@@ -35,8 +35,8 @@ class BNLL(Neuron):
     reads = BOTTOM
     example = Example(MAPS)
 
-    def check(self, site: Site) -> None:
-        warn_in_place(site)
+    def check(self, context: LayerContext) -> None:
+        warn_in_place(context)
 
 
 class Clip(Neuron):
@@ -48,13 +48,13 @@ class Clip(Neuron):
     shown = (Setting("min", "from {}", True), Setting("max", "to {}", True))
     example = Example(MAPS, "clip_param { min: 0 max: 6 }")
 
-    def check(self, site: Site) -> None:
-        if not site.message.HasField(self.param):  # of a block that is there, binding requires both
+    def check(self, context: LayerContext) -> None:
+        if not context.message.HasField(self.param):  # of a block that is there, binding requires both
             hint = "write clip_param { min: 0 max: 1 }; a side without a limit is -inf or inf"
-            site.warn("without 'min' and 'max' every value becomes 0", hint=hint)
-        elif site.param.min > site.param.max:
-            site.warn(f"'min' {site.param.min:g} is greater than 'max' {site.param.max:g}: every value becomes 'min'", "min")
-        warn_in_place(site)
+            context.warn("without 'min' and 'max' every value becomes 0", hint=hint)
+        elif context.param.min > context.param.max:
+            context.warn(f"'min' {context.param.min:g} is greater than 'max' {context.param.max:g}: every value becomes 'min'", "min")
+        warn_in_place(context)
 
 
 class ELU(Neuron):
@@ -79,8 +79,8 @@ class Exp(Neuron):
     shown = POINT
     example = Example(MAPS, "exp_param { base: 2 }")
 
-    def check(self, site: Site) -> None:
-        check_base(site)
+    def check(self, context: LayerContext) -> None:
+        check_base(context)
 
     def macs(self, layer: Layer) -> int:
         return scaled_macs(layer, layer.message.exp_param.scale)
@@ -95,11 +95,11 @@ class Log(Neuron):
     shown = POINT
     example = Example(MAPS, "log_param { shift: 1 }")
 
-    def check(self, site: Site) -> None:
-        check_base(site)
-        if site.param.base == 1:
-            site.error("'base' must not be 1, whose logarithm is 0", "base")
-        warn_in_place(site)
+    def check(self, context: LayerContext) -> None:
+        check_base(context)
+        if context.param.base == 1:
+            context.error("'base' must not be 1, whose logarithm is 0", "base")
+        warn_in_place(context)
 
     def macs(self, layer: Layer) -> int:
         return scaled_macs(layer, layer.message.log_param.scale)
@@ -118,9 +118,9 @@ class Power(Neuron):
         p = layer.message.power_param
         return self.reads if p.power * p.scale else frozenset()  # constant
 
-    def check(self, site: Site) -> None:
-        if site.param.power * site.param.scale != 0:
-            warn_in_place(site)
+    def check(self, context: LayerContext) -> None:
+        if context.param.power * context.param.scale != 0:
+            warn_in_place(context)
 
     def macs(self, layer: Layer) -> int:
         return scaled_macs(layer, layer.message.power_param.scale)
@@ -135,13 +135,13 @@ class PReLU(Neuron):
     shown = (Setting("channel_shared", "one slope"),)
     example = Example(MAPS, "prelu_param { filler { value: 0.1 } }", shapes=SAME)
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
         if len(bottom) < 2:
-            raise site.stop(f"PReLU takes a blob of at least 2 axes (N×C), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+            raise context.stop(f"PReLU takes a blob of at least 2 axes (N×C), got {len(bottom)}", "bottom", 0, notes=[context.made_here(0)])
         if len(bottom) > 4:
-            site.warn(f"Caffe's PReLU takes at most 4 axes, got {len(bottom)}", "bottom", 0)
-        site.add_param(() if site.param.channel_shared else (bottom[1],), "filler", default=0.25)
+            context.warn(f"Caffe's PReLU takes at most 4 axes, got {len(bottom)}", "bottom", 0)
+        context.add_param(() if context.param.channel_shared else (bottom[1],), "filler", default=0.25)
         return [bottom]
 
     def macs(self, layer: Layer) -> int:
@@ -183,9 +183,9 @@ class Softmax(Neuron):
     shown = (Setting("axis", "axis {}"),)
     example = Example({"scores": (32, 10)}, shapes=SAME)
 
-    def infer(self, site: Site) -> list[Shape]:
-        site.axis(site.param.axis, len(site.bottoms[0]), "axis")
-        return [site.bottoms[0]]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        context.axis(context.param.axis, len(context.bottoms[0]), "axis")
+        return [context.bottoms[0]]
 
 
 class Swish(Neuron):
@@ -230,17 +230,17 @@ class Dropout(Neuron):
     def keeps_signs(self, layer: Layer) -> bool:
         return True
 
-    def check(self, site: Site) -> None:
-        ratio = site.param.dropout_ratio
-        if not 0 <= ratio < 1 and not (ratio == 1 and site.layer.phase == "TEST"):  # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
-            site.error(f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
+    def check(self, context: LayerContext) -> None:
+        ratio = context.param.dropout_ratio
+        if not 0 <= ratio < 1 and not (ratio == 1 and context.layer.phase == "TEST"):  # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
+            context.error(f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
 
 
-def check_base(site: Site) -> None:
+def check_base(context: LayerContext) -> None:
     """Exp's and Log's base must have a logarithm; -1 stands for e."""
-    base = site.param.base
+    base = context.param.base
     if base != -1 and not (base > 0 and isfinite(base)):
-        site.error(f"'base' must be a positive number, or -1 for e, got {base:g}", "base")
+        context.error(f"'base' must be a positive number, or -1 for e, got {base:g}", "base")
 
 
 def scaled_macs(layer: Layer, scale: float) -> int:
@@ -248,16 +248,16 @@ def scaled_macs(layer: Layer, scale: float) -> int:
     return layer.top_blobs[0].count if scale != 1 else 0
 
 
-def warn_in_place(site: Site) -> None:
+def warn_in_place(context: LayerContext) -> None:
     """Warns where params are learned through a layer in place whose gradient Caffe takes from memory it has written over.
 
     netspec gives Caffe's numbers here too (netspec/pytorch/overwritten.py).
     """
-    layer = site.layer
+    layer = context.layer
     if layer.phase != "TRAIN" or layer.tops[0] != layer.bottoms[0] or not _follows_params(layer):
         return
     message = f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
-    site.report.warning(message, layer.spans.at("top", 0), "give its top a name of its own")
+    context.report.warning(message, layer.spans.at("top", 0), "give its top a name of its own")
 
 
 def _follows_params(layer: Layer) -> bool:

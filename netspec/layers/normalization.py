@@ -6,7 +6,7 @@ from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.neuron import warn_in_place
 from netspec.layers.setting import Setting, differs, value_text
-from netspec.layers.spec import BOTTOM, TOP, Site, Spec
+from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
 
 
 class LRN(Spec):
@@ -27,14 +27,14 @@ class LRN(Spec):
         rows = (Setting("alpha", "α {}", True), Setting("beta", "β {}", True), Setting("k", "k {}"))
         return shown + [row.text.format(value_text(message, row.field)) for row in rows if row.always or differs(message, row.field)]
 
-    def check(self, site: Site) -> None:
-        if site.param.local_size % 2 == 0:
-            site.error(f"'local_size' must be odd, got {site.param.local_size}", "local_size")
+    def check(self, context: LayerContext) -> None:
+        if context.param.local_size % 2 == 0:
+            context.error(f"'local_size' must be odd, got {context.param.local_size}", "local_size")
 
-    def infer(self, site: Site) -> list[Shape]:
-        if len(site.bottoms[0]) != 4:
-            raise site.stop(f"LRN takes a blob of 4 axes (N×C×H×W), got {len(site.bottoms[0])}", "bottom", 0, notes=[site.made_here(0)])
-        return [site.bottoms[0]]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        if len(context.bottoms[0]) != 4:
+            raise context.stop(f"LRN takes a blob of 4 axes (N×C×H×W), got {len(context.bottoms[0])}", "bottom", 0, notes=[context.made_here(0)])
+        return [context.bottoms[0]]
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * (layer.message.lrn_param.local_size + 1)
@@ -49,23 +49,23 @@ class BatchNorm(Spec):
     shown = (Setting("use_global_stats", "global statistics"), Setting("eps", "eps {}"))
     example = Example(MAPS, shapes=SAME)
 
-    def check(self, site: Site) -> None:
-        for i, spec in enumerate(site.message.param):
+    def check(self, context: LayerContext) -> None:
+        for i, spec in enumerate(context.message.param):
             if spec.HasField("lr_mult") and spec.lr_mult != 0:
                 hint = "take 'lr_mult: 0' for all three, or leave 'param' out; the learnable factor is a Scale layer's"
-                site.error(f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning", "param", i, "lr_mult", hint=hint)
-        if not site.param.eps >= 0:
-            site.error(f"'eps' must be at least 0, got {site.param.eps:g}", "eps")
+                context.error(f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning", "param", i, "lr_mult", hint=hint)
+        if not context.param.eps >= 0:
+            context.error(f"'eps' must be at least 0, got {context.param.eps:g}", "eps")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
         if not bottom:
-            raise site.stop("a scalar has no channels", "bottom", 0, notes=[site.made_here(0)])
+            raise context.stop("a scalar has no channels", "bottom", 0, notes=[context.made_here(0)])
         if len(bottom) == 1:
-            site.warn("Caffe stops at a blob of one axis; it is normalised as one channel", "bottom", 0)
+            context.warn("Caffe stops at a blob of one axis; it is normalised as one channel", "bottom", 0)
         channels = bottom[1] if len(bottom) > 1 else 1
         for shape in ((channels,), (channels,), (1,)):
-            site.add_param(shape, learned=False)
+            context.add_param(shape, learned=False)
         return [bottom]
 
     def macs(self, layer: Layer) -> int:
@@ -85,12 +85,12 @@ class MVN(Spec):
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
         return self.reads if layer.message.mvn_param.normalize_variance else frozenset()
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
-        if site.param.normalize_variance:
-            warn_in_place(site)
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
+        if context.param.normalize_variance:
+            warn_in_place(context)
         if len(bottom) > 4:
-            raise site.stop(f"MVN takes a blob of at most 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[site.made_here(0)])
+            raise context.stop(f"MVN takes a blob of at most 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[context.made_here(0)])
         return [(*bottom, *[1] * (4 - len(bottom)))]  # Caffe's top has 4 axes, whatever the bottom has
 
     def macs(self, layer: Layer) -> int:

@@ -23,7 +23,7 @@ from netspec.files.paths import net_path
 from netspec.graph import Shape
 from netspec.layers.example import PYTHON, ROWS, Example
 from netspec.layers.setting import Setting
-from netspec.layers.spec import Site, Spec, Stop, input_options
+from netspec.layers.spec import LayerContext, Spec, Stop, input_options
 from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
 
 if TYPE_CHECKING:
@@ -53,40 +53,40 @@ class Python(Spec):
     bottoms = (0, None)
     tops = (0, None)
     in_place = True
-    acts = True
+    has_side_effects = True
     shown = (Setting("module", "{}", True), Setting("layer", "{}", True))
     example = Example(ROWS, 'python_param { module: "my_layers" layer: "Double" param_str: "2" }', code=PYTHON)
 
-    def check(self, site: Site) -> None:
+    def check(self, context: LayerContext) -> None:
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):
-            if not getattr(site.param, name):
-                site.error(f"'{name}' must name {what}", name)
-        if site.allow_python_layers or _is_given(site):
+            if not getattr(context.param, name):
+                context.error(f"'{name}' must name {what}", name)
+        if context.allow_python_layers or _is_given(context):
             return
-        message = f"{site.layer.label} would run the Python code of '{site.param.module}.{site.param.layer}', which is not allowed"
-        span, hint = site.layer.spans.at("type"), HOW_TO_ALLOW
-        if not site.layer.bottoms and site.layer.tops:  # it is a data layer
-            hint += f"; to see shapes without it, give {input_options(site.layer.tops, (1, 3, 224, 224))}"
-        if site.lenient:  # a drawing needs no shapes, and so none of its code
-            site.report.warning(f"{message}; its shapes are unknown", span, hint)
+        message = f"{context.layer.label} would run the Python code of '{context.param.module}.{context.param.layer}', which is not allowed"
+        span, hint = context.layer.spans.at("type"), HOW_TO_ALLOW
+        if not context.layer.bottoms and context.layer.tops:  # it is a data layer
+            hint += f"; to see shapes without it, give {input_options(context.layer.tops, (1, 3, 224, 224))}"
+        if context.lenient:  # a drawing needs no shapes, and so none of its code
+            context.report.warning(f"{message}; its shapes are unknown", span, hint)
         else:
-            site.report.error(message, span, hint)
+            context.report.error(message, span, hint)
         raise Stop()
 
-    def infer(self, site: Site) -> list[Shape]:
-        if not site.allow_python_layers:  # the shapes are given
-            return [site.given[top] for top in site.layer.tops]
-        site.layer.prepared = instance = Instance(site.layer)
+    def infer(self, context: LayerContext) -> list[Shape]:
+        if not context.allow_python_layers:  # the shapes are given
+            return [context.given[top] for top in context.layer.tops]
+        context.layer.prepared = instance = Instance(context.layer)
         instance.set_up()
         for blob in instance.blobs:
-            site.add_param(tuple(blob.shape))
-            site.params[-1].filler = None  # setup may have filled it
+            context.add_param(tuple(blob.shape))
+            context.params[-1].filler = None  # setup may have filled it
         return [tuple(blob.shape) for blob in instance.tops]
 
 
-def _is_given(site: Site) -> bool:
+def _is_given(context: LayerContext) -> bool:
     """Whether the user gives the shapes of a data layer, so that none of its code has to run for them."""
-    return not site.layer.bottoms and bool(site.layer.tops) and all(top in site.given for top in site.layer.tops)
+    return not context.layer.bottoms and bool(context.layer.tops) and all(top in context.given for top in context.layer.tops)
 
 
 class Blob:

@@ -9,7 +9,7 @@ from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, SEQUENCE, Example
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.setting import OUTPUTS, Setting
-from netspec.layers.spec import BOTTOM, Site, Spec
+from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
 
 class Recurrent(Spec):
@@ -28,36 +28,36 @@ class Recurrent(Spec):
     def shares_gradient(self, layer: Layer) -> bool:
         return True
 
-    def check(self, site: Site) -> None:
-        if not site.param.num_output:
-            site.error("'num_output' must be given and at least 1", "num_output")
-        exposed = self.states if site.param.expose_hidden else ()
-        least, bottoms, tops = 2 + len(exposed), len(site.layer.bottom_blobs), len(site.layer.top_blobs)
+    def check(self, context: LayerContext) -> None:
+        if not context.param.num_output:
+            context.error("'num_output' must be given and at least 1", "num_output")
+        exposed = self.states if context.param.expose_hidden else ()
+        least, bottoms, tops = 2 + len(exposed), len(context.layer.bottom_blobs), len(context.layer.top_blobs)
         why = f" with 'expose_hidden' (the states are {' and '.join(exposed)})" if exposed else " without 'expose_hidden'"
         if bottoms not in (least, least + 1):
-            site.error(f"takes {least} or {least + 1} bottoms{why}, got {bottoms}", "bottom", -1)
+            context.error(f"takes {least} or {least + 1} bottoms{why}, got {bottoms}", "bottom", -1)
         if tops != 1 + len(exposed):
-            site.error(f"takes {1 + len(exposed)} top{'s' if exposed else ''}{why}, got {tops}", "top", -1)
+            context.error(f"takes {1 + len(exposed)} top{'s' if exposed else ''}{why}, got {tops}", "top", -1)
 
-    def infer(self, site: Site) -> list[Shape]:
-        x, hidden = site.bottoms[0], site.param.num_output
+    def infer(self, context: LayerContext) -> list[Shape]:
+        x, hidden = context.bottoms[0], context.param.num_output
         if len(x) < 3 or not x[0]:
-            message = f"'{site.layer.bottoms[0]}' must be T×N×… (at least one timestep, streams, values), got {shape_text(x)}"
-            raise site.stop(message, "bottom", 0, notes=[site.made_here(0)])
-        require_shape(site, 1, x[:2], "the continuation flags, one for each timestep and stream")
-        exposed = self.states if site.param.expose_hidden else ()
-        static = site.bottoms[2] if len(site.bottoms) > 2 + len(exposed) else None
+            message = f"'{context.layer.bottoms[0]}' must be T×N×… (at least one timestep, streams, values), got {shape_text(x)}"
+            raise context.stop(message, "bottom", 0, notes=[context.made_here(0)])
+        require_shape(context, 1, x[:2], "the continuation flags, one for each timestep and stream")
+        exposed = self.states if context.param.expose_hidden else ()
+        static = context.bottoms[2] if len(context.bottoms) > 2 + len(exposed) else None
         if static is not None and (len(static) < 2 or static[0] != x[1]):
-            message = f"the static input '{site.layer.bottoms[2]}' must be {x[1]}×… (streams, values), got {shape_text(static)}"
-            raise site.stop(message, "bottom", 2, notes=[site.made_here(2), site.made_here(0)])
+            message = f"the static input '{context.layer.bottoms[2]}' must be {x[1]}×… (streams, values), got {shape_text(static)}"
+            raise context.stop(message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)])
         state = (1, x[1], hidden)
         for i, name in enumerate(exposed):
-            require_shape(site, len(site.bottoms) - len(exposed) + i, state, f"the first {name}")
-        warn_of_learned(site, 1)
-        self.add_params(site, prod(x[2:]), None if static is None else prod(static[1:]))
+            require_shape(context, len(context.bottoms) - len(exposed) + i, state, f"the first {name}")
+        warn_of_learned(context, 1)
+        self.add_params(context, prod(x[2:]), None if static is None else prod(static[1:]))
         return [(x[0], x[1], hidden), *[state] * len(exposed)]
 
-    def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
+    def add_params(self, context: LayerContext, inputs: int, static_inputs: int | None) -> None:
         """Adds the params in Caffe's order: those of the inputs, of the static input, of the memory."""
         raise NotImplementedError
 
@@ -79,13 +79,13 @@ class LSTM(Recurrent):
     shown = (OUTPUTS, Setting("expose_hidden", "hidden state exposed"))
     example = Example(SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output")
 
-    def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
-        hidden = site.param.num_output
-        site.add_param((4 * hidden, inputs), "weight_filler")
-        site.add_param((4 * hidden,), "bias_filler")
+    def add_params(self, context: LayerContext, inputs: int, static_inputs: int | None) -> None:
+        hidden = context.param.num_output
+        context.add_param((4 * hidden, inputs), "weight_filler")
+        context.add_param((4 * hidden,), "bias_filler")
         if static_inputs is not None:
-            site.add_param((4 * hidden, static_inputs), "weight_filler")
-        site.add_param((4 * hidden, hidden), "weight_filler")
+            context.add_param((4 * hidden, static_inputs), "weight_filler")
+        context.add_param((4 * hidden, hidden), "weight_filler")
 
 
 class RNN(Recurrent):
@@ -98,15 +98,15 @@ class RNN(Recurrent):
     shown = (OUTPUTS, Setting("expose_hidden", "hidden state exposed"))
     example = Example(SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output")
 
-    def add_params(self, site: Site, inputs: int, static_inputs: int | None) -> None:
-        hidden = site.param.num_output
-        site.add_param((hidden, inputs), "weight_filler")
-        site.add_param((hidden,), "bias_filler")
+    def add_params(self, context: LayerContext, inputs: int, static_inputs: int | None) -> None:
+        hidden = context.param.num_output
+        context.add_param((hidden, inputs), "weight_filler")
+        context.add_param((hidden,), "bias_filler")
         if static_inputs is not None:
-            site.add_param((hidden, static_inputs), "weight_filler")
-        site.add_param((hidden, hidden), "weight_filler")
-        site.add_param((hidden, hidden), "weight_filler")
-        site.add_param((hidden,), "bias_filler")
+            context.add_param((hidden, static_inputs), "weight_filler")
+        context.add_param((hidden, hidden), "weight_filler")
+        context.add_param((hidden, hidden), "weight_filler")
+        context.add_param((hidden,), "bias_filler")
 
 
 class LSTMUnit(Spec):
@@ -119,21 +119,21 @@ class LSTMUnit(Spec):
     tops = (2, 2)
     example = Example({"c_before": (1, 8, 256), "gates": (1, 8, 1024), "cont": (1, 8)}, tops=("c", "h"), shapes="both tops have the first bottom's")
 
-    def infer(self, site: Site) -> list[Shape]:
-        cell = site.bottoms[0]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        cell = context.bottoms[0]
         if len(cell) != 3 or cell[0] != 1:
-            raise site.stop(f"'{site.layer.bottoms[0]}' must be 1×N×H, got {shape_text(cell)}", "bottom", 0, notes=[site.made_here(0)])
-        require_shape(site, 1, (1, cell[1], 4 * cell[2]), "the inputs of the four gates")
-        require_shape(site, 2, (1, cell[1]), "the continuation flags")
-        warn_of_learned(site, 2)
+            raise context.stop(f"'{context.layer.bottoms[0]}' must be 1×N×H, got {shape_text(cell)}", "bottom", 0, notes=[context.made_here(0)])
+        require_shape(context, 1, (1, cell[1], 4 * cell[2]), "the inputs of the four gates")
+        require_shape(context, 2, (1, cell[1]), "the continuation flags")
+        warn_of_learned(context, 2)
         return [cell, cell]
 
 
-def require_shape(site: Site, index: int, shape: Shape, what: str) -> None:
+def require_shape(context: LayerContext, index: int, shape: Shape, what: str) -> None:
     """Requires a bottom to have a shape that follows from the first one's."""
-    if site.bottoms[index] != shape:
-        message = f"'{site.layer.bottoms[index]}', {what}, must be {shape_text(shape)}, got {shape_text(site.bottoms[index])}"
-        raise site.stop(message, "bottom", index, notes=[site.made_here(index), site.made_here(0)])
+    if context.bottoms[index] != shape:
+        message = f"'{context.layer.bottoms[index]}', {what}, must be {shape_text(shape)}, got {shape_text(context.bottoms[index])}"
+        raise context.stop(message, "bottom", index, notes=[context.made_here(index), context.made_here(0)])
 
 
 SPECS = (LSTM, RNN, LSTMUnit)

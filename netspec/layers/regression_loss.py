@@ -9,7 +9,7 @@ from netspec.graph import shape_text
 from netspec.layers.example import SCALAR, Example
 from netspec.layers.loss import Loss
 from netspec.layers.setting import IGNORED, Setting
-from netspec.layers.spec import Site
+from netspec.layers.spec import LayerContext
 
 
 class SigmoidCrossEntropyLoss(Loss):
@@ -20,12 +20,12 @@ class SigmoidCrossEntropyLoss(Loss):
     shown = IGNORED
     example = Example({"scores": (32, 10), "targets": (32, 10)}, shapes=SCALAR)
 
-    def match(self, site: Site) -> None:
-        scores, targets = site.bottoms
+    def match(self, context: LayerContext) -> None:
+        scores, targets = context.bottoms
         if prod(scores) != prod(targets):
-            names = site.layer.bottoms
+            names = context.layer.bottoms
             message = f"'{names[0]}' ({shape_text(scores)}) and '{names[1]}' ({shape_text(targets)}) must hold as many values"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
 
 
 class EuclideanLoss(Loss):
@@ -36,12 +36,12 @@ class EuclideanLoss(Loss):
     labels = ()
     example = Example({"out": (32, 10), "targets": (32, 10)}, tops=("loss",), shapes=SCALAR)
 
-    def match(self, site: Site) -> None:
-        a, b = site.bottoms
+    def match(self, context: LayerContext) -> None:
+        a, b = context.bottoms
         if prod(a[1:]) != prod(b[1:]):
-            names = site.layer.bottoms
+            names = context.layer.bottoms
             message = f"the items of '{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must hold as many values"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
 
 
 class ContrastiveLoss(Loss):
@@ -55,22 +55,22 @@ class ContrastiveLoss(Loss):
     shown = (Setting("margin", "margin {}", True), Setting("legacy_version", "legacy"))
     example = Example({"a": (32, 10), "b": (32, 10), "similar": (32,)}, "contrastive_loss_param { margin: 1 }", shapes=SCALAR)
 
-    def match(self, site: Site) -> None:
-        names = site.layer.bottoms
+    def match(self, context: LayerContext) -> None:
+        names = context.layer.bottoms
         for i in (0, 1):
-            if prod(site.bottoms[i][2:]) != 1:
-                message = f"'{names[i]}' must be N×C, got {shape_text(site.bottoms[i])}"
-                raise site.stop(message, "bottom", i, hint="a Flatten layer makes it so", notes=[site.made_here(i)])
-        a, b = (prod(shape[1:]) for shape in site.bottoms[:2])
+            if prod(context.bottoms[i][2:]) != 1:
+                message = f"'{names[i]}' must be N×C, got {shape_text(context.bottoms[i])}"
+                raise context.stop(message, "bottom", i, hint="a Flatten layer makes it so", notes=[context.made_here(i)])
+        a, b = (prod(shape[1:]) for shape in context.bottoms[:2])
         if a != b:
             message = f"'{names[0]}' has {a} channels, '{names[1]}' {b}"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
-        pairs, flags = site.bottoms[0][0], prod(site.bottoms[2])
-        if flags > pairs == prod(site.bottoms[2][1:]) * pairs:
-            site.warn(f"'{names[2]}' holds {flags} flags for {pairs} pairs; the first {pairs} count", "bottom", 2)
+            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
+        pairs, flags = context.bottoms[0][0], prod(context.bottoms[2])
+        if flags > pairs == prod(context.bottoms[2][1:]) * pairs:
+            context.warn(f"'{names[2]}' holds {flags} flags for {pairs} pairs; the first {pairs} count", "bottom", 2)
         elif flags != pairs:
-            message = f"'{names[2]}' ({shape_text(site.bottoms[2])}) must hold one flag for each of the {pairs} pairs"
-            raise site.stop(message, "bottom", 2, notes=[site.made_here(2), site.made_here(0)])
+            message = f"'{names[2]}' ({shape_text(context.bottoms[2])}) must hold one flag for each of the {pairs} pairs"
+            raise context.stop(message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)])
 
 
 SPECS = (SigmoidCrossEntropyLoss, EuclideanLoss, ContrastiveLoss)

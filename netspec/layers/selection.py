@@ -7,7 +7,7 @@ from math import prod
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import ROWS, Example
 from netspec.layers.setting import Setting
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import LayerContext, Spec
 
 
 class ArgMax(Spec):
@@ -22,19 +22,19 @@ class ArgMax(Spec):
         shapes="with 'axis' that of the bottom, top_k along it; without N×1×top_k, or N×2×top_k with out_max_val",
     )
 
-    def check(self, site: Site) -> None:
-        if not site.param.top_k:
-            site.error("'top_k' must be at least 1, got 0", "top_k")
+    def check(self, context: LayerContext) -> None:
+        if not context.param.top_k:
+            context.error("'top_k' must be at least 1, got 0", "top_k")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, p = site.bottoms[0], site.param
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom, p = context.bottoms[0], context.param
         if not bottom:
-            raise site.stop("a blob without any axis has no largest values", "bottom", 0, notes=[site.made_here(0)])
-        axis = site.axis(p.axis, len(bottom), "axis") if site.has("axis") else None
+            raise context.stop("a blob without any axis has no largest values", "bottom", 0, notes=[context.made_here(0)])
+        axis = context.axis(p.axis, len(bottom), "axis") if context.has("axis") else None
         size = prod(bottom[1:]) if axis is None else bottom[axis]
         if p.top_k > size:
-            where = f"an item of '{site.layer.bottoms[0]}'" if axis is None else f"axis {axis} of '{site.layer.bottoms[0]}'"
-            raise site.stop(f"'top_k' is {p.top_k}, but {where} holds {size} values", "top_k", notes=[site.made_here(0)])
+            where = f"an item of '{context.layer.bottoms[0]}'" if axis is None else f"axis {axis} of '{context.layer.bottoms[0]}'"
+            raise context.stop(f"'top_k' is {p.top_k}, but {where} holds {size} values", "top_k", notes=[context.made_here(0)])
         if axis is not None:
             return [(*bottom[:axis], p.top_k, *bottom[axis + 1 :])]
         return [(bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))]  # as many axes as the bottom, 3 at least
@@ -47,13 +47,13 @@ class BatchReindex(Spec):
     bottoms = (2, 2)
     example = Example({"data": (8, 10), "order": (5,)}, shapes="that of the first bottom, with as many items as the second lists")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, index = site.bottoms
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom, index = context.bottoms
         if len(index) != 1:
-            message = f"'{site.layer.bottoms[1]}' lists the items, with one axis, and has {len(index)}"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(1)])
+            message = f"'{context.layer.bottoms[1]}' lists the items, with one axis, and has {len(index)}"
+            raise context.stop(message, "bottom", 1, notes=[context.made_here(1)])
         if not bottom:
-            raise site.stop(f"'{site.layer.bottoms[0]}' has no axis of items", "bottom", 0, notes=[site.made_here(0)])
+            raise context.stop(f"'{context.layer.bottoms[0]}' has no axis of items", "bottom", 0, notes=[context.made_here(0)])
         return [(*index, *bottom[1:])]
 
 
@@ -68,22 +68,22 @@ class Filter(Spec):
     tops = (1, None)
     example = Example({"data": (8, 10), "selector": (8,)}, shapes="those of the bottoms, with the selected items only")
 
-    def check(self, site: Site) -> None:
-        bottoms, tops = len(site.layer.bottom_blobs), len(site.layer.top_blobs)
+    def check(self, context: LayerContext) -> None:
+        bottoms, tops = len(context.layer.bottom_blobs), len(context.layer.top_blobs)
         if tops != bottoms - 1:
-            site.error(f"each bottom but the last, the selector, makes one top, got {bottoms} and {tops}", "top", -1)
+            context.error(f"each bottom but the last, the selector, makes one top, got {bottoms} and {tops}", "top", -1)
 
-    def infer(self, site: Site) -> list[Shape]:
-        *bottoms, selector = site.bottoms
+    def infer(self, context: LayerContext) -> list[Shape]:
+        *bottoms, selector = context.bottoms
         last = len(bottoms)
         if not selector or any(size != 1 for size in selector[1:]):
-            message = f"the selector '{site.layer.bottoms[last]}' has one value for each item, not {shape_text(selector)}"
-            raise site.stop(message, "bottom", last, notes=[site.made_here(last)])
+            message = f"the selector '{context.layer.bottoms[last]}' has one value for each item, not {shape_text(selector)}"
+            raise context.stop(message, "bottom", last, notes=[context.made_here(last)])
         for i, bottom in enumerate(bottoms):
             if bottom[:1] != selector[:1]:
                 held = bottom[0] if bottom else "no"
-                message = f"'{site.layer.bottoms[i]}' holds {held} items, but the selector '{site.layer.bottoms[last]}' {selector[0]}"
-                raise site.stop(message, "bottom", i, notes=[site.made_here(i), site.made_here(last)])
+                message = f"'{context.layer.bottoms[i]}' holds {held} items, but the selector '{context.layer.bottoms[last]}' {selector[0]}"
+                raise context.stop(message, "bottom", i, notes=[context.made_here(i), context.made_here(last)])
         return bottoms
 
 

@@ -9,7 +9,7 @@ from math import prod
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, ROWS, Example
 from netspec.layers.setting import Setting
-from netspec.layers.spec import Site, Spec
+from netspec.layers.spec import LayerContext, Spec
 
 
 class Concat(Spec):
@@ -26,17 +26,17 @@ class Concat(Spec):
 
     shares_gradient = shares_memory
 
-    def check(self, site: Site) -> None:
-        if site.has("axis") and site.has("concat_dim"):
-            site.error("'concat_dim' is the older form of 'axis'; give one of them", "concat_dim")
+    def check(self, context: LayerContext) -> None:
+        if context.has("axis") and context.has("concat_dim"):
+            context.error("'concat_dim' is the older form of 'axis'; give one of them", "concat_dim")
 
-    def infer(self, site: Site) -> list[Shape]:
-        field = "concat_dim" if site.has("concat_dim") else "axis"
-        axis = site.axis(getattr(site.param, field), len(site.bottoms[0]), field)
-        for i in range(1, len(site.bottoms)):
-            site.same_shapes(0, i, but=axis)
-        shape = list(site.bottoms[0])
-        shape[axis] = sum(bottom[axis] for bottom in site.bottoms)
+    def infer(self, context: LayerContext) -> list[Shape]:
+        field = "concat_dim" if context.has("concat_dim") else "axis"
+        axis = context.axis(getattr(context.param, field), len(context.bottoms[0]), field)
+        for i in range(1, len(context.bottoms)):
+            context.same_shapes(0, i, but=axis)
+        shape = list(context.bottoms[0])
+        shape[axis] = sum(bottom[axis] for bottom in context.bottoms)
         return [tuple(shape)]
 
 
@@ -54,12 +54,14 @@ class Flatten(Spec):
     def shares_memory(self, layer: Layer) -> bool:
         return True
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
-        start = site.axis(site.param.axis, len(bottom), "axis")
-        end = site.axis(site.param.end_axis, len(bottom), "end_axis")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
+        start = context.axis(context.param.axis, len(bottom), "axis")
+        end = context.axis(context.param.end_axis, len(bottom), "end_axis")
         if end < start - 1:
-            raise site.stop(f"'end_axis' {site.param.end_axis} lies before 'axis' {site.param.axis}", "end_axis", notes=[site.made_here(0)])
+            raise context.stop(
+                f"'end_axis' {context.param.end_axis} lies before 'axis' {context.param.axis}", "end_axis", notes=[context.made_here(0)]
+            )
         return [(*bottom[:start], prod(bottom[start : end + 1]), *bottom[end + 1 :])]
 
 
@@ -73,8 +75,8 @@ class Split(Spec):
     def shares_memory(self, layer: Layer) -> bool:
         return True
 
-    def infer(self, site: Site) -> list[Shape]:
-        return [site.bottoms[0]] * len(site.layer.top_blobs)
+    def infer(self, context: LayerContext) -> list[Shape]:
+        return [context.bottoms[0]] * len(context.layer.top_blobs)
 
 
 class Silence(Spec):
@@ -85,7 +87,7 @@ class Silence(Spec):
     tops = (0, 0)
     example = Example(ROWS, tops=(), shapes="it makes no top")
 
-    def infer(self, site: Site) -> list[Shape]:
+    def infer(self, context: LayerContext) -> list[Shape]:
         return []
 
 
@@ -103,27 +105,29 @@ class Slice(Spec):
 
     shares_gradient = shares_memory
 
-    def check(self, site: Site) -> None:
-        if site.has("axis") and site.has("slice_dim"):
-            site.error("'slice_dim' is the older form of 'axis'; give one of them", "slice_dim")
-        points, tops = list(site.param.slice_point), len(site.layer.top_blobs)
+    def check(self, context: LayerContext) -> None:
+        if context.has("axis") and context.has("slice_dim"):
+            context.error("'slice_dim' is the older form of 'axis'; give one of them", "slice_dim")
+        points, tops = list(context.param.slice_point), len(context.layer.top_blobs)
         if points and len(points) != tops - 1:
-            site.error(f"'slice_point' stands for each top but the first, {tops - 1} times, got {len(points)}", "slice_point", -1)
+            context.error(f"'slice_point' stands for each top but the first, {tops - 1} times, got {len(points)}", "slice_point", -1)
         for i, (before, point) in enumerate(zip([0, *points], points, strict=False)):
             if point <= before:
-                site.error(f"each 'slice_point' must be above the one before, the first above 0; {point} follows {before}", "slice_point", i)
+                context.error(f"each 'slice_point' must be above the one before, the first above 0; {point} follows {before}", "slice_point", i)
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, points, tops = site.bottoms[0], list(site.param.slice_point), len(site.layer.top_blobs)
-        field = "slice_dim" if site.has("slice_dim") else "axis"
-        axis = site.axis(getattr(site.param, field), len(bottom), field)
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom, points, tops = context.bottoms[0], list(context.param.slice_point), len(context.layer.top_blobs)
+        field = "slice_dim" if context.has("slice_dim") else "axis"
+        axis = context.axis(getattr(context.param, field), len(bottom), field)
         size = bottom[axis]
         if points and (tops > size or points[-1] > size):  # the last top may be empty, as in Caffe
-            message = f"axis {axis} of '{site.layer.bottoms[0]}' holds {size}, which can't be cut into {tops} tops at {', '.join(map(str, points))}"
-            raise site.stop(message, "slice_point", -1, notes=[site.made_here(0)])
+            message = (
+                f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which can't be cut into {tops} tops at {', '.join(map(str, points))}"
+            )
+            raise context.stop(message, "slice_point", -1, notes=[context.made_here(0)])
         if not points and size % tops:
-            message = f"axis {axis} of '{site.layer.bottoms[0]}' holds {size}, which does not divide into {tops} equal tops"
-            raise site.stop(message, "top", -1, hint="give 'slice_point'", notes=[site.made_here(0)])
+            message = f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which does not divide into {tops} equal tops"
+            raise context.stop(message, "top", -1, hint="give 'slice_point'", notes=[context.made_here(0)])
         return [(*bottom[:axis], part, *bottom[axis + 1 :]) for part in slice_sizes(size, tops, points)]
 
 
@@ -154,37 +158,37 @@ class Reshape(Spec):
     def settings(self, layer: Layer) -> list[str]:
         return ["to " + sizes_text(layer.message.reshape_param.shape.dim), *super().settings(layer)]
 
-    def check(self, site: Site) -> None:
-        dims = list(site.param.shape.dim)
+    def check(self, context: LayerContext) -> None:
+        dims = list(context.param.shape.dim)
         for i, dim in enumerate(dims):
             if dim < -1:
-                site.error(f"a size is positive, 0 (copied) or -1 (what is left), not {dim}", "shape", "dim", i)
+                context.error(f"a size is positive, 0 (copied) or -1 (what is left), not {dim}", "shape", "dim", i)
             elif dim == -1 and -1 in dims[:i]:
-                site.error("-1 (what is left) may stand once only", "shape", "dim", i)
-        if site.param.num_axes < -1:
-            site.error(f"'num_axes' is at least 0, or -1 for all, not {site.param.num_axes}", "num_axes")
+                context.error("-1 (what is left) may stand once only", "shape", "dim", i)
+        if context.param.num_axes < -1:
+            context.error(f"'num_axes' is at least 0, or -1 for all, not {context.param.num_axes}", "num_axes")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom, p = site.bottoms[0], site.param
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom, p = context.bottoms[0], context.param
         axes, dims = len(bottom), list(p.shape.dim)
         if not -axes - 1 <= p.axis <= axes:  # unlike elsewhere, the place behind the last axis counts too
             message = f"axis {p.axis} is out of range for a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
-            raise site.stop(message, "axis", notes=[site.made_here(0)])
+            raise context.stop(message, "axis", notes=[context.made_here(0)])
         start, end = replaced_axes(axes, p.axis, p.num_axes)
         if end > axes:
             message = f"{p.num_axes} axes from axis {start} on are more than a blob of {axes} axes has"
-            raise site.stop(message, "num_axes", notes=[site.made_here(0)])
+            raise context.stop(message, "num_axes", notes=[context.made_here(0)])
         for i, dim in enumerate(dims):
             if dim == 0 and start + i >= axes:
-                message = f"0 copies the size of the bottom's axis {start + i}, but the last axis of '{site.layer.bottoms[0]}' is {axes - 1}"
-                raise site.stop(message, "shape", "dim", i, notes=[site.made_here(0)])
+                message = f"0 copies the size of the bottom's axis {start + i}, but the last axis of '{context.layer.bottoms[0]}' is {axes - 1}"
+                raise context.stop(message, "shape", "dim", i, notes=[context.made_here(0)])
         shape = reshaped(bottom, dims, start, end)
         left, taken = _left_and_taken(bottom, dims, start, end)
         if left % max(taken, 1) if -1 in dims else prod(shape) != prod(bottom):
             new = ("?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims))
             text = sizes_text([*bottom[:start], *new, *bottom[end:]]) or "a scalar"
-            message = f"the {prod(bottom)} values of '{site.layer.bottoms[0]}' ({shape_text(bottom)}) do not fill {text}"
-            raise site.stop(message, "shape", notes=[site.made_here(0)])
+            message = f"the {prod(bottom)} values of '{context.layer.bottoms[0]}' ({shape_text(bottom)}) do not fill {text}"
+            raise context.stop(message, "shape", notes=[context.made_here(0)])
         return [shape]
 
 
@@ -218,14 +222,14 @@ class Tile(Spec):
     shown = (Setting("tiles", "{} times", True), Setting("axis", "axis {}"))
     example = Example(ROWS, "tile_param { axis: 1 tiles: 3 }", shapes="that of the bottom; along 'axis' 'tiles' times as much")
 
-    def check(self, site: Site) -> None:
-        if site.param.tiles < 1:
-            site.error("'tiles' must be given and at least 1", "tiles")
+    def check(self, context: LayerContext) -> None:
+        if context.param.tiles < 1:
+            context.error("'tiles' must be given and at least 1", "tiles")
 
-    def infer(self, site: Site) -> list[Shape]:
-        bottom = site.bottoms[0]
-        axis = site.axis(site.param.axis, len(bottom), "axis")
-        return [(*bottom[:axis], bottom[axis] * site.param.tiles, *bottom[axis + 1 :])]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        bottom = context.bottoms[0]
+        axis = context.axis(context.param.axis, len(bottom), "axis")
+        return [(*bottom[:axis], bottom[axis] * context.param.tiles, *bottom[axis + 1 :])]
 
 
 class Crop(Spec):
@@ -241,22 +245,22 @@ class Crop(Spec):
         shapes="the first bottom's; from 'axis' on the second's",
     )
 
-    def infer(self, site: Site) -> list[Shape]:
-        (bottom, size), given = site.bottoms, list(site.param.offset)
-        axis = site.axis(site.param.axis, len(bottom), "axis")
+    def infer(self, context: LayerContext) -> list[Shape]:
+        (bottom, size), given = context.bottoms, list(context.param.offset)
+        axis = context.axis(context.param.axis, len(bottom), "axis")
         cut = len(bottom) - axis
         if len(given) not in (0, 1, cut):
             message = f"'offset' takes one value, or {cut} for the axes from {axis} on, got {len(given)}"
-            raise site.stop(message, "offset", -1, notes=[site.made_here(0)])
+            raise context.stop(message, "offset", -1, notes=[context.made_here(0)])
         if len(size) < len(bottom):
-            message = f"'{site.layer.bottoms[1]}' has {len(size)} axes, but '{site.layer.bottoms[0]}' is cut up to axis {len(bottom) - 1}"
-            raise site.stop(message, "bottom", 1, notes=[site.made_here(0), site.made_here(1)])
+            message = f"'{context.layer.bottoms[1]}' has {len(size)} axes, but '{context.layer.bottoms[0]}' is cut up to axis {len(bottom) - 1}"
+            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
         for i, offset in enumerate(offsets_of(given, cut)):
             here, wanted = bottom[axis + i], size[axis + i]
             if offset + wanted > here:
-                message = f"axis {axis + i} of '{site.layer.bottoms[0]}' holds {here}, which can't be cut to {wanted} from {offset} on"
+                message = f"axis {axis + i} of '{context.layer.bottoms[0]}' holds {here}, which can't be cut to {wanted} from {offset} on"
                 path = ("offset", i if len(given) > 1 else 0) if given else ("bottom", 1)
-                raise site.stop(message, *path, notes=[site.made_here(0), site.made_here(1)])
+                raise context.stop(message, *path, notes=[context.made_here(0), context.made_here(1)])
         return [(*bottom[:axis], *size[axis : len(bottom)])]
 
 
@@ -276,12 +280,12 @@ class Parameter(Spec):
     def shares_gradient(self, layer: Layer) -> bool:
         return True
 
-    def infer(self, site: Site) -> list[Shape]:
-        shape = tuple(site.param.shape.dim)
+    def infer(self, context: LayerContext) -> list[Shape]:
+        shape = tuple(context.param.shape.dim)
         for i, dim in enumerate(shape):
             if dim < 0:
-                raise site.stop(f"a size can't be negative, got {dim}", "shape", "dim", i)
-        site.add_param(shape)
+                raise context.stop(f"a size can't be negative, got {dim}", "shape", "dim", i)
+        context.add_param(shape)
         return [shape]
 
 

@@ -63,7 +63,7 @@ class Spec:
     continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
-    acts: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
+    has_side_effects: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
     reads: ClassVar[frozenset[str]] = frozenset()  # what its gradient reads: "bottom", "top"
     gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
     unforced: ClassVar[tuple[int, ...]] = ()  # bottoms that force_backward gives no gradient: labels, cont
@@ -99,19 +99,19 @@ class Spec:
         """Whether its top's gradient lies, from set-up on, where the layer's bottom or its inside has its own."""
         return False
 
-    def check(self, site: Site) -> None:
+    def check(self, context: LayerContext) -> None:
         """Reports what is wrong in the layer's own fields, whatever its bottoms are."""
 
-    def infer(self, site: Site) -> list[Shape]:
-        """The shapes of the tops; adds the layer's params to the site."""
-        return [site.bottoms[0]]
+    def infer(self, context: LayerContext) -> list[Shape]:
+        """The shapes of the tops; adds the layer's params to the context."""
+        return [context.bottoms[0]]
 
     def macs(self, layer: Layer) -> int:
         """Multiply-adds of one forward pass over the batch."""
         return 0
 
 
-class Site:
+class LayerContext:
     """A layer while its shapes are inferred: its message, its bottoms' shapes, where faults go."""
 
     def __init__(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.graph import Shape, shape_with_axes
-from netspec.layers.spec import MAX_COUNT, Site
+from netspec.layers.spec import MAX_COUNT, LayerContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +49,41 @@ def window_of(param: Any, axes: int, kernel: Shape | None = None) -> Window:
     return Window(kernel, _values(param, "stride", axes, 1), _values(param, "pad", axes, 0), dilation)
 
 
-def check_window(site: Site) -> None:
+def check_window(context: LayerContext) -> None:
     """Reports what is wrong in the window's fields, whatever the bottom's shape is."""
     for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad")):
-        pair = [f for f in (f"{short}_h", f"{short}_w") if site.has(f)]
-        plain = getattr(site.param, name) if site.param.DESCRIPTOR.fields_by_name[name].is_repeated else site.has(name)
+        pair = [f for f in (f"{short}_h", f"{short}_w") if context.has(f)]
+        plain = getattr(context.param, name) if context.param.DESCRIPTOR.fields_by_name[name].is_repeated else context.has(name)
         if pair and plain:
-            site.error(f"give '{name}' or '{short}_h' and '{short}_w', not both", pair[0])
-        elif len(pair) == 1 and (short != "pad" or site.spec.param == "pooling_param"):  # a convolution's absent pad is 0
+            context.error(f"give '{name}' or '{short}_h' and '{short}_w', not both", pair[0])
+        elif len(pair) == 1 and (short != "pad" or context.spec.param == "pooling_param"):  # a convolution's absent pad is 0
             missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
-            site.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
+            context.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
     for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w"):  # a dilation of 0 reads one value all over
-        _check_positive(site, name)
+        _check_positive(context, name)
 
 
-def _check_positive(site: Site, name: str) -> None:
-    descriptor = site.param.DESCRIPTOR.fields_by_name.get(name)
+def _check_positive(context: LayerContext, name: str) -> None:
+    descriptor = context.param.DESCRIPTOR.fields_by_name.get(name)
     if descriptor is None:
         return
     if descriptor.is_repeated:
-        bad = [i for i, value in enumerate(getattr(site.param, name)) if value < 1]
+        bad = [i for i, value in enumerate(getattr(context.param, name)) if value < 1]
         if bad:
-            site.error(f"'{name}' must be at least 1, got 0", name, bad[0])
-    elif site.has(name) and getattr(site.param, name) < 1:
-        site.error(f"'{name}' must be at least 1, got 0", name)
+            context.error(f"'{name}' must be at least 1, got 0", name, bad[0])
+    elif context.has(name) and getattr(context.param, name) < 1:
+        context.error(f"'{name}' must be at least 1, got 0", name)
 
 
-def require_axes(site: Site, axes: int) -> None:
+def require_axes(context: LayerContext, axes: int) -> None:
     """Requires each setting to suit the number of spatial axes: one value, or one for each axis."""
     for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad"), ("dilation", None)):
-        given = len(getattr(site.param, name))
+        given = len(getattr(context.param, name))
         if given not in (0, 1, axes):
-            raise site.stop(f"'{name}' takes one value or {axes}, got {given}", name, notes=[site.made_here(0)])
-        if axes != 2 and short and site.has(f"{short}_h"):
+            raise context.stop(f"'{name}' takes one value or {axes}, got {given}", name, notes=[context.made_here(0)])
+        if axes != 2 and short and context.has(f"{short}_h"):
             message = f"'{short}_h' and '{short}_w' are for two spatial axes, the bottom has {axes}"
-            raise site.stop(message, f"{short}_h", notes=[site.made_here(0)])
+            raise context.stop(message, f"{short}_h", notes=[context.made_here(0)])
 
 
 def convolved_size(size: int, window: Window, i: int) -> int:
@@ -108,15 +108,15 @@ def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
     return out
 
 
-def require_reach(site: Site, sizes: Iterable[int], field: str) -> None:
+def require_reach(context: LayerContext, sizes: Iterable[int], field: str) -> None:
     """Requires that the places up to the end of the last window can be counted with an int, as Caffe counts them."""
     for size in sizes:
         if size > MAX_COUNT:
-            name = f"{field}_h" if site.has(f"{field}_h") else field
-            raise site.stop(f"'{name}' is out of range: the windows would span {size} values, more than {MAX_COUNT}", name)
+            name = f"{field}_h" if context.has(f"{field}_h") else field
+            raise context.stop(f"'{name}' is out of range: the windows would span {size} values, more than {MAX_COUNT}", name)
 
 
-def require_room(site: Site, sizes: Shape, out: Shape, window: Window) -> None:
+def require_room(context: LayerContext, sizes: Shape, out: Shape, window: Window) -> None:
     """Reports an output without any row or column, naming the axis."""
     for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
         if result < 1:
@@ -124,14 +124,14 @@ def require_room(site: Site, sizes: Shape, out: Shape, window: Window) -> None:
             spans = f"a window of {window.extent(i)}" if window.dilation[i] == 1 else f"a dilated window of {window.extent(i)}"
             pad = f" with pad {window.pad[i]}" if window.pad[i] else ""
             message = f"{spans} does not fit into a {axis} of {size}{pad}: the output's size would be {result}"
-            name = site.layer.bottom_blobs[0].name
-            hint = f"'{name}' is {shape_with_axes(site.bottoms[0])}; take a smaller kernel, more pad, or a larger input"
-            raise site.stop(message, *_kernel_place(site, i), hint=hint, notes=[site.made_here(0)])
+            name = context.layer.bottom_blobs[0].name
+            hint = f"'{name}' is {shape_with_axes(context.bottoms[0])}; take a smaller kernel, more pad, or a larger input"
+            raise context.stop(message, *_kernel_place(context, i), hint=hint, notes=[context.made_here(0)])
 
 
-def _kernel_place(site: Site, i: int) -> tuple[str | int, ...]:
+def _kernel_place(context: LayerContext, i: int) -> tuple[str | int, ...]:
     """The field that says how large the kernel is on a spatial axis."""
-    if site.has("kernel_h") or site.has("kernel_w"):
+    if context.has("kernel_h") or context.has("kernel_w"):
         return (("kernel_h", "kernel_w")[i],)
-    descriptor = site.param.DESCRIPTOR.fields_by_name["kernel_size"]
-    return ("kernel_size", min(i, len(site.param.kernel_size) - 1)) if descriptor.is_repeated else ("kernel_size",)
+    descriptor = context.param.DESCRIPTOR.fields_by_name["kernel_size"]
+    return ("kernel_size", min(i, len(context.param.kernel_size) - 1)) if descriptor.is_repeated else ("kernel_size",)

@@ -7,7 +7,7 @@ import sys
 from io import FileIO
 from pathlib import Path
 
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, os_reason
 
 
 class LineFile:
@@ -32,7 +32,7 @@ class LineFile:
         except (OSError, ValueError) as error:
             folder = Path(path).parent
             hint = None if folder.is_dir() else f"there is no folder '{folder}'"
-            raise NetspecError(f"the log '{path}' can't be written: {why(error)}", hint=hint) from None
+            raise NetspecError(f"the log '{path}' can't be written: {os_reason(error)}", hint=hint) from None
 
     def write(self, line: str) -> None:
         content = line.encode(errors="backslashreplace") + b"\n"

@@ -24,7 +24,7 @@ INK, MUTED, GRID = "#1e293b", "#475569", "#e2e8f0"
 COLOURS = ("#2563eb", "#d9480f", "#2b8a3e", "#9c36b5", "#c99700", "#0c8599", "#e64980", "#5c4033")  # one a run, in order
 DASHES = ("-", "--", ":", "-.")  # one a name in a panel, in order
 MARKS = ("o", "s", "^", "D", "v", "P")
-MOST_MARKS = 40  # on one curve
+MAX_MARKS = 40  # on one curve
 LONGEST_NAME = 70  # characters of a run's name that are shown
 RC: Any = {
     "axes.formatter.useoffset": False,
@@ -149,7 +149,7 @@ def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
 def _draw_curve(axes: Axes, curve: Curve, style: dict[str, Any], colour: str) -> None:
     if not curve.xs:
         return
-    style = {**style, "markevery": max(1, len(curve.xs) // MOST_MARKS)}
+    style = {**style, "markevery": max(1, len(curve.xs) // MAX_MARKS)}
     axes.plot(curve.xs, [_drawable(y) for y in curve.ys], color=colour, **style)
     axes.update_datalim([(x, 0) for x in (min(curve.xs), max(curve.xs))], updatey=False)  # matplotlib leaves out the xs of gaps
     # a number that is none leaves a gap: the first of them says so, for that is where a run breaks

@@ -10,7 +10,7 @@ from netspec.listener import Values
 from netspec.logs.run import Row, Run
 
 # A larger number is damage
-_MOST_NETS = 1000
+_MAX_NETS = 1000
 _LONGEST = 1e12  # seconds of a run, images in an epoch
 
 
@@ -86,7 +86,7 @@ class _Reader:
         net, outputs = int(event["net"]), _values(event["outputs"])
         weights = self.test_loss_weights[net] if 0 <= net < len(self.test_loss_weights) else {}
         loss = float(event["loss"]) if "loss" in event else _weighted_sum(outputs, weights)
-        if not 0 <= net < _MOST_NETS:
+        if not 0 <= net < _MAX_NETS:
             raise ValueError(net)
         self.run.add_test(net, Row(int(event["iter"]), self.seconds(event), loss, outputs=outputs, epoch=self.epoch(event)))
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.listener import Listener, RunInfo, Values
 from netspec.logs.throughput import Throughput
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tensorboardX.record_writer import RecordWriter
 
 FLUSH_INTERVAL = 5.0  # seconds between two writings to the disk; TensorBoard looks every 30
-MOST_ELEMENTS = 100  # an output with more is no bundle of curves
+MAX_ELEMENTS = 100  # an output with more is no bundle of curves
 
 
 class TensorBoardLog(Listener):
@@ -27,7 +27,7 @@ class TensorBoardLog(Listener):
 
     They are train/loss, train/lr, train/images_per_second, train/OUTPUT, test0/OUTPUT, test0/loss and so on.
     An output whose name one of these has already is OUTPUT_output. Of an output with several elements each is a scalar,
-    OUTPUT/0 and so on; one with more than MOST_ELEMENTS is left out.
+    OUTPUT/0 and so on; one with more than MAX_ELEMENTS is left out.
 
     Raises: NetspecError where tensorboardX is missing or the folder can't be written to. A disk that is full later is
     told once on stderr; nothing more is written then, for TensorBoard reads no further than a broken record.
@@ -50,7 +50,7 @@ class TensorBoardLog(Listener):
             os.makedirs(folder, exist_ok=True)
             self._records = RecordWriter(os.path.join(self.folder, name))
         except (OSError, ValueError) as error:
-            raise NetspecError(f"the TensorBoard folder '{folder}' can't be written to: {why(error)}") from None
+            raise NetspecError(f"the TensorBoard folder '{folder}' can't be written to: {os_reason(error)}") from None
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def started(self, run: RunInfo) -> None:
@@ -100,7 +100,7 @@ class TensorBoardLog(Listener):
             tag = f"{name}_output" if name in own else name
             if len(values) == 1:
                 scalars[tag] = values[0]
-            elif len(values) <= MOST_ELEMENTS:
+            elif len(values) <= MAX_ELEMENTS:
                 scalars.update({f"{tag}/{i}": value for i, value in enumerate(values)})
         values_ = [Summary.Value(tag=f"{group}/{_valid(name)}", simple_value=value) for name, value in scalars.items()]
         self._write(Event(wall_time=time.time(), step=iteration, summary=Summary(value=values_)))

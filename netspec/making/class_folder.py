@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from netspec.diagnostics import NetspecError, counted, did_you_mean, why
+from netspec.diagnostics import NetspecError, counted, did_you_mean, os_reason
 from netspec.readers.image_list import read_list
 
 
@@ -76,7 +76,7 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
         with os.scandir(folder) as entries:
             seen = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the folder '{folder}' can't be read: {why(error)}") from None
+        raise NetspecError(f"the folder '{folder}' can't be read: {os_reason(error)}") from None
     return sorted(name for name, is_folder in seen if is_folder), sorted(name for name, is_folder in seen if not is_folder)
 
 

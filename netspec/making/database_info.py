@@ -19,8 +19,8 @@ from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import key_text
 from netspec.stores.records import Entries, database_kind, no_database, open_entries
 
-_MOST_FAULTS = 20  # that are kept, of however many
-_MOST_DISTINCT = 100_000  # sizes or labels that are counted each, so that no database needs much memory
+_MAX_FAULTS = 20  # that are kept, of however many
+_MAX_DISTINCT = 100_000  # sizes or labels that are counted each, so that no database needs much memory
 
 RAW, FLOATS = "raw", "float_data"  # kinds of record; any other is the format of a compressed image
 Progress = Callable[[int, int | None], object]  # records done, of how many where that is known
@@ -43,7 +43,7 @@ class Tally(Counter[Any]):
         self.others = 0
 
     def add(self, value: object) -> None:
-        if value in self or len(self) < _MOST_DISTINCT:
+        if value in self or len(self) < _MAX_DISTINCT:
             self[value] += 1
         else:
             self.others += 1
@@ -87,7 +87,7 @@ class DatabaseInfo:
 
     def add_fault(self, fault: Fault) -> None:
         self.fault_count += 1
-        if len(self.faults) < _MOST_FAULTS and fault not in self.faults:  # each page behind the end of a cut file tells the same
+        if len(self.faults) < _MAX_FAULTS and fault not in self.faults:  # each page behind the end of a cut file tells the same
             self.faults.append(fault)
 
 

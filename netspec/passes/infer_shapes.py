@@ -9,7 +9,7 @@ from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, not
 from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.blobs import check_blobs
-from netspec.layers.spec import MAX_AXES, MAX_COUNT, Probe, Site, Stop
+from netspec.layers.spec import MAX_AXES, MAX_COUNT, LayerContext, Probe, Stop
 from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec
 
@@ -42,20 +42,20 @@ def infer_shapes(
             continue
         if arity_fault(spec, len(layer.bottom_blobs), len(layer.top_blobs)):
             continue
-        site = Site(layer, spec, report, given, probe, lenient, allow_python_layers)
+        context = LayerContext(layer, spec, report, given, probe, lenient, allow_python_layers)
         before = len(report.diagnostics)
         try:
-            site.check_ranges()
-            spec.check(site)
+            context.check_ranges()
+            spec.check(context)
             if any(d.severity == "error" for d in report.diagnostics[before:]) or any(b.shape is None for b in layer.bottom_blobs):
                 continue
-            shapes = spec.infer(site)
+            shapes = spec.infer(context)
         except Stop:
             continue
         except NetspecError as error:  # a database or mean file that is there but can't be read
             report.diagnostics += error.diagnostics
             continue
-        layer.params = site.params
+        layer.params = context.params
         for blob, shape in zip(layer.top_blobs, shapes, strict=True):
             if _fits(layer, blob.name, tuple(shape), report):
                 blob.shape = tuple(shape)

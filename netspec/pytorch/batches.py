@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.readers import batches as arrays
-from netspec.readers.reader import WHOLE, Share
+from netspec.readers.reader import WHOLE, Shard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 @overload
 def batches(
-    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, share: Share = WHOLE, every: int = 1, tensors: Literal[False] = False
+    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1, tensors: Literal[False] = False
 ) -> arrays.Batches: ...
 @overload
 def batches(
-    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, share: Share = WHOLE, every: int = 1, *, tensors: Literal[True]
+    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1, *, tensors: Literal[True]
 ) -> TensorBatches: ...
 
 
 def batches(
-    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, share: Share = WHOLE, every: int = 1, tensors: bool = False
+    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1, tensors: bool = False
 ) -> arrays.Batches | TensorBatches:
     """What the net's data layers feed, batch after batch, without an end: `module(**next(stream))` takes one of tensors.
 
     Args:
         tensors: give torch tensors instead of numpy arrays.
-        start, seed, prefetch, share, every: see `netspec.readers.batches.batches`.
+        start, seed, prefetch, shard, every: see `netspec.readers.batches.batches`.
 
     Returns:
         an iterator of {top: array or tensor}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
@@ -42,7 +42,7 @@ def batches(
     if not net.sources:
         hint = f"the caller feeds its inputs: {', '.join(net.inputs)}" if net.inputs else None
         raise NetspecError(f"the net '{net.name}' has no data layers in phase {net.phase}", None, hint)
-    stream = arrays.batches(net, start, seed, prefetch, share, every)
+    stream = arrays.batches(net, start, seed, prefetch, shard, every)
     return TensorBatches(stream) if tensors else stream
 
 

@@ -12,7 +12,7 @@ from netspec.graph import Blob, Net
 from netspec.pytorch.layers.loss import label_span
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import batches, open_reader, reader_of
-from netspec.readers.reader import WHOLE, Share
+from netspec.readers.reader import WHOLE, Shard
 
 ITEM_BY_ITEM = ("Flatten", "Reshape", "Split", "Power", "Threshold", "Clip")  # what may stand between labels and their data layer
 Run = Callable[[Sequence[Tensor]], dict[str, Tensor]]
@@ -22,21 +22,21 @@ class Feed:
     """The module of a net and the stream of its data, from batch `start` on. Nothing is opened before the first pass.
 
     Args:
-        share: which records of each batch are this process's.
+        shard: which records of each batch are this process's.
         every: takes each so-many-th batch, where the others are for other processes.
 
     Raises: NetspecError where an input of the module is fed by no data layer.
     """
 
-    def __init__(self, net: Net, module: NetModule, device: torch.device, seed: int, start: int = 0, share: Share = WHOLE, every: int = 1) -> None:
+    def __init__(self, net: Net, module: NetModule, device: torch.device, seed: int, start: int = 0, shard: Shard = WHOLE, every: int = 1) -> None:
         self.net, self.module, self.device, self.index = net, module, device, start
-        self.share, self.every, self.seed = share, every, seed
+        self.shard, self.every, self.seed = shard, every, seed
         self.inputs: list[Tensor] = []  # of the last pass
         unfed = [name for name in module.input_names if name not in net.sources]
         if unfed:
             blob = net.blobs[unfed[0]]
             raise NetspecError(f"no data layer feeds the input '{unfed[0]}'", blob.span, "to train or test it, a net takes its data from data layers")
-        self._batches = batches(net, start=start, seed=seed, share=self.share, every=every) if net.sources else None
+        self._batches = batches(net, start=start, seed=seed, shard=self.shard, every=every) if net.sources else None
 
     def forward(self, run: Run | None = None) -> dict[str, Tensor]:
         """The outputs of the next batch, by another way than the module's own where `run` is given.
@@ -58,7 +58,7 @@ class Feed:
         blob = self._fed_blob(error)
         if blob is None or not reader_of(blob.producer):
             return error
-        reader = open_reader(blob.producer, self.seed, self.share)  # a batch is a function of the seed, the share and its index
+        reader = open_reader(blob.producer, self.seed, self.shard)  # a batch is a function of the seed, the shard and its index
         try:
             record = reader.record(self.index, error.item)
         finally:

@@ -141,7 +141,7 @@ class _Lowering:
         inputs = self._placeholders()
         for layer in self.layers:
             spec = find_spec(layer.type)
-            if spec and not spec.is_source and (layer.top_blobs or spec.acts):
+            if spec and not spec.is_source and (layer.top_blobs or spec.has_side_effects):
                 self._add_layer(layer)
         submodules = {layer: self.root.get_submodule(target) for layer, target in self.targets.items()}
         for layer, wrapped in wrap_overwritten(self.layers, submodules).items():

@@ -63,7 +63,7 @@ def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> N
     return found[0] if found else None
 
 
-def tell_not_finite(net: Net, module: NetModule, loss: float, iteration: int, base_lr: Span | None, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+def report_not_finite(net: Net, module: NetModule, loss: float, iteration: int, base_lr: Span | None, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
     """A forward pass of an iteration whose loss was no number; without outputs where all that it computes is finite.
 
     Raises: NetspecError at the first layer whose output is not.

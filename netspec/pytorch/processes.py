@@ -52,17 +52,17 @@ class Processes:
         """Whether this one tells of the run, logs it, and writes its snapshots."""
         return self.rank == 0
 
-    def greatest(self, *values: int) -> list[int]:
+    def all_reduce_max(self, *values: int) -> list[int]:
         """Of each value the greatest of all processes."""
         return self._reduced(values, torch.int64, dist.ReduceOp.MAX)
 
-    def sums(self, values: Sequence[float]) -> list[float]:
+    def all_reduce_sum(self, values: Sequence[float]) -> list[float]:
         """Of each value the sum over all processes."""
         return self._reduced(values, torch.float64, dist.ReduceOp.SUM)
 
     def means(self, values: Sequence[float]) -> list[float]:
         """Of each value the mean over all processes."""
-        return [value / self.count for value in self.sums(values)]
+        return [value / self.count for value in self.all_reduce_sum(values)]
 
     def _reduced(self, values: Sequence[float], kind: torch.dtype, operation: Any) -> list[Any]:
         if self.count == 1:
@@ -71,7 +71,7 @@ class Processes:
         self._run(lambda: dist.all_reduce(tensor, operation, group=self.control))
         return tensor.tolist()
 
-    def from_root(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What rank 0 has, such as a drawn seed."""
         if self.count == 1:
             return value
@@ -195,7 +195,7 @@ def data_parallel(module: NetModule, outputs: dict[str, Tensor], processes: Proc
     learned = [param for param in module.parameters() if param.requires_grad]
     if processes.count == 1 or not learned:
         return objective
-    (some_unreached,) = processes.greatest(int(len(_reached(module.loss(outputs))) < len(learned)))
+    (some_unreached,) = processes.all_reduce_max(int(len(_reached(module.loss(outputs))) < len(learned)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a successor that older torch lacks
         return DistributedDataParallel(

@@ -27,5 +27,5 @@ class Requests:
         request = signal_number = 0
         while self._asked:
             request, signal_number = max((request, signal_number), self._asked.popleft())
-        request, signal_number = self._processes.greatest(request, signal_number)
+        request, signal_number = self._processes.all_reduce_max(request, signal_number)
         return REQUESTS[request], signal_number

@@ -97,9 +97,9 @@ class Tester:
         if alone:
             return Means(numbers({name: value / count for name, value in sums.items()}), loss / count)
         values = numbers(sums)
-        sizes: dict[str, int] = processes.from_root({name: len(own) for name, own in values.items()})  # another may have had no batch
+        sizes: dict[str, int] = processes.broadcast({name: len(own) for name, own in values.items()})  # another may have had no batch
         flat = [number for name, size in sizes.items() for number in values.get(name, [0.0] * size)]
-        totals = iter(processes.sums([loss, *flat]))
+        totals = iter(processes.all_reduce_sum([loss, *flat]))
         loss = next(totals) / count
         return Means({name: [next(totals) / count for _ in range(size)] for name, size in sizes.items()}, loss)
 

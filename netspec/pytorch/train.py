@@ -22,7 +22,7 @@ from netspec.pytorch.feed import Feed
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.not_finite import loss_fault, tell_not_finite
+from netspec.pytorch.not_finite import loss_fault, report_not_finite
 from netspec.pytorch.place import BeforeTest, before_test, companion_of, go_on
 from netspec.pytorch.processes import OthersLostError, Processes
 from netspec.pytorch.requests import Requests
@@ -38,7 +38,7 @@ from netspec.pytorch.solver_nets import (
 from netspec.pytorch.tester import Tester, numbers
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
-from netspec.readers.reader import Share
+from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.solver_file import load_solver
@@ -76,7 +76,7 @@ class Solver:
         self.processes = processes or Processes()
         self.file = load_solver(path)
         self.param = p = self.overrides.applied_to(self.file.message)
-        self.seed: int = self.processes.from_root(p.random_seed if p.random_seed >= 0 else draw_seed())
+        self.seed: int = self.processes.broadcast(p.random_seed if p.random_seed >= 0 else draw_seed())
         self.device = torch.device(device or default_device(p))
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
@@ -206,14 +206,14 @@ class Solver:
             return
         if isfinite(own):
             raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
-        self._tell_not_finite(own)
+        self._report_not_finite(own)
 
-    def _tell_not_finite(self, loss: float) -> NoReturn:
+    def _report_not_finite(self, loss: float) -> NoReturn:
         """Makes the iteration's forward passes again, with the same batches and masks, and looks at every layer."""
         self._close_feed()
         self._seed()
         self.carried.put_back(self._held)
-        tell = partial(tell_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr"))
+        tell = partial(report_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr"))
         for _ in range(self.param.iter_size):
             self._train_feed().forward(tell)
         raise loss_fault(loss, self.iter, None, self.file.spans.at("base_lr"))
@@ -228,7 +228,7 @@ class Solver:
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
         p = self.param
         self.step(max(0, p.max_iter - self.iter))
-        if p.snapshot_after_train and not self.processes.from_root(self.snapshots.has(self.iter)):
+        if p.snapshot_after_train and not self.processes.broadcast(self.snapshots.has(self.iter)):
             self.snapshot()
         if self.is_stopping:
             return
@@ -308,7 +308,7 @@ class Solver:
 
         Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
         """
-        self.iter, self.resumed_from = self.processes.from_root(self.snapshots.read(path) if self.processes.is_root else None)
+        self.iter, self.resumed_from = self.processes.broadcast(self.snapshots.read(path) if self.processes.is_root else None)
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
         go_on(self, self.resumed_from, path)
@@ -326,8 +326,8 @@ class Solver:
 
     def _train_feed(self) -> Feed:
         if self._feed is None:
-            share = Share(self.processes.rank, self.processes.count)
-            self._feed = Feed(self.net, self.module, self.device, mixed_seed(self.seed, "TRAIN"), self.train_batches, share)
+            shard = Shard(self.processes.rank, self.processes.count)
+            self._feed = Feed(self.net, self.module, self.device, mixed_seed(self.seed, "TRAIN"), self.train_batches, shard)
         return self._feed
 
     def _heed_requests(self) -> None:

@@ -14,12 +14,12 @@ from threading import Event, Thread
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
-from netspec.readers.reader import WHOLE, Batch, Reader, Share
+from netspec.readers.reader import WHOLE, Batch, Reader, Shard
 
 _LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
 
 
-def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, share: Share = WHOLE, every: int = 1) -> Batches:
+def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
     A batch is a function of the seed and its index alone: a run that goes on at `start` reads exactly what the
@@ -29,7 +29,7 @@ def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2
         start: index of the first batch.
         seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without random_seed.
         prefetch: batches to read ahead in a background thread; 0 reads each when it is asked for.
-        share: this process's part of the records, where several train one net; batch_size is each process's own.
+        shard: this process's part of the records, where several train one net; batch_size is each process's own.
             In Caffe only train data are dealt out.
         every: the batches are those of index start, start + every, start + 2 × every, …
     Returns:
@@ -40,10 +40,10 @@ def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2
     if every < 1:
         raise NetspecError(f"every is {every}, expected 1 or more")
     if seed is None:
-        if share.processes > 1:
-            raise NetspecError(f"{share.processes} processes that share their data need one seed, got None", hint="pass all of them the same seed")
+        if shard.processes > 1:
+            raise NetspecError(f"{shard.processes} processes that share their data need one seed, got None", hint="pass all of them the same seed")
         seed = secrets.randbits(63)
-    return Batches(open_readers(net, seed, share), start, prefetch, every)
+    return Batches(open_readers(net, seed, shard), start, prefetch, every)
 
 
 def dataset_size(net: Net) -> int | None:
@@ -61,14 +61,14 @@ def dataset_size(net: Net) -> int | None:
         reader.close()
 
 
-def open_readers(net: Net, seed: int, share: Share = WHOLE) -> list[Reader]:
+def open_readers(net: Net, seed: int, shard: Shard = WHOLE) -> list[Reader]:
     """A reader for each data layer, in file order. Raises: NetspecError."""
     readers: list[Reader] = []
     try:
         for layer in net.layers:
             spec = find_spec(layer.type)
             if spec is not None and spec.is_source and not spec.is_input:
-                readers.append(open_reader(layer, seed, share))
+                readers.append(open_reader(layer, seed, shard))
     except BaseException:
         for reader in readers:
             reader.close()
@@ -82,7 +82,7 @@ def reader_of(layer: Layer) -> str:
     return spec.reader if spec is not None else ""
 
 
-def open_reader(layer: Layer, seed: int, share: Share = WHOLE) -> Reader:
+def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
     """The reader of a data layer. Raises: NetspecError."""
     module, _, name = reader_of(layer).partition(":")
     if not module:
@@ -90,7 +90,7 @@ def open_reader(layer: Layer, seed: int, share: Share = WHOLE) -> Reader:
         message = f"{layer.label} is of type {layer.type}: its data come from the caller, not from files"
         raise NetspecError(message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}")
     try:  # imported when a net has such a layer, for h5py and Pillow are heavy
-        reader: Reader = getattr(import_module(module), name)(layer, seed, share)
+        reader: Reader = getattr(import_module(module), name)(layer, seed, shard)
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise

@@ -10,7 +10,7 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
 from netspec.readers.images import datum_pixels
 from netspec.readers.randomness import BATCH, generator
-from netspec.readers.reader import Batch, Share, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
 from netspec.readers.transform import Transformer
 from netspec.schema.caffe_pb2 import DataParameter
 from netspec.stores.damage import key_text
@@ -29,9 +29,9 @@ class DatabaseReader:
     Source: the Data layer. It does not shuffle, and ignores rand_skip.
     """
 
-    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
+    def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         param = layer.message.data_param
-        self._layer, self._seed, self._share = layer, seed, share
+        self._layer, self._seed, self._shard = layer, seed, shard
         self._batch_size = batch_size(layer, "data_param")
         path = resolve_path(named_source(layer, "data_param"), net_path(layer))
         self._span = layer.spans.at("data_param", "source")
@@ -46,17 +46,17 @@ class DatabaseReader:
     def read(self, batch_index: int) -> Batch:
         labels = np.empty(self._batch_size, np.float32)
         images, names = [], []
-        for place, index in enumerate(self._share.numbers(batch_index, self._batch_size)):
+        for place, index in enumerate(self._shard.numbers(batch_index, self._batch_size)):
             key, datum = self._records.read(index)
             names.append(self._records.describe(index, key))
             images.append(datum_pixels(datum, self._transformer.color, names[-1], self._span))
             labels[place] = datum.label
         rng = generator(self._seed, self._layer, BATCH, batch_index)
-        data = self._transformer.apply(images, rng, names.__getitem__, self._share)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - a layer with one top feeds no labels
 
     def record(self, batch_index: int, item: int) -> str:
-        number = self._share.numbers(batch_index, self._batch_size)[item]
+        number = self._shard.numbers(batch_index, self._batch_size)[item]
         key, _ = self._records.read(number)
         return record_text(number % self.size if self.size else number, self.size, f"'{key_text(key)}'")
 

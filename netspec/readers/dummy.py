@@ -10,7 +10,7 @@ from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer
 from netspec.readers.fillers import fill
 from netspec.readers.randomness import BATCH, generator
-from netspec.readers.reader import Batch, Share
+from netspec.readers.reader import Batch, Shard
 from netspec.schema.caffe_pb2 import FillerParameter
 
 
@@ -25,14 +25,14 @@ class DummyReader:
 
     size = None
 
-    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
+    def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         param = layer.message.dummy_data_param
         tops = len(layer.tops)
         fillers = list(param.data_filler) or [FillerParameter()]  # without a filler: zeros
         if len(fillers) not in (1, tops):
             message = f"{layer.label} has {tops} tops and {len(fillers)} data_fillers"
             raise NetspecError(message, layer.spans.at("dummy_data_param", "data_filler"), "give one for all tops or one a top")
-        self._layer, self._seed, self._share = layer, seed, share
+        self._layer, self._seed, self._shard = layer, seed, shard
         self._fillers = fillers if len(fillers) == tops else fillers * tops
         self._shapes = dummy_shapes(layer)
         rng = generator(seed, layer, BATCH)
@@ -41,7 +41,7 @@ class DummyReader:
         self._constants = {top: first[top] for top, filler in zip(layer.tops, self._fillers, strict=True) if filler.type == "constant"}
 
     def read(self, batch_index: int) -> Batch:
-        rng = generator(self._seed, self._layer, BATCH, batch_index * self._share.processes + self._share.rank)
+        rng = generator(self._seed, self._layer, BATCH, batch_index * self._shard.processes + self._shard.rank)
         return {top: self._constants[top] if top in self._constants else self._fill(i, rng) for i, top in enumerate(self._layer.tops)}
 
     def record(self, batch_index: int, item: int) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span, why
+from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.files.hdf5_file import Hdf5File
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.read_file import GIB, read_file
 from netspec.readers.randomness import ORDER, ROWS, generator
-from netspec.readers.reader import Batch, Share, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
 
 
 class Hdf5Reader:
@@ -27,8 +27,8 @@ class Hdf5Reader:
     Source: the HDF5Data layer.
     """
 
-    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
-        self._layer, self._seed, self._share = layer, seed, share
+    def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
+        self._layer, self._seed, self._shard = layer, seed, shard
         if layer.message.HasField("transform_param"):
             span = layer.spans.at("transform_param")
             raise NetspecError(f"{layer.label} is of type HDF5Data, which does not transform data", span, "remove transform_param")
@@ -47,7 +47,7 @@ class Hdf5Reader:
 
     def read(self, batch_index: int) -> Batch:
         rows: list[list[NDArray[Any]]] = [[] for _ in self._layer.tops]
-        wanted = self._share.numbers(batch_index, self._batch_size)
+        wanted = self._shard.numbers(batch_index, self._batch_size)
         while wanted:
             arrays, places = self._run(wanted)
             for top, array in enumerate(arrays):
@@ -56,7 +56,7 @@ class Hdf5Reader:
         return {top: np.concatenate(rows[i]) for i, top in enumerate(self._layer.tops)}
 
     def record(self, batch_index: int, item: int) -> str:
-        file, rows = self._rows_from(self._share.numbers(batch_index, self._batch_size)[item:])
+        file, rows = self._rows_from(self._shard.numbers(batch_index, self._batch_size)[item:])
         return record_text(sum(self._rows[:file]) + int(rows[0]), self.size, f"row {rows[0]} of '{self._files[file]}'")
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ def read_file_list(path: str, span: Span | None = None) -> list[str]:
     try:
         files = read_file(path, GIB, "a list").decode(errors="surrogateescape").split()
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {os_reason(error)}", span) from None
     if not files:
         raise NetspecError(f"the list '{path}' names no HDF5 file", span)
     return files

@@ -7,14 +7,14 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span, unreadable, why
+from netspec.diagnostics import NetspecError, Span, os_reason, unreadable
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32_RANGE, whole_number
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file
 from netspec.readers.images import read_image
 from netspec.readers.randomness import BATCH, ORDER, SKIP, generator
-from netspec.readers.reader import Batch, Share, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
 from netspec.readers.transform import Transformer
 
 LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
@@ -30,9 +30,9 @@ class ImageListReader:
     Source: the ImageData layer.
     """
 
-    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
+    def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         self._param = param = layer.message.image_data_param
-        self._layer, self._seed, self._share = layer, seed, share
+        self._layer, self._seed, self._shard = layer, seed, shard
         self._batch_size = batch_size(layer, "image_data_param")
         self._span = layer.spans.at("image_data_param", "source")
         if (param.new_height > 0) != (param.new_width > 0):
@@ -54,7 +54,7 @@ class ImageListReader:
     def read(self, batch_index: int) -> Batch:
         labels = np.empty(self._batch_size, np.float32)
         images, names = [], []
-        for place, number in enumerate(self._share.numbers(batch_index, self._batch_size)):
+        for place, number in enumerate(self._shard.numbers(batch_index, self._batch_size)):
             line = self._line(self._skip + number)
             where = f"line {line + 1} of '{self._path}': "
             path, labels[place] = split_line(self._lines[line], line, self._path, self._span)
@@ -63,11 +63,11 @@ class ImageListReader:
             names.append(f"'{path}'")
             images.append(read_image(path, self._param.is_color, self._param.new_height, self._param.new_width, self._span, where))
         rng = generator(self._seed, self._layer, BATCH, batch_index)
-        data = self._transformer.apply(images, rng, names.__getitem__, self._share)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - the labels' top may be missing
 
     def record(self, batch_index: int, item: int) -> str:
-        line = self._line(self._skip + self._share.numbers(batch_index, self._batch_size)[item])
+        line = self._line(self._skip + self._shard.numbers(batch_index, self._batch_size)[item])
         image, _ = split_line(self._lines[line], line, self._path, self._span)
         return record_text(line, self.size, f"line {line + 1} of '{self._path}': '{image}'")
 
@@ -91,7 +91,7 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
     except (OSError, ValueError) as error:
         if span is None:  # a command names it
             raise unreadable(path, error) from None
-        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {os_reason(error)}", span) from None
     while lines and not lines[-1].strip():  # Caffe looks for an image without a name there, and stops
         lines.pop()
     if not lines:

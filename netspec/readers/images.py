@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span, why
+from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.graph import shape_text
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import Datum
@@ -91,7 +91,7 @@ def read_image_file(path: str, span: Span | None = None, where: str = "") -> byt
     try:
         return read_file(path, GIB, "an image file")
     except (OSError, ValueError) as error:
-        raise NetspecError(f"{where}the image '{path}' can't be read: {why(error)}", span) from None
+        raise NetspecError(f"{where}the image '{path}' can't be read: {os_reason(error)}", span) from None
 
 
 def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the record", span: Span | None = None) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from math import prod
 
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import whole_number
@@ -119,7 +119,7 @@ def _window_shape(layer: Layer) -> RecordShape | None:
         with open_regular(path) as file:
             words = file.read(65536).decode(errors="replace").split()
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {os_reason(error)}", span) from None
     is_list = len(words) > 3 and words[0] == "#" and words[3].isascii() and words[3].isdecimal()
     channels = whole_number(words[3]) if is_list else None
     if not channels:

@@ -14,7 +14,7 @@ Batch = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Shard:
     """What one of several processes reads: of the stream's records those whose number modulo `processes` is its rank.
 
     So the processes together read in each batch what a single one with `processes` times the batch_size would.
@@ -43,11 +43,11 @@ class Share:
         return range(batch_index * whole, (batch_index + 1) * whole)[self.own]
 
 
-WHOLE = Share()  # the only process reads all
+WHOLE = Shard()  # the only process reads all
 
 
 class Reader(Protocol):
-    """Reads what a data layer feeds. `read` is a function of the seed, the share and the index alone."""
+    """Reads what a data layer feeds. `read` is a function of the seed, the shard and the index alone."""
 
     @property
     def size(self) -> int | None:

@@ -12,7 +12,7 @@ from netspec.diagnostics import NetspecError, Span
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import resolve_path
 from netspec.graph import shape_text
-from netspec.readers.reader import WHOLE, Share
+from netspec.readers.reader import WHOLE, Shard
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
 
@@ -51,7 +51,7 @@ class Transformer:
         return True if self._param.force_color else False if self._param.force_gray else None
 
     def apply(
-        self, records: Sequence[NDArray[Any]], rng: np.random.Generator, name: Callable[[int], str] = "record {}".format, share: Share = WHOLE
+        self, records: Sequence[NDArray[Any]], rng: np.random.Generator, name: Callable[[int], str] = "record {}".format, shard: Shard = WHOLE
     ) -> Floats:
         """The batch of some records.
 
@@ -61,12 +61,12 @@ class Transformer:
         Args:
             rng: where all randomness comes from; the same state gives the same batch.
             name: what a message calls the record at a place of the batch.
-            share: which records of all processes' batch these are; each is cropped and flipped as it would be there.
+            shard: which records of all processes' batch these are; each is cropped and flipped as it would be there.
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its batch.
         """
         channels, height, width = self._batch_shape(records, name)
-        tops, lefts, flips = self._places([(record.shape[1] - height, record.shape[2] - width) for record in records], rng, share)
+        tops, lefts, flips = self._places([(record.shape[1] - height, record.shape[2] - width) for record in records], rng, shard)
         batch = np.empty((len(records), channels, height, width), np.float32)
         straight = np.empty((channels, height, width), np.float32) if flips.any() else batch[0]
         for i, record in enumerate(records):  # image by image: what one needs stays in the processor's cache
@@ -84,7 +84,7 @@ class Transformer:
                 batch[i] = image[:, :, ::-1]
         return batch
 
-    def _places(self, spare: list[tuple[int, int]], rng: np.random.Generator, share: Share) -> NDArray[np.int64]:
+    def _places(self, spare: list[tuple[int, int]], rng: np.random.Generator, shard: Shard) -> NDArray[np.int64]:
         """The top row and left column of each record's crop, and whether it is flipped.
 
         A record gets what it would get if every record of all processes' batch had its size: a process does not
@@ -98,7 +98,7 @@ class Transformer:
         drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
         for size in dict.fromkeys(spare):  # mostly there is but one
             rng.bit_generator.state = start
-            drawn[size] = self._draw(*size, len(spare) * share.processes, rng)[:, share.own]
+            drawn[size] = self._draw(*size, len(spare) * shard.processes, rng)[:, shard.own]
         return np.stack([drawn[size][:, place] for place, size in enumerate(spare)], axis=1)
 
     def _draw(self, spare_rows: int, spare_columns: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span, why
+from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32, whole_number
@@ -19,7 +19,7 @@ from netspec.graph import Layer, shape_text
 from netspec.read_file import open_regular
 from netspec.readers.images import decode, read_image_file, resize
 from netspec.readers.randomness import BATCH, generator
-from netspec.readers.reader import Batch, Share, batch_size, named_source
+from netspec.readers.reader import Batch, Shard, batch_size, named_source
 
 Floats = NDArray[np.float32]
 _CHANNELS = 3
@@ -40,10 +40,10 @@ class WindowReader:
 
     size = None  # windows are drawn, not gone through
 
-    def __init__(self, layer: Layer, seed: int, share: Share) -> None:
-        self._layer, self._seed, self._share = layer, seed, share
+    def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
+        self._layer, self._seed, self._shard = layer, seed, shard
         self._param, self._transform = layer.message.window_data_param, layer.message.transform_param
-        whole = batch_size(layer, "window_data_param") * share.processes  # drawn for all processes, so that fg_fraction holds over the whole
+        whole = batch_size(layer, "window_data_param") * shard.processes  # drawn for all processes, so that fg_fraction holds over the whole
         self._span = layer.spans.at("window_data_param", "source")
         self._crop = int(self._transform.crop_size)
         if 2 * self._param.context_pad >= self._crop:
@@ -80,7 +80,7 @@ class WindowReader:
         drawn = [windows[rng.integers(0, len(windows), count)] for windows, count in zip(self._sets, self._counts, strict=True) if count]
         windows = np.concatenate(drawn)
         flips = rng.integers(0, 2, len(windows)) if self._transform.mirror else np.zeros(len(windows), np.int64)
-        return windows[self._share.own], flips[self._share.own]
+        return windows[self._shard.own], flips[self._shard.own]
 
     def _draw(self, square: Floats, window: NDArray[np.int32], flip: bool) -> None:
         """Puts a window into its square."""
@@ -211,7 +211,7 @@ def read_windows(path: str, fg_threshold: float, bg_threshold: float, span: Span
                 windows[:, _LABEL] = 0
                 background.append(windows[is_background])
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the list '{path}' can't be read: {why(error)}", span) from None
+        raise NetspecError(f"the list '{path}' can't be read: {os_reason(error)}", span) from None
     if not images:
         raise NetspecError(f"the list '{path}' is empty", span)
     return images, (np.concatenate(background), np.concatenate(objects))

@@ -21,7 +21,7 @@ from netspec.weights.read_bytes import PROTOBUF_LIMIT
 from netspec.weights.snapshot_size import size_text, state_bytes, weights_bytes
 
 CONSTANT_PIECES = ("fixed", "step", "multistep")  # policies whose rate changes at some iterations only
-MOST_PIECES, SAMPLES = 24, 10  # rows of the rates, by the kind of policy
+MAX_PIECES, SAMPLES = 24, 10  # rows of the rates, by the kind of policy
 _SMALLEST, _LARGEST = 2.0**-149, 3.4028235e38  # of Caffe's floats
 
 
@@ -148,7 +148,7 @@ def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates
         count = min(points or SAMPLES, p.max_iter)
         iterations = sorted({i * p.max_iter // count for i in range(count)} | {p.max_iter - 1}) if count else []
         return Rates([RateRow(i, i, learning_rate(p, i)) for i in iterations], is_sample=True)
-    most = max(2, points or MOST_PIECES)
+    most = max(2, points or MAX_PIECES)
     starts = piece_starts(p)
     omitted = max(0, len(starts) - most)
     kept = range(len(starts)) if not omitted else [*range(most - 1), len(starts) - 1]

@@ -24,7 +24,7 @@ from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 PATH_HINT = "paths count from the working directory, then from the solver's folder"
-_MOST_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
+_MAX_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
     for item in block.fields:
         if item.name not in known:
             strangers += 1
-            meant = nearest(item.name, known) if strangers <= _MOST_STRANGERS else None
+            meant = nearest(item.name, known) if strangers <= _MAX_STRANGERS else None
             unbound.update([meant] if meant else [])
         elif known[item.name].message_type is None or any(isinstance(value, Scalar) for value in item.values):
             places = [item.name_span, *(value.span for value in item.values)]

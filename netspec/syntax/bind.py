@@ -31,9 +31,9 @@ _INTEGER_RANGES = {
 _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
 _FLOAT = re.compile(r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
-_MOST_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
+_MAX_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
 _FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}  # what the message of a whole file is called
-_MOST_NAMES = 8  # of an enum, in a message
+_MAX_NAMES = 8  # of an enum, in a message
 
 # The blocks around a field, the nearest last: what each is called, and its type.
 Around = tuple[tuple[str, Descriptor, Block], ...]
@@ -183,7 +183,7 @@ def _owner_hint(name: str, around: Around) -> str | None:
 def _type_name(descriptor: FieldDescriptor) -> str:
     if descriptor.enum_type is not None:
         names = [value.name for value in descriptor.enum_type.values]
-        return f"one of {', '.join(names[:_MOST_NAMES])}{f' and {len(names) - _MOST_NAMES} others' if len(names) > _MOST_NAMES else ''}"
+        return f"one of {', '.join(names[:_MAX_NAMES])}{f' and {len(names) - _MAX_NAMES} others' if len(names) > _MAX_NAMES else ''}"
     if descriptor.type in _INTEGER_RANGES:
         return "a whole number"
     words = {
@@ -277,7 +277,7 @@ def _integer_value(text: str) -> int | None:
     if not match:
         return None
     sign, hexadecimal, octal, decimal = match.groups()
-    if len((hexadecimal or octal or decimal).lstrip("0")) > _MOST_DIGITS:
+    if len((hexadecimal or octal or decimal).lstrip("0")) > _MAX_DIGITS:
         number = 2**64  # outside every range
     else:
         number = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal)

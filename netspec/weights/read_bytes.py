@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from netspec.diagnostics import NetspecError, unreadable, why
+from netspec.diagnostics import NetspecError, os_reason, unreadable
 from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import NetParameter
@@ -40,7 +40,7 @@ def read_message(path: str | Path, message: M, what: str) -> M:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) != EFBIG:
             raise unreadable(path, error) from None
-        raise NetspecError(f"'{path}' can't be read: {why(error)}", hint="larger nets fit in .safetensors or .h5") from None
+        raise NetspecError(f"'{path}' can't be read: {os_reason(error)}", hint="larger nets fit in .safetensors or .h5") from None
     try:
         message.ParseFromString(raw)
     except DecodeError:

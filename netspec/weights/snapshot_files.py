@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.atomic import fsync_folder, write_atomically
-from netspec.diagnostics import NetspecError, why
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.file_kind import HOW_TO_COPY
 from netspec.read_file import MIB, open_regular, read_file
 from netspec.weights.carried_states import PackedStates, states_digest, unpack_states
@@ -157,7 +157,7 @@ def check_state(state: str | Path, companion: Companion | None) -> None:
     try:
         digest = file_digest(state)
     except (OSError, ValueError) as error:
-        raise NetspecError(f"'{state}' can't be read: {why(error)}") from None
+        raise NetspecError(f"'{state}' can't be read: {os_reason(error)}") from None
     if digest != companion.state_digest:
         hint = f"{HOW_TO_COPY}, or go on from another snapshot"
         raise NetspecError(f"'{state}' is damaged: it is not what was written (its digest differs)", None, hint)
@@ -216,7 +216,7 @@ def _locked(path: Path, prefix: str) -> int:
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             hint = "--snapshot-prefix PATH puts them elsewhere" if path.parent.is_dir() else f"there is no folder '{path.parent}'"
-            raise NetspecError(f"snapshots '{prefix}_iter_*' can't be written: {why(error)}", None, hint) from None
+            raise NetspecError(f"snapshots '{prefix}_iter_*' can't be written: {os_reason(error)}", None, hint) from None
         if fcntl is None:
             return lock
         try:

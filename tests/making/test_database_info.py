@@ -79,7 +79,7 @@ def test_only_the_first_faults_are_kept(write_lmdb, datums):
 
 
 def test_memory_is_bounded_by_the_different_sizes_and_labels(write_lmdb, datums, monkeypatch):
-    monkeypatch.setattr(database_info, "_MOST_DISTINCT", 3)
+    monkeypatch.setattr(database_info, "_MAX_DISTINCT", 3)
     info = examine_database(write_lmdb("db", datums))
     assert (info.labels, info.labels.others) == ({0: 1, 1: 1, 2: 1}, 9)
     assert (info.label_range.smallest, info.label_range.largest) == (0, 11)

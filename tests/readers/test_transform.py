@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netspec.diagnostics import NetspecError, Report, Source
-from netspec.readers.reader import Share
+from netspec.readers.reader import Shard
 from netspec.readers.transform import Transformer
 from netspec.schema.caffe_pb2 import BlobProto, BlobShape, LayerParameter
 from netspec.syntax.read import bind_source
@@ -86,7 +86,7 @@ def test_where_a_record_is_cropped_hangs_on_its_own_size_alone(images):
     mixed = make.apply([images[0], images[1][:, :8], images[2][:, :9, :8]], rng(7))
     for place in range(3):
         np.testing.assert_array_equal(mixed[place], alike[place][place])
-    part = make.apply([images[0], images[2][:, :9, :8]], rng(7), share=Share(1, 2))  # places 1 and 3 of four
+    part = make.apply([images[0], images[2][:, :9, :8]], rng(7), shard=Shard(1, 2))  # places 1 and 3 of four
     np.testing.assert_array_equal(part[1], make.apply([images[2][:, :9, :8]] * 4, rng(7))[3])
 
 

@@ -30,7 +30,7 @@ from netspec.weights.files import read_weights
 from netspec.weights.solverstate import read_solverstate
 
 MEBIBYTES = 2048  # beyond what the process holds when torch is imported
-MOST_FED = 2**24  # values of an input that a caller would still make
+MAX_FED = 2**24  # values of an input that a caller would still make
 
 
 def try_net(path: Path) -> None:
@@ -54,7 +54,7 @@ def _feed(net: Net) -> dict[str, torch.Tensor] | None:
             feed = {name: torch.from_numpy(array) for name, array in next(stream).items()}
     for name in net.inputs:
         blob = net.blobs[name] if net.blobs[name].version == 0 else net.layers[0].top_blobs[0]
-        if blob.count > MOST_FED:
+        if blob.count > MAX_FED:
             return None
         feed[name] = (torch.arange(blob.count) % 2).float().reshape(blob.shape or ())
     return feed

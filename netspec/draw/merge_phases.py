@@ -86,7 +86,7 @@ class Diagram:
         return shapes
 
 
-def unite(nets: Sequence[Net]) -> Diagram:
+def merge_phases(nets: Sequence[Net]) -> Diagram:
     """Lays nets of one file, each of another phase, over each other. A layer is the same where its place in the file is."""
     diagram = Diagram(nets[0].name, tuple(net.phase for net in nets))
     node_of: dict[Layer, Node] = {}

@@ -8,7 +8,7 @@ import pytest
 
 from netspec.diagnostics import NetspecError
 from netspec.readers.batches import batches, dataset_size
-from netspec.readers.reader import Share
+from netspec.readers.reader import Shard
 from netspec.schema.caffe_pb2 import Datum
 
 h5py = pytest.importorskip("h5py")
@@ -68,7 +68,7 @@ def read(net, count, **more):
 def test_together_the_processes_read_what_one_would(net, case, processes):
     """Twelve batches, over the end of the data more than once and in the middle of a batch."""
     whole = read(net(case, 5 * processes), 12)
-    parts = [read(net(case, 5), 12, share=Share(rank, processes)) for rank in range(processes)]
+    parts = [read(net(case, 5), 12, shard=Shard(rank, processes)) for rank in range(processes)]
     for index, batch in enumerate(whole):
         for top, values in batch.items():
             dealt = np.full_like(values, np.nan)
@@ -80,14 +80,14 @@ def test_together_the_processes_read_what_one_would(net, case, processes):
 
 @pytest.mark.parametrize("case", DEALT_OUT)
 def test_a_resumed_share_goes_on_as_the_first_would(net, case):
-    share = Share(1, 3)
-    for want, got in zip(read(net(case, 5), 9, share=share)[6:], read(net(case, 5), 3, share=share, start=6), strict=True):
+    shard = Shard(1, 3)
+    for want, got in zip(read(net(case, 5), 9, shard=shard)[6:], read(net(case, 5), 3, shard=shard, start=6), strict=True):
         for top in want:
             np.testing.assert_array_equal(got[top], want[top])
 
 
 def test_a_batch_may_be_larger_than_the_data(net):
-    parts = [read(net("Data", 20), 2, share=Share(rank, 2)) for rank in range(2)]
+    parts = [read(net("Data", 20), 2, shard=Shard(rank, 2)) for rank in range(2)]
     for index in range(2):
         for rank in range(2):
             np.testing.assert_array_equal(parts[rank][index]["label"], (index * 40 + rank + np.arange(0, 40, 2)) % 12)
@@ -95,7 +95,7 @@ def test_a_batch_may_be_larger_than_the_data(net):
 
 def test_constants_are_alike_and_other_fillers_draw_for_each_process(net):
     whole = read(net("DummyData", 4), 6)
-    parts = [read(net("DummyData", 4), 3, share=Share(rank, 2)) for rank in range(2)]
+    parts = [read(net("DummyData", 4), 3, shard=Shard(rank, 2)) for rank in range(2)]
     for number, batch in enumerate(whole):  # which are all different: test_dummy_data
         index, rank = divmod(number, 2)
         np.testing.assert_array_equal(parts[rank][index]["label"], batch["label"])
@@ -103,31 +103,31 @@ def test_constants_are_alike_and_other_fillers_draw_for_each_process(net):
 
 
 def test_a_test_phase_is_dealt_out_as_well_where_the_caller_says_so(net):
-    [batch] = read(net("Data", 4, "TEST"), 1, share=Share(2, 3))
+    [batch] = read(net("Data", 4, "TEST"), 1, shard=Shard(2, 3))
     assert batch["label"].tolist() == [2, 5, 8, 11]
 
 
 def test_the_records_of_others_are_not_looked_at(data_net, write_lmdb, datums):
     path = write_lmdb("half", {b"%d" % i: record if i % 2 else b"\xff\xff\xff" for i, record in enumerate(datums[:6])})
-    got = read(data_net(path, data="batch_size: 2"), 3, share=Share(1, 2))
+    got = read(data_net(path, data="batch_size: 2"), 3, shard=Shard(1, 2))
     assert [batch["label"].tolist() for batch in got] == [[1, 3], [5, 1], [3, 5]]
     with pytest.raises(NetspecError, match=r"record 0 \('0'\) of '.*half' is no Datum"):
-        read(data_net(path, data="batch_size: 2"), 1, share=Share(0, 2))
+        read(data_net(path, data="batch_size: 2"), 1, shard=Shard(0, 2))
 
 
 def test_the_images_of_others_are_not_looked_at(net, tmp_path):
     made = net("ImageData", 2)
     for i in range(0, 12, 2):
         (tmp_path / f"{i}.png").unlink()
-    assert read(made, 1, share=Share(1, 2))[0]["label"].tolist() == [1, 3]
+    assert read(made, 1, shard=Shard(1, 2))[0]["label"].tolist() == [1, 3]
     with pytest.raises(NetspecError, match=r"the image '0.png' can't be read"):
-        read(made, 1, share=Share(0, 2))
+        read(made, 1, shard=Shard(0, 2))
 
 
 def test_a_faulty_record_is_called_by_its_number_in_the_data(data_net, write_lmdb, datums):
     path = write_lmdb("db", [*datums[:3], Datum(channels=3, height=2, width=2, data=bytes(12))])
     with pytest.raises(NetspecError, match=r"record 3 \('00000003'\) of '.*db' is 3×2×2, smaller than crop_size 6"):
-        read(data_net(path, "crop_size: 6", "batch_size: 2"), 1, share=Share(1, 2))
+        read(data_net(path, "crop_size: 6", "batch_size: 2"), 1, shard=Shard(1, 2))
 
 
 def test_the_size_of_the_data_stays_that_of_all_of_them(net):
@@ -155,14 +155,14 @@ def test_every_nth_batch(net, case, prefetch):
 )
 def test_a_share_that_can_not_be_is_refused(rank, processes, message):
     with pytest.raises(NetspecError, match=message):
-        Share(rank, processes)
+        Shard(rank, processes)
 
 
 def test_wrong_settings_are_told(net):
     with pytest.raises(NetspecError, match="every is 0, expected 1 or more"):
         batches(net("Data", 4), every=0)
     with pytest.raises(NetspecError, match=r"2 processes that share their data need one seed, got None\n  hint: pass all of them the same seed"):
-        batches(net("Data", 4), share=Share(0, 2))
+        batches(net("Data", 4), shard=Shard(0, 2))
 
 
 # checksums of the pixels, labels and numbers in the first three batches of four: a run that was begun with these must resume with them
