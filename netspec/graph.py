@@ -58,11 +58,13 @@ class Param:
         return prod(self.shape)
 
 
-@dataclass(slots=True, eq=False)
 class Memory:
     """An array that blobs of several names may share, as a Flatten's bottom and top do in Caffe."""
 
-    writes: list[Blob] = field(default_factory=list)  # the blobs written over it in place, in file order
+    __slots__ = ("writes",)
+
+    def __init__(self) -> None:
+        self.writes: list[Blob] = []  # the blobs written over it in place, in file order
 
 
 @dataclass(slots=True, eq=False)

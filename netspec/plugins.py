@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,17 +24,14 @@ LAYERS, PYTORCH = "netspec.layers", "netspec.pytorch"  # the groups of entry poi
 on_load: list[Callable[[Plugin], None]] = []  # who wants to know of each that is used
 
 
-@dataclass(eq=False)
 class Plugin:
     """A module with layer types, and where its builders are: in the module itself, or at an entry point."""
 
-    origin: str  # a file, or a package with its version
-    module: ModuleType
-    builders: EntryPoint | None = None
-    specs: list[Any] = field(default_factory=list)  # its layer types, as instances
-
-    def __post_init__(self) -> None:
-        self.specs = [spec() if isinstance(spec, type) else spec for spec in getattr(self.module, "SPECS", ())]
+    def __init__(self, origin: str, module: ModuleType, builders: EntryPoint | None = None) -> None:
+        self.origin = origin  # a file, or a package with its version
+        self.module, self.builders = module, builders
+        # its layer types, as instances
+        self.specs: list[Any] = [spec() if isinstance(spec, type) else spec for spec in getattr(module, "SPECS", ())]
         for listen in on_load:
             listen(self)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SampleSet:
+class SampleSet(NamedTuple):
     """The files that some nets name, and what their images are like."""
 
     nets: tuple[str, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from netspec.diagnostics import Report, note
 from netspec.graph import Blob, Net
 from netspec.layers import find_spec
-from netspec.passes.plan_backward import plan_backward
 
 
 def check_gradients(net: Net, report: Report) -> None:
@@ -17,6 +16,8 @@ def check_gradients(net: Net, report: Report) -> None:
     flattens = [layer for layer in net.layers if layer.type == "Flatten" and layer.bottom_blobs]
     if report.failed or not flattens or not (net.phase == "TRAIN" or net.force_backward):
         return
+    from netspec.passes.plan_backward import plan_backward  # only a net with a Flatten pays for it
+
     passing = plan_backward(net.layers, net.force_backward).passing
     for layer in flattens:
         bottom = layer.bottom_blobs[0]

@@ -6,8 +6,7 @@ the field of LayerParameter that holds it are made when a net first names the fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import FieldDescriptor
 
@@ -25,8 +24,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A field of a layer type's own parameters.
 
     `kind` is float, int, uint, bool, string, a message of caffe.proto such as "FillerParameter", or a tuple of the
@@ -40,8 +38,7 @@ class Field:
     doc: str = ""
 
 
-@dataclass(frozen=True)
-class _Known:
+class _Known(NamedTuple):
     """A made extension and the plugin that it is of."""
 
     descriptor: FieldDescriptor

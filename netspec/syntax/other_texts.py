@@ -6,11 +6,11 @@ import re
 
 from netspec.schema.caffe_pb2 import BlobProto
 
-_LINE_OF_LIST = re.compile(r"(\S+)\s+-?\d+(?:\s+-?\d+)*")  # an image's path and its labels
+_LINE_OF_LIST = r"(\S+)\s+-?\d+(?:\s+-?\d+)*"  # an image's path and its labels
 _LEAST_LINES = 2
 _LOOKED_AT = 200  # lines
-_BLOCK_OR_FIELD = re.compile(r"[{}]|^\s*\w+\s*:", re.MULTILINE)
-_WINDOW_LIST = re.compile(r"#\s*\d+\s*\n\S")
+_BLOCK_OR_FIELD = r"(?m)[{}]|^\s*\w+\s*:"
+_WINDOW_LIST = r"#\s*\d+\s*\n\S"
 
 _BLOB = frozenset(BlobProto.DESCRIPTOR.fields_by_name)
 # Messages that stand in files of their own: the fields that show one, those that it may have (None: any), what it is, and a hint.
@@ -30,12 +30,12 @@ def kind_of_text(text: str) -> str | None:
         return "HTML or XML, such as a page that a download left behind"
     if re.match(r"[{\[]\s*[\"{\[]", start):
         return "JSON"
-    if _WINDOW_LIST.match(start):
+    if re.match(_WINDOW_LIST, start):
         return "a list of windows"
     lines = [line.strip() for line in start.split("\n", _LOOKED_AT)[:_LOOKED_AT] if line.strip()]
-    if len(lines) < _LEAST_LINES or _BLOCK_OR_FIELD.search("\n".join(lines)):
+    if len(lines) < _LEAST_LINES or re.search(_BLOCK_OR_FIELD, "\n".join(lines)):
         return None
-    if all(_LINE_OF_LIST.fullmatch(line) for line in lines):
+    if all(re.fullmatch(_LINE_OF_LIST, line) for line in lines):
         return "a list of images and labels"
     return "a list of labels or names"
 

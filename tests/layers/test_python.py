@@ -12,7 +12,7 @@ import torch
 import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError, Report
-from netspec.layers.python import TEST, TRAIN, Blob, Layer
+from netspec.layers.python_object import TEST, TRAIN, Blob, Layer
 from netspec.layers.user_modules import is_caffe_installed
 
 NUMBERS = count()

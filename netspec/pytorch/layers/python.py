@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
-from netspec.layers.python import HOW_TO_ALLOW, Instance
+from netspec.layers.python import HOW_TO_ALLOW
+from netspec.layers.python_object import Instance
 from netspec.pytorch.layers.builder import Builder
 
 
