@@ -204,12 +204,14 @@ class _Lowering:
         for blob, node in zip(layer.top_blobs, tops, strict=True):
             self.nodes[blob] = node
 
+    def _written(self, blob: Blob, writes: int) -> fx.Node:
+        """The node whose values stand in a blob's memory after that many in-place writes: its own, or the last write."""
+        return self.nodes[blob.overwritten_by(writes) or blob]
+
     def _value(self, blob: Blob, writes: int) -> fx.Node:
         """What stands in a blob's memory after that many in-place writes."""
-        written = blob.overwritten_by(writes)
-        if written is None or self.nodes[written] is self.nodes[blob]:
-            return self.nodes[blob]
-        return self.graph.call_function(read_overwritten, (self.nodes[blob], self.nodes[written]))
+        own, written = self.nodes[blob], self._written(blob, writes)
+        return own if written is own else self.graph.call_function(read_overwritten, (own, written))
 
     def _value_at_end(self, blob: Blob) -> fx.Node:
         return self._value(blob, len(blob.memory.writes))
@@ -250,7 +252,7 @@ class _Lowering:
     def _key(self, blob: Blob, layer: Layer) -> str:
         """What a blob is called among the graph's outputs: its name, where the output of that name has its value."""
         name = self.net.output_name(blob)
-        is_output = name in self.outputs and self.net.blob(name) is blob and self._value_at_end(blob) is self.nodes[blob]
+        is_output = name in self.outputs and self.net.blob(name) is blob and self._written(blob, len(blob.memory.writes)) is self.nodes[blob]
         return name if is_output else f"{name} of {layer.name}"
 
 

@@ -64,13 +64,6 @@ def extension(owner: Any, name: str) -> FieldDescriptor | None:
     return None
 
 
-def extensions() -> list[FieldDescriptor]:
-    """Every field that plugins add to LayerParameter. Raises: NetspecError."""
-    names = {spec.param for plugin in plugins() for spec in plugin.specs if spec.fields}
-    found = (extension(_LAYER, name) for name in sorted(names))
-    return [descriptor for descriptor in found if descriptor is not None]
-
-
 def extension_comments() -> dict[str, str]:
     """What the fields of extensions mean, by the full name of each."""
     comments = {}

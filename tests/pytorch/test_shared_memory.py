@@ -41,6 +41,9 @@ def test_a_later_reader_sees_the_write(view: str, load_text: Loader) -> None:
     assert outputs["before"].flatten().tolist() == [-2, 4, -6, 8]
     assert outputs["after"].shape == (1, 4)
     assert outputs["after"].flatten().tolist() == [0, 4, 0, 8]
+    module = netspec.compile(load_text("force_backward: true\n" + text))
+    unread = [node.name for node in module.graph.nodes if node.op == "call_function" and not node.users]
+    assert unread == [], "nothing is computed that nobody reads"
     if view == "Split":
         assert torch.equal(outputs["w"], outputs["v"]), "an output holds what stands there in the end"
 
