@@ -20,7 +20,9 @@ layer {{ name: "sum{i}" type: "Eltwise" bottom: "{before}" bottom: "conv{i}" top
 
 def net_text(layers: int) -> str:
     """A residual net of about that many layers."""
-    text = ['name: "Large"\nlayer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 dim: 32 dim: 32 } } }']
+    text = [
+        'name: "Large"\nlayer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 dim: 32 dim: 32 } } }'
+    ]
     before = "data"
     for i in range(layers // 5):
         text.append(_BLOCK.format(i=i, before=before))
@@ -34,6 +36,15 @@ def main() -> None:
         for layers in (1000, 2000):
             paths[layers] = Path(folder) / f"{layers}.prototxt"
             paths[layers].write_text(net_text(layers))
-        variants = {f"{layers} layers": lambda path=path: netspec.load(path) for layers, path in paths.items()}
+        variants = {
+            f"{layers} layers": lambda path=path: netspec.load(path)
+            for layers, path in paths.items()
+        }
         seconds = interleaved(variants, rounds=15)
-    report("parse, check and infer (1,000 layers: at most 1 s is asked for)", seconds, "2000 layers", "1000 layers", bound=2.3)
+    report(
+        "parse, check and infer (1,000 layers: at most 1 s is asked for)",
+        seconds,
+        "2000 layers",
+        "1000 layers",
+        bound=2.3,
+    )

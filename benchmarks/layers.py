@@ -54,7 +54,9 @@ class Case:
     note: str = ""
     tops: tuple[str, ...] = ("out",)
     then: str = ""  # a second layer's text, from `out` to `last`
-    weights: Callable[..., list[Tensor]] = field(default=lambda *blobs: list(blobs))  # the layer's blobs as the counterpart's
+    weights: Callable[..., list[Tensor]] = field(
+        default=lambda *blobs: list(blobs)
+    )  # the layer's blobs as the counterpart's
     is_random: bool = False
 
     @property
@@ -226,12 +228,18 @@ def main(chosen: Sequence[str] = ()) -> None:
             (against if case.plain else alone).append(timing)
     against.sort(key=lambda timing: -timing.ratio(median))
     alone.sort(key=lambda timing: -median(timing.seconds["netspec"]))
-    print(f"forward and backward of each layer, fp32, threads: {torch.get_num_threads()} (a ratio of at most {BOUND:g} is asked for)")
-    print(f"  {'layer':<34}{'netspec ms':>11}{'torch ms':>10}{'ratio':>8}{'of minima':>11}{'rounds':>8}")
+    print(
+        f"forward and backward of each layer, fp32, threads: {torch.get_num_threads()} (a ratio of at most {BOUND:g} is asked for)"
+    )
+    print(
+        f"  {'layer':<34}{'netspec ms':>11}{'torch ms':>10}{'ratio':>8}{'of minima':>11}{'rounds':>8}"
+    )
     for timing in against:
         ours, plain = (median(timing.seconds[side]) * 1e3 for side in ("netspec", "torch"))
         ratios = f"{timing.ratio(median):8.3f}{timing.ratio(min):11.3f}"
-        print(f"  {timing.name:<34}{ours:11.2f}{plain:10.2f}{ratios}{len(timing.seconds['torch']):8}")
+        print(
+            f"  {timing.name:<34}{ours:11.2f}{plain:10.2f}{ratios}{len(timing.seconds['torch']):8}"
+        )
     print("  without a counterpart in torch")
     for timing in alone:
         print(f"  {timing.name:<34}{median(timing.seconds['netspec']) * 1e3:11.2f}")
@@ -246,10 +254,25 @@ def time_case(case: Case) -> Timing:
         path = Path(folder) / "net.prototxt"
         path.write_text(case.text())
         module = netspec.compile(netspec.load(path, "TRAIN"), seed=1)
-    grads = [torch.randn_like(top) if top.dim() else torch.ones(()) for top in module(*inputs).values()]
-    sides = {"netspec": step(lambda *bottoms: tuple(module(*bottoms).values()), inputs, list(module.parameters()), grads)}
+    grads = [
+        torch.randn_like(top) if top.dim() else torch.ones(()) for top in module(*inputs).values()
+    ]
+    sides = {
+        "netspec": step(
+            lambda *bottoms: tuple(module(*bottoms).values()),
+            inputs,
+            list(module.parameters()),
+            grads,
+        )
+    }
     if case.plain is not None:
-        plain, whole = case.plain(), [x.long() if name in INDICES else x for name, x in zip(case.bottoms, inputs, strict=True)]
+        plain, whole = (
+            case.plain(),
+            [
+                x.long() if name in INDICES else x
+                for name, x in zip(case.bottoms, inputs, strict=True)
+            ],
+        )
         params = list(plain.parameters()) if isinstance(plain, nn.Module) else []
         for param, blob in zip(params, case.weights(*module.parameters()), strict=True):
             param.data.copy_(blob.detach())
@@ -272,13 +295,21 @@ def values(name: str, shape: Shape, case: Case) -> Tensor:
         return torch.randint(0, 2, shape).float()
     if name in INDICES:
         first = next(iter(case.bottoms.values()))
-        return torch.randint(0, {"label": first[1] if len(first) > 1 else 1, "words": 8000, "order": first[0]}[name], shape).float()
+        return torch.randint(
+            0,
+            {"label": first[1] if len(first) > 1 else 1, "words": 8000, "order": first[0]}[name],
+            shape,
+        ).float()
     if name in ("targets", "positive"):
-        return (torch.rand(shape) * 0.9 + 0.1).requires_grad_(name == "positive" or case.type == "EuclideanLoss")
+        return (torch.rand(shape) * 0.9 + 0.1).requires_grad_(
+            name == "positive" or case.type == "EuclideanLoss"
+        )
     return torch.randn(shape, requires_grad=name not in ("H", "like"))
 
 
-def step(function: Plain, inputs: Sequence[Tensor], params: Sequence[Tensor], grads: list[Tensor]) -> Callable[[], list[Tensor]]:
+def step(
+    function: Plain, inputs: Sequence[Tensor], params: Sequence[Tensor], grads: list[Tensor]
+) -> Callable[[], list[Tensor]]:
     """One forward and backward pass; it gives the tops."""
     leaves = [x for x in [*inputs, *params] if x.requires_grad]
 
@@ -298,9 +329,17 @@ def _check(case: Case, sides: dict[str, Callable[[], list[Tensor]]], inputs: lis
     found = []
     for side in sides.values():
         tops = side()
-        found.append([*(top.detach() for top in tops), *(x.grad for x in inputs if x.grad is not None)])
+        found.append(
+            [*(top.detach() for top in tops), *(x.grad for x in inputs if x.grad is not None)]
+        )
     for ours, plain in zip(*found, strict=True):
-        torch.testing.assert_close(ours, plain, rtol=1e-3, atol=1e-4, msg=lambda text: f"{case.name} computes something else than torch: {text}")
+        torch.testing.assert_close(
+            ours,
+            plain,
+            rtol=1e-3,
+            atol=1e-4,
+            msg=lambda text: f"{case.name} computes something else than torch: {text}",
+        )
 
 
 if __name__ == "__main__":

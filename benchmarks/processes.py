@@ -42,7 +42,11 @@ layer {{ name: "ip" type: "InnerProduct" bottom: "fc" top: "ip" inner_product_pa
 layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
 """
 SOLVER = 'net: "{net}" base_lr: 0.001 momentum: 0.9 lr_policy: "fixed" max_iter: 1000 random_seed: 1 solver_mode: CPU snapshot_prefix: "bench"'
-PAIR, TWO_THREADS, ONE_THREAD = "2 processes × 1 thread", "1 process × 2 threads", "1 process × 1 thread"
+PAIR, TWO_THREADS, ONE_THREAD = (
+    "2 processes × 1 thread",
+    "1 process × 2 threads",
+    "1 process × 1 thread",
+)
 
 
 def main() -> None:
@@ -63,15 +67,24 @@ def _member(rank: int, solver: str, meeting: str) -> None:
     agreement: list[float] = []
     for number in range(-1, ROUNDS):
         for name in seconds:
-            lasted = _timed(pair if name == PAIR else alone, 2 if name == TWO_THREADS else 1, processes)
+            lasted = _timed(
+                pair if name == PAIR else alone, 2 if name == TWO_THREADS else 1, processes
+            )
             if number >= 0:
                 seconds[name].append(lasted)
         agreement += _agreements(processes) if number >= 0 else []
     if processes.is_root:
-        report(f"time for {2 * BATCH} images: a convolution net, batch {BATCH} a process, CPU", seconds, PAIR, TWO_THREADS)
+        report(
+            f"time for {2 * BATCH} images: a convolution net, batch {BATCH} a process, CPU",
+            seconds,
+            PAIR,
+            TWO_THREADS,
+        )
         report("the same", seconds, PAIR, ONE_THREAD)
         step = median(seconds[PAIR])
-        print(f"agreeing twice an iteration takes {median(agreement) * 1e3:.2f} ms, {100 * median(agreement) / step:.1f} % of an iteration\n")
+        print(
+            f"agreeing twice an iteration takes {median(agreement) * 1e3:.2f} ms, {100 * median(agreement) / step:.1f} % of an iteration\n"
+        )
         sys.stdout.flush()
     pair.close()
     processes.leave()

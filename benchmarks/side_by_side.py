@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from statistics import median
 
 
-def interleaved(variants: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
+def interleaved(
+    variants: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1
+) -> dict[str, list[float]]:
     """Seconds of each round for each variant; the order turns with every round."""
     names = list(variants)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -20,11 +22,15 @@ def interleaved(variants: Mapping[str, Callable[[], object]], rounds: int, warm_
     return seconds
 
 
-def report(title: str, seconds: dict[str, list[float]], of: str, to: str, bound: float | None = None) -> float:
+def report(
+    title: str, seconds: dict[str, list[float]], of: str, to: str, bound: float | None = None
+) -> float:
     """Prints medians, minima and the ratio of two variants by each; returns the ratio of the medians."""
     print(title)
     for name, values in seconds.items():
-        print(f"  {name:<40} median {median(values) * 1e3:10.1f} ms   min {min(values) * 1e3:10.1f} ms   ({len(values)} rounds)")
+        print(
+            f"  {name:<40} median {median(values) * 1e3:10.1f} ms   min {min(values) * 1e3:10.1f} ms   ({len(values)} rounds)"
+        )
     ratio = median(seconds[of]) / median(seconds[to])
     best = min(seconds[of]) / min(seconds[to])
     wanted = f"   (at most {bound:g} is asked for)" if bound else ""

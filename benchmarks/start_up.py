@@ -17,5 +17,14 @@ def main() -> None:
     def process(*arguments: str) -> None:
         subprocess.run(arguments, check=True, capture_output=True)
 
-    variants = {"netspec shapes": lambda: process(command, "shapes", str(NET)), "python -c pass": lambda: process(sys.executable, "-c", "pass")}
-    report("start-up", interleaved(variants, rounds=25, warm_up=3), "netspec shapes", "python -c pass", bound=12)
+    variants = {
+        "netspec shapes": lambda: process(command, "shapes", str(NET)),
+        "python -c pass": lambda: process(sys.executable, "-c", "pass"),
+    }
+    report(
+        "start-up",
+        interleaved(variants, rounds=25, warm_up=3),
+        "netspec shapes",
+        "python -c pass",
+        bound=12,
+    )

@@ -50,7 +50,10 @@ def main(device: str = "cpu") -> None:
     by_hand = HandWritten().to(device)
     weights = [p for name, p in by_hand.named_parameters() if name.endswith("weight")]
     biases = [p for name, p in by_hand.named_parameters() if name.endswith("bias")]
-    groups = [{"params": weights, "weight_decay": 5e-4}, {"params": biases, "lr": 0.002, "weight_decay": 0}]
+    groups = [
+        {"params": weights, "weight_decay": 5e-4},
+        {"params": biases, "lr": 0.002, "weight_decay": 0},
+    ]
     optimizer = torch.optim.SGD(groups, lr=0.001, momentum=0.9)
 
     def hand_step() -> None:
@@ -59,7 +62,9 @@ def main(device: str = "cpu") -> None:
         optimizer.step()
         wait()
 
-    net = netspec.load(MODELS / "train_val.prototxt", "TRAIN", inputs={"data": (BATCH, 3, 227, 227)})
+    net = netspec.load(
+        MODELS / "train_val.prototxt", "TRAIN", inputs={"data": (BATCH, 3, 227, 227)}
+    )
     module = netspec.compile(net).to(device)
     updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
     floats = label.float()
@@ -71,5 +76,15 @@ def main(device: str = "cpu") -> None:
         wait()
 
     gc.collect()
-    seconds = interleaved({"netspec": netspec_step, "hand-written": hand_step}, rounds=9 if device == "cpu" else 50, warm_up=2)
-    report(f"training step of bvlc_alexnet, batch {BATCH}, fp32, {device}", seconds, "netspec", "hand-written", bound=1.02)
+    seconds = interleaved(
+        {"netspec": netspec_step, "hand-written": hand_step},
+        rounds=9 if device == "cpu" else 50,
+        warm_up=2,
+    )
+    report(
+        f"training step of bvlc_alexnet, batch {BATCH}, fp32, {device}",
+        seconds,
+        "netspec",
+        "hand-written",
+        bound=1.02,
+    )

@@ -20,7 +20,16 @@ _HOMES = {
     "load_weights": "netspec.pytorch.weights",
     "save_weights": "netspec.pytorch.weights",
 }
-__all__ = ["NetspecError", "Solver", "batches", "compile", "load", "load_weights", "loads", "save_weights"]
+__all__ = [
+    "NetspecError",
+    "Solver",
+    "batches",
+    "compile",
+    "load",
+    "load_weights",
+    "loads",
+    "save_weights",
+]
 
 if TYPE_CHECKING:
     from netspec.diagnostics import NetspecError

@@ -24,7 +24,9 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], obj
     except (OSError, ValueError) as error:
         raise NetspecError(f"'{path!s}' can't be written: {error}") from None
     if os.path.exists(final) and not os.path.isfile(final):
-        raise NetspecError(f"'{path}' can't be written: it is {'a folder' if final.is_dir() else 'not a plain file'}")
+        raise NetspecError(
+            f"'{path}' can't be written: it is {'a folder' if final.is_dir() else 'not a plain file'}"
+        )
     partial = final.parent / f".{secrets.token_hex(8)}.partial"
     try:
         _write(partial, content)
@@ -32,7 +34,9 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], obj
         fsync_folder(final.parent)
     except OSError as error:
         hint = None if final.parent.is_dir() else f"there is no folder '{final.parent}'"
-        raise NetspecError(f"'{path}' can't be written: {error.strerror or error}", hint=hint) from None
+        raise NetspecError(
+            f"'{path}' can't be written: {error.strerror or error}", hint=hint
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -51,7 +55,9 @@ def _write(partial: Path, content: bytes | Callable[[BinaryIO], object]) -> None
 
 def fsync_folder(folder: Path) -> None:
     """Brings the names in a folder to the disk, so that a rename outlasts a power cut."""
-    with contextlib.suppress(OSError):  # some network file systems have no such thing; the rename itself stands
+    with contextlib.suppress(
+        OSError
+    ):  # some network file systems have no such thing; the rename itself stands
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

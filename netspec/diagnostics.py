@@ -99,7 +99,11 @@ class Diagnostic:
     def render(self) -> str:
         """The message as a user reads it: place, text, the line with carets, hint, related places."""
         message = printable(self.message)
-        lines = [f"{printable(str(self.span))}: {self.severity}: {message}" if self.span else f"{self.severity}: {message}"]
+        lines = [
+            f"{printable(str(self.span))}: {self.severity}: {message}"
+            if self.span
+            else f"{self.severity}: {message}"
+        ]
         if self.span and self.severity != NOTE:
             lines += ["  " + line for line in excerpt(self.span)]
         if self.hint:
@@ -117,7 +121,11 @@ def printable(text: str) -> str:
     """A text from a user's file as it may go to a terminal: control characters as escapes, not too long."""
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
-    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(char if char.isprintable() else _escape(char) for char in text)
+    )
 
 
 def _escape(char: str) -> str:
@@ -132,7 +140,9 @@ def _columns(text: str) -> int:
         return len(text)
     from unicodedata import combining, east_asian_width
 
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+    return sum(
+        0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text
+    )
 
 
 def excerpt(span: Span, width: int = 100) -> list[str]:
@@ -145,15 +155,25 @@ def excerpt(span: Span, width: int = 100) -> list[str]:
     if column + length > width:  # a long line: keep the part around the carets
         cut = max(0, column - 1 - width // 2)
         line, column = line[cut:], column - cut
-    line = "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line[:width])
-    before, marked = line[: column - 1], line[column - 1 : column - 1 + max(1, min(length, width - column + 1))]
+    line = "".join(
+        char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in line[:width]
+    )
+    before, marked = (
+        line[: column - 1],
+        line[column - 1 : column - 1 + max(1, min(length, width - column + 1))],
+    )
     return [line, " " * _columns(before) + "^" * max(1, _columns(marked))] if line.strip() else []
 
 
 class NetspecError(Exception):
     """What a user's file, data or run has wrong. `.diagnostics` holds every fault that was found."""
 
-    def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic | str, span: Span | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        diagnostics: Iterable[Diagnostic] | Diagnostic | str,
+        span: Span | None = None,
+        hint: str | None = None,
+    ) -> None:
         if isinstance(diagnostics, str):
             diagnostics = Diagnostic(ERROR, diagnostics, span, hint)
         if isinstance(diagnostics, Diagnostic):
@@ -173,11 +193,23 @@ class Report:
         self.diagnostics: list[Diagnostic] = []
 
     def error(
-        self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = (), before: Span | None = None
+        self,
+        message: str,
+        span: Span | None = None,
+        hint: str | None = None,
+        notes: Iterable[Diagnostic] = (),
+        before: Span | None = None,
     ) -> None:
         self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes), before=before))
 
-    def warning(self, message: str, span: Span | None = None, hint: str | None = None, notes: Iterable[Diagnostic] = (), kind: str = "") -> None:
+    def warning(
+        self,
+        message: str,
+        span: Span | None = None,
+        hint: str | None = None,
+        notes: Iterable[Diagnostic] = (),
+        kind: str = "",
+    ) -> None:
         self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes), kind))
 
     @property
@@ -188,7 +220,10 @@ class Report:
         """What was collected, each once, by its place in the file; what has no place comes first."""
         ordered = sorted(self.diagnostics, key=_place)
         # A YAML anchor that several layers use is bound for each of them, its faults are told for each.
-        once = {(d.severity, d.message, d.span and (d.span.source.path, d.span.start)): d for d in reversed(ordered)}
+        once = {
+            (d.severity, d.message, d.span and (d.span.source.path, d.span.start)): d
+            for d in reversed(ordered)
+        }
         return list(reversed(once.values()))
 
     @property
@@ -231,8 +266,14 @@ def unreadable(path: object, error: Exception) -> NetspecError:
     try:
         near = nearest(name, sorted(os.listdir(folder or ".")))
     except OSError:
-        return NetspecError(f"file '{path}' does not exist", whole_file(path), _missing_folder(folder))
-    return NetspecError(f"file '{path}' does not exist", whole_file(path), near and f"did you mean '{os.path.join(folder, near)}'?")
+        return NetspecError(
+            f"file '{path}' does not exist", whole_file(path), _missing_folder(folder)
+        )
+    return NetspecError(
+        f"file '{path}' does not exist",
+        whole_file(path),
+        near and f"did you mean '{os.path.join(folder, near)}'?",
+    )
 
 
 def _missing_folder(path: str) -> str:
@@ -241,10 +282,14 @@ def _missing_folder(path: str) -> str:
 
     above, name = os.path.split(path.rstrip(os.sep))
     try:
-        near = nearest(name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir()))
+        near = nearest(
+            name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir())
+        )
     except OSError:
         return _missing_folder(above) if above != path else f"there is no folder '{path}'"
-    return f"there is no folder '{path}'" + (f"; did you mean '{os.path.join(above, near)}'?" if near else "")
+    return f"there is no folder '{path}'" + (
+        f"; did you mean '{os.path.join(above, near)}'?" if near else ""
+    )
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
@@ -262,13 +307,21 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     if word.lower() in folded:
         return folded[word.lower()]
     # an abbreviation, or a word with letters left out, means the shortest name that it can be
-    full = [name for name in folded if len(word) > 2 and name[:1] == word[:1].lower() and _leaves_letters_out(word.lower(), name)]
+    full = [
+        name
+        for name in folded
+        if len(word) > 2
+        and name[:1] == word[:1].lower()
+        and _leaves_letters_out(word.lower(), name)
+    ]
     if full:
         return folded[min(full, key=len)]
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     if near:
         return folded[near[0]]
-    longer = [name for name in folded if len(word) > 2 and word.lower() in name.split("_")]  # slope for negative_slope
+    longer = [
+        name for name in folded if len(word) > 2 and word.lower() in name.split("_")
+    ]  # slope for negative_slope
     return folded[longer[0]] if len(longer) == 1 else None
 
 

@@ -108,14 +108,18 @@ class Layer:
     phase: str
     bottom_blobs: list[Blob] = field(default_factory=list)
     top_blobs: list[Blob] = field(default_factory=list)
-    bottom_writes: list[int] = field(default_factory=list)  # in-place writes that each bottom's memory had seen when it was read
+    bottom_writes: list[int] = field(
+        default_factory=list
+    )  # in-place writes that each bottom's memory had seen when it was read
     params: list[Param] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)  # one for each top
     macs: int = 0  # multiply-adds of one forward pass over the whole batch
     prepared: Any = None  # what its spec made while it inferred the shapes, for lowering to take over (a Python layer's object)
 
     def __repr__(self) -> str:
-        return f"<Layer '{self.name}' {self.type}: {', '.join(self.bottoms)} → {', '.join(self.tops)}>"
+        return (
+            f"<Layer '{self.name}' {self.type}: {', '.join(self.bottoms)} → {', '.join(self.tops)}>"
+        )
 
     def field(self, name: str) -> Any:
         """The value of a field of its message, also of one that a plugin adds. Raises: KeyError."""
@@ -131,7 +135,11 @@ class Layer:
 
     @property
     def label(self) -> str:
-        return f"layer '{self.name}'" if self.name else " ".join(filter(None, ("this", self.type, "layer")))
+        return (
+            f"layer '{self.name}'"
+            if self.name
+            else " ".join(filter(None, ("this", self.type, "layer")))
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -166,19 +174,29 @@ class Net:
     @property
     def param_count(self) -> int:
         """The number of values in all params; a shared one counts once."""
-        return sum(param.count for layer in self.layers for param in layer.params if param.owner is None)
+        return sum(
+            param.count for layer in self.layers for param in layer.params if param.owner is None
+        )
 
     @property
     def loss_weights(self) -> dict[str, float]:
         """The weight of each top that counts in the objective, by the name of its output."""
         weights = {}
         for layer in self.layers:
-            weights.update({self.output_name(b): w for b, w in zip(layer.top_blobs, layer.loss_weights, strict=True) if w})
+            weights.update(
+                {
+                    self.output_name(b): w
+                    for b, w in zip(layer.top_blobs, layer.loss_weights, strict=True)
+                    if w
+                }
+            )
         return weights
 
     def output_name(self, blob: Blob) -> str:
         """The name by which a blob is an output: its own, or that of Caffe's Split layer."""
-        return next((name for name, split in self.split_outputs.items() if split is blob), blob.name)
+        return next(
+            (name for name, split in self.split_outputs.items() if split is blob), blob.name
+        )
 
     def blob(self, name: str) -> Blob:
         """The last version of the blob of that name, or the blob that is the output of that name. Raises: KeyError."""
@@ -229,7 +247,10 @@ def net_table(net: Net) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
     lines = []
     for row in rows:
-        cells = [cell.rjust(width) if i >= 6 else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.rjust(width) if i >= 6 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join([f"{net.name or net.path}, phase {net.phase}", "", *lines, "", _totals(net)])
@@ -237,8 +258,15 @@ def net_table(net: Net) -> str:
 
 def _totals(net: Net) -> str:
     macs = sum(layer.macs for layer in net.layers)
-    values = sum(blob.count for layer in net.layers for blob in layer.top_blobs if blob.shape is not None)
-    counts = [f"{len(net.layers)} layers", f"{net.param_count:,} parameters", f"{macs:,} multiply-adds", f"{values * 4 / 2**20:,.1f} MiB of blobs"]
+    values = sum(
+        blob.count for layer in net.layers for blob in layer.top_blobs if blob.shape is not None
+    )
+    counts = [
+        f"{len(net.layers)} layers",
+        f"{net.param_count:,} parameters",
+        f"{macs:,} multiply-adds",
+        f"{values * 4 / 2**20:,.1f} MiB of blobs",
+    ]
     shapes = [net.blobs[name].shape for name in [*net.inputs, *net.sources]]
     batch = shapes[0][0] if shapes and shapes[0] else 1
     if batch > 1:

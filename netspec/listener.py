@@ -31,11 +31,17 @@ class RunInfo:
     start_records: int = 0  # that the run has read when it begins, more than 0 where it goes on
     display: int = 0  # iterations from one display to the next
     epoch_size: int | None = None  # records in one pass over the training data
-    loss_weights: dict[str, float] = field(default_factory=dict)  # of the train net's outputs that have one
+    loss_weights: dict[str, float] = field(
+        default_factory=dict
+    )  # of the train net's outputs that have one
     test_loss_weights: list[dict[str, float]] = field(default_factory=list)  # of each test net
     test_iter: list[int] = field(default_factory=list)
-    test_sizes: list[int | None] = field(default_factory=list)  # records in one pass over each test net's data
-    test_batch_sizes: list[int | None] = field(default_factory=list)  # items that each test net reads in one forward pass
+    test_sizes: list[int | None] = field(
+        default_factory=list
+    )  # records in one pass over each test net's data
+    test_batch_sizes: list[int | None] = field(
+        default_factory=list
+    )  # items that each test net reads in one forward pass
 
     @property
     def effective_batch(self) -> int:
@@ -50,7 +56,9 @@ class RunInfo:
         """How many passes over the training data an iteration ends; None where their number of records is not known."""
         if not self.epoch_size:
             return None
-        return (self.start_records + (iteration - self.start_iter) * self.images_per_iteration) / self.epoch_size
+        return (
+            self.start_records + (iteration - self.start_iter) * self.images_per_iteration
+        ) / self.epoch_size
 
 
 class Listener:

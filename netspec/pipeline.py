@@ -54,7 +54,9 @@ def load(
     load_plugins(plugins)
     source = path if isinstance(path, Source) else read_text_file(_checked_path(path))
     report = report or Report()
-    given = caffe_pb2.NetState(phase=phase_of(phase), level=level, stage=[stages] if isinstance(stages, str) else stages)
+    given = caffe_pb2.NetState(
+        phase=phase_of(phase), level=level, stage=[stages] if isinstance(stages, str) else stages
+    )
     shapes = _checked_shapes(inputs)
     with without_collector():
         message, spans = read_net(source, report)
@@ -85,11 +87,17 @@ def loads(
     Raises: NetspecError with every fault that was found.
     """
     if not isinstance(text, str):
-        raise NetspecError(f"expected the text of a net, got {type(text).__name__}", None, "netspec.load takes a path")
+        raise NetspecError(
+            f"expected the text of a net, got {type(text).__name__}",
+            None,
+            "netspec.load takes a path",
+        )
     if format not in _NAMES_OF_TEXTS:
         raise NetspecError(f"'format' is prototxt or yaml, got '{format}'")
     source = Source(_NAMES_OF_TEXTS[format], text.removeprefix("\ufeff"))
-    return load(source, phase, level, stages, inputs, require_shapes, report, allow_python_layers, plugins)
+    return load(
+        source, phase, level, stages, inputs, require_shapes, report, allow_python_layers, plugins
+    )
 
 
 def phase_of(phase: str) -> str:
@@ -111,10 +119,14 @@ def read_text_file(path: str | Path) -> Source:
         kind = file_kind(path)
         if kind not in FOREIGN_KINDS:
             raise
-    raise NetspecError(f"'{path}' is {kind}, not a net or a solver", whole_file(path), FOREIGN_KINDS[kind]) from None
+    raise NetspecError(
+        f"'{path}' is {kind}, not a net or a solver", whole_file(path), FOREIGN_KINDS[kind]
+    ) from None
 
 
-def read_net(source: Source, report: Report, block: Block | None = None) -> tuple[caffe_pb2.NetParameter, Spans]:
+def read_net(
+    source: Source, report: Report, block: Block | None = None
+) -> tuple[caffe_pb2.NetParameter, Spans]:
     """The message of a source (or of its tree where that is known), in today's format, and where its fields stand. Faults go to the report."""
     message = caffe_pb2.NetParameter()
     spans = bind_source(source, message, report, block)
@@ -133,7 +145,13 @@ def assemble(
 ) -> Net:
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
     layers = filter_state(message, spans, state, report)
-    net = build_graph(message.name, caffe_pb2.Phase.Name(state.phase), layers, report, left_out(message, spans, layers))
+    net = build_graph(
+        message.name,
+        caffe_pb2.Phase.Name(state.phase),
+        layers,
+        report,
+        left_out(message, spans, layers),
+    )
     net.force_backward = message.force_backward
     infer_shapes(net, inputs, report, _probe(net), not require_shapes, allow_python_layers)
     count_cost(net)
@@ -153,9 +171,17 @@ def _probe(net: Net) -> Probe | None:
 def _checked_path(path: object) -> str | Path:
     """Raises NetspecError where a net's text is given for its path, or something that is neither."""
     if not isinstance(path, (str, Path)):
-        raise NetspecError(f"expected the path of a net, got {type(path).__name__}", None, "netspec.loads takes the text of a net")
+        raise NetspecError(
+            f"expected the path of a net, got {type(path).__name__}",
+            None,
+            "netspec.loads takes the text of a net",
+        )
     if any(mark in str(path) for mark in "\n{") and not exists(path):
-        raise NetspecError("expected the path of a net, got a text", None, "netspec.loads(text) takes the text of a net")
+        raise NetspecError(
+            "expected the path of a net, got a text",
+            None,
+            "netspec.loads(text) takes the text of a net",
+        )
     return path
 
 
@@ -164,7 +190,11 @@ def _checked_shapes(inputs: Mapping[str, Shape] | None) -> dict[str, Shape] | No
     if inputs is None:
         return None
     if not isinstance(inputs, Mapping):
-        raise NetspecError(f"'inputs' takes shapes by blob, got {type(inputs).__name__}", None, 'such as inputs={"data": (10, 3, 227, 227)}')
+        raise NetspecError(
+            f"'inputs' takes shapes by blob, got {type(inputs).__name__}",
+            None,
+            'such as inputs={"data": (10, 3, 227, 227)}',
+        )
     return {name: _checked_shape(name, shape) for name, shape in inputs.items()}
 
 
@@ -172,5 +202,11 @@ def _checked_shape(name: str, shape: Iterable[int]) -> Shape:
     try:
         return tuple(index(dim) for dim in shape)
     except TypeError:
-        shown = f"{shape!r}" if isinstance(shape, (tuple, list, int, str, type(None))) else type(shape).__name__
-        raise NetspecError(f"the shape given for '{name}' takes integers, such as (10, 3, 227, 227), got {shown}") from None
+        shown = (
+            f"{shape!r}"
+            if isinstance(shape, (tuple, list, int, str, type(None)))
+            else type(shape).__name__
+        )
+        raise NetspecError(
+            f"the shape given for '{name}' takes integers, such as (10, 3, 227, 227), got {shown}"
+        ) from None

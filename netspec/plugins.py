@@ -31,7 +31,9 @@ class Plugin:
         self.origin = origin  # a file, or a package with its version
         self.module, self.builders = module, builders
         # its layer types, as instances
-        self.specs: list[Any] = [spec() if isinstance(spec, type) else spec for spec in getattr(module, "SPECS", ())]
+        self.specs: list[Any] = [
+            spec() if isinstance(spec, type) else spec for spec in getattr(module, "SPECS", ())
+        ]
         for listen in on_load:
             listen(self)
 
@@ -60,13 +62,21 @@ def plugins(installed: bool = True) -> list[Plugin]:
 
 @cache
 def _installed() -> tuple[Plugin, ...]:
-    from importlib.metadata import entry_points  # only a net with a word that is not known pays for it
+    from importlib.metadata import (
+        entry_points,
+    )  # only a net with a word that is not known pays for it
 
-    builders = {(point.dist and point.dist.name, point.name): point for point in entry_points(group=PYTORCH)}
+    builders = {
+        (point.dist and point.dist.name, point.name): point for point in entry_points(group=PYTORCH)
+    }
     found = []
     for point in entry_points(group=LAYERS):
         origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
-        found.append(Plugin(origin, _imported(point), builders.get((point.dist and point.dist.name, point.name))))
+        found.append(
+            Plugin(
+                origin, _imported(point), builders.get((point.dist and point.dist.name, point.name))
+            )
+        )
     return tuple(found)
 
 
@@ -74,7 +84,11 @@ def _imported(point: EntryPoint) -> ModuleType:
     try:
         module: ModuleType = point.load()
     except Exception as error:
-        raise NetspecError(f"the plugin '{point.value}' can't be imported: {os_reason(error)}", None, "mend or uninstall it") from error
+        raise NetspecError(
+            f"the plugin '{point.value}' can't be imported: {os_reason(error)}",
+            None,
+            "mend or uninstall it",
+        ) from error
     return module
 
 
@@ -94,9 +108,15 @@ def _run(file: Path, shown: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         line = _line_in(error, str(file))
-        raise NetspecError(f"the plugin '{shown}' fails{line}: {type(error).__name__}: {os_reason(error)}") from error
+        raise NetspecError(
+            f"the plugin '{shown}' fails{line}: {type(error).__name__}: {os_reason(error)}"
+        ) from error
     if not getattr(module, "SPECS", None):
-        raise NetspecError(f"the plugin '{shown}' defines no layer type", None, "SPECS lists its layer types: see docs/add_a_layer.md")
+        raise NetspecError(
+            f"the plugin '{shown}' defines no layer type",
+            None,
+            "SPECS lists its layer types: see docs/add_a_layer.md",
+        )
     return module
 
 

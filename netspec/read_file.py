@@ -10,7 +10,12 @@ from pathlib import Path
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _CHUNK = MIB
-_KINDS = {stat.S_IFIFO: "a named pipe (FIFO)", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+_KINDS = {
+    stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def require_regular(path: str | Path) -> None:
@@ -29,7 +34,9 @@ def open_regular(path: str | Path) -> BufferedReader:
     """
     require_regular(path)  # first: to open a socket or a device is not without consequences
     # what took its place since then does not block
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 - the caller closes it
+    file = open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    )  # noqa: SIM115 - the caller closes it
     try:
         mode = os.fstat(file.fileno()).st_mode
         _refuse_endless(mode, path)
@@ -73,10 +80,14 @@ def _refuse_endless(mode: int, path: str | Path) -> None:
 
 def _refuse_large(size: int, most: int, what: str) -> None:
     if size > most:
-        raise OSError(errno.EFBIG, f"it has {_text(size)}, more than the {_text(most)} that {what} may have")
+        raise OSError(
+            errno.EFBIG, f"it has {_text(size)}, more than the {_text(most)} that {what} may have"
+        )
     memory = _memory()
     if memory and size > memory:
-        raise OSError(errno.EFBIG, f"it has {_text(size)}, more than this machine's memory of {_text(memory)}")
+        raise OSError(
+            errno.EFBIG, f"it has {_text(size)}, more than this machine's memory of {_text(memory)}"
+        )
 
 
 def _memory() -> int:

@@ -51,7 +51,12 @@ class TwoStage:
         end_now: Callable[[int], bool] | None,
         acknowledged: Sequence[int] = (*STOP, *HANGUP),
     ) -> None:
-        self.effect_of, self.ask, self.end_now, self.acknowledged = effect_of, ask, end_now, acknowledged
+        self.effect_of, self.ask, self.end_now, self.acknowledged = (
+            effect_of,
+            ask,
+            end_now,
+            acknowledged,
+        )
         self.stop_asked_at: float | None = None
 
     def __call__(self, number: int) -> bool:
@@ -80,17 +85,24 @@ def tell(line: str) -> None:
     """A line on stderr, over the live line if there is one; written past Python's buffers, which the main thread may hold."""
     with suppress(OSError, ValueError, AttributeError):
         descriptor = sys.stderr.fileno()
-        os.write(descriptor, ("\r\x1b[K" if os.isatty(descriptor) else "").encode() + f"{line}\n".encode())
+        os.write(
+            descriptor,
+            ("\r\x1b[K" if os.isatty(descriptor) else "").encode() + f"{line}\n".encode(),
+        )
 
 
 @contextmanager
-def signals_heard(hear: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)) -> Iterator[None]:
+def signals_heard(
+    hear: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)
+) -> Iterator[None]:
     """Within it `hear` is told of each signal at once, in a thread of its own: the main thread may be inside a long computation.
 
     Where it says so, the main thread is interrupted. Raises: Interrupted then; a computation that does not come to an end
     is ended with its process.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python gives signals to the main thread only
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # Python gives signals to the main thread only
         yield
         return
     reader, writer = os.pipe()
@@ -120,7 +132,10 @@ class _Listening:
 
     def on_signal(self, number: int, frame: object) -> None:
         if self.interrupting:
-            number, self.interrupting = self.interrupting, 0  # once: what follows must not disturb the cleaning up
+            number, self.interrupting = (
+                self.interrupting,
+                0,
+            )  # once: what follows must not disturb the cleaning up
             raise Interrupted(number)
 
     def run(self) -> None:

@@ -35,7 +35,13 @@ def make_net(tmp_path):
 def data_net(make_net):
     """data_net(source, transform_param, data_param) → a net of one Data layer with data and label."""
 
-    def make(source, transform="", data="batch_size: 4 backend: LMDB", phase="TEST", tops='top: "data" top: "label"'):
+    def make(
+        source,
+        transform="",
+        data="batch_size: 4 backend: LMDB",
+        phase="TEST",
+        tops='top: "data" top: "label"',
+    ):
         text = f'layer {{ name: "data" type: "Data" {tops} transform_param {{ {transform} }} data_param {{ source: "{source}" {data} }} }}'
         return make_net(text, phase)
 
@@ -53,7 +59,9 @@ def write_lmdb(tmp_path):
         env = lmdb.open(str(path), map_size=1 << 26, sync=False)
         with env.begin(write=True) as transaction:
             for key, value in records.items():
-                transaction.put(key, value.SerializeToString() if isinstance(value, Datum) else value)
+                transaction.put(
+                    key, value.SerializeToString() if isinstance(value, Datum) else value
+                )
         env.close()
         return str(path)
 

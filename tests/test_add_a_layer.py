@@ -38,20 +38,36 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join(filter(None, [environment.pop("PYTHONPATH", ""), str(ROOT)]))
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths, **environment})
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+    )
 
 
 def test_the_page_shows_what_it_needs() -> None:
     assert sorted(BLOCKS) == ["mish.py", "net.prototxt"]
-    assert [command.split()[0] for command in COMMANDS] == ["check", "shapes", "draw", "convert", "layers"]
+    assert [command.split()[0] for command in COMMANDS] == [
+        "check",
+        "shapes",
+        "draw",
+        "convert",
+        "layers",
+    ]
 
 
 def test_the_pages_commands(folder: Path) -> None:
     told = [run(*NETSPEC, *shlex.split(command)) for command in COMMANDS]
-    assert [result.returncode for result in told] == [0] * len(told), [result.stderr for result in told]
+    assert [result.returncode for result in told] == [0] * len(told), [
+        result.stderr for result in told
+    ]
     assert all("plugin mish.py: layer type Mish" in result.stderr for result in told)
     assert "Mish" in told[1].stdout
-    assert "mish_param: {beta: 2}" in (folder / "net.yaml").read_text() or "beta: 2" in (folder / "net.yaml").read_text()
+    assert (
+        "mish_param: {beta: 2}" in (folder / "net.yaml").read_text()
+        or "beta: 2" in (folder / "net.yaml").read_text()
+    )
     assert "How steep the softplus is" in told[4].stdout
     assert run(*NETSPEC, "check", "net.yaml", "--plugin", "mish.py").returncode == 0
 
@@ -64,7 +80,11 @@ def test_its_module_computes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("beta: 2", "beta: -2", "net.prototxt:3:76: error: layer 'act': 'beta' must be positive, got -2"),
+        (
+            "beta: 2",
+            "beta: -2",
+            "net.prototxt:3:76: error: layer 'act': 'beta' must be positive, got -2",
+        ),
         ("beta: 2", "bata: 2", "hint: did you mean 'beta'?"),
         ('"Mish"', '"Mush"', "hint: did you mean 'Mish'?"),
     ],
@@ -98,11 +118,16 @@ def test_a_package_is_found_when_a_word_is_not_known(folder: Path) -> None:
     points = re.sub(r'\[project.entry-points."([^"]+)"\]', r"[\1]", toml[1])
     (metadata / "entry_points.txt").write_text(re.sub(r'"|#.*', "", points))
     result = run(*NETSPEC, "check", "net.prototxt", PYTHONPATH=str(site))
-    assert (result.returncode, "plugin netspec-mish 0.1: layer type Mish" in result.stderr) == (0, True), result.stderr
+    assert (result.returncode, "plugin netspec-mish 0.1: layer type Mish" in result.stderr) == (
+        0,
+        True,
+    ), result.stderr
     result = run(sys.executable, "-c", FORWARD.format(plugins=""), PYTHONPATH=str(site))
     assert result.returncode == 0, result.stderr
     (folder / "plain.prototxt").write_text(BLOCKS["net.prototxt"].splitlines()[0])
-    assert "plugin" not in run(*NETSPEC, "check", "plain.prototxt", PYTHONPATH=str(site)).stderr, "not imported where it is not needed"
+    assert "plugin" not in run(*NETSPEC, "check", "plain.prototxt", PYTHONPATH=str(site)).stderr, (
+        "not imported where it is not needed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +136,10 @@ def test_a_package_is_found_when_a_word_is_not_known(folder: Path) -> None:
         ("1 +", "the plugin 'bad.py' fails in line 1: SyntaxError"),
         ("x = 1\nx.y", "the plugin 'bad.py' fails in line 2: AttributeError"),
         ("", "the plugin 'bad.py' defines no layer type"),
-        ("from netspec.layers.neuron import ReLU\nSPECS = [ReLU]", "the plugin 'bad.py' defines layer type 'ReLU', which exists"),
+        (
+            "from netspec.layers.neuron import ReLU\nSPECS = [ReLU]",
+            "the plugin 'bad.py' defines layer type 'ReLU', which exists",
+        ),
     ],
 )
 def test_a_plugin_that_fails_is_told(folder: Path, text: str, message: str) -> None:

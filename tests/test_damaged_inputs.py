@@ -36,7 +36,9 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (RECORDS, 3, 20, 24), np.uint
 
 def raw(pixels: np.ndarray, label: int = 1) -> bytes:
     channels, height, width = pixels.shape
-    return Datum(channels=channels, height=height, width=width, data=pixels.tobytes(), label=label).SerializeToString()
+    return Datum(
+        channels=channels, height=height, width=width, data=pixels.tobytes(), label=label
+    ).SerializeToString()
 
 
 def encoded(kind: str, keep: float) -> bytes:
@@ -49,7 +51,9 @@ def write_database(path: Path, broken: bytes | None = None) -> Path:
     """Twelve records; the sixth is the broken one."""
     with LmdbWriter(path) as writer:
         for i, pixels in enumerate(PIXELS):
-            writer.put(f"{i:08d}".encode(), raw(pixels, i % 3) if broken is None or i != 5 else broken)
+            writer.put(
+                f"{i:08d}".encode(), raw(pixels, i % 3) if broken is None or i != 5 else broken
+            )
     return path
 
 
@@ -81,20 +85,33 @@ BROKEN_RECORDS = {
     "empty": (b"", "has no size: channels, height and width are 0, 0 and 0"),
     "JPEG cut short": (encoded("JPEG", 0.5), "does not decode as an image: it is cut short"),
     "PNG cut short": (encoded("PNG", 0.5), "does not decode as an image: it is cut short"),
-    "image of no format": (Datum(encoded=True, data=b"no image").SerializeToString(), "does not decode as an image: its format is unknown"),
+    "image of no format": (
+        Datum(encoded=True, data=b"no image").SerializeToString(),
+        "does not decode as an image: its format is unknown",
+    ),
     "too few values": (
         Datum(channels=3, height=20, width=24, data=bytes(1439)).SerializeToString(),
         "holds 1439 values, but says that it is 3×20×24",
     ),
-    "another size": (raw(np.zeros((3, 19, 24), np.uint8)), "is 3×19×24, but the first of its batch is 3×20×24"),
-    "other channels": (raw(np.zeros((1, 20, 24), np.uint8)), "is 1×20×24, but the first of its batch is 3×20×24"),
+    "another size": (
+        raw(np.zeros((3, 19, 24), np.uint8)),
+        "is 3×19×24, but the first of its batch is 3×20×24",
+    ),
+    "other channels": (
+        raw(np.zeros((1, 20, 24), np.uint8)),
+        "is 1×20×24, but the first of its batch is 3×20×24",
+    ),
 }
 
 
 @pytest.mark.parametrize(("broken", "message"), BROKEN_RECORDS.values(), ids=BROKEN_RECORDS)
 def test_a_broken_record_is_named_by_its_key(tmp_path: Path, broken: bytes, message: str) -> None:
     source = write_database(tmp_path / "db", broken)
-    told(lambda: read_through(write_net(tmp_path, source)), f"record 5 ('00000005') of '{source}' {message}", "net.prototxt:")
+    told(
+        lambda: read_through(write_net(tmp_path, source)),
+        f"record 5 ('00000005') of '{source}' {message}",
+        "net.prototxt:",
+    )
 
 
 @pytest.mark.parametrize(("label", "record"), [(3, 5), (-1, 5)])
@@ -110,15 +127,25 @@ def test_a_label_that_is_no_class_names_its_record(tmp_path: Path, label: int, r
 def test_a_cut_lmdb(tmp_path: Path, size: int) -> None:
     path = tmp_path / "db"
     path.mkdir()
-    (path / "data.mdb").write_bytes((REFERENCE / "data" / "raw_lmdb" / "data.mdb").read_bytes()[:size])
-    told(lambda: read_through(write_net(tmp_path, path)), path, f"it is cut off: {size:,} bytes, at least ")
+    (path / "data.mdb").write_bytes(
+        (REFERENCE / "data" / "raw_lmdb" / "data.mdb").read_bytes()[:size]
+    )
+    told(
+        lambda: read_through(write_net(tmp_path, path)),
+        path,
+        f"it is cut off: {size:,} bytes, at least ",
+    )
 
 
 LEVELDB_CUTS = {
     "table": ("000005.ldb", 0.5, "its table 000005.ldb is damaged: it is cut off"),
     "end of the table": ("000005.ldb", 0.999, "its table 000005.ldb is damaged: it is cut off"),
     "empty table": ("000005.ldb", 0, "its table 000005.ldb is damaged: it is cut off"),
-    "no table": ("000005.ldb", None, "its table 000005.ldb can't be read: No such file or directory"),
+    "no table": (
+        "000005.ldb",
+        None,
+        "its table 000005.ldb can't be read: No such file or directory",
+    ),
     "manifest": ("MANIFEST-000004", 0.9, "its MANIFEST-000004 is cut off or damaged"),
     "empty manifest": ("MANIFEST-000004", 0, "its MANIFEST-000004 is cut off or damaged"),
     "no manifest": ("MANIFEST-000004", None, "MANIFEST-000004: No such file or directory"),
@@ -165,20 +192,31 @@ def mean(shape: tuple[int, ...]) -> bytes:
 
 MEANS: dict[str, tuple[Callable[[], bytes], str]] = {
     "another size": (lambda: mean((1, 3, 19, 24)), "but the mean"),
-    "cut short": (lambda: mean((1, 3, 20, 24))[:3000], "is cut short: 3,000 bytes, at least 5,771 expected"),
+    "cut short": (
+        lambda: mean((1, 3, 20, 24))[:3000],
+        "is cut short: 3,000 bytes, at least 5,771 expected",
+    ),
     "empty": (lambda: b"", "it is an empty file"),
     "two values too few": (
         lambda: BlobProto(channels=3, height=2, width=2, num=1, data=[0] * 10).SerializeToString(),
         "holds 10 values of size 1×3×2×2",
     ),
-    "a caffemodel": (lambda: (REFERENCE / "solvers" / "adam" / "init.caffemodel").read_bytes(), "it is a caffemodel"),
-    "a database's file": (lambda: (REFERENCE / "data" / "raw_lmdb" / "data.mdb").read_bytes(), "it is the data file of an LMDB"),
+    "a caffemodel": (
+        lambda: (REFERENCE / "solvers" / "adam" / "init.caffemodel").read_bytes(),
+        "it is a caffemodel",
+    ),
+    "a database's file": (
+        lambda: (REFERENCE / "data" / "raw_lmdb" / "data.mdb").read_bytes(),
+        "it is the data file of an LMDB",
+    ),
     "text": (lambda: b"<html>404</html>", "it is text, such as a page that a download left behind"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), MEANS.values(), ids=MEANS)
-def test_a_mean_file_that_does_not_fit(tmp_path: Path, content: Callable[[], bytes], message: str) -> None:
+def test_a_mean_file_that_does_not_fit(
+    tmp_path: Path, content: Callable[[], bytes], message: str
+) -> None:
     path = tmp_path / "mean.binaryproto"
     path.write_bytes(content())
     net = write_net(tmp_path, write_database(tmp_path / "db"), f'mean_file: "{path}"')
@@ -187,12 +225,18 @@ def test_a_mean_file_that_does_not_fit(tmp_path: Path, content: Callable[[], byt
 
 def test_a_mean_file_that_is_a_database(tmp_path: Path) -> None:
     source = write_database(tmp_path / "db")
-    told(lambda: read_through(write_net(tmp_path, source, f'mean_file: "{source}"')), f"the mean file '{source}' can't be read", "it is an LMDB")
+    told(
+        lambda: read_through(write_net(tmp_path, source, f'mean_file: "{source}"')),
+        f"the mean file '{source}' can't be read",
+        "it is an LMDB",
+    )
 
 
 @pytest.fixture
 def module(tmp_path: Path) -> NetModule:
-    return netspec.compile(write_net(tmp_path, write_database(tmp_path / "db")), phase="TRAIN", seed=1)
+    return netspec.compile(
+        write_net(tmp_path, write_database(tmp_path / "db")), phase="TRAIN", seed=1
+    )
 
 
 def test_a_caffemodel_that_is_cut_within_a_layer(tmp_path: Path, module: NetModule) -> None:
@@ -209,7 +253,9 @@ def test_a_caffemodel_that_is_cut_within_a_layer(tmp_path: Path, module: NetModu
     told(lambda: netspec.load_weights(module, path), f"'{path}' is cut short: 50 bytes, at least ")
 
 
-def test_a_caffemodel_that_is_cut_between_layers_tells_which_are_missing(tmp_path: Path, module: NetModule) -> None:
+def test_a_caffemodel_that_is_cut_between_layers_tells_which_are_missing(
+    tmp_path: Path, module: NetModule
+) -> None:
     path = tmp_path / "w.caffemodel"
     netspec.save_weights(module, path)
     net = NetParameter.FromString(path.read_bytes())
@@ -227,12 +273,17 @@ def test_a_blob_with_too_few_values_names_its_layer(tmp_path: Path, module: NetM
     net = NetParameter.FromString(path.read_bytes())
     del next(layer for layer in net.layer if layer.name == "ip").blobs[1].data[2:]
     path.write_bytes(net.SerializeToString())
-    told(lambda: netspec.load_weights(module, path), f"'{path}': blob 1 of layer 'ip' has the shape 3, 3 values, but holds 2")
+    told(
+        lambda: netspec.load_weights(module, path),
+        f"'{path}': blob 1 of layer 'ip' has the shape 3, 3 values, but holds 2",
+    )
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".safetensors"])
 @pytest.mark.parametrize("keep", [0, 0.5, 0.99])
-def test_other_weight_files_that_are_cut_short(tmp_path: Path, module: NetModule, suffix: str, keep: float) -> None:
+def test_other_weight_files_that_are_cut_short(
+    tmp_path: Path, module: NetModule, suffix: str, keep: float
+) -> None:
     path = tmp_path / f"w{suffix}"
     netspec.save_weights(module, path)
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
@@ -254,7 +305,12 @@ def make_solver(folder: Path, source: Path, kind: str = "SGD") -> netspec.Solver
 
 
 def state_file(path: Path) -> Path:
-    write_solverstate(path, SolverSnapshot(7, "a_iter_7.caffemodel", [np.ones((40, 3), np.float32), np.ones(30, np.float32)], 2))
+    write_solverstate(
+        path,
+        SolverSnapshot(
+            7, "a_iter_7.caffemodel", [np.ones((40, 3), np.float32), np.ones(30, np.float32)], 2
+        ),
+    )
     return path
 
 
@@ -278,22 +334,45 @@ def test_a_state_that_is_cut_between_its_blobs_is_of_no_solver(tmp_path: Path) -
 def test_a_state_of_another_solver_or_net(tmp_path: Path) -> None:
     source = write_database(tmp_path / "db")
     solver = make_solver(tmp_path, source)
-    told(lambda: make_solver(tmp_path, source, "Adam").restore(solver.snapshot()), "it has 4 history blobs", "keeps 8")
+    told(
+        lambda: make_solver(tmp_path, source, "Adam").restore(solver.snapshot()),
+        "it has 4 history blobs",
+        "keeps 8",
+    )
     state = read_solverstate(solver.snapshot())
     state.history[1] = np.ones(5, np.float32)
     path = tmp_path / "other.solverstate"
     write_solverstate(path, state)
-    with pytest.raises(netspec.NetspecError, match=f"'{path}' is the state of another net: history blob 1 is 5, here 2"):
+    with pytest.raises(
+        netspec.NetspecError,
+        match=f"'{path}' is the state of another net: history blob 1 is 5, here 2",
+    ):
         solver.restore(path)
 
 
 def test_weights_and_state_taken_for_one_another(tmp_path: Path, module: NetModule) -> None:
     state = state_file(tmp_path / "a.solverstate")
-    told(lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")), "w.caffemodel' is not a solverstate", "it is a caffemodel")
-    told(lambda: read_solverstate(save(module, tmp_path / "w.h5")), "w.h5' is not a solver state", "it holds weights")
+    told(
+        lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")),
+        "w.caffemodel' is not a solverstate",
+        "it is a caffemodel",
+    )
+    told(
+        lambda: read_solverstate(save(module, tmp_path / "w.h5")),
+        "w.h5' is not a solver state",
+        "it holds weights",
+    )
     shutil.copy(state, tmp_path / "s.caffemodel")
-    told(lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"), "s.caffemodel' is not a caffemodel", "it is a solverstate")
-    told(lambda: read_weights(state_file(tmp_path / "a.solverstate.h5")), "has no group 'data'", "it is a solver state")
+    told(
+        lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"),
+        "s.caffemodel' is not a caffemodel",
+        "it is a solverstate",
+    )
+    told(
+        lambda: read_weights(state_file(tmp_path / "a.solverstate.h5")),
+        "has no group 'data'",
+        "it is a solver state",
+    )
 
 
 def save(module: NetModule, path: Path) -> Path:
@@ -302,10 +381,17 @@ def save(module: NetModule, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".caffemodel", ".h5"])
-def test_stored_diffs_do_not_disturb_loading(tmp_path: Path, module: NetModule, suffix: str) -> None:
+def test_stored_diffs_do_not_disturb_loading(
+    tmp_path: Path, module: NetModule, suffix: str
+) -> None:
     path = tmp_path / f"w{suffix}"
-    layers = [(name, "", [], [], [blob.detach().numpy() for blob in blobs]) for name, blobs in module.params.items()]
-    write_weights(path, "Net", layers, [[np.ones_like(array) for array in arrays] for *_, arrays in layers])
+    layers = [
+        (name, "", [], [], [blob.detach().numpy() for blob in blobs])
+        for name, blobs in module.params.items()
+    ]
+    write_weights(
+        path, "Net", layers, [[np.ones_like(array) for array in arrays] for *_, arrays in layers]
+    )
     assert netspec.load_weights(module, path).loaded == ["conv", "ip"]
 
 
@@ -318,17 +404,22 @@ SIZES = {
 
 
 @pytest.mark.parametrize("datum", SIZES.values(), ids=SIZES)
-def test_a_size_that_the_first_record_does_not_hold_is_told_before_the_net_is_made(tmp_path: Path, datum: Datum) -> None:
+def test_a_size_that_the_first_record_does_not_hold_is_told_before_the_net_is_made(
+    tmp_path: Path, datum: Datum
+) -> None:
     with LmdbWriter(tmp_path / "db") as writer:
         writer.put(b"0", datum.SerializeToString())
     with pytest.raises(
-        netspec.NetspecError, match=r"net.prototxt:3:\d+: error: .*record 0 \('0'\) of '.*db' (holds \d+ values, but says|has no size)"
+        netspec.NetspecError,
+        match=r"net.prototxt:3:\d+: error: .*record 0 \('0'\) of '.*db' (holds \d+ values, but says|has no size)",
     ):
         netspec.load(write_net(tmp_path, tmp_path / "db"), phase="TRAIN")
 
 
 @pytest.mark.parametrize("at", [0.05, 0.4, 0.8, 0.99])
-def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(tmp_path: Path, at: float, capsys: pytest.CaptureFixture) -> None:
+def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(
+    tmp_path: Path, at: float, capsys: pytest.CaptureFixture
+) -> None:
     solver = make_solver(tmp_path, write_database(tmp_path / "db"))
     states = []
     for _ in range(2):
@@ -338,10 +429,17 @@ def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(tmp_pa
     content = bytearray(states[1].read_bytes())
     content[int(at * len(content))] ^= 4
     states[1].write_bytes(content)
-    told(lambda: solver.restore(states[1]), f"'{states[1]}' is damaged: it is not what was written (its digest differs)", "copy or download it again")
+    told(
+        lambda: solver.restore(states[1]),
+        f"'{states[1]}' is damaged: it is not what was written (its digest differs)",
+        "copy or download it again",
+    )
     assert main(["train", str(tmp_path / "SGD.prototxt"), "--resume", "--max-iter", "2"]) == 0
     output = capsys.readouterr()
-    assert f"warning: the snapshot '{states[1]}' is passed over: '{states[1]}' is damaged" in output.err
+    assert (
+        f"warning: the snapshot '{states[1]}' is passed over: '{states[1]}' is damaged"
+        in output.err
+    )
     assert "resuming at iteration 1 from " in output.out
 
 
@@ -349,7 +447,11 @@ def test_a_state_whose_weights_are_no_file(tmp_path: Path) -> None:
     """Also where the name is too long to be one."""
     solver = make_solver(tmp_path, write_database(tmp_path / "db"))
     state = read_solverstate(solver.snapshot())
-    for learned_net in ("x" * 300 + ".caffemodel", str(tmp_path / "folder.caffemodel"), "nul\0.caffemodel"):
+    for learned_net in (
+        "x" * 300 + ".caffemodel",
+        str(tmp_path / "folder.caffemodel"),
+        "nul\0.caffemodel",
+    ):
         (tmp_path / "folder.caffemodel").mkdir(exist_ok=True)
         state.learned_net = learned_net
         path = tmp_path / "other.solverstate"
@@ -361,6 +463,10 @@ def test_a_state_whose_weights_are_no_file(tmp_path: Path) -> None:
 
 def test_a_pickle_that_refers_to_one_array_again_and_again(tmp_path: Path) -> None:
     path = tmp_path / "w.npy"
-    np.save(path, np.array({"ip": [np.zeros((1000, 1000), np.float32)] * 100_000}, object), allow_pickle=True)
+    np.save(
+        path,
+        np.array({"ip": [np.zeros((1000, 1000), np.float32)] * 100_000}, object),
+        allow_pickle=True,
+    )
     assert path.stat().st_size < 10_000_000
     told(lambda: read_weights(path), f"'{path}' claims 400,000,000,000 bytes of weights")

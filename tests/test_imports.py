@@ -12,9 +12,37 @@ import netspec
 
 PACKAGE = Path(netspec.__file__).parent
 # docs/architecture.md has this list
-ROOMS = ["atomic", "diagnostics", "read_file", "plugins", "schema", "syntax", "graph", "files", "layers", "passes", "stores", "readers"]
-ROOMS += ["pipeline", "making", "listener", "signals", "weights", "solver", "draw", "logs", "pytorch", "cli"]
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py") or path.parent != PACKAGE)
+ROOMS = [
+    "atomic",
+    "diagnostics",
+    "read_file",
+    "plugins",
+    "schema",
+    "syntax",
+    "graph",
+    "files",
+    "layers",
+    "passes",
+    "stores",
+    "readers",
+]
+ROOMS += [
+    "pipeline",
+    "making",
+    "listener",
+    "signals",
+    "weights",
+    "solver",
+    "draw",
+    "logs",
+    "pytorch",
+    "cli",
+]
+FILES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path.name not in ("__init__.py", "__main__.py") or path.parent != PACKAGE
+)
 # write_atomically raises NetspecError: these two stand side by side on top
 LEVEL_TOP = {"atomic", "diagnostics"}
 
@@ -27,7 +55,12 @@ def room_of(module: str) -> str | None:
 def imported(tree: ast.Module) -> set[str]:
     """What the code imports; what only its types name does not count."""
     names = set()
-    skipped = {inner for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test) for inner in ast.walk(node)}
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if node in skipped:
             continue
@@ -52,12 +85,18 @@ def test_imports_go_up(path: Path) -> None:
 
 def test_no_modules_import_one_another() -> None:
     paths = {
-        ".".join(("netspec", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path for path in PACKAGE.rglob("*.py")
+        ".".join(("netspec", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path
+        for path in PACKAGE.rglob("*.py")
     }
     graph = {}
     for module, path in paths.items():
         # of `from netspec.layers import find_spec`, find_spec is no module, but netspec.layers is one
-        found = {name if name in paths else name.rpartition(".")[0] for name in imported(ast.parse(path.read_text()))}
+        found = {
+            name if name in paths else name.rpartition(".")[0]
+            for name in imported(ast.parse(path.read_text()))
+        }
         graph[module] = found & paths.keys() - {module}
     try:
         TopologicalSorter(graph).prepare()

@@ -29,8 +29,20 @@ from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import Writer, fields_below, messages
 
 EXAMPLES = 120
-STABLE = settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-NETS = sorted([*ROOT.glob("models/*/*[yl].prototxt"), *ROOT.glob("models/*/[td]*.yaml"), *REFERENCE.glob("upgrade/v*[ls].prototxt")])
+STABLE = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+NETS = sorted(
+    [
+        *ROOT.glob("models/*/*[yl].prototxt"),
+        *ROOT.glob("models/*/[td]*.yaml"),
+        *REFERENCE.glob("upgrade/v*[ls].prototxt"),
+    ]
+)
 NETS += sorted(REFERENCE.glob("layers/*/*.prototxt"))[::3]
 SOLVERS = sorted([*ROOT.glob("models/*/solver.*"), *REFERENCE.glob("solvers/*/solver.prototxt")])
 SECONDS = 10  # of one core; more than any of these files may take
@@ -42,15 +54,77 @@ _NUMBER = re.compile(rb"(?<![\w.])-?[0-9][\w.]*")
 _WORD = re.compile(rb"[A-Za-z_][\w/.]*")
 _TOKEN = re.compile(rb"\w+|\"[^\"\n]*\"|[^\w\s]")
 _TYPE = re.compile(rb"(type: *\"?)(\w+)")
-_NUMBERS = [b"0", b"-1", b"1", b"2", b"4294967295", b"2147483647", b"-2147483648", b"9223372036854775807", b"18446744073709551616"]
-_NUMBERS += [b"1e400", b"nan", b"-inf", b"0.5", b"1e-3", b"010", b"0x7fffffff", b"1" * 5000, b"99999999999999999999", b"3.", b"1_0", b"true"]
-_JUNK = [b"{", b"}", b"[", b"]", b"<", b">", b'"', b"'", b":", b",", b"#", b"-", b"\t", b"\x00", b"\xff", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\r"]
-_JUNK += [b"&a ", b"*a", b"<<: *a", b"!!python/object:os.system ", b"|\n", b">\n", b"%YAML 1.1\n", b"---\n", b"? ", b"- ", b"\\", b"\n", b"~"]
+_NUMBERS = [
+    b"0",
+    b"-1",
+    b"1",
+    b"2",
+    b"4294967295",
+    b"2147483647",
+    b"-2147483648",
+    b"9223372036854775807",
+    b"18446744073709551616",
+]
+_NUMBERS += [
+    b"1e400",
+    b"nan",
+    b"-inf",
+    b"0.5",
+    b"1e-3",
+    b"010",
+    b"0x7fffffff",
+    b"1" * 5000,
+    b"99999999999999999999",
+    b"3.",
+    b"1_0",
+    b"true",
+]
+_JUNK = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"<",
+    b">",
+    b'"',
+    b"'",
+    b":",
+    b",",
+    b"#",
+    b"-",
+    b"\t",
+    b"\x00",
+    b"\xff",
+    b"\xe2\x80\xa8",
+    b"\xef\xbb\xbf",
+    b"\r",
+]
+_JUNK += [
+    b"&a ",
+    b"*a",
+    b"<<: *a",
+    b"!!python/object:os.system ",
+    b"|\n",
+    b">\n",
+    b"%YAML 1.1\n",
+    b"---\n",
+    b"? ",
+    b"- ",
+    b"\\",
+    b"\n",
+    b"~",
+]
 _TYPES = [*sorted(type_name.encode() for type_name in SPECS), b"", b"Nonsense", b"relu"]
-_FIELDS = sorted(name.encode() for name in fields_below(caffe_pb2.NetParameter.DESCRIPTOR) | fields_below(caffe_pb2.SolverParameter.DESCRIPTOR))
+_FIELDS = sorted(
+    name.encode()
+    for name in fields_below(caffe_pb2.NetParameter.DESCRIPTOR)
+    | fields_below(caffe_pb2.SolverParameter.DESCRIPTOR)
+)
 
 
-def _replace(text: bytes, pattern: re.Pattern[bytes], where: int, new: Callable[[re.Match[bytes]], bytes]) -> bytes:
+def _replace(
+    text: bytes, pattern: re.Pattern[bytes], where: int, new: Callable[[re.Match[bytes]], bytes]
+) -> bytes:
     found = list(pattern.finditer(text))
     if not found:
         return text
@@ -62,10 +136,18 @@ def _swap(text: bytes, pattern: re.Pattern[bytes], a: int, b: int) -> bytes:
     found = list(pattern.finditer(text))
     if not found:
         return text
-    first, second = sorted((found[a % len(found)], found[b % len(found)]), key=lambda match: match.start())
+    first, second = sorted(
+        (found[a % len(found)], found[b % len(found)]), key=lambda match: match.start()
+    )
     if first is second:
         return text
-    return text[: first.start()] + second[0] + text[first.end() : second.start()] + first[0] + text[second.end() :]
+    return (
+        text[: first.start()]
+        + second[0]
+        + text[first.end() : second.start()]
+        + first[0]
+        + text[second.end() :]
+    )
 
 
 def _change_lines(text: bytes, a: int, b: int) -> bytes:
@@ -94,11 +176,19 @@ CHANGES: dict[str, Change] = {
     "swap tokens": lambda text, a, b: _swap(text, _TOKEN, a, b),
     "swap words": lambda text, a, b: _swap(text, _WORD, a, b),
     "number": lambda text, a, b: _replace(text, _NUMBER, a, lambda _: _NUMBERS[b % len(_NUMBERS)]),
-    "type": lambda text, a, b: _replace(text, _TYPE, a, lambda match: match[1] + _TYPES[b % len(_TYPES)]),
+    "type": lambda text, a, b: _replace(
+        text, _TYPE, a, lambda match: match[1] + _TYPES[b % len(_TYPES)]
+    ),
     "field": lambda text, a, b: _replace(text, _WORD, a, lambda _: _FIELDS[b % len(_FIELDS)]),
-    "junk": lambda text, a, b: text[: a % (len(text) + 1)] + _JUNK[b % len(_JUNK)] + text[a % (len(text) + 1) :],
+    "junk": lambda text, a, b: (
+        text[: a % (len(text) + 1)] + _JUNK[b % len(_JUNK)] + text[a % (len(text) + 1) :]
+    ),
 }
-MUTATIONS = st.lists(st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=5)
+MUTATIONS = st.lists(
+    st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 10**6), st.integers(0, 10**6)),
+    min_size=1,
+    max_size=5,
+)
 
 
 def changed(text: bytes, mutations: list[tuple[str, int, int]]) -> bytes:
@@ -113,7 +203,9 @@ def check(path: Path) -> None:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(["check", str(path)])
     assert status in (0, 1)
-    assert (status == 1) == (": error: " in err.getvalue() or err.getvalue().startswith("error: ")), err.getvalue()
+    assert (status == 1) == (
+        ": error: " in err.getvalue() or err.getvalue().startswith("error: ")
+    ), err.getvalue()
     assert out.getvalue().startswith(f"{path}: ")
 
 
@@ -122,7 +214,10 @@ def load(path: Path) -> None:
     for phase in ("TRAIN", "TEST"):
         try:
             net = netspec.load(path, phase=phase)
-            assert all(blob.shape is not None and all(type(size) is int for size in blob.shape) for blob in net.blobs.values())
+            assert all(
+                blob.shape is not None and all(type(size) is int for size in blob.shape)
+                for blob in net.blobs.values()
+            )
         except NetspecError as error:
             told(error)
 
@@ -158,7 +253,9 @@ def test_mutated_nets(tmp_path: Path, source: Path, mutations: list[tuple[str, i
 
 @STABLE
 @given(st.sampled_from(SOLVERS), MUTATIONS)
-def test_mutated_solvers(tmp_path: Path, source: Path, mutations: list[tuple[str, int, int]]) -> None:
+def test_mutated_solvers(
+    tmp_path: Path, source: Path, mutations: list[tuple[str, int, int]]
+) -> None:
     path = tmp_path / f"solver{source.suffix}"
     path.write_bytes(changed(source.read_bytes(), mutations))
     quickly(path, solve, check)
@@ -166,9 +263,15 @@ def test_mutated_solvers(tmp_path: Path, source: Path, mutations: list[tuple[str
 
 @STABLE
 @given(messages(caffe_pb2.NetParameter, depth=4), st.integers(0, 2**32), st.booleans())
-def test_random_nets(tmp_path: Path, message: caffe_pb2.NetParameter, seed: int, as_yaml: bool) -> None:
+def test_random_nets(
+    tmp_path: Path, message: caffe_pb2.NetParameter, seed: int, as_yaml: bool
+) -> None:
     path = tmp_path / ("net.yaml" if as_yaml else "net.prototxt")
-    text = yaml_text.print_tree(unbind(message), message.DESCRIPTOR) if as_yaml else Writer(seed).text(message)
+    text = (
+        yaml_text.print_tree(unbind(message), message.DESCRIPTOR)
+        if as_yaml
+        else Writer(seed).text(message)
+    )
     path.write_bytes(text.encode())
     quickly(path, load, check)
 
@@ -191,7 +294,9 @@ SIZES = st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 7, 8, 16, 2**31 - 1, 2**62])
     st.integers(0, 3),
     messages(caffe_pb2.LayerParameter, depth=2, most=6),
 )
-def test_any_layer_on_any_shape(tmp_path: Path, kind: str, shapes: list[list[int]], tops: int, message: caffe_pb2.LayerParameter) -> None:
+def test_any_layer_on_any_shape(
+    tmp_path: Path, kind: str, shapes: list[list[int]], tops: int, message: caffe_pb2.LayerParameter
+) -> None:
     net = caffe_pb2.NetParameter(name="any")
     for i, shape in enumerate(shapes):
         net.layer.add(name=f"in{i}", type="Input", top=[f"b{i}"]).input_param.shape.add(dim=shape)
@@ -212,8 +317,10 @@ INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { di
 BOMBS = {
     "kernel": INPUT
     + f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param {{ num_output: 4 kernel_size: {HUGE} pad: {HUGE} }} }}',
-    "output": INPUT + f'layer {{ name: "c" type: "InnerProduct" bottom: "data" top: "c" inner_product_param {{ num_output: {HUGE} }} }}',
-    "window": INPUT + f'layer {{ name: "c" type: "Pooling" bottom: "data" top: "c" pooling_param {{ kernel_size: 2 stride: {HUGE} pad: {HUGE} }} }}',
+    "output": INPUT
+    + f'layer {{ name: "c" type: "InnerProduct" bottom: "data" top: "c" inner_product_param {{ num_output: {HUGE} }} }}',
+    "window": INPUT
+    + f'layer {{ name: "c" type: "Pooling" bottom: "data" top: "c" pooling_param {{ kernel_size: 2 stride: {HUGE} pad: {HUGE} }} }}',
     "input": 'input: "data" input_shape { dim: 9223372036854775807 dim: 9223372036854775807 dim: 3 dim: 8 }',
     "dummy": f'layer {{ type: "DummyData" top: "data" dummy_data_param {{ num: {HUGE} channels: {HUGE} height: {HUGE} width: {HUGE} }} }}',
     "batch": f'layer {{ type: "Data" top: "data" data_param {{ source: "x" batch_size: {HUGE} }} transform_param {{ crop_size: {HUGE} }} }}',
@@ -224,14 +331,20 @@ BOMBS = {
     "depth": "layer { " * 5_000,
     "depth of lists": "layer: [" * 5_000,
     "unknown fields": "".join(f"field{i}: {i}\n" for i in range(2_000)),
-    "unknown blobs": INPUT + "".join(f'layer {{ name: "l{i}" type: "ReLU" bottom: "lost{i}" top: "made{i}" }}\n' for i in range(500)),
+    "unknown blobs": INPUT
+    + "".join(
+        f'layer {{ name: "l{i}" type: "ReLU" bottom: "lost{i}" top: "made{i}" }}\n'
+        for i in range(500)
+    ),
     "comments": "# comment\n" * 5_000 + 'name: "a"',
 }
 YAML_BOMBS = {
     "aliases": "x-0: &a0 {name: a}\n"
     + "".join(f"x-{i}: &a{i} {{layer: [{', '.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
     + "layer: [*a11]\n",
-    "merges": "x-0: &a {name: a}\nlayer:\n- " + "".join(f"k{i}: 1\n  " for i in range(2_000)) + f"<<: [{', '.join(['*a'] * 2_000)}]\n",
+    "merges": "x-0: &a {name: a}\nlayer:\n- "
+    + "".join(f"k{i}: 1\n  " for i in range(2_000))
+    + f"<<: [{', '.join(['*a'] * 2_000)}]\n",
     "depth": "layer: " + "[" * 5_000,
     "depth of blocks": "layer: " + "{a: " * 5_000,
     "depth by indent": "".join(" " * i + "a:\n" for i in range(2_000)),
@@ -242,7 +355,9 @@ YAML_BOMBS = {
 
 
 @pytest.mark.parametrize(
-    ("text", "suffix"), [(t, ".prototxt") for t in BOMBS.values()] + [(t, ".yaml") for t in YAML_BOMBS.values()], ids=[*BOMBS, *YAML_BOMBS]
+    ("text", "suffix"),
+    [(t, ".prototxt") for t in BOMBS.values()] + [(t, ".yaml") for t in YAML_BOMBS.values()],
+    ids=[*BOMBS, *YAML_BOMBS],
 )
 def test_bombs(tmp_path: Path, text: str, suffix: str) -> None:
     path = tmp_path / f"bomb{suffix}"
@@ -256,7 +371,20 @@ def test_bombs(tmp_path: Path, text: str, suffix: str) -> None:
     assert peak < MEBIBYTES * 2**20
 
 
-@pytest.mark.parametrize("raw", [b"", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\xef\xbb\xbfname: 'a'", b"\n" * 9, b"#", b"\x80", bytes(range(256))])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x00",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbfname: 'a'",
+        b"\n" * 9,
+        b"#",
+        b"\x80",
+        bytes(range(256)),
+    ],
+)
 @pytest.mark.parametrize("suffix", [".prototxt", ".yaml", ".yml", ".txt", ""])
 def test_odd_files(tmp_path: Path, raw: bytes, suffix: str) -> None:
     path = tmp_path / f"odd{suffix}"
@@ -265,5 +393,11 @@ def test_odd_files(tmp_path: Path, raw: bytes, suffix: str) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.prototxt", tmp_path / "none.yaml", Path("a\0b.prototxt"), Path("x" * 5000)):
+    for path in (
+        tmp_path,
+        tmp_path / "none.prototxt",
+        tmp_path / "none.yaml",
+        Path("a\0b.prototxt"),
+        Path("x" * 5000),
+    ):
         quickly(path, load, solve, check)

@@ -49,23 +49,35 @@ def endless(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable
 
 
 def layer(folder: Path, kind: str, settings: str) -> object:
-    (folder / "net.prototxt").write_text(DATA.format(kind, "" if kind == "HDF5Data" else 'top: "label"', settings))
+    (folder / "net.prototxt").write_text(
+        DATA.format(kind, "" if kind == "HDF5Data" else 'top: "label"', settings)
+    )
     net = netspec.load(folder / "net.prototxt", phase="TRAIN", inputs={"d": (1, 3, 8, 8)})
     return next(netspec.batches(net, prefetch=0))
 
 
 def image(path: Path) -> object:
     (path.parent / "list").write_text(f"{path} 3\n")
-    return layer(path.parent, "ImageData", f'image_data_param {{ source: "{path.parent / "list"}" }}')
+    return layer(
+        path.parent, "ImageData", f'image_data_param {{ source: "{path.parent / "list"}" }}'
+    )
 
 
 def hdf5_rows(path: Path) -> object:
     (path.parent / "list").write_text(f"{path}\n")
-    return layer(path.parent, "HDF5Data", f'hdf5_data_param {{ source: "{path.parent / "list"}" batch_size: 1 }}')
+    return layer(
+        path.parent,
+        "HDF5Data",
+        f'hdf5_data_param {{ source: "{path.parent / "list"}" batch_size: 1 }}',
+    )
 
 
 def mean_file(path: Path) -> object:
-    return layer(path.parent, "Data", f'transform_param {{ mean_file: "{path}" }} data_param {{ source: "db" batch_size: 1 }}')
+    return layer(
+        path.parent,
+        "Data",
+        f'transform_param {{ mean_file: "{path}" }} data_param {{ source: "db" batch_size: 1 }}',
+    )
 
 
 ACTIONS: dict[str, Callable[[Path], object]] = {
@@ -81,11 +93,17 @@ ACTIONS: dict[str, Callable[[Path], object]] = {
     "b.solverstate.json": lambda path: read_companion(path.with_suffix("")),
     "mean.binaryproto": mean_file,
     "image.png": image,
-    "images.txt": lambda path: layer(path.parent, "ImageData", f'image_data_param {{ source: "{path}" }}'),
-    "windows.txt": lambda path: layer(
-        path.parent, "WindowData", f'transform_param {{ crop_size: 8 }} window_data_param {{ source: "{path}" batch_size: 1 }}'
+    "images.txt": lambda path: layer(
+        path.parent, "ImageData", f'image_data_param {{ source: "{path}" }}'
     ),
-    "files.txt": lambda path: layer(path.parent, "HDF5Data", f'hdf5_data_param {{ source: "{path}" batch_size: 1 }}'),
+    "windows.txt": lambda path: layer(
+        path.parent,
+        "WindowData",
+        f'transform_param {{ crop_size: 8 }} window_data_param {{ source: "{path}" batch_size: 1 }}',
+    ),
+    "files.txt": lambda path: layer(
+        path.parent, "HDF5Data", f'hdf5_data_param {{ source: "{path}" batch_size: 1 }}'
+    ),
     "rows.h5": hdf5_rows,
     "train-images-idx3-ubyte": lambda path: read_idx(path, 3),
 }
@@ -103,7 +121,12 @@ def test_what_does_not_end_is_refused(endless: Callable[[str], Path], name: str)
 @pytest.mark.parametrize("endless", ["fifo", "device"], indirect=True)
 def test_commands_refuse_it(endless: Callable[[str], Path], capsys: pytest.CaptureFixture) -> None:
     log = endless("run.log")
-    for command in (["shapes", str(log)], ["check", str(log)], ["log", "parse", str(log)], ["dataset", "build", str(log), str(log.parent / "db")]):
+    for command in (
+        ["shapes", str(log)],
+        ["check", str(log)],
+        ["log", "parse", str(log)],
+        ["dataset", "build", str(log), str(log.parent / "db")],
+    ):
         assert main(command) == 1
         assert "run.log' can't be read: it is a" in capsys.readouterr().err
     data = endless("db.mdb")
@@ -114,14 +137,18 @@ def test_commands_refuse_it(endless: Callable[[str], Path], capsys: pytest.Captu
 @pytest.mark.parametrize("name", ACTIONS)
 def test_a_folder_in_its_place(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    with pytest.raises(netspec.NetspecError, match=r"Is a directory|is a folder|does not exist") as caught:
+    with pytest.raises(
+        netspec.NetspecError, match=r"Is a directory|is a folder|does not exist"
+    ) as caught:
         ACTIONS[name](tmp_path / name)
     assert name in str(caught.value)
 
 
 def test_a_net_from_a_pipe_is_read() -> None:
     code = f"import sys; sys.path[:] = {sys.path!r}; from netspec.cli import main; sys.exit(main(['shapes', '/dev/stdin']))"
-    done = subprocess.run([sys.executable, "-c", code], input=NET, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=NET, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "piped" in done.stdout
 
@@ -135,7 +162,14 @@ def test_a_pipe_has_a_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "most"), [("net.prototxt", "16 MiB"), ("w.caffemodel", "2 GiB"), ("w.npy", "256 GiB"), ("images.txt", "1 GiB"), ("image.png", "1 GiB")]
+    ("name", "most"),
+    [
+        ("net.prototxt", "16 MiB"),
+        ("w.caffemodel", "2 GiB"),
+        ("w.npy", "256 GiB"),
+        ("images.txt", "1 GiB"),
+        ("image.png", "1 GiB"),
+    ],
 )
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, name: str, most: str) -> None:
     path = tmp_path / name
@@ -154,7 +188,9 @@ def test_a_file_larger_than_the_memory_is_not_read(tmp_path: Path) -> None:
         read_file(path, 1 << 44)
 
 
-def test_what_takes_the_place_of_a_file_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_the_place_of_a_file_does_not_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     os.mkfifo(path)
     monkeypatch.setattr("netspec.read_file.require_regular", lambda _: None)

@@ -17,14 +17,28 @@ from netspec.making.sample_digits import sample_sets
 from tests.conftest import ROOT
 
 MODEL_READMES = sorted(ROOT.glob("models/*/readme.md"))
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(ROOT.glob("docs/*.md")),
+]
 PAGES = [*DOCS, *MODEL_READMES]
-OURS = ("models/", "tools/", "tests/", "examples/", "data/")  # what a path in a readme begins with, unless the reader brings the file
+OURS = (
+    "models/",
+    "tools/",
+    "tests/",
+    "examples/",
+    "data/",
+)  # what a path in a readme begins with, unless the reader brings the file
 
 
 def commands(text: str) -> list[str]:
     """The command lines of a readme: what is indented and begins with a program's name."""
-    return [match[1].split("#")[0].strip() for match in re.finditer(r"^    ((?:netspec|python|make|torchrun) .*)$", text, re.MULTILINE)]
+    return [
+        match[1].split("#")[0].strip()
+        for match in re.finditer(r"^    ((?:netspec|python|make|torchrun) .*)$", text, re.MULTILINE)
+    ]
 
 
 def named(path: Path) -> str:
@@ -32,7 +46,11 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-ALL = [pytest.param(line, id=f"{named(path)}: {line}") for path in PAGES for line in commands(path.read_text())]
+ALL = [
+    pytest.param(line, id=f"{named(path)}: {line}")
+    for path in PAGES
+    for line in commands(path.read_text())
+]
 
 
 def parsed(line: str) -> argparse.Namespace:
@@ -75,21 +93,33 @@ def test_no_command_of_a_page_is_refused_for_what_an_earlier_one_left(page: Path
 def made_by(line: str) -> list[str]:
     """The files that a command of a readme leaves behind."""
     if line == "make train":
-        return [path for sample in sample_sets() for path in (sample.train, sample.test, sample.mean)]
+        return [
+            path for sample in sample_sets() for path in (sample.train, sample.test, sample.mean)
+        ]
     if not line.startswith("netspec"):
         return []
     args = parsed(line)
     subcommand = getattr(args, "dataset_command", "")
     if subcommand == "sample":
-        return [path for sample in sample_sets(args.only) for path in (sample.train, sample.test, sample.mean)]
+        return [
+            path
+            for sample in sample_sets(args.only)
+            for path in (sample.train, sample.test, sample.mean)
+        ]
     if subcommand == "import-idx":
         return [args.out, f"{args.out}/mnist_train_lmdb", f"{args.out}/mnist_test_lmdb"]
     if subcommand == "build":
         return [args.out, f"{args.out}/labels.txt"]
     if args.command == "train" and args.max_iter:
-        prefix = re.search(r'^snapshot_prefix: "?([\w/]+)', (ROOT / args.solver_file).read_text(), re.MULTILINE)
+        prefix = re.search(
+            r'^snapshot_prefix: "?([\w/]+)', (ROOT / args.solver_file).read_text(), re.MULTILINE
+        )
         return [f"{prefix[1]}_iter_{args.max_iter}.caffemodel"] if prefix else []
-    return [str(value) for name in ("out", "target", "log", "caffe_log") if (value := getattr(args, name, None))]
+    return [
+        str(value)
+        for name in ("out", "target", "log", "caffe_log")
+        if (value := getattr(args, name, None))
+    ]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
@@ -98,7 +128,11 @@ def test_files_of_the_commands_are_there_or_made_before(path: Path) -> None:
     for line in commands(path.read_text()):
         new = made_by(line)
         words = [word.partition("=")[2] or word for word in shlex.split(line)]
-        assert [word for word in words if word.startswith(OURS) and not (ROOT / word).exists() and word not in made | {*new}] == []
+        assert [
+            word
+            for word in words
+            if word.startswith(OURS) and not (ROOT / word).exists() and word not in made | {*new}
+        ] == []
         made.update(new)
 
 
@@ -106,7 +140,10 @@ def test_files_of_the_commands_are_there_or_made_before(path: Path) -> None:
 def test_a_models_readme_makes_the_data_that_its_net_reads(path: Path) -> None:
     lines = commands(path.read_text())
     train = next(line for line in lines if line.startswith("netspec train"))
-    assert any(line == f"netspec dataset sample --only {path.parent.name}" for line in lines[: lines.index(train)])
+    assert any(
+        line == f"netspec dataset sample --only {path.parent.name}"
+        for line in lines[: lines.index(train)]
+    )
     made = {file for line in lines[: lines.index(train)] for file in made_by(line)}
     net = next(path.parent.glob("train_val.*")).read_text()
     read = set(re.findall(r'(?:source|mean_file): "?([\w/.]+)', net))
@@ -140,9 +177,15 @@ def test_the_readme_is_short_and_links_every_page_of_docs() -> None:
 
 def test_make_has_the_targets_that_pages_name() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = {target for path in PAGES for target in re.findall(r"(?:`|^    )make ([a-z-]+)", path.read_text(), re.MULTILINE)}
+    targets = {
+        target
+        for path in PAGES
+        for target in re.findall(r"(?:`|^    )make ([a-z-]+)", path.read_text(), re.MULTILINE)
+    }
     assert {"train", "test", "bench", "lint", "docs", "wheel"} <= targets
-    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []
+    assert [
+        target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)
+    ] == []
 
 
 def test_table_of_layers_is_that_of_the_registry(capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,12 +193,16 @@ def test_table_of_layers_is_that_of_the_registry(capsys: pytest.CaptureFixture[s
 
     assert main(["layers", "--format", "markdown"]) == 0
     page = (ROOT / "docs" / "layers.md").read_text()
-    assert page.endswith(f"<!-- netspec layers --format markdown -->\n\n{capsys.readouterr().out}"), "run `make docs`"
+    assert page.endswith(
+        f"<!-- netspec layers --format markdown -->\n\n{capsys.readouterr().out}"
+    ), "run `make docs`"
 
 
 def snippets(page: str) -> list[str]:
     """The Python of a page, block by block."""
-    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL
+    )
 
 
 def run_and_compare(code: str, names: dict[str, object]) -> int:
@@ -182,7 +229,9 @@ def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_and_compare("\n".join(snippets("README.md")), {}) == 1
 
 
-def test_the_python_of_nets_and_modules_shows_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_nets_and_modules_shows_what_comes_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
     assert [run_and_compare(code, names) for code in snippets("docs/python_api.md")[:2]] == [3, 1]
@@ -195,12 +244,18 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 """
 
 
-def test_the_python_of_weights_batches_and_solvers_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_weights_batches_and_solvers_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On smaller nets under the same names: what it says of values is tested where these stand."""
     import netspec
 
     folder = tmp_path / "models" / "mnist_alexnet"
-    shutil.copytree(ROOT / "models" / "mnist_alexnet", folder, ignore=shutil.ignore_patterns("*.caffemodel", "*.solverstate*"))
+    shutil.copytree(
+        ROOT / "models" / "mnist_alexnet",
+        folder,
+        ignore=shutil.ignore_patterns("*.caffemodel", "*.solverstate*"),
+    )
     (folder / "train_val.prototxt").write_text(TRAINED)
     (folder / "solver.prototxt").write_text(
         f'net: "{folder}/train_val.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 110 snapshot_prefix: "{folder}/mnist_alexnet"'

@@ -18,7 +18,10 @@ from tests.walk.mutations import mutated
 
 # Of as many types each, so that several processes share the work.
 PARTS = [sorted(SPECS)[i::4] for i in range(4)]
-SOLVERS = ['type: "SGD" lr_policy: "step" momentum: 0.9', 'type: "Adam" lr_policy: "inv" momentum: 0.9']
+SOLVERS = [
+    'type: "SGD" lr_policy: "step" momentum: 0.9',
+    'type: "Adam" lr_policy: "inv" momentum: 0.9',
+]
 
 
 @pytest.fixture
@@ -30,7 +33,9 @@ def files(tmp_path: Path) -> Path:
 def no_faults(outcomes: Outcomes) -> None:
     assert outcomes.fine
     assert outcomes.told
-    assert not outcomes.faults, f"{len(outcomes.faults)} faults:\n" + "\n\n".join(outcomes.faults[:5])
+    assert not outcomes.faults, f"{len(outcomes.faults)} faults:\n" + "\n\n".join(
+        outcomes.faults[:5]
+    )
 
 
 @pytest.mark.slow
@@ -52,4 +57,12 @@ def test_mutated_files(tmp_path: Path) -> None:
 
 def test_a_sample(files: Path) -> None:
     every = [case for kind in sorted(SPECS) for case in layer_cases(kind, files)]
-    no_faults(outcomes_of([*every[::211], *islice(solver_cases(SOLVERS[0]), 0, None, 50), *mutated(files, 40, seed=1)]))
+    no_faults(
+        outcomes_of(
+            [
+                *every[::211],
+                *islice(solver_cases(SOLVERS[0]), 0, None, 50),
+                *mutated(files, 40, seed=1),
+            ]
+        )
+    )

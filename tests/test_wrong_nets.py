@@ -15,7 +15,9 @@ import pytest
 from netspec.cli.check import check_file
 
 FILES = sorted((Path(__file__).parent / "wrong_nets").iterdir())
-_EXPECTED = re.compile(r"# (error|warning|note|hint)(?:\+([0-9]+))?: (.*?)(?= # (?:error|warning|note|hint)(?:\+[0-9]+)?: |$)")
+_EXPECTED = re.compile(
+    r"# (error|warning|note|hint)(?:\+([0-9]+))?: (.*?)(?= # (?:error|warning|note|hint)(?:\+[0-9]+)?: |$)"
+)
 
 # A line's number, "error", "warning", "note" or "hint", and the text.
 Told = tuple[int, str, str]
@@ -26,7 +28,10 @@ def expected_in(text: str) -> list[Told]:
     above = 0
     for number, line in enumerate(text.splitlines(), 1):
         above = above if line.lstrip().startswith("#") else number
-        found += [(above + int(further or 0), kind, message) for kind, further, message in _EXPECTED.findall(line)]
+        found += [
+            (above + int(further or 0), kind, message)
+            for kind, further, message in _EXPECTED.findall(line)
+        ]
     return sorted(found)
 
 
@@ -51,7 +56,9 @@ def test_wrong_net(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_nets_show_every_kind_of_fault() -> None:
     """The list of what `check` must find."""
-    messages = "\n".join(message for path in FILES for _, _, message in expected_in(path.read_text()))
+    messages = "\n".join(
+        message for path in FILES for _, _, message in expected_in(path.read_text())
+    )
     for pattern in (
         r"a net has no field '\w+'",
         r"did you mean '\w+'",

@@ -12,10 +12,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("input_net_proto_file", help="the net's prototxt")
     parser.add_argument("output_image_file", help="the picture; its suffix is the format")
-    parser.add_argument("--rankdir", default="LR", choices=["LR", "TB", "RL", "BT"], help="direction of the graph (default: %(default)s)")
-    parser.add_argument("--phase", default="ALL", choices=["TRAIN", "TEST", "ALL"], help="which network to draw (default: %(default)s)")
-    parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers")
-    parser.add_argument("--overwrite", action="store_true", help="write over a file of another kind")
+    parser.add_argument(
+        "--rankdir",
+        default="LR",
+        choices=["LR", "TB", "RL", "BT"],
+        help="direction of the graph (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--phase",
+        default="ALL",
+        choices=["TRAIN", "TEST", "ALL"],
+        help="which network to draw (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--display_lrm", action="store_true", help="show the learning rate multipliers"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="write over a file of another kind"
+    )
     args = parser.parse_args()
     print(f"Drawing net to {args.output_image_file}", flush=True)
     flags = [f"--{flag}" for flag in ("display_lrm", "overwrite") if getattr(args, flag)]
@@ -24,7 +38,9 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
+    sys.path.insert(
+        0, str(Path(__file__).resolve().parents[1])
+    )  # works from a checkout that isn't installed
     from netspec.cli.streams import guarded
 
     sys.exit(guarded(main))

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout that isn't installed
+    sys.path.insert(
+        0, str(Path(__file__).resolve().parents[1])
+    )  # works from a checkout that isn't installed
     from netspec.cli.upgrade_tool import upgrade_tool
 
     sys.exit(upgrade_tool(__doc__))

@@ -82,7 +82,14 @@ def _main(argv: list[str]) -> int:
 
 
 def _command(name: str, argv: list[str]) -> int:
-    from netspec.cli.parser import command_parser, innermost, no_option, spelled, subcommands, unknown_word
+    from netspec.cli.parser import (
+        command_parser,
+        innermost,
+        no_option,
+        spelled,
+        subcommands,
+        unknown_word,
+    )
 
     parser = command_parser(name, COMMANDS[name])
     if not argv and subcommands(parser):
@@ -109,14 +116,25 @@ def _command(name: str, argv: list[str]) -> int:
 
 def _report_plugin(plugin: Plugin) -> None:
     types = ", ".join(spec.type for spec in plugin.specs)
-    print(f"plugin {plugin.origin}: layer type{'s' if len(plugin.specs) > 1 else ''} {types}", file=sys.stderr)
+    print(
+        f"plugin {plugin.origin}: layer type{'s' if len(plugin.specs) > 1 else ''} {types}",
+        file=sys.stderr,
+    )
 
 
 def _no_command(word: str) -> str:
     from netspec.diagnostics import did_you_mean
 
-    kind, words = ("option", ("--help", "--version")) if word.startswith("-") else ("command", (*COMMANDS, "help"))
-    hint = CAFFE_TOOLS.get(word.removesuffix(".py")) or did_you_mean(word, words) or "see netspec --help"
+    kind, words = (
+        ("option", ("--help", "--version"))
+        if word.startswith("-")
+        else ("command", (*COMMANDS, "help"))
+    )
+    hint = (
+        CAFFE_TOOLS.get(word.removesuffix(".py"))
+        or did_you_mean(word, words)
+        or "see netspec --help"
+    )
     return f"there is no {kind} '{word}'; {hint}"
 
 
@@ -140,5 +158,10 @@ def _take_color(argv: list[str]) -> tuple[list[str], str]:
 def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
-    first = ["usage: netspec COMMAND …", "       netspec help COMMAND    a command's options, with examples", "       netspec --version", ""]
+    first = [
+        "usage: netspec COMMAND …",
+        "       netspec help COMMAND    a command's options, with examples",
+        "       netspec --version",
+        "",
+    ]
     return "\n".join([*first, *lines])

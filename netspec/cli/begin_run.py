@@ -32,7 +32,11 @@ def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[
             folder.mkdir(parents=True)
         except OSError as error:
             hint = "--snapshot-prefix PATH puts the snapshots elsewhere"
-            raise NetspecError(f"the folder '{folder}' of the snapshots can't be made: {os_reason(error)}", None, hint) from None
+            raise NetspecError(
+                f"the folder '{folder}' of the snapshots can't be made: {os_reason(error)}",
+                None,
+                hint,
+            ) from None
         print(f"made the folder '{folder}' for the snapshots", flush=True)
     return sole_writer(solver.snapshot_prefix)
 
@@ -45,7 +49,11 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
     """
     state = args.snapshot or (_newest(solver) if args.resume else None)
     if solver.processes.is_root:
-        _check_named_files([state] if state else [resolve_path(path, solver.file.path) for path in name_list(args.weights or "")])
+        _check_named_files(
+            [state]
+            if state
+            else [resolve_path(path, solver.file.path) for path in name_list(args.weights or "")]
+        )
         if not args.overwrite:
             _refuse_other_logs(args)
             if not args.resume:
@@ -55,7 +63,9 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
         if solver.processes.is_root:
             _report_resumption(solver, args)
         return state
-    for report in solver.load_weights(name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]):
+    for report in solver.load_weights(
+        name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]
+    ):
         print(report)
     return None
 
@@ -73,7 +83,9 @@ def _refuse_other_logs(args: argparse.Namespace) -> None:
 
     for path, wanted in ((args.log, JSON_LINES), (args.caffe_log, CAFFE)):
         if path and os.path.isfile(path) and os.path.getsize(path) and log_format(path) != wanted:
-            raise NetspecError(f"'{path}' already exists and is not {wanted}", None, "name another file")
+            raise NetspecError(
+                f"'{path}' already exists and is not {wanted}", None, "name another file"
+            )
 
 
 def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
@@ -81,7 +93,9 @@ def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | 
     from netspec.weights.snapshot_files import files_of_snapshots
 
     for path in (args.log, args.caffe_log):
-        if path and not state and os.path.isfile(path) and os.path.getsize(path):  # a state's run appends to its log
+        if (
+            path and not state and os.path.isfile(path) and os.path.getsize(path)
+        ):  # a state's run appends to its log
             raise NetspecError(f"the log '{path}' already exists", None, GO_ON_OR_OVERWRITE)
     p, prefix = solver.param, solver.snapshot_prefix
     if not (p.snapshot or p.snapshot_after_train or args.keep_best):
@@ -104,16 +118,28 @@ def _newest(solver: Solver) -> str | None:
     if solver.processes.is_root:
         state, faults = newest_snapshot(solver.snapshot_prefix)
         for path, error in faults.items():
-            print(f"warning: the snapshot '{path}' is passed over: {error.diagnostics[0].message}", file=sys.stderr)
+            print(
+                f"warning: the snapshot '{path}' is passed over: {error.diagnostics[0].message}",
+                file=sys.stderr,
+            )
         if state is None and faults:
             hint = "`--snapshot STATE` names one that lies elsewhere; without --resume the run begins anew"
-            raise NetspecError(f"none of the {len(faults)} snapshots '{solver.snapshot_prefix}_iter_*' is whole", None, hint)
+            raise NetspecError(
+                f"none of the {len(faults)} snapshots '{solver.snapshot_prefix}_iter_*' is whole",
+                None,
+                hint,
+            )
         if state is None:
-            print(f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: the run begins at iteration 0", flush=True)
+            print(
+                f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: the run begins at iteration 0",
+                flush=True,
+            )
         other = state and further_on(solver.snapshot_prefix, state)
         if other:
             message = f"'{state}' was written last, but '{other}', which is older, is further on"
-            raise NetspecError(message, None, f"say which is meant: `--snapshot {state}` or `--snapshot {other}`")
+            raise NetspecError(
+                message, None, f"say which is meant: `--snapshot {state}` or `--snapshot {other}`"
+            )
         found = str(state) if state else None
     return solver.processes.broadcast(found)
 
@@ -127,9 +153,21 @@ def _report_resumption(solver: Solver, args: argparse.Namespace) -> None:
         print(f"warning: {message}", file=sys.stderr)
     parts = len(companion.carried) if companion else 0
     if solver.carried and parts != solver.processes.count:
-        why_not = f"the run before had another number of processes, {parts}" if parts else "the snapshot does not hold them"
-        print(f"warning: the states that LSTM and RNN layers carry over begin at 0: {why_not}", file=sys.stderr)
+        why_not = (
+            f"the run before had another number of processes, {parts}"
+            if parts
+            else "the snapshot does not hold them"
+        )
+        print(
+            f"warning: the states that LSTM and RNN layers carry over begin at 0: {why_not}",
+            file=sys.stderr,
+        )
     if args.weights:
-        print("warning: --weights is not read, for the run goes on from its snapshot", file=sys.stderr)
+        print(
+            "warning: --weights is not read, for the run goes on from its snapshot", file=sys.stderr
+        )
     if solver.iter >= solver.param.max_iter:
-        print(f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: nothing is left to train", flush=True)
+        print(
+            f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: nothing is left to train",
+            flush=True,
+        )

@@ -14,7 +14,13 @@ from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
-from netspec.solver.solver_file import check_net_paths, check_weight_paths, find_net, load_solver_net, read_solver
+from netspec.solver.solver_file import (
+    check_net_paths,
+    check_weight_paths,
+    find_net,
+    load_solver_net,
+    read_solver,
+)
 from netspec.syntax.read import file_kind, parse_source, without_collector
 
 _PHASE_HELP = "which phases' nets (default ALL: those that the file means to have, as told below)"
@@ -29,13 +35,28 @@ _MAX_NOTES = 8  # of layers whose data are not there, one below the other
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="nets and solver files, prototxt or YAML")
-    configure_level(parser)
-    parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST", "ALL"], default="ALL", help=_PHASE_HELP)
     parser.add_argument(
-        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top; may be repeated"
+        "files", nargs="+", metavar="FILE", help="nets and solver files, prototxt or YAML"
     )
-    all_help = f"show every fault, not each kind once with its lines and at most {MAX_KINDS} kinds a file"
+    configure_level(parser)
+    parser.add_argument(
+        "--phase",
+        "-phase",
+        type=str.upper,
+        choices=["TRAIN", "TEST", "ALL"],
+        default="ALL",
+        help=_PHASE_HELP,
+    )
+    parser.add_argument(
+        "--input",
+        metavar="NAME=N,C,H,W",
+        action="append",
+        default=[],
+        help="the shape of an input or of a data layer's top; may be repeated",
+    )
+    all_help = (
+        f"show every fault, not each kind once with its lines and at most {MAX_KINDS} kinds a file"
+    )
     parser.add_argument("--all", action="store_true", help=all_help)
     parser.epilog = _ABOUT_PHASES
 
@@ -47,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
     for path in args.files:
         with without_collector():
-            diagnostics, what = check_file(path, phases, args.level, args.stage, inputs, args.allow_python_layers, named)
+            diagnostics, what = check_file(
+                path, phases, args.level, args.stage, inputs, args.allow_python_layers, named
+            )
         show(diagnostics, args.all, "--all shows them")
         print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
         found += diagnostics
@@ -75,7 +98,9 @@ def check_file(
         source = read_text_file(path)
         block = parse_source(source)
         if file_kind(block) is caffe_pb2.SolverParameter:
-            others = _check_solver_file(path, phases, level, stages, inputs, allow_python_layers, report, named)
+            others = _check_solver_file(
+                path, phases, level, stages, inputs, allow_python_layers, report, named
+            )
             what = f"solver and its {'net' if others == 1 else 'nets'}" if others else "solver"
             return _one_for_missing_data(report.in_order()), what
     except NetspecError as error:
@@ -96,7 +121,15 @@ def check_file(
         here.diagnostics += report.diagnostics
         sources = sources_of(kept[phase])
         given = {name: shape for name, shape in inputs.items() if name in sources}
-        assemble(message, spans, states[phase], here, given, require_shapes=False, allow_python_layers=allow_python_layers)
+        assemble(
+            message,
+            spans,
+            states[phase],
+            here,
+            given,
+            require_shapes=False,
+            allow_python_layers=allow_python_layers,
+        )
         found.diagnostics += here.diagnostics[len(report.diagnostics) :]
     return _one_for_missing_data(found.in_order()), " and ".join(phases) + " net"
 
@@ -117,7 +150,12 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
     if first is not None:
         first.notes += more[:_MAX_NOTES]
         if len(more) > _MAX_NOTES:
-            first.notes.append(note(f"the data of {len(more) - _MAX_NOTES} more layers do not exist", more[_MAX_NOTES].span))
+            first.notes.append(
+                note(
+                    f"the data of {len(more) - _MAX_NOTES} more layers do not exist",
+                    more[_MAX_NOTES].span,
+                )
+            )
     return told
 
 
@@ -142,15 +180,29 @@ def _check_solver_file(
     unread: set[str] = set()
     for source in file.nets:
         found = find_net(source, file) if source.message is None else None
-        is_elsewhere = source.message is None and (found is None or found in unread or os.path.abspath(found) in named)
-        if is_elsewhere or not source.is_state_known or caffe_pb2.Phase.Name(source.phase) not in phases:
+        is_elsewhere = source.message is None and (
+            found is None or found in unread or os.path.abspath(found) in named
+        )
+        if (
+            is_elsewhere
+            or not source.is_state_known
+            or caffe_pb2.Phase.Name(source.phase) not in phases
+        ):
             continue
         others.update([found] if found else [])
         inner = Report()
         # as in Caffe, the command line's level and stages are the train net's
         state = (level, stages) if source.phase == caffe_pb2.TRAIN else (0, [])
         try:
-            load_solver_net(source, file, inner, *state, inputs=inputs, require_shapes=False, allow_python_layers=allow_python_layers)
+            load_solver_net(
+                source,
+                file,
+                inner,
+                *state,
+                inputs=inputs,
+                require_shapes=False,
+                allow_python_layers=allow_python_layers,
+            )
         except NetspecError as error:  # the net can't be parsed
             inner.diagnostics += error.diagnostics
             unread.update([found] if found else [])

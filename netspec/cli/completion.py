@@ -15,14 +15,18 @@ _WORDS = ("ID", "METRIC", "NAME", "TYPE")  # the metavars of texts that name no 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"{', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
+    parser.add_argument(
+        "shell", metavar="SHELL", choices=SHELLS, help=f"{', '.join(SHELLS[:-1])} or {SHELLS[-1]}"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise NetspecError("completion needs shtab, which is not installed", hint="pip install shtab") from None
+        raise NetspecError(
+            "completion needs shtab, which is not installed", hint="pip install shtab"
+        ) from None
     sys.stdout.write(shtab.complete(whole_parser(), args.shell) + "\n")
     return 0
 
@@ -36,7 +40,9 @@ def whole_parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(metavar="COMMAND")
     for name, summary in COMMANDS.items():
         fill(commands.add_parser(name, help=summary, description=summary), name)
-    commands.add_parser("help", help="tell of a command and its options").add_argument("command", nargs="?", choices=list(COMMANDS))
+    commands.add_parser("help", help="tell of a command and its options").add_argument(
+        "command", nargs="?", choices=list(COMMANDS)
+    )
     for _, parser in parsers_below(root, ""):
         for action in parser._actions:
             _complete(action)
@@ -45,16 +51,28 @@ def whole_parser() -> argparse.ArgumentParser:
 
 def _complete(action: Any) -> None:
     """Says what completes the values of an argument, and leaves its second spellings, which are Caffe's, out of the lists."""
-    options = [option for option in action.option_strings if option.startswith("--") or len(option) == 2]
-    action.option_strings = [option for option in options if option.replace("_", "-") not in options or "_" not in option]
+    options = [
+        option for option in action.option_strings if option.startswith("--") or len(option) == 2
+    ]
+    action.option_strings = [
+        option for option in options if option.replace("_", "-") not in options or "_" not in option
+    ]
     if action.nargs == 0 or action.choices or action.type is not None:
         return
     if choices := _names(action.dest):
         action.choices = choices
     elif action.metavar in _FOLDERS:
-        action.complete = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "fish": "(__fish_complete_directories)"}
+        action.complete = {
+            "bash": "_shtab_compgen_dirs",
+            "zsh": "_files -/",
+            "fish": "(__fish_complete_directories)",
+        }
     elif action.metavar not in _WORDS and "=" not in str(action.metavar):
-        action.complete = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
+        action.complete = {
+            "bash": "_shtab_compgen_files",
+            "zsh": "_files",
+            "fish": "(__fish_complete_path (commandline -ct))",
+        }
 
 
 def _names(dest: str) -> list[str]:

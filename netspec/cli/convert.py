@@ -29,15 +29,27 @@ TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="IN", help="a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)")
-    parser.add_argument("target", metavar="OUT", help="the file to write; its suffix says the format")
+    parser.add_argument(
+        "source",
+        metavar="IN",
+        help="a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)",
+    )
+    parser.add_argument(
+        "target", metavar="OUT", help="the file to write; its suffix says the format"
+    )
     parser.add_argument(
         "--upgrade",
         action="store_true",
         help="bring an older format to today's: V0 and V1 layers, a net's input fields, a solver's solver_type (Caffe's upgrade_net_proto_text, "
         "upgrade_net_proto_binary and upgrade_solver_proto_text)",
     )
-    parser.add_argument("--skip-layer", action="append", default=[], metavar="NAME", help="a layer whose weights to leave out; may be repeated")
+    parser.add_argument(
+        "--skip-layer",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a layer whose weights to leave out; may be repeated",
+    )
     parser.add_argument(
         "--flattened",
         action="append",
@@ -54,10 +66,15 @@ def run(args: argparse.Namespace) -> int:
         return upgrade_file(args)
     if args.source.endswith(TEXT_SUFFIXES):
         if not args.target.endswith(TEXT_SUFFIXES):
-            raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
+            raise NetspecError(
+                f"a net can't become '{args.target}'",
+                hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}",
+            )
         convert_text(args.source, args.target, overwrite=args.overwrite)
         return 0
-    if kinds := WEIGHTS.get(Path(args.target).suffix):  # any other suffix is refused when the weights have been read
+    if kinds := WEIGHTS.get(
+        Path(args.target).suffix
+    ):  # any other suffix is refused when the weights have been read
         require_own_kind(args.target, *kinds, overwrite=args.overwrite)
     return convert_weights(args)
 
@@ -65,11 +82,22 @@ def run(args: argparse.Namespace) -> int:
 def upgrade_file(args: argparse.Namespace) -> int:
     """Brings a net, a solver or a caffemodel to today's format, whatever its name, and tells what was old."""
     if args.skip_layer or args.flattened:
-        raise NetspecError("--upgrade keeps every layer as it is", hint="leave out --skip-layer and --flattened, or convert the upgraded file")
+        raise NetspecError(
+            "--upgrade keeps every layer as it is",
+            hint="leave out --skip-layer and --flattened, or convert the upgraded file",
+        )
     from netspec.weights.files import READABLE
 
-    if not args.overwrite and os.path.exists(args.target) and os.path.exists(args.source) and os.path.samefile(args.source, args.target):
-        raise NetspecError(f"'{args.target}' is the file to be upgraded", hint="name another one, or write over it with --overwrite")
+    if (
+        not args.overwrite
+        and os.path.exists(args.target)
+        and os.path.exists(args.source)
+        and os.path.samefile(args.source, args.target)
+    ):
+        raise NetspecError(
+            f"'{args.target}' is the file to be upgraded",
+            hint="name another one, or write over it with --overwrite",
+        )
     if args.source.endswith(".caffemodel") or _is_binary(args.source):
         from netspec.weights.upgrade_caffemodel import upgrade_caffemodel
 
@@ -79,7 +107,10 @@ def upgrade_file(args: argparse.Namespace) -> int:
         old = old_parts(upgrade_caffemodel(args.source, args.target))
     else:
         if args.target.endswith(READABLE):
-            raise NetspecError(f"a net can't become '{args.target}'", hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}")
+            raise NetspecError(
+                f"a net can't become '{args.target}'",
+                hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}",
+            )
         old = convert_text(args.source, args.target, is_upgrade=True, overwrite=args.overwrite)
     what = f"upgraded {', '.join(old)}" if old else "the file was in today's format already"
     print(f"{args.target}: {what}", file=sys.stderr)
@@ -98,21 +129,27 @@ def old_parts(message: Message) -> list[str]:
     if isinstance(message, caffe_pb2.SolverParameter):
         nets = [message.net_param, message.train_net_param, *message.test_net_param]
         found = [part for net in nets for part in old_parts(net)]
-        return list(dict.fromkeys([*(["'solver_type'"] if message.HasField("solver_type") else []), *found]))
+        return list(
+            dict.fromkeys([*(["'solver_type'"] if message.HasField("solver_type") else []), *found])
+        )
     assert isinstance(message, caffe_pb2.NetParameter)
     parts = {
         "V0 layers": any(layer.HasField("layer") for layer in message.layers),
         "V1 layers": any(not layer.HasField("layer") for layer in message.layers),
         "input fields": bool(message.input),
         "params of BatchNorm": any(
-            layer.type == "BatchNorm" and len(layer.param) == 3 and any(param.lr_mult or param.decay_mult for param in layer.param)
+            layer.type == "BatchNorm"
+            and len(layer.param) == 3
+            and any(param.lr_mult or param.decay_mult for param in layer.param)
             for layer in message.layer
         ),
     }
     return [part for part, is_there in parts.items() if is_there]
 
 
-def convert_text(source_path: str, target_path: str, is_upgrade: bool = False, overwrite: bool = False) -> list[str]:
+def convert_text(
+    source_path: str, target_path: str, is_upgrade: bool = False, overwrite: bool = False
+) -> list[str]:
     """Rewrites a net or solver in the syntax that the target's suffix names, or in today's format; comments are kept.
 
     Returns: what of it was of an older format, where that was upgraded.
@@ -138,7 +175,9 @@ def convert_text(source_path: str, target_path: str, is_upgrade: bool = False, o
     return old
 
 
-def _upgraded(block: Block, message: Message, spans: Spans, report: Report) -> tuple[Block, list[str]]:
+def _upgraded(
+    block: Block, message: Message, spans: Spans, report: Report
+) -> tuple[Block, list[str]]:
     """The tree of a net or solver in today's format, and what of it was older. Warnings go to stderr."""
     before = type(message)()
     before.CopyFrom(message)
@@ -163,7 +202,9 @@ def convert_weights(args: argparse.Namespace) -> int:
     for name, arrays in weights.items():
         own = [array for array in arrays if array is not None]
         if len(own) < len(arrays):
-            raise NetspecError(f"'{args.source}': layer '{name}' shares an array of another layer, which this format can't say")
+            raise NetspecError(
+                f"'{args.source}': layer '{name}' shares an array of another layer, which this format can't say"
+            )
         layers.append((name, "", [], [], own))
     write_weights(args.target, Path(args.source).stem, layers)
     values = sum(array.size for _, _, _, _, arrays in layers for array in arrays)
@@ -176,5 +217,7 @@ def _flattened(text: str) -> tuple[str, tuple[int, int, int]]:
     try:
         channels, height, width = (int(dim) for dim in dims.split(","))
     except ValueError:
-        raise NetspecError(f"'--flattened {text}' is not a shape", hint="write it as --flattened fc6=256,6,6") from None
+        raise NetspecError(
+            f"'--flattened {text}' is not a shape", hint="write it as --flattened fc6=256,6,6"
+        ) from None
     return name, (channels, height, width)

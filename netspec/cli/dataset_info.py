@@ -14,13 +14,26 @@ _MAX_CLASSES = 20  # that are listed each
 
 def info_text(info: DatabaseInfo, decoded: bool) -> str:
     """A line for each thing, and one for each broken part. Args: decoded: whether compressed images were decoded."""
-    found = f"{info.records:,} records" if not _lacks_records(info) else f"{info.records:,} of {info.expected:,} records could be read"
+    found = (
+        f"{info.records:,} records"
+        if not _lacks_records(info)
+        else f"{info.records:,} of {info.expected:,} records could be read"
+    )
     lines = [f"{info.path}: {info.kind}, {found}, {info.bytes_on_disk:,} bytes on disk"]
     if info.records:
         lines += [f"  {heading:<7} {text}" for heading, text in _rows(info)]
     if info.whole:
         has_images = set(info.kinds) - set(info.values)
-        return "\n".join([*lines, "  no broken records" + ("; images were not decoded" if has_images and not decoded else "")]) + "\n"
+        return (
+            "\n".join(
+                [
+                    *lines,
+                    "  no broken records"
+                    + ("; images were not decoded" if has_images and not decoded else ""),
+                ]
+            )
+            + "\n"
+        )
     lines.append(f"  broken  {info.fault_count:,}:")
     lines += [f"    {_fault_text(fault)}" for fault in info.faults]
     if info.fault_count > len(info.faults):
@@ -30,7 +43,12 @@ def info_text(info: DatabaseInfo, decoded: bool) -> str:
 
 def info_json(info: DatabaseInfo) -> str:
     """The same and all sizes and labels, as one object."""
-    labels = {"min": info.label_range.smallest, "max": info.label_range.largest, "classes": len(info.labels), "others": info.labels.others}
+    labels = {
+        "min": info.label_range.smallest,
+        "max": info.label_range.largest,
+        "classes": len(info.labels),
+        "others": info.labels.others,
+    }
     about = {
         "path": info.path,
         "kind": info.kind,
@@ -43,13 +61,23 @@ def info_json(info: DatabaseInfo) -> str:
         "bytes": info.value_bytes,
         "mean_bytes": info.value_bytes / info.records if info.records else None,
         "kinds": dict(info.kinds),
-        "sizes": [{"shape": list(shape), "count": count} for shape, count in info.sizes.most_common()],
+        "sizes": [
+            {"shape": list(shape), "count": count} for shape, count in info.sizes.most_common()
+        ],
         "sizes_others": info.sizes.others,
-        "labels": {**labels, "counts": {str(label): info.labels[label] for label in sorted(info.labels)}},
-        "values": {kind: {"min": seen.smallest, "max": seen.largest} for kind, seen in info.values.items()},
+        "labels": {
+            **labels,
+            "counts": {str(label): info.labels[label] for label in sorted(info.labels)},
+        },
+        "values": {
+            kind: {"min": seen.smallest, "max": seen.largest} for kind, seen in info.values.items()
+        },
         "broken": {
             "count": info.fault_count,
-            "first": [{"record": fault.record, "key": fault.key, "reason": fault.reason} for fault in info.faults],
+            "first": [
+                {"record": fault.record, "key": fault.key, "reason": fault.reason}
+                for fault in info.faults
+            ],
         },
     }
     return json.dumps(about, indent=1) + "\n"
@@ -57,7 +85,10 @@ def info_json(info: DatabaseInfo) -> str:
 
 def _rows(info: DatabaseInfo) -> Iterator[tuple[str, str]]:
     yield "keys", f"'{info.first_key}' … '{info.last_key}'"
-    yield "bytes", f"{info.value_bytes:,} in the records, {info.value_bytes / info.records:,.0f} on average"
+    yield (
+        "bytes",
+        f"{info.value_bytes:,} in the records, {info.value_bytes / info.records:,.0f} on average",
+    )
     if info.kinds:
         yield "kinds", ", ".join(f"{kind}: {count:,}" for kind, count in info.kinds.most_common())
         yield "sizes", f"{_sizes(info.sizes)} (C×H×W)"
@@ -80,7 +111,10 @@ def _labels(labels: Tally, seen: Range) -> Iterator[str]:
     if labels.others:
         yield f"{_range(seen)}, more than {len(labels):,} different ones"
         return
-    fewest, most = min(labels, key=lambda label: (labels[label], label)), min(labels, key=lambda label: (-labels[label], label))
+    fewest, most = (
+        min(labels, key=lambda label: (labels[label], label)),
+        min(labels, key=lambda label: (-labels[label], label)),
+    )
     yield f"{_range(seen)}, {len(labels):,} " + ("class" if len(labels) == 1 else "classes")
     if 1 < len(labels) <= _MAX_CLASSES:
         yield ", ".join(f"{label}: {labels[label]:,}" for label in sorted(labels))
@@ -88,24 +122,38 @@ def _labels(labels: Tally, seen: Range) -> Iterator[str]:
         yield f"{labels[most]:,} records each"
     else:
         yield f"{labels[fewest]:,} (label {fewest}) to {labels[most]:,} (label {most}) records each"
-    missing = [label for label in range(min(labels), max(labels)) if label not in labels] if max(labels) - min(labels) < 2 * len(labels) else []
+    missing = (
+        [label for label in range(min(labels), max(labels)) if label not in labels]
+        if max(labels) - min(labels) < 2 * len(labels)
+        else []
+    )
     if missing:
         yield f"no record has {_cut(missing)}"
 
 
 def _cut(numbers: list[int]) -> str:
     shown: Iterable[str] = map(str, numbers[:_MAX_SHOWN])
-    return ", ".join(shown) + (f", … ({len(numbers):,} in all)" if len(numbers) > _MAX_SHOWN else "")
+    return ", ".join(shown) + (
+        f", … ({len(numbers):,} in all)" if len(numbers) > _MAX_SHOWN else ""
+    )
 
 
 def _range(seen: Range) -> str:
-    return f"{seen.smallest:,g} … {seen.largest:,g}" if seen.smallest != seen.largest else f"{seen.smallest:,g}"
+    return (
+        f"{seen.smallest:,g} … {seen.largest:,g}"
+        if seen.smallest != seen.largest
+        else f"{seen.smallest:,g}"
+    )
 
 
 def _fault_text(fault: Fault) -> str:
     if fault.key is None:
         return fault.reason
-    return f"record {fault.record} ('{fault.key}'): {fault.reason}" if fault.record is not None else f"record '{fault.key}': {fault.reason}"
+    return (
+        f"record {fault.record} ('{fault.key}'): {fault.reason}"
+        if fault.record is not None
+        else f"record '{fault.key}': {fault.reason}"
+    )
 
 
 def _lacks_records(info: DatabaseInfo) -> bool:

@@ -6,8 +6,12 @@ import argparse
 
 from netspec.diagnostics import NetspecError, counted
 
-ONE_GPU = "the GPU to compute on: 0, or the first of 0,1 or of all (default: one where there is one)"
-MANY_GPUS = "the GPUs to compute on, a process each: 0 or 0,1 or all (default: as the solver file says)"
+ONE_GPU = (
+    "the GPU to compute on: 0, or the first of 0,1 or of all (default: one where there is one)"
+)
+MANY_GPUS = (
+    "the GPUs to compute on, a process each: 0 or 0,1 or all (default: as the solver file says)"
+)
 
 
 def configure_device(parser: argparse.ArgumentParser, gpu_help: str = ONE_GPU) -> None:
@@ -24,9 +28,15 @@ def chosen_devices(args: argparse.Namespace) -> list[str] | None:
     if args.gpu is None:
         return None
     words = args.gpu.split(",")
-    if args.gpu != "all" and not all(word.isascii() and word.isdecimal() and len(word) < 10 for word in words):
-        raise NetspecError(f"--gpu takes the number of a GPU, several with commas between them, or all; got '{args.gpu}'")
-    from netspec.pytorch.device import gpu_count  # torch takes seconds to import: usage errors come first
+    if args.gpu != "all" and not all(
+        word.isascii() and word.isdecimal() and len(word) < 10 for word in words
+    ):
+        raise NetspecError(
+            f"--gpu takes the number of a GPU, several with commas between them, or all; got '{args.gpu}'"
+        )
+    from netspec.pytorch.device import (
+        gpu_count,
+    )  # torch takes seconds to import: usage errors come first
 
     count = gpu_count()
     numbers = range(count) if args.gpu == "all" else [int(word) for word in words]
@@ -35,7 +45,11 @@ def chosen_devices(args: argparse.Namespace) -> list[str] | None:
         raise NetspecError(f"--gpu all: {shown}", None, "--cpu computes without one")
     for i, number in enumerate(numbers):
         if number >= count:
-            raise NetspecError(f"there is no GPU {number}; {shown}", None, "they are counted from 0" if count else "--cpu computes without one")
+            raise NetspecError(
+                f"there is no GPU {number}; {shown}",
+                None,
+                "they are counted from 0" if count else "--cpu computes without one",
+            )
         if number in numbers[:i]:
             raise NetspecError(f"--gpu {args.gpu} names GPU {number} twice")
     return [f"cuda:{number}" for number in numbers]

@@ -17,14 +17,25 @@ _RANKDIR_HELP = "where the data flow to; TB, down, stays readable however deep t
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
-    parser.add_argument("out", help=f"the picture; its suffix is the format: {' '.join(FORMATS)} (.dot: the graph's text)")
-    parser.add_argument("--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP)
+    parser.add_argument(
+        "out",
+        help=f"the picture; its suffix is the format: {' '.join(FORMATS)} (.dot: the graph's text)",
+    )
+    parser.add_argument(
+        "--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP
+    )
     phase_help = "which phase's net; ALL lays both over each other and tags what only one of them has (default %(default)s)"
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
     configure_level(parser)
     input_help = "the shape of a data layer's top where its data do not exist; may be repeated"
-    parser.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help)
-    parser.add_argument("--display_lrm", action="store_true", help="show the learning rate multipliers of the params")
+    parser.add_argument(
+        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help
+    )
+    parser.add_argument(
+        "--display_lrm",
+        action="store_true",
+        help="show the learning rate multipliers of the params",
+    )
     configure_overwrite(parser)
 
 
@@ -32,7 +43,15 @@ def run(args: argparse.Namespace) -> int:
     picture_format(args.out)  # a format that can't be written is told before the net is read
     require_own_picture(args.out, args.overwrite)
     report = Report()
-    nets = load_phases(args.net, args.phase, args.level, args.stage, input_shapes(args.input), report, args.allow_python_layers)
+    nets = load_phases(
+        args.net,
+        args.phase,
+        args.level,
+        args.stage,
+        input_shapes(args.input),
+        report,
+        args.allow_python_layers,
+    )
     print_warnings(report)
     rendering = Report()
     render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)

@@ -10,7 +10,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.png",
         "netspec draw models/bvlc_alexnet/deploy.prototxt AlexNet.pdf --rankdir LR",
     ),
-    "check": ("netspec check models/bvlc_alexnet/solver.prototxt", "netspec check models/*/train_val.prototxt --phase TEST"),
+    "check": (
+        "netspec check models/bvlc_alexnet/solver.prototxt",
+        "netspec check models/*/train_val.prototxt --phase TEST",
+    ),
     "train": (
         "netspec train models/mnist_alexnet/solver.prototxt --max-iter 200 --log run.jsonl",
         "netspec train models/mnist_alexnet/solver.prototxt --resume --keep-last 3 --keep-best accuracy",
@@ -30,8 +33,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec solver schedule models/mnist_alexnet/solver.prototxt --max-iter 2000 -o lr.png",
     ),
     "log": ("netspec log plot run.jsonl -o loss.png", "netspec log parse run.log"),
-    "log parse": ("netspec log parse run.log", "netspec log parse run.jsonl tables --delimiter tab"),
-    "log plot": ("netspec log plot run.jsonl -o loss.png", "netspec log plot first.log second.log -o both.svg --what loss,accuracy --x epochs"),
+    "log parse": (
+        "netspec log parse run.log",
+        "netspec log parse run.jsonl tables --delimiter tab",
+    ),
+    "log plot": (
+        "netspec log plot run.jsonl -o loss.png",
+        "netspec log plot first.log second.log -o both.svg --what loss,accuracy --x epochs",
+    ),
     "convert": (
         "netspec convert models/bvlc_alexnet/deploy.prototxt deploy.yaml",
         "netspec convert --upgrade old_train_val.prototxt train_val.prototxt",
@@ -46,9 +55,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec dataset build train.txt data/train_lmdb --root images --encoded",
     ),
     "dataset info": ("netspec dataset info examples/mnist/mnist_train_lmdb",),
-    "dataset mean": ("netspec dataset mean examples/imagenet/ilsvrc12_train_lmdb data/ilsvrc12/imagenet_mean.binaryproto",),
+    "dataset mean": (
+        "netspec dataset mean examples/imagenet/ilsvrc12_train_lmdb data/ilsvrc12/imagenet_mean.binaryproto",
+    ),
     "dataset sample": ("netspec dataset sample", "netspec dataset sample --only flowers17_alexnet"),
-    "dataset import-idx": ("netspec dataset import-idx /usr/share/datasets/fashion-mnist examples/mnist --overwrite",),
+    "dataset import-idx": (
+        "netspec dataset import-idx /usr/share/datasets/fashion-mnist examples/mnist --overwrite",
+    ),
     "completion": (
         "source <(netspec completion bash)       # for good: in ~/.bashrc",
         "netspec completion zsh > ~/.zfunc/_netspec       # a folder of $fpath",

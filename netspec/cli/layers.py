@@ -30,9 +30,16 @@ _COMMON = "name, type, bottom, top, phase, loss_weight, param, propagate_down, i
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("type", nargs="?", help="a layer type, such as Pooling; without one all are listed")
+    parser.add_argument(
+        "type", nargs="?", help="a layer type, such as Pooling; without one all are listed"
+    )
     configure_plugin(parser)
-    parser.add_argument("--format", choices=["text", "markdown"], default="text", help="of the list (default %(default)s)")
+    parser.add_argument(
+        "--format",
+        choices=["text", "markdown"],
+        default="text",
+        help="of the list (default %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,7 +72,9 @@ def type_list() -> str:
     lines = []
     for family, specs in families().items():
         lines += [family, *(f"  {spec.type:<{width}}  {summary(spec)}" for spec in specs), ""]
-    return "\n".join([*lines, "`netspec layers TYPE` tells the settings of one, its shapes and an example", ""])
+    return "\n".join(
+        [*lines, "`netspec layers TYPE` tells the settings of one, its shapes and an example", ""]
+    )
 
 
 def markdown_table() -> str:
@@ -73,7 +82,13 @@ def markdown_table() -> str:
     lines = ["| Family | Type | Bottoms | Tops | What it does |", "|---|---|---|---|---|"]
     for family, specs in families().items():
         for i, spec in enumerate(specs):
-            cells = [family if i == 0 else "", f"`{spec.type}`", _count(spec.bottoms), _count(spec.tops), summary(spec).replace("|", "\\|")]
+            cells = [
+                family if i == 0 else "",
+                f"`{spec.type}`",
+                _count(spec.bottoms),
+                _count(spec.tops),
+                summary(spec).replace("|", "\\|"),
+            ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -85,11 +100,18 @@ def layer_page(type_name: str) -> str:
     rule = "the top has the bottom's" if type(spec).infer is Spec.infer else spec.example.shapes
     if rule and "Shapes:" not in parts[0]:
         parts.append(_indented(f"Shapes: {rule}.", 2))
-    place = "; a top may have its bottom's name, and is then computed in place" if spec.in_place else ""
+    place = (
+        "; a top may have its bottom's name, and is then computed in place" if spec.in_place else ""
+    )
     parts.append(f"  bottoms: {_count(spec.bottoms)}, tops: {_count(spec.tops)}{place}")
     owners = parameter_fields(type_name)
     parts += [_settings(owner.name, owner.message_type) for owner in owners]
-    users = {field.message_type.name: field for owner in owners for field in owner.message_type.fields if field.message_type}
+    users = {
+        field.message_type.name: field
+        for owner in owners
+        for field in owner.message_type.fields
+        if field.message_type
+    }
     parts += [_settings(field.name, field.message_type) for field in users.values()]
     parts.append(f"Every layer also takes {_COMMON}.")
     parts.append(_example(type_name))
@@ -102,9 +124,19 @@ def parameter_fields(type_name: str) -> list[Any]:
     if own.fields:
         return [find_field(caffe_pb2.LayerParameter.DESCRIPTOR, own.param)]
     comments = schema_comments()
-    fields = [field for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")]
-    found = [field for field in fields if re.search(rf"\b{type_name}\b", comments[f"LayerParameter.{field.name}"])]
-    return sorted(found, key=lambda field: field.name in ("transform_param", "loss_param"))  # its own first
+    fields = [
+        field
+        for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields
+        if field.name.endswith("_param")
+    ]
+    found = [
+        field
+        for field in fields
+        if re.search(rf"\b{type_name}\b", comments[f"LayerParameter.{field.name}"])
+    ]
+    return sorted(
+        found, key=lambda field: field.name in ("transform_param", "loss_param")
+    )  # its own first
 
 
 def _settings(name: str, message: Any) -> str:
@@ -112,12 +144,19 @@ def _settings(name: str, message: Any) -> str:
     lines = [f"{name} {{ … }}", *([_indented(comments[full], 2)] if full in comments else [])]
     for field in message.fields:
         default = f" (default {_default(field)})" if field.has_default_value else ""
-        text = re.sub(r"\s*Default \S+\.$", "", comments[f"{full}.{field.name}"]) if default else comments[f"{full}.{field.name}"]
+        text = (
+            re.sub(r"\s*Default \S+\.$", "", comments[f"{full}.{field.name}"])
+            if default
+            else comments[f"{full}.{field.name}"]
+        )
         lines += ["", f"  {field.name}: {_type_words(field)}{default}", _indented(text, 6)]
         if field.enum_type is not None:
             enum = _full_name(field.enum_type)
             told = [value for value in field.enum_type.values if f"{enum}.{value.name}" in comments]
-            lines += [_indented(f"{value.name}: {comments[f'{enum}.{value.name}']}", 8, 2) for value in told]
+            lines += [
+                _indented(f"{value.name}: {comments[f'{enum}.{value.name}']}", 8, 2)
+                for value in told
+            ]
     return "\n".join(lines)
 
 
@@ -126,12 +165,19 @@ def _type_words(field: FieldDescriptor) -> str:
     if field.enum_type is not None:
         return ", ".join(value.name for value in field.enum_type.values) + many
     if field.message_type is not None:
-        return ("a filler { … }" if field.message_type.name == "FillerParameter" else "{ dim: … dim: … }") + many
+        return (
+            "a filler { … }"
+            if field.message_type.name == "FillerParameter"
+            else "{ dim: … dim: … }"
+        ) + many
     if field.type in _WHOLE:
         return f"a whole number{many}"
     if field.type in _FROM_ZERO:
         return f"a whole number, not negative{many}"
-    words = {FieldDescriptor.TYPE_BOOL: "true or false", FieldDescriptor.TYPE_STRING: "a text in quotes"}
+    words = {
+        FieldDescriptor.TYPE_BOOL: "true or false",
+        FieldDescriptor.TYPE_STRING: "a text in quotes",
+    }
     return words.get(field.type, "a number") + many
 
 
@@ -154,13 +200,20 @@ def _example(type_name: str) -> str:
         lines += [_indented_lines(example.code), ""]
     lines += [*(f"  {line}" for line in inputs), _indented_lines(print_tree(tree)), ""]
     if example.code:
-        lines.append("  It runs where --allow-python-layers, or allow_python_layers=True in Python, is given.")
+        lines.append(
+            "  It runs where --allow-python-layers, or allow_python_layers=True in Python, is given."
+        )
         return "\n".join(lines)
-    given = " ".join(f"--input {name}={','.join(map(str, shape))}" for name, shape in example.inputs.items())
+    given = " ".join(
+        f"--input {name}={','.join(map(str, shape))}" for name, shape in example.inputs.items()
+    )
     if given:
         lines += [f"  Where its files do not exist yet: {given}", ""]
     made = example_net(type_name).layers[-1]
-    ends = [", ".join(f"{blob.name} {shape_text(blob.shape)}" for blob in blobs) for blobs in (made.bottom_blobs, made.top_blobs)]
+    ends = [
+        ", ".join(f"{blob.name} {shape_text(blob.shape)}" for blob in blobs)
+        for blobs in (made.bottom_blobs, made.top_blobs)
+    ]
     lines.append(f"  Shapes: {' → '.join(end for end in ends if end)}")
     if made.params:
         lines.append(f"  Params: {', '.join(shape_text(param.shape) for param in made.params)}")
@@ -192,7 +245,15 @@ def _indented(text: str, spaces: int, hanging: int = 0) -> str:
     """Paragraphs filled anew within the page's width."""
     indent = " " * spaces
     paragraphs = re.split(r"\n\s*\n", text.strip())
-    return "\n\n".join(fill(" ".join(p.split()), _WIDTH, initial_indent=indent, subsequent_indent=indent + " " * hanging) for p in paragraphs)
+    return "\n\n".join(
+        fill(
+            " ".join(p.split()),
+            _WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent + " " * hanging,
+        )
+        for p in paragraphs
+    )
 
 
 def _indented_lines(text: str) -> str:

@@ -15,19 +15,46 @@ from netspec.logs.panels import X_AXES
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="log_command", metavar="COMMAND", required=True)
 
-    parse = add_subcommand(commands, "parse", "a log as CSV tables, LOG.train and LOG.test (Caffe's parse_log.py)")
-    parse.add_argument("log", metavar="LOG", help="what `netspec train --log` or `--caffe-log` wrote, or what Caffe logged")
-    parse.add_argument("folder", metavar="FOLDER", nargs="?", default=".", help="where to put the tables (default: here)")
-    parse.add_argument("--delimiter", type=_delimiter, default=",", metavar="CHAR", help=r"between the columns (default ,); \t is a tab")
+    parse = add_subcommand(
+        commands, "parse", "a log as CSV tables, LOG.train and LOG.test (Caffe's parse_log.py)"
+    )
+    parse.add_argument(
+        "log",
+        metavar="LOG",
+        help="what `netspec train --log` or `--caffe-log` wrote, or what Caffe logged",
+    )
+    parse.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        default=".",
+        help="where to put the tables (default: here)",
+    )
+    parse.add_argument(
+        "--delimiter",
+        type=_delimiter,
+        default=",",
+        metavar="CHAR",
+        help=r"between the columns (default ,); \t is a tab",
+    )
 
     configure_overwrite(parse)
 
-    plot = add_subcommand(commands, "plot", "loss, accuracy and learning rate of one or several runs in one picture")
+    plot = add_subcommand(
+        commands, "plot", "loss, accuracy and learning rate of one or several runs in one picture"
+    )
     plot.add_argument("logs", metavar="LOG", nargs="+", help="as for parse; each run gets a colour")
-    plot.add_argument("-o", "--out", metavar="FILE", required=True, help="the picture: .png, .svg or .pdf")
+    plot.add_argument(
+        "-o", "--out", metavar="FILE", required=True, help="the picture: .png, .svg or .pdf"
+    )
     what = "the panels: loss, accuracy, lr, or (a part of) an output's name, with commas between (default: the first three, where there are any)"
     plot.add_argument("--what", type=_words, default=[], metavar="A,B", help=what)
-    plot.add_argument("--x", choices=X_AXES, default="iterations", help="the axis they share (default %(default)s; epochs only netspec's logs tell)")
+    plot.add_argument(
+        "--x",
+        choices=X_AXES,
+        default="iterations",
+        help="the axis they share (default %(default)s; epochs only netspec's logs tell)",
+    )
     configure_overwrite(plot)
 
 
@@ -54,16 +81,25 @@ def _parse(args: argparse.Namespace) -> int:
 
     run = read_log(args.log)
     if run.earlier_runs:
-        print(f"{args.log}: {counted(run.earlier_runs + 1, 'run')} from iteration 0 on; the tables are of the last", file=sys.stderr)
+        print(
+            f"{args.log}: {counted(run.earlier_runs + 1, 'run')} from iteration 0 on; the tables are of the last",
+            file=sys.stderr,
+        )
     tables = {".train": csv_of_training(run, args.delimiter)}
     for net in range(len(run.tests)):
         tables[f".test{net or ''}"] = csv_of_test(run, net, args.delimiter)
-    paths = {os.path.join(args.folder, os.path.basename(args.log) + suffix): text for suffix, text in tables.items() if text}
+    paths = {
+        os.path.join(args.folder, os.path.basename(args.log) + suffix): text
+        for suffix, text in tables.items()
+        if text
+    }
     for path in paths:  # all of them before the first is written
         require_own_kind(path, TABLE, overwrite=args.overwrite)
     for path, text in paths.items():
         write_atomically(path, text.encode(errors="backslashreplace"))
-        print(f"{os.path.normpath(path)}: {counted(text.count(chr(10)) - 1, 'row')}", file=sys.stderr)
+        print(
+            f"{os.path.normpath(path)}: {counted(text.count(chr(10)) - 1, 'row')}", file=sys.stderr
+        )
     return 0
 
 

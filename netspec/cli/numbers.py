@@ -29,8 +29,14 @@ def positive_or_all(text: str) -> int | None:
 def signed(text: str) -> int:
     """A whole number of 32 bits, with its sign."""
     digits = text.removeprefix("-")
-    if not _is_whole(digits) or len(digits.lstrip("0")) > 10 or not -_LARGEST - 1 <= int(text) <= _LARGEST:
-        raise argparse.ArgumentTypeError(f"must be a whole number that fits into 32 bits, got '{text}'")
+    if (
+        not _is_whole(digits)
+        or len(digits.lstrip("0")) > 10
+        or not -_LARGEST - 1 <= int(text) <= _LARGEST
+    ):
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number that fits into 32 bits, got '{text}'"
+        )
     return int(text)
 
 

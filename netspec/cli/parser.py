@@ -22,13 +22,21 @@ def fill(parser: argparse.ArgumentParser, name: str) -> None:
     """Adds a command's arguments and examples to its parser."""
     import_module(f"netspec.cli.{name}").configure(parser)
     for path, inner in parsers_below(parser, name):
-        inner.add_argument("--color", choices=COLOR_CHOICES, help="colours in diagnostics (default auto: on a terminal, unless NO_COLOR is set)")
-        inner.formatter_class = argparse.RawDescriptionHelpFormatter  # which keeps the examples' lines
+        inner.add_argument(
+            "--color",
+            choices=COLOR_CHOICES,
+            help="colours in diagnostics (default auto: on a terminal, unless NO_COLOR is set)",
+        )
+        inner.formatter_class = (
+            argparse.RawDescriptionHelpFormatter
+        )  # which keeps the examples' lines
         own = [inner.epilog.strip("\n"), ""] if inner.epilog else []
         inner.epilog = "\n".join([*own, "examples:", *(f"  {line}" for line in EXAMPLES[path])])
 
 
-def parsers_below(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def parsers_below(
+    parser: argparse.ArgumentParser, path: str
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """A parser and those of its subcommands, each with its name, such as 'dataset build'."""
     yield path, parser
     for name, inner in subcommands(parser).items():
@@ -37,7 +45,9 @@ def parsers_below(parser: argparse.ArgumentParser, path: str) -> Iterator[tuple[
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     """The commands within a command, such as build in dataset."""
-    groups = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    groups = (
+        action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+    )
     return next((dict(group.choices) for group in groups), {})
 
 
@@ -56,7 +66,11 @@ def spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
             return spelled + argv[i:]
         name, equals, value = argument.partition("=")
         others = (name[:2] + name[2:].replace("_", "-"), name[:2] + name[2:].replace("-", "_"))
-        meant = next((other for other in others if other in known), name) if name.startswith("--") and name not in known else name
+        meant = (
+            next((other for other in others if other in known), name)
+            if name.startswith("--") and name not in known
+            else name
+        )
         spelled.append(meant + equals + value)
     return spelled
 
@@ -70,14 +84,23 @@ def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None
     known = inner._option_string_actions
     for argument in argv[: argv.index("--")] if "--" in argv else argv:
         name = argument.partition("=")[0]
-        if name.startswith("--") and not any(option.startswith(name) for option in known):  # argparse takes abbreviations
+        if name.startswith("--") and not any(
+            option.startswith(name) for option in known
+        ):  # argparse takes abbreviations
             return no_option(name, inner)
     return None
 
 
 def no_option(name: str, parser: argparse.ArgumentParser) -> str:
     dashes = name[: len(name) - len(name.lstrip("-"))]  # which all have, and so no likeness
-    near = nearest(name.lstrip("-"), [option.lstrip("-") for option in parser._option_string_actions if option.startswith(dashes)])
+    near = nearest(
+        name.lstrip("-"),
+        [
+            option.lstrip("-")
+            for option in parser._option_string_actions
+            if option.startswith(dashes)
+        ],
+    )
     meant = f"did you mean '{dashes}{near}'?" if near else f"see {parser.prog} --help"
     return f"{parser.prog}: there is no option '{name}'; {meant}"
 

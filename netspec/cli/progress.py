@@ -19,7 +19,9 @@ class Progress(Listener):
     """Hears a run's events and prints them. Lines go to `out`; the live line goes to `live` where that is a terminal."""
 
     def __init__(self, out: TextIO | None = None, live: TextIO | None = None) -> None:
-        self.out: TextIO | None = out or sys.stdout  # None where nobody reads: standard output is closed, or was lost
+        self.out: TextIO | None = (
+            out or sys.stdout
+        )  # None where nobody reads: standard output is closed, or was lost
         live = live or sys.stderr
         self.live = live if live is not None and live.isatty() else None
         self.started_at = self.last_live = time.monotonic()
@@ -39,8 +41,12 @@ class Progress(Listener):
         if run.images_per_iteration != run.batch_size:
             batch += f", {run.images_per_iteration} images an iteration"
         records = f", {run.epoch_size:,} records" if run.epoch_size else ""
-        self._line(f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}")
-        for batches, size, batch_size in zip(run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True):
+        self._line(
+            f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}"
+        )
+        for batches, size, batch_size in zip(
+            run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True
+        ):
             if size:
                 self._line(f"a test reads {coverage(batches, batch_size, size, '--test-iter')}")
 
@@ -51,11 +57,18 @@ class Progress(Listener):
         now = time.monotonic()
         self.iteration = iteration
         if self.first_iter is None:
-            self.first_iter, self.started_at = iteration, now  # the first iteration's set-up is left out of the speed
+            self.first_iter, self.started_at = (
+                iteration,
+                now,
+            )  # the first iteration's set-up is left out of the speed
             self.test_seconds = 0.0
             return
         done = iteration - self.first_iter
-        self.images_per_second = done * self.run.images_per_iteration / max(now - self.started_at - self.test_seconds, 1e-9)
+        self.images_per_second = (
+            done
+            * self.run.images_per_iteration
+            / max(now - self.started_at - self.test_seconds, 1e-9)
+        )
         rest = (self.run.max_iter - iteration) * (now - self.started_at) / done
         place = f"{_bar(iteration / max(1, self.run.max_iter))} {iteration}/{self.run.max_iter}"
         loss = "" if self.loss is None else f"  loss {self.loss:.4g}"
@@ -79,8 +92,14 @@ class Progress(Listener):
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         self.loss = loss
         weights = self.run.loss_weights
-        told = {n: v for n, v in outputs.items() if not (len(v) == 1 and weights.get(n) == 1 and f"{v[0]:.6g}" == f"{loss:.6g}")}
-        self._line(f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr {rate:.6g}{self._speed()}")
+        told = {
+            n: v
+            for n, v in outputs.items()
+            if not (len(v) == 1 and weights.get(n) == 1 and f"{v[0]:.6g}" == f"{loss:.6g}")
+        }
+        self._line(
+            f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr {rate:.6g}{self._speed()}"
+        )
 
     def debugged(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -90,13 +109,17 @@ class Progress(Listener):
         if self.first_iter is not None:
             self.test_seconds += time.monotonic() - self.test_began
         total = "" if loss is None else f"  test loss {loss:.6g}"
-        self._line(f"test {index} at iteration {iteration} {_values(means, self.run.test_loss_weights[index])}{total}")
+        self._line(
+            f"test {index} at iteration {iteration} {_values(means, self.run.test_loss_weights[index])}{total}"
+        )
 
     def saved(self, iteration: int, weights: Path, state: Path) -> None:
         self._line(f"snapshot {state}")
 
     def best(self, iteration: int, metric: str, value: float) -> None:
-        self._line(f"best {metric} so far: {value:.6g} at iteration {iteration}; its snapshot stays")
+        self._line(
+            f"best {metric} so far: {value:.6g} at iteration {iteration}; its snapshot stays"
+        )
 
     def removed(self, state: Path) -> None:
         self._line(f"removed {state}")
@@ -132,7 +155,9 @@ class Progress(Listener):
         except OSError as error:
             _to_nowhere(self.out)
             self.out = None
-            _warn(f"the output can't be written: {error.strerror or error}; the training goes on without it")
+            _warn(
+                f"the output can't be written: {error.strerror or error}; the training goes on without it"
+            )
 
     def _clear(self) -> None:
         self._write_live("\r\x1b[K")
@@ -191,7 +216,9 @@ def _values(outputs: Values, weights: dict[str, float]) -> str:
     for name, values in outputs.items():
         weight = weights.get(name, 0)
         weighted = f" (× {weight:g} = {weight * sum(values):.6g})" if weight not in (0, 1) else ""
-        shown.append(f"  {name} {' '.join(f'{value:.6g}' for value in values[:8])}{' …' if len(values) > 8 else ''}{weighted}")
+        shown.append(
+            f"  {name} {' '.join(f'{value:.6g}' for value in values[:8])}{' …' if len(values) > 8 else ''}{weighted}"
+        )
     return "".join(shown)
 
 

@@ -53,7 +53,11 @@ def _json(net: Net) -> str:
         "sources": net.sources,
         "outputs": net.outputs,
         "blobs": {name: list(blob.shape or ()) for name, blob in net.blobs.items()},
-        "params": {layer.name: [list(param.shape) for param in layer.params] for layer in net.layers if layer.params},
+        "params": {
+            layer.name: [list(param.shape) for param in layer.params]
+            for layer in net.layers
+            if layer.params
+        },
         "layers": layers,
         "param_count": net.param_count,
         "macs": sum(layer.macs for layer in net.layers),
@@ -67,8 +71,17 @@ def _csv(net: Net) -> str:
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("layer", "type", "bottoms", "tops", "output", "params", "count", "macs", "line"))
+    writer.writerow(
+        ("layer", "type", "bottoms", "tops", "output", "params", "count", "macs", "line")
+    )
     for layer in net.layers:
         cells = [cell.replace("×", "x").replace(", ", " ") for cell in layer_row(layer)[:6]]
-        writer.writerow([*cells, sum(param.count for param in layer.params), layer.macs, layer.span.line if layer.span else ""])
+        writer.writerow(
+            [
+                *cells,
+                sum(param.count for param in layer.params),
+                layer.macs,
+                layer.span.line if layer.span else "",
+            ]
+        )
     return out.getvalue()

@@ -28,18 +28,38 @@ CURVE_POINTS, MAX_POINTS = 400, 100_000
 
 def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="solver_command", metavar="COMMAND", required=True)
-    schedule = add_subcommand(commands, "schedule", "learning rates, epochs, tests and snapshots of the run to come")
-    schedule.add_argument("solver_file", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix")
-    schedule.add_argument("-o", "--out", metavar="FILE", help="draw the learning rate into a .png, .svg or .pdf")
+    schedule = add_subcommand(
+        commands, "schedule", "learning rates, epochs, tests and snapshots of the run to come"
+    )
+    schedule.add_argument(
+        "solver_file", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix"
+    )
+    schedule.add_argument(
+        "-o", "--out", metavar="FILE", help="draw the learning rate into a .png, .svg or .pdf"
+    )
     configure_overwrite(schedule)
-    schedule.add_argument("--format", choices=["text", "json", "csv"], default="text", help="csv holds the rates only (default %(default)s)")
-    schedule.add_argument("--points", type=_points, metavar="N", help="rows of the rates (default: 10 samples of a curve, at most 24 of its steps)")
+    schedule.add_argument(
+        "--format",
+        choices=["text", "json", "csv"],
+        default="text",
+        help="csv holds the rates only (default %(default)s)",
+    )
+    schedule.add_argument(
+        "--points",
+        type=_points,
+        metavar="N",
+        help="rows of the rates (default: 10 samples of a curve, at most 24 of its steps)",
+    )
     configure_level(schedule, "the train net's state")
     input_help = "the shape of an input or of a data layer's top, where its data do not exist; may be repeated"
-    schedule.add_argument("--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help)
+    schedule.add_argument(
+        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help
+    )
     trial = schedule.add_argument_group("in place of the files' values, as in netspec train")
     trial.add_argument("--max-iter", type=positive, metavar="N")
-    trial.add_argument("--batch-size", type=positive, metavar="N", help="of the train net and the test nets")
+    trial.add_argument(
+        "--batch-size", type=positive, metavar="N", help="of the train net and the test nets"
+    )
 
 
 def _points(text: str) -> int:
@@ -78,7 +98,9 @@ def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | N
     inputs, every, nets = input_shapes(args.input), Report(), []
     for source in file.nets:
         report = Report()
-        is_train = source.phase == caffe_pb2.TRAIN  # the command line's level and stages are the train net's, as in Caffe
+        is_train = (
+            source.phase == caffe_pb2.TRAIN
+        )  # the command line's level and stages are the train net's, as in Caffe
         net = None
         try:
             net = load_solver_net(
@@ -106,10 +128,21 @@ def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | N
 
 def _text(schedule: Schedule) -> str:
     p = schedule.param
-    facts = [("net", _net_text(schedule)), ("update", _update_text(p)), ("rate", _policy_text(p)), ("train data", _data_text(schedule))]
+    facts = [
+        ("net", _net_text(schedule)),
+        ("update", _update_text(p)),
+        ("rate", _policy_text(p)),
+        ("train data", _data_text(schedule)),
+    ]
     facts += [("tests" if i == 0 else "", line) for i, line in enumerate(_test_lines(schedule))]
-    facts += [("snapshots" if i == 0 else "", line) for i, line in enumerate(_snapshot_lines(schedule))]
-    lines = [f"{schedule.path}: {_counted(p.max_iter, 'iteration')}", "", *(f"{name:<12}{text}".rstrip() for name, text in facts)]
+    facts += [
+        ("snapshots" if i == 0 else "", line) for i, line in enumerate(_snapshot_lines(schedule))
+    ]
+    lines = [
+        f"{schedule.path}: {_counted(p.max_iter, 'iteration')}",
+        "",
+        *(f"{name:<12}{text}".rstrip() for name, text in facts),
+    ]
     return "\n".join([*lines, "", *_table(schedule)]).rstrip("\n") + "\n"
 
 
@@ -121,16 +154,28 @@ def _counted(number: int, noun: str) -> str:
 def _net_text(schedule: Schedule) -> str:
     if schedule.net is None:
         return "? (it can't be read)"
-    params = "? parameters: --input tells the shape of its data" if schedule.param_count is None else f"{schedule.param_count:,} parameters"
+    params = (
+        "? parameters: --input tells the shape of its data"
+        if schedule.param_count is None
+        else f"{schedule.param_count:,} parameters"
+    )
     return ", ".join(filter(None, (schedule.net, params)))
 
 
 def _update_text(p: caffe_pb2.SolverParameter) -> str:
     words = [p.type]
     for name in (name for name, readers in TYPE_SETTINGS.items() if p.type in readers):
-        unset = " (Caffe's default; others have 0.9)" if (p.type, name) == ("Adam", "momentum") and not p.HasField(name) else ""
+        unset = (
+            " (Caffe's default; others have 0.9)"
+            if (p.type, name) == ("Adam", "momentum") and not p.HasField(name)
+            else ""
+        )
         words.append(f"{name} {float_text(getattr(p, name))}{unset}")
-    words.append(f"weight_decay {float_text(p.weight_decay)} ({p.regularization_type})" if p.weight_decay else "no weight decay")
+    words.append(
+        f"weight_decay {float_text(p.weight_decay)} ({p.regularization_type})"
+        if p.weight_decay
+        else "no weight decay"
+    )
     if p.clip_gradients >= 0:
         words.append(f"gradients clipped to {float_text(p.clip_gradients)}")
     return ", ".join(words)
@@ -139,7 +184,9 @@ def _update_text(p: caffe_pb2.SolverParameter) -> str:
 def _policy_text(p: caffe_pb2.SolverParameter) -> str:
     base, gamma, power = float_text(p.base_lr), float_text(p.gamma), float_text(p.power)
     if p.lr_policy == "multistep":
-        shown = ", ".join(f"{value:,}" for value in p.stepvalue[:8]) + (", …" if len(p.stepvalue) > 8 else "")
+        shown = ", ".join(f"{value:,}" for value in p.stepvalue[:8]) + (
+            ", …" if len(p.stepvalue) > 8 else ""
+        )
         return f"multistep: {base}, times {gamma} at {shown or 'no iteration'}"
     return {
         "fixed": f"fixed: {base}",
@@ -158,7 +205,11 @@ def _data_text(schedule: Schedule) -> str:
     batch = f"batch {reading.batch:,}" + (f" × iter_size {p.iter_size}" if p.iter_size > 1 else "")
     words = f"{batch}: {_counted(schedule.images_per_iteration, 'image')} an iteration, {total:,} in all"
     epochs = schedule.epochs(p.max_iter)
-    return f"{words}, {_epochs(epochs)} epochs of {reading.size:,}" if epochs is not None else f"{words}, ? epochs: {reading.why}"
+    return (
+        f"{words}, {_epochs(epochs)} epochs of {reading.size:,}"
+        if epochs is not None
+        else f"{words}, ? epochs: {reading.why}"
+    )
 
 
 def _test_lines(schedule: Schedule) -> Iterator[str]:
@@ -166,11 +217,19 @@ def _test_lines(schedule: Schedule) -> Iterator[str]:
     if not schedule.tests:
         yield "none"
         return
-    start = "and before the first iteration" if p.test_initialization else "but none before the first iteration"
+    start = (
+        "and before the first iteration"
+        if p.test_initialization
+        else "but none before the first iteration"
+    )
     yield f"{schedule.test_count:,}: every {_counted(p.test_interval, 'iteration')}, {start}"
     for i, test in enumerate(schedule.tests):
         name = test.net + (f" ({', '.join(test.stages)})" if test.stages else "")
-        images = "? images" if test.images is None else f"{test.batches:,} × {test.reading.batch:,} = {_counted(test.images, 'image')}"
+        images = (
+            "? images"
+            if test.images is None
+            else f"{test.batches:,} × {test.reading.batch:,} = {_counted(test.images, 'image')}"
+        )
         yield f"  #{i} {name}: {images}, {_coverage(test.images, test.reading)}"
 
 
@@ -193,8 +252,16 @@ def _snapshot_lines(schedule: Schedule) -> Iterator[str]:
     if not plan.count:
         yield "none"
         return
-    when = f"every {_counted(plan.iterations, 'iteration')}" if plan.iterations and plan.iterations <= p.max_iter else ""
-    end = "at the end" if p.snapshot_after_train and not (plan.iterations and p.max_iter % plan.iterations == 0) else ""
+    when = (
+        f"every {_counted(plan.iterations, 'iteration')}"
+        if plan.iterations and plan.iterations <= p.max_iter
+        else ""
+    )
+    end = (
+        "at the end"
+        if p.snapshot_after_train and not (plan.iterations and p.max_iter % plan.iterations == 0)
+        else ""
+    )
     yield f"{plan.count:,}: {' and '.join(filter(None, (when, end)))}, {plan.prefix}_iter_N"
     if plan.total is None or plan.weights is None or plan.state is None:
         yield "  ? bytes: the net's parameters are not known"
@@ -210,16 +277,33 @@ def _table(schedule: Schedule) -> list[str]:
     rates = schedule.rates
     if not rates.rows:
         return []
-    rows = [("iteration", "learning rate", "images before" if rates.is_sample else "images by then", "epochs")]
+    rows = [
+        (
+            "iteration",
+            "learning rate",
+            "images before" if rates.is_sample else "images by then",
+            "epochs",
+        )
+    ]
     for row in rates.rows:
         done = row.first if rates.is_sample else row.last + 1
         images = schedule.images(done)
         span = f"{row.first:,}" if rates.is_sample else f"{row.first:,} – {row.last:,}"
-        rows.append((span, f"{row.rate:.6g}", "?" if images is None else f"{images:,}", _epochs(schedule.epochs(done))))
+        rows.append(
+            (
+                span,
+                f"{row.rate:.6g}",
+                "?" if images is None else f"{images:,}",
+                _epochs(schedule.epochs(done)),
+            )
+        )
     if rates.omitted:
         rows.insert(-1, (f"… {rates.omitted:,} more", "…", "…", "…"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
     return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
 
 
@@ -227,8 +311,18 @@ def _rows(schedule: Schedule) -> list[dict[str, int | float | None]]:
     rows: list[dict[str, int | float | None]] = []
     for row in schedule.rates.rows:
         done = row.first if schedule.rates.is_sample else row.last + 1
-        rate = float(float_text(row.rate)) if isfinite(row.rate) else None  # JSON has no inf and no nan
-        rows.append({"first": row.first, "last": row.last, "lr": rate, "images": schedule.images(done), "epochs": schedule.epochs(done)})
+        rate = (
+            float(float_text(row.rate)) if isfinite(row.rate) else None
+        )  # JSON has no inf and no nan
+        rows.append(
+            {
+                "first": row.first,
+                "last": row.last,
+                "lr": rate,
+                "images": schedule.images(done),
+                "epochs": schedule.epochs(done),
+            }
+        )
     return rows
 
 
@@ -246,7 +340,11 @@ def _json(schedule: Schedule) -> str:
         "dataset_size": schedule.train.size,
         "images": schedule.images(p.max_iter),
         "epochs": schedule.epochs(p.max_iter),
-        "rates": {"is_sample": schedule.rates.is_sample, "omitted": schedule.rates.omitted, "rows": _rows(schedule)},
+        "rates": {
+            "is_sample": schedule.rates.is_sample,
+            "omitted": schedule.rates.omitted,
+            "rows": _rows(schedule),
+        },
         "tests": {
             "count": schedule.test_count,
             "interval": p.test_interval,
@@ -303,7 +401,13 @@ def _draw(schedule: Schedule, path: str) -> None:
         epochs = schedule.epochs(p.max_iter)
         if epochs:
             an_iteration = epochs / p.max_iter
-            top = axes.secondary_xaxis("top", functions=(lambda x: np.multiply(x, an_iteration), lambda x: np.divide(x, an_iteration)))
+            top = axes.secondary_xaxis(
+                "top",
+                functions=(
+                    lambda x: np.multiply(x, an_iteration),
+                    lambda x: np.divide(x, an_iteration),
+                ),
+            )
             top.set_xlabel("epochs")
             top.xaxis.set_major_formatter(lambda x, _: f"{x:,.10g}")
             top.spines["top"].set_visible(False)
@@ -317,5 +421,9 @@ def _curve_iterations(schedule: Schedule) -> list[int]:
         xs = {i * p.max_iter // CURVE_POINTS for i in range(CURVE_POINTS)}
     else:
         starts = piece_starts(p)
-        xs = {max(0, x) for start in starts[:: max(1, len(starts) // CURVE_POINTS)] for x in (start - 1, start)}
+        xs = {
+            max(0, x)
+            for start in starts[:: max(1, len(starts) // CURVE_POINTS)]
+            for x in (start - 1, start)
+        }
     return sorted(xs | {max(0, p.max_iter - 1)})

@@ -13,25 +13,58 @@ from netspec.pipeline import load
 
 def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> None:
     """Adds --phase, --level, --stage, --allow-python-layers, --plugin and --input."""
-    parser.add_argument("--phase", "-phase", type=str.upper, choices=["TRAIN", "TEST"], default=phase, help="which phase's net (default %(default)s)")
+    parser.add_argument(
+        "--phase",
+        "-phase",
+        type=str.upper,
+        choices=["TRAIN", "TEST"],
+        default=phase,
+        help="which phase's net (default %(default)s)",
+    )
     configure_level(parser)
     parser.add_argument(
-        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help="the shape of an input or of a data layer's top; may be repeated"
+        "--input",
+        metavar="NAME=N,C,H,W",
+        action="append",
+        default=[],
+        help="the shape of an input or of a data layer's top; may be repeated",
     )
 
 
 def configure_level(parser: argparse.ArgumentParser, whose: str = "the state") -> None:
     """Adds --level, --stage, --allow-python-layers and --plugin."""
-    parser.add_argument("--level", "-level", type=signed, default=0, metavar="N", help=f"the level of {whose} (default 0)")
-    parser.add_argument("--stage", "-stage", type=name_list, default=[], metavar="A,B", help=f"the stages of {whose}")
-    parser.add_argument("--allow-python-layers", action="store_true", help="run the Python code that layers of type Python name; it can do anything")
+    parser.add_argument(
+        "--level",
+        "-level",
+        type=signed,
+        default=0,
+        metavar="N",
+        help=f"the level of {whose} (default 0)",
+    )
+    parser.add_argument(
+        "--stage",
+        "-stage",
+        type=name_list,
+        default=[],
+        metavar="A,B",
+        help=f"the stages of {whose}",
+    )
+    parser.add_argument(
+        "--allow-python-layers",
+        action="store_true",
+        help="run the Python code that layers of type Python name; it can do anything",
+    )
     configure_plugin(parser)
 
 
 def configure_plugin(parser: argparse.ArgumentParser) -> None:
     """Adds --plugin."""
     parser.add_argument(
-        "--plugin", action="append", default=[], metavar="FILE.py", help="a Python file that defines layer types; it is run; may be repeated"
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a Python file that defines layer types; it is run; may be repeated",
     )
 
 
@@ -48,7 +81,9 @@ def input_shapes(texts: list[str]) -> dict[str, Shape]:
         try:
             shapes[name] = tuple(int(dim) for dim in dims.replace("x", ",").split(","))
         except ValueError:
-            raise NetspecError(f"'--input {text}' is not a shape", hint="write it as --input data=10,3,227,227") from None
+            raise NetspecError(
+                f"'--input {text}' is not a shape", hint="write it as --input data=10,3,227,227"
+            ) from None
     return shapes
 
 
@@ -56,7 +91,15 @@ def load_net(path: str, args: argparse.Namespace) -> Net:
     """Loads the net that the options mean; warnings go to stderr."""
     report = Report()
     try:
-        return load(path, args.phase, args.level, args.stage, input_shapes(args.input), report=report, allow_python_layers=args.allow_python_layers)
+        return load(
+            path,
+            args.phase,
+            args.level,
+            args.stage,
+            input_shapes(args.input),
+            report=report,
+            allow_python_layers=args.allow_python_layers,
+        )
     finally:
         if not report.failed:  # with an error, the exception holds the warnings too
             print_warnings(report)

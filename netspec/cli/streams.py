@@ -33,7 +33,9 @@ def guarded(run: Callable[[], int]) -> int:
         _discard_stdout()
         return 1
     except OSError as error:
-        if error.filename is not None or error.errno not in _FULL:  # files have names, and errors of their own
+        if (
+            error.filename is not None or error.errno not in _FULL
+        ):  # files have names, and errors of their own
             raise
         _discard_stdout()
         print(f"error: the standard output can't be written: {os_reason(error)}", file=sys.stderr)

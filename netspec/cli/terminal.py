@@ -41,7 +41,9 @@ def has_colors() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def show(diagnostics: Iterable[Diagnostic], every: bool = False, how_to_see_all: str = _HOW_TO_SEE_ALL) -> None:
+def show(
+    diagnostics: Iterable[Diagnostic], every: bool = False, how_to_see_all: str = _HOW_TO_SEE_ALL
+) -> None:
     """Prints diagnostics to stderr: of each kind the first, at most MAX_KINDS of a file; `every` shows them all."""
     told = list(diagnostics)
     lines = _in_full(told) if every else _by_kind(told, how_to_see_all)
@@ -62,13 +64,17 @@ def _by_kind(diagnostics: list[Diagnostic], how_to_see_all: str) -> list[str]:
     lines: list[str] = []
     for path, kinds in files.items():
         groups = list(kinds.values())
-        ranked = sorted(range(len(groups)), key=lambda i: groups[i][0].severity != ERROR)  # errors before warnings
+        ranked = sorted(
+            range(len(groups)), key=lambda i: groups[i][0].severity != ERROR
+        )  # errors before warnings
         shown = sorted(ranked[:MAX_KINDS])
         for i in shown:
             lines += _in_full(groups[i][:1]) + _more(groups[i])
         hidden = [each for i in ranked[MAX_KINDS:] for each in groups[i]]
         if hidden:
-            lines.append(f"{printable(path)}: {counts(hidden, 'more ')} not shown; {how_to_see_all}")
+            lines.append(
+                f"{printable(path)}: {counts(hidden, 'more ')} not shown; {how_to_see_all}"
+            )
     return lines
 
 
@@ -76,7 +82,11 @@ def _more(group: list[Diagnostic]) -> list[str]:
     """How many more of a kind there are, and on which lines."""
     if len(group) == 1:
         return []
-    numbers = list(dict.fromkeys(str(each.span.line) for each in group[1:] if each.span and each.span.source.text))
+    numbers = list(
+        dict.fromkeys(
+            str(each.span.line) for each in group[1:] if each.span and each.span.source.text
+        )
+    )
     shown = ", ".join(numbers[:_MAX_LINES]) + (", …" if len(numbers) > _MAX_LINES else "")
     where = f", at {'line' if len(numbers) == 1 else 'lines'} {shown}" if numbers else ""
     return [f"  … and {len(group) - 1} more like this{where}"]
@@ -84,7 +94,10 @@ def _more(group: list[Diagnostic]) -> list[str]:
 
 def counts(diagnostics: list[Diagnostic], more: str = "") -> str:
     """How many errors and warnings there are: 2 errors, 1 warning; nothing where there is none."""
-    found = [(sum(each.severity == severity for each in diagnostics), severity) for severity in (ERROR, WARNING)]
+    found = [
+        (sum(each.severity == severity for each in diagnostics), severity)
+        for severity in (ERROR, WARNING)
+    ]
     return ", ".join(counted(number, more + severity) for number, severity in found if number)
 
 
@@ -95,19 +108,27 @@ def kind_of(message: str) -> str:
 
 def _same(match: re.Match[str]) -> str:
     before, word = match[1] or "", match[2]
-    keeps = before in ("field ", "type ", "filler ", "module ") or (before not in ("layer ", "blob ") and word in _schema_words())
+    keeps = before in ("field ", "type ", "filler ", "module ") or (
+        before not in ("layer ", "blob ") and word in _schema_words()
+    )
     return match[0] if keeps else before + "''"
 
 
 @cache
 def _schema_words() -> frozenset[str]:
-    return frozenset(field.name for message in caffe_pb2.DESCRIPTOR.message_types_by_name.values() for field in message.fields)
+    return frozenset(
+        field.name
+        for message in caffe_pb2.DESCRIPTOR.message_types_by_name.values()
+        for field in message.fields
+    )
 
 
 def _colored(diagnostic: Diagnostic) -> str:
     """The message in colours, its line with a number in front, as compilers show them."""
     color = _COLORS[diagnostic.severity]
-    lines = [f"{color}{diagnostic.severity}{_RESET}{_BOLD}: {printable(diagnostic.message)}{_RESET}"]
+    lines = [
+        f"{color}{diagnostic.severity}{_RESET}{_BOLD}: {printable(diagnostic.message)}{_RESET}"
+    ]
     span = diagnostic.span
     number = str(span.line) if span and span.source.text else ""
     margin = " " * len(number)
@@ -117,7 +138,13 @@ def _colored(diagnostic: Diagnostic) -> str:
     if shown:
         line, carets = shown
         bar = f"{_GUTTER}|{_RESET}"
-        lines += [f"{margin} {bar}", f"{_GUTTER}{number} |{_RESET} {line}", f"{margin} {bar} {color}{carets}{_RESET}"]
+        lines += [
+            f"{margin} {bar}",
+            f"{_GUTTER}{number} |{_RESET} {line}",
+            f"{margin} {bar} {color}{carets}{_RESET}",
+        ]
     if diagnostic.hint:
-        lines.append(f"{margin} {_GUTTER}={_RESET} {_HINT}hint{_RESET}: {printable(diagnostic.hint)}")
+        lines.append(
+            f"{margin} {_GUTTER}={_RESET} {_HINT}hint{_RESET}: {printable(diagnostic.hint)}"
+        )
     return "\n".join([*lines, *map(_colored, diagnostic.notes)])

@@ -26,10 +26,22 @@ USAGE_TEXT = "netspec test: name one net and its weights, as in `netspec test tr
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net_file", nargs="?", metavar="NET", help="a prototxt, or YAML by its suffix, with data layers for the phase TEST")
-    parser.add_argument("weights_files", nargs="?", metavar="WEIGHTS", help="weight files with commas between them; a later one wins")
+    parser.add_argument(
+        "net_file",
+        nargs="?",
+        metavar="NET",
+        help="a prototxt, or YAML by its suffix, with data layers for the phase TEST",
+    )
+    parser.add_argument(
+        "weights_files",
+        nargs="?",
+        metavar="WEIGHTS",
+        help="weight files with commas between them; a later one wins",
+    )
     parser.add_argument("--model", "-model", metavar="NET", help="the net, as Caffe's flag")
-    parser.add_argument("--weights", "-weights", metavar="A,B", help="the weight files, as Caffe's flag")
+    parser.add_argument(
+        "--weights", "-weights", metavar="A,B", help="the weight files, as Caffe's flag"
+    )
     parser.add_argument(
         "--iterations",
         "-iterations",
@@ -41,7 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser)
     configure_level(parser)
     parser.add_argument(
-        "--format", choices=["text", "json"], default="text", help="Caffe's lines, or one object, in which a NaN or infinity is null (default text)"
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="Caffe's lines, or one object, in which a NaN or infinity is null (default text)",
     )
     parser.set_defaults(phase="TEST", input=[])  # the data tell the shapes
 
@@ -56,7 +71,11 @@ def run(args: argparse.Namespace) -> int:
     net = load_net(path, args)
     size = dataset_size(net)  # data that are not there are told first
     chosen = chosen_device(args)
-    from netspec.pytorch.device import default_device, device_text, faults_told  # torch takes seconds to import
+    from netspec.pytorch.device import (
+        default_device,
+        device_text,
+        faults_told,
+    )  # torch takes seconds to import
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
@@ -67,21 +86,37 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "text":
         print(f"{net.name or net.path}, phase TEST, on {device_text(device)}")
         print("\n".join(map(str, loads)), flush=True)
-        if size and args.iterations and net.batch_size and args.iterations > -(-size // net.batch_size):
-            print(f"reads {coverage(args.iterations, net.batch_size, size, '--iterations')}", flush=True)
+        if (
+            size
+            and args.iterations
+            and net.batch_size
+            and args.iterations > -(-size // net.batch_size)
+        ):
+            print(
+                f"reads {coverage(args.iterations, net.batch_size, size, '--iterations')}",
+                flush=True,
+            )
 
     def heard(index: int, loss: float, outputs: Values) -> None:
         if args.format == "json":
             batches.append((loss, outputs))
             return
-        lines = [f"Batch {index}, {name} = {value:.6g}" for name, values in outputs.items() for value in values]
+        lines = [
+            f"Batch {index}, {name} = {value:.6g}"
+            for name, values in outputs.items()
+            for value in values
+        ]
         print("\n".join(lines), flush=True)
 
     full = "try a smaller batch_size in the net's data layer"
     with signals_heard(end_at_once, STOP), faults_told(device, net.batch_size, full):
         scores = run_test(net, module, device, args.iterations, size, heard)
     weight_of = module.about.loss_weights
-    sys.stdout.write(_text(scores, weight_of) if args.format == "text" else _json(net, scores, weight_of, batches, loads, device))
+    sys.stdout.write(
+        _text(scores, weight_of)
+        if args.format == "text"
+        else _json(net, scores, weight_of, batches, loads, device)
+    )
     return 0
 
 
@@ -101,22 +136,50 @@ def _text(scores: Scores, weight_of: dict[str, float]) -> str:
     for name, means in scores.means.items():
         weight = weight_of.get(name, 0)
         for mean in means:
-            lines.append(f"{name} = {mean:.6g}" + (f" (* {weight:g} = {weight * mean:.6g} loss)" if weight else ""))
-    speed = "" if scores.records is None else f", {scores.records / max(scores.seconds, 1e-9):.1f} images/s"
+            lines.append(
+                f"{name} = {mean:.6g}"
+                + (f" (* {weight:g} = {weight * mean:.6g} loss)" if weight else "")
+            )
+    speed = (
+        ""
+        if scores.records is None
+        else f", {scores.records / max(scores.seconds, 1e-9):.1f} images/s"
+    )
     lines.append(f"{scores.coverage()}; {scores.seconds:.2f} s{speed}")
     return "\n".join(lines) + "\n"
 
 
-def _json(net: Net, scores: Scores, weight_of: dict[str, float], batches: list[tuple[float, Values]], loads: list[LoadReport], device: str) -> str:
+def _json(
+    net: Net,
+    scores: Scores,
+    weight_of: dict[str, float],
+    batches: list[tuple[float, Values]],
+    loads: list[LoadReport],
+    device: str,
+) -> str:
     outputs = [
-        {"name": name, "index": index, "mean": mean, "loss_weight": weight_of.get(name, 0.0), "weighted": weight_of.get(name, 0.0) * mean}
+        {
+            "name": name,
+            "index": index,
+            "mean": mean,
+            "loss_weight": weight_of.get(name, 0.0),
+            "weighted": weight_of.get(name, 0.0) * mean,
+        }
         for name, means in scores.means.items()
         for index, mean in enumerate(means)
     ]
     about = {
         "net": net.name,
         "device": device,
-        "weights": [{"path": load.path, "loaded": load.loaded, "missing": load.missing, "unused": load.unused} for load in loads],
+        "weights": [
+            {
+                "path": load.path,
+                "loaded": load.loaded,
+                "missing": load.missing,
+                "unused": load.unused,
+            }
+            for load in loads
+        ],
         "iterations": scores.iterations,
         "batch_size": scores.batch_size,
         "records_read": scores.records,
@@ -125,7 +188,9 @@ def _json(net: Net, scores: Scores, weight_of: dict[str, float], batches: list[t
         "outputs": outputs,
         "batches": [{"loss": loss, "outputs": values} for loss, values in batches],
         "seconds": scores.seconds,
-        "images_per_second": None if scores.records is None else scores.records / max(scores.seconds, 1e-9),
+        "images_per_second": None
+        if scores.records is None
+        else scores.records / max(scores.seconds, 1e-9),
     }
     return json.dumps(_finite(about), indent=1) + "\n"
 

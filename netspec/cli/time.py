@@ -22,23 +22,52 @@ NO_LOSS_NOTE = "the net has no loss: its gradients start at its outputs"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("net_file", nargs="?", metavar="NET", help="a prototxt, or YAML by its suffix; no data need be there")
+    parser.add_argument(
+        "net_file",
+        nargs="?",
+        metavar="NET",
+        help="a prototxt, or YAML by its suffix; no data need be there",
+    )
     parser.add_argument("--model", "-model", metavar="NET", help="the same, as Caffe's flag")
-    parser.add_argument("--weights", "-weights", metavar="A,B", help="taken and not read, as by Caffe: weights change no time")
-    parser.add_argument("--iterations", "-iterations", type=positive, default=50, metavar="N", help="passes to take the mean of (default 50)")
+    parser.add_argument(
+        "--weights",
+        "-weights",
+        metavar="A,B",
+        help="taken and not read, as by Caffe: weights change no time",
+    )
+    parser.add_argument(
+        "--iterations",
+        "-iterations",
+        type=positive,
+        default=50,
+        metavar="N",
+        help="passes to take the mean of (default 50)",
+    )
     configure_device(parser)
     configure_state(parser, phase="TRAIN")
-    parser.add_argument("--format", choices=["text", "json"], default="text", help="a table and Caffe's lines, or one object (default text)")
+    parser.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="a table and Caffe's lines, or one object (default text)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     path = args.model or args.net_file
     if not path or (args.model and args.net_file):
-        print("netspec time: name one net, as in `netspec time models/bvlc_alexnet/train_val.prototxt`", file=sys.stderr)
+        print(
+            "netspec time: name one net, as in `netspec time models/bvlc_alexnet/train_val.prototxt`",
+            file=sys.stderr,
+        )
         return 2
     net = load_net(path, args)
     chosen = chosen_device(args)
-    from netspec.pytorch.device import default_device, device_text, faults_told  # torch takes seconds to import
+    from netspec.pytorch.device import (
+        default_device,
+        device_text,
+        faults_told,
+    )  # torch takes seconds to import
     from netspec.pytorch.time_layers import time_layers
 
     device = chosen or default_device()
@@ -47,9 +76,15 @@ def run(args: argparse.Namespace) -> int:
 
     def heard(index: int, seconds: float) -> None:
         if args.format == "text":
-            print(f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.", flush=True)
+            print(
+                f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.",
+                flush=True,
+            )
 
-    with signals_heard(end_at_once, STOP), faults_told(device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"):
+    with (
+        signals_heard(end_at_once, STOP),
+        faults_told(device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"),
+    ):
         times = time_layers(net, device, args.iterations, heard)
     sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
     return 0
@@ -73,7 +108,10 @@ def _text(net: Net, times: Times) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
     lines = ["", "Average time per layer:", ""]
     for row in rows:
-        cells = [cell.ljust(width) if i < 2 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     lines.insert(4, "  ".join("-" * width for width in widths))
     ms = {name: seconds * 1000 / count for name, seconds in _sums(times).items()}
@@ -89,10 +127,20 @@ def _text(net: Net, times: Times) -> str:
 
 
 def _row(time: LayerTime, count: int, step: float) -> tuple[str, ...]:
-    speed = f"{2 * time.layer.macs * count / time.forward / 1e9:.3g}" if time.layer.macs and time.forward else ""
+    speed = (
+        f"{2 * time.layer.macs * count / time.forward / 1e9:.3g}"
+        if time.layer.macs and time.forward
+        else ""
+    )
     share = (time.forward + time.backward) / step if step else 0.0
     means = (time.forward * 1000 / count, time.backward * 1000 / count)
-    return time.layer.name, time.layer.type, *(f"{mean:.3f}" for mean in means), f"{share:.1%}", speed
+    return (
+        time.layer.name,
+        time.layer.type,
+        *(f"{mean:.3f}" for mean in means),
+        f"{share:.1%}",
+        speed,
+    )
 
 
 def _sums(times: Times) -> dict[str, float]:
@@ -123,5 +171,8 @@ def _json(net: Net, times: Times, device: str) -> str:
     about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device, **torch_facts()}
     about |= {"batch_size": net.batch_size, "iterations": count, "layers": layers}
     about |= {f"{name}_ms": seconds * 1000 / count for name, seconds in _sums(times).items()}
-    about |= {"total_ms": (times.forward + times.backward) * 1000, "iteration_ms": [seconds * 1000 for seconds in times.iterations]}
+    about |= {
+        "total_ms": (times.forward + times.backward) * 1000,
+        "iteration_ms": [seconds * 1000 for seconds in times.iterations],
+    }
     return json.dumps(about, indent=1) + "\n"

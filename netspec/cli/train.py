@@ -28,57 +28,135 @@ EFFECTS = ("stop", "snapshot", "none")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("solver_file", nargs="?", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix")
+    parser.add_argument(
+        "solver_file", nargs="?", metavar="SOLVER", help="a solver prototxt, or YAML by its suffix"
+    )
     parser.add_argument("--solver", "-solver", help="the same, as Caffe's flag")
-    parser.add_argument("--snapshot", "-snapshot", metavar="STATE", help="a .solverstate to go on from")
-    parser.add_argument("--resume", action="store_true", help="go on from the newest whole snapshot of the solver; begin where there is none")
-    parser.add_argument("--overwrite", action="store_true", help="begin anew where an earlier run has left a log or snapshots of the same name")
-    parser.add_argument("--weights", "-weights", metavar="A,B", help="weight files to begin with, matched by layer name; a later one wins")
-    parser.add_argument("--sigint_effect", "-sigint_effect", choices=EFFECTS, default="stop", help="what Ctrl-C and SIGTERM do (default stop)")
-    parser.add_argument("--sighup_effect", "-sighup_effect", choices=EFFECTS, default="snapshot", help="what SIGHUP does (default snapshot)")
+    parser.add_argument(
+        "--snapshot", "-snapshot", metavar="STATE", help="a .solverstate to go on from"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest whole snapshot of the solver; begin where there is none",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="begin anew where an earlier run has left a log or snapshots of the same name",
+    )
+    parser.add_argument(
+        "--weights",
+        "-weights",
+        metavar="A,B",
+        help="weight files to begin with, matched by layer name; a later one wins",
+    )
+    parser.add_argument(
+        "--sigint_effect",
+        "-sigint_effect",
+        choices=EFFECTS,
+        default="stop",
+        help="what Ctrl-C and SIGTERM do (default stop)",
+    )
+    parser.add_argument(
+        "--sighup_effect",
+        "-sighup_effect",
+        choices=EFFECTS,
+        default="snapshot",
+        help="what SIGHUP does (default snapshot)",
+    )
     configure_level(parser, "the train net's state")
     configure_device(parser, MANY_GPUS)
-    parser.add_argument("--nproc", type=positive, metavar="N", help="so many processes on the CPU; torchrun starts them on several machines")
-    parser.add_argument("--global-batch", action="store_true", help="the processes share batch_size; without this each has its own of that size")
+    parser.add_argument(
+        "--nproc",
+        type=positive,
+        metavar="N",
+        help="so many processes on the CPU; torchrun starts them on several machines",
+    )
+    parser.add_argument(
+        "--global-batch",
+        action="store_true",
+        help="the processes share batch_size; without this each has its own of that size",
+    )
     kept = parser.add_argument_group("which snapshots stay (all, without these)")
     kept.add_argument("--keep-last", type=positive, metavar="K", help="the last K")
     kept.add_argument(
-        "--keep-best", metavar="METRIC", help="and that of the best test so far by an output of a test net: accuracy, loss, NAME:max or NAME:min"
+        "--keep-best",
+        metavar="METRIC",
+        help="and that of the best test so far by an output of a test net: accuracy, loss, NAME:max or NAME:min",
     )
     logs = parser.add_argument_group("logs, beside what the terminal shows")
-    logs.add_argument("--log", metavar="FILE", help="a JSON object a line; --resume and --snapshot append, --overwrite begins it anew")
-    logs.add_argument("--caffe-log", metavar="FILE", help="the same in the form of Caffe's own log, for the scripts that read it")
+    logs.add_argument(
+        "--log",
+        metavar="FILE",
+        help="a JSON object a line; --resume and --snapshot append, --overwrite begins it anew",
+    )
+    logs.add_argument(
+        "--caffe-log",
+        metavar="FILE",
+        help="the same in the form of Caffe's own log, for the scripts that read it",
+    )
     logs.add_argument("--tensorboard", metavar="DIR", help="scalars for TensorBoard")
     trial = parser.add_argument_group("for a trial run, in place of the files' values")
     trial.add_argument("--max-iter", type=positive, metavar="N", help="iterations to train, in all")
-    trial.add_argument("--batch-size", type=positive, metavar="N", help="of the train net and the test nets")
+    trial.add_argument(
+        "--batch-size", type=positive, metavar="N", help="of the train net and the test nets"
+    )
     trial.add_argument("--test-iter", type=positive, metavar="N", help="batches in each test")
-    trial.add_argument("--test-interval", type=positive, metavar="N", help="iterations from one test to the next")
-    trial.add_argument("--display", type=positive, metavar="N", help="iterations from one line to the next")
-    trial.add_argument("--base-lr", type=finite, metavar="RATE", help="with a smaller batch a smaller rate: the usual rule is in proportion")
-    trial.add_argument("--snapshot-prefix", metavar="PATH", help="what the names of snapshots begin with, or a folder for them")
+    trial.add_argument(
+        "--test-interval", type=positive, metavar="N", help="iterations from one test to the next"
+    )
+    trial.add_argument(
+        "--display", type=positive, metavar="N", help="iterations from one line to the next"
+    )
+    trial.add_argument(
+        "--base-lr",
+        type=finite,
+        metavar="RATE",
+        help="with a smaller batch a smaller rate: the usual rule is in proportion",
+    )
+    trial.add_argument(
+        "--snapshot-prefix",
+        metavar="PATH",
+        help="what the names of snapshots begin with, or a folder for them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     path = args.solver or args.solver_file
     if not path or (args.solver and args.solver_file):
-        print("netspec train: name one solver file, as in `netspec train models/bvlc_alexnet/solver.prototxt`", file=sys.stderr)
+        print(
+            "netspec train: name one solver file, as in `netspec train models/bvlc_alexnet/solver.prototxt`",
+            file=sys.stderr,
+        )
         return 2
     if args.snapshot and (args.weights or args.resume):
         other = "--weights begins a run" if args.weights else "--resume looks for a state"
-        print(f"netspec train: --snapshot names a state to go on from, {other}; give one of them", file=sys.stderr)
+        print(
+            f"netspec train: --snapshot names a state to go on from, {other}; give one of them",
+            file=sys.stderr,
+        )
         return 2
     if args.resume and args.overwrite:
-        print("netspec train: --resume goes on with the run before, --overwrite begins anew; give one of them", file=sys.stderr)
+        print(
+            "netspec train: --resume goes on with the run before, --overwrite begins anew; give one of them",
+            file=sys.stderr,
+        )
         return 2
     if args.log and args.log == args.caffe_log:
         print("netspec train: --log and --caffe-log name the same file", file=sys.stderr)
         return 2
     if args.nproc and args.gpu is not None:
-        print("netspec train: --nproc is of processes on the CPU; --gpu 0,1 starts one for each GPU", file=sys.stderr)
+        print(
+            "netspec train: --nproc is of processes on the CPU; --gpu 0,1 starts one for each GPU",
+            file=sys.stderr,
+        )
         return 2
     args.solver_file = path
-    from netspec.pytorch.launch import guarded_member, launch  # torch takes seconds to import: usage errors come first
+    from netspec.pytorch.launch import (
+        guarded_member,
+        launch,
+    )  # torch takes seconds to import: usage errors come first
     from netspec.pytorch.processes import is_member
 
     if is_member():  # one of torchrun's processes
@@ -116,16 +194,40 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
     from netspec.weights.retention import Retention
 
     load_plugins(args.plugin)  # a process of several has not come by main
-    names = ("max_iter", "batch_size", "test_iter", "test_interval", "display", "base_lr", "snapshot_prefix", "level", "global_batch")
-    overrides = Overrides(**{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True)  # begin_run loads them
+    names = (
+        "max_iter",
+        "batch_size",
+        "test_iter",
+        "test_interval",
+        "display",
+        "base_lr",
+        "snapshot_prefix",
+        "level",
+        "global_batch",
+    )
+    overrides = Overrides(
+        **{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True
+    )  # begin_run loads them
     retention = Retention(args.keep_last, args.keep_best)
     listener = Listeners()  # who they are is known when it is clear whether the run goes on
     with faults_told(device or "the device", None, "a smaller net, or a smaller --batch-size"):
-        solver = Solver(args.solver_file, overrides, device, listener, args.allow_python_layers, processes, retention)
+        solver = Solver(
+            args.solver_file,
+            overrides,
+            device,
+            listener,
+            args.allow_python_layers,
+            processes,
+            retention,
+        )
     if processes.is_root:
         show(solver.file.warnings)
     if not solver.param.HasField("max_iter"):
-        raise NetspecError("'max_iter' must be given", solver.file.spans.value, "the number of iterations to train, here or by --max-iter")
+        raise NetspecError(
+            "'max_iter' must be given",
+            solver.file.spans.value,
+            "the number of iterations to train, here or by --max-iter",
+        )
     if solver.snapshots.hdf5:
         from netspec.weights import hdf5  # noqa: F401 - without h5py the run ends here, and not at its first snapshot
     try:
@@ -164,7 +266,10 @@ def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: 
     if solver.processes.is_root:  # the others do the same work unheard
         listener.listeners += _listeners(args, bool(args.resume or state))
     try:
-        with signals_heard(_heed(solver, args)), faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"):
+        with (
+            signals_heard(_heed(solver, args)),
+            faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
+        ):
             listener.started(describe_run(solver))
             if state:
                 listener.restored(solver.iter, Path(state))
@@ -200,5 +305,9 @@ def _heed(solver: Solver, args: argparse.Namespace) -> TwoStage:
 
     if solver.processes.count == 1:
         return TwoStage(lambda number: effect_of(number, args), ask, end_now=lambda number: True)
-    acknowledged = (signal.SIGINT,) if solver.processes.local_rank == 0 and "TORCHELASTIC_RUN_ID" in os.environ else ()
+    acknowledged = (
+        (signal.SIGINT,)
+        if solver.processes.local_rank == 0 and "TORCHELASTIC_RUN_ID" in os.environ
+        else ()
+    )
     return TwoStage(lambda number: effect_of(number, args), ask, None, acknowledged)

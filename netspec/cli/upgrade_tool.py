@@ -12,6 +12,19 @@ def upgrade_tool(description: str | None) -> int:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("old_file", help="the file of an older format")
     parser.add_argument("new_file", help="the file to write")
-    parser.add_argument("--overwrite", action="store_true", help="write over a file of another kind, or over the old file itself")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write over a file of another kind, or over the old file itself",
+    )
     args = parser.parse_args()
-    return main(["convert", "--upgrade", *(["--overwrite"] if args.overwrite else []), "--", args.old_file, args.new_file])
+    return main(
+        [
+            "convert",
+            "--upgrade",
+            *(["--overwrite"] if args.overwrite else []),
+            "--",
+            args.old_file,
+            args.new_file,
+        ]
+    )

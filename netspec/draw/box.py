@@ -35,13 +35,17 @@ def quoted(text: str) -> str:
     >>> print(quoted('a "b" \\N'))
     "a \"b\" \\N"
     """
-    return '"' + _UNPRINTABLE.sub("\ufffd", text[:200]).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return (
+        '"' + _UNPRINTABLE.sub("\ufffd", text[:200]).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    )
 
 
 def text(words: str, size: float, colour: str = style.INK, bold: bool = False) -> str:
     """Words in a size and a colour."""
     inner = html(words).strip() or "&#160;"  # graphviz takes no empty element
-    return f'<FONT POINT-SIZE="{size}" COLOR="{colour}">{f"<B>{inner}</B>" if bold else inner}</FONT>'
+    return (
+        f'<FONT POINT-SIZE="{size}" COLOR="{colour}">{f"<B>{inner}</B>" if bold else inner}</FONT>'
+    )
 
 
 def is_slim(node: Node) -> bool:
@@ -52,13 +56,19 @@ def is_slim(node: Node) -> bool:
 def box_label(node: Node, diagram: Diagram, name: str, display_lrm: bool = False) -> str:
     """The label of a layer's box: its name, its type and params, its settings, its phase if it isn't in all of them."""
     rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, display_lrm)
-    return f'<{_TABLE} CELLSPACING="0" CELLPADDING="1">' + "".join(f"<TR>{row}</TR>" for row in rows) + "</TABLE>"
+    return (
+        f'<{_TABLE} CELLSPACING="0" CELLPADDING="1">'
+        + "".join(f"<TR>{row}</TR>" for row in rows)
+        + "</TABLE>"
+    )
 
 
 def _rows(node: Node, diagram: Diagram, name: str, display_lrm: bool) -> list[str]:
     facts = text(" · ".join([node.layer.type, *_param_facts(node)]), 10, style.MUTED)
     tags = _tags(node, diagram)
-    rows = [_cell(text(name, 13, bold=True), *tags), _cell(facts)] if name else [_cell(facts, *tags)]
+    rows = (
+        [_cell(text(name, 13, bold=True), *tags), _cell(facts)] if name else [_cell(facts, *tags)]
+    )
     if display_lrm and node.params:
         rows.append(_cell(text(_lr_mults(node), 10, style.MUTED)))
     variants = {phase: style.settings(layer) for phase, layer in node.layers.items()}

@@ -58,7 +58,10 @@ class _Picture:
         lines = [f"digraph {name} {{", *self.header()]
         lines += [f"  {statement}" for statement in self.statements.pop("")]
         for number, (frame, statements) in enumerate(self.statements.items()):
-            lines += [f"  subgraph cluster_{number} {{", f"    graph [label=<{text(frame, 11, style.MUTED, bold=True)}> {_FRAME}]"]
+            lines += [
+                f"  subgraph cluster_{number} {{",
+                f"    graph [label=<{text(frame, 11, style.MUTED, bold=True)}> {_FRAME}]",
+            ]
             lines += [*(f"    {statement}" for statement in statements), "  }"]
         return "\n".join([*lines, *(f"  {arrow}" for arrow in self.arrows), "}", ""])
 
@@ -66,8 +69,14 @@ class _Picture:
         count = self.diagram.param_count
         known = [] if count is None else [f"{count:,} parameter{'s' if count != 1 else ''}"]
         below = " · ".join([" and ".join(self.diagram.phases), *known])
-        label = f"{text(self.title, 20, bold=True)}<BR/>{_GAP}<BR/>{text(below, 11, style.MUTED)}<BR/> "
-        gaps = "ranksep=0.15 nodesep=0.3" if self.rankdir in ("TB", "BT") else "ranksep=0.25 nodesep=0.2"
+        label = (
+            f"{text(self.title, 20, bold=True)}<BR/>{_GAP}<BR/>{text(below, 11, style.MUTED)}<BR/> "
+        )
+        gaps = (
+            "ranksep=0.15 nodesep=0.3"
+            if self.rankdir in ("TB", "BT")
+            else "ranksep=0.25 nodesep=0.2"
+        )
         font = f'fontname="{FONT}" fontcolor="{style.INK}"'
         # newrank: branches begin side by side, though a frame lies around them
         # tailclip, outputorder: arrows begin below their box, for graphviz would begin some beside its round corner
@@ -91,7 +100,10 @@ class _Picture:
         colours = style.PALETTE[style.family(node.layer.type)]
         margin = "0.08,0.03" if is_slim(node) else "0.12,0.06"
         look = f'fillcolor="{colours.fill}" color="{colours.line}" margin="{margin}" tooltip={quoted(_tooltip(node))}'
-        self.add(frame, f"n{node.index} [label=<{box_label(node, self.diagram, name, self.display_lrm)}> {look}]")
+        self.add(
+            frame,
+            f"n{node.index} [label=<{box_label(node, self.diagram, name, self.display_lrm)}> {look}]",
+        )
 
     def add_arrow(self, edge: Edge) -> None:
         tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
@@ -104,15 +116,23 @@ class _Picture:
             attributes = [self.beside(html(shapes))] if (shapes := self.shapes(edge)) else []
         elif (edge.tail, edge.blob.name) in self.plugged and edge.bottom:
             self.add_stub(edge)
-            beside = next(other.tail for other in self.diagram.edges if other.head is edge.head and not other.bottom)
+            beside = next(
+                other.tail
+                for other in self.diagram.edges
+                if other.head is edge.head and not other.bottom
+            )
             tail, attributes = self.plug(edge, self.frame_of(edge.head), beside), []
         elif edge.head.in_place and not edge.bottom:
             attributes = ["weight=20", "arrowhead=none"]  # the same blob, only its contents change
         elif self.depths[edge.head] == self.depths[edge.tail] + 1:
-            attributes.append(f"weight={6 if len(edge.blob.consumers) > 1 else 4}")  # branches begin side by side
+            attributes.append(
+                f"weight={6 if len(edge.blob.consumers) > 1 else 4}"
+            )  # branches begin side by side
         if len(edge.blobs) < len(self.diagram.phases):
             attributes.append("style=dashed")
-        self.arrows.append(f"{tail} -> {head}" + (f" [{' '.join(attributes)}]" if attributes else ""))
+        self.arrows.append(
+            f"{tail} -> {head}" + (f" [{' '.join(attributes)}]" if attributes else "")
+        )
 
     def add_stub(self, edge: Edge) -> None:
         """Shows once that a source has a blob whose readers are too many for arrows."""
@@ -135,7 +155,9 @@ class _Picture:
 
     def label(self, edge: Edge) -> str:
         """The blob's shape for one item, after its name where the layer is called otherwise."""
-        words = [] if edge.tail.in_place or edge.blob.name == edge.tail.layer.name else [edge.blob.name]
+        words = (
+            [] if edge.tail.in_place or edge.blob.name == edge.tail.layer.name else [edge.blob.name]
+        )
         words += [shapes] if (shapes := self.shapes(edge)) else []
         ends = [edge.tail.layers, edge.head.layers] if edge.head else [edge.tail.layers]
         if all(len(edge.blobs) < len(end) for end in ends):
@@ -144,7 +166,11 @@ class _Picture:
 
     def beside(self, label: str) -> str:
         """A label that does not touch its arrow, which runs on its left or, where data flow sideways, below it."""
-        return f"label=<&#160;{label}>" if self.rankdir in ("TB", "BT") else f"label=<{label}<BR/>{_GAP}>"
+        return (
+            f"label=<&#160;{label}>"
+            if self.rankdir in ("TB", "BT")
+            else f"label=<{label}<BR/>{_GAP}>"
+        )
 
     def shapes(self, edge: Edge) -> str:
         return " or ".join(shape_text(shape) for shape in self.diagram.item_shapes(edge) if shape)
@@ -160,7 +186,11 @@ def _name_front(node: Node) -> str:
 
 def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
     """The sources' blobs whose arrows would run along the whole picture again and again: labels that many layers read."""
-    aside = [edge for edge in diagram.edges if edge.head and edge.bottom and not edge.tail.layer.bottom_blobs]
+    aside = [
+        edge
+        for edge in diagram.edges
+        if edge.head and edge.bottom and not edge.tail.layer.bottom_blobs
+    ]
     readers = Counter((edge.tail, edge.blob.name) for edge in aside)
     return {key for key, count in readers.items() if count > READERS}
 

@@ -33,7 +33,16 @@ def load_phases(
     for one in PHASES[:2] if phase == "ALL" else (phase,):
         warnings = Report()
         try:
-            net = load(path, one, level, stages, inputs, require_shapes=False, report=warnings, allow_python_layers=allow_python_layers)
+            net = load(
+                path,
+                one,
+                level,
+                stages,
+                inputs,
+                require_shapes=False,
+                report=warnings,
+                allow_python_layers=allow_python_layers,
+            )
         except NetspecError as error:
             _add_new(faults, error.diagnostics)
             continue
@@ -41,10 +50,21 @@ def load_phases(
         if net.layers:
             nets.append(net)
     if not nets:
-        raise NetspecError(faults or f"'{path}' has no layers for {'any phase' if phase == 'ALL' else f'phase {phase}'}", whole_file(path))
+        raise NetspecError(
+            faults
+            or f"'{path}' has no layers for {'any phase' if phase == 'ALL' else f'phase {phase}'}",
+            whole_file(path),
+        )
     if faults:
         drawn = nets[0].phase
-        report.diagnostics += [*faults, Diagnostic(NOTE, f"only the {drawn} net is drawn, for the other phase's has errors", whole_file(path))]
+        report.diagnostics += [
+            *faults,
+            Diagnostic(
+                NOTE,
+                f"only the {drawn} net is drawn, for the other phase's has errors",
+                whole_file(path),
+            ),
+        ]
     return nets
 
 

@@ -33,7 +33,10 @@ class Node:
     @property
     def is_sized(self) -> bool:
         """Whether at least one phase knows the layer's shapes."""
-        return any(all(blob.shape is not None for blob in layer.top_blobs) for layer in self.layers.values())
+        return any(
+            all(blob.shape is not None for blob in layer.top_blobs)
+            for layer in self.layers.values()
+        )
 
     @property
     def params(self) -> list[Param]:
@@ -70,7 +73,9 @@ class Diagram:
         """The number of values in all params, a shared one counted once; None where shapes are missing."""
         if not all(node.is_sized for node in self.nodes):
             return None
-        return sum(param.count for node in self.nodes for param in node.params if param.owner is None)
+        return sum(
+            param.count for node in self.nodes for param in node.params if param.owner is None
+        )
 
     def item_shapes(self, edge: Edge) -> list[Shape]:
         """The blob's shape without the batch, in each phase where it is another; none where it isn't known."""
@@ -92,7 +97,9 @@ def merge_phases(nets: Sequence[Net]) -> Diagram:
     node_of: dict[Layer, Node] = {}
     for net in nets:
         _add_layers(diagram, net, node_of)
-        first = next((net.blobs[name] for name in [*net.inputs, *net.sources] if net.blobs[name].shape), None)
+        first = next(
+            (net.blobs[name] for name in [*net.inputs, *net.sources] if net.blobs[name].shape), None
+        )
         if first is not None and first.shape:
             diagram.batches[net.phase] = first.shape[0]
     if all(node.layer.span for node in diagram.nodes):
@@ -110,7 +117,9 @@ def _add_layers(diagram: Diagram, net: Net, node_of: dict[Layer, Node]) -> None:
     known = {_key(node.layer): node for node in nodes}
     at = 0
     for layer in net.layers:
-        node = known.pop(_key(layer), None)  # taken once: layers made by hand may have no place to tell them apart
+        node = known.pop(
+            _key(layer), None
+        )  # taken once: layers made by hand may have no place to tell them apart
         if node is None:
             node = Node({})
             nodes.insert(at, node)
@@ -160,4 +169,7 @@ def _add_edges(diagram: Diagram, nets: Sequence[Net], node_of: dict[Layer, Node]
             if (node_of[net.blob(name).producer], name) not in read:
                 add(net.phase, net.blob(name), None, 0)
     last = len(diagram.nodes)
-    diagram.edges = sorted(edges.values(), key=lambda edge: (edge.tail.index, edge.head.index if edge.head else last, edge.bottom))
+    diagram.edges = sorted(
+        edges.values(),
+        key=lambda edge: (edge.tail.index, edge.head.index if edge.head else last, edge.bottom),
+    )

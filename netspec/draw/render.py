@@ -13,9 +13,21 @@ from pathlib import Path
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report
 
-FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf", ".jpg": "jpg", ".jpeg": "jpg", ".dot": "dot"}
+FORMATS = {
+    ".png": "png",
+    ".svg": "svg",
+    ".pdf": "pdf",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".dot": "dot",
+}
 PURE_FORMATS = ("png", "svg")  # what graphviz-pure writes; the others are made from its PNG
-STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "jpg": b"\xff\xd8\xff"}  # the first bytes of a file
+STARTS = {
+    "png": b"\x89PNG",
+    "svg": b"<?xml",
+    "pdf": b"%PDF",
+    "jpg": b"\xff\xd8\xff",
+}  # the first bytes of a file
 DPI = {"png": 144, "jpg": 288}  # a JPEG blurs text of the PNG's size
 LONGEST_REASON = 200  # characters of what a renderer says
 LONGEST_SIDE = 9000  # pixels; a longer picture is drawn smaller, for few viewers open it
@@ -30,13 +42,21 @@ def picture_format(path: str | Path) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         asked = f"by the suffix '{suffix}'" if suffix else "without a suffix"
-        raise NetspecError(f"'{path}': no picture format is known {asked}", hint="the formats are " + ", ".join(FORMATS))
+        raise NetspecError(
+            f"'{path}': no picture format is known {asked}",
+            hint="the formats are " + ", ".join(FORMATS),
+        )
     folder = Path(path).parent
     if not folder.is_dir():
-        raise NetspecError(f"'{path}' can't be written: there is no folder '{folder}'", hint=f"mkdir -p {folder}")
+        raise NetspecError(
+            f"'{path}' can't be written: there is no folder '{folder}'", hint=f"mkdir -p {folder}"
+        )
     form = FORMATS[suffix]
     if form != "dot" and not _find("dot") and not _find("graphviz-pure"):
-        raise NetspecError(f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed", hint=f"{_GET_DOT}; {_GET_PURE}")
+        raise NetspecError(
+            f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed",
+            hint=f"{_GET_DOT}; {_GET_PURE}",
+        )
     return form
 
 
@@ -47,7 +67,9 @@ def render(dot: str, path: str | Path, report: Report | None = None) -> None:
     Raises: NetspecError.
     """
     form = picture_format(path)
-    write_atomically(path, dot.encode() if form == "dot" else _picture(dot, form, report or Report()))
+    write_atomically(
+        path, dot.encode() if form == "dot" else _picture(dot, form, report or Report())
+    )
 
 
 def _picture(dot: str, form: str, report: Report) -> bytes:
@@ -58,7 +80,9 @@ def _picture(dot: str, form: str, report: Report) -> bytes:
     except NetspecError as error:
         if not _find("graphviz-pure"):
             raise
-        drawn = _by_graphviz_pure(dot, form)  # where that fails too, the text is at fault: its error is the one to tell
+        drawn = _by_graphviz_pure(
+            dot, form
+        )  # where that fails too, the text is at fault: its error is the one to tell
         reason = error.diagnostics[0].message
     report.diagnostics.append(Diagnostic(NOTE, f"{reason}; graphviz-pure has drawn it instead"))
     return drawn
@@ -72,7 +96,9 @@ def _by_graphviz(dot: str, form: str) -> bytes:
     except graphviz.CalledProcessError as error:
         raise _failed("dot", error.returncode, error.stderr) from None
     except (graphviz.ExecutableNotFound, OSError) as error:
-        raise NetspecError(f"graphviz's 'dot' can't be run: {error}", hint=f"{_GET_DOT}; {_GET_PURE}") from None
+        raise NetspecError(
+            f"graphviz's 'dot' can't be run: {error}", hint=f"{_GET_DOT}; {_GET_PURE}"
+        ) from None
     if not drawn.startswith(STARTS[form]):
         raise _failed("dot", 0, f"what it wrote is no {form}")
     return drawn
@@ -82,7 +108,12 @@ def _by_graphviz_pure(dot: str, form: str) -> bytes:
     program = _find("graphviz-pure") or "graphviz-pure"
     written = form if form in PURE_FORMATS else "png"
     try:
-        done = subprocess.run([program, f"-T{written}"], input=_sized(dot, form, written).encode(), capture_output=True, check=True)
+        done = subprocess.run(
+            [program, f"-T{written}"],
+            input=_sized(dot, form, written).encode(),
+            capture_output=True,
+            check=True,
+        )
     except subprocess.CalledProcessError as error:
         raise _failed("graphviz-pure", error.returncode, error.stderr) from None
     except OSError as error:
@@ -107,7 +138,9 @@ def _from_png(png: bytes, form: str) -> bytes:
     out = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
         name = {"jpg": "JPEG", "pdf": "PDF"}[form]
-        picture.convert("RGB").save(out, name, quality=92, subsampling=0, dpi=(DPI["jpg"],) * 2, resolution=DPI["jpg"])
+        picture.convert("RGB").save(
+            out, name, quality=92, subsampling=0, dpi=(DPI["jpg"],) * 2, resolution=DPI["jpg"]
+        )
     return out.getvalue()
 
 
@@ -116,13 +149,22 @@ def _find(program: str) -> str | None:
     found = shutil.which(program)
     if found or program != "graphviz-pure":
         return found
-    folders = [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
+    folders = [
+        str(Path(sys.executable).parent),
+        sysconfig.get_path("scripts"),
+        sysconfig.get_path("scripts", f"{os.name}_user"),
+    ]
     return shutil.which(program, path=os.pathsep.join(folders))
 
 
 def _failed(program: str, status: int, stderr: bytes | str | None) -> NetspecError:
     text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr or ""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "warning" not in line.lower()]
+    lines = [
+        line.strip() for line in text.splitlines() if line.strip() and "warning" not in line.lower()
+    ]
     ended = f"it was killed by signal {-status}" if status < 0 else f"it ended with status {status}"
     reason = " ".join(lines)[:LONGEST_REASON] or ended
-    return NetspecError(f"'{program}' could not draw the net: {reason}", hint=None if program != "dot" else _GET_PURE)
+    return NetspecError(
+        f"'{program}' could not draw the net: {reason}",
+        hint=None if program != "dot" else _GET_PURE,
+    )

@@ -32,7 +32,12 @@ PALETTE = {
     "python": Colours("#fdf3c0", "#a98f1f"),
     "shape": Colours("#eeece8", "#8a8478"),
 }
-PALETTE |= {"image_data": PALETTE["data"], "arithmetic": PALETTE["normalization"], "regression_loss": PALETTE["loss"], "selection": PALETTE["shape"]}
+PALETTE |= {
+    "image_data": PALETTE["data"],
+    "arithmetic": PALETTE["normalization"],
+    "regression_loss": PALETTE["loss"],
+    "selection": PALETTE["shape"],
+}
 
 
 def family(layer_type: str) -> str:
@@ -50,7 +55,11 @@ def settings(layer: Layer) -> list[str]:
     message = layer.message
     spec = find_spec(layer.type)
     shown = spec.settings(layer) if spec is not None else []
-    weights = [float_text(w) for w, top in zip(layer.loss_weights, layer.top_blobs, strict=False) if message.loss_weight and w != 1]
+    weights = [
+        float_text(w)
+        for w, top in zip(layer.loss_weights, layer.top_blobs, strict=False)
+        if message.loss_weight and w != 1
+    ]
     if any(weight != "0" for weight in weights):
         shown.append("loss weight " + ", ".join(weights))
     return shown

@@ -25,7 +25,9 @@ _STARTS = {
     b"\x80": "a pickle, as Python and PyTorch write them",
 }
 _LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")
-_DATABASE_HINT = "a data layer names it: data_param { source: … }; `netspec dataset info` tells what is in it"
+_DATABASE_HINT = (
+    "a data layer names it: data_param { source: … }; `netspec dataset info` tells what is in it"
+)
 # What may be given where a net or a solver is expected, and what takes it.
 FOREIGN_KINDS: dict[str | None, str | None] = {
     "a caffemodel": "it holds weights: --weights takes it",
@@ -57,7 +59,10 @@ def file_kind(path: str | os.PathLike[str]) -> str | None:
 def _kind(path: str | os.PathLike[str]) -> str | None:
     if os.path.isdir(path):
         kinds = {"data.mdb": "an LMDB", "CURRENT": "a LevelDB"}
-        return next((kind for name, kind in kinds.items() if os.path.isfile(os.path.join(path, name))), "a folder")
+        return next(
+            (kind for name, kind in kinds.items() if os.path.isfile(os.path.join(path, name))),
+            "a folder",
+        )
     if not os.path.isfile(path):
         return None
     with open(path, "rb") as file:
@@ -66,7 +71,9 @@ def _kind(path: str | os.PathLike[str]) -> str | None:
             return "a file that begins with zeros" if start else "an empty file"
         if start[16:20] == _LMDB_MAGIC:
             return "the data file of an LMDB"
-        kind = next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None) or _text_kind(start)
+        kind = next(
+            (kind for magic, kind in _STARTS.items() if start.startswith(magic)), None
+        ) or _text_kind(start)
         if kind or os.fstat(file.fileno()).st_size > _LARGEST_LOOK:
             return kind
         return _message_kind(start + file.read())
@@ -74,14 +81,20 @@ def _kind(path: str | os.PathLike[str]) -> str | None:
 
 def _text_kind(start: bytes) -> str | None:
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # which may end within a character
+        text = codecs.getincrementaldecoder("utf-8")().decode(
+            start
+        )  # which may end within a character
     except UnicodeDecodeError:
         return None
     if text.lstrip()[:1] == "<":
         return "text, such as a page that a download left behind"
     if not all(char.isprintable() or char in "\t\n\r" for char in text):
         return None
-    return "a prototxt" if re.search(r"\blayers?\s*\{|^(base_lr|net|train_net):", text, re.MULTILINE) else "text"
+    return (
+        "a prototxt"
+        if re.search(r"\blayers?\s*\{|^(base_lr|net|train_net):", text, re.MULTILINE)
+        else "text"
+    )
 
 
 def _message_kind(raw: bytes) -> str | None:
@@ -91,7 +104,9 @@ def _message_kind(raw: bytes) -> str | None:
         return "a solverstate"
     if _reads(blob, raw) and (blob.data or blob.double_data):
         return "a blob, such as a mean file"
-    if _reads(net, raw) and (any(layer.blobs for layer in net.layer) or any(layer.blobs for layer in net.layers)):
+    if _reads(net, raw) and (
+        any(layer.blobs for layer in net.layer) or any(layer.blobs for layer in net.layers)
+    ):
         return "a caffemodel"
     return None
 

@@ -19,7 +19,9 @@ from netspec.read_file import MIB, require_regular
 if TYPE_CHECKING:
     import h5py
 
-_FREE = 64 * MIB  # what all datasets of a file may have beyond what is stored of them: parts that were never written read as 0
+_FREE = (
+    64 * MIB
+)  # what all datasets of a file may have beyond what is stored of them: parts that were never written read as 0
 _DEFLATE = 1032  # to 1, the most that gzip's method shrinks anything
 _MAX_LINKS = 16  # that one name may lead over
 _HOW_TO_COPY = "copy its values into the file, as `h5repack` or h5py do"
@@ -37,7 +39,9 @@ class Hdf5File:
         require_regular(path)
         self.path, self._span = str(path), span
         self._file = h5py.File(path, "r")
-        self._unread = os.stat(path).st_size  # bytes of the file that no dataset has been found to lie in
+        self._unread = os.stat(
+            path
+        ).st_size  # bytes of the file that no dataset has been found to lie in
         self._free = _FREE
 
     def __enter__(self) -> Hdf5File:
@@ -82,15 +86,21 @@ class Hdf5File:
     def read(self, dataset: h5py.Dataset) -> Any:
         """The values of a dataset as h5py gives them. Raises: NetspecError where it claims more than the file holds."""
         shape = self.shape(dataset)
-        size = max(prod(shape), prod(dataset.chunks or ())) * dataset.dtype.itemsize  # a chunk is unpacked whole
+        size = (
+            max(prod(shape), prod(dataset.chunks or ())) * dataset.dtype.itemsize
+        )  # a chunk is unpacked whole
         stored = min(dataset.id.get_storage_size(), self._unread)
         self._unread -= stored
         is_packed = dataset.id.get_create_plist().get_nfilters() > 0
         self._free -= max(0, size - stored * (_DEFLATE if is_packed else 1))
         if self._free < 0:
-            what = f"claims {size:,} bytes ({shape_text(shape)}), of which the file holds {stored:,}"
+            what = (
+                f"claims {size:,} bytes ({shape_text(shape)}), of which the file holds {stored:,}"
+            )
             raise NetspecError(
-                f"'{self.path}': the dataset '{dataset.name}' {what}", self._span, "the file is damaged, or was never filled: make it again"
+                f"'{self.path}': the dataset '{dataset.name}' {what}",
+                self._span,
+                "the file is damaged, or was never filled: make it again",
             )
         return dataset[()]
 
@@ -111,16 +121,26 @@ class Hdf5File:
         link = group.get(key, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             where = f"'{self.path}': '{group.name.rstrip('/')}/{key}'"
-            raise NetspecError(f"{where} is a link to another file, '{link.filename}', which is not followed", self._span, _HOW_TO_COPY)
+            raise NetspecError(
+                f"{where} is a link to another file, '{link.filename}', which is not followed",
+                self._span,
+                _HOW_TO_COPY,
+            )
         if isinstance(link, h5py.SoftLink):
             if links == _MAX_LINKS:
                 return None
-            return self._find(group.file if link.path.startswith("/") else group, link.path, links + 1)
+            return self._find(
+                group.file if link.path.startswith("/") else group, link.path, links + 1
+            )
         item = group.get(key) if isinstance(link, h5py.HardLink) else None
         return item if isinstance(item, h5py.Group | h5py.Dataset) else None
 
     def _refuse(self, dataset: h5py.Dataset, why: str) -> NoReturn:
-        raise NetspecError(f"'{self.path}': the dataset '{dataset.name}' {why}, which is not read", self._span, _HOW_TO_COPY)
+        raise NetspecError(
+            f"'{self.path}': the dataset '{dataset.name}' {why}, which is not read",
+            self._span,
+            _HOW_TO_COPY,
+        )
 
 
 def _address(group: h5py.Group) -> int:

@@ -26,7 +26,9 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
         raw = read_file(path, 2 * GIB - 1, "a mean file")  # protobuf's own limit
         blob.ParseFromString(raw)
     except FileNotFoundError:
-        raise NetspecError(f"the mean file '{path}' does not exist", span, how_to_get_mean(path)) from None
+        raise NetspecError(
+            f"the mean file '{path}' does not exist", span, how_to_get_mean(path)
+        ) from None
     except (OSError, ValueError) as error:
         message = f"the mean file '{path}' can't be read: {os_reason(error)}"
         raise NetspecError(message, span, _hint(path)) from None
@@ -44,9 +46,15 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
 def _no_blob(path: str, raw: bytes, span: Span | None) -> NetspecError:
     cut = cut_short(raw, BlobProto())
     if cut and file_kind(path) is None:
-        message = f"the mean file '{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected"
-        return NetspecError(message, span, f"{HOW_TO_COPY}, or make it anew: `netspec dataset mean DB {path}`")
-    return NetspecError(f"the mean file '{path}' is not a .binaryproto of a blob, or is damaged", span, _hint(path))
+        message = (
+            f"the mean file '{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected"
+        )
+        return NetspecError(
+            message, span, f"{HOW_TO_COPY}, or make it anew: `netspec dataset mean DB {path}`"
+        )
+    return NetspecError(
+        f"the mean file '{path}' is not a .binaryproto of a blob, or is damaged", span, _hint(path)
+    )
 
 
 def _hint(path: str) -> str:

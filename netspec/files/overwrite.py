@@ -12,8 +12,17 @@ from netspec.schema.caffe_pb2 import NetParameter, SolverParameter
 from netspec.syntax.read import parse_source, read_source
 
 # kinds of files that netspec writes; those that file_kind knows by its own words
-MEAN, CAFFEMODEL, NET, TABLE = "a blob, such as a mean file", "a caffemodel", "a net or solver", "a table of a log"
-HDF5_WEIGHTS, HDF5_ROWS, SAFETENSORS = "an HDF5 file of weights", "an HDF5 file of data", "a safetensors file"
+MEAN, CAFFEMODEL, NET, TABLE = (
+    "a blob, such as a mean file",
+    "a caffemodel",
+    "a net or solver",
+    "a table of a log",
+)
+HDF5_WEIGHTS, HDF5_ROWS, SAFETENSORS = (
+    "an HDF5 file of weights",
+    "an HDF5 file of data",
+    "a safetensors file",
+)
 PICTURES = {
     ".png": "a PNG image",
     ".svg": "an SVG image",
@@ -22,8 +31,17 @@ PICTURES = {
     ".jpeg": "a JPEG image",
     ".dot": "a DOT graph",
 }
-WEIGHTS = {".caffemodel": (CAFFEMODEL, HDF5_WEIGHTS), ".h5": (HDF5_WEIGHTS,), ".hdf5": (HDF5_WEIGHTS,), ".safetensors": (SAFETENSORS,)}
-_OWN_SUFFIXES = (".binaryproto", *PICTURES, *WEIGHTS)  # under which nothing but netspec's own output is expected
+WEIGHTS = {
+    ".caffemodel": (CAFFEMODEL, HDF5_WEIGHTS),
+    ".h5": (HDF5_WEIGHTS,),
+    ".hdf5": (HDF5_WEIGHTS,),
+    ".safetensors": (SAFETENSORS,),
+}
+_OWN_SUFFIXES = (
+    ".binaryproto",
+    *PICTURES,
+    *WEIGHTS,
+)  # under which nothing but netspec's own output is expected
 _STARTS = {
     b"%PDF-": PICTURES[".pdf"],
     b"<?xml": PICTURES[".svg"],
@@ -32,10 +50,14 @@ _STARTS = {
     b'"NumIters': TABLE,
     b"NumIters": TABLE,
 }
-_NET_FIELDS = {name for kind in (NetParameter, SolverParameter) for name in kind.DESCRIPTOR.fields_by_name}
+_NET_FIELDS = {
+    name for kind in (NetParameter, SolverParameter) for name in kind.DESCRIPTOR.fields_by_name
+}
 
 
-def require_own_kind(path: str | Path, *kinds: str, overwrite: bool = False, hint: str = "--overwrite writes over it") -> None:
+def require_own_kind(
+    path: str | Path, *kinds: str, overwrite: bool = False, hint: str = "--overwrite writes over it"
+) -> None:
     """Guards what a path holds before something of one of the kinds is written there.
 
     An empty file is nobody's, and one that can't be read is told of by who writes.
@@ -45,10 +67,17 @@ def require_own_kind(path: str | Path, *kinds: str, overwrite: bool = False, hin
     if overwrite or not os.path.isfile(path):
         return
     kind = _kind(path)
-    if kind == "an empty file" or kind in kinds or (kind is None and Path(path).suffix in _OWN_SUFFIXES):
+    if (
+        kind == "an empty file"
+        or kind in kinds
+        or (kind is None and Path(path).suffix in _OWN_SUFFIXES)
+    ):
         return
     wanted = " or ".join(kinds).replace(MEAN, "a mean file")
-    raise NetspecError(f"'{path}' already exists and is {kind or 'of another kind'}, not {wanted}", hint=f"name another file; {hint}")
+    raise NetspecError(
+        f"'{path}' already exists and is {kind or 'of another kind'}, not {wanted}",
+        hint=f"name another file; {hint}",
+    )
 
 
 def require_own_picture(path: str | Path, overwrite: bool) -> None:
@@ -69,8 +98,14 @@ def _kind(path: str | Path) -> str | None:
     except (OSError, ValueError):
         return kind
     if kind is None:
-        return SAFETENSORS if start[8:10] == b'{"' else next((own for begin, own in _STARTS.items() if start.startswith(begin)), None)
-    return next((own for begin, own in _STARTS.items() if start.startswith(begin)), None) or (NET if _is_net(path) else kind)
+        return (
+            SAFETENSORS
+            if start[8:10] == b'{"'
+            else next((own for begin, own in _STARTS.items() if start.startswith(begin)), None)
+        )
+    return next((own for begin, own in _STARTS.items() if start.startswith(begin)), None) or (
+        NET if _is_net(path) else kind
+    )
 
 
 def _is_net(path: str | Path) -> bool:
@@ -99,4 +134,6 @@ def _hdf5_kind(path: str | Path) -> str | None:
         return "a solverstate in HDF5"
     if isinstance(items.get("data"), Group):
         return HDF5_WEIGHTS
-    return HDF5_ROWS if items and not any(isinstance(item, Group) for item in items.values()) else None
+    return (
+        HDF5_ROWS if items and not any(isinstance(item, Group) for item in items.values()) else None
+    )

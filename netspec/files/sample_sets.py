@@ -20,7 +20,14 @@ class SampleSet(NamedTuple):
 
 
 SAMPLE_SETS = (
-    SampleSet(("mnist_alexnet",), "examples/mnist/mnist_train_lmdb", "examples/mnist/mnist_test_lmdb", 28, 1, stands_for="MNIST"),
+    SampleSet(
+        ("mnist_alexnet",),
+        "examples/mnist/mnist_train_lmdb",
+        "examples/mnist/mnist_test_lmdb",
+        28,
+        1,
+        stands_for="MNIST",
+    ),
     SampleSet(
         ("bvlc_alexnet", "tf_alexnet"),
         "examples/imagenet/ilsvrc12_train_lmdb",
@@ -30,7 +37,16 @@ SAMPLE_SETS = (
         "data/ilsvrc12/imagenet_mean.binaryproto",
         "ImageNet",
     ),
-    SampleSet(("flowers17_alexnet",), "data/flowers17/train_lmdb", "data/flowers17/test_lmdb", 256, 3, "", "17 flowers", by_default=False),
+    SampleSet(
+        ("flowers17_alexnet",),
+        "data/flowers17/train_lmdb",
+        "data/flowers17/test_lmdb",
+        256,
+        3,
+        "",
+        "17 flowers",
+        by_default=False,
+    ),
 )
 
 HOW_TO_BUILD = "`netspec dataset build LIST OUT` makes one from images, `netspec dataset import-idx FOLDER OUT` from MNIST's files"

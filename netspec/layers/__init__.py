@@ -63,7 +63,9 @@ def _of_plugins() -> dict[str, Spec]:
     for plugin in plugins():
         for spec in plugin.specs:
             if spec.type in SPECS or spec.type in found:
-                raise NetspecError(f"the plugin '{plugin.origin}' defines layer type '{spec.type}', which exists")
+                raise NetspecError(
+                    f"the plugin '{plugin.origin}' defines layer type '{spec.type}', which exists"
+                )
             found[spec.type] = spec
     return found
 
@@ -86,8 +88,20 @@ def unknown_type(type_name: str) -> tuple[str, str | None]:
 
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:
     """The field and the message where a layer has too few or too many bottoms or tops, else None."""
-    for field, count, (least, most) in (("bottom", bottoms, spec.bottoms), ("top", tops, spec.tops)):
+    for field, count, (least, most) in (
+        ("bottom", bottoms, spec.bottoms),
+        ("top", tops, spec.tops),
+    ):
         if count < least or (most is not None and count > most):
-            wanted = f"{least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-            return field, f"of type {spec.type} takes {wanted} {field}{'' if wanted == '1' else 's'}, got {count}"
+            wanted = (
+                f"{least}"
+                if least == most
+                else f"at least {least}"
+                if most is None
+                else f"{least} to {most}"
+            )
+            return (
+                field,
+                f"of type {spec.type} takes {wanted} {field}{'' if wanted == '1' else 's'}, got {count}",
+            )
     return None

@@ -18,13 +18,17 @@ class Eltwise(Spec):
     reads = BOTTOM
     shown = (Setting("operation", "{}", True), Setting("coeff", "coeff {}"))
     example = Example(
-        {"a": (1, 64, 56, 56), "b": (1, 64, 56, 56)}, "eltwise_param { operation: SUM coeff: 1 coeff: -1 }", shapes="that of the bottoms"
+        {"a": (1, 64, 56, 56), "b": (1, 64, 56, 56)},
+        "eltwise_param { operation: SUM coeff: 1 coeff: -1 }",
+        shapes="that of the bottoms",
     )
 
     def check(self, context: LayerContext) -> None:
         given, bottoms = len(context.param.coeff), len(context.layer.bottom_blobs)
         if given and given != bottoms:
-            context.error(f"'coeff' takes one value for each of the {bottoms} bottoms, got {given}", "coeff")
+            context.error(
+                f"'coeff' takes one value for each of the {bottoms} bottoms, got {given}", "coeff"
+            )
         if given and context.param.operation == EltwiseParameter.PROD:
             context.error("'coeff' goes with SUM, not with PROD", "coeff")
 
@@ -37,7 +41,11 @@ class Eltwise(Spec):
         p, bottoms = layer.message.eltwise_param, len(layer.bottom_blobs)
         if p.operation == EltwiseParameter.PROD:
             return layer.top_blobs[0].count * (bottoms - 1)
-        return layer.top_blobs[0].count * bottoms if p.operation == EltwiseParameter.SUM and p.coeff else 0
+        return (
+            layer.top_blobs[0].count * bottoms
+            if p.operation == EltwiseParameter.SUM and p.coeff
+            else 0
+        )
 
 
 class Scale(Spec):
@@ -87,15 +95,27 @@ class Reduction(Spec):
     type = "Reduction"
     param = "reduction_param"
     reads = BOTTOM
-    shown = (Setting("operation", "{}", True), Setting("axis", "from axis {}"), Setting("coeff", "coeff {}"))
-    example = Example(ROWS, "reduction_param { operation: MEAN axis: 1 }", shapes="the bottom's axes before 'axis'")
+    shown = (
+        Setting("operation", "{}", True),
+        Setting("axis", "from axis {}"),
+        Setting("coeff", "coeff {}"),
+    )
+    example = Example(
+        ROWS,
+        "reduction_param { operation: MEAN axis: 1 }",
+        shapes="the bottom's axes before 'axis'",
+    )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom = context.bottoms[0]
         return [bottom[: context.axis(context.param.axis, len(bottom), "axis")]]
 
     def macs(self, layer: Layer) -> int:
-        return layer.bottom_blobs[0].count if layer.message.reduction_param.operation == ReductionParameter.SUMSQ else 0
+        return (
+            layer.bottom_blobs[0].count
+            if layer.message.reduction_param.operation == ReductionParameter.SUMSQ
+            else 0
+        )
 
 
 def spread_shape(context: LayerContext, name: str) -> Shape:
@@ -109,11 +129,20 @@ def spread_shape(context: LayerContext, name: str) -> Shape:
         axis = context.axis(p.axis, len(bottom), "axis") if given else 0  # a scalar has no axis
         if bottom[axis : axis + len(given)] != given:
             message = f"the {name} ({shape_text(given)}) must match the bottom ({shape_text(bottom)}) from axis {axis} on"
-            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
+            raise context.stop(
+                message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
+            )
         return given
-    axis, count = context.axis(p.axis, len(bottom), "axis"), p.num_axes  # Caffe wants the axis in range for a scalar too
+    axis, count = (
+        context.axis(p.axis, len(bottom), "axis"),
+        p.num_axes,
+    )  # Caffe wants the axis in range for a scalar too
     if count < -1 or axis + count > len(bottom):
-        raise context.stop(f"'num_axes' {count} from axis {axis} leaves a blob of {len(bottom)} axes", "num_axes", notes=[context.made_here(0)])
+        raise context.stop(
+            f"'num_axes' {count} from axis {axis} leaves a blob of {len(bottom)} axes",
+            "num_axes",
+            notes=[context.made_here(0)],
+        )
     return bottom[axis:] if count == -1 else bottom[axis : axis + count]
 
 

@@ -18,7 +18,11 @@ def check_blobs(layer: Layer, report: Report) -> None:
     given = layer.message.blobs
     if given and len(given) != len(layer.params):
         place = layer.spans.at("blobs", min(len(layer.params), len(given) - 1))
-        report.error(f"{layer.label} has {counted(len(layer.params), 'param')}, but {len(given)} 'blobs'", place, "give one for each param, or none")
+        report.error(
+            f"{layer.label} has {counted(len(layer.params), 'param')}, but {len(given)} 'blobs'",
+            place,
+            "give one for each param, or none",
+        )
         return
     for i, (blob, param) in enumerate(zip(given, layer.params, strict=False)):
         fault = _blob_fault(blob, i, param)
@@ -29,7 +33,9 @@ def check_blobs(layer: Layer, report: Report) -> None:
 def _blob_fault(blob: BlobProto, index: int, param: Param) -> str | None:
     shape, held = blob_shape(blob), len(blob.double_data) or len(blob.data)
     if min(shape, default=0) < 0 or prod(shape) != held:
-        return f"'blobs' {index} has the shape {shape_text(shape)}, but holds {counted(held, 'value')}"
+        return (
+            f"'blobs' {index} has the shape {shape_text(shape)}, but holds {counted(held, 'value')}"
+        )
     if not same_shape(param.shape, shape):
         return f"param {index} is {shape_text(param.shape)}, but 'blobs' {index} is {shape_text(shape)}"
     return None
@@ -37,4 +43,6 @@ def _blob_fault(blob: BlobProto, index: int, param: Param) -> str | None:
 
 def same_shape(net: Shape, file: Shape) -> bool:
     """Whether shapes agree; old files write four axes with leading 1s. Source: Caffe's Blob::ShapeEquals."""
-    return net == file or (len(file) == 4 and len(net) < 4 and (1,) * (4 - len(net)) + tuple(net) == file)
+    return net == file or (
+        len(file) == 4 and len(net) < 4 and (1,) * (4 - len(net)) + tuple(net) == file
+    )

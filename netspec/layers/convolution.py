@@ -8,7 +8,15 @@ from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
-from netspec.layers.window import Window, check_window, convolved_size, require_axes, require_reach, require_room, window_of
+from netspec.layers.window import (
+    Window,
+    check_window,
+    convolved_size,
+    require_axes,
+    require_reach,
+    require_room,
+    window_of,
+)
 
 
 class Convolution(Spec):
@@ -29,7 +37,11 @@ class Convolution(Spec):
         message = layer.message.convolution_param
         axes = spatial_axes(layer)
         kernel = sizes_text(window_sizes(message, "kernel_size", 0, axes))
-        filters = f"{message.num_output} filter{'s' if message.num_output != 1 else ''} " if message.num_output else ""
+        filters = (
+            f"{message.num_output} filter{'s' if message.num_output != 1 else ''} "
+            if message.num_output
+            else ""
+        )
         shown = [filters + kernel, *window_words(message, axes)]
         if message.group > 1:
             shown.append(f"group {message.group}")
@@ -61,7 +73,9 @@ class Convolution(Spec):
             raise context.stop(message, "group", notes=[context.made_here(0)])
         window = window_of(p, len(sizes))
         out = self.out_sizes(context, sizes, window)
-        context.add_param((*self.out_and_in(p.num_output, channels, p.group), *window.kernel), "weight_filler")
+        context.add_param(
+            (*self.out_and_in(p.num_output, channels, p.group), *window.kernel), "weight_filler"
+        )
         if p.bias_term:
             context.add_param((p.num_output,), "bias_filler")
         return [(*bottom[:axis], p.num_output, *out)] * len(context.bottoms)
@@ -89,7 +103,9 @@ class Deconvolution(Convolution):
     )
 
     def out_sizes(self, context: LayerContext, sizes: Shape, window: Window) -> Shape:
-        spans = tuple(window.stride[i] * (size - 1) + window.extent(i) for i, size in enumerate(sizes))
+        spans = tuple(
+            window.stride[i] * (size - 1) + window.extent(i) for i, size in enumerate(sizes)
+        )
         require_reach(context, spans, "stride")
         out = tuple(span - 2 * window.pad[i] for i, span in enumerate(spans))
         for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
@@ -97,7 +113,11 @@ class Deconvolution(Convolution):
                 axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
                 message = f"a {axis} of {size} grows to {result + 2 * window.pad[i]}, of which a pad of {window.pad[i]} on both sides leaves {result}"
                 short = ("pad_h", "pad_w")[i] if len(sizes) == 2 else "pad"
-                path = (short,) if context.has("pad_h") or context.has("pad_w") else ("pad", i if len(context.param.pad) > 1 else 0)
+                path = (
+                    (short,)
+                    if context.has("pad_h") or context.has("pad_w")
+                    else ("pad", i if len(context.param.pad) > 1 else 0)
+                )
                 raise context.stop(message, *path, notes=[context.made_here(0)])
         return out
 
@@ -113,11 +133,18 @@ class Im2col(Spec):
 
     type = "Im2col"
     param = "convolution_param"
-    example = Example(MAPS, "convolution_param { kernel_size: 3 pad: 1 }", shapes=f"C·kernel·kernel channels; along each spatial axis {WINDOW}")
+    example = Example(
+        MAPS,
+        "convolution_param { kernel_size: 3 pad: 1 }",
+        shapes=f"C·kernel·kernel channels; along each spatial axis {WINDOW}",
+    )
 
     def settings(self, layer: Layer) -> list[str]:
         message, axes = layer.message.convolution_param, spatial_axes(layer)
-        return [sizes_text(window_sizes(message, "kernel_size", 0, axes)), *window_words(message, axes)]
+        return [
+            sizes_text(window_sizes(message, "kernel_size", 0, axes)),
+            *window_words(message, axes),
+        ]
 
     def check(self, context: LayerContext) -> None:
         check_window(context)
@@ -128,7 +155,9 @@ class Im2col(Spec):
         axis = context.axis(context.param.axis, len(bottom), "axis")
         sizes = bottom[axis + 1 :]
         if not sizes:
-            raise context.stop(f"there is no spatial axis behind axis {axis}", "axis", notes=[context.made_here(0)])
+            raise context.stop(
+                f"there is no spatial axis behind axis {axis}", "axis", notes=[context.made_here(0)]
+            )
         require_axes(context, len(sizes))
         window = window_of(context.param, len(sizes))
         out = convolved_sizes(context, sizes, window)
@@ -147,7 +176,12 @@ def check_kernel(context: LayerContext) -> None:
     """Requires a kernel, unless the bottom is known to have no spatial axis."""
     p, bottom = context.param, context.layer.bottom_blobs[0].shape
     is_flat = bottom is not None and p.axis in (-1, len(bottom) - 1)
-    if not p.kernel_size and not context.has("kernel_h") and not context.has("kernel_w") and not is_flat:
+    if (
+        not p.kernel_size
+        and not context.has("kernel_h")
+        and not context.has("kernel_w")
+        and not is_flat
+    ):
         context.error("'kernel_size' must be given", "kernel_size")
 
 

@@ -44,7 +44,10 @@ class Source(Spec):
         tops = context.layer.tops
         if all(top in context.given for top in tops):
             return [context.given[top] for top in tops]
-        return [context.given.get(top, shape) for top, shape in zip(tops, self.shapes(context), strict=True)]
+        return [
+            context.given.get(top, shape)
+            for top, shape in zip(tops, self.shapes(context), strict=True)
+        ]
 
     def shapes(self, context: LayerContext) -> list[Shape]:
         """The shapes of all tops as the file and its data say."""
@@ -58,7 +61,10 @@ class Input(Source):
     is_input = True
     param = "input_param"
     example = Example(
-        {}, "input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }", ("data",), "those of its 'shape', one for all tops or one for each"
+        {},
+        "input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }",
+        ("data",),
+        "those of its 'shape', one for all tops or one for each",
     )
 
     def check(self, context: LayerContext) -> None:
@@ -66,7 +72,11 @@ class Input(Source):
         missing = [top for top in context.layer.tops if top not in context.given]
         if given not in (1, tops) and (given or missing):
             hint = f"write 'input_param {{ shape {{ dim: 1 dim: 3 dim: 224 dim: 224 }} }}', or give --input {(missing or ['data'])[0]}=1,3,224,224"
-            raise context.stop(f"'shape' stands once, or once for each of the {tops} tops, got {given}", "shape", hint=hint)
+            raise context.stop(
+                f"'shape' stands once, or once for each of the {tops} tops, got {given}",
+                "shape",
+                hint=hint,
+            )
 
     def shapes(self, context: LayerContext) -> list[Shape]:
         shapes = [_dims(context, i) for i in range(len(context.param.shape))]
@@ -93,15 +103,29 @@ class DummyData(Source):
         p, tops = context.param, len(context.layer.top_blobs)
         old = [len(getattr(p, name)) for name in OLD_SIZES]
         if p.shape and any(old):
-            context.error("give 'shape' or the older 'num', 'channels', 'height' and 'width', not both", "shape")
+            context.error(
+                "give 'shape' or the older 'num', 'channels', 'height' and 'width', not both",
+                "shape",
+            )
         if len(p.data_filler) not in (0, 1, tops):
-            context.error(f"'data_filler' stands once, or once for each of the {tops} tops, got {len(p.data_filler)}", "data_filler")
+            context.error(
+                f"'data_filler' stands once, or once for each of the {tops} tops, got {len(p.data_filler)}",
+                "data_filler",
+            )
         if p.shape and len(p.shape) not in (1, tops):
-            raise context.stop(f"'shape' stands once, or once for each of the {tops} tops, got {len(p.shape)}", "shape")
+            raise context.stop(
+                f"'shape' stands once, or once for each of the {tops} tops, got {len(p.shape)}",
+                "shape",
+            )
         if not p.shape and any(count not in (1, tops) for count in old):
-            raise context.stop("'num', 'channels', 'height' and 'width' each stand once, or once for each top", "num")
+            raise context.stop(
+                "'num', 'channels', 'height' and 'width' each stand once, or once for each top",
+                "num",
+            )
         fillers = list(enumerate(p.data_filler))
-        for (i, filler), shape in zip(fillers * tops if len(fillers) == 1 else fillers, self.shapes(context), strict=False):
+        for (i, filler), shape in zip(
+            fillers * tops if len(fillers) == 1 else fillers, self.shapes(context), strict=False
+        ):
             context.check_filler(filler, shape, "data_filler", i)
 
     def shapes(self, context: LayerContext) -> list[Shape]:
@@ -120,7 +144,9 @@ def _dims(context: LayerContext, index: int) -> Shape:
     dims = tuple(context.param.shape[index].dim)
     for i, dim in enumerate(dims):
         if dim < 0:
-            raise context.stop(f"a dimension can't be negative, got {dim}", "shape", index, "dim", i)
+            raise context.stop(
+                f"a dimension can't be negative, got {dim}", "shape", index, "dim", i
+            )
     return dims
 
 
@@ -136,7 +162,9 @@ class MemoryData(Source):
     type = "MemoryData"
     param = "memory_data_param"
     tops = (2, 2)
-    example = Example({}, "memory_data_param { batch_size: 64 channels: 3 height: 32 width: 32 }", DATA)
+    example = Example(
+        {}, "memory_data_param { batch_size: 64 channels: 3 height: 32 width: 32 }", DATA
+    )
 
     def check(self, context: LayerContext) -> None:
         for name in ("batch_size", "channels", "height", "width"):
@@ -161,7 +189,10 @@ class HDF5Data(Source):
     reader = "netspec.readers.hdf5:Hdf5Reader"
     param = "hdf5_data_param"
     example = Example(
-        {}, 'hdf5_data_param { source: "train_h5.txt" batch_size: 64 shuffle: true }', DATA, inputs={"data": (64, 3, 32, 32), "label": (64,)}
+        {},
+        'hdf5_data_param { source: "train_h5.txt" batch_size: 64 shuffle: true }',
+        DATA,
+        inputs={"data": (64, 3, 32, 32), "label": (64,)},
     )
 
     def check(self, context: LayerContext) -> None:
@@ -170,14 +201,18 @@ class HDF5Data(Source):
         if not context.param.source:
             context.error("'source' must name a list of HDF5 files", "source")
         if context.message.HasField("transform_param"):
-            context.error("HDF5 data is fed as it is; 'transform_param' has no place here", "transform_param")
+            context.error(
+                "HDF5 data is fed as it is; 'transform_param' has no place here", "transform_param"
+            )
 
     def shapes(self, context: LayerContext) -> list[Shape]:
         rows = context.hdf5_row_shapes()
         if rows is None:
             options = input_options(context.layer.tops, (context.param.batch_size, 4))
             advice = f"to see shapes without it, give the sizes of its datasets, such as {options}"
-            raise context.unknown_size(f"the list '{context.param.source}' or its first file does not exist", advice)
+            raise context.unknown_size(
+                f"the list '{context.param.source}' or its first file does not exist", advice
+            )
         return [(context.param.batch_size, *row) for row in rows]
 
 
@@ -196,7 +231,9 @@ class HDF5Output(Spec):
     tops = (0, 0)
     has_side_effects = True
     shown = (Setting("file_name", "{}", True),)
-    example = Example({"data": (32, 10), "label": (32,)}, 'hdf5_output_param { file_name: "out.h5" }', ())
+    example = Example(
+        {"data": (32, 10), "label": (32,)}, 'hdf5_output_param { file_name: "out.h5" }', ()
+    )
 
     def check(self, context: LayerContext) -> None:
         if not context.param.file_name:
@@ -206,7 +243,12 @@ class HDF5Output(Spec):
         for i, shape in enumerate(context.bottoms):
             if not 1 <= len(shape) <= 4:
                 name = context.layer.bottom_blobs[i].name
-                raise context.stop(f"'{name}' has {len(shape)} axes, but 1 to 4 can be written", "bottom", i, notes=[context.made_here(i)])
+                raise context.stop(
+                    f"'{name}' has {len(shape)} axes, but 1 to 4 can be written",
+                    "bottom",
+                    i,
+                    notes=[context.made_here(i)],
+                )
         context.same_first()
         return []
 

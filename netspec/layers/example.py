@@ -43,8 +43,15 @@ class Example(NamedTuple):
             f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {" ".join(f"dim: {dim}" for dim in shape)} }} }} }}'
             for name, shape in self.bottoms.items()
         ]
-        ends = [f'bottom: "{name}"' for name in self.bottoms] + [f'top: "{name}"' for name in self.tops]
-        return "\n".join([*lines, f'layer {{ name: "{type_name.lower()}" type: "{type_name}" {" ".join(ends)} {self.settings} }}'])
+        ends = [f'bottom: "{name}"' for name in self.bottoms] + [
+            f'top: "{name}"' for name in self.tops
+        ]
+        return "\n".join(
+            [
+                *lines,
+                f'layer {{ name: "{type_name.lower()}" type: "{type_name}" {" ".join(ends)} {self.settings} }}',
+            ]
+        )
 
 
 IMAGES: dict[str, Shape] = {"data": (1, 3, 224, 224)}

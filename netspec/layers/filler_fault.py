@@ -37,7 +37,9 @@ def filler_fault(filler: FillerParameter, shape: Shape) -> Fault | None:
     if kind == "gaussian":
         return _gaussian_fault(filler, shape)
     if kind == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-        return Fault(f"the filler 'bilinear' takes square kernels of 4 axes, not {shape_text(shape)}", "type")
+        return Fault(
+            f"the filler 'bilinear' takes square kernels of 4 axes, not {shape_text(shape)}", "type"
+        )
     if kind in ("xavier", "msra") and not shape:
         return Fault(f"the filler '{kind}' takes at least one axis, not a scalar", "type")
     return None
@@ -49,9 +51,15 @@ def _uniform_fault(filler: FillerParameter) -> Fault | None:
         if not isfinite(value):
             return Fault(f"'{field}' must be finite, got {value:g}", field)
     if low > high:
-        return Fault(f"'min' {low:g} is greater than 'max' {high:g}", "min" if filler.HasField("min") else "max", "without them they are 0 and 1")
+        return Fault(
+            f"'min' {low:g} is greater than 'max' {high:g}",
+            "min" if filler.HasField("min") else "max",
+            "without them they are 0 and 1",
+        )
     if high - low > FLT_MAX:
-        return Fault(f"the range from 'min' {low:g} to 'max' {high:g} is out of range for 32 bits", "max")
+        return Fault(
+            f"the range from 'min' {low:g} to 'max' {high:g} is out of range for 32 bits", "max"
+        )
     return None
 
 
@@ -64,5 +72,8 @@ def _gaussian_fault(filler: FillerParameter, shape: Shape) -> Fault | None:
     if filler.sparse >= 0 and not shape:
         return Fault("a sparse filler takes at least one axis", "sparse")
     if filler.sparse > 0 and shape and filler.sparse > shape[0] > 0:
-        return Fault(f"'sparse' {filler.sparse} is more than the {shape[0]} outputs of {shape_text(shape)}", "sparse")
+        return Fault(
+            f"'sparse' {filler.sparse} is more than the {shape[0]} outputs of {shape_text(shape)}",
+            "sparse",
+        )
     return None

@@ -16,7 +16,12 @@ class ImageSource(Source):
     """What the sources of images share: transform_param crops and scales each record; the labels' top is one number a record."""
 
     source: ClassVar[str]  # what the field 'source' names
-    old_places: ClassVar[tuple[str, ...]] = ("scale", "mean_file", "crop_size", "mirror")  # moved from here in V1 layers only
+    old_places: ClassVar[tuple[str, ...]] = (
+        "scale",
+        "mean_file",
+        "crop_size",
+        "mirror",
+    )  # moved from here in V1 layers only
 
     def check(self, context: LayerContext) -> None:
         transform = context.message.transform_param
@@ -25,15 +30,26 @@ class ImageSource(Source):
         if not context.param.source:
             context.error(f"'source' must name {self.source}", "source")
         if transform.HasField("mean_file") and transform.mean_value:
-            context.error("give 'mean_file' or 'mean_value', not both", "transform_param", "mean_value")
+            context.error(
+                "give 'mean_file' or 'mean_value', not both", "transform_param", "mean_value"
+            )
         if transform.force_color and transform.force_gray:
-            context.error("give 'force_color' or 'force_gray', not both", "transform_param", "force_gray")
+            context.error(
+                "give 'force_color' or 'force_gray', not both", "transform_param", "force_gray"
+            )
         for name in filter(context.has, self.old_places):
             message = f"{context.layer.label}: '{name}' has no effect here, as in Caffe"
-            context.report.warning(message, context.layer.spans.at(self.param, name), f"write it in transform_param {{ {name}: … }}")
+            context.report.warning(
+                message,
+                context.layer.spans.at(self.param, name),
+                f"write it in transform_param {{ {name}: … }}",
+            )
 
     def shapes(self, context: LayerContext) -> list[Shape]:
-        data = context.given.get(context.layer.tops[0]) or (context.param.batch_size, *self.record(context))
+        data = context.given.get(context.layer.tops[0]) or (
+            context.param.batch_size,
+            *self.record(context),
+        )
         return [data, data[:1]][: len(context.layer.top_blobs)]
 
     def record(self, context: LayerContext) -> Shape:
@@ -48,18 +64,33 @@ class ImageSource(Source):
         means = len(transform.mean_value)
         if means > 1 and means != shape[0]:
             hint = "give one for all channels or one a channel"
-            raise context.stop(f"{means} 'mean_value' for records of {shape[0]} channels", "transform_param", "mean_value", hint=hint)
-        return (shape[0], transform.crop_size, transform.crop_size) if transform.crop_size else shape
+            raise context.stop(
+                f"{means} 'mean_value' for records of {shape[0]} channels",
+                "transform_param",
+                "mean_value",
+                hint=hint,
+            )
+        return (
+            (shape[0], transform.crop_size, transform.crop_size) if transform.crop_size else shape
+        )
 
     def missing(self, context: LayerContext) -> Shape:
         """One record where neither the data nor a mean file is there to tell."""
-        raise context.unknown_size(f"{self.source} '{context.param.source}', or a file that it names, does not exist", self.advice(context))
+        raise context.unknown_size(
+            f"{self.source} '{context.param.source}', or a file that it names, does not exist",
+            self.advice(context),
+        )
 
     def advice(self, context: LayerContext) -> str:
         """What to do about it: for shapes alone, say them."""
         crop = context.message.transform_param.crop_size
-        is_gray = context.message.transform_param.force_gray or not getattr(context.param, "is_color", True)
-        options = input_options(context.layer.tops[:1], (context.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227))
+        is_gray = context.message.transform_param.force_gray or not getattr(
+            context.param, "is_color", True
+        )
+        options = input_options(
+            context.layer.tops[:1],
+            (context.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227),
+        )
         # 227 is made up: who takes it as it stands sees shapes of another net
         return f"to see shapes without it, give {options if crop else f'the sizes of its records, such as {options}'}"
 
@@ -75,17 +106,29 @@ class Data(ImageSource):
     param = "data_param"
     tops = (1, 2)
     source = "a database"
-    example = Example({}, f'{TRANSFORM} data_param {{ source: "train_lmdb" batch_size: 64 backend: LMDB }}', DATA, inputs=CROPPED)
+    example = Example(
+        {},
+        f'{TRANSFORM} data_param {{ source: "train_lmdb" batch_size: 64 backend: LMDB }}',
+        DATA,
+        inputs=CROPPED,
+    )
 
     def missing(self, context: LayerContext) -> Shape:
         transform = context.message.transform_param
-        advice, crop = f"{how_to_get(context.param.source)}; {self.advice(context)}", transform.crop_size
+        advice, crop = (
+            f"{how_to_get(context.param.source)}; {self.advice(context)}",
+            transform.crop_size,
+        )
         if not crop:
-            raise context.unknown_size(f"the database '{context.param.source}' does not exist", advice)
+            raise context.unknown_size(
+                f"the database '{context.param.source}' does not exist", advice
+            )
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
             message = f"{context.layer.label}: the database '{context.param.source}' does not exist; records of 3 channels are assumed"
-            context.report.warning(message, context.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA)
+            context.report.warning(
+                message, context.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA
+            )
         return (channels, crop, crop)
 
 
@@ -113,10 +156,16 @@ class ImageData(ImageSource):
         sizes = [name for name in ("new_height", "new_width") if getattr(context.param, name)]
         if len(sizes) == 1:
             missing = "new_width" if sizes[0] == "new_height" else "new_height"
-            context.error(f"'{sizes[0]}' stands here without '{missing}'", sizes[0], hint="give both, or neither to keep the images' sizes")
+            context.error(
+                f"'{sizes[0]}' stands here without '{missing}'",
+                sizes[0],
+                hint="give both, or neither to keep the images' sizes",
+            )
         elif 3 * context.param.new_height * context.param.new_width > MAX_COUNT:
             shape = f"3×{context.param.new_height}×{context.param.new_width}"
-            context.error(f"an image of {shape} would have more than {MAX_COUNT} values", "new_height")
+            context.error(
+                f"an image of {shape} would have more than {MAX_COUNT} values", "new_height"
+            )
 
 
 class WindowData(ImageSource):
@@ -131,25 +180,43 @@ class WindowData(ImageSource):
     tops = (2, 2)
     source = "a list of windows"
     old_places = ("mean_file", "crop_size", "mirror")  # 'scale' is read where it stands
-    example = Example({}, f'{TRANSFORM} window_data_param {{ source: "windows.txt" batch_size: 64 context_pad: 16 }}', DATA, inputs=CROPPED)
+    example = Example(
+        {},
+        f'{TRANSFORM} window_data_param {{ source: "windows.txt" batch_size: 64 context_pad: 16 }}',
+        DATA,
+        inputs=CROPPED,
+    )
 
     def check(self, context: LayerContext) -> None:
         super().check(context)
         p, crop = context.param, context.message.transform_param.crop_size
         if not crop:
-            context.error("'crop_size' must be given: the square that windows are stretched to", "transform_param", "crop_size")
+            context.error(
+                "'crop_size' must be given: the square that windows are stretched to",
+                "transform_param",
+                "crop_size",
+            )
         elif 2 * p.context_pad >= crop:
-            context.error(f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}", "context_pad")
+            context.error(
+                f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}",
+                "context_pad",
+            )
         if p.crop_mode not in ("warp", "square"):
             hint = did_you_mean(p.crop_mode, ("warp", "square"))
-            context.error(f"'crop_mode' is warp or square, got '{p.crop_mode}'", "crop_mode", hint=hint)
+            context.error(
+                f"'crop_mode' is warp or square, got '{p.crop_mode}'", "crop_mode", hint=hint
+            )
         if not 0 <= p.fg_fraction <= 1:
-            context.error(f"'fg_fraction' must lie between 0 and 1, got {p.fg_fraction:g}", "fg_fraction")
+            context.error(
+                f"'fg_fraction' must lie between 0 and 1, got {p.fg_fraction:g}", "fg_fraction"
+            )
         if context.message.transform_param.HasField("scale"):
             # Caffe's V1 upgrade moves the scale to where the layer does not look
             message = f"{context.layer.label}: 'scale' of transform_param has no effect on WindowData, as in Caffe"
             hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
-            context.report.warning(message, context.layer.spans.at("transform_param", "scale"), hint)
+            context.report.warning(
+                message, context.layer.spans.at("transform_param", "scale"), hint
+            )
 
     def record(self, context: LayerContext) -> Shape:
         shape = super().record(context)

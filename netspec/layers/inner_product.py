@@ -17,7 +17,11 @@ class InnerProduct(Spec):
     param = "inner_product_param"
     reads = BOTTOM
     shown = (OUTPUTS, Setting("axis", "axis {}"), Setting("transpose", "transposed"), NO_BIAS)
-    example = Example(MAPS, f"inner_product_param {{ num_output: 1000 {FILLER} }}", shapes="the axes before 'axis', then num_output")
+    example = Example(
+        MAPS,
+        f"inner_product_param {{ num_output: 1000 {FILLER} }}",
+        shapes="the axes before 'axis', then num_output",
+    )
 
     def check(self, context: LayerContext) -> None:
         if not context.param.num_output:
@@ -27,7 +31,9 @@ class InnerProduct(Spec):
         bottom, p = context.bottoms[0], context.param
         axis = context.axis(p.axis, len(bottom), "axis")
         inputs = prod(bottom[axis:])
-        context.add_param((inputs, p.num_output) if p.transpose else (p.num_output, inputs), "weight_filler")
+        context.add_param(
+            (inputs, p.num_output) if p.transpose else (p.num_output, inputs), "weight_filler"
+        )
         if p.bias_term:
             context.add_param((p.num_output,), "bias_filler")
         return [(*bottom[:axis], p.num_output)]
@@ -44,7 +50,11 @@ class Embed(Spec):
     param = "embed_param"
     reads = BOTTOM
     shown = (OUTPUTS, Setting("input_dim", "{} words", True), NO_BIAS)
-    example = Example({"words": (16, 8)}, f"embed_param {{ input_dim: 8000 num_output: 300 {FILLER} }}", shapes="the bottom's, then num_output")
+    example = Example(
+        {"words": (16, 8)},
+        f"embed_param {{ input_dim: 8000 num_output: 300 {FILLER} }}",
+        shapes="the bottom's, then num_output",
+    )
 
     def check(self, context: LayerContext) -> None:
         for field in ("num_output", "input_dim"):

@@ -23,7 +23,9 @@ def require_labels(context: LayerContext, axis: int) -> None:
         names = context.layer.bottoms
         message = f"'{names[0]}' ({shape_text(scores)}) has {wanted} predictions along axis {axis}, '{names[1]}' {prod(labels)} labels"
         hint = "the label blob holds one class index for each item (and each place, where the scores have more axes)"
-        raise context.stop(message, "bottom", 1, hint=hint, notes=[context.made_here(0), context.made_here(1)])
+        raise context.stop(
+            message, "bottom", 1, hint=hint, notes=[context.made_here(0), context.made_here(1)]
+        )
 
 
 def require_one_label_each(context: LayerContext) -> None:
@@ -32,7 +34,13 @@ def require_one_label_each(context: LayerContext) -> None:
     if labels != items:
         names = context.layer.bottoms
         message = f"'{names[0]}' has {items} items, '{names[1]}' ({shape_text(context.bottoms[1])}) {labels} labels"
-        raise context.stop(message, "bottom", 1, hint="one class index for each item", notes=[context.made_here(0), context.made_here(1)])
+        raise context.stop(
+            message,
+            "bottom",
+            1,
+            hint="one class index for each item",
+            notes=[context.made_here(0), context.made_here(1)],
+        )
 
 
 def warn_of_learned(context: LayerContext, *indices: int) -> None:
@@ -46,11 +54,11 @@ def warn_of_learned(context: LayerContext, *indices: int) -> None:
     for i in indices:
         if i >= len(blobs) or (i < len(flags) and not flags[i]) or not _is_learned(blobs[i]):
             continue
-        message = (
-            f"{context.layer.label}: '{blobs[i].name}' follows from learned params, but {context.spec.type} sends no gradient to it; Caffe stops here"
-        )
+        message = f"{context.layer.label}: '{blobs[i].name}' follows from learned params, but {context.spec.type} sends no gradient to it; Caffe stops here"
         hint = "give 'propagate_down' once for each bottom, false for this one"
-        context.report.warning(message, context.layer.spans.at("bottom", i), hint, [context.made_here(i)])
+        context.report.warning(
+            message, context.layer.spans.at("bottom", i), hint, [context.made_here(i)]
+        )
 
 
 def _is_learned(blob: Blob) -> bool:
@@ -67,7 +75,12 @@ def _is_learned(blob: Blob) -> bool:
 
 def warn_of_second_top(context: LayerContext, hint: str | None = None) -> None:
     """Warns of a second top where Caffe can't build the layer: it expects a loss_weight for each."""
-    context.warn(f"Caffe can't build {context.spec.type} with a second top{' that has no loss_weight' if hint else ''}", "top", 1, hint=hint)
+    context.warn(
+        f"Caffe can't build {context.spec.type} with a second top{' that has no loss_weight' if hint else ''}",
+        "top",
+        1,
+        hint=hint,
+    )
 
 
 class Loss(Spec):
@@ -82,7 +95,9 @@ class Loss(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         for i in (0, 1):
             if not context.bottoms[i]:
-                raise context.stop("a scalar holds no items", "bottom", i, notes=[context.made_here(i)])
+                raise context.stop(
+                    "a scalar holds no items", "bottom", i, notes=[context.made_here(i)]
+                )
         context.same_first()
         self.match(context)
         warn_of_learned(context, *self.labels)
@@ -100,7 +115,11 @@ class SoftmaxWithLoss(Loss):
     tops = (1, 2)
     shown_param = "loss_param"
     shown = IGNORED
-    example = Example(SCORES, "loss_param { ignore_label: 255 }", shapes=f"{SCALAR}; a second top has the first bottom's shape")
+    example = Example(
+        SCORES,
+        "loss_param { ignore_label: 255 }",
+        shapes=f"{SCALAR}; a second top has the first bottom's shape",
+    )
 
     def check(self, context: LayerContext) -> None:
         if len(context.layer.top_blobs) > 1:
@@ -122,12 +141,20 @@ class InfogainLoss(Loss):
     tops = (1, 2)
     labels = (1, 2)
     shown = (Setting("axis", "axis {}"),)
-    example = Example({**SCORES, "H": (1, 1, 10, 10)}, shapes=f"{SCALAR}; a second top has the first bottom's shape")
+    example = Example(
+        {**SCORES, "H": (1, 1, 10, 10)},
+        shapes=f"{SCALAR}; a second top has the first bottom's shape",
+    )
 
     def check(self, context: LayerContext) -> None:
         if context.message.loss_param.HasField("normalize"):
             hint = "write 'normalization: VALID' in place of true, BATCH_SIZE in place of false"
-            context.error("InfogainLoss does not take the older 'normalize'", "loss_param", "normalize", hint=hint)
+            context.error(
+                "InfogainLoss does not take the older 'normalize'",
+                "loss_param",
+                "normalize",
+                hint=hint,
+            )
         if len(context.layer.bottom_blobs) < 3 and not context.param.source:
             hint = "name a .binaryproto file in 'source', or give the matrix as a third bottom"
             context.error("its matrix is missing", "source", hint=hint)
@@ -141,7 +168,9 @@ class InfogainLoss(Loss):
         classes = scores[axis]
         if len(context.bottoms) > 2 and prod(context.bottoms[2]) != classes * classes:
             message = f"the matrix '{context.layer.bottoms[2]}' ({shape_text(context.bottoms[2])}) must hold {classes}×{classes} values"
-            raise context.stop(message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)])
+            raise context.stop(
+                message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
+            )
 
 
 class MultinomialLogisticLoss(Loss):
@@ -176,7 +205,11 @@ class Accuracy(Spec):
     tops = (1, 2)
     is_metric = True
     shown = (Setting("top_k", "top {}", True), Setting("axis", "axis {}"), *IGNORED[:1])
-    example = Example(SCORES, "accuracy_param { top_k: 5 }", shapes="a scalar; a second top has a value for each class")
+    example = Example(
+        SCORES,
+        "accuracy_param { top_k: 5 }",
+        shapes="a scalar; a second top has a value for each class",
+    )
 
     def check(self, context: LayerContext) -> None:
         if not context.param.top_k:
@@ -187,7 +220,11 @@ class Accuracy(Spec):
         axis = context.axis(context.param.axis, len(scores), "axis")
         require_labels(context, axis)
         if context.param.top_k > scores[axis]:
-            raise context.stop(f"'top_k' {context.param.top_k} is more than the {scores[axis]} classes", "top_k", notes=[context.made_here(0)])
+            raise context.stop(
+                f"'top_k' {context.param.top_k} is more than the {scores[axis]} classes",
+                "top_k",
+                notes=[context.made_here(0)],
+            )
         return [(), (scores[axis],)][: len(context.layer.top_blobs)]
 
 

@@ -49,11 +49,16 @@ class Clip(Neuron):
     example = Example(MAPS, "clip_param { min: 0 max: 6 }")
 
     def check(self, context: LayerContext) -> None:
-        if not context.message.HasField(self.param):  # of a block that is there, binding requires both
+        if not context.message.HasField(
+            self.param
+        ):  # of a block that is there, binding requires both
             hint = "write clip_param { min: 0 max: 1 }; a side without a limit is -inf or inf"
             context.warn("without 'min' and 'max' every value becomes 0", hint=hint)
         elif context.param.min > context.param.max:
-            context.warn(f"'min' {context.param.min:g} is greater than 'max' {context.param.max:g}: every value becomes 'min'", "min")
+            context.warn(
+                f"'min' {context.param.min:g} is greater than 'max' {context.param.max:g}: every value becomes 'min'",
+                "min",
+            )
         warn_in_place(context)
 
 
@@ -111,7 +116,11 @@ class Power(Neuron):
     type = "Power"
     param = "power_param"
     reads = BOTTOM | TOP
-    shown = (Setting("power", "power {}"), Setting("scale", "scale {}"), Setting("shift", "shift {}"))
+    shown = (
+        Setting("power", "power {}"),
+        Setting("scale", "scale {}"),
+        Setting("shift", "shift {}"),
+    )
     example = Example(MAPS, "power_param { power: 2 scale: 0.5 shift: 1 }")
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
@@ -138,10 +147,17 @@ class PReLU(Neuron):
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom = context.bottoms[0]
         if len(bottom) < 2:
-            raise context.stop(f"PReLU takes a blob of at least 2 axes (N×C), got {len(bottom)}", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                f"PReLU takes a blob of at least 2 axes (N×C), got {len(bottom)}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         if len(bottom) > 4:
             context.warn(f"Caffe's PReLU takes at most 4 axes, got {len(bottom)}", "bottom", 0)
-        context.add_param(() if context.param.channel_shared else (bottom[1],), "filler", default=0.25)
+        context.add_param(
+            () if context.param.channel_shared else (bottom[1],), "filler", default=0.25
+        )
         return [bottom]
 
     def macs(self, layer: Layer) -> int:
@@ -232,8 +248,14 @@ class Dropout(Neuron):
 
     def check(self, context: LayerContext) -> None:
         ratio = context.param.dropout_ratio
-        if not 0 <= ratio < 1 and not (ratio == 1 and context.layer.phase == "TEST"):  # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
-            context.error(f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}", "dropout_ratio", hint="it is the share that is set to 0")
+        if not 0 <= ratio < 1 and not (
+            ratio == 1 and context.layer.phase == "TEST"
+        ):  # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
+            context.error(
+                f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}",
+                "dropout_ratio",
+                hint="it is the share that is set to 0",
+            )
 
 
 def check_base(context: LayerContext) -> None:
@@ -273,4 +295,20 @@ def _follows_params(layer: Layer) -> bool:
     return False
 
 
-SPECS = (AbsVal, BNLL, Clip, ELU, Exp, Log, Power, PReLU, ReLU, Sigmoid, Softmax, Swish, TanH, Threshold, Dropout)
+SPECS = (
+    AbsVal,
+    BNLL,
+    Clip,
+    ELU,
+    Exp,
+    Log,
+    Power,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Swish,
+    TanH,
+    Threshold,
+    Dropout,
+)

@@ -18,14 +18,20 @@ class LRN(Spec):
     example = Example(MAPS, "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }", shapes=SAME)
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
-        return frozenset() if layer.message.lrn_param.norm_region else self.reads  # within a channel it is made of layers of its own
+        return (
+            frozenset() if layer.message.lrn_param.norm_region else self.reads
+        )  # within a channel it is made of layers of its own
 
     def settings(self, layer: Layer) -> list[str]:
         message = layer.message.lrn_param
         size = message.local_size
         shown = [f"within {size}×{size}" if message.norm_region else f"across {size} channels"]
         rows = (Setting("alpha", "α {}", True), Setting("beta", "β {}", True), Setting("k", "k {}"))
-        return shown + [row.text.format(value_text(message, row.field)) for row in rows if row.always or differs(message, row.field)]
+        return shown + [
+            row.text.format(value_text(message, row.field))
+            for row in rows
+            if row.always or differs(message, row.field)
+        ]
 
     def check(self, context: LayerContext) -> None:
         if context.param.local_size % 2 == 0:
@@ -33,7 +39,12 @@ class LRN(Spec):
 
     def infer(self, context: LayerContext) -> list[Shape]:
         if len(context.bottoms[0]) != 4:
-            raise context.stop(f"LRN takes a blob of 4 axes (N×C×H×W), got {len(context.bottoms[0])}", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                f"LRN takes a blob of 4 axes (N×C×H×W), got {len(context.bottoms[0])}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         return [context.bottoms[0]]
 
     def macs(self, layer: Layer) -> int:
@@ -53,16 +64,26 @@ class BatchNorm(Spec):
         for i, spec in enumerate(context.message.param):
             if spec.HasField("lr_mult") and spec.lr_mult != 0:
                 hint = "take 'lr_mult: 0' for all three, or leave 'param' out; the learnable factor is a Scale layer's"
-                context.error(f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning", "param", i, "lr_mult", hint=hint)
+                context.error(
+                    f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning",
+                    "param",
+                    i,
+                    "lr_mult",
+                    hint=hint,
+                )
         if not context.param.eps >= 0:
             context.error(f"'eps' must be at least 0, got {context.param.eps:g}", "eps")
 
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom = context.bottoms[0]
         if not bottom:
-            raise context.stop("a scalar has no channels", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                "a scalar has no channels", "bottom", 0, notes=[context.made_here(0)]
+            )
         if len(bottom) == 1:
-            context.warn("Caffe stops at a blob of one axis; it is normalised as one channel", "bottom", 0)
+            context.warn(
+                "Caffe stops at a blob of one axis; it is normalised as one channel", "bottom", 0
+            )
         channels = bottom[1] if len(bottom) > 1 else 1
         for shape in ((channels,), (channels,), (1,)):
             context.add_param(shape, learned=False)
@@ -79,7 +100,10 @@ class MVN(Spec):
     param = "mvn_param"
     in_place = True
     reads = TOP
-    shown = (Setting("across_channels", "across channels"), Setting("normalize_variance", "mean only"))
+    shown = (
+        Setting("across_channels", "across channels"),
+        Setting("normalize_variance", "mean only"),
+    )
     example = Example(MAPS, "mvn_param { normalize_variance: true }", shapes=SAME)
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
@@ -90,8 +114,15 @@ class MVN(Spec):
         if context.param.normalize_variance:
             warn_in_place(context)
         if len(bottom) > 4:
-            raise context.stop(f"MVN takes a blob of at most 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[context.made_here(0)])
-        return [(*bottom, *[1] * (4 - len(bottom)))]  # Caffe's top has 4 axes, whatever the bottom has
+            raise context.stop(
+                f"MVN takes a blob of at most 4 axes (N×C×H×W), got {len(bottom)}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
+        return [
+            (*bottom, *[1] * (4 - len(bottom)))
+        ]  # Caffe's top has 4 axes, whatever the bottom has
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * (2 if layer.message.mvn_param.normalize_variance else 0)

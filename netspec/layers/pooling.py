@@ -29,7 +29,10 @@ class Pooling(Spec):
         if message.global_pooling:
             return [f"{method} over everything"]
         axes = spatial_axes(layer)
-        shown = [f"{method} {sizes_text(window_sizes(message, 'kernel_size', 0, axes))}", *window_words(message, axes)]
+        shown = [
+            f"{method} {sizes_text(window_sizes(message, 'kernel_size', 0, axes))}",
+            *window_words(message, axes),
+        ]
         return [*shown, "rounds down"] if message.round_mode else shown
 
     def check(self, context: LayerContext) -> None:
@@ -37,7 +40,10 @@ class Pooling(Spec):
         check_window(context)
         sized = [f for f in ("kernel_size", "kernel_h", "kernel_w") if context.has(f)]
         if p.global_pooling and sized:
-            context.error(f"'global_pooling' takes the whole plane as its window; '{sized[0]}' has no place beside it", sized[0])
+            context.error(
+                f"'global_pooling' takes the whole plane as its window; '{sized[0]}' has no place beside it",
+                sized[0],
+            )
         elif not p.global_pooling and not sized:
             context.error("'kernel_size' must be given", "kernel_size")
         window = window_of(p, 2)
@@ -46,24 +52,43 @@ class Pooling(Spec):
             context.error("'global_pooling' goes with pad 0 and stride 1", field)
         if any(window.pad) and p.pool == PoolingParameter.STOCHASTIC:
             context.error("'pad' goes with MAX and AVE pooling only", "pad")
-        if sized and any(pad >= kernel > 0 for pad, kernel in zip(window.pad, window.kernel, strict=True)):
-            context.error(f"'pad' {max(window.pad)} must be smaller than the kernel {min(window.kernel)}", "pad")
+        if sized and any(
+            pad >= kernel > 0 for pad, kernel in zip(window.pad, window.kernel, strict=True)
+        ):
+            context.error(
+                f"'pad' {max(window.pad)} must be smaller than the kernel {min(window.kernel)}",
+                "pad",
+            )
         if len(context.layer.top_blobs) > 1 and p.pool != PoolingParameter.MAX:
             context.error("only MAX pooling has a second top, the mask", "top", 1)
 
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom, p = context.bottoms[0], context.param
         if len(bottom) != 4:
-            raise context.stop(f"pooling takes a blob of 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                f"pooling takes a blob of 4 axes (N×C×H×W), got {len(bottom)}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         sizes = bottom[2:]
         if not all(bottom[1:]):
-            message = f"pooling takes a blob with channels, rows and columns, got {shape_text(bottom)}"
+            message = (
+                f"pooling takes a blob with channels, rows and columns, got {shape_text(bottom)}"
+            )
             raise context.stop(message, "bottom", 0, notes=[context.made_here(0)])
         window = window_of(p, 2, sizes if p.global_pooling else None)
-        out = tuple(pooled_size(size, window, i, p.round_mode == PoolingParameter.CEIL) for i, size in enumerate(sizes))
+        out = tuple(
+            pooled_size(size, window, i, p.round_mode == PoolingParameter.CEIL)
+            for i, size in enumerate(sizes)
+        )
         require_room(context, sizes, out, window)
         require_reach(context, [size + 2 * window.pad[i] for i, size in enumerate(sizes)], "pad")
-        require_reach(context, [(places - 1) * window.stride[i] + window.kernel[i] for i, places in enumerate(out)], "stride")
+        require_reach(
+            context,
+            [(places - 1) * window.stride[i] + window.kernel[i] for i, places in enumerate(out)],
+            "stride",
+        )
         return [(*bottom[:2], *out)] * len(context.layer.top_blobs)
 
 
@@ -73,7 +98,11 @@ class SPP(Spec):
     type = "SPP"
     param = "spp_param"
     shown = (Setting("pool", "{}", True), Setting("pyramid_height", "{} levels", True))
-    example = Example(MAPS, "spp_param { pyramid_height: 3 }", shapes="N × C·(1 + 4 + 16 + …), a term for each of pyramid_height grids")
+    example = Example(
+        MAPS,
+        "spp_param { pyramid_height: 3 }",
+        shapes="N × C·(1 + 4 + 16 + …), a term for each of pyramid_height grids",
+    )
 
     def check(self, context: LayerContext) -> None:
         if not context.param.pyramid_height:
@@ -82,15 +111,28 @@ class SPP(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom, height = context.bottoms[0], context.param.pyramid_height
         if len(bottom) != 4:
-            raise context.stop(f"SPP takes a blob of 4 axes (N×C×H×W), got {len(bottom)}", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                f"SPP takes a blob of 4 axes (N×C×H×W), got {len(bottom)}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         if not all(bottom[1:]):
             raise context.stop(
-                f"SPP takes a blob with channels, rows and columns, got {shape_text(bottom)}", "bottom", 0, notes=[context.made_here(0)]
+                f"SPP takes a blob with channels, rows and columns, got {shape_text(bottom)}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
             )
         for level in range(height):
             fault = pyramid_fault(bottom[2:], level, context.param.pool == SPPParameter.STOCHASTIC)
             if fault:
-                raise context.stop(fault, "pyramid_height", hint=f"take a 'pyramid_height' of at most {level}", notes=[context.made_here(0)])
+                raise context.stop(
+                    fault,
+                    "pyramid_height",
+                    hint=f"take a 'pyramid_height' of at most {level}",
+                    notes=[context.made_here(0)],
+                )
         if height == 1:
             return [(*bottom[:2], 1, 1)]
         return [(bottom[0], bottom[1] * sum(4**level for level in range(height)))]

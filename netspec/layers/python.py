@@ -7,7 +7,9 @@ from netspec.layers.example import PYTHON, ROWS, Example
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec, Stop, input_options
 
-HOW_TO_ALLOW = "if you trust it: --allow-python-layers on the command line, allow_python_layers=True in Python"
+HOW_TO_ALLOW = (
+    "if you trust it: --allow-python-layers on the command line, allow_python_layers=True in Python"
+)
 
 
 class Python(Spec):
@@ -29,7 +31,9 @@ class Python(Spec):
     in_place = True
     has_side_effects = True
     shown = (Setting("module", "{}", True), Setting("layer", "{}", True))
-    example = Example(ROWS, 'python_param { module: "my_layers" layer: "Double" param_str: "2" }', code=PYTHON)
+    example = Example(
+        ROWS, 'python_param { module: "my_layers" layer: "Double" param_str: "2" }', code=PYTHON
+    )
 
     def check(self, context: LayerContext) -> None:
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):
@@ -50,7 +54,9 @@ class Python(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         if not context.allow_python_layers:  # the shapes are given
             return [context.given[top] for top in context.layer.tops]
-        from netspec.layers.python_object import Instance  # only a net with such a layer pays for it
+        from netspec.layers.python_object import (
+            Instance,
+        )  # only a net with such a layer pays for it
 
         context.layer.prepared = instance = Instance(context.layer)
         instance.set_up()
@@ -62,7 +68,11 @@ class Python(Spec):
 
 def _is_given(context: LayerContext) -> bool:
     """Whether the user gives the shapes of a data layer, so that none of its code has to run for them."""
-    return not context.layer.bottoms and bool(context.layer.tops) and all(top in context.given for top in context.layer.tops)
+    return (
+        not context.layer.bottoms
+        and bool(context.layer.tops)
+        and all(top in context.given for top in context.layer.tops)
+    )
 
 
 SPECS = (Python,)

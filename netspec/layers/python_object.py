@@ -55,7 +55,9 @@ class Blob:
 
     def _axis(self, i: int) -> int:
         if len(self.shape) > 4:
-            raise ValueError(f"num, channels, height and width are for blobs of at most 4 axes, this one has {len(self.shape)}")
+            raise ValueError(
+                f"num, channels, height and width are for blobs of at most 4 axes, this one has {len(self.shape)}"
+            )
         return self.shape[i] if i < len(self.shape) else 1
 
     def reshape(self, *shape: int) -> None:
@@ -122,7 +124,10 @@ class Instance:
         self.modules = modules or UserModules(net_path(layer))
         self.bottoms = [Blob(blob.shape) for blob in layer.bottom_blobs]
         # computed in place, bottom and top are one blob
-        self.tops = [self.bottoms[i] if name in layer.bottoms[i : i + 1] else Blob() for i, name in enumerate(layer.tops)]
+        self.tops = [
+            self.bottoms[i] if name in layer.bottoms[i : i + 1] else Blob()
+            for i, name in enumerate(layer.tops)
+        ]
         self.object: Any = None
         self._is_taken = False
 
@@ -156,7 +161,11 @@ class Instance:
         for i, blob in enumerate(self.tops):
             if not blob.is_shaped:
                 hint = f"its reshape does it: top[{i}].reshape(*bottom[0].shape), or with the sizes as numbers"
-                raise NetspecError(f"{self.layer.label}: its setup and reshape give top '{self.layer.tops[i]}' no shape", self._span("top", i), hint)
+                raise NetspecError(
+                    f"{self.layer.label}: its setup and reshape give top '{self.layer.tops[i]}' no shape",
+                    self._span("top", i),
+                    hint,
+                )
 
     def call(self, method: str, *arguments: object) -> None:
         """Runs a method of the object. Raises: NetspecError for whatever it raises."""
@@ -174,7 +183,9 @@ class Instance:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{p.module}.".startswith(f"{error.name}."):
                 raise self._fault(f"'{p.module}' can't be imported", error) from error
-            hint = "it is looked for in the net's folder, on PYTHONPATH and in the working directory"
+            hint = (
+                "it is looked for in the net's folder, on PYTHONPATH and in the working directory"
+            )
             message = f"{self.layer.label}: there is no Python module '{p.module}'"
             raise NetspecError(message, self._span("python_param", "module"), hint) from None
         except (Exception, SystemExit) as error:
@@ -183,11 +194,17 @@ class Instance:
         if not isinstance(found, type):
             classes = [name for name, value in vars(module).items() if isinstance(value, type)]
             message = f"{self.layer.label}: the module '{p.module}' has no class '{p.layer}'"
-            raise NetspecError(message, self._span("python_param", "layer"), did_you_mean(p.layer, classes))
+            raise NetspecError(
+                message, self._span("python_param", "layer"), did_you_mean(p.layer, classes)
+            )
         for method in _METHODS:
             if not hasattr(found, method):
                 message = f"{self.layer.label}: the class '{p.layer}' has no method '{method}'"
-                raise NetspecError(message, self._span("python_param", "layer"), f"a Python layer has {', '.join(_METHODS)} and backward")
+                raise NetspecError(
+                    message,
+                    self._span("python_param", "layer"),
+                    f"a Python layer has {', '.join(_METHODS)} and backward",
+                )
         return found
 
     @contextmanager
@@ -203,9 +220,17 @@ class Instance:
     def _fault(self, what: str, error: BaseException) -> NetspecError:
         text = str(error).strip().split("\n")[0]
         message = f"{self.layer.label}: {what}: {type(error).__name__}{f': {text}' if text else ''}"
-        hint = _STAND_IN_ONLY if "caffe" in text and not is_caffe_installed() and isinstance(error, (ImportError, AttributeError)) else None
+        hint = (
+            _STAND_IN_ONLY
+            if "caffe" in text
+            and not is_caffe_installed()
+            and isinstance(error, (ImportError, AttributeError))
+            else None
+        )
         raised = raised_at(error)
-        return NetspecError(Diagnostic("error", message, self._span("type"), hint, [raised] if raised else []))
+        return NetspecError(
+            Diagnostic("error", message, self._span("type"), hint, [raised] if raised else [])
+        )
 
     def _span(self, *path: str | int) -> Span | None:
         return self.layer.spans.at(*path)
@@ -214,7 +239,9 @@ class Instance:
 def _make(user_class: Any, message: Any) -> Any:
     if not issubclass(user_class, Layer):
         # derived from a real caffe.Layer, whose constructor takes what only Caffe has
-        user_class = type(user_class)(user_class.__name__, (Layer, user_class), {"__module__": user_class.__module__})
+        user_class = type(user_class)(
+            user_class.__name__, (Layer, user_class), {"__module__": user_class.__module__}
+        )
     made = user_class(message)
     vars(made).setdefault("blobs", BlobVec())  # an __init__ of its own may not have called ours
     return made
@@ -255,4 +282,7 @@ def _line_note(path: str, number: int) -> Diagnostic | None:
         return None
     line = lines[number - 1]
     start = sum(len(each) + 1 for each in lines[: number - 1]) + len(line) - len(line.lstrip())
-    return note(f"raised here: {line.strip()}", Span(Source(path, text), start, start + max(1, len(line.strip()))))
+    return note(
+        f"raised here: {line.strip()}",
+        Span(Source(path, text), start, start + max(1, len(line.strip()))),
+    )

@@ -32,12 +32,22 @@ class Recurrent(Spec):
         if not context.param.num_output:
             context.error("'num_output' must be given and at least 1", "num_output")
         exposed = self.states if context.param.expose_hidden else ()
-        least, bottoms, tops = 2 + len(exposed), len(context.layer.bottom_blobs), len(context.layer.top_blobs)
-        why = f" with 'expose_hidden' (the states are {' and '.join(exposed)})" if exposed else " without 'expose_hidden'"
+        least, bottoms, tops = (
+            2 + len(exposed),
+            len(context.layer.bottom_blobs),
+            len(context.layer.top_blobs),
+        )
+        why = (
+            f" with 'expose_hidden' (the states are {' and '.join(exposed)})"
+            if exposed
+            else " without 'expose_hidden'"
+        )
         if bottoms not in (least, least + 1):
             context.error(f"takes {least} or {least + 1} bottoms{why}, got {bottoms}", "bottom", -1)
         if tops != 1 + len(exposed):
-            context.error(f"takes {1 + len(exposed)} top{'s' if exposed else ''}{why}, got {tops}", "top", -1)
+            context.error(
+                f"takes {1 + len(exposed)} top{'s' if exposed else ''}{why}, got {tops}", "top", -1
+            )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         x, hidden = context.bottoms[0], context.param.num_output
@@ -49,10 +59,14 @@ class Recurrent(Spec):
         static = context.bottoms[2] if len(context.bottoms) > 2 + len(exposed) else None
         if static is not None and (len(static) < 2 or static[0] != x[1]):
             message = f"the static input '{context.layer.bottoms[2]}' must be {x[1]}×… (streams, values), got {shape_text(static)}"
-            raise context.stop(message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)])
+            raise context.stop(
+                message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
+            )
         state = (1, x[1], hidden)
         for i, name in enumerate(exposed):
-            require_shape(context, len(context.bottoms) - len(exposed) + i, state, f"the first {name}")
+            require_shape(
+                context, len(context.bottoms) - len(exposed) + i, state, f"the first {name}"
+            )
         warn_of_learned(context, 1)
         self.add_params(context, prod(x[2:]), None if static is None else prod(static[1:]))
         return [(x[0], x[1], hidden), *[state] * len(exposed)]
@@ -65,7 +79,9 @@ class Recurrent(Spec):
         steps, streams = (layer.bottom_blobs[0].shape or (0, 0))[:2]
         weights = [param.count for param in layer.params if len(param.shape) == 2]
         exposed = len(self.states) if layer.message.recurrent_param.expose_hidden else 0
-        static = weights.pop(1) if len(layer.bottom_blobs) > 2 + exposed else 0  # multiplied once, not at each timestep
+        static = (
+            weights.pop(1) if len(layer.bottom_blobs) > 2 + exposed else 0
+        )  # multiplied once, not at each timestep
         return streams * (steps * sum(weights) + static)
 
 
@@ -77,7 +93,9 @@ class LSTM(Recurrent):
     tops = (1, 3)
     states = ("hidden state", "cell state")
     shown = (OUTPUTS, Setting("expose_hidden", "hidden state exposed"))
-    example = Example(SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output")
+    example = Example(
+        SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output"
+    )
 
     def add_params(self, context: LayerContext, inputs: int, static_inputs: int | None) -> None:
         hidden = context.param.num_output
@@ -96,7 +114,9 @@ class RNN(Recurrent):
     tops = (1, 2)
     states = ("hidden state",)
     shown = (OUTPUTS, Setting("expose_hidden", "hidden state exposed"))
-    example = Example(SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output")
+    example = Example(
+        SEQUENCE, f"recurrent_param {{ num_output: 256 {FILLER} }}", shapes="T × N × num_output"
+    )
 
     def add_params(self, context: LayerContext, inputs: int, static_inputs: int | None) -> None:
         hidden = context.param.num_output
@@ -117,12 +137,21 @@ class LSTMUnit(Spec):
     continuation = 2
     bottoms = (3, 3)
     tops = (2, 2)
-    example = Example({"c_before": (1, 8, 256), "gates": (1, 8, 1024), "cont": (1, 8)}, tops=("c", "h"), shapes="both tops have the first bottom's")
+    example = Example(
+        {"c_before": (1, 8, 256), "gates": (1, 8, 1024), "cont": (1, 8)},
+        tops=("c", "h"),
+        shapes="both tops have the first bottom's",
+    )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         cell = context.bottoms[0]
         if len(cell) != 3 or cell[0] != 1:
-            raise context.stop(f"'{context.layer.bottoms[0]}' must be 1×N×H, got {shape_text(cell)}", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                f"'{context.layer.bottoms[0]}' must be 1×N×H, got {shape_text(cell)}",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         require_shape(context, 1, (1, cell[1], 4 * cell[2]), "the inputs of the four gates")
         require_shape(context, 2, (1, cell[1]), "the continuation flags")
         warn_of_learned(context, 2)
@@ -133,7 +162,9 @@ def require_shape(context: LayerContext, index: int, shape: Shape, what: str) ->
     """Requires a bottom to have a shape that follows from the first one's."""
     if context.bottoms[index] != shape:
         message = f"'{context.layer.bottoms[index]}', {what}, must be {shape_text(shape)}, got {shape_text(context.bottoms[index])}"
-        raise context.stop(message, "bottom", index, notes=[context.made_here(index), context.made_here(0)])
+        raise context.stop(
+            message, "bottom", index, notes=[context.made_here(index), context.made_here(0)]
+        )
 
 
 SPECS = (LSTM, RNN, LSTMUnit)

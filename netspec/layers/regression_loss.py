@@ -25,7 +25,9 @@ class SigmoidCrossEntropyLoss(Loss):
         if prod(scores) != prod(targets):
             names = context.layer.bottoms
             message = f"'{names[0]}' ({shape_text(scores)}) and '{names[1]}' ({shape_text(targets)}) must hold as many values"
-            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
+            raise context.stop(
+                message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
+            )
 
 
 class EuclideanLoss(Loss):
@@ -41,7 +43,9 @@ class EuclideanLoss(Loss):
         if prod(a[1:]) != prod(b[1:]):
             names = context.layer.bottoms
             message = f"the items of '{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must hold as many values"
-            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
+            raise context.stop(
+                message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
+            )
 
 
 class ContrastiveLoss(Loss):
@@ -53,24 +57,42 @@ class ContrastiveLoss(Loss):
     bottoms = (3, 3)
     labels = ()  # Caffe does not look whether the flags ask for a gradient
     shown = (Setting("margin", "margin {}", True), Setting("legacy_version", "legacy"))
-    example = Example({"a": (32, 10), "b": (32, 10), "similar": (32,)}, "contrastive_loss_param { margin: 1 }", shapes=SCALAR)
+    example = Example(
+        {"a": (32, 10), "b": (32, 10), "similar": (32,)},
+        "contrastive_loss_param { margin: 1 }",
+        shapes=SCALAR,
+    )
 
     def match(self, context: LayerContext) -> None:
         names = context.layer.bottoms
         for i in (0, 1):
             if prod(context.bottoms[i][2:]) != 1:
                 message = f"'{names[i]}' must be N×C, got {shape_text(context.bottoms[i])}"
-                raise context.stop(message, "bottom", i, hint="a Flatten layer makes it so", notes=[context.made_here(i)])
+                raise context.stop(
+                    message,
+                    "bottom",
+                    i,
+                    hint="a Flatten layer makes it so",
+                    notes=[context.made_here(i)],
+                )
         a, b = (prod(shape[1:]) for shape in context.bottoms[:2])
         if a != b:
             message = f"'{names[0]}' has {a} channels, '{names[1]}' {b}"
-            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
+            raise context.stop(
+                message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
+            )
         pairs, flags = context.bottoms[0][0], prod(context.bottoms[2])
         if flags > pairs == prod(context.bottoms[2][1:]) * pairs:
-            context.warn(f"'{names[2]}' holds {flags} flags for {pairs} pairs; the first {pairs} count", "bottom", 2)
+            context.warn(
+                f"'{names[2]}' holds {flags} flags for {pairs} pairs; the first {pairs} count",
+                "bottom",
+                2,
+            )
         elif flags != pairs:
             message = f"'{names[2]}' ({shape_text(context.bottoms[2])}) must hold one flag for each of the {pairs} pairs"
-            raise context.stop(message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)])
+            raise context.stop(
+                message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
+            )
 
 
 SPECS = (SigmoidCrossEntropyLoss, EuclideanLoss, ContrastiveLoss)

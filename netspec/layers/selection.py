@@ -15,7 +15,11 @@ class ArgMax(Spec):
 
     type = "ArgMax"
     param = "argmax_param"
-    shown = (Setting("top_k", "top {}", True), Setting("axis", "axis {}"), Setting("out_max_val", "with values"))
+    shown = (
+        Setting("top_k", "top {}", True),
+        Setting("axis", "axis {}"),
+        Setting("out_max_val", "with values"),
+    )
     example = Example(
         ROWS,
         "argmax_param { top_k: 5 axis: 1 }",
@@ -29,15 +33,30 @@ class ArgMax(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom, p = context.bottoms[0], context.param
         if not bottom:
-            raise context.stop("a blob without any axis has no largest values", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                "a blob without any axis has no largest values",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         axis = context.axis(p.axis, len(bottom), "axis") if context.has("axis") else None
         size = prod(bottom[1:]) if axis is None else bottom[axis]
         if p.top_k > size:
-            where = f"an item of '{context.layer.bottoms[0]}'" if axis is None else f"axis {axis} of '{context.layer.bottoms[0]}'"
-            raise context.stop(f"'top_k' is {p.top_k}, but {where} holds {size} values", "top_k", notes=[context.made_here(0)])
+            where = (
+                f"an item of '{context.layer.bottoms[0]}'"
+                if axis is None
+                else f"axis {axis} of '{context.layer.bottoms[0]}'"
+            )
+            raise context.stop(
+                f"'top_k' is {p.top_k}, but {where} holds {size} values",
+                "top_k",
+                notes=[context.made_here(0)],
+            )
         if axis is not None:
             return [(*bottom[:axis], p.top_k, *bottom[axis + 1 :])]
-        return [(bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))]  # as many axes as the bottom, 3 at least
+        return [
+            (bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))
+        ]  # as many axes as the bottom, 3 at least
 
 
 class BatchReindex(Spec):
@@ -45,15 +64,25 @@ class BatchReindex(Spec):
 
     type = "BatchReindex"
     bottoms = (2, 2)
-    example = Example({"data": (8, 10), "order": (5,)}, shapes="that of the first bottom, with as many items as the second lists")
+    example = Example(
+        {"data": (8, 10), "order": (5,)},
+        shapes="that of the first bottom, with as many items as the second lists",
+    )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom, index = context.bottoms
         if len(index) != 1:
-            message = f"'{context.layer.bottoms[1]}' lists the items, with one axis, and has {len(index)}"
+            message = (
+                f"'{context.layer.bottoms[1]}' lists the items, with one axis, and has {len(index)}"
+            )
             raise context.stop(message, "bottom", 1, notes=[context.made_here(1)])
         if not bottom:
-            raise context.stop(f"'{context.layer.bottoms[0]}' has no axis of items", "bottom", 0, notes=[context.made_here(0)])
+            raise context.stop(
+                f"'{context.layer.bottoms[0]}' has no axis of items",
+                "bottom",
+                0,
+                notes=[context.made_here(0)],
+            )
         return [(*index, *bottom[1:])]
 
 
@@ -66,12 +95,19 @@ class Filter(Spec):
     type = "Filter"
     bottoms = (2, None)
     tops = (1, None)
-    example = Example({"data": (8, 10), "selector": (8,)}, shapes="those of the bottoms, with the selected items only")
+    example = Example(
+        {"data": (8, 10), "selector": (8,)},
+        shapes="those of the bottoms, with the selected items only",
+    )
 
     def check(self, context: LayerContext) -> None:
         bottoms, tops = len(context.layer.bottom_blobs), len(context.layer.top_blobs)
         if tops != bottoms - 1:
-            context.error(f"each bottom but the last, the selector, makes one top, got {bottoms} and {tops}", "top", -1)
+            context.error(
+                f"each bottom but the last, the selector, makes one top, got {bottoms} and {tops}",
+                "top",
+                -1,
+            )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         *bottoms, selector = context.bottoms
@@ -83,7 +119,9 @@ class Filter(Spec):
             if bottom[:1] != selector[:1]:
                 held = bottom[0] if bottom else "no"
                 message = f"'{context.layer.bottoms[i]}' holds {held} items, but the selector '{context.layer.bottoms[last]}' {selector[0]}"
-                raise context.stop(message, "bottom", i, notes=[context.made_here(i), context.made_here(last)])
+                raise context.stop(
+                    message, "bottom", i, notes=[context.made_here(i), context.made_here(last)]
+                )
         return bottoms
 
 

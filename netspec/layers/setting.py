@@ -22,7 +22,10 @@ class Setting(NamedTuple):
 OUTPUTS, NO_BIAS = Setting("num_output", "{} outputs", True), Setting("bias_term", "no bias")
 POINT = (Setting("base", "base {}"), Setting("scale", "scale {}"), Setting("shift", "shift {}"))
 AXES = (Setting("axis", "axis {}"), Setting("num_axes", "num_axes {}"))
-IGNORED = (Setting("ignore_label", "ignores label {}"), Setting("normalization", "normalised by {}"))
+IGNORED = (
+    Setting("ignore_label", "ignores label {}"),
+    Setting("normalization", "normalised by {}"),
+)
 
 
 def shown_settings(message: Message, rows: Iterable[Setting]) -> list[str]:
@@ -41,7 +44,9 @@ def differs(message: Message, field: str) -> bool:
     value = getattr(message, field)
     if descriptor.is_repeated:
         return bool(value)
-    return value != descriptor.default_value or (field == "ignore_label" and message.HasField(field))
+    return value != descriptor.default_value or (
+        field == "ignore_label" and message.HasField(field)
+    )
 
 
 def value_text(message: Message, field: str) -> str:

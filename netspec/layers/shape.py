@@ -19,7 +19,10 @@ class Concat(Spec):
     param = "concat_param"
     bottoms = (1, None)
     shown = (Setting("axis", "axis {}"),)
-    example = Example({"a": (1, 64, 28, 28), "b": (1, 128, 28, 28)}, shapes="that of the bottoms; along 'axis' the sum of theirs")
+    example = Example(
+        {"a": (1, 64, 28, 28), "b": (1, 128, 28, 28)},
+        shapes="that of the bottoms; along 'axis' the sum of theirs",
+    )
 
     def shares_memory(self, layer: Layer) -> bool:
         return len(layer.bottom_blobs) == 1
@@ -28,7 +31,9 @@ class Concat(Spec):
 
     def check(self, context: LayerContext) -> None:
         if context.has("axis") and context.has("concat_dim"):
-            context.error("'concat_dim' is the older form of 'axis'; give one of them", "concat_dim")
+            context.error(
+                "'concat_dim' is the older form of 'axis'; give one of them", "concat_dim"
+            )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         field = "concat_dim" if context.has("concat_dim") else "axis"
@@ -60,7 +65,9 @@ class Flatten(Spec):
         end = context.axis(context.param.end_axis, len(bottom), "end_axis")
         if end < start - 1:
             raise context.stop(
-                f"'end_axis' {context.param.end_axis} lies before 'axis' {context.param.axis}", "end_axis", notes=[context.made_here(0)]
+                f"'end_axis' {context.param.end_axis} lies before 'axis' {context.param.axis}",
+                "end_axis",
+                notes=[context.made_here(0)],
             )
         return [(*bottom[:start], prod(bottom[start : end + 1]), *bottom[end + 1 :])]
 
@@ -98,7 +105,12 @@ class Slice(Spec):
     param = "slice_param"
     tops = (1, None)
     shown = (Setting("axis", "axis {}"), Setting("slice_point", "at {}"))
-    example = Example(MAPS, "slice_param { slice_point: 16 }", ("a", "b"), "that of the bottom; along 'axis' its part")
+    example = Example(
+        MAPS,
+        "slice_param { slice_point: 16 }",
+        ("a", "b"),
+        "that of the bottom; along 'axis' its part",
+    )
 
     def shares_memory(self, layer: Layer) -> bool:
         return len(layer.message.top) == 1
@@ -110,25 +122,39 @@ class Slice(Spec):
             context.error("'slice_dim' is the older form of 'axis'; give one of them", "slice_dim")
         points, tops = list(context.param.slice_point), len(context.layer.top_blobs)
         if points and len(points) != tops - 1:
-            context.error(f"'slice_point' stands for each top but the first, {tops - 1} times, got {len(points)}", "slice_point", -1)
+            context.error(
+                f"'slice_point' stands for each top but the first, {tops - 1} times, got {len(points)}",
+                "slice_point",
+                -1,
+            )
         for i, (before, point) in enumerate(zip([0, *points], points, strict=False)):
             if point <= before:
-                context.error(f"each 'slice_point' must be above the one before, the first above 0; {point} follows {before}", "slice_point", i)
+                context.error(
+                    f"each 'slice_point' must be above the one before, the first above 0; {point} follows {before}",
+                    "slice_point",
+                    i,
+                )
 
     def infer(self, context: LayerContext) -> list[Shape]:
-        bottom, points, tops = context.bottoms[0], list(context.param.slice_point), len(context.layer.top_blobs)
+        bottom, points, tops = (
+            context.bottoms[0],
+            list(context.param.slice_point),
+            len(context.layer.top_blobs),
+        )
         field = "slice_dim" if context.has("slice_dim") else "axis"
         axis = context.axis(getattr(context.param, field), len(bottom), field)
         size = bottom[axis]
         if points and (tops > size or points[-1] > size):  # the last top may be empty, as in Caffe
-            message = (
-                f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which can't be cut into {tops} tops at {', '.join(map(str, points))}"
-            )
+            message = f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which can't be cut into {tops} tops at {', '.join(map(str, points))}"
             raise context.stop(message, "slice_point", -1, notes=[context.made_here(0)])
         if not points and size % tops:
             message = f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which does not divide into {tops} equal tops"
-            raise context.stop(message, "top", -1, hint="give 'slice_point'", notes=[context.made_here(0)])
-        return [(*bottom[:axis], part, *bottom[axis + 1 :]) for part in slice_sizes(size, tops, points)]
+            raise context.stop(
+                message, "top", -1, hint="give 'slice_point'", notes=[context.made_here(0)]
+            )
+        return [
+            (*bottom[:axis], part, *bottom[axis + 1 :]) for part in slice_sizes(size, tops, points)
+        ]
 
 
 def slice_sizes(size: int, tops: int, points: Sequence[int]) -> list[int]:
@@ -162,21 +188,32 @@ class Reshape(Spec):
         dims = list(context.param.shape.dim)
         for i, dim in enumerate(dims):
             if dim < -1:
-                context.error(f"a size is positive, 0 (copied) or -1 (what is left), not {dim}", "shape", "dim", i)
+                context.error(
+                    f"a size is positive, 0 (copied) or -1 (what is left), not {dim}",
+                    "shape",
+                    "dim",
+                    i,
+                )
             elif dim == -1 and -1 in dims[:i]:
                 context.error("-1 (what is left) may stand once only", "shape", "dim", i)
         if context.param.num_axes < -1:
-            context.error(f"'num_axes' is at least 0, or -1 for all, not {context.param.num_axes}", "num_axes")
+            context.error(
+                f"'num_axes' is at least 0, or -1 for all, not {context.param.num_axes}", "num_axes"
+            )
 
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom, p = context.bottoms[0], context.param
         axes, dims = len(bottom), list(p.shape.dim)
-        if not -axes - 1 <= p.axis <= axes:  # unlike elsewhere, the place behind the last axis counts too
+        if (
+            not -axes - 1 <= p.axis <= axes
+        ):  # unlike elsewhere, the place behind the last axis counts too
             message = f"axis {p.axis} is out of range for a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
             raise context.stop(message, "axis", notes=[context.made_here(0)])
         start, end = replaced_axes(axes, p.axis, p.num_axes)
         if end > axes:
-            message = f"{p.num_axes} axes from axis {start} on are more than a blob of {axes} axes has"
+            message = (
+                f"{p.num_axes} axes from axis {start} on are more than a blob of {axes} axes has"
+            )
             raise context.stop(message, "num_axes", notes=[context.made_here(0)])
         for i, dim in enumerate(dims):
             if dim == 0 and start + i >= axes:
@@ -185,7 +222,9 @@ class Reshape(Spec):
         shape = reshaped(bottom, dims, start, end)
         left, taken = _left_and_taken(bottom, dims, start, end)
         if left % max(taken, 1) if -1 in dims else prod(shape) != prod(bottom):
-            new = ("?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims))
+            new = (
+                "?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims)
+            )
             text = sizes_text([*bottom[:start], *new, *bottom[end:]]) or "a scalar"
             message = f"the {prod(bottom)} values of '{context.layer.bottoms[0]}' ({shape_text(bottom)}) do not fill {text}"
             raise context.stop(message, "shape", notes=[context.made_here(0)])
@@ -207,11 +246,15 @@ def reshaped(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -
     return (*bottom[:start], *new, *bottom[end:])
 
 
-def _left_and_taken(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -> tuple[int, int]:
+def _left_and_taken(
+    bottom: Sequence[int], dims: Sequence[int], start: int, end: int
+) -> tuple[int, int]:
     """What the replaced axes hold, and what of it the given sizes take; axes that are only copied count in neither."""
     copied = {start + i for i, dim in enumerate(dims) if dim == 0}
     left = prod([bottom[i] for i in range(start, end) if i not in copied])
-    return left, prod([dim for dim in dims if dim > 0]) * prod([bottom[i] for i in copied if i >= end])
+    return left, prod([dim for dim in dims if dim > 0]) * prod(
+        [bottom[i] for i in copied if i >= end]
+    )
 
 
 class Tile(Spec):
@@ -220,7 +263,11 @@ class Tile(Spec):
     type = "Tile"
     param = "tile_param"
     shown = (Setting("tiles", "{} times", True), Setting("axis", "axis {}"))
-    example = Example(ROWS, "tile_param { axis: 1 tiles: 3 }", shapes="that of the bottom; along 'axis' 'tiles' times as much")
+    example = Example(
+        ROWS,
+        "tile_param { axis: 1 tiles: 3 }",
+        shapes="that of the bottom; along 'axis' 'tiles' times as much",
+    )
 
     def check(self, context: LayerContext) -> None:
         if context.param.tiles < 1:
@@ -250,17 +297,23 @@ class Crop(Spec):
         axis = context.axis(context.param.axis, len(bottom), "axis")
         cut = len(bottom) - axis
         if len(given) not in (0, 1, cut):
-            message = f"'offset' takes one value, or {cut} for the axes from {axis} on, got {len(given)}"
+            message = (
+                f"'offset' takes one value, or {cut} for the axes from {axis} on, got {len(given)}"
+            )
             raise context.stop(message, "offset", -1, notes=[context.made_here(0)])
         if len(size) < len(bottom):
             message = f"'{context.layer.bottoms[1]}' has {len(size)} axes, but '{context.layer.bottoms[0]}' is cut up to axis {len(bottom) - 1}"
-            raise context.stop(message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)])
+            raise context.stop(
+                message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
+            )
         for i, offset in enumerate(offsets_of(given, cut)):
             here, wanted = bottom[axis + i], size[axis + i]
             if offset + wanted > here:
                 message = f"axis {axis + i} of '{context.layer.bottoms[0]}' holds {here}, which can't be cut to {wanted} from {offset} on"
                 path = ("offset", i if len(given) > 1 else 0) if given else ("bottom", 1)
-                raise context.stop(message, *path, notes=[context.made_here(0), context.made_here(1)])
+                raise context.stop(
+                    message, *path, notes=[context.made_here(0), context.made_here(1)]
+                )
         return [(*bottom[:axis], *size[axis : len(bottom)])]
 
 
@@ -275,7 +328,9 @@ class Parameter(Spec):
     type = "Parameter"
     param = "parameter_param"
     bottoms = (0, 0)
-    example = Example({}, "parameter_param { shape { dim: 10 dim: 20 } }", shapes="that of its 'shape'")
+    example = Example(
+        {}, "parameter_param { shape { dim: 10 dim: 20 } }", shapes="that of its 'shape'"
+    )
 
     def shares_gradient(self, layer: Layer) -> bool:
         return True

@@ -23,7 +23,10 @@ MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 def input_options(tops: list[str], data: Shape) -> str:
     """How to give the shapes of a data layer's tops on the command line: the data's, then the number of items of the others."""
     shapes = [data, *[data[:1]] * (len(tops) - 1)]
-    return " ".join(f"--input {top}={','.join(map(str, shape))}" for top, shape in zip(tops, shapes, strict=True))
+    return " ".join(
+        f"--input {top}={','.join(map(str, shape))}"
+        for top, shape in zip(tops, shapes, strict=True)
+    )
 
 
 BOTTOM, TOP = frozenset(("bottom",)), frozenset(("top",))
@@ -50,7 +53,9 @@ class Spec:
 
     type: ClassVar[str] = ""
     param: ClassVar[str] = ""  # the field of LayerParameter with the layer's own parameters
-    fields: ClassVar[tuple[Field, ...]] = ()  # what that field holds, where caffe.proto does not say it
+    fields: ClassVar[
+        tuple[Field, ...]
+    ] = ()  # what that field holds, where caffe.proto does not say it
     example: ClassVar[Example] = Example({})
     shown: ClassVar[tuple[Setting, ...]] = ()  # what a picture shows of its parameters
     shown_param: ClassVar[str] = ""  # the field that holds these, where it is not `param`
@@ -58,15 +63,21 @@ class Spec:
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     in_place: ClassVar[bool] = False  # may its top be its bottom?
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
-    is_input: ClassVar[bool] = False  # of a source: are they inputs of the net, too, and it no data layer?
+    is_input: ClassVar[bool] = (
+        False  # of a source: are they inputs of the net, too, and it no data layer?
+    )
     reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
     continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
-    has_side_effects: ClassVar[bool] = False  # does it do something beside its tops, and so run without one?
+    has_side_effects: ClassVar[bool] = (
+        False  # does it do something beside its tops, and so run without one?
+    )
     reads: ClassVar[frozenset[str]] = frozenset()  # what its gradient reads: "bottom", "top"
     gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
-    unforced: ClassVar[tuple[int, ...]] = ()  # bottoms that force_backward gives no gradient: labels, cont
+    unforced: ClassVar[
+        tuple[int, ...]
+    ] = ()  # bottoms that force_backward gives no gradient: labels, cont
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
 
     def shares_memory(self, layer: Layer) -> bool:
@@ -151,7 +162,13 @@ class LayerContext:
         """For each top the shape of a row of its dataset; None where the file is not there. Raises: NetspecError."""
         return self.probe.hdf5_row_shapes(self.layer) if self.probe else None
 
-    def error(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> None:
+    def error(
+        self,
+        message: str,
+        *path: str | int,
+        hint: str | None = None,
+        notes: Iterable[Diagnostic] = (),
+    ) -> None:
         """Reports a fault at a field of the layer's own parameters, or else of the layer."""
         self.report.error(f"{self.layer.label}: {message}", self._span(path), hint, notes)
 
@@ -160,11 +177,21 @@ class LayerContext:
         self.report.warning(f"{self.layer.label}: {message}", self._span(path), hint)
 
     def _span(self, path: tuple[str | int, ...]) -> Span | None:
-        is_own = bool(path) and self.param is not None and path[0] in self.param.DESCRIPTOR.fields_by_name
+        is_own = (
+            bool(path)
+            and self.param is not None
+            and path[0] in self.param.DESCRIPTOR.fields_by_name
+        )
         full = (self.spec.param, *path) if is_own else path
         return self.layer.spans.at(*(full or ("type",)))
 
-    def stop(self, message: str, *path: str | int, hint: str | None = None, notes: Iterable[Diagnostic] = ()) -> Stop:
+    def stop(
+        self,
+        message: str,
+        *path: str | int,
+        hint: str | None = None,
+        notes: Iterable[Diagnostic] = (),
+    ) -> Stop:
         """Reports a fault and returns the exception to raise, where no shape can follow."""
         self.error(message, *path, hint=hint, notes=notes)
         return Stop()
@@ -174,7 +201,12 @@ class LayerContext:
         message = f"the size of its data is unknown: {reason}"
         if not self.lenient:
             return self.stop(message, "source", hint=advice)
-        self.report.warning(f"{self.layer.label}: {message}", self.layer.spans.at(self.spec.param, "source"), advice, kind=MISSING_DATA)
+        self.report.warning(
+            f"{self.layer.label}: {message}",
+            self.layer.spans.at(self.spec.param, "source"),
+            advice,
+            kind=MISSING_DATA,
+        )
         return Stop()
 
     def check_ranges(self) -> None:
@@ -188,7 +220,9 @@ class LayerContext:
                 if field.name == "blobs":  # large, and without a number of this kind
                     continue
                 for i, each in enumerate(value) if is_repeated else [(0, value)]:
-                    self._check_ranges(each, (*path, field.name, i) if is_repeated else (*path, field.name))
+                    self._check_ranges(
+                        each, (*path, field.name, i) if is_repeated else (*path, field.name)
+                    )
             elif field.type == field.TYPE_UINT32:
                 for i, number in enumerate(value) if is_repeated else [(0, value)]:
                     if number > MAX_COUNT:
@@ -204,18 +238,26 @@ class LayerContext:
     def axis(self, index: int, axes: int, *path: str | int) -> int:
         """An axis counted from the front, from one that may count from the end."""
         if not -axes <= index < axes:
-            raise self.stop(f"axis {index} is out of range for a blob of {axes} axes", *path, notes=[self.made_here(0)])
+            raise self.stop(
+                f"axis {index} is out of range for a blob of {axes} axes",
+                *path,
+                notes=[self.made_here(0)],
+            )
         return index % axes
 
     def same_shapes(self, first: int, second: int, but: int | None = None) -> None:
         """Requires two bottoms to agree in every axis, or in every one but `but`."""
         a, b = self.bottoms[first], self.bottoms[second]
-        if len(a) == len(b) and all(x == y or i == but for i, (x, y) in enumerate(zip(a, b, strict=True))):
+        if len(a) == len(b) and all(
+            x == y or i == but for i, (x, y) in enumerate(zip(a, b, strict=True))
+        ):
             return
         axes = "every axis" if but is None else f"every axis but {but}"
         names = [self.layer.bottom_blobs[i].name for i in (first, second)]
         message = f"'{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must agree in {axes}"
-        raise self.stop(message, "bottom", second, notes=[self.made_here(first), self.made_here(second)])
+        raise self.stop(
+            message, "bottom", second, notes=[self.made_here(first), self.made_here(second)]
+        )
 
     def same_first(self) -> None:
         """Requires the first two bottoms to hold the same number of items."""
@@ -224,13 +266,21 @@ class LayerContext:
             message = f"the two bottoms hold {shape_text(a)} and {shape_text(b)} items, which must be the same number"
             raise self.stop(message, "bottom", 1, notes=[self.made_here(0), self.made_here(1)])
 
-    def add_param(self, shape: Shape, filler_field: str | None = None, default: float = 0.0, learned: bool = True) -> None:
+    def add_param(
+        self,
+        shape: Shape,
+        filler_field: str | None = None,
+        default: float = 0.0,
+        learned: bool = True,
+    ) -> None:
         """Adds a param with its ParamSpec from the layer's `param` list.
 
         `filler_field` names the field of its filler; where the file states none, it is filled with `default`.
         """
         index = len(self.params)
-        param = Param(tuple(shape), filler=FillerParameter(type="constant", value=default), learned=learned)
+        param = Param(
+            tuple(shape), filler=FillerParameter(type="constant", value=default), learned=learned
+        )
         if filler_field is not None and self.has(filler_field):
             param.filler = getattr(self.param, filler_field)
             self.check_filler(param.filler, param.shape, filler_field)
@@ -240,10 +290,17 @@ class LayerContext:
         if not learned:
             param.lr_mult = param.decay_mult = 0.0
         if prod(param.shape) > MAX_COUNT:
-            raise self.stop(f"param {index} would hold {shape_text(param.shape)} values, more than {MAX_COUNT}", "type")
+            raise self.stop(
+                f"param {index} would hold {shape_text(param.shape)} values, more than {MAX_COUNT}",
+                "type",
+            )
         if not prod(param.shape):
             notes = [self.made_here(0)] if self.layer.bottom_blobs else []
-            raise self.stop(f"param {index} would hold no values: its shape would be {shape_text(param.shape)}", "type", notes=notes)
+            raise self.stop(
+                f"param {index} would hold no values: its shape would be {shape_text(param.shape)}",
+                "type",
+                notes=notes,
+            )
         self.params.append(param)
 
     def check_filler(self, filler: FillerParameter, shape: Shape, *path: str | int) -> None:
@@ -252,4 +309,8 @@ class LayerContext:
         if fault:
             self.error(fault.message, *path, fault.field, hint=fault.hint)
         elif filler.type == "positive_unitball" and len(shape) > 4:
-            self.warn(f"the filler 'positive_unitball' takes at most 4 axes in Caffe, got {shape_text(shape)}", *path, "type")
+            self.warn(
+                f"the filler 'positive_unitball' takes at most 4 axes in Caffe, got {shape_text(shape)}",
+                *path,
+                "type",
+            )

@@ -40,7 +40,9 @@ class UserModules:
         before = dict(sys.modules)
         usual = set(map(os.path.abspath, sys.path))
         last = [folder for folder in self.last if folder not in usual]
-        others = {top for top in self._tops & before.keys() if _folder_of(before[top]) not in self.first}  # of the same names
+        others = {
+            top for top in self._tops & before.keys() if _folder_of(before[top]) not in self.first
+        }  # of the same names
         hidden = {name for name in before if name.partition(".")[0] in others} if others else set()
         for name in hidden:
             del sys.modules[name]
@@ -52,14 +54,18 @@ class UserModules:
             for folder in (*self.first, *last):
                 if folder in sys.path:
                     sys.path.remove(folder)
-            self._put_away(before, hidden, {folder for folder in (*self.first, *last) if folder not in usual})
+            self._put_away(
+                before, hidden, {folder for folder in (*self.first, *last) if folder not in usual}
+            )
 
     def _put_away(self, before: dict[str, ModuleType], hidden: set[str], beside: set[str]) -> None:
         """Keeps what was imported from the folders beside for the next time, and shows the program its own modules again."""
         now = dict(sys.modules)
         for name, module in now.items():
             top = name.partition(".")[0]
-            if before.get(name) is not module and (name in hidden or _folder_of(now.get(top)) in beside):
+            if before.get(name) is not module and (
+                name in hidden or _folder_of(now.get(top)) in beside
+            ):
                 self._own[name] = module
         for name in hidden | self._own.keys():
             if name in before:
@@ -96,4 +102,6 @@ def is_caffe_installed() -> bool:
     from importlib.util import find_spec
 
     found = find_spec("caffe")
-    return found is not None and found.origin is not None  # a mere folder of that name is no package
+    return (
+        found is not None and found.origin is not None
+    )  # a mere folder of that name is no package

@@ -44,22 +44,41 @@ def _values(param: Any, name: str, axes: int, default: int, short: str | None = 
 def window_of(param: Any, axes: int, kernel: Shape | None = None) -> Window:
     """The window of a convolution_param or pooling_param that has been checked."""
     ones = (1,) * axes
-    dilation = _values(param, "dilation", axes, 1) if "dilation" in param.DESCRIPTOR.fields_by_name else ones
+    dilation = (
+        _values(param, "dilation", axes, 1)
+        if "dilation" in param.DESCRIPTOR.fields_by_name
+        else ones
+    )
     kernel = kernel or _values(param, "kernel_size", axes, 0, "kernel")
-    return Window(kernel, _values(param, "stride", axes, 1), _values(param, "pad", axes, 0), dilation)
+    return Window(
+        kernel, _values(param, "stride", axes, 1), _values(param, "pad", axes, 0), dilation
+    )
 
 
 def check_window(context: LayerContext) -> None:
     """Reports what is wrong in the window's fields, whatever the bottom's shape is."""
     for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad")):
         pair = [f for f in (f"{short}_h", f"{short}_w") if context.has(f)]
-        plain = getattr(context.param, name) if context.param.DESCRIPTOR.fields_by_name[name].is_repeated else context.has(name)
+        plain = (
+            getattr(context.param, name)
+            if context.param.DESCRIPTOR.fields_by_name[name].is_repeated
+            else context.has(name)
+        )
         if pair and plain:
             context.error(f"give '{name}' or '{short}_h' and '{short}_w', not both", pair[0])
-        elif len(pair) == 1 and (short != "pad" or context.spec.param == "pooling_param"):  # a convolution's absent pad is 0
+        elif len(pair) == 1 and (
+            short != "pad" or context.spec.param == "pooling_param"
+        ):  # a convolution's absent pad is 0
             missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
             context.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
-    for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w"):  # a dilation of 0 reads one value all over
+    for name in (
+        "kernel_size",
+        "kernel_h",
+        "kernel_w",
+        "stride",
+        "stride_h",
+        "stride_w",
+    ):  # a dilation of 0 reads one value all over
         _check_positive(context, name)
 
 
@@ -77,10 +96,19 @@ def _check_positive(context: LayerContext, name: str) -> None:
 
 def require_axes(context: LayerContext, axes: int) -> None:
     """Requires each setting to suit the number of spatial axes: one value, or one for each axis."""
-    for name, short in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad"), ("dilation", None)):
+    for name, short in (
+        ("kernel_size", "kernel"),
+        ("stride", "stride"),
+        ("pad", "pad"),
+        ("dilation", None),
+    ):
         given = len(getattr(context.param, name))
         if given not in (0, 1, axes):
-            raise context.stop(f"'{name}' takes one value or {axes}, got {given}", name, notes=[context.made_here(0)])
+            raise context.stop(
+                f"'{name}' takes one value or {axes}, got {given}",
+                name,
+                notes=[context.made_here(0)],
+            )
         if axes != 2 and short and context.has(f"{short}_h"):
             message = f"'{short}_h' and '{short}_w' are for two spatial axes, the bottom has {axes}"
             raise context.stop(message, f"{short}_h", notes=[context.made_here(0)])
@@ -113,7 +141,10 @@ def require_reach(context: LayerContext, sizes: Iterable[int], field: str) -> No
     for size in sizes:
         if size > MAX_COUNT:
             name = f"{field}_h" if context.has(f"{field}_h") else field
-            raise context.stop(f"'{name}' is out of range: the windows would span {size} values, more than {MAX_COUNT}", name)
+            raise context.stop(
+                f"'{name}' is out of range: the windows would span {size} values, more than {MAX_COUNT}",
+                name,
+            )
 
 
 def require_room(context: LayerContext, sizes: Shape, out: Shape, window: Window) -> None:
@@ -121,12 +152,18 @@ def require_room(context: LayerContext, sizes: Shape, out: Shape, window: Window
     for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
         if result < 1:
             axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
-            spans = f"a window of {window.extent(i)}" if window.dilation[i] == 1 else f"a dilated window of {window.extent(i)}"
+            spans = (
+                f"a window of {window.extent(i)}"
+                if window.dilation[i] == 1
+                else f"a dilated window of {window.extent(i)}"
+            )
             pad = f" with pad {window.pad[i]}" if window.pad[i] else ""
             message = f"{spans} does not fit into a {axis} of {size}{pad}: the output's size would be {result}"
             name = context.layer.bottom_blobs[0].name
             hint = f"'{name}' is {shape_with_axes(context.bottoms[0])}; take a smaller kernel, more pad, or a larger input"
-            raise context.stop(message, *_kernel_place(context, i), hint=hint, notes=[context.made_here(0)])
+            raise context.stop(
+                message, *_kernel_place(context, i), hint=hint, notes=[context.made_here(0)]
+            )
 
 
 def _kernel_place(context: LayerContext, i: int) -> tuple[str | int, ...]:
@@ -134,4 +171,8 @@ def _kernel_place(context: LayerContext, i: int) -> tuple[str | int, ...]:
     if context.has("kernel_h") or context.has("kernel_w"):
         return (("kernel_h", "kernel_w")[i],)
     descriptor = context.param.DESCRIPTOR.fields_by_name["kernel_size"]
-    return ("kernel_size", min(i, len(context.param.kernel_size) - 1)) if descriptor.is_repeated else ("kernel_size",)
+    return (
+        ("kernel_size", min(i, len(context.param.kernel_size) - 1))
+        if descriptor.is_repeated
+        else ("kernel_size",)
+    )

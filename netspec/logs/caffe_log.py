@@ -35,7 +35,10 @@ class CaffeLog(Listener):
     def started(self, run: RunInfo) -> None:
         self._run = run
         self._last_display = (run.start_iter, time.monotonic())
-        self._write("caffe.cpp:218", "Use CPU." if run.device == "cpu" else f"Using GPUs {run.device.removeprefix('cuda:')}")
+        self._write(
+            "caffe.cpp:218",
+            "Use CPU." if run.device == "cpu" else f"Using GPUs {run.device.removeprefix('cuda:')}",
+        )
         self._write("caffe.cpp:248", "Starting Optimization")
         self._write("solver.cpp:272", f"Solving {run.net}")
         self._write("solver.cpp:273", f"Learning Rate Policy: {run.lr_policy}")
@@ -49,7 +52,9 @@ class CaffeLog(Listener):
         self._last_display = (iteration, now)
         speed = f"({done / max(lapse, 1e-9):g} iter/s, {lapse:g}s/{self._run.display if self._run else done} iters)"
         self._write("solver.cpp:218", f"Iteration {iteration} {speed}, loss = {loss:g}")
-        self._outputs("solver.cpp:237", "Train", outputs, self._run.loss_weights if self._run else {})
+        self._outputs(
+            "solver.cpp:237", "Train", outputs, self._run.loss_weights if self._run else {}
+        )
         self._write("sgd_solver.cpp:105", f"Iteration {iteration}, lr = {rate:g}")
 
     def debugged(self, lines: Iterable[str]) -> None:
@@ -64,11 +69,15 @@ class CaffeLog(Listener):
         if loss is not None:
             self._write("solver.cpp:383", f"Test loss: {loss:g}")
         weights = self._run.test_loss_weights if self._run else []
-        self._outputs("solver.cpp:397", "Test", means, weights[index] if index < len(weights) else {})
+        self._outputs(
+            "solver.cpp:397", "Test", means, weights[index] if index < len(weights) else {}
+        )
 
     def saved(self, iteration: int, weights: Path, state: Path) -> None:
         self._write("solver.cpp:447", f"Snapshotting to {_kind(weights)} file {weights}")
-        self._write("sgd_solver.cpp:273", f"Snapshotting solver state to {_kind(state)} file {state}")
+        self._write(
+            "sgd_solver.cpp:273", f"Snapshotting solver state to {_kind(state)} file {state}"
+        )
 
     def best(self, iteration: int, metric: str, value: float) -> None:
         self._write("solver.cpp:447", f"Best {metric} up to now: {value:g}")
@@ -87,7 +96,10 @@ class CaffeLog(Listener):
         if reason == "failed":
             self._write("solver.cpp:218", message or "failed", "E")
             return
-        self._write("solver.cpp:315", "Optimization Done." if reason == "done" else "Optimization stopped early.")
+        self._write(
+            "solver.cpp:315",
+            "Optimization Done." if reason == "done" else "Optimization stopped early.",
+        )
         self._write("caffe.cpp:259", "Optimization Done.")
 
     def close(self) -> None:

@@ -70,7 +70,14 @@ class JsonLog(Listener):
         epoch = self._run.epoch(iteration) if self._run else None
         if epoch is not None:
             known["epoch"] = round(epoch, 4)
-        self._write("train", iter=iteration, loss=_number(loss), lr=_number(rate), outputs=_values(outputs), **known)
+        self._write(
+            "train",
+            iter=iteration,
+            loss=_number(loss),
+            lr=_number(rate),
+            outputs=_values(outputs),
+            **known,
+        )
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         if batch == 0:
@@ -78,7 +85,13 @@ class JsonLog(Listener):
 
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
         self._throughput.test_ends()
-        self._write("test", iter=iteration, net=index, outputs=_values(means), **({} if loss is None else {"loss": _number(loss)}))
+        self._write(
+            "test",
+            iter=iteration,
+            net=index,
+            outputs=_values(means),
+            **({} if loss is None else {"loss": _number(loss)}),
+        )
 
     def saved(self, iteration: int, weights: Path, state: Path) -> None:
         self._write("snapshot", iter=iteration, weights=str(weights), state=str(state))
@@ -105,7 +118,11 @@ class JsonLog(Listener):
         self._file.close()
 
     def _write(self, event: str, **fields: Any) -> None:
-        when = {"event": event, "time": round(time.time(), 3), "seconds": round(time.monotonic() - self._began, 6)}
+        when = {
+            "event": event,
+            "time": round(time.time(), 3),
+            "seconds": round(time.monotonic() - self._began, 6),
+        }
         self._file.write(json.dumps({**when, **fields}, allow_nan=False))
 
 
@@ -122,4 +139,7 @@ def _numbers(weights: dict[str, float]) -> dict[str, float | str]:
 
 def _values(outputs: Values) -> dict[str, Any]:
     """An output of one element is a number, any other a list."""
-    return {name: _number(values[0]) if len(values) == 1 else [_number(value) for value in values] for name, values in outputs.items()}
+    return {
+        name: _number(values[0]) if len(values) == 1 else [_number(value) for value in values]
+        for name, values in outputs.items()
+    }

@@ -32,7 +32,9 @@ class LineFile:
         except (OSError, ValueError) as error:
             folder = Path(path).parent
             hint = None if folder.is_dir() else f"there is no folder '{folder}'"
-            raise NetspecError(f"the log '{path}' can't be written: {os_reason(error)}", hint=hint) from None
+            raise NetspecError(
+                f"the log '{path}' can't be written: {os_reason(error)}", hint=hint
+            ) from None
 
     def write(self, line: str) -> None:
         content = line.encode(errors="backslashreplace") + b"\n"
@@ -53,7 +55,10 @@ class LineFile:
     def _warn(self, error: OSError) -> None:
         if not self._has_warned:
             self._has_warned = True
-            print(f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on", file=sys.stderr)
+            print(
+                f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on",
+                file=sys.stderr,
+            )
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -14,10 +14,16 @@ X_AXES = ("iterations", "seconds", "epochs")
 LOSS, ACCURACY, RATE = "loss", "accuracy", "lr"
 _IS_ACCURACY = re.compile(r"acc|top.?\d", re.IGNORECASE)  # accuracy, acc/top5, loss3/top-1
 _LOSS_LOG, _RATE_LOG = 1000, 10  # how far values spread before their axis is logarithmic
-_UNITS = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 300.0), ("seconds", 1.0, 0.0))  # seconds, from how many on
+_UNITS = (
+    ("hours", 3600.0, 3 * 3600.0),
+    ("minutes", 60.0, 300.0),
+    ("seconds", 1.0, 0.0),
+)  # seconds, from how many on
 
 
-def run_panels(runs: Sequence[Run], what: Sequence[str] = (), x: str = "iterations") -> tuple[list[Panel], str]:
+def run_panels(
+    runs: Sequence[Run], what: Sequence[str] = (), x: str = "iterations"
+) -> tuple[list[Panel], str]:
     """The panels to draw and the x axis's label.
 
     Args:
@@ -47,12 +53,19 @@ def _x_scale(runs: Sequence[Run], x: str) -> tuple[float, str]:
         for run in runs:
             if not run.knows_epochs:
                 hint = "--x iterations and --x seconds need no such thing"
-                raise NetspecError(f"'{run.name}' does not tell how many records an epoch has", hint=hint)
+                raise NetspecError(
+                    f"'{run.name}' does not tell how many records an epoch has", hint=hint
+                )
         return 1.0, "epoch"
     for run in runs:
         if any(row.seconds is None for rows in [run.train, *run.tests] for row in rows):
-            raise NetspecError(f"'{run.name}' does not tell the time of each row", hint="--x iterations needs none")
-    longest = max((row.seconds or 0.0 for run in runs for rows in [run.train, *run.tests] for row in rows), default=0.0)
+            raise NetspecError(
+                f"'{run.name}' does not tell the time of each row", hint="--x iterations needs none"
+            )
+    longest = max(
+        (row.seconds or 0.0 for run in runs for rows in [run.train, *run.tests] for row in rows),
+        default=0.0,
+    )
     unit, length = next((unit, length) for unit, length, least in _UNITS if longest >= least)
     return length, f"time ({unit})"
 
@@ -62,9 +75,21 @@ def _panel(runs: Sequence[Run], word: str, x: str, scale: float) -> Panel | None
     curves: list[Curve] = []
     for run, name in zip(runs, names, strict=True):
         for label, rows, values, is_marked in _series(run, word):
-            points = [(_x(row, x) / scale, value) for row, value in zip(rows, values, strict=True) if value is not None]
+            points = [
+                (_x(row, x) / scale, value)
+                for row, value in zip(rows, values, strict=True)
+                if value is not None
+            ]
             if points:
-                curves.append(Curve(name, label, [at for at, _ in points], [value for _, value in points], is_marked))
+                curves.append(
+                    Curve(
+                        name,
+                        label,
+                        [at for at, _ in points],
+                        [value for _, value in points],
+                        is_marked,
+                    )
+                )
     if not curves:
         return None
     if word == LOSS:
@@ -82,15 +107,27 @@ def _series(run: Run, word: str) -> list[_Series]:
     """A run's curves that a word asks for: name, rows, values, whether they are marked."""
     if word == RATE:
         return [("", run.train, [row.rate for row in run.train], False)]
-    tests = [(f"test {i}" if len(run.tests) > 1 else "test", rows) for i, rows in enumerate(run.tests)]
+    tests = [
+        (f"test {i}" if len(run.tests) > 1 else "test", rows) for i, rows in enumerate(run.tests)
+    ]
     if word == LOSS:
         train: list[_Series] = [("train", run.train, [row.loss for row in run.train], False)]
         return train + [(label, rows, [row.loss for row in rows], True) for label, rows in tests]
     series: list[_Series] = []
-    for label, rows, is_marked in [("train", run.train, False), *((label, rows, True) for label, rows in tests)]:
+    for label, rows, is_marked in [
+        ("train", run.train, False),
+        *((label, rows, True) for label, rows in tests),
+    ]:
         outputs = [output for output in _scalars(rows) if _is_asked(run, word, output)]
         for output in outputs:
-            series.append((f"{label} {output}", rows, [next(iter(row.outputs.get(output, ())), None) for row in rows], is_marked))
+            series.append(
+                (
+                    f"{label} {output}",
+                    rows,
+                    [next(iter(row.outputs.get(output, ())), None) for row in rows],
+                    is_marked,
+                )
+            )
     return series
 
 
@@ -102,7 +139,11 @@ def _is_asked(run: Run, word: str, output: str) -> bool:
 
 def _scalars(rows: Sequence[Row]) -> list[str]:
     """The outputs of one element: curves."""
-    return list(dict.fromkeys(name for row in rows for name, values in row.outputs.items() if len(values) == 1))
+    return list(
+        dict.fromkeys(
+            name for row in rows for name, values in row.outputs.items() if len(values) == 1
+        )
+    )
 
 
 def _x(row: Row, x: str) -> float:
@@ -113,11 +154,19 @@ def _x(row: Row, x: str) -> float:
 
 def _nothing(runs: Sequence[Run], word: str) -> NetspecError:
     """No log has what a word asks for: tells what they have."""
-    outputs = list(dict.fromkeys(name for run in runs for rows in [run.train, *run.tests] for name in _scalars(rows)))
+    outputs = list(
+        dict.fromkeys(
+            name for run in runs for rows in [run.train, *run.tests] for name in _scalars(rows)
+        )
+    )
     known = [word for word in (LOSS, ACCURACY, RATE) if _panel(runs, word, "iterations", 1.0)]
     known += [name for name in outputs if name not in known]
     where = f"'{runs[0].name}' tells" if len(runs) == 1 else "these logs tell"
-    there = f"there is {', '.join(known)}" if known else "an output of several elements is no curve; `netspec log parse` writes it"
+    there = (
+        f"there is {', '.join(known)}"
+        if known
+        else "an output of several elements is no curve; `netspec log parse` writes it"
+    )
     return NetspecError(f"{where} nothing of '{word}'", hint=did_you_mean(word, known) or there)
 
 
@@ -132,4 +181,7 @@ def _display_names(paths: Sequence[str]) -> list[str]:
         names = ["/".join(part[-depth:]) for part in parts]
         if len(set(names)) == len(names):
             return names
-    return [f"{path} ({number})" if paths.count(path) > 1 else path for number, path in enumerate(paths, 1)]
+    return [
+        f"{path} ({number})" if paths.count(path) > 1 else path
+        for number, path in enumerate(paths, 1)
+    ]

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 WIDTH, PANEL_HEIGHT, DPI = 8.0, 2.4, 144  # inches, inches, dots an inch
 INK, MUTED, GRID = "#1e293b", "#475569", "#e2e8f0"
-COLOURS = ("#2563eb", "#d9480f", "#2b8a3e", "#9c36b5", "#c99700", "#0c8599", "#e64980", "#5c4033")  # one a run, in order
+COLOURS = (
+    "#2563eb",
+    "#d9480f",
+    "#2b8a3e",
+    "#9c36b5",
+    "#c99700",
+    "#0c8599",
+    "#e64980",
+    "#5c4033",
+)  # one a run, in order
 DASHES = ("-", "--", ":", "-.")  # one a name in a panel, in order
 MARKS = ("o", "s", "^", "D", "v", "P")
 MAX_MARKS = 40  # on one curve
@@ -58,7 +67,9 @@ class Panel:
 
     y_label: str
     curves: Sequence[Curve]
-    log_from: float = inf  # the ratio of the largest to the smallest value from which the axis is logarithmic
+    log_from: float = (
+        inf  # the ratio of the largest to the smallest value from which the axis is logarithmic
+    )
 
 
 def plot_panels(panels: Sequence[Panel], x_label: str, path: str | Path) -> None:
@@ -77,7 +88,10 @@ def check_picture_path(path: str | Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise NetspecError("drawing curves needs matplotlib, which is not installed", hint="pip install 'netspec[plot]'") from None
+        raise NetspecError(
+            "drawing curves needs matplotlib, which is not installed",
+            hint="pip install 'netspec[plot]'",
+        ) from None
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
@@ -94,7 +108,10 @@ def _format(path: str | Path) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         asked = f"by the suffix '{suffix}'" if suffix else "without a suffix"
-        raise NetspecError(f"'{path}': no picture format is known {asked}", hint="the formats are " + ", ".join(FORMATS))
+        raise NetspecError(
+            f"'{path}': no picture format is known {asked}",
+            hint="the formats are " + ", ".join(FORMATS),
+        )
     return FORMATS[suffix]
 
 
@@ -104,7 +121,9 @@ def _settings() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context(RC), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a file name in a script that the font lacks
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from"
+        )  # a file name in a script that the font lacks
         yield
 
 
@@ -129,17 +148,30 @@ def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
     styles = _styles(panel)
     for i, curve in enumerate(panel.curves):
         style = styles[curve.name]
-        covered = sum((later.xs, later.ys) == (curve.xs, curve.ys) for later in panel.curves[i + 1 :])  # wider, so that it shows below the others
-        _draw_curve(axes, curve, {**style, "linewidth": style["linewidth"] + min(1.4 * covered, 6)}, colours[curve.run])
+        covered = sum(
+            (later.xs, later.ys) == (curve.xs, curve.ys) for later in panel.curves[i + 1 :]
+        )  # wider, so that it shows below the others
+        _draw_curve(
+            axes,
+            curve,
+            {**style, "linewidth": style["linewidth"] + min(1.4 * covered, 6)},
+            colours[curve.run],
+        )
     axes.set_ylabel(_label(panel.y_label))
     axes.grid(color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
     values = [y for curve in panel.curves for y in map(_drawable, curve.ys) if not isnan(y)]
-    if values and max(values) - min(values) < 1e-4 * abs(max(values)):  # one value but for rounding: its digits would fill the axis
+    if values and max(values) - min(values) < 1e-4 * abs(
+        max(values)
+    ):  # one value but for rounding: its digits would fill the axis
         axes.set_ylim(*sorted((0.95 * max(values), 1.05 * max(values))))
-    if values and min(values) >= 0 and max(values) >= panel.log_from * min((y for y in values if y > 0), default=inf):
+    if (
+        values
+        and min(values) >= 0
+        and max(values) >= panel.log_from * min((y for y in values if y > 0), default=inf)
+    ):
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
     if len(styles) > 1:
@@ -151,13 +183,26 @@ def _draw_curve(axes: Axes, curve: Curve, style: dict[str, Any], colour: str) ->
         return
     style = {**style, "markevery": max(1, len(curve.xs) // MAX_MARKS)}
     axes.plot(curve.xs, [_drawable(y) for y in curve.ys], color=colour, **style)
-    axes.update_datalim([(x, 0) for x in (min(curve.xs), max(curve.xs))], updatey=False)  # matplotlib leaves out the xs of gaps
+    axes.update_datalim(
+        [(x, 0) for x in (min(curve.xs), max(curve.xs))], updatey=False
+    )  # matplotlib leaves out the xs of gaps
     # a number that is none leaves a gap: the first of them says so, for that is where a run breaks
-    lost = next(((x, y) for x, y in zip(curve.xs, curve.ys, strict=True) if isnan(_drawable(y))), None)
+    lost = next(
+        ((x, y) for x, y in zip(curve.xs, curve.ys, strict=True) if isnan(_drawable(y))), None
+    )
     if lost is not None:
         is_early = lost[0] < (min(curve.xs) + max(curve.xs)) / 2
         text, side = (f"× {lost[1]:g}", "left") if is_early else (f"{lost[1]:g} ×", "right")
-        axes.text(lost[0], 0.97, text, ha=side, va="center", color=colour, fontsize=8, transform=axes.get_xaxis_transform())
+        axes.text(
+            lost[0],
+            0.97,
+            text,
+            ha=side,
+            va="center",
+            color=colour,
+            fontsize=8,
+            transform=axes.get_xaxis_transform(),
+        )
 
 
 def _drawable(y: float) -> float:
@@ -173,12 +218,21 @@ def _styles(panel: Panel) -> dict[str, dict[str, Any]]:
     for name, is_marked in kinds.items():
         number = sum(kinds[earlier] == is_marked for earlier in styles)
         if is_marked:
-            mark = {"marker": MARKS[number % len(MARKS)], "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.6}
+            mark = {
+                "marker": MARKS[number % len(MARKS)],
+                "markersize": 4.5,
+                "markeredgecolor": "white",
+                "markeredgewidth": 0.6,
+            }
             styles[name] = {"linewidth": 1.5, "zorder": 3, **mark}
         else:
             weight = {"linewidth": 0.8, "alpha": 0.5} if any(kinds.values()) else {"linewidth": 1.1}
             alone = all(len(curve.xs) == 1 for curve in panel.curves if curve.name == name)
-            styles[name] = {"linestyle": DASHES[number % len(DASHES)], "marker": "." if alone else None, **weight}
+            styles[name] = {
+                "linestyle": DASHES[number % len(DASHES)],
+                "marker": "." if alone else None,
+                **weight,
+            }
     return styles
 
 
@@ -186,7 +240,14 @@ def _name_curves(axes: Axes, styles: dict[str, dict[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=MUTED, **style) for style in styles.values()]
-    axes.legend(handles, [_label(name) for name in styles], frameon=False, fontsize=8, loc="best", handlelength=2.6)
+    axes.legend(
+        handles,
+        [_label(name) for name in styles],
+        frameon=False,
+        fontsize=8,
+        loc="best",
+        handlelength=2.6,
+    )
 
 
 def _name_runs(figure: Figure, colours: dict[str, str]) -> None:
@@ -199,7 +260,15 @@ def _name_runs(figure: Figure, colours: dict[str, str]) -> None:
         return
     columns = max(1, min(len(labels), 105 // (max(map(len, labels)) + 7)))
     handles = [Line2D([], [], color=colour, linewidth=2.5) for colour in colours.values()]
-    figure.legend(handles, labels, loc="outside upper left", ncols=columns, frameon=False, fontsize=9, handlelength=1.5)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper left",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+        handlelength=1.5,
+    )
 
 
 def _label(name: str) -> str:

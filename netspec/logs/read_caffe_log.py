@@ -13,16 +13,24 @@ from math import nan
 from netspec.logs.run import Row, Run
 
 # I1122 05:18:54.123456  1234 solver.cpp:218] message; glog 0.6 writes the year before the month, on macOS a thread's id is hexadecimal
-HEAD = re.compile(r"[IWEF](\d{4})?(0[1-9]|1[0-2])([0-3]\d) (\d\d):(\d\d):(\d\d)(\.\d+) +(?:0x)?[\da-f]+ [^\s\]]+:\d+ ?\] ?")
+HEAD = re.compile(
+    r"[IWEF](\d{4})?(0[1-9]|1[0-2])([0-3]\d) (\d\d):(\d\d):(\d\d)(\.\d+) +(?:0x)?[\da-f]+ [^\s\]]+:\d+ ?\] ?"
+)
 _CREATED = re.compile(r"Log file created at: (\d{4})/")
 _TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d{1,3})\)")
 _LOSS = re.compile(r"Iteration (\d+)\b.*?, loss = ([^\s,]+)")
 _RATE = re.compile(r"Iteration (\d+), lr = ([^\s,]+)")
-_OUTPUT = re.compile(r"(Train|Test) net output #\d+: (.+?) ?= ?(\S+)(?: \(\* (\S+) = (\S+) loss\))?")
-_SCORE = re.compile(r"Test score #(\d+): (\S+)")  # of 2014, when outputs were told without their names
+_OUTPUT = re.compile(
+    r"(Train|Test) net output #\d+: (.+?) ?= ?(\S+)(?: \(\* (\S+) = (\S+) loss\))?"
+)
+_SCORE = re.compile(
+    r"Test score #(\d+): (\S+)"
+)  # of 2014, when outputs were told without their names
 _TEST_LOSS = re.compile(r"Test loss: (\S+)")
 _DAY = 86400.0
-_EPOCH = date(2020, 1, 1).toordinal()  # near: seconds since the year 1 would lose their microseconds
+_EPOCH = date(
+    2020, 1, 1
+).toordinal()  # near: seconds since the year 1 would lose their microseconds
 
 
 def read_caffe_log(lines: Iterable[str], name: str, changed: float) -> Run:
@@ -57,7 +65,9 @@ class _Reader:
         self.test_row: Row | None = None
         self.has_test_loss = False  # whether the log tells it; else it is summed up
         self.is_resumed = False
-        self.rate: tuple[int, float] | None = None  # an iteration's that was told before its loss, as by the first Caffe
+        self.rate: tuple[int, float] | None = (
+            None  # an iteration's that was told before its loss, as by the first Caffe
+        )
 
     def take(self, head: re.Match[str], text: str) -> None:
         if text.startswith("Solving"):
@@ -76,7 +86,11 @@ class _Reader:
     def iteration(self, head: re.Match[str], text: str) -> None:
         if found := _TESTING.search(text):
             self.resume(int(found[1]))
-            self.test, self.test_row, self.has_test_loss = (int(found[1]), int(found[2])), None, False
+            self.test, self.test_row, self.has_test_loss = (
+                (int(found[1]), int(found[2])),
+                None,
+                False,
+            )
         elif found := _LOSS.search(text):
             self.resume(int(found[1]))
             self.train_row = Row(int(found[1]), self.clock.seconds(head), _number(found[2]))
@@ -151,8 +165,12 @@ class _Clock:
         year, month, day, hour, minute, second, fraction = head.groups()
         if year:
             self.year = int(year)
-        elif self.year is None:  # the end of the log is known; it begins in the same year or in the one before
-            self.year = self.changed.year - ((int(month), int(day)) > (self.changed.month, self.changed.day))
+        elif (
+            self.year is None
+        ):  # the end of the log is known; it begins in the same year or in the one before
+            self.year = self.changed.year - (
+                (int(month), int(day)) > (self.changed.month, self.changed.day)
+            )
         within_day = int(hour) * 3600 + int(minute) * 60 + int(second) + float(fraction)
         now = self.day(int(month), int(day)) + within_day
         if self.last is not None and now < self.last - 180 * _DAY and not year:

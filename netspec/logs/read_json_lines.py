@@ -45,7 +45,9 @@ class _Reader:
         self.run = run
         self.before = 0.0  # seconds of the parts before this one
         self.now = 0.0
-        self.begin = self.begin_epoch = self.epochs_an_iteration = 0.0  # of this part; the last is 0 where it is not known
+        self.begin = self.begin_epoch = self.epochs_an_iteration = (
+            0.0  # of this part; the last is 0 where it is not known
+        )
         self.test_loss_weights: list[dict[str, float]] = []
 
     def take(self, event: dict[str, Any]) -> None:
@@ -54,12 +56,26 @@ class _Reader:
                 self.start(event)
             case "train":
                 outputs = _values(event["outputs"])
-                row = Row(int(event["iter"]), self.seconds(event), float(event["loss"]), float(event["lr"]), outputs, self.epoch(event))
+                row = Row(
+                    int(event["iter"]),
+                    self.seconds(event),
+                    float(event["loss"]),
+                    float(event["lr"]),
+                    outputs,
+                    self.epoch(event),
+                )
                 self.run.add_train(row)
             case "test":
                 self.test(event)
             case "end" if "loss" in event:
-                self.run.add_train(Row(int(event["iter"]), self.seconds(event), float(event["loss"]), epoch=self.epoch(event)))
+                self.run.add_train(
+                    Row(
+                        int(event["iter"]),
+                        self.seconds(event),
+                        float(event["loss"]),
+                        epoch=self.epoch(event),
+                    )
+                )
 
     def start(self, event: dict[str, Any]) -> None:
         if int(event["iter"]) == 0:  # it goes on from none
@@ -67,10 +83,15 @@ class _Reader:
             self.run.begin()
         self.before = self.now
         self.run.go_on_from(int(event["iter"]))
-        self.test_loss_weights = [_weights(weights) for weights in event.get("test_loss_weights", [])]
+        self.test_loss_weights = [
+            _weights(weights) for weights in event.get("test_loss_weights", [])
+        ]
         for weights in [*self.test_loss_weights, _weights(event.get("loss_weights", {}))]:
             self.run.loss_outputs.update(name for name, weight in weights.items() if weight)
-        records, images = int(event.get("dataset_size") or 0), int(event.get("images_per_iteration") or 0)
+        records, images = (
+            int(event.get("dataset_size") or 0),
+            int(event.get("images_per_iteration") or 0),
+        )
         self.begin, self.epochs_an_iteration = int(event["iter"]), 0.0
         if 0 < records < _LONGEST and 0 < images < _LONGEST:
             self.epochs_an_iteration = images / records
@@ -88,7 +109,16 @@ class _Reader:
         loss = float(event["loss"]) if "loss" in event else _weighted_sum(outputs, weights)
         if not 0 <= net < _MAX_NETS:
             raise ValueError(net)
-        self.run.add_test(net, Row(int(event["iter"]), self.seconds(event), loss, outputs=outputs, epoch=self.epoch(event)))
+        self.run.add_test(
+            net,
+            Row(
+                int(event["iter"]),
+                self.seconds(event),
+                loss,
+                outputs=outputs,
+                epoch=self.epoch(event),
+            ),
+        )
 
     def seconds(self, event: dict[str, Any]) -> float | None:
         if "seconds" not in event:
@@ -101,7 +131,10 @@ class _Reader:
 
 
 def _values(outputs: dict[str, Any]) -> Values:
-    return {name: [float(item) for item in value] if isinstance(value, list) else [float(value)] for name, value in outputs.items()}
+    return {
+        name: [float(item) for item in value] if isinstance(value, list) else [float(value)]
+        for name, value in outputs.items()
+    }
 
 
 def _weights(weights: dict[str, Any]) -> dict[str, float]:
@@ -109,5 +142,9 @@ def _weights(weights: dict[str, Any]) -> dict[str, float]:
 
 
 def _weighted_sum(outputs: Values, weights: dict[str, float]) -> float | None:
-    terms = [weight * sum(outputs[name]) for name, weight in weights.items() if weight and name in outputs]
+    terms = [
+        weight * sum(outputs[name])
+        for name, weight in weights.items()
+        if weight and name in outputs
+    ]
     return sum(terms) if terms else None

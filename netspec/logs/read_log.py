@@ -55,7 +55,9 @@ def _format(start: bytes) -> str | None:
 
 
 def _encoding(start: bytes) -> str:
-    return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"  # PowerShell's > writes UTF-16
+    return (
+        "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    )  # PowerShell's > writes UTF-16
 
 
 def _read(file: BinaryIO, name: str) -> Run:

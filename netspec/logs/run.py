@@ -14,8 +14,12 @@ class Row:
     """What a run told at one iteration. None is what it did not tell."""
 
     iter: int
-    seconds: float | None = None  # of training since the run began; the pauses before it was resumed don't count
-    loss: float | None = None  # of the training the smoothed loss, of a test the mean of the weighted sum
+    seconds: float | None = (
+        None  # of training since the run began; the pauses before it was resumed don't count
+    )
+    loss: float | None = (
+        None  # of the training the smoothed loss, of a test the mean of the weighted sum
+    )
     rate: float | None = None  # the learning rate; rows of the training only
     outputs: Values = field(default_factory=dict)
     epoch: float | None = None  # passes over the training data that had ended

@@ -23,7 +23,9 @@ def csv_of_test(run: Run, net: int, delimiter: str = ",") -> str:
     rated = [row for row in run.train if row.rate is not None]
     iterations = [row.iter for row in rated]
     places = [max(0, bisect_right(iterations, row.iter) - 1) for row in run.tests[net]]
-    return _table(run.tests[net], [rated[place].rate if rated else None for place in places], delimiter)
+    return _table(
+        run.tests[net], [rated[place].rate if rated else None for place in places], delimiter
+    )
 
 
 def _table(rows: Sequence[Row], rates: Sequence[float | None], delimiter: str) -> str:
@@ -35,11 +37,22 @@ def _table(rows: Sequence[Row], rates: Sequence[float | None], delimiter: str) -
         return ""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    names = [f"{name}[{i}]" if width > 1 else name for name, width in widths.items() for i in range(width)]
+    names = [
+        f"{name}[{i}]" if width > 1 else name
+        for name, width in widths.items()
+        for i in range(width)
+    ]
     writer.writerow([*COLUMNS, *(names if widths else [LOSS])])
     for row, rate in zip(rows, rates, strict=True):
         if row.outputs or not widths:
-            writer.writerow([row.iter, _cell(row.seconds, 6), _cell(rate), *(_outputs(row, widths) if widths else [_cell(row.loss)])])
+            writer.writerow(
+                [
+                    row.iter,
+                    _cell(row.seconds, 6),
+                    _cell(rate),
+                    *(_outputs(row, widths) if widths else [_cell(row.loss)]),
+                ]
+            )
     return text.getvalue()
 
 

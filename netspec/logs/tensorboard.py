@@ -50,7 +50,9 @@ class TensorBoardLog(Listener):
             os.makedirs(folder, exist_ok=True)
             self._records = RecordWriter(os.path.join(self.folder, name))
         except (OSError, ValueError) as error:
-            raise NetspecError(f"the TensorBoard folder '{folder}' can't be written to: {os_reason(error)}") from None
+            raise NetspecError(
+                f"the TensorBoard folder '{folder}' can't be written to: {os_reason(error)}"
+            ) from None
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def started(self, run: RunInfo) -> None:
@@ -71,7 +73,9 @@ class TensorBoardLog(Listener):
 
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
         self._throughput.test_ends()
-        self._write_scalars(iteration, f"test{index}", {} if loss is None else {"loss": loss}, means)
+        self._write_scalars(
+            iteration, f"test{index}", {} if loss is None else {"loss": loss}, means
+        )
 
     def finished(self, iteration: int, loss: float | None) -> None:
         if loss is not None:
@@ -89,9 +93,17 @@ class TensorBoardLog(Listener):
         """Tells TensorBoard that the run is resumed: what it has of later iterations is void."""
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        self._write(Event(wall_time=time.time(), step=iteration, session_log=SessionLog(status=SessionLog.START)))
+        self._write(
+            Event(
+                wall_time=time.time(),
+                step=iteration,
+                session_log=SessionLog(status=SessionLog.START),
+            )
+        )
 
-    def _write_scalars(self, iteration: int, group: str, own: dict[str, float], outputs: Values) -> None:
+    def _write_scalars(
+        self, iteration: int, group: str, own: dict[str, float], outputs: Values
+    ) -> None:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.proto.summary_pb2 import Summary
 
@@ -102,7 +114,10 @@ class TensorBoardLog(Listener):
                 scalars[tag] = values[0]
             elif len(values) <= MAX_ELEMENTS:
                 scalars.update({f"{tag}/{i}": value for i, value in enumerate(values)})
-        values_ = [Summary.Value(tag=f"{group}/{_valid(name)}", simple_value=value) for name, value in scalars.items()]
+        values_ = [
+            Summary.Value(tag=f"{group}/{_valid(name)}", simple_value=value)
+            for name, value in scalars.items()
+        ]
         self._write(Event(wall_time=time.time(), step=iteration, summary=Summary(value=values_)))
 
     def _write(self, event: Message) -> None:
@@ -121,7 +136,10 @@ class TensorBoardLog(Listener):
 
     def _warn(self, error: OSError) -> None:
         reason = error.strerror or error
-        print(f"warning: the TensorBoard folder '{self.folder}' can't be written to: {reason}; the training goes on without it", file=sys.stderr)
+        print(
+            f"warning: the TensorBoard folder '{self.folder}' can't be written to: {reason}; the training goes on without it",
+            file=sys.stderr,
+        )
 
 
 def _valid(name: str) -> str:

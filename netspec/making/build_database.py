@@ -67,7 +67,10 @@ def build_database(
     """
     options = options or BuildOptions()
     if options.encode_type and options.encode_type.lower() not in FORMATS:
-        raise NetspecError(f"'{options.encode_type}' is not an image format to encode to", hint=f"these are: {', '.join(FORMATS)}")
+        raise NetspecError(
+            f"'{options.encode_type}' is not an image format to encode to",
+            hint=f"these are: {', '.join(FORMATS)}",
+        )
     place, lines = _lines(source, note)
     if isinstance(source, ClassFolder):
         options = replace(options, root=os.path.join(source.path, ""))
@@ -87,24 +90,34 @@ def build_database(
             first = first or (line, shape)
             shapes.add(shape)
             if options.check_size and shape != first[1]:
-                raise NetspecError(f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' is {shape_text(first[1])}")
+                raise NetspecError(
+                    f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' is {shape_text(first[1])}"
+                )
             writer.put(f"{i:08d}_{line.path}".encode(errors="surrogateescape"), value)
             if progress:
                 progress(i + 1, len(lines))
         if not writer.count:
             hint = "" if isinstance(source, ClassFolder) else _ROOT_HINT
-            raise NetspecError(f"none of the {len(lines):,} images of '{place}' could be read", hint=hint or None)
+            raise NetspecError(
+                f"none of the {len(lines):,} images of '{place}' could be read", hint=hint or None
+            )
         if isinstance(source, ClassFolder):
             lost = {line.label for line in lines} - stored
             if lost:
-                raise NetspecError(f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read")
+                raise NetspecError(
+                    f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read"
+                )
             writer.put_file(NAMES_FILE, source.names_file())
     if note and len(shapes) > 1:
-        note(f"the images have {len(shapes):,} sizes, a batch takes one: --resize-width and --resize-height make them alike, or crop_size in the net")
+        note(
+            f"the images have {len(shapes):,} sizes, a batch takes one: --resize-width and --resize-height make them alike, or crop_size in the net"
+        )
     return writer.count
 
 
-def _records(lines: list[_Line], list_path: str, options: BuildOptions) -> Iterator[tuple[_Line, tuple[bytes, tuple[int, ...]] | NetspecError]]:
+def _records(
+    lines: list[_Line], list_path: str, options: BuildOptions
+) -> Iterator[tuple[_Line, tuple[bytes, tuple[int, ...]] | NetspecError]]:
     """Each line with its record's bytes and the image's shape, or with what is wrong with the image."""
 
     def make(line: _Line) -> tuple[bytes, tuple[int, ...]] | NetspecError:
@@ -113,7 +126,9 @@ def _records(lines: list[_Line], list_path: str, options: BuildOptions) -> Itera
         except NetspecError as error:
             return error
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter's lock
+    with ThreadPoolExecutor(
+        os.cpu_count()
+    ) as pool:  # Pillow decodes outside the interpreter's lock
         for start in range(0, len(lines), _AT_ONCE):
             chunk = lines[start : start + _AT_ONCE]
             yield from zip(chunk, pool.map(make, chunk), strict=True)
@@ -127,7 +142,9 @@ def _record(line: _Line, list_path: str, options: BuildOptions) -> tuple[bytes, 
     kind = _encoding(line, options)
     if not kind:
         return raw_datum(image, line.label), image.shape
-    if not (options.resize_height or options.resize_width) and _extension(line.path).replace("jpeg", "jpg") == kind.replace("jpeg", "jpg"):
+    if not (options.resize_height or options.resize_width) and _extension(line.path).replace(
+        "jpeg", "jpg"
+    ) == kind.replace("jpeg", "jpg"):
         # The file as it is, as Caffe does. With --gray, too: such a record keeps its colours.
         return encoded_datum(raw, line.label), image.shape
     return encoded_datum(encode_image(image, kind), line.label), image.shape
@@ -141,7 +158,9 @@ def _encoding(line: _Line, options: BuildOptions) -> str:
         return ""
     extension = _extension(line.path)
     if extension not in FORMATS:
-        raise NetspecError("its name does not say in which format to encode it; --encode_type png would")
+        raise NetspecError(
+            "its name does not say in which format to encode it; --encode_type png would"
+        )
     return extension
 
 
@@ -154,7 +173,9 @@ def _under(root: str, path: str) -> str:
     return os.path.join(root, path) if os.path.isdir(root) else root + path
 
 
-def _lines(source: str | Path | ClassFolder, note: Callable[[str], object] | None) -> tuple[str, list[_Line]]:
+def _lines(
+    source: str | Path | ClassFolder, note: Callable[[str], object] | None
+) -> tuple[str, list[_Line]]:
     """The name of a source in messages, and its images."""
     if isinstance(source, ClassFolder):
         return source.path, [_Line(path, label, source.path) for path, label in source.images]
@@ -166,7 +187,9 @@ def _read_list(path: str, note: Callable[[str], object] | None) -> list[_Line]:
     texts = read_list(path)
     bare = [i + 1 for i, text in enumerate(texts) if " " not in text]
     if note and bare:
-        note(f"{path}:{bare[0]}: no label behind the path: label 0 is stored, as in Caffe ({len(bare):,} of {len(texts):,} lines)")
+        note(
+            f"{path}:{bare[0]}: no label behind the path: label 0 is stored, as in Caffe ({len(bare):,} of {len(texts):,} lines)"
+        )
     for i, text in enumerate(texts):
         name, label = split_line(text, i, path)
         lines.append(_Line(name, label, f"{path}:{i + 1}"))

@@ -24,7 +24,9 @@ class ClassFolder(NamedTuple):
         return "".join(f"{name}\n" for name in self.names).encode(errors="surrogateescape")
 
 
-def read_class_folder(path: str | Path, names: list[str] | None = None, warn: Callable[[str], object] | None = None) -> ClassFolder:
+def read_class_folder(
+    path: str | Path, names: list[str] | None = None, warn: Callable[[str], object] | None = None
+) -> ClassFolder:
     """Each folder in the folder is a class, each file in it an image; what begins with a dot is passed over.
 
     Files beside the classes and folders within one are left out and told to `warn`.
@@ -35,15 +37,24 @@ def read_class_folder(path: str | Path, names: list[str] | None = None, warn: Ca
     folder = str(path)
     classes, beside = _entries(folder)
     if not classes:
-        raise NetspecError(f"'{folder}' has no folders, of which each would be a class", hint=_hint(folder, beside))
+        raise NetspecError(
+            f"'{folder}' has no folders, of which each would be a class", hint=_hint(folder, beside)
+        )
     if beside and warn:
-        warn(f"{folder}: left out {_files(beside)}, which {'lies' if len(beside) == 1 else 'lie'} in no class's folder")
+        warn(
+            f"{folder}: left out {_files(beside)}, which {'lies' if len(beside) == 1 else 'lie'} in no class's folder"
+        )
     found = ClassFolder(folder, names or classes, [])
     label_of = {name: label for label, name in enumerate(found.names)}
     for name in classes:
         if name not in label_of:
-            raise NetspecError(f"the class '{name}' of '{folder}' is not among the labels", hint=did_you_mean(name, label_of))
-        found.images.extend((f"{name}/{file}", label_of[name]) for file in _images(folder, name, warn))
+            raise NetspecError(
+                f"the class '{name}' of '{folder}' is not among the labels",
+                hint=did_you_mean(name, label_of),
+            )
+        found.images.extend(
+            (f"{name}/{file}", label_of[name]) for file in _images(folder, name, warn)
+        )
     return found
 
 
@@ -62,11 +73,20 @@ def _images(folder: str, name: str, warn: Callable[[str], object] | None) -> lis
         raise NetspecError(f"the name of the class {name!r} is no line of text")
     nested, files = _entries(os.path.join(folder, name))
     if not files:
-        hint = f"'{nested[0]}' lies in it: are the classes one folder further down, in '{os.path.join(folder, name)}'?" if nested else None
-        raise NetspecError(f"the class '{name}' of '{folder}' has no images", hint=hint or "remove the folder, or put images into it")
+        hint = (
+            f"'{nested[0]}' lies in it: are the classes one folder further down, in '{os.path.join(folder, name)}'?"
+            if nested
+            else None
+        )
+        raise NetspecError(
+            f"the class '{name}' of '{folder}' has no images",
+            hint=hint or "remove the folder, or put images into it",
+        )
     if nested and warn:
         more = f" and {len(nested) - 1} more" if len(nested) > 1 else ""
-        warn(f"{folder}: left out the folder '{name}/{nested[0]}'{more}: images lie in the folder of their class")
+        warn(
+            f"{folder}: left out the folder '{name}/{nested[0]}'{more}: images lie in the folder of their class"
+        )
     return files
 
 
@@ -74,14 +94,22 @@ def _entries(folder: str) -> tuple[list[str], list[str]]:
     """The names of the folders and of the files in a folder, in order; links are followed."""
     try:
         with os.scandir(folder) as entries:
-            seen = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+            seen = [
+                (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
+            ]
     except (OSError, ValueError) as error:
         raise NetspecError(f"the folder '{folder}' can't be read: {os_reason(error)}") from None
-    return sorted(name for name, is_folder in seen if is_folder), sorted(name for name, is_folder in seen if not is_folder)
+    return sorted(name for name, is_folder in seen if is_folder), sorted(
+        name for name, is_folder in seen if not is_folder
+    )
 
 
 def _files(names: list[str]) -> str:
-    return f"'{names[0]}'" if len(names) == 1 else f"{counted(len(names), 'file')}, '{names[0]}' the first"
+    return (
+        f"'{names[0]}'"
+        if len(names) == 1
+        else f"{counted(len(names), 'file')}, '{names[0]}' the first"
+    )
 
 
 def _hint(folder: str, files: list[str]) -> str:

@@ -20,7 +20,9 @@ from netspec.stores.damage import key_text
 from netspec.stores.records import Entries, database_kind, no_database, open_entries
 
 _MAX_FAULTS = 20  # that are kept, of however many
-_MAX_DISTINCT = 100_000  # sizes or labels that are counted each, so that no database needs much memory
+_MAX_DISTINCT = (
+    100_000  # sizes or labels that are counted each, so that no database needs much memory
+)
 
 RAW, FLOATS = "raw", "float_data"  # kinds of record; any other is the format of a compressed image
 Progress = Callable[[int, int | None], object]  # records done, of how many where that is known
@@ -77,7 +79,9 @@ class DatabaseInfo:
     sizes: Tally = field(default_factory=Tally)
     labels: Tally = field(default_factory=Tally)
     label_range: Range = field(default_factory=Range)
-    values: dict[str, Range] = field(default_factory=dict)  # kind (raw, float_data) → range of its values
+    values: dict[str, Range] = field(
+        default_factory=dict
+    )  # kind (raw, float_data) → range of its values
     faults: list[Fault] = field(default_factory=list)  # the first twenty
     fault_count: int = 0
 
@@ -87,11 +91,15 @@ class DatabaseInfo:
 
     def add_fault(self, fault: Fault) -> None:
         self.fault_count += 1
-        if len(self.faults) < _MAX_FAULTS and fault not in self.faults:  # each page behind the end of a cut file tells the same
+        if (
+            len(self.faults) < _MAX_FAULTS and fault not in self.faults
+        ):  # each page behind the end of a cut file tells the same
             self.faults.append(fault)
 
 
-def examine_database(path: str | os.PathLike[str], decode: bool = True, progress: Progress | None = None) -> DatabaseInfo:
+def examine_database(
+    path: str | os.PathLike[str], decode: bool = True, progress: Progress | None = None
+) -> DatabaseInfo:
     """Walks over all records of an LMDB or LevelDB, past what is broken as far as its structure allows.
 
     Args: decode: decode each compressed image, which alone finds broken ones; else only its header is read.
@@ -103,7 +111,9 @@ def examine_database(path: str | os.PathLike[str], decode: bool = True, progress
         raise no_database(path)
     entries = open_entries(path)
     try:
-        info = DatabaseInfo(path, "LMDB" if kind == DataParameter.LMDB else "LevelDB", _bytes_on_disk(path))
+        info = DatabaseInfo(
+            path, "LMDB" if kind == DataParameter.LMDB else "LevelDB", _bytes_on_disk(path)
+        )
         info.expected = entries.count if kind == DataParameter.LMDB else None
         _walk(entries, info, decode, progress)
     finally:
@@ -128,7 +138,11 @@ def _walk(entries: Entries, info: DatabaseInfo, decode: bool, progress: Progress
             progress(info.records, info.expected)
     info.last_key = key_text(last)
     if info.whole and info.expected is not None and info.expected != info.records:
-        info.add_fault(Fault(f"its header says that it holds {info.expected:,} records, but there are {info.records:,}"))
+        info.add_fault(
+            Fault(
+                f"its header says that it holds {info.expected:,} records, but there are {info.records:,}"
+            )
+        )
 
 
 def _add_record(info: DatabaseInfo, key: bytes, value: bytes, decode: bool) -> None:
@@ -166,4 +180,8 @@ def _contents(datum: Datum, decode: bool) -> tuple[str, tuple[int, ...], NDArray
 def _bytes_on_disk(path: str) -> int:
     if os.path.isfile(path):
         return os.stat(path).st_size
-    return sum(entry.stat().st_size for entry in os.scandir(path) if entry.is_file() and entry.name not in ("lock.mdb", "LOCK"))
+    return sum(
+        entry.stat().st_size
+        for entry in os.scandir(path)
+        if entry.is_file() and entry.name not in ("lock.mdb", "LOCK")
+    )

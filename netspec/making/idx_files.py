@@ -19,12 +19,20 @@ from netspec.making.encode_datum import raw_datum
 from netspec.read_file import open_regular, read_file
 from netspec.stores.lmdb_writer import HOW_TO_REPLACE, LmdbWriter
 
-SPLITS = {"train": "mnist_train_lmdb", "t10k": "mnist_test_lmdb"}  # the files' own word: the LMDB that Caffe's nets name
+SPLITS = {
+    "train": "mnist_train_lmdb",
+    "t10k": "mnist_test_lmdb",
+}  # the files' own word: the LMDB that Caffe's nets name
 _UNSIGNED_BYTE = 0x08
 _MAX_BYTES = 1 << 31  # far above any of the family; a damaged size must not ask for more
 
 
-def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progress: Callable[[int, int], object] | None = None) -> dict[str, int]:
+def import_idx(
+    folder: str | Path,
+    out: str | Path,
+    replace: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> dict[str, int]:
     """Imports MNIST's four files into OUT/mnist_train_lmdb and OUT/mnist_test_lmdb; returns the records of each.
 
     The files are train-images-idx3-ubyte, train-labels-idx1-ubyte and the two t10k ones, plain or .gz; the paths are those
@@ -47,17 +55,24 @@ def import_idx(folder: str | Path, out: str | Path, replace: bool = False, progr
 
 
 def _read_split(folder: Path, word: str) -> tuple[np.ndarray, np.ndarray]:
-    images_path, labels_path = _find(folder, f"{word}-images", 3), _find(folder, f"{word}-labels", 1)
+    images_path, labels_path = (
+        _find(folder, f"{word}-images", 3),
+        _find(folder, f"{word}-labels", 1),
+    )
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
     if len(images) != len(labels):
-        raise NetspecError(f"'{images_path}' has {len(images):,} images, but '{labels_path}' has {len(labels):,} labels")
+        raise NetspecError(
+            f"'{images_path}' has {len(images):,} images, but '{labels_path}' has {len(labels):,} labels"
+        )
     if not images.size:
         raise NetspecError(f"'{images_path}' holds no images: its sizes are {images.shape}")
     return images, labels
 
 
 def _find(folder: Path, stem: str, axes: int) -> Path:
-    names = [f"{stem}{joint}idx{axes}-ubyte{end}" for joint in "-." for end in ("", ".gz")]  # some unpackers make the dash a dot
+    names = [
+        f"{stem}{joint}idx{axes}-ubyte{end}" for joint in "-." for end in ("", ".gz")
+    ]  # some unpackers make the dash a dot
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -75,9 +90,13 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
     raw = _content(Path(path))
     # big endian: two zero bytes, the type, the number of axes, then the size of each axis
     if len(raw) < 4 or raw[:2] != b"\0\0":
-        raise NetspecError(f"'{path}' is not an IDX file: it begins with {raw[:4].hex(' ') or 'nothing'}, expected 00 00 08 {axes:02x}")
+        raise NetspecError(
+            f"'{path}' is not an IDX file: it begins with {raw[:4].hex(' ') or 'nothing'}, expected 00 00 08 {axes:02x}"
+        )
     if raw[2] != _UNSIGNED_BYTE or raw[3] != axes:
-        raise NetspecError(f"'{path}' holds type {raw[2]:#04x} with {raw[3]} axes; expected type 0x08 (unsigned bytes) with {axes}")
+        raise NetspecError(
+            f"'{path}' holds type {raw[2]:#04x} with {raw[3]} axes; expected type 0x08 (unsigned bytes) with {axes}"
+        )
     start = 4 + 4 * axes
     shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(axes))
     expected = int(np.prod(shape, dtype=object))
@@ -91,7 +110,9 @@ def read_idx(path: str | Path, axes: int) -> np.ndarray:
 def _content(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
-            is_packed = file.read(2) == b"\x1f\x8b"  # by the content, not the name: browsers unpack without renaming
+            is_packed = (
+                file.read(2) == b"\x1f\x8b"
+            )  # by the content, not the name: browsers unpack without renaming
         if not is_packed:
             return read_file(path, _MAX_BYTES, "an IDX file")
         with gzip.open(path) as packed:
@@ -101,5 +122,7 @@ def _content(path: Path) -> bytes:
     except zlib.error:
         raise NetspecError(f"'{path}' is damaged: it can't be unpacked") from None
     except OSError as error:  # gzip's own error for a wrong checksum is one of these
-        raise NetspecError(f"'{path}' can't be read: {error.strerror or str(error).lower()}") from None
+        raise NetspecError(
+            f"'{path}' can't be read: {error.strerror or str(error).lower()}"
+        ) from None
     return raw

@@ -35,8 +35,13 @@ class MeanImage:
             self._sum = np.zeros(image.shape)
         if image.shape != self._sum.shape:
             first, this = (shape_text(shape) for shape in (self._sum.shape, image.shape))
-            hint = "`netspec dataset build` with --resize_width and --resize_height makes them alike"
-            raise NetspecError(f"{where} is {this}, but the first is {first}: a mean image needs equal sizes", hint=hint)
+            hint = (
+                "`netspec dataset build` with --resize_width and --resize_height makes them alike"
+            )
+            raise NetspecError(
+                f"{where} is {this}, but the first is {first}: a mean image needs equal sizes",
+                hint=hint,
+            )
         self._sum += image
         self.count += 1
 
@@ -45,7 +50,9 @@ class MeanImage:
         return (self._sum / self.count).astype(np.float32)
 
 
-def mean_of_database(path: str | Path, progress: Callable[[int, int], object] | None = None) -> np.ndarray:
+def mean_of_database(
+    path: str | Path, progress: Callable[[int, int], object] | None = None
+) -> np.ndarray:
     """The mean of each value over all records, compressed ones decoded. Shapes: (C, H, W), float32.
 
     Raises: NetspecError where the database is missing, damaged or empty, or a record is no image or of another size.
@@ -67,5 +74,7 @@ def mean_of_database(path: str | Path, progress: Callable[[int, int], object] | 
 def write_mean(path: str | Path, mean: np.ndarray) -> None:
     """Writes a mean image as Caffe does: a BlobProto with the old num, channels, height and width. Shapes: (C, H, W)."""
     channels, height, width = mean.shape
-    blob = BlobProto(num=1, channels=channels, height=height, width=width, data=mean.ravel().tolist())
+    blob = BlobProto(
+        num=1, channels=channels, height=height, width=width, data=mean.ravel().tolist()
+    )
     write_atomically(path, blob.SerializeToString())

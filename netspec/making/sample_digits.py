@@ -44,11 +44,18 @@ def sample_sets(only: str | None = None) -> list[SampleSet]:
         return [s for s in SAMPLE_SETS if s.by_default]
     nets = [net for s in SAMPLE_SETS for net in s.nets]
     if only not in nets:
-        raise NetspecError(f"there are no sample data for a net '{only}'", hint=did_you_mean(only, nets) or f"there are for {', '.join(nets)}")
+        raise NetspecError(
+            f"there are no sample data for a net '{only}'",
+            hint=did_you_mean(only, nets) or f"there are for {', '.join(nets)}",
+        )
     return [s for s in SAMPLE_SETS if only in s.nets]
 
 
-def sample_digits(sets: list[SampleSet], root: str | Path = ".", progress: Callable[[int, int], object] | None = None) -> list[Made]:
+def sample_digits(
+    sets: list[SampleSet],
+    root: str | Path = ".",
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Made]:
     """Makes the LMDBs and mean files of the sets below a folder. What is there already is kept as it is.
 
     Raises: NetspecError where scikit-learn is missing, a path is taken by something else, or a file can't be written.
@@ -84,13 +91,18 @@ def split_digits() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise NetspecError("the digits come with scikit-learn, which is not installed", hint="pip install 'netspec[demo]'") from None
+        raise NetspecError(
+            "the digits come with scikit-learn, which is not installed",
+            hint="pip install 'netspec[demo]'",
+        ) from None
     digits = load_digits()
     images = np.rint(digits.images * (255 / _GREYS)).astype(np.uint8)
     by_label = np.argsort(digits.target, kind="stable")
     test = np.sort(by_label[::5])
     train = np.setdiff1d(by_label, test)
-    train = np.random.RandomState(_SEED).permutation(train)  # RandomState: its numbers stay the same in every numpy
+    train = np.random.RandomState(_SEED).permutation(
+        train
+    )  # RandomState: its numbers stay the same in every numpy
     return [(images[part], digits.target[part], part) for part in (train, test)]
 
 
@@ -109,7 +121,9 @@ def _write(
                 value = raw_datum(large[None], int(label))
             else:
                 # JPEG, as ImageNet's own files: 16 MB and 0.3 ms an image to decode. PNG: 44 MB and 0.8 ms; values: 353 MB
-                value = encoded_datum(encode_image(np.stack([large] * sample.channels), "jpg"), int(label))
+                value = encoded_datum(
+                    encode_image(np.stack([large] * sample.channels), "jpg"), int(label)
+                )
             writer.put(f"{i:08d}".encode() + _MARK + f"{index:04d}".encode(), value)
             if progress:
                 progress(i + 1, len(images))
@@ -126,7 +140,9 @@ def _refuse_mixture(train: Path, test: Path) -> None:
     """Digits for testing beside someone's own training records, or the other way round, would be worth nothing."""
     for there, other in ((train, test), (test, train)):
         if os.path.lexists(there) and not os.path.lexists(other) and not _holds_digits(there):
-            raise NetspecError(f"'{there}' already exists with other records than the digits, but '{other}' is not: nothing was made")
+            raise NetspecError(
+                f"'{there}' already exists with other records than the digits, but '{other}' is not: nothing was made"
+            )
 
 
 def _holds_digits(path: Path) -> bool:

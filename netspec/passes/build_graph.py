@@ -18,13 +18,17 @@ WORD = re.compile(r"[^\s\"':,;{}<>\[\]]+")
 _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
-def build_graph(name: str, phase: str, layers: Placed, report: Report, left_out: Placed = ()) -> Net:
+def build_graph(
+    name: str, phase: str, layers: Placed, report: Report, left_out: Placed = ()
+) -> Net:
     """The graph of the kept layers, shapes still unknown. `left_out` are the others of the file, for notes.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
     net = Net(name, phase)
-    lost: set[str] = set()  # the words of layers with a fault: a blob of such a name may have been meant there
+    lost: set[str] = (
+        set()
+    )  # the words of layers with a fault: a blob of such a name may have been meant there
     for message, place in layers:
         layer = Layer(message.name, message.type, message, place, place.whole(), phase)
         if message.HasField("phase"):
@@ -53,7 +57,9 @@ def _label(layer: Layer) -> str:
 def _check_type(layer: Layer, report: Report) -> None:
     if not layer.type:
         if not layer.spans.is_faulty:
-            report.error(f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"')
+            report.error(
+                f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"'
+            )
     elif find_spec(layer.type) is None:
         message, hint = unknown_type(layer.type)
         # told before what is wrong with the layer's fields, which may follow from it
@@ -68,24 +74,36 @@ def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_o
                 hint, notes = _near_blob(name, net, left_out, report)
                 message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
                 report.error(message, layer.spans.at("bottom", i), hint, notes)
-            blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))  # stands in for what is missing; shape unknown
+            blob = Blob(
+                name, -1, layer, -1, layer.spans.at("bottom", i)
+            )  # stands in for what is missing; shape unknown
         blob.consumers.append((layer, i))
         layer.bottom_blobs.append(blob)
         layer.bottom_writes.append(len(blob.memory.writes))
 
 
-def _near_blob(name: str, net: Net, left_out: Placed, report: Report) -> tuple[str | None, list[Diagnostic]]:
+def _near_blob(
+    name: str, net: Net, left_out: Placed, report: Report
+) -> tuple[str | None, list[Diagnostic]]:
     """The hint and the notes for a blob that is read and not made: a left-out layer may make it, or its name may be near another's."""
     if report.is_crowded:
         return None, []
     for message, place in left_out:
         if name in message.top:
             rules = [*message.include, *message.exclude]
-            whose = f"phase {net.phase}" if all(_is_of_phase(rule) for rule in rules) else f"its rule in phase {net.phase}"
+            whose = (
+                f"phase {net.phase}"
+                if all(_is_of_phase(rule) for rule in rules)
+                else f"its rule in phase {net.phase}"
+            )
             told = f"'{name}' is made by layer '{message.name}' here, which {whose} leaves out"
             return None, [note(told, place.at("top", list(message.top).index(name)))]
     near = nearest(name, net.blobs)
-    return (None, []) if near is None else (f"did you mean '{near}'?", [note(f"'{near}' is made here", net.blobs[near].span)])
+    return (
+        (None, [])
+        if near is None
+        else (f"did you mean '{near}'?", [note(f"'{near}' is made here", net.blobs[near].span)])
+    )
 
 
 def _is_of_phase(rule: caffe_pb2.NetStateRule) -> bool:
@@ -106,10 +124,19 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
             elif not in_place:
                 first = note(f"'{name}' is made here", before.span)
                 hint = "a layer may write over a blob only in place: as the bottom and the top of the same position"
-                report.error(f"{layer.label} makes blob '{name}' a second time", layer.spans.at("top", i), hint, [first])
+                report.error(
+                    f"{layer.label} makes blob '{name}' a second time",
+                    layer.spans.at("top", i),
+                    hint,
+                    [first],
+                )
             elif spec is not None and not spec.in_place:
                 hint = f"give its top a name of its own; {layer.type} needs its input unchanged"
-                report.error(f"{layer.label} can't write over its bottom '{name}'", layer.spans.at("top", i), hint)
+                report.error(
+                    f"{layer.label} can't write over its bottom '{name}'",
+                    layer.spans.at("top", i),
+                    hint,
+                )
             elif spec is not None:
                 _check_other_readers(layer, i, before, report)
         blob = Blob(name, before.version + 1 if before else 0, layer, i, layer.spans.at("top", i))
@@ -129,7 +156,9 @@ def _check_other_readers(layer: Layer, top: int, blob: Blob, report: Report) -> 
     other = next((reader for reader, _ in blob.consumers if reader is not layer), None)
     if other is None:
         return
-    message = f"{layer.label} writes over blob '{blob.name}' in place, which {other.label} reads as well"
+    message = (
+        f"{layer.label} writes over blob '{blob.name}' in place, which {other.label} reads as well"
+    )
     hint = "Caffe refuses this net; give the top a name of its own"
     notes = [note(f"{other.label} reads it before it is changed", other.span)]
     report.warning(message, layer.spans.at("top", top), hint, notes)
@@ -156,7 +185,12 @@ def _split_outputs(net: Net) -> dict[str, Blob]:
     found = {}
     for layer in net.layers:
         for i, (blob, weight) in enumerate(zip(layer.top_blobs, layer.loss_weights, strict=True)):
-            if layer.message.loss_weight and weight and blob.consumers and net.blobs[blob.name] is blob:
+            if (
+                layer.message.loss_weight
+                and weight
+                and blob.consumers
+                and net.blobs[blob.name] is blob
+            ):
                 found[f"{blob.name}_{layer.name}_{i}_split_0"] = blob
     return found
 
@@ -168,10 +202,15 @@ def _check_counts(layer: Layer, report: Report) -> None:
     fault = arity_fault(spec, len(layer.message.bottom), len(layer.top_blobs))
     if fault:
         field, message = fault
-        report.error(f"{_label(layer)} {message}", layer.spans.at(field, -1) if getattr(layer.message, field) else layer.spans.at("type"))
+        report.error(
+            f"{_label(layer)} {message}",
+            layer.spans.at(field, -1) if getattr(layer.message, field) else layer.spans.at("type"),
+        )
     flags, bottoms = layer.message.propagate_down, len(layer.message.bottom)
     if flags and len(flags) != bottoms:
-        message = f"{layer.label} has {counted(bottoms, 'bottom')}, but {len(flags)} 'propagate_down'"
+        message = (
+            f"{layer.label} has {counted(bottoms, 'bottom')}, but {len(flags)} 'propagate_down'"
+        )
         report.error(message, layer.spans.at("propagate_down", -1), "give one for each bottom")
 
 
@@ -180,7 +219,13 @@ def _check_names(net: Net, report: Report) -> None:
     seen: dict[str, Layer] = {}
     for layer in net.layers:
         other = seen.setdefault(layer.name, layer)
-        if other is not layer and layer.name and not (layer.spans.is_faulty or other.spans.is_faulty):
+        if (
+            other is not layer
+            and layer.name
+            and not (layer.spans.is_faulty or other.spans.is_faulty)
+        ):
             first = note("the first one is here", other.spans.at("name"))
             message = f"two layers are named '{layer.name}'; weights are saved and loaded by name"
-            report.warning(message, layer.spans.at("name"), "give each layer a name of its own", [first])
+            report.warning(
+                message, layer.spans.at("name"), "give each layer a name of its own", [first]
+            )

@@ -28,7 +28,12 @@ def check_gradients(net: Net, report: Report) -> None:
             continue
         message = f"{layer.label}: Caffe loses the gradient of '{bottom.name}', which {maker.type} makes for a Flatten; here it reaches {maker.label}"
         hint = "nets that Caffe trained had none below this layer; a Reshape in place of the Flatten passes it in Caffe too"
-        report.warning(message, layer.spans.at("bottom", 0), hint, [note(f"'{bottom.name}' is made here", maker.span)])
+        report.warning(
+            message,
+            layer.spans.at("bottom", 0),
+            hint,
+            [note(f"'{bottom.name}' is made here", maker.span)],
+        )
 
 
 def _first_version(blob: Blob) -> Blob:

@@ -10,7 +10,11 @@ def count_cost(net: Net) -> None:
     """Fills in each layer's `macs`. Layers without a known shape count as 0."""
     for layer in net.layers:
         spec = find_spec(layer.type)
-        if spec is not None and layer.top_blobs and all(blob.shape is not None for blob in layer.top_blobs):
+        if (
+            spec is not None
+            and layer.top_blobs
+            and all(blob.shape is not None for blob in layer.top_blobs)
+        ):
             layer.macs = spec.macs(layer)
 
 

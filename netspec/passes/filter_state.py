@@ -15,17 +15,26 @@ RULES = ("include", "exclude")
 Placed = Sequence[tuple[caffe_pb2.LayerParameter, Spans]]
 
 
-def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.NetState, report: Report) -> Placed:
+def filter_state(
+    net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.NetState, report: Report
+) -> Placed:
     """The layers that the state keeps, in file order, each with its spans."""
     kept = []
     for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True):
         if layer.include and layer.exclude:
             other = note("'include' stands here", place.at("include"))
-            report.error(f"layer '{layer.name}' has both 'include' and 'exclude'", place.at("exclude"), "keep one of them", [other])
+            report.error(
+                f"layer '{layer.name}' has both 'include' and 'exclude'",
+                place.at("exclude"),
+                "keep one of them",
+                [other],
+            )
             place.is_faulty = True
         rules = layer.include or layer.exclude
         # where the rules themselves hold a fault, the layer stays: what reads it has none of its own
-        doubtful = (layer.include and layer.exclude) or any(rule.is_faulty for name in RULES for rule in place.fields.get(name, ()))
+        doubtful = (layer.include and layer.exclude) or any(
+            rule.is_faulty for name in RULES for rule in place.fields.get(name, ())
+        )
         if doubtful or any(meets_rule(state, rule) for rule in rules) == bool(layer.include):
             kept.append((layer, place))
     return kept
@@ -34,7 +43,11 @@ def filter_state(net: caffe_pb2.NetParameter, spans: Spans, state: caffe_pb2.Net
 def left_out(net: caffe_pb2.NetParameter, spans: Spans, kept: Placed) -> Placed:
     """The layers of a file that `filter_state` did not keep."""
     places = {id(place) for _, place in kept}
-    return [(layer, place) for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True) if id(place) not in places]
+    return [
+        (layer, place)
+        for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True)
+        if id(place) not in places
+    ]
 
 
 def meets_rule(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:

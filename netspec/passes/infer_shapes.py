@@ -47,7 +47,9 @@ def infer_shapes(
         try:
             context.check_ranges()
             spec.check(context)
-            if any(d.severity == "error" for d in report.diagnostics[before:]) or any(b.shape is None for b in layer.bottom_blobs):
+            if any(d.severity == "error" for d in report.diagnostics[before:]) or any(
+                b.shape is None for b in layer.bottom_blobs
+            ):
                 continue
             shapes = spec.infer(context)
         except Stop:
@@ -70,23 +72,42 @@ def _checked_inputs(net: Net, inputs: Mapping[str, Shape], report: Report) -> di
     file = next((whole_file(layer.span.source.path) for layer in net.layers if layer.span), None)
     for name, shape in inputs.items():
         if name not in known:
-            report.error(f"the net '{net.name}' has no input '{name}'; it has {', '.join(known) or 'none'}", file, did_you_mean(name, known))
+            report.error(
+                f"the net '{net.name}' has no input '{name}'; it has {', '.join(known) or 'none'}",
+                file,
+                did_you_mean(name, known),
+            )
         elif any(dim < 0 for dim in shape):
-            report.error(f"the shape given for '{name}' has a negative dimension: {shape_text(tuple(shape))}", file)
+            report.error(
+                f"the shape given for '{name}' has a negative dimension: {shape_text(tuple(shape))}",
+                file,
+            )
     return {name: tuple(shape) for name, shape in inputs.items()}
 
 
 def _python_sources(net: Net) -> list[str]:
     """The tops of data layers written in Python, which the module itself runs: their shapes may be given, too."""
-    return [top for layer in net.layers if layer.type == "Python" and not layer.bottoms for top in layer.tops]
+    return [
+        top
+        for layer in net.layers
+        if layer.type == "Python" and not layer.bottoms
+        for top in layer.tops
+    ]
 
 
 def _fits(layer: Layer, name: str, shape: Shape, report: Report) -> bool:
     if len(shape) <= MAX_AXES and prod(shape) <= MAX_COUNT:
         return True
-    what = f"{len(shape)} axes, more than {MAX_AXES}" if len(shape) > MAX_AXES else f"{prod(shape)} values, more than {MAX_COUNT}"
+    what = (
+        f"{len(shape)} axes, more than {MAX_AXES}"
+        if len(shape) > MAX_AXES
+        else f"{prod(shape)} values, more than {MAX_COUNT}"
+    )
     shown = shape_text(shape[:8]) + ("×…" if len(shape) > 8 else "")
-    report.error(f"{layer.label}: blob '{name}' ({shown}) would have {what}", layer.spans.at("top", layer.tops.index(name)))
+    report.error(
+        f"{layer.label}: blob '{name}' ({shown}) would have {what}",
+        layer.spans.at("top", layer.tops.index(name)),
+    )
     return False
 
 
@@ -94,7 +115,11 @@ def _check_param_specs(layer: Layer, report: Report) -> None:
     given, params = len(layer.message.param), len(layer.params)
     if given > params:
         message = f"{layer.label} has {counted(params, 'param')}, but {given} 'param' entries"
-        report.error(message, layer.spans.at("param", params), "each entry sets lr_mult, decay_mult and name of one param, in order")
+        report.error(
+            message,
+            layer.spans.at("param", params),
+            "each entry sets lr_mult, decay_mult and name of one param, in order",
+        )
 
 
 def _share_params(layer: Layer, owners: dict[str, Owner], report: Report) -> None:
@@ -104,23 +129,44 @@ def _share_params(layer: Layer, owners: dict[str, Owner], report: Report) -> Non
             continue
         if param.name not in owners:
             spec = layer.message.param[i]
-            owners[param.name] = (layer, param, i, {name: getattr(spec, name) for name in MULTIPLIERS if spec.HasField(name)})
+            owners[param.name] = (
+                layer,
+                param,
+                i,
+                {name: getattr(spec, name) for name in MULTIPLIERS if spec.HasField(name)},
+            )
             continue
         owner_layer, owner, index, multipliers = owners[param.name]
         param.owner = (owner_layer.name, index)
         place = layer.spans.at("param", i)
-        notes = [note(f"it is {shape_text(owner.shape)} in {owner_layer.label}, which owns it", owner_layer.spans.at("param", index))]
+        notes = [
+            note(
+                f"it is {shape_text(owner.shape)} in {owner_layer.label}, which owns it",
+                owner_layer.spans.at("param", index),
+            )
+        ]
         permissive = layer.message.param[i].share_mode == ParamSpec.PERMISSIVE
         if permissive and param.count != owner.count:
             message = f"{layer.label} shares param '{param.name}' as {shape_text(param.shape)}: {param.count} values, not {owner.count}"
             report.error(message, place, None, notes)
         elif not permissive and param.shape != owner.shape:
-            hint = "with 'share_mode: PERMISSIVE' only the number of values must agree" if param.count == owner.count else None
-            report.error(f"{layer.label} shares param '{param.name}' with another shape, {shape_text(param.shape)}", place, hint, notes)
+            hint = (
+                "with 'share_mode: PERMISSIVE' only the number of values must agree"
+                if param.count == owner.count
+                else None
+            )
+            report.error(
+                f"{layer.label} shares param '{param.name}' with another shape, {shape_text(param.shape)}",
+                place,
+                hint,
+                notes,
+            )
         _merge_multipliers(layer, i, param, owner, multipliers, report)
 
 
-def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, given: dict[str, float], report: Report) -> None:
+def _merge_multipliers(
+    layer: Layer, i: int, param: Param, owner: Param, given: dict[str, float], report: Report
+) -> None:
     """The users of a param may each give its multipliers or not, but not different ones."""
     spec = layer.message.param[i]
     for name in MULTIPLIERS:
@@ -135,11 +181,20 @@ def _merge_multipliers(layer: Layer, i: int, param: Param, owner: Param, given: 
 
 
 def _warn_unread(net: Net, report: Report) -> None:
-    faulty = {word for layer in net.layers if layer.spans.is_faulty and layer.span for word in WORD.findall(layer.span.text)}
+    faulty = {
+        word
+        for layer in net.layers
+        if layer.spans.is_faulty and layer.span
+        for word in WORD.findall(layer.span.text)
+    }
     for name in net.sources:
         blob = net.blobs[name]
         if name in faulty:
             continue  # that layer may have meant to read it
         if not blob.consumers and len(blob.producer.top_blobs) > 1:
             message = f"no layer reads blob '{name}', which {blob.producer.label} makes"
-            report.warning(message, blob.span, f"a layer of type Silence with bottom '{name}' says that this is meant")
+            report.warning(
+                message,
+                blob.span,
+                f"a layer of type Silence with bottom '{name}' says that this is meant",
+            )

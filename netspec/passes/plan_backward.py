@@ -75,14 +75,21 @@ def plan_backward(layers: Sequence[Layer], force_backward: bool = False) -> Back
 def _with_splits(layers: Sequence[Layer]) -> list[_Step]:
     kept = set(layers)
     steps: list[_Step] = []
-    reads: dict[Blob, list[object]] = {}  # what is left of a split blob's tops, for its readers in order
+    reads: dict[
+        Blob, list[object]
+    ] = {}  # what is left of a split blob's tops, for its readers in order
     for layer in layers:
         bottoms = [reads[b].pop(0) if reads.get(b) else b.name for b in layer.bottom_blobs]
         weighted = [bool(weight) for weight in layer.loss_weights]
         learned = any(param.lr_mult != 0 for param in layer.params)
         tops: list[object] = list(layer.tops)
         spec = find_spec(layer.type)
-        shares = spec is not None and bool(bottoms) and spec.shares_memory(layer) and spec.shares_gradient(layer)
+        shares = (
+            spec is not None
+            and bool(bottoms)
+            and spec.shares_memory(layer)
+            and spec.shares_gradient(layer)
+        )
         step = _Step(layer, layer.top_blobs, bottoms, tops, weighted, learned, shares)
         steps.append(step)
         for i, blob in enumerate(layer.top_blobs):
@@ -90,7 +97,9 @@ def _with_splits(layers: Sequence[Layer]) -> list[_Step]:
             uses = is_explicit + sum(reader in kept for reader, _ in blob.consumers)
             if uses > 1:
                 split: list[object] = [(blob, k) for k in range(uses)]
-                steps.append(_Step(None, [blob], [blob.name], split, [is_explicit, *[False] * (uses - 1)]))
+                steps.append(
+                    _Step(None, [blob], [blob.name], split, [is_explicit, *[False] * (uses - 1)])
+                )
                 reads[blob] = split[1:] if is_explicit else list(split)
                 if is_explicit:
                     step.weighted = [w and k != i for k, w in enumerate(step.weighted)]
@@ -143,13 +152,22 @@ def _plan(steps: list[_Step], skipped: set[_Step]) -> BackwardPlan:
     for step in steps:
         if step.shares_gradient:
             memories[step.tops[0]] = memories.get(step.bottoms[0], step.bottoms[0])
-    weighted = [(step, i, memories.get(step.tops[i], step.tops[i])) for step in steps for i, counts in enumerate(step.weighted) if counts]
-    weights = {memory: step.weight(i) for step, i, memory in weighted}  # it stands in the gradient's memory, where the last one set counts
+    weighted = [
+        (step, i, memories.get(step.tops[i], step.tops[i]))
+        for step in steps
+        for i, counts in enumerate(step.weighted)
+        if counts
+    ]
+    weights = {
+        memory: step.weight(i) for step, i, memory in weighted
+    }  # it stands in the gradient's memory, where the last one set counts
     written, readers = _first_readers(steps, skipped, memories)
     for step, i, memory in weighted:
         blob, reader = step.blob(i), readers.get(memory)
         plan.weights[blob] = weights[memory]
-        if reader is not blob and not (reader is None and memory not in written and step not in skipped):
+        if reader is not blob and not (
+            reader is None and memory not in written and step not in skipped
+        ):
             plan.silent.add(blob)
     counted = {memory for step, i, memory in weighted if step.blob(i) is readers.get(memory)}
     for memory in weights.keys() & readers.keys() - counted:
@@ -160,7 +178,9 @@ def _plan(steps: list[_Step], skipped: set[_Step]) -> BackwardPlan:
     return plan
 
 
-def _first_readers(steps: list[_Step], skipped: set[_Step], memories: dict[object, object]) -> tuple[set[object], dict[object, Blob]]:
+def _first_readers(
+    steps: list[_Step], skipped: set[_Step], memories: dict[object, object]
+) -> tuple[set[object], dict[object, Blob]]:
     """The memories that the backward pass writes to, and the top by which it first reads what stood in one from the start.
 
     A layer in place writes over what it has read; what has been written to before is no longer what stood there.
@@ -170,13 +190,17 @@ def _first_readers(steps: list[_Step], skipped: set[_Step], memories: dict[objec
     for step in reversed(steps):
         if step.shares_gradient:
             continue
-        bottoms, tops = ([memories.get(name, name) for name in names] for names in (step.bottoms, step.tops))
+        bottoms, tops = (
+            [memories.get(name, name) for name in names] for names in (step.bottoms, step.tops)
+        )
         if step.runs or (any(step.weighted) and step not in skipped):
             for i, memory in enumerate(tops):
                 if memory not in written:
                     readers.setdefault(memory, step.blob(i))
         if step.runs:
-            written.update(memory for memory, flag in zip(bottoms, step.propagates, strict=True) if flag)
+            written.update(
+                memory for memory, flag in zip(bottoms, step.propagates, strict=True) if flag
+            )
     return written, readers
 
 

@@ -11,7 +11,14 @@ from google.protobuf.message import Message
 
 from netspec.diagnostics import ERROR, Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
-from netspec.schema.history import V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES, V1_DATA_MESSAGES, V1_TRANSFORM_FIELDS, V1_TYPES
+from netspec.schema.history import (
+    V0_FIELDS,
+    V0_TRANSFORM_FIELDS,
+    V0_TYPES,
+    V1_DATA_MESSAGES,
+    V1_TRANSFORM_FIELDS,
+    V1_TYPES,
+)
 from netspec.schema.solver_types import OLD_SOLVER_TYPES
 from netspec.syntax.bind import Spans
 
@@ -22,7 +29,11 @@ def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
     """Brings a net to today's format in place; each moved field takes its span along."""
     if net.layers and net.layer:
         first = note("the older 'layers' are used here", spans.at("layers", 0))
-        report.error("a net holds either 'layer' or the older 'layers', not both", spans.at("layer", 0), notes=[first])
+        report.error(
+            "a net holds either 'layer' or the older 'layers', not both",
+            spans.at("layer", 0),
+            notes=[first],
+        )
         for name in ("layer", "layers"):  # half a net would only look full of faults
             net.ClearField(name)
             spans.fields.pop(name, None)
@@ -38,21 +49,36 @@ def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
 def upgrade_solver(solver: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
     """The old enum `solver_type` becomes today's `type`, in place; so do the nets that stand inside the solver file."""
     for name in ("net_param", "train_net_param", "test_net_param"):
-        nets = solver.test_net_param if name == "test_net_param" else [getattr(solver, name)] * solver.HasField(name)
+        nets = (
+            solver.test_net_param
+            if name == "test_net_param"
+            else [getattr(solver, name)] * solver.HasField(name)
+        )
         for i, net in enumerate(nets):
             upgrade(net, spans.find(name, i), report)
     if not solver.HasField("solver_type"):
         return
     if solver.HasField("type"):
         first = note("'type' is given here", spans.at("type"))
-        report.error("'solver_type' is the older form of 'type'; give one of them", spans.at("solver_type"), notes=[first])
+        report.error(
+            "'solver_type' is the older form of 'type'; give one of them",
+            spans.at("solver_type"),
+            notes=[first],
+        )
         return
     solver.type = OLD_SOLVER_TYPES[caffe_pb2.SolverParameter.SolverType.Name(solver.solver_type)]
     solver.ClearField("solver_type")
     spans.fields["type"] = spans.fields.pop("solver_type", [])
 
 
-def _move(source: Message, source_spans: Spans, name: str, target: Message, target_spans: Spans, new_name: str) -> None:
+def _move(
+    source: Message,
+    source_spans: Spans,
+    name: str,
+    target: Message,
+    target_spans: Spans,
+    new_name: str,
+) -> None:
     """Moves a field that is set from one message to another, with its spans."""
     value, is_repeated = getattr(source, name), source.DESCRIPTOR.fields_by_name[name].is_repeated
     descriptor = target.DESCRIPTOR.fields_by_name[new_name]
@@ -90,7 +116,11 @@ def _upgrade_v0(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> No
     del net.layers[:]
     net.layers.extend(copies)
     spans.fields["layers"] = [places[i] for i in kept]
-    for name in ("state", "input_shape", "debug_info"):  # the original loses these on the way; V0 had none of them
+    for name in (
+        "state",
+        "input_shape",
+        "debug_info",
+    ):  # the original loses these on the way; V0 had none of them
         net.ClearField(name)
 
 
@@ -103,10 +133,15 @@ def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Repo
                 continue
             is_foldable = layer.layer.type in ("conv", "pool")
             if not is_foldable:
-                report.error(f"a padding layer feeds layer '{layer.layer.name}', which is neither conv nor pool", places[i].at("bottom", j))
+                report.error(
+                    f"a padding layer feeds layer '{layer.layer.name}', which is neither conv nor pool",
+                    places[i].at("bottom", j),
+                )
             padding = net.layers[maker]
             if len(padding.bottom) != 1 or len(padding.top) != 1:
-                report.error("a padding layer has one bottom and one top", places[maker].at("layer"))
+                report.error(
+                    "a padding layer has one bottom and one top", places[maker].at("layer")
+                )
                 places[i].is_faulty = True  # what it reads is not known
                 continue
             layer.bottom[j] = padding.bottom[0]
@@ -119,7 +154,11 @@ def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Repo
 
 def _upgrade_v0_layer(layer: caffe_pb2.V1LayerParameter, place: Spans, report: Report) -> None:
     if not layer.HasField("layer"):
-        report.error("this is a V1 layer among V0 layers, which hold a 'layer' of their own", place.at(), "write the net in one format")
+        report.error(
+            "this is a V1 layer among V0 layers, which hold a 'layer' of their own",
+            place.at(),
+            "write the net in one format",
+        )
         place.is_faulty = True
         return
     old, old_spans, before = layer.layer, _child(place, "layer"), len(report.diagnostics)
@@ -128,14 +167,25 @@ def _upgrade_v0_layer(layer: caffe_pb2.V1LayerParameter, place: Spans, report: R
     place.is_faulty |= any(told.severity == ERROR for told in report.diagnostics[before:])
 
 
-def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_pb2.V0LayerParameter, old_spans: Spans, report: Report) -> None:
+def _move_v0_fields(
+    layer: caffe_pb2.V1LayerParameter,
+    place: Spans,
+    old: caffe_pb2.V0LayerParameter,
+    old_spans: Spans,
+    report: Report,
+) -> None:
     kind = old.type
     for name in ("name", "blobs", "blobs_lr", "weight_decay", "hdf5_output_param"):
         if name in {field.name for field, _ in old.ListFields()}:
             _move(old, old_spans, name, layer, place, name)
     if kind not in V0_TYPES:
         if old.HasField("type"):
-            report.error(f"'{kind}' is not a V0 layer type", old_spans.at("type"), did_you_mean(kind, V0_TYPES), before=place.whole())
+            report.error(
+                f"'{kind}' is not a V0 layer type",
+                old_spans.at("type"),
+                did_you_mean(kind, V0_TYPES),
+                before=place.whole(),
+            )
         elif not old_spans.is_faulty:
             report.error("this V0 layer has no 'type'", old_spans.name)
         return
@@ -144,13 +194,23 @@ def _move_v0_fields(layer: caffe_pb2.V1LayerParameter, place: Spans, old: caffe_
     for descriptor, _ in old.ListFields():
         name = descriptor.name
         if name in V0_TRANSFORM_FIELDS:
-            _move(old, old_spans, name, layer.transform_param, _child(place, "transform_param"), V0_TRANSFORM_FIELDS[name])
+            _move(
+                old,
+                old_spans,
+                name,
+                layer.transform_param,
+                _child(place, "transform_param"),
+                V0_TRANSFORM_FIELDS[name],
+            )
         elif name in V0_FIELDS:
             new_name, owners = V0_FIELDS[name]
             owner = dict(owners).get(kind)
             if owner is None:
                 # the original says so and goes on without the field
-                report.warning(f"a V0 layer of type '{kind}' has no field '{name}', which has no effect", old_spans.at(name))
+                report.warning(
+                    f"a V0 layer of type '{kind}' has no field '{name}', which has no effect",
+                    old_spans.at(name),
+                )
             else:
                 _move(old, old_spans, name, getattr(layer, owner), _child(place, owner), new_name)
         elif name != "type":
@@ -167,7 +227,9 @@ def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
             name = descriptor.name
             if name in ("blobs_lr", "weight_decay", "param", "blob_share_mode", "type"):
                 continue
-            _move(old, Spans(None, None), name, new, place, name)  # the span keeps its name and place
+            _move(
+                old, Spans(None, None), name, new, place, name
+            )  # the span keeps its name and place
         if old.HasField("type") and old.type:
             new.type = V1_TYPES[_V1_TYPE_ENUM.Name(old.type)]
         _collect_param_specs(old, place, new)
@@ -182,18 +244,36 @@ def _move_transform_fields(layer: caffe_pb2.V1LayerParameter, place: Spans) -> N
     message, message_spans = getattr(layer, owner), _child(place, owner)
     for name in V1_TRANSFORM_FIELDS:
         if message.HasField(name):
-            _move(message, message_spans, name, layer.transform_param, _child(place, "transform_param"), name)
+            _move(
+                message,
+                message_spans,
+                name,
+                layer.transform_param,
+                _child(place, "transform_param"),
+                name,
+            )
 
 
-def _collect_param_specs(old: caffe_pb2.V1LayerParameter, place: Spans, new: caffe_pb2.LayerParameter) -> None:
-    sources = (("param", "name"), ("blob_share_mode", "share_mode"), ("blobs_lr", "lr_mult"), ("weight_decay", "decay_mult"))
+def _collect_param_specs(
+    old: caffe_pb2.V1LayerParameter, place: Spans, new: caffe_pb2.LayerParameter
+) -> None:
+    sources = (
+        ("param", "name"),
+        ("blob_share_mode", "share_mode"),
+        ("blobs_lr", "lr_mult"),
+        ("weight_decay", "decay_mult"),
+    )
     specs: list[Spans] = []
     for old_name, new_name in sources:
         found = place.fields.pop(old_name, [])
         for i, value in enumerate(getattr(old, old_name)):
             while len(new.param) <= i:
                 new.param.add()
-                specs.append(Spans(found[i].name, found[i].value) if i < len(found) else Spans(place.name, place.value))
+                specs.append(
+                    Spans(found[i].name, found[i].value)
+                    if i < len(found)
+                    else Spans(place.name, place.value)
+                )
             setattr(new.param[i], new_name, value)
             specs[i].fields[new_name] = found[i : i + 1]
     if specs:
@@ -222,7 +302,11 @@ def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -
         report.warning(f"{message}; the rest has no effect", places[len(net.input)].value)
         del shapes[len(net.input) :], places[len(net.input) :]
     elif got < wanted:
-        report.error(message, first.value, "give each its shape, such as input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }")
+        report.error(
+            message,
+            first.value,
+            "give each its shape, such as input_shape { dim: 1 dim: 3 dim: 224 dim: 224 }",
+        )
         place.is_faulty = True
     layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
     for shape in shapes:
@@ -246,7 +330,10 @@ def _strip_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> 
     """
     if net.input and (net.input_shape or net.input_dim):
         return False
-    made, read = ({name for layer in net.layer for name in getattr(layer, field)} for field in ("top", "bottom"))
+    made, read = (
+        {name for layer in net.layer for name in getattr(layer, field)}
+        for field in ("top", "bottom")
+    )
     if any(name in read and name not in made for name in net.input):
         return False
     for name in ("input", "input_shape", "input_dim"):

@@ -14,7 +14,9 @@ class Backward:
 
     def __init__(self, module: NetModule, processes: Processes) -> None:
         self.module, self.processes = module, processes
-        self._objective: nn.Module | None = None  # made at the first pass, which shows which params it reaches
+        self._objective: nn.Module | None = (
+            None  # made at the first pass, which shows which params it reaches
+        )
 
     def run(self, outputs: dict[str, Tensor], is_last: bool) -> Tensor:
         """The loss of a forward pass, after its backward pass. Raises: OthersLostError."""

@@ -16,16 +16,35 @@ if TYPE_CHECKING:
 
 @overload
 def batches(
-    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1, tensors: Literal[False] = False
+    net: Net,
+    start: int = 0,
+    seed: int | None = None,
+    prefetch: int = 2,
+    shard: Shard = WHOLE,
+    every: int = 1,
+    tensors: Literal[False] = False,
 ) -> arrays.Batches: ...
 @overload
 def batches(
-    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1, *, tensors: Literal[True]
+    net: Net,
+    start: int = 0,
+    seed: int | None = None,
+    prefetch: int = 2,
+    shard: Shard = WHOLE,
+    every: int = 1,
+    *,
+    tensors: Literal[True],
 ) -> TensorBatches: ...
 
 
 def batches(
-    net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1, tensors: bool = False
+    net: Net,
+    start: int = 0,
+    seed: int | None = None,
+    prefetch: int = 2,
+    shard: Shard = WHOLE,
+    every: int = 1,
+    tensors: bool = False,
 ) -> arrays.Batches | TensorBatches:
     """What the net's data layers feed, batch after batch, without an end: `module(**next(stream))` takes one of tensors.
 
@@ -38,10 +57,16 @@ def batches(
     Raises: NetspecError where the net has no data layers, data is missing or settings contradict each other.
     """
     if not isinstance(net, Net):
-        raise NetspecError(f"expected a loaded net, got {type(net).__name__}", None, 'netspec.batches(netspec.load(path, phase="TRAIN"))')
+        raise NetspecError(
+            f"expected a loaded net, got {type(net).__name__}",
+            None,
+            'netspec.batches(netspec.load(path, phase="TRAIN"))',
+        )
     if not net.sources:
         hint = f"the caller feeds its inputs: {', '.join(net.inputs)}" if net.inputs else None
-        raise NetspecError(f"the net '{net.name}' has no data layers in phase {net.phase}", None, hint)
+        raise NetspecError(
+            f"the net '{net.name}' has no data layers in phase {net.phase}", None, hint
+        )
     stream = arrays.batches(net, start, seed, prefetch, shard, every)
     return TensorBatches(stream) if tensors else stream
 

@@ -12,7 +12,9 @@ from netspec.graph import shape_text
 from netspec.pytorch.layers.recurrent import Recurrent
 from netspec.weights.carried_states import PackedStates, pack_states, unpack_states
 
-Held = dict[str, Tensor]  # a layer keeps each new state as a new tensor, so the old ones stay what they are
+Held = dict[
+    str, Tensor
+]  # a layer keeps each new state as a new tensor, so the old ones stay what they are
 
 
 class Carried:
@@ -32,7 +34,11 @@ class Carried:
 
     def held(self) -> Held:
         """The states as they are now."""
-        return {f"{name}.{state}": getattr(layer, state) for name, layer in self._layers.items() for state in layer.carried}
+        return {
+            f"{name}.{state}": getattr(layer, state)
+            for name, layer in self._layers.items()
+            for state in layer.carried
+        }
 
     def put_back(self, held: Held) -> None:
         """Makes the states those that were held; any other stays."""
@@ -58,11 +64,17 @@ class Carried:
                 continue
             if array.shape[1:] != tuple(own.shape[1:]):  # the number of streams may have grown
                 message = f"'{path}' is the state of another net: '{name}' is {shape_text(array.shape)}, here {shape_text(tuple(own.shape))}"
-                raise NetspecError(message, None, "restore it with the net that wrote it, or begin with its weights: --weights")
+                raise NetspecError(
+                    message,
+                    None,
+                    "restore it with the net that wrote it, or begin with its weights: --weights",
+                )
             found[name] = torch.tensor(array, dtype=own.dtype, device=own.device)
         self.put_back(found)
 
 
 def packed(held: Held) -> PackedStates:
     """Held states as a companion has them."""
-    return pack_states({name: state.detach().to("cpu", torch.float32).numpy() for name, state in held.items()})
+    return pack_states(
+        {name: state.detach().to("cpu", torch.float32).numpy() for name, state in held.items()}
+    )

@@ -27,10 +27,14 @@ class DebugInfo:
     def _look(self, index: int, tops: list[Tensor]) -> None:
         layer = self.net.layers[index]
         for name, top in zip(layer.tops, tops, strict=True):
-            self.lines.append(f"    [Forward] Layer {layer.name}, top blob {name} data: {mean_magnitude(top):g}")
+            self.lines.append(
+                f"    [Forward] Layer {layer.name}, top blob {name} data: {mean_magnitude(top):g}"
+            )
         for i, blob in enumerate(self.module.layer_params[index]):
             name = layer.params[i].name or str(i)
-            self.lines.append(f"    [Forward] Layer {layer.name}, param blob {name} data: {mean_magnitude(blob):g}")
+            self.lines.append(
+                f"    [Forward] Layer {layer.name}, param blob {name} data: {mean_magnitude(blob):g}"
+            )
 
     def _look_back(self, index: int, bottom: int, grad: Tensor) -> None:
         self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad)
@@ -41,10 +45,14 @@ class DebugInfo:
         for index in reversed(range(len(self.net.layers))):
             layer = self.net.layers[index]
             for bottom, magnitude in sorted(self.backward.get(index, {}).items()):
-                self.lines.append(f"    [Backward] Layer {layer.name}, bottom blob {layer.bottoms[bottom]} diff: {magnitude:g}")
+                self.lines.append(
+                    f"    [Backward] Layer {layer.name}, bottom blob {layer.bottoms[bottom]} diff: {magnitude:g}"
+                )
             for i, blob in enumerate(params[index]):
                 if blob.grad is not None:
-                    self.lines.append(f"    [Backward] Layer {layer.name}, param blob {i} diff: {mean_magnitude(blob.grad):g}")
+                    self.lines.append(
+                        f"    [Backward] Layer {layer.name}, param blob {i} diff: {mean_magnitude(blob.grad):g}"
+                    )
         owned = [
             blob
             for layer, blobs in zip(self.net.layers, params, strict=True)
@@ -53,7 +61,9 @@ class DebugInfo:
         ]
         data, diffs = _norms(owned), _norms([blob.grad for blob in owned if blob.grad is not None])
         l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))
-        self.lines.append(f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}")
+        self.lines.append(
+            f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}"
+        )
 
 
 def mean_magnitude(tensor: Tensor) -> float:
@@ -64,4 +74,6 @@ def mean_magnitude(tensor: Tensor) -> float:
 def _norms(tensors: Sequence[Tensor]) -> tuple[float, float]:
     """L1 and L2 norm of all values together."""
     magnitudes = [tensor.detach().double() for tensor in tensors]
-    return float(sum(t.abs().sum() for t in magnitudes)), sqrt(float(sum((t * t).sum() for t in magnitudes)))
+    return float(sum(t.abs().sum() for t in magnitudes)), sqrt(
+        float(sum((t * t).sum() for t in magnitudes))
+    )

@@ -11,7 +11,11 @@ from netspec.diagnostics import NetspecError, counted
 from netspec.schema.caffe_pb2 import SolverParameter
 
 # What torch says in a plain RuntimeError: its allocator of the host's memory, and CUDA where no allocator of torch's is between.
-_OUT_OF_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "CUDA error: out of memory")
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "CUDA error: out of memory",
+)
 
 
 def gpu_count() -> int:
@@ -27,7 +31,11 @@ def default_device(p: SolverParameter | None = None) -> str:
     number = p.device_id if p is not None else 0
     if number >= gpu_count():
         hint = "--gpu names another; they are counted from 0"
-        raise NetspecError(f"the solver file's device_id is {number}, but this machine shows {counted(gpu_count(), 'GPU')}", None, hint)
+        raise NetspecError(
+            f"the solver file's device_id is {number}, but this machine shows {counted(gpu_count(), 'GPU')}",
+            None,
+            hint,
+        )
     return f"cuda:{number}"
 
 
@@ -57,14 +65,24 @@ def faults_told(device: str, batch_size: int | None, hint: str) -> Iterator[None
     except (RuntimeError, MemoryError) as error:
         place = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
         if "device-side assert" in str(error):
-            message = f"{device} has stopped: a label or an index lies outside what it counts{place}"
-            raise NetspecError(message, None, "with --cpu the same run names the layer and the record") from None
+            message = (
+                f"{device} has stopped: a label or an index lies outside what it counts{place}"
+            )
+            raise NetspecError(
+                message, None, "with --cpu the same run names the layer and the record"
+            ) from None
         if not _is_out_of_memory(error):
             raise
-        holder = "this machine" if isinstance(error, MemoryError) else device  # numpy's arrays are the host's
+        holder = (
+            "this machine" if isinstance(error, MemoryError) else device
+        )  # numpy's arrays are the host's
         batch = "this net" if batch_size is None else f"a batch of {batch_size}"
-        raise NetspecError(f"the memory of {holder} does not suffice for {batch}{place}", None, hint) from None
+        raise NetspecError(
+            f"the memory of {holder} does not suffice for {batch}{place}", None, hint
+        ) from None
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(words in str(error) for words in _OUT_OF_MEMORY)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in str(error) for words in _OUT_OF_MEMORY
+    )

@@ -14,7 +14,14 @@ from netspec.pytorch.module import NetModule
 from netspec.readers.batches import batches, open_reader, reader_of
 from netspec.readers.reader import WHOLE, Shard
 
-ITEM_BY_ITEM = ("Flatten", "Reshape", "Split", "Power", "Threshold", "Clip")  # what may stand between labels and their data layer
+ITEM_BY_ITEM = (
+    "Flatten",
+    "Reshape",
+    "Split",
+    "Power",
+    "Threshold",
+    "Clip",
+)  # what may stand between labels and their data layer
 Run = Callable[[Sequence[Tensor]], dict[str, Tensor]]
 
 
@@ -28,15 +35,32 @@ class Feed:
     Raises: NetspecError where an input of the module is fed by no data layer.
     """
 
-    def __init__(self, net: Net, module: NetModule, device: torch.device, seed: int, start: int = 0, shard: Shard = WHOLE, every: int = 1) -> None:
+    def __init__(
+        self,
+        net: Net,
+        module: NetModule,
+        device: torch.device,
+        seed: int,
+        start: int = 0,
+        shard: Shard = WHOLE,
+        every: int = 1,
+    ) -> None:
         self.net, self.module, self.device, self.index = net, module, device, start
         self.shard, self.every, self.seed = shard, every, seed
         self.inputs: list[Tensor] = []  # of the last pass
         unfed = [name for name in module.input_names if name not in net.sources]
         if unfed:
             blob = net.blobs[unfed[0]]
-            raise NetspecError(f"no data layer feeds the input '{unfed[0]}'", blob.span, "to train or test it, a net takes its data from data layers")
-        self._batches = batches(net, start=start, seed=seed, shard=self.shard, every=every) if net.sources else None
+            raise NetspecError(
+                f"no data layer feeds the input '{unfed[0]}'",
+                blob.span,
+                "to train or test it, a net takes its data from data layers",
+            )
+        self._batches = (
+            batches(net, start=start, seed=seed, shard=self.shard, every=every)
+            if net.sources
+            else None
+        )
 
     def forward(self, run: Run | None = None) -> dict[str, Tensor]:
         """The outputs of the next batch, by another way than the module's own where `run` is given.
@@ -44,7 +68,10 @@ class Feed:
         Raises: NetspecError; one for an item of the batch names its record.
         """
         arrays = next(self._batches) if self._batches is not None else {}
-        self.inputs = [torch.from_numpy(arrays[name]).to(self.device, non_blocking=True) for name in self.module.input_names]
+        self.inputs = [
+            torch.from_numpy(arrays[name]).to(self.device, non_blocking=True)
+            for name in self.module.input_names
+        ]
         try:
             outputs = self.module(*self.inputs) if run is None else run(self.inputs)
         except NetspecError as error:
@@ -58,7 +85,9 @@ class Feed:
         blob = self._fed_blob(error)
         if blob is None or not reader_of(blob.producer):
             return error
-        reader = open_reader(blob.producer, self.seed, self.shard)  # a batch is a function of the seed, the shard and its index
+        reader = open_reader(
+            blob.producer, self.seed, self.shard
+        )  # a batch is a function of the seed, the shard and its index
         try:
             record = reader.record(self.index, error.item)
         finally:
@@ -71,7 +100,11 @@ class Feed:
         """The blob that was fed and whose item is at fault; None where the items between are not known to be the same."""
         if error.blob is not None:
             return self.net.first_version(error.blob)
-        readers = [layer for layer in self.net.layers if len(layer.bottoms) > 1 and _is_same(label_span(layer), error.diagnostics[0].span)]
+        readers = [
+            layer
+            for layer in self.net.layers
+            if len(layer.bottoms) > 1 and _is_same(label_span(layer), error.diagnostics[0].span)
+        ]
         blob = readers[0].bottom_blobs[1] if readers else None
         while blob is not None and blob.producer.type in ITEM_BY_ITEM:
             before = blob.producer.bottom_blobs[0]
@@ -87,4 +120,8 @@ class Feed:
 
 
 def _is_same(one: Span | None, other: Span | None) -> bool:
-    return one is not None and other is not None and (one.source, one.start) == (other.source, other.start)
+    return (
+        one is not None
+        and other is not None
+        and (one.source, one.start) == (other.source, other.start)
+    )

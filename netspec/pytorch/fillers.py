@@ -29,7 +29,9 @@ def _uniform(tensor: Tensor, filler: FillerParameter, generator: torch.Generator
 def _gaussian(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None) -> None:
     tensor.normal_(filler.mean, filler.std, generator=generator)
     if filler.sparse >= 0:  # keeps `sparse` inputs of each output on average
-        keep = torch.empty_like(tensor).bernoulli_(filler.sparse / tensor.shape[0], generator=generator)
+        keep = torch.empty_like(tensor).bernoulli_(
+            filler.sparse / tensor.shape[0], generator=generator
+        )
         tensor.mul_(keep)
 
 
@@ -52,7 +54,9 @@ def _msra(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | 
     tensor.normal_(0, sqrt(2 / _fan(tensor, filler)), generator=generator)
 
 
-def _positive_unitball(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None) -> None:
+def _positive_unitball(
+    tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None
+) -> None:
     tensor.uniform_(0, 1, generator=generator)
     rows = tensor.reshape(tensor.shape[0] if tensor.dim() else 1, -1)
     tensor.copy_((rows / rows.sum(1, keepdim=True)).reshape(tensor.shape))

@@ -34,7 +34,9 @@ from netspec.signals import STOP, TwoStage, signals_heard
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
 LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to tell why
-ORPHAN_PATIENCE = 60.0  # seconds in which a process without a launcher may stop and write its snapshot
+ORPHAN_PATIENCE = (
+    60.0  # seconds in which a process without a launcher may stop and write its snapshot
+)
 STOPPED = "stopped_"  # a file in the folder of a meeting has this name and the exit status of a run that a signal has stopped
 INTERRUPTED = 130  # exit status after Ctrl-C before the training heeds it
 Run = Callable[[Namespace], int]
@@ -45,10 +47,18 @@ def launch(run: Run, args: Namespace, count: int) -> int:
 
     The processes know nothing of a second signal, which ends them: Ctrl-C may reach each of them twice.
     """
-    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)  # it tells of each process that it ends
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(
+        logging.CRITICAL
+    )  # it tells of each process that it ends
     with TemporaryDirectory(prefix="netspec-") as folder, ExitStack() as stack:
         with _interrupts_held():
-            context: Any = start_processes(_member, (run, args, count, f"file://{folder}/meeting"), count, join=False, start_method="spawn")
+            context: Any = start_processes(
+                _member,
+                (run, args, count, f"file://{folder}/meeting"),
+                count,
+                join=False,
+                start_method="spawn",
+            )
             signals = _Signals(context.pids(), args)
             stack.enter_context(signals_heard(signals.hear))
         try:
@@ -57,20 +67,38 @@ def launch(run: Run, args: Namespace, count: int) -> int:
         except ProcessExitedException as error:
             if signals.ended_by:
                 return 128 + signals.ended_by
-            return _tell(error.error_index, [process.exitcode for process in context.processes], error.exit_code, signals.stopped_by)
-        return max((int(path.name.removeprefix(STOPPED)) for path in Path(folder).glob(f"{STOPPED}*")), default=0)
+            return _tell(
+                error.error_index,
+                [process.exitcode for process in context.processes],
+                error.exit_code,
+                signals.stopped_by,
+            )
+        return max(
+            (int(path.name.removeprefix(STOPPED)) for path in Path(folder).glob(f"{STOPPED}*")),
+            default=0,
+        )
 
 
 def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) -> int:
     """Says which process has ended the run; one that only lost the others, or was then told to end, is not it."""
-    if INTERRUPTED in statuses or (stopped_by and status == -stopped_by):  # before the training heeds signals
+    if INTERRUPTED in statuses or (
+        stopped_by and status == -stopped_by
+    ):  # before the training heeds signals
         print("interrupted", file=sys.stderr, flush=True)
         return 128 + (stopped_by or signal.SIGINT)
     if status in (LOST_STATUS, -signal.SIGTERM):
-        culprits = [i for i, other in enumerate(statuses) if other not in (0, None, LOST_STATUS, -signal.SIGTERM)]
+        culprits = [
+            i
+            for i, other in enumerate(statuses)
+            if other not in (0, None, LOST_STATUS, -signal.SIGTERM)
+        ]
         first, status = (culprits[0], statuses[culprits[0]] or 1) if culprits else (first, status)
     who = f"process {first} of {len(statuses)}"
-    what = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"has ended with status {status}"
+    what = (
+        f"was ended by {signal.Signals(-status).name}"
+        if status < 0
+        else f"has ended with status {status}"
+    )
     print(
         f"netspec train: {who} {what}, so the run ends; snapshots that it has written stand: --resume goes on from the newest",
         file=sys.stderr,
@@ -105,7 +133,9 @@ class _Signals:
 
     def _end(self, number: int) -> bool:
         self.ended_by = number
-        self._send(signal.SIGKILL)  # snapshots that stand are whole, and one that is being written is none
+        self._send(
+            signal.SIGKILL
+        )  # snapshots that stand are whole, and one that is being written is none
         return False
 
     def _send(self, number: int) -> None:
@@ -122,7 +152,13 @@ def effect_of(number: int, args: Namespace) -> str:
 
 def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> None:
     """One of the processes: the environment that torchrun would give it, then the command."""
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count), LOCAL_WORLD_SIZE=str(count), NETSPEC_MEETING=meeting)
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(count),
+        LOCAL_WORLD_SIZE=str(count),
+        NETSPEC_MEETING=meeting,
+    )
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
     guarded_member(run, args)
@@ -136,7 +172,9 @@ def _end_as_orphan(args: Namespace, started_by: int) -> None:
         shutil.rmtree(_folder(os.environ["NETSPEC_MEETING"]), ignore_errors=True)
     while os.getppid() == started_by:
         time.sleep(1)
-    args.sigint_effect = "stop"  # a run without a launcher only keeps the next one from its snapshots
+    args.sigint_effect = (
+        "stop"  # a run without a launcher only keeps the next one from its snapshots
+    )
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(ORPHAN_PATIENCE)
     os._exit(1)
@@ -150,11 +188,17 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
     One that has only lost the others leaves the telling to them.
     """
     if parent_process() or "TORCHELASTIC_RUN_ID" in os.environ:
-        Thread(target=_end_as_orphan, args=(args, os.getppid()), name="netspec-orphan", daemon=True).start()
+        Thread(
+            target=_end_as_orphan, args=(args, os.getppid()), name="netspec-orphan", daemon=True
+        ).start()
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a Ctrl-C that the launcher has kept back comes here
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, [signal.SIGINT]
+        )  # a Ctrl-C that the launcher has kept back comes here
         status = run(args)
-        if status > 128:  # a signal has stopped the run; whoever watches over the processes takes any status but 0 for a fault
+        if (
+            status > 128
+        ):  # a signal has stopped the run; whoever watches over the processes takes any status but 0 for a fault
             _note_stop(status)
             status = 0
         _leave(status)
@@ -169,10 +213,14 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
         _leave(1)
     status = LOST_STATUS if isinstance(fault, OthersLostError) else 1
     rank = int(os.environ["RANK"])
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whoever watches over the processes may end this one
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # whoever watches over the processes may end this one
     if isinstance(fault, OthersLostError):
         time.sleep(0 if fault.is_told_to_end else LOST_PATIENCE)
-        if fault.is_told_to_end or "NETSPEC_MEETING" in os.environ:  # whoever watches over the processes tells which has failed
+        if (
+            fault.is_told_to_end or "NETSPEC_MEETING" in os.environ
+        ):  # whoever watches over the processes tells which has failed
             _leave(status)
     elif rank:
         time.sleep(SAME_FAULT)
@@ -195,7 +243,9 @@ def _is_told(fault: str) -> bool:
     if meeting is None:  # torchrun's processes have no folder in common
         return False
     try:
-        (_folder(meeting) / f"told_{blake2b(fault.encode(), digest_size=16).hexdigest()}").touch(exist_ok=False)
+        (_folder(meeting) / f"told_{blake2b(fault.encode(), digest_size=16).hexdigest()}").touch(
+            exist_ok=False
+        )
     except FileExistsError:
         return True
     except OSError:  # a full disk: rather twice than never
@@ -214,7 +264,11 @@ def _leave(status: int) -> NoReturn:
     Files that a user's Python layer has left open are flushed, as at the end of any Python.
     """
     for file in gc.get_objects():
-        if issubclass(type(file), (io.TextIOWrapper, io.BufferedWriter)):  # isinstance would wake what only stands in for a class
-            with suppress(OSError, ValueError):  # a pipe without a reader, a full disk; a closed file
+        if issubclass(
+            type(file), (io.TextIOWrapper, io.BufferedWriter)
+        ):  # isinstance would wake what only stands in for a class
+            with suppress(
+                OSError, ValueError
+            ):  # a pipe without a reader, a full disk; a closed file
                 file.flush()
     os._exit(status)

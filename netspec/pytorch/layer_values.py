@@ -11,10 +11,14 @@ from torch import Tensor, fx
 from netspec.pytorch.module import NetModule
 
 Look = Callable[[int, list[Tensor]], None]  # index of the layer in the net's file order, its tops
-LookBack = Callable[[int, int, Tensor], None]  # index of the layer, index of the bottom, the gradient that arrives there
+LookBack = Callable[
+    [int, int, Tensor], None
+]  # index of the layer, index of the bottom, the gradient that arrives there
 
 
-def forward_watched(module: NetModule, inputs: Sequence[Tensor], look: Look, look_back: LookBack | None = None) -> dict[str, Tensor]:
+def forward_watched(
+    module: NetModule, inputs: Sequence[Tensor], look: Look, look_back: LookBack | None = None
+) -> dict[str, Tensor]:
     """The module's outputs. `look` is told each layer's tops before a later layer may write over them.
 
     Args: look_back: is told the gradient at each bottom in the backward pass that follows, last layer first.
@@ -28,13 +32,19 @@ class _Watched(fx.Interpreter):
         super().__init__(module)
         self.look, self.look_back = look, look_back
         self.tops = module.about.tops
-        self.layers_of_node: dict[str, list[int]] = defaultdict(list)  # Split's tops are its bottom's node
+        self.layers_of_node: dict[str, list[int]] = defaultdict(
+            list
+        )  # Split's tops are its bottom's node
         for layer, names in enumerate(self.tops):
             for name in dict.fromkeys(names):
                 self.layers_of_node[name].append(layer)
-        self.layer_of_target = {target: layer for layer, target in enumerate(module.about.order) if target}
+        self.layer_of_target = {
+            target: layer for layer, target in enumerate(module.about.order) if target
+        }
         self.values: dict[str, Tensor] = {}
-        self.bottoms_seen: Counter[int] = Counter()  # a Convolution with many bottoms is called once for each
+        self.bottoms_seen: Counter[int] = (
+            Counter()
+        )  # a Convolution with many bottoms is called once for each
 
     def run_node(self, node: fx.Node) -> Any:
         value = super().run_node(node)
@@ -52,7 +62,9 @@ class _Watched(fx.Interpreter):
         first = self.bottoms_seen[layer]
         self.bottoms_seen[layer] += len(args)
         in_place = getattr(self.module.get_submodule(str(target)), "inplace", False)
-        hooked = tuple(_hooked(arg, self.look_back, layer, first + i, in_place) for i, arg in enumerate(args))
+        hooked = tuple(
+            _hooked(arg, self.look_back, layer, first + i, in_place) for i, arg in enumerate(args)
+        )
         return super().call_module(target, hooked, kwargs)
 
 

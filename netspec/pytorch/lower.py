@@ -55,7 +55,15 @@ def compile(
     Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or weights do not fit.
     """
     if not isinstance(net, Net):
-        net = load(net, phase or "TEST", level, stages, inputs, allow_python_layers=allow_python_layers, plugins=plugins)
+        net = load(
+            net,
+            phase or "TEST",
+            level,
+            stages,
+            inputs,
+            allow_python_layers=allow_python_layers,
+            plugins=plugins,
+        )
     else:
         _require_same_state(net, phase, bool(level or stages or inputs))
     module = lower(net, None if outputs is None else _blob_names(outputs))
@@ -72,18 +80,32 @@ def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> Non
     """Raises NetspecError where a loaded net is asked to be another one: its layers are chosen and its shapes known."""
     hint = "give phase, level, stages and inputs to netspec.load, or give netspec.compile the net's path"
     if phase is not None and phase_of(phase) != net.phase:
-        raise NetspecError(f"the net '{net.name}' is loaded for phase {net.phase}, got phase {phase_of(phase)}", None, hint)
+        raise NetspecError(
+            f"the net '{net.name}' is loaded for phase {net.phase}, got phase {phase_of(phase)}",
+            None,
+            hint,
+        )
     if is_more_given:
-        raise NetspecError(f"the net '{net.name}' is loaded already: 'level', 'stages' and 'inputs' can't change it", None, hint)
+        raise NetspecError(
+            f"the net '{net.name}' is loaded already: 'level', 'stages' and 'inputs' can't change it",
+            None,
+            hint,
+        )
 
 
 def _blob_names(outputs: str | Iterable[str]) -> list[str]:
     """One name or several as a list of them. Raises: NetspecError."""
-    names = list(outputs) if isinstance(outputs, Iterable) and not isinstance(outputs, str) else [outputs]
+    names = (
+        list(outputs)
+        if isinstance(outputs, Iterable) and not isinstance(outputs, str)
+        else [outputs]
+    )
     wrong = [repr(name) for name in names if not isinstance(name, str)]
     if wrong or not names:
         hint = 'such as outputs="fc7" or outputs=["fc6", "fc7"]'
-        raise NetspecError(f"'outputs' takes names of blobs, got {wrong[0] if wrong else 'none'}", None, hint)
+        raise NetspecError(
+            f"'outputs' takes names of blobs, got {wrong[0] if wrong else 'none'}", None, hint
+        )
     return list(dict.fromkeys(names))
 
 
@@ -98,7 +120,11 @@ def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
         for i, (param, blob) in enumerate(zip(layer.params, blobs, strict=False)):
             if param.owner is None and given:
                 with torch.no_grad():
-                    blob.copy_(torch.from_numpy(blob_array(given[i], f"{layer.label}: 'blobs' {i}")).reshape(blob.shape))
+                    blob.copy_(
+                        torch.from_numpy(
+                            blob_array(given[i], f"{layer.label}: 'blobs' {i}")
+                        ).reshape(blob.shape)
+                    )
             elif param.owner is None and param.learned and param.filler is not None:
                 fill(blob, param.filler, generator)
 
@@ -114,7 +140,11 @@ class _Lowering:
         self.outputs = net.outputs if outputs is None else outputs
         for name in self.outputs:
             if name not in net.blobs and name not in net.split_outputs:
-                raise NetspecError(f"the net '{net.name}' has no blob '{name}' to cut it at", None, did_you_mean(name, net.blobs))
+                raise NetspecError(
+                    f"the net '{net.name}' has no blob '{name}' to cut it at",
+                    None,
+                    did_you_mean(name, net.blobs),
+                )
         self.needed: set[Blob] = set()  # of a net that is cut
         self.layers = net.layers if outputs is None else self._leading_to(outputs)
         self.plan = plan_backward(self.layers, net.force_backward)
@@ -126,7 +156,12 @@ class _Lowering:
 
     def _leading_to(self, outputs: list[str]) -> list[Layer]:
         blobs = [self.net.blob(name) for name in outputs]
-        needed = self.needed = {b for blob in blobs for b in (blob, blob.overwritten_by(len(blob.memory.writes))) if b is not None}
+        needed = self.needed = {
+            b
+            for blob in blobs
+            for b in (blob, blob.overwritten_by(len(blob.memory.writes)))
+            if b is not None
+        }
         kept: set[Layer] = set()
         for layer in reversed(self.net.layers):
             if any(blob in needed for blob in layer.top_blobs):
@@ -143,7 +178,9 @@ class _Lowering:
             spec = find_spec(layer.type)
             if spec and not spec.is_source and (layer.top_blobs or spec.has_side_effects):
                 self._add_layer(layer)
-        submodules = {layer: self.root.get_submodule(target) for layer, target in self.targets.items()}
+        submodules = {
+            layer: self.root.get_submodule(target) for layer, target in self.targets.items()
+        }
         for layer, wrapped in wrap_overwritten(self.layers, submodules).items():
             self.root.add_module(self.targets[layer], wrapped)
         terms, entries = self._loss_terms(), self._entries()
@@ -151,7 +188,9 @@ class _Lowering:
         returned |= {key: self.nodes[blob] for key, (blob, _) in (terms | entries).items()}
         self.graph.output(returned)
         self.graph.lint()
-        module = NetModule(self.root, self.graph, class_name=re.sub(r"\W", "_", self.net.name) or "Net")
+        module = NetModule(
+            self.root, self.graph, class_name=re.sub(r"\W", "_", self.net.name) or "Net"
+        )
         module.meta["netspec"] = About(
             net_name=self.net.name,
             phase=self.net.phase,
@@ -160,13 +199,26 @@ class _Lowering:
             arguments=[str(self.nodes[blob].target) for blob in inputs],
             output_names=list(self.outputs),
             targets={layer.name: target for layer, target in self.targets.items()},
-            places={target: f"{layer.label} ({layer.span})" for layer, target in self.targets.items()},
+            places={
+                target: f"{layer.label} ({layer.span})" for layer, target in self.targets.items()
+            },
             loss_weights={key: weight for key, (_, weight) in terms.items()},
             silent={key for key, (blob, _) in terms.items() if blob in self.plan.silent},
             entries={key: weight for key, (_, weight) in entries.items()},
             order=[self.targets.get(layer, "") for layer in self.net.layers],
-            tops=[[self.nodes[blob].name for blob in layer.top_blobs if blob in self.nodes] for layer in self.net.layers],
-            layers=[(layer.name, layer.type, layer.bottoms, [t for t in layer.tops if t != AUTOMATIC_TOP]) for layer in self.net.layers],
+            tops=[
+                [self.nodes[blob].name for blob in layer.top_blobs if blob in self.nodes]
+                for layer in self.net.layers
+            ],
+            layers=[
+                (
+                    layer.name,
+                    layer.type,
+                    layer.bottoms,
+                    [t for t in layer.tops if t != AUTOMATIC_TOP],
+                )
+                for layer in self.net.layers
+            ],
         )
         module.train(self.net.phase == "TRAIN")
         return module
@@ -183,7 +235,10 @@ class _Lowering:
         return inputs
 
     def _add_layer(self, layer: Layer) -> None:
-        bottoms = [self._value(blob, writes) for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True)]
+        bottoms = [
+            self._value(blob, writes)
+            for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True)
+        ]
         for i in range(len(bottoms)):
             if (layer, i) in self.plan.stopped:
                 bottoms[i] = self.graph.call_method("detach", (bottoms[i],))
@@ -191,7 +246,9 @@ class _Lowering:
         submodule = builder.build(layer)
         target = ""
         if submodule is not None:
-            target = self.targets[layer] = _python_name(layer.name or layer.type, set(self.root._modules))
+            target = self.targets[layer] = _python_name(
+                layer.name or layer.type, set(self.root._modules)
+            )
             self.root.add_module(target, submodule)
             write_in_place(layer, submodule)
             self._set_learned(layer, submodule)
@@ -200,7 +257,14 @@ class _Lowering:
             return
         if isinstance(tops, fx.Node):
             many = len(layer.top_blobs) > 1
-            tops = [self.graph.call_function(operator.getitem, (tops, i)) for i in range(len(layer.top_blobs))] if many else [tops]
+            tops = (
+                [
+                    self.graph.call_function(operator.getitem, (tops, i))
+                    for i in range(len(layer.top_blobs))
+                ]
+                if many
+                else [tops]
+            )
         for blob, node in zip(layer.top_blobs, tops, strict=True):
             self.nodes[blob] = node
 
@@ -220,11 +284,22 @@ class _Lowering:
         """A param has a gradient below a loss and where its lr_mult is not 0, or with force_backward; a shared one is its owner's."""
         for i, (param, blob) in enumerate(zip(layer.params, blobs_of(submodule), strict=True)):
             if param.owner is not None:
-                owner = next((other for other in self.targets if _owns(other, param.name, param.owner[1])), None)
+                owner = next(
+                    (other for other in self.targets if _owns(other, param.name, param.owner[1])),
+                    None,
+                )
                 if owner is not None:
-                    share_param(submodule, i, self.root.get_submodule(self.targets[owner]), param.owner[1], param.shape)
+                    share_param(
+                        submodule,
+                        i,
+                        self.root.get_submodule(self.targets[owner]),
+                        param.owner[1],
+                        param.shape,
+                    )
             elif param.learned:
-                blob.requires_grad_(self.net.force_backward or (param.lr_mult != 0 and layer in self.plan.learning))
+                blob.requires_grad_(
+                    self.net.force_backward or (param.lr_mult != 0 and layer in self.plan.learning)
+                )
 
     def _loss_terms(self) -> dict[str, tuple[Blob, float]]:
         """The tops that count in the objective, by a key of their own where an in-place write hides their value."""
@@ -232,7 +307,11 @@ class _Lowering:
         for layer in self.layers:
             for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
                 name = self.net.output_name(blob)
-                if weight and blob in self.nodes and not (self.is_cut and not {name, blob.name} & set(self.outputs)):
+                if (
+                    weight
+                    and blob in self.nodes
+                    and not (self.is_cut and not {name, blob.name} & set(self.outputs))
+                ):
                     terms[self._key(blob, layer)] = (blob, self.plan.weights.get(blob, weight))
         return terms
 
@@ -245,20 +324,30 @@ class _Lowering:
         entries = dict(self.plan.entries)
         if self.net.force_backward:
             ends = [self.net.blob(name) for name in self.outputs]
-            ends += [blob for layer in self.layers if not layer.top_blobs for blob in layer.bottom_blobs]
+            ends += [
+                blob for layer in self.layers if not layer.top_blobs for blob in layer.bottom_blobs
+            ]
             entries = dict.fromkeys(ends, 0.0) | entries
         return {self._key(blob, blob.producer): (blob, weight) for blob, weight in entries.items()}
 
     def _key(self, blob: Blob, layer: Layer) -> str:
         """What a blob is called among the graph's outputs: its name, where the output of that name has its value."""
         name = self.net.output_name(blob)
-        is_output = name in self.outputs and self.net.blob(name) is blob and self._written(blob, len(blob.memory.writes)) is self.nodes[blob]
+        is_output = (
+            name in self.outputs
+            and self.net.blob(name) is blob
+            and self._written(blob, len(blob.memory.writes)) is self.nodes[blob]
+        )
         return name if is_output else f"{name} of {layer.name}"
 
 
 def _owns(layer: Layer, name: str, index: int) -> bool:
     """Whether the layer's param of that index is the owner of a shared name."""
-    return index < len(layer.params) and layer.params[index].name == name and layer.params[index].owner is None
+    return (
+        index < len(layer.params)
+        and layer.params[index].name == name
+        and layer.params[index].owner is None
+    )
 
 
 def _python_name(name: str, taken: set[str]) -> str:

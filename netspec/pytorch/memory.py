@@ -14,7 +14,10 @@ _BYTES = 4  # of a value in single precision
 
 def require_memory(layers: Iterable[Layer]) -> None:
     """Raises NetspecError, at the layer with the most, where the params of the layers take more than there is."""
-    sizes = {layer: _BYTES * sum(param.count for param in layer.params if param.owner is None) for layer in layers}
+    sizes = {
+        layer: _BYTES * sum(param.count for param in layer.params if param.owner is None)
+        for layer in layers
+    }
     needed = sum(sizes.values())
     if needed < 2**28:  # anybody has this
         return
@@ -22,7 +25,9 @@ def require_memory(layers: Iterable[Layer]) -> None:
     if free is not None and needed > free:
         largest = max(sizes, key=lambda layer: sizes[layer])
         message = f"{largest.label}: its params take {size_text(sizes[largest])}"
-        message += f", those of the net {size_text(needed)}, of which {size_text(free)} are free in memory"
+        message += (
+            f", those of the net {size_text(needed)}, of which {size_text(free)} are free in memory"
+        )
         raise NetspecError(message, largest.spans.at("type"))
 
 

@@ -31,12 +31,24 @@ class About:
     targets: dict[str, str]  # layer → submodule, for layers with one
     places: dict[str, str]  # submodule → "layer 'conv1' (net.prototxt:12:1)"
     loss_weights: dict[str, float]  # by key of the graph's output
-    silent: set[str] = field(default_factory=set)  # terms of the objective that pass no gradient down
-    entries: dict[str, float] = field(default_factory=dict)  # gradients that go down from what is no such term
-    order: list[str] = field(default_factory=list)  # the submodule of each of the net's layers, "" where there is none
-    layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)  # name, type, bottoms, tops: for weight files
-    tops: list[list[str]] = field(default_factory=list)  # of each of the net's layers, the graph's nodes that are its tops
-    input_shapes: dict[str, Shape] = field(default_factory=dict)  # as the net declares them; for messages
+    silent: set[str] = field(
+        default_factory=set
+    )  # terms of the objective that pass no gradient down
+    entries: dict[str, float] = field(
+        default_factory=dict
+    )  # gradients that go down from what is no such term
+    order: list[str] = field(
+        default_factory=list
+    )  # the submodule of each of the net's layers, "" where there is none
+    layers: list[tuple[str, str, list[str], list[str]]] = field(
+        default_factory=list
+    )  # name, type, bottoms, tops: for weight files
+    tops: list[list[str]] = field(
+        default_factory=list
+    )  # of each of the net's layers, the graph's nodes that are its tops
+    input_shapes: dict[str, Shape] = field(
+        default_factory=dict
+    )  # as the net declares them; for messages
     load_report: LoadReport | None = None
 
 
@@ -66,7 +78,11 @@ def blobs_of(module: nn.Module) -> list[Tensor]:
     own = getattr(module, "blobs", None)
     if callable(own):
         return list(own())
-    return [blob for blob in (getattr(module, "weight", None), getattr(module, "bias", None)) if isinstance(blob, Tensor)]
+    return [
+        blob
+        for blob in (getattr(module, "weight", None), getattr(module, "bias", None))
+        if isinstance(blob, Tensor)
+    ]
 
 
 class NetModule(fx.GraphModule):
@@ -79,7 +95,9 @@ class NetModule(fx.GraphModule):
         module: NetModule = super().__new__(cls, *args, **kwargs)
         # torch.compile bounds its recompilations by code object: shared by all nets, the ninth would be refused
         call = NetModule.__call__
-        type(module).__call__ = FunctionType(call.__code__.replace(), call.__globals__, call.__name__, None, call.__closure__)  # type: ignore[method-assign]
+        type(module).__call__ = FunctionType(
+            call.__code__.replace(), call.__globals__, call.__name__, None, call.__closure__
+        )  # type: ignore[method-assign]
         return module
 
     def __copy__(self) -> NetModule:
@@ -120,13 +138,18 @@ class NetModule(fx.GraphModule):
     @property
     def params(self) -> dict[str, list[Tensor]]:
         """Each layer's params in Caffe's order and layout; BatchNorm's three are buffers."""
-        found = {name: blobs_of(self.get_submodule(target)) for name, target in self.about.targets.items()}
+        found = {
+            name: blobs_of(self.get_submodule(target))
+            for name, target in self.about.targets.items()
+        }
         return {name: blobs for name, blobs in found.items() if blobs}
 
     @property
     def layer_params(self) -> list[list[Tensor]]:
         """The params of each of the net's layers in file order: what tells layers apart that share a name, or have none."""
-        return [blobs_of(self.get_submodule(target)) if target else [] for target in self.about.order]
+        return [
+            blobs_of(self.get_submodule(target)) if target else [] for target in self.about.order
+        ]
 
     def loss(self, outputs: dict[str, Tensor]) -> Tensor:
         """The objective: the sum over all tops of loss_weight · (sum of the top's elements)."""
@@ -164,7 +187,9 @@ class NetModule(fx.GraphModule):
         if len(outputs) == len(about.output_names):
             return outputs
         shown = Outputs({name: outputs[name] for name in about.output_names})
-        shown.terms = {name: value for name, value in outputs.items() if name not in about.output_names}
+        shown.terms = {
+            name: value for name, value in outputs.items() if name not in about.output_names
+        }
         return shown
 
     def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

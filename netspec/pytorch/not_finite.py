@@ -16,7 +16,9 @@ from netspec.pytorch.module import NetModule
 
 def all_finite(tensors: Sequence[Tensor]) -> bool:
     """Whether every value is finite. Sums tell it fast; where one overflows, the values are looked at."""
-    floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
+    floats = [
+        tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()
+    ]
     if not floats:
         return True
     if bool(torch.isfinite(torch.stack(torch._foreach_norm(floats, 1))).all()):
@@ -37,9 +39,16 @@ class NotFinite:
         """Who it is, and why its output may be so."""
         cause = "its bottoms and params are finite" if self.layer.bottoms else "the data is so"
         if self.param is not None:
-            maker = "an update before has made it so" if iteration else "its filler, or a weight file, has made it so"
+            maker = (
+                "an update before has made it so"
+                if iteration
+                else "its filler, or a weight file, has made it so"
+            )
             cause = f"its param {self.param} is not finite either: {maker}"
-        return note(f"{self.layer.label} ({self.layer.type}) is the first whose output is not finite: '{self.top}'; {cause}", self.layer.span)
+        return note(
+            f"{self.layer.label} ({self.layer.type}) is the first whose output is not finite: '{self.top}'; {cause}",
+            self.layer.span,
+        )
 
 
 @torch.no_grad()
@@ -47,23 +56,40 @@ def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> N
     """The first layer of a forward pass with a top that is not finite; None where all are finite."""
     for name, value in zip(module.input_names, inputs, strict=True):
         if not all_finite([value]):
-            rows = torch.isfinite(value.reshape(len(value), -1)).all(1) if value.dim() else torch.tensor([False])
-            return NotFinite(net.first_version(name).producer, name, None, int(rows.logical_not().nonzero()[0]))
+            rows = (
+                torch.isfinite(value.reshape(len(value), -1)).all(1)
+                if value.dim()
+                else torch.tensor([False])
+            )
+            return NotFinite(
+                net.first_version(name).producer, name, None, int(rows.logical_not().nonzero()[0])
+            )
     found: list[NotFinite] = []
 
     def look(index: int, tops: list[Tensor]) -> None:
         layer = net.layers[index]
         if found or all_finite(tops):
             return
-        param = next((i for i, blob in enumerate(module.layer_params[index]) if not all_finite([blob])), None)
-        top = next(name for name, value in zip(layer.tops, tops, strict=True) if not all_finite([value]))
+        param = next(
+            (i for i, blob in enumerate(module.layer_params[index]) if not all_finite([blob])), None
+        )
+        top = next(
+            name for name, value in zip(layer.tops, tops, strict=True) if not all_finite([value])
+        )
         found.append(NotFinite(layer, top, param, None))
 
     forward_watched(module, inputs, look)
     return found[0] if found else None
 
 
-def report_not_finite(net: Net, module: NetModule, loss: float, iteration: int, base_lr: Span | None, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+def report_not_finite(
+    net: Net,
+    module: NetModule,
+    loss: float,
+    iteration: int,
+    base_lr: Span | None,
+    inputs: Sequence[Tensor],
+) -> dict[str, Tensor]:
     """A forward pass of an iteration whose loss was no number; without outputs where all that it computes is finite.
 
     Raises: NetspecError at the first layer whose output is not.
@@ -74,11 +100,18 @@ def report_not_finite(net: Net, module: NetModule, loss: float, iteration: int, 
     return {}
 
 
-def loss_fault(loss: float, iteration: int, found: NotFinite | None, base_lr: Span | None) -> NetspecError:
+def loss_fault(
+    loss: float, iteration: int, found: NotFinite | None, base_lr: Span | None
+) -> NetspecError:
     """What to tell of a loss that is no finite number. The rate is only blamed after an update, and not for what is in the data."""
-    fault = Diagnostic(ERROR, f"the loss is {loss:g} at iteration {iteration}: the run stops, its snapshots stand")
+    fault = Diagnostic(
+        ERROR, f"the loss is {loss:g} at iteration {iteration}: the run stops, its snapshots stand"
+    )
     if iteration and not (found and found.item is not None):
-        fault.span, fault.hint = base_lr, "a lower base_lr, clip_gradients, or another filler may help"
+        fault.span, fault.hint = (
+            base_lr,
+            "a lower base_lr, clip_gradients, or another filler may help",
+        )
     fault.notes += [found.note(iteration)] if found else []
     error = NetspecError(fault)
     if found and found.item is not None:

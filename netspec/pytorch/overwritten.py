@@ -58,7 +58,10 @@ class _Memory:
 
     def __call__(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
         self.value = output.detach()
-        for kept in [*self.kept, *(blob.data for layer in self.params for blob in layer.parameters())]:
+        for kept in [
+            *self.kept,
+            *(blob.data for layer in self.params for blob in layer.parameters()),
+        ]:
             kept.copy_(self.value.view_as(kept))
         self.kept.clear()
 
@@ -86,7 +89,14 @@ class _OverwrittenFunction(torch.autograd.Function):
 class Overwritten(nn.Module):
     """A layer whose gradient reads what was written over its bottom or top. Its values are the layer's own."""
 
-    def __init__(self, gradient: Gradient, layer: nn.Module, in_place: bool, bottom_memory: _Memory | None, top_memory: _Memory | None) -> None:
+    def __init__(
+        self,
+        gradient: Gradient,
+        layer: nn.Module,
+        in_place: bool,
+        bottom_memory: _Memory | None,
+        top_memory: _Memory | None,
+    ) -> None:
         super().__init__()
         self.gradient, self.layer, self.in_place = gradient, layer, in_place
         self.bottom_memory, self.top_memory = bottom_memory, top_memory
@@ -96,7 +106,9 @@ class Overwritten(nn.Module):
     def forward(self, bottom: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and bottom.requires_grad):
             return self.layer(bottom)
-        if (self.top_memory or self.bottom_memory) and torch.compiler.is_compiling():  # it would keep the first pass's values
+        if (
+            self.top_memory or self.bottom_memory
+        ) and torch.compiler.is_compiling():  # it would keep the first pass's values
             raise RuntimeError(COMPILE_FAULT)
         return _OverwrittenFunction.apply(bottom, self)
 
@@ -120,7 +132,9 @@ class KeepsOverwritten(nn.Module):
         for i, memory in enumerate(self.memories):
             if memory is not None:
                 own[i] = bottoms[i].clone()
-                memory.kept.append(own[i].data)  # written over without torch's count of versions, which would refuse it
+                memory.kept.append(
+                    own[i].data
+                )  # written over without torch's count of versions, which would refuse it
         return self.layer(*own)
 
 
@@ -144,26 +158,49 @@ class _Wrapping:
 
     def wrapped(self, layer: Layer) -> nn.Module | None:
         """The module in place of a layer's own where Caffe's gradient reads what was written over its blobs."""
-        module, spec, gradient = self.submodules[layer], find_spec(layer.type), find_builder(layer).gradient
+        module, spec, gradient = (
+            self.submodules[layer],
+            find_spec(layer.type),
+            find_builder(layer).gradient,
+        )
         if spec is None or not layer.top_blobs:
             return None
         if gradient is not None:
             return self._with_its_gradient(layer, spec, module, gradient)
         if "bottom" not in spec.gradient_reads(layer):
             return None
-        memories = [self.memory_after(self.writers_over_bottom(layer, i)) for i in range(len(layer.bottom_blobs))]
+        memories = [
+            self.memory_after(self.writers_over_bottom(layer, i))
+            for i in range(len(layer.bottom_blobs))
+        ]
         return KeepsOverwritten(module, memories) if any(memories) else None
 
-    def _with_its_gradient(self, layer: Layer, spec: Spec, module: nn.Module, gradient: Gradient) -> nn.Module | None:
-        top, in_place, reads = layer.top_blobs[0], layer.tops[:1] == layer.bottoms[:1], spec.gradient_reads(layer)
+    def _with_its_gradient(
+        self, layer: Layer, spec: Spec, module: nn.Module, gradient: Gradient
+    ) -> nn.Module | None:
+        top, in_place, reads = (
+            layer.top_blobs[0],
+            layer.tops[:1] == layer.bottoms[:1],
+            spec.gradient_reads(layer),
+        )
         if not reads:
             return None
         over_top = self.later_writers(top, top.writes_before)
         over_bottom = [] if in_place else self.writers_over_bottom(layer, 0)
         reads_top = "top" in reads or in_place
-        top_memory = self.memory_after(over_top) if reads_top and _differs_after(spec, over_top) else None
-        bottom_memory = self.memory_after(over_bottom) if "bottom" in reads and _differs_after(spec, over_bottom) else None
-        if top_memory is None and bottom_memory is None and not (in_place and spec.misreads_in_place(layer)):
+        top_memory = (
+            self.memory_after(over_top) if reads_top and _differs_after(spec, over_top) else None
+        )
+        bottom_memory = (
+            self.memory_after(over_bottom)
+            if "bottom" in reads and _differs_after(spec, over_bottom)
+            else None
+        )
+        if (
+            top_memory is None
+            and bottom_memory is None
+            and not (in_place and spec.misreads_in_place(layer))
+        ):
             return None
         return Overwritten(gradient, module, in_place, bottom_memory, top_memory)
 
@@ -176,13 +213,21 @@ def _differs_after(spec: Spec, writers: list[Layer]) -> bool:
     if not spec.gradient_reads_signs:
         return bool(writers)
     found = ((find_spec(writer.type), writer) for writer in writers)
-    return any(writer_spec is None or not writer_spec.keeps_signs(writer) for writer_spec, writer in found)
+    return any(
+        writer_spec is None or not writer_spec.keeps_signs(writer) for writer_spec, writer in found
+    )
 
 
-def wrap_overwritten(layers: list[Layer], submodules: dict[Layer, nn.Module]) -> dict[Layer, nn.Module]:
+def wrap_overwritten(
+    layers: list[Layer], submodules: dict[Layer, nn.Module]
+) -> dict[Layer, nn.Module]:
     """The submodules to put in place of those whose data is overwritten."""
     wrapping = _Wrapping(layers, submodules)
-    wrapped = {layer: module for layer in layers if layer in submodules and (module := wrapping.wrapped(layer))}
+    wrapped = {
+        layer: module
+        for layer in layers
+        if layer in submodules and (module := wrapping.wrapped(layer))
+    }
     for layer in layers:
         if layer.type == "Parameter" and layer in submodules:
             memory = wrapping.memory_after(wrapping.later_writers(layer.top_blobs[0], 0))

@@ -60,7 +60,9 @@ def go_on(solver: Solver, companion: Companion | None, path: str | Path) -> None
     if companion is None:
         return
     solver.seed = p.random_seed if p.random_seed >= 0 else companion.seed
-    solver.train_batches = companion.train_batches * companion.records_a_batch // solver.records_a_batch
+    solver.train_batches = (
+        companion.train_batches * companion.records_a_batch // solver.records_a_batch
+    )
     if len(companion.test_batches) == len(solver.test_nets):
         solver.tester.batches = list(companion.test_batches)
     if len(companion.carried) == solver.processes.count:

@@ -108,13 +108,17 @@ class Processes:
 def lost(error: Exception) -> OthersLostError:
     """What a failed collective means: its message is of sockets, not of the run."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    reason = re.sub(r"^\[\S+:\d+\] ", "", line).split(". ")[0].rstrip(".")  # without the place in gloo's sources, and its advice
+    reason = (
+        re.sub(r"^\[\S+:\d+\] ", "", line).split(". ")[0].rstrip(".")
+    )  # without the place in gloo's sources, and its advice
     return OthersLostError(f"another process of the run has ended, so this one stops ({reason})")
 
 
 def is_loss_of_others(error: Exception) -> bool:
     """Whether an exception out of the backward pass is one of the connection between the processes."""
-    return isinstance(error, dist.DistError) or any(word in str(error) for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer"))
+    return isinstance(error, dist.DistError) or any(
+        word in str(error) for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer")
+    )
 
 
 def is_member() -> bool:
@@ -128,7 +132,11 @@ def _told(name: str, default: int) -> int:
     """A number that the environment holds. Raises: NetspecError where it is none."""
     text = os.environ.get(name, str(default))
     if not (text.isascii() and text.isdecimal()):
-        raise NetspecError(f"the environment's {name} is '{text}', expected a number", None, "torchrun sets it; without it the run has one process")
+        raise NetspecError(
+            f"the environment's {name} is '{text}', expected a number",
+            None,
+            "torchrun sets it; without it the run has one process",
+        )
     return int(text)
 
 
@@ -141,11 +149,21 @@ def join(device: torch.device) -> Processes:
     try:
         store = next(rendezvous(meeting, rank, count, timeout=PATIENCE))[0]
         own_store = dist.PrefixStore(_agreed_name(store, rank, count), store)  # type: ignore[attr-defined]
-        dist.init_process_group(backend, store=own_store, rank=rank, world_size=count, timeout=PATIENCE)
-        control = dist.group.WORLD if backend == "gloo" else dist.new_group(backend="gloo", timeout=PATIENCE)
+        dist.init_process_group(
+            backend, store=own_store, rank=rank, world_size=count, timeout=PATIENCE
+        )
+        control = (
+            dist.group.WORLD
+            if backend == "gloo"
+            else dist.new_group(backend="gloo", timeout=PATIENCE)
+        )
     except (RuntimeError, ValueError) as error:
         hint = "torchrun sets MASTER_ADDR and MASTER_PORT; GLOO_SOCKET_IFNAME names the network interface where there are several"
-        raise NetspecError(f"process {rank} of {count} can't meet the others: {str(error).splitlines()[0]}", None, hint) from None
+        raise NetspecError(
+            f"process {rank} of {count} can't meet the others: {str(error).splitlines()[0]}",
+            None,
+            hint,
+        ) from None
     return Processes(rank, count, local_rank, control)
 
 
@@ -160,14 +178,19 @@ def _agreed_name(store: Any, rank: int, count: int) -> str:
     own = uuid4().hex
     if rank == 0:
         store.set("netspec", own)
-        present = [store.get(f"{own}/{other}").decode() for other in range(1, count)]  # waits for each
+        present = [
+            store.get(f"{own}/{other}").decode() for other in range(1, count)
+        ]  # waits for each
         store.set(f"{own}/present", " ".join(present))
         return own
     begin = time.monotonic()
     while time.monotonic() - begin < PATIENCE.total_seconds():
         name: str = store.get("netspec").decode()  # it may be that of a meeting before
         store.set(f"{name}/{rank}", own)
-        if store.check([f"{name}/present"]) and own in store.get(f"{name}/present").decode().split():
+        if (
+            store.check([f"{name}/present"])
+            and own in store.get(f"{name}/present").decode().split()
+        ):
             return name
         time.sleep(0.02)
     raise RuntimeError("process 0 has not come")
@@ -195,11 +218,19 @@ def data_parallel(module: NetModule, outputs: dict[str, Tensor], processes: Proc
     learned = [param for param in module.parameters() if param.requires_grad]
     if processes.count == 1 or not learned:
         return objective
-    (some_unreached,) = processes.all_reduce_max(int(len(_reached(module.loss(outputs))) < len(learned)))
+    (some_unreached,) = processes.all_reduce_max(
+        int(len(_reached(module.loss(outputs))) < len(learned))
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a successor that older torch lacks
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # broadcast_buffers has a successor that older torch lacks
         return DistributedDataParallel(
-            objective, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True, find_unused_parameters=bool(some_unreached)
+            objective,
+            broadcast_buffers=False,
+            init_sync=False,
+            gradient_as_bucket_view=True,
+            find_unused_parameters=bool(some_unreached),
         )
 
 
@@ -229,6 +260,10 @@ def local_device(devices: list[str] | None, solver: str) -> torch.device:
         return torch.device("cpu")
     if local_rank >= len(devices):
         hint = "start fewer processes on each machine, or compute with --cpu"
-        raise NetspecError(f"process {local_rank} of this machine has no GPU of its own: there are {len(devices)}", None, hint)
+        raise NetspecError(
+            f"process {local_rank} of this machine has no GPU of its own: there are {len(devices)}",
+            None,
+            hint,
+        )
     torch.cuda.set_device(devices[local_rank])
     return torch.device(devices[local_rank])

@@ -14,7 +14,9 @@ class Requests:
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
-        self._asked: deque[tuple[int, int]] = deque()  # only its atomic methods are used: none is lost while others are read
+        self._asked: deque[tuple[int, int]] = (
+            deque()
+        )  # only its atomic methods are used: none is lost while others are read
         self.is_told_to_stop = False  # this process has been
 
     def ask(self, request: str, signal_number: int = 0) -> None:

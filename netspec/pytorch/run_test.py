@@ -52,7 +52,10 @@ class Scores:
 
     @property
     def means(self) -> Values:
-        return {name: [total / self.iterations for total in totals] for name, totals in self.totals.items()}
+        return {
+            name: [total / self.iterations for total in totals]
+            for name, totals in self.totals.items()
+        }
 
     @property
     def records(self) -> int | None:
@@ -112,7 +115,14 @@ def untrained_layers(net: Net, reports: Iterable[LoadReport]) -> list[str]:
     return found
 
 
-def run_test(net: Net, module: NetModule, device: str, iterations: int | None, dataset_size: int | None, heard: Heard) -> Scores:
+def run_test(
+    net: Net,
+    module: NetModule,
+    device: str,
+    iterations: int | None,
+    dataset_size: int | None,
+    heard: Heard,
+) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
 
     Args:
@@ -142,6 +152,8 @@ def run_test(net: Net, module: NetModule, device: str, iterations: int | None, d
 
 def _one_pass(scores: Scores) -> int:
     if not scores.batch_size or not scores.dataset_size:
-        message = "--iterations all asks for one pass over the data, but the net's data has no known end"
+        message = (
+            "--iterations all asks for one pass over the data, but the net's data has no known end"
+        )
         raise NetspecError(message, None, "say how many batches, as in --iterations 50")
     return -(-scores.dataset_size // scores.batch_size)

@@ -19,7 +19,9 @@ def draw_seed() -> int:
 
 def mixed_seed(seed: int, *purpose: str | int) -> int:
     """A seed of its own for each purpose, the same each time."""
-    return int.from_bytes(blake2b(repr((seed, *purpose)).encode(), digest_size=7).digest(), "little")
+    return int.from_bytes(
+        blake2b(repr((seed, *purpose)).encode(), digest_size=7).digest(), "little"
+    )
 
 
 def seed_generators(seed: int, net: Net) -> None:

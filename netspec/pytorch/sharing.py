@@ -9,7 +9,9 @@ from netspec.graph import Shape, shape_text
 from netspec.pytorch.module import NetModule, blobs_of
 
 
-def share_param(module: nn.Module, index: int, owner: nn.Module, owner_index: int, shape: Shape) -> None:
+def share_param(
+    module: nn.Module, index: int, owner: nn.Module, owner_index: int, shape: Shape
+) -> None:
     """Makes a module's param the owner's."""
     shared = blobs_of(owner)[owner_index]
     name = next(name for name, value in _tensors(module) if value is blobs_of(module)[index])
@@ -19,7 +21,9 @@ def share_param(module: nn.Module, index: int, owner: nn.Module, owner_index: in
         setattr(module, leaf, shared)
         return
 
-    def view(_: nn.Module) -> Tensor:  # made anew at each use, so that it follows the owner to other devices
+    def view(
+        _: nn.Module,
+    ) -> Tensor:  # made anew at each use, so that it follows the owner to other devices
         return blobs_of(owner)[owner_index].view(shape)
 
     (module._parameters if leaf in module._parameters else module._buffers).pop(leaf)
@@ -38,10 +42,16 @@ def tie_params(module: NetModule, other: NetModule) -> None:
         if len(set(counts)) > 1:
             message = f"layer '{layer}' has {counts[0]} params in the train net, {counts[1]} in the test net"
             raise NetspecError(message, None, "layers of one name share their params")
-        for i, (blob, source) in enumerate(zip(blobs_of(submodule), blobs_of(source_module) if source_module else (), strict=False)):
+        for i, (blob, source) in enumerate(
+            zip(blobs_of(submodule), blobs_of(source_module) if source_module else (), strict=False)
+        ):
             if blob.shape != source.shape:
                 shapes = f"{shape_text(tuple(source.shape))} in the train net, {shape_text(tuple(blob.shape))} in the test net"
-                raise NetspecError(f"param {i} of layer '{layer}' is {shapes}", None, "layers of one name share their params")
+                raise NetspecError(
+                    f"param {i} of layer '{layer}' is {shapes}",
+                    None,
+                    "layers of one name share their params",
+                )
             name = next((name for name, value in _tensors(submodule) if value is blob), None)
             if name is not None:  # a view of a shared param follows its owner by itself
                 holder, _, leaf = name.rpartition(".")
@@ -51,7 +61,9 @@ def tie_params(module: NetModule, other: NetModule) -> None:
 def _by_name(module: NetModule) -> dict[tuple[str, int], nn.Module]:
     """The submodules with params by their layer's name and its occurrence: layers may share a name, or have none."""
     found: dict[tuple[str, int], nn.Module] = {}
-    for (name, _, _, _), target, blobs in zip(module.about.layers, module.about.order, module.layer_params, strict=True):
+    for (name, _, _, _), target, blobs in zip(
+        module.about.layers, module.about.order, module.layer_params, strict=True
+    ):
         if blobs:
             occurrence = sum(other == name for other, _ in found)
             found[name, occurrence] = module.get_submodule(target)

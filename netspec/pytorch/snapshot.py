@@ -36,10 +36,25 @@ from netspec.weights.solverstate import SolverSnapshot, read_solverstate, write_
 class Snapshots:
     """Writes and reads the snapshots of one run, and deletes those that need not stay."""
 
-    def __init__(self, prefix: str, hdf5: bool, module: NetModule, updater: Updater, retention: Retention, listener: Listener) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        hdf5: bool,
+        module: NetModule,
+        updater: Updater,
+        retention: Retention,
+        listener: Listener,
+    ) -> None:
         self.prefix, self.hdf5 = prefix, hdf5
-        self.module, self.updater, self.retention, self.listener = module, updater, retention, listener
-        self.last: tuple[int, str, str] | None = None  # iteration, weights' and state's digest of the snapshot that the run now stands at
+        self.module, self.updater, self.retention, self.listener = (
+            module,
+            updater,
+            retention,
+            listener,
+        )
+        self.last: tuple[int, str, str] | None = (
+            None  # iteration, weights' and state's digest of the snapshot that the run now stands at
+        )
 
     def state_path(self, iteration: int) -> Path:
         """PREFIX_iter_N.solverstate, with .h5 in the HDF5 form."""
@@ -57,7 +72,9 @@ class Snapshots:
         if not all_finite(self.updater.blobs):
             hint = "a lower base_lr or clip_gradients may help"
             raise NetspecError(
-                f"the weights are not finite after iteration {companion.iter}: they are not saved, earlier snapshots stand", None, hint
+                f"the weights are not finite after iteration {companion.iter}: they are not saved, earlier snapshots stand",
+                None,
+                hint,
             )
         state = self.state_path(companion.iter)
         self.retention.remember(companion, state, extra)
@@ -79,7 +96,9 @@ class Snapshots:
         except NetspecError as error:
             if not all_finite(self.updater.blobs):
                 raise
-            self.listener.warned(f"no snapshot at iteration {companion.iter}: {error.diagnostics[0].message}")
+            self.listener.warned(
+                f"no snapshot at iteration {companion.iter}: {error.diagnostics[0].message}"
+            )
 
     def keep_best(self, companion: Companion, value: float) -> None:
         """Keeps what has just been tested where it is the best so far; an untrained net is not."""
@@ -112,7 +131,9 @@ class Snapshots:
         self.last = None
         if companion is not None:
             own = self.state_path(iteration)
-            if os.path.realpath(Path(path).parent) == os.path.realpath(own.parent):  # another folder's are another run's
+            if os.path.realpath(Path(path).parent) == os.path.realpath(
+                own.parent
+            ):  # another folder's are another run's
                 self.retention.recall(companion, own.parent, own.name.rpartition("_iter_")[0])
             if os.path.realpath(path) == os.path.realpath(self.state_path(iteration)):
                 self.last = iteration, companion.weights_digest, companion.state_digest
@@ -133,18 +154,32 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
         folder = _writing_folder(state)
         save_weights(module, folder / weights.name, _diffs(module, updater))
         companion.weights_digest = file_digest(folder / weights.name)
-        history = [tensor.detach().to("cpu", torch.float32).contiguous().numpy() for tensor in updater.history]
-        write_solverstate(folder / state.name, SolverSnapshot(companion.iter, str(weights), history, current_step(updater.p, companion.iter - 1)))
+        history = [
+            tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+            for tensor in updater.history
+        ]
+        write_solverstate(
+            folder / state.name,
+            SolverSnapshot(
+                companion.iter, str(weights), history, current_step(updater.p, companion.iter - 1)
+            ),
+        )
         companion.state_digest = file_digest(folder / state.name)
         write_companion(folder / state.name, companion)
-        delete_snapshot(state)  # one of the same name: its state must not stand beside these weights
+        delete_snapshot(
+            state
+        )  # one of the same name: its state must not stand beside these weights
         for path in (weights, companion_path(state), state):
             os.replace(folder / path.name, path)
         fsync_folder(state.parent)
     except OSError as error:
         raise NetspecError(f"'{state}' can't be written: {error.strerror or error}") from None
     except NetspecError as error:  # it names the file by the place where it was being written
-        raise NetspecError(error.diagnostics[0].message.replace(f"{folder}/", f"{state.parent}/"), None, error.diagnostics[0].hint) from None
+        raise NetspecError(
+            error.diagnostics[0].message.replace(f"{folder}/", f"{state.parent}/"),
+            None,
+            error.diagnostics[0].hint,
+        ) from None
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -167,12 +202,23 @@ def _diffs(module: NetModule, updater: Updater) -> list[list[np.ndarray]] | None
     if updater.changes is None:
         return None
     # by their memory: a param that is shared in another shape is a view of its owner's
-    changes = {blob.untyped_storage().data_ptr(): change for blob, change in zip(updater.blobs, updater.changes, strict=True)}
-    of_layers = [[changes[blob.untyped_storage().data_ptr()].reshape(blob.shape) for blob in blobs] for blobs in module.layer_params]
-    return [[change.detach().to("cpu", torch.float32).contiguous().numpy() for change in changes] for changes in of_layers]
+    changes = {
+        blob.untyped_storage().data_ptr(): change
+        for blob, change in zip(updater.blobs, updater.changes, strict=True)
+    }
+    of_layers = [
+        [changes[blob.untyped_storage().data_ptr()].reshape(blob.shape) for blob in blobs]
+        for blobs in module.layer_params
+    ]
+    return [
+        [change.detach().to("cpu", torch.float32).contiguous().numpy() for change in changes]
+        for changes in of_layers
+    ]
 
 
-def read_snapshot(path: str | Path, module: NetModule, updater: Updater) -> tuple[int, Companion | None]:
+def read_snapshot(
+    path: str | Path, module: NetModule, updater: Updater
+) -> tuple[int, Companion | None]:
     """Restores weights and history from a solverstate; returns its iteration and its companion, which the original's states lack.
 
     The weights are looked for under the path that the state names, from the working directory, then beside the state.
@@ -183,15 +229,29 @@ def read_snapshot(path: str | Path, module: NetModule, updater: Updater) -> tupl
     check_state(path, companion)
     state = read_solverstate(path)
     if companion is not None and companion.iter != state.iter:
-        message = f"'{companion_path(path)}' is of iteration {companion.iter}, its state of {state.iter}"
-        raise NetspecError(message, None, "the two were not written together; take away the one that is not the run's")
+        message = (
+            f"'{companion_path(path)}' is of iteration {companion.iter}, its state of {state.iter}"
+        )
+        raise NetspecError(
+            message,
+            None,
+            "the two were not written together; take away the one that is not the run's",
+        )
     if len(state.history) != len(updater.history):
         hint = f"a {updater.p.type} solver of this net keeps {len(updater.history)}"
-        raise NetspecError(f"'{path}' is the state of another solver or net, or is cut short: it has {len(state.history)} history blobs", None, hint)
+        raise NetspecError(
+            f"'{path}' is the state of another solver or net, or is cut short: it has {len(state.history)} history blobs",
+            None,
+            hint,
+        )
     for i, (array, tensor) in enumerate(zip(state.history, updater.history, strict=True)):
         if not same_shape(tuple(tensor.shape), array.shape):
             message = f"'{path}' is the state of another net: history blob {i} is {shape_text(array.shape)}, here {shape_text(tuple(tensor.shape))}"
-            raise NetspecError(message, None, "restore it with the net that wrote it, or begin with its weights: --weights")
+            raise NetspecError(
+                message,
+                None,
+                "restore it with the net that wrote it, or begin with its weights: --weights",
+            )
     if state.learned_net:
         load_weights(module, _weights_of(path, state.learned_net, companion)).raise_mismatches()
     for array, tensor in zip(state.history, updater.history, strict=True):
@@ -203,9 +263,15 @@ def _weights_of(path: str | Path, learned_net: str, companion: Companion | None)
     """Where the weights of a state are. Raises: NetspecError where they are not those that its companion knows."""
     named, beside = Path(learned_net), Path(path).parent / Path(learned_net).name
     if companion is None or not companion.weights_digest:
-        return named if os.path.exists(named) else beside  # not Path.exists, which raises for a name that is too long
-    weights = next((other for other in (beside, weights_path(path), named) if os.path.exists(other)), beside)
+        return (
+            named if os.path.exists(named) else beside
+        )  # not Path.exists, which raises for a name that is too long
+    weights = next(
+        (other for other in (beside, weights_path(path), named) if os.path.exists(other)), beside
+    )
     if os.path.isfile(weights) and file_digest(weights) != companion.weights_digest:
         hint = f"another run may have written over them; `--weights {weights}` begins a new run with them"
-        raise NetspecError(f"'{weights}' is not what was written together with '{path}'", None, hint)
+        raise NetspecError(
+            f"'{weights}' is not what was written together with '{path}'", None, hint
+        )
     return weights

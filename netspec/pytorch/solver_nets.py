@@ -36,7 +36,9 @@ class Overrides:
     level: int = 0
     stages: list[str] = field(default_factory=list)
     global_batch: bool = False  # the train net's batch_size is that of all processes together
-    skip_weights: bool = False  # the file's `weights` are not loaded: others, or a snapshot, come in their place
+    skip_weights: bool = (
+        False  # the file's `weights` are not loaded: others, or a snapshot, come in their place
+    )
 
     def applied_to(self, message: caffe_pb2.SolverParameter) -> caffe_pb2.SolverParameter:
         """The solver's settings with these in their place."""
@@ -53,22 +55,34 @@ class Overrides:
         return p
 
 
-def load_train_net(file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool) -> Net:
+def load_train_net(
+    file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool
+) -> Net:
     """The net to train, for one of the processes. Raises: NetspecError."""
     report, share = Report(), processes if overrides.global_batch else 1
     state = overrides.level, overrides.stages, overrides.batch_size
-    net = load_solver_net(file.train_net, file, report, *state, share, allow_python_layers=allow_python_layers)
+    net = load_solver_net(
+        file.train_net, file, report, *state, share, allow_python_layers=allow_python_layers
+    )
     if share > 1:
         _check_divisible(net, report)
     return _checked(net, processes, report)
 
 
-def load_test_nets(file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool) -> list[Net]:
+def load_test_nets(
+    file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool
+) -> list[Net]:
     """The nets to test. The command line's level and stages are the train net's alone, as in Caffe. Raises: NetspecError."""
     nets = []
     for source in file.test_nets:
         report = Report()
-        net = load_solver_net(source, file, report, batch_size=overrides.batch_size, allow_python_layers=allow_python_layers)
+        net = load_solver_net(
+            source,
+            file,
+            report,
+            batch_size=overrides.batch_size,
+            allow_python_layers=allow_python_layers,
+        )
         nets.append(_checked(net, processes, report))
     return nets
 
@@ -77,7 +91,11 @@ def _checked(net: Net, processes: int, report: Report) -> Net:
     for layer in net.layers if processes > 1 else ():
         if layer.type == "HDF5Output":
             hint = "train in one process, or leave the layer out"
-            report.error(f"{layer.label}: several processes can't write one file", layer.spans.at("type"), hint)
+            report.error(
+                f"{layer.label}: several processes can't write one file",
+                layer.spans.at("type"),
+                hint,
+            )
     report.raise_errors()
     return net
 
@@ -86,7 +104,11 @@ def _check_divisible(net: Net, report: Report) -> None:
     source = net.blobs[net.sources[0]].producer if net.sources else None
     if source is not None and batched_param(source.message) is None:
         hint = "without --global-batch each process has this batch"
-        report.error(f"{source.label}: --global-batch can't divide the batch of a layer of type {source.type}", source.spans.at("type"), hint)
+        report.error(
+            f"{source.label}: --global-batch can't divide the batch of a layer of type {source.type}",
+            source.spans.at("type"),
+            hint,
+        )
 
 
 def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[float, float]]]:
@@ -112,15 +134,24 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
     if net is None:
         names = ", ".join(dict.fromkeys(f"'{name}'" for net in test_nets for name in net.outputs))
         hint = f"its test nets give {names}" if names else "the solver has no test net"
-        raise NetspecError(f"--keep-best '{retention.keep_best}' is not an output of a test net", None, hint)
+        raise NetspecError(
+            f"--keep-best '{retention.keep_best}' is not an output of a test net", None, hint
+        )
     blob = net.blob(retention.keep_best)
     if blob.count != 1:
-        raise NetspecError(f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span)
+        raise NetspecError(
+            f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span
+        )
     spec = find_spec(blob.producer.type)
-    is_loss, is_metric = bool(net.loss_weights.get(retention.keep_best)), spec is not None and spec.is_metric
+    is_loss, is_metric = (
+        bool(net.loss_weights.get(retention.keep_best)),
+        spec is not None and spec.is_metric,
+    )
     if not (direction or is_loss or is_metric):
         message = f"--keep-best '{given}' is neither a loss nor an Accuracy: is more of it better, or less?"
-        raise NetspecError(message, blob.span, f"--keep-best {given}:max, or --keep-best {given}:min")
+        raise NetspecError(
+            message, blob.span, f"--keep-best {given}:max, or --keep-best {given}:min"
+        )
     retention.lower_is_better = direction == "min" if direction else is_loss
     return retention
 
@@ -129,13 +160,18 @@ def tests_before(p: caffe_pb2.SolverParameter, iteration: int) -> int:
     """How many tests come before an iteration's own, in a run from the start."""
     if not p.test_interval:
         return 0
-    return (iteration + p.test_interval - 1) // p.test_interval - (0 if p.test_initialization or iteration == 0 else 1)
+    return (iteration + p.test_interval - 1) // p.test_interval - (
+        0 if p.test_initialization or iteration == 0 else 1
+    )
 
 
 def describe_run(solver: Solver) -> RunInfo:
     """What there is to tell of a run. Raises: NetspecError where its data is missing."""
     p, nets = solver.param, [solver.net, *solver.test_nets]
-    shown_weights = [{name: weight for name, weight in net.loss_weights.items() if name in net.outputs} for net in nets]
+    shown_weights = [
+        {name: weight for name, weight in net.loss_weights.items() if name in net.outputs}
+        for net in nets
+    ]
     return RunInfo(
         net=solver.net.name,
         solver=solver.file.path,

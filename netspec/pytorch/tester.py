@@ -39,11 +39,22 @@ class Tester:
     batch, each process runs all of them. The mean is over batches, not over records: where the data wraps around, some records count twice.
     """
 
-    def __init__(self, nets: list[Net], trained: NetModule, device: torch.device, processes: Processes, debug: Tell | None) -> None:
+    def __init__(
+        self,
+        nets: list[Net],
+        trained: NetModule,
+        device: torch.device,
+        processes: Processes,
+        debug: Tell | None,
+    ) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
         self.modules = [self._module(net, trained) for net in nets]
-        self.with_own = [module for module in self.modules if not module.params.keys() <= trained.params.keys()]
-        self.alone = [bool(processes.count == 1 or Carried({"": module})) for module in self.modules]  # each process runs every batch
+        self.with_own = [
+            module for module in self.modules if not module.params.keys() <= trained.params.keys()
+        ]
+        self.alone = [
+            bool(processes.count == 1 or Carried({"": module})) for module in self.modules
+        ]  # each process runs every batch
         self.batches = [0] * len(nets)  # that have been read of each net's data
         self._feeds: dict[int, Feed] = {}
 
@@ -63,7 +74,9 @@ class Tester:
         for module in self.with_own:
             load_weights(module, path).raise_mismatches()
 
-    def run(self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]) -> Means | None:
+    def run(
+        self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]
+    ) -> Means | None:
         """Tests one net on its next batches; None where `goes_on`, which is told each batch, says that the run stops."""
         start = self.batches[index]
         rank, every = (0, 1) if self.alone[index] else (self.processes.rank, self.processes.count)
@@ -95,20 +108,34 @@ class Tester:
     def _means(self, sums: dict[str, Tensor], loss: float, count: int, alone: bool) -> Means:
         processes = self.processes
         if alone:
-            return Means(numbers({name: value / count for name, value in sums.items()}), loss / count)
+            return Means(
+                numbers({name: value / count for name, value in sums.items()}), loss / count
+            )
         values = numbers(sums)
-        sizes: dict[str, int] = processes.broadcast({name: len(own) for name, own in values.items()})  # another may have had no batch
+        sizes: dict[str, int] = processes.broadcast(
+            {name: len(own) for name, own in values.items()}
+        )  # another may have had no batch
         flat = [number for name, size in sizes.items() for number in values.get(name, [0.0] * size)]
         totals = iter(processes.all_reduce_sum([loss, *flat]))
         loss = next(totals) / count
-        return Means({name: [next(totals) / count for _ in range(size)] for name, size in sizes.items()}, loss)
+        return Means(
+            {name: [next(totals) / count for _ in range(size)] for name, size in sizes.items()},
+            loss,
+        )
 
     def _feed(self, index: int, start: int, every: int, seed: int) -> Feed:
         feed = self._feeds.get(index)
         if feed is None or feed.index != start:
             if feed is not None:
                 feed.close()
-            feed = Feed(self.nets[index], self.modules[index], self.device, mixed_seed(seed, "TEST", index), start, every=every)
+            feed = Feed(
+                self.nets[index],
+                self.modules[index],
+                self.device,
+                mixed_seed(seed, "TEST", index),
+                start,
+                every=every,
+            )
             self._feeds[index] = feed
         return feed
 

@@ -41,7 +41,9 @@ class Times:
     """What was measured, in seconds. The times of the whole net are those of its passes in one piece."""
 
     layers: list[LayerTime]
-    iterations: list[float] = field(default_factory=list)  # all layers forward and backward, for each iteration
+    iterations: list[float] = field(
+        default_factory=list
+    )  # all layers forward and backward, for each iteration
     whole_forward: float = 0.0
     whole_backward: float = 0.0
 
@@ -54,7 +56,9 @@ class Times:
         return sum(layer.backward for layer in self.layers)
 
 
-def time_layers(net: Net, device: str, iterations: int, heard: Callable[[int, float], None]) -> Times:
+def time_layers(
+    net: Net, device: str, iterations: int, heard: Callable[[int, float], None]
+) -> Times:
     """Times each layer, and the whole net in one piece, in turns, after one pass of each that does not count.
 
     The params are those of the fillers, random numbers stand in for the tops of Input and data layers.
@@ -86,15 +90,24 @@ class TimedNet:
         if not self.has_loss:
             _let_learn(net, self.module)
         self.module.to(device)
-        self.inputs = [value.to(device).requires_grad_(net.force_backward) for value in stand_ins(net)]
+        self.inputs = [
+            value.to(device).requires_grad_(net.force_backward) for value in stand_ins(net)
+        ]
         self.placeholders = [node for node in self.module.graph.nodes if node.op == "placeholder"]
         self.blobs: dict[fx.Node, Tensor] = {}  # what the layers have made in this pass
-        goes_back = set(net.layers) if net.force_backward or not self.has_loss else plan_backward(net.layers).learning
+        goes_back = (
+            set(net.layers)
+            if net.force_backward or not self.has_loss
+            else plan_backward(net.layers).learning
+        )
         self.pieces = [
-            Piece(self, layer, nodes, tops, layer in goes_back) for layer, (nodes, tops) in zip(net.layers, nodes_of_layers(self.module), strict=True)
+            Piece(self, layer, nodes, tops, layer in goes_back)
+            for layer, (nodes, tops) in zip(net.layers, nodes_of_layers(self.module), strict=True)
         ]
         self.times = Times([LayerTime(layer) for layer in net.layers])
-        self.files = [submodule for submodule in self.module.modules() if isinstance(submodule, Hdf5Output)]
+        self.files = [
+            submodule for submodule in self.module.modules() if isinstance(submodule, Hdf5Output)
+        ]
         for i, output in enumerate(self.files):  # the user's own results stay as they are
             output.path = os.path.join(folder, f"{i}.h5")
 
@@ -148,9 +161,20 @@ class TimedNet:
 class Piece:
     """One layer's nodes of the graph as a module of their own."""
 
-    def __init__(self, run: TimedNet, layer: Layer, nodes: list[fx.Node], tops: list[fx.Node], goes_back: bool) -> None:
+    def __init__(
+        self,
+        run: TimedNet,
+        layer: Layer,
+        nodes: list[fx.Node],
+        tops: list[fx.Node],
+        goes_back: bool,
+    ) -> None:
         self.run, self.tops, self.goes_back = run, tops, goes_back
-        self.bottoms = list(dict.fromkeys(source for node in nodes for source in node.all_input_nodes if source not in nodes))
+        self.bottoms = list(
+            dict.fromkeys(
+                source for node in nodes for source in node.all_input_nodes if source not in nodes
+            )
+        )
         self.in_place = not set(layer.tops).isdisjoint(layer.bottoms)
         self.module = _extract(run.module, self.bottoms, nodes, tops) if nodes else None
         self.leaves: list[Tensor] = []
@@ -183,7 +207,9 @@ def _leaf(blob: Tensor, goes_back: bool) -> Tensor:
     return blob.detach().requires_grad_(goes_back and blob.requires_grad)
 
 
-def _extract(module: NetModule, bottoms: list[fx.Node], nodes: list[fx.Node], tops: list[fx.Node]) -> fx.GraphModule:
+def _extract(
+    module: NetModule, bottoms: list[fx.Node], nodes: list[fx.Node], tops: list[fx.Node]
+) -> fx.GraphModule:
     """A module that computes nodes of a graph from their bottoms. It shares the submodules."""
     graph = fx.Graph()
     own = {node: graph.placeholder(node.name) for node in bottoms}
@@ -205,7 +231,13 @@ def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node
     found, start = [], 0
     for target, tops in zip(about.order, about.tops, strict=True):
         # nodes stand in file order, so a layer's end with its last top, or with its call where it has none
-        end = max([start, *(place[name] + 1 for name in tops if name in place), called.get(target, -1) + 1])
+        end = max(
+            [
+                start,
+                *(place[name] + 1 for name in tops if name in place),
+                called.get(target, -1) + 1,
+            ]
+        )
         own = dict.fromkeys(nodes[i] for name in tops if (i := place.get(name, -1)) >= start)
         found.append((nodes[start:end], list(own)))
         start = end
@@ -229,7 +261,10 @@ def stand_ins(net: Net) -> list[Tensor]:
 
 def _tells_continuation(blob: Blob) -> bool:
     """Whether a blob's values say where sequences go on: at ones, as in the midst of one. A 0 would begin it anew at that step."""
-    return any((spec := find_spec(layer.type)) is not None and spec.continuation == i for layer, i in blob.consumers)
+    return any(
+        (spec := find_spec(layer.type)) is not None and spec.continuation == i
+        for layer, i in blob.consumers
+    )
 
 
 def _let_learn(net: Net, module: NetModule) -> None:

@@ -76,27 +76,48 @@ class Solver:
         self.processes = processes or Processes()
         self.file = load_solver(path)
         self.param = p = self.overrides.applied_to(self.file.message)
-        self.seed: int = self.processes.broadcast(p.random_seed if p.random_seed >= 0 else draw_seed())
+        self.seed: int = self.processes.broadcast(
+            p.random_seed if p.random_seed >= 0 else draw_seed()
+        )
         self.device = torch.device(device or default_device(p))
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
         self.is_stopping = False
         self.stopped_by = 0  # the signal that has stopped the run
-        self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, allow_python_layers)
+        self.net: Net = load_train_net(
+            self.file, self.overrides, self.processes.count, allow_python_layers
+        )
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
         self.updater = Updater(p, *learnable(self.net, self.module))
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
-        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, allow_python_layers)
-        self.tester = Tester(test_nets, self.module, self.device, self.processes, self.listener.debugged if p.debug_info else None)
-        self.carried = Carried({"train": self.module, **{f"test {i}": module for i, module in enumerate(self.tester.modules)}})
+        test_nets = load_test_nets(
+            self.file, self.overrides, self.processes.count, allow_python_layers
+        )
+        self.tester = Tester(
+            test_nets,
+            self.module,
+            self.device,
+            self.processes,
+            self.listener.debugged if p.debug_info else None,
+        )
+        self.carried = Carried(
+            {
+                "train": self.module,
+                **{f"test {i}": module for i, module in enumerate(self.tester.modules)},
+            }
+        )
         retention = aim_retention(retention or Retention(), test_nets)
         hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        self.snapshots = Snapshots(self.snapshot_prefix, hdf5, self.module, self.updater, retention, self.listener)
-        self.resumed_from: Companion | None = None  # what stood beside the state that the run goes on from
+        self.snapshots = Snapshots(
+            self.snapshot_prefix, hdf5, self.module, self.updater, retention, self.listener
+        )
+        self.resumed_from: Companion | None = (
+            None  # what stood beside the state that the run goes on from
+        )
         self.before_test = BeforeTest()
         self._held: Held = {}  # the carried states before the iteration
         self._backward = Backward(self.module, self.processes)
@@ -127,7 +148,11 @@ class Solver:
     @property
     def snapshot_prefix(self) -> str:
         """What the names of snapshots begin with."""
-        return self.file.prefix_of(self.overrides.snapshot_prefix) if self.overrides.snapshot_prefix else self.file.snapshot_prefix
+        return (
+            self.file.prefix_of(self.overrides.snapshot_prefix)
+            if self.overrides.snapshot_prefix
+            else self.file.snapshot_prefix
+        )
 
     def load_weights(self, paths: Iterable[str | Path]) -> list[LoadReport]:
         """Loads weight files one after the other, to fine-tune; rank 0 reads them for all.
@@ -167,7 +192,9 @@ class Solver:
         outputs: dict[str, Tensor] = {}
         total = torch.zeros((), device=self.device)
         for part in range(p.iter_size):
-            loss, outputs = self._forward_backward(is_last=part == p.iter_size - 1, with_info=is_shown and p.debug_info)
+            loss, outputs = self._forward_backward(
+                is_last=part == p.iter_size - 1, with_info=is_shown and p.debug_info
+            )
             total += loss
         self.losses.append(total / p.iter_size)
         self._require_finite(is_shown)
@@ -198,14 +225,20 @@ class Solver:
         are displayed, and before a snapshot: up to 15 updates may pass by then. Weights that are not finite are never saved.
         """
         p = self.param
-        if self.device.type == "cuda" and not (is_shown or self.iter % LOOKS_ON_GPU == 0 or (p.snapshot and (self.iter + 1) % p.snapshot == 0)):
+        if self.device.type == "cuda" and not (
+            is_shown
+            or self.iter % LOOKS_ON_GPU == 0
+            or (p.snapshot and (self.iter + 1) % p.snapshot == 0)
+        ):
             return
         own = self.losses.last
         self.losses.agree(self.processes)
         if isfinite(self.losses.last):
             return
         if isfinite(own):
-            raise OthersLostError(f"the loss of another process is not finite at iteration {self.iter}")
+            raise OthersLostError(
+                f"the loss of another process is not finite at iteration {self.iter}"
+            )
         self._report_not_finite(own)
 
     def _report_not_finite(self, loss: float) -> NoReturn:
@@ -213,7 +246,9 @@ class Solver:
         self._close_feed()
         self._seed()
         self.carried.put_back(self._held)
-        tell = partial(report_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr"))
+        tell = partial(
+            report_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr")
+        )
         for _ in range(self.param.iter_size):
             self._train_feed().forward(tell)
         raise loss_fault(loss, self.iter, None, self.file.spans.at("base_lr"))
@@ -222,7 +257,12 @@ class Solver:
         """Tells the smoothed loss and the outputs, as means over the processes."""
         values = numbers(outputs)
         flat = iter(self.processes.means([number for own in values.values() for number in own]))
-        self.listener.displayed(self.iter, self.losses.smoothed, {name: [next(flat) for _ in own] for name, own in values.items()}, self.lr)
+        self.listener.displayed(
+            self.iter,
+            self.losses.smoothed,
+            {name: [next(flat) for _ in own] for name, own in values.items()},
+            self.lr,
+        )
 
     def solve(self) -> None:
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
@@ -233,7 +273,9 @@ class Solver:
         if self.is_stopping:
             return
         loss = None
-        if p.display and self.iter % p.display == 0:  # Caffe shows the loss of one more forward pass, without an update
+        if (
+            p.display and self.iter % p.display == 0
+        ):  # Caffe shows the loss of one more forward pass, without an update
             self._seed()
             held = self.carried.held()
             with torch.no_grad():
@@ -248,12 +290,18 @@ class Solver:
 
     def _is_test_due(self) -> bool:
         p = self.param
-        return bool(p.test_interval) and self.iter % p.test_interval == 0 and (self.iter > 0 or p.test_initialization)
+        return (
+            bool(p.test_interval)
+            and self.iter % p.test_interval == 0
+            and (self.iter > 0 or p.test_initialization)
+        )
 
     def test(self) -> list[Values]:
         """Runs every test net for its test_iter; returns the mean of each output over the batches. A signal may end it early."""
         # BatchNorm's statistics are each process's own in training; carried states stay so
-        self.processes.copy_from_root([blob for blob in self.updater.blobs if not isinstance(blob, nn.Parameter)])
+        self.processes.copy_from_root(
+            [blob for blob in self.updater.blobs if not isinstance(blob, nn.Parameter)]
+        )
         self.before_test = before_test(self)
         results: list[Values] = []
         told: set[str] = set()
@@ -267,7 +315,12 @@ class Solver:
                 self.carried.put_back(self.before_test.states)
                 break
             results.append(means.outputs)
-            self.listener.tested(self.iter, index, means.outputs, means.loss if self.param.test_compute_loss else None)
+            self.listener.tested(
+                self.iter,
+                index,
+                means.outputs,
+                means.loss if self.param.test_compute_loss else None,
+            )
             metric = self.snapshots.retention.keep_best
             if metric in means.outputs and metric not in told:
                 companion = companion_of(self)
@@ -308,7 +361,9 @@ class Solver:
 
         Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
         """
-        self.iter, self.resumed_from = self.processes.broadcast(self.snapshots.read(path) if self.processes.is_root else None)
+        self.iter, self.resumed_from = self.processes.broadcast(
+            self.snapshots.read(path) if self.processes.is_root else None
+        )
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
         go_on(self, self.resumed_from, path)
@@ -327,7 +382,14 @@ class Solver:
     def _train_feed(self) -> Feed:
         if self._feed is None:
             shard = Shard(self.processes.rank, self.processes.count)
-            self._feed = Feed(self.net, self.module, self.device, mixed_seed(self.seed, "TRAIN"), self.train_batches, shard)
+            self._feed = Feed(
+                self.net,
+                self.module,
+                self.device,
+                mixed_seed(self.seed, "TRAIN"),
+                self.train_batches,
+                shard,
+            )
         return self._feed
 
     def _heed_requests(self) -> None:
@@ -340,4 +402,12 @@ class Solver:
 
     def _seed(self) -> None:
         """Seeds all generators for this iteration and process."""
-        seed_generators(mixed_seed(self.seed, "iteration", self.iter, *([self.processes.rank] if self.processes.rank else [])), self.net)
+        seed_generators(
+            mixed_seed(
+                self.seed,
+                "iteration",
+                self.iter,
+                *([self.processes.rank] if self.processes.rank else []),
+            ),
+            self.net,
+        )

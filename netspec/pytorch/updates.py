@@ -19,14 +19,28 @@ Tensors = list[Tensor]
 Rule = Callable[[Tensors, Tensors, list[Tensors], float, caffe_pb2.SolverParameter, int], None]
 
 
-def _sgd(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+def _sgd(
+    weights: Tensors,
+    grads: Tensors,
+    history: list[Tensors],
+    rate: float,
+    p: caffe_pb2.SolverParameter,
+    step: int,
+) -> None:
     (h,) = history
     torch._foreach_mul_(h, p.momentum)
     torch._foreach_add_(h, grads, alpha=rate)
     torch._foreach_sub_(weights, h)
 
 
-def _nesterov(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+def _nesterov(
+    weights: Tensors,
+    grads: Tensors,
+    history: list[Tensors],
+    rate: float,
+    p: caffe_pb2.SolverParameter,
+    step: int,
+) -> None:
     (h,) = history
     torch._foreach_add_(weights, h, alpha=p.momentum)  # Δ = (1 + μ)·h' - μ·h, with the old h first
     torch._foreach_mul_(h, p.momentum)
@@ -34,20 +48,41 @@ def _nesterov(weights: Tensors, grads: Tensors, history: list[Tensors], rate: fl
     torch._foreach_sub_(weights, h, alpha=1 + p.momentum)
 
 
-def _adagrad(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+def _adagrad(
+    weights: Tensors,
+    grads: Tensors,
+    history: list[Tensors],
+    rate: float,
+    p: caffe_pb2.SolverParameter,
+    step: int,
+) -> None:
     (h,) = history
     torch._foreach_addcmul_(h, grads, grads)
     _subtract_ratio(weights, grads, h, rate, p.delta)
 
 
-def _rmsprop(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+def _rmsprop(
+    weights: Tensors,
+    grads: Tensors,
+    history: list[Tensors],
+    rate: float,
+    p: caffe_pb2.SolverParameter,
+    step: int,
+) -> None:
     (h,) = history
     torch._foreach_mul_(h, p.rms_decay)
     torch._foreach_addcmul_(h, grads, grads, 1 - p.rms_decay)
     _subtract_ratio(weights, grads, h, rate, p.delta)
 
 
-def _adadelta(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+def _adadelta(
+    weights: Tensors,
+    grads: Tensors,
+    history: list[Tensors],
+    rate: float,
+    p: caffe_pb2.SolverParameter,
+    step: int,
+) -> None:
     h, v = history
     torch._foreach_mul_(h, p.momentum)
     torch._foreach_addcmul_(h, grads, grads, 1 - p.momentum)
@@ -59,7 +94,14 @@ def _adadelta(weights: Tensors, grads: Tensors, history: list[Tensors], rate: fl
     torch._foreach_sub_(weights, change, alpha=rate)
 
 
-def _adam(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float, p: caffe_pb2.SolverParameter, step: int) -> None:
+def _adam(
+    weights: Tensors,
+    grads: Tensors,
+    history: list[Tensors],
+    rate: float,
+    p: caffe_pb2.SolverParameter,
+    step: int,
+) -> None:
     m, v = history
     t = step + 1
     torch._foreach_mul_(m, p.momentum)
@@ -67,10 +109,14 @@ def _adam(weights: Tensors, grads: Tensors, history: list[Tensors], rate: float,
     torch._foreach_mul_(v, p.momentum2)
     torch._foreach_addcmul_(v, grads, grads, 1 - p.momentum2)
     correction = sqrt(1 - p.momentum2**t) / (1 - p.momentum**t)
-    _subtract_ratio(weights, m, v, rate * correction, p.delta)  # delta stands outside the correction, unlike torch's eps
+    _subtract_ratio(
+        weights, m, v, rate * correction, p.delta
+    )  # delta stands outside the correction, unlike torch's eps
 
 
-def _subtract_ratio(weights: Tensors, above: Tensors, below: Tensors, rate: float, delta: float) -> None:
+def _subtract_ratio(
+    weights: Tensors, above: Tensors, below: Tensors, rate: float, delta: float
+) -> None:
     """w ← w - rate · above / (sqrt(below) + delta)."""
     root = torch._foreach_sqrt(below)
     torch._foreach_add_(root, delta)
@@ -107,14 +153,22 @@ class Updater:
     Every owned blob has its place in the history, also what is frozen or kept by the layer itself.
     """
 
-    def __init__(self, p: caffe_pb2.SolverParameter, blobs: Tensors, multipliers: list[tuple[float, float]]) -> None:
+    def __init__(
+        self, p: caffe_pb2.SolverParameter, blobs: Tensors, multipliers: list[tuple[float, float]]
+    ) -> None:
         self.p, self.rule, self.blobs = p, RULES[p.type], blobs
         self.histories = HISTORIES[p.type]
         # with snapshot_diff: what the last update took from each blob, which is what Caffe keeps in its diff
-        self.changes: list[Tensor] | None = [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
-        self.history: list[Tensor] = [torch.zeros_like(b, requires_grad=False) for _ in range(self.histories) for b in blobs]
+        self.changes: list[Tensor] | None = (
+            [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
+        )
+        self.history: list[Tensor] = [
+            torch.zeros_like(b, requires_grad=False) for _ in range(self.histories) for b in blobs
+        ]
         # what no loss is above has no gradient, but is learned all the same: it decays
-        self.with_gradient = [i for i, blob in enumerate(blobs) if blob.requires_grad or multipliers[i][0] != 0]
+        self.with_gradient = [
+            i for i, blob in enumerate(blobs) if blob.requires_grad or multipliers[i][0] != 0
+        ]
         self.groups: dict[tuple[float, float], list[int]] = {}
         for i in self.with_gradient:
             if multipliers[i][0] != 0:
@@ -141,9 +195,13 @@ class Updater:
             weights = [self.blobs[i] for i in indices]
             grads = [grad for weight in weights if (grad := weight.grad) is not None]
             if self.p.weight_decay * decay_mult:
-                regularise(weights, grads, self.p.weight_decay * decay_mult, self.p.regularization_type)
+                regularise(
+                    weights, grads, self.p.weight_decay * decay_mult, self.p.regularization_type
+                )
             count = len(self.blobs)
-            history = [[self.history[part * count + i] for i in indices] for part in range(self.histories)]
+            history = [
+                [self.history[part * count + i] for i in indices] for part in range(self.histories)
+            ]
             if self.changes is None:
                 self.rule(weights, grads, history, rate * lr_mult, self.p, step)
                 continue

@@ -25,8 +25,12 @@ class LoadReport:
 
     path: str
     loaded: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)  # layers of the net that the file lacks; they keep their values
-    mismatched: dict[str, str] = field(default_factory=dict)  # layer → what differs; left as they were
+    missing: list[str] = field(
+        default_factory=list
+    )  # layers of the net that the file lacks; they keep their values
+    mismatched: dict[str, str] = field(
+        default_factory=dict
+    )  # layer → what differs; left as they were
     unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
 
     def __str__(self) -> str:
@@ -35,15 +39,22 @@ class LoadReport:
             lines.append(f"  not in the file, kept as they were: {', '.join(self.missing)}")
         if self.unused:
             lines.append(f"  not in the net, left out: {', '.join(self.unused)}")
-        lines += [f"  of another shape, left out: {name}: {why}" for name, why in self.mismatched.items()]
+        lines += [
+            f"  of another shape, left out: {name}: {why}" for name, why in self.mismatched.items()
+        ]
         return "\n".join(lines)
 
     def raise_mismatches(self) -> LoadReport:
         """Raises NetspecError where a layer has another shape, or no layer was found: training on would lose its weights unnoticed."""
         if self.missing and not self.loaded and not self.mismatched:
-            theirs, ours = (", ".join(names[:5]) + (", …" if len(names) > 5 else "") for names in (self.unused, self.missing))
+            theirs, ours = (
+                ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+                for names in (self.unused, self.missing)
+            )
             message = f"'{self.path}' has weights for no layer of the net: it has {theirs or 'none'}, the net {ours}"
-            raise NetspecError(message, None, "layers are matched by name; is it the file of another net?")
+            raise NetspecError(
+                message, None, "layers are matched by name; is it the file of another net?"
+            )
         if self.mismatched:
             faults = "; ".join(f"layer '{name}': {why}" for name, why in self.mismatched.items())
             hint = "to train a layer from scratch give it another name in the net"
@@ -68,7 +79,9 @@ def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> L
     return report
 
 
-def load_weight_files(module: NetModule, paths: Iterable[str | Path], strict: bool = True) -> LoadReport:
+def load_weight_files(
+    module: NetModule, paths: Iterable[str | Path], strict: bool = True
+) -> LoadReport:
     """Loads several files, a later one winning; the report covers all of them.
 
     Args: strict: raise where a file does not fit, or none of them has a layer of the net.
@@ -91,20 +104,30 @@ def _merged(reports: list[LoadReport]) -> LoadReport:
         ", ".join(report.path for report in reports),
         list(loaded),
         [name for name in reports[0].missing if all(name in report.missing for report in reports)],
-        {name: f"'{report.path}': {why}" for report in reports for name, why in report.mismatched.items()},
+        {
+            name: f"'{report.path}': {why}"
+            for report in reports
+            for name, why in report.mismatched.items()
+        },
         list({name: None for report in reports for name in report.unused}),
     )
 
 
-def _matched(module: NetModule, path: str | Path) -> tuple[LoadReport, list[tuple[torch.Tensor, np.ndarray]]]:
+def _matched(
+    module: NetModule, path: str | Path
+) -> tuple[LoadReport, list[tuple[torch.Tensor, np.ndarray]]]:
     """What a file has for the module's layers, and which array is to be copied to which param."""
     _require_module(module)
     _require_names(module)
     report = LoadReport(str(path))
     copies: list[tuple[torch.Tensor, np.ndarray]] = []
     layers = zip(module.about.layers, module.layer_params, strict=True)
-    weights = read_weights(path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in layers})
-    for (name, _, _, _), blobs, borrowed in zip(module.about.layers, module.layer_params, _borrowed(module), strict=True):
+    weights = read_weights(
+        path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in layers}
+    )
+    for (name, _, _, _), blobs, borrowed in zip(
+        module.about.layers, module.layer_params, _borrowed(module), strict=True
+    ):
         arrays = weights.get(name, [])
         if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files
             arrays = [*arrays, *[None] * (len(blobs) - len(arrays))]
@@ -112,11 +135,15 @@ def _matched(module: NetModule, path: str | Path) -> tuple[LoadReport, list[tupl
             report.missing.append(name)
         if not blobs or not arrays:
             continue
-        fault = _mismatch([tuple(b.shape) for b in blobs], [None if a is None else a.shape for a in arrays])
+        fault = _mismatch(
+            [tuple(b.shape) for b in blobs], [None if a is None else a.shape for a in arrays]
+        )
         if fault:
             report.mismatched[name] = fault
             continue
-        copies += [(blob, array) for blob, array in zip(blobs, arrays, strict=True) if array is not None]
+        copies += [
+            (blob, array) for blob, array in zip(blobs, arrays, strict=True) if array is not None
+        ]
         report.loaded.append(name)
     report.unused = [name for name in weights if name not in module.params]
     return report, copies
@@ -124,15 +151,27 @@ def _matched(module: NetModule, path: str | Path) -> tuple[LoadReport, list[tupl
 
 def _require_module(module: object) -> None:
     if not isinstance(getattr(module, "about", None), About):
-        raise NetspecError(f"expected a compiled module, got {type(module).__name__}", None, "netspec.compile(net) makes one")
+        raise NetspecError(
+            f"expected a compiled module, got {type(module).__name__}",
+            None,
+            "netspec.compile(net) makes one",
+        )
 
 
 def _require_names(module: NetModule) -> None:
-    names = [name for (name, _, _, _), blobs in zip(module.about.layers, module.layer_params, strict=True) if blobs]
+    names = [
+        name
+        for (name, _, _, _), blobs in zip(module.about.layers, module.layer_params, strict=True)
+        if blobs
+    ]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         who = f"are named '{twice}'" if twice else "have no name"
-        raise NetspecError(f"weights are matched by layer name, but two layers with params {who}", None, "give each layer a name of its own")
+        raise NetspecError(
+            f"weights are matched by layer name, but two layers with params {who}",
+            None,
+            "give each layer a name of its own",
+        )
 
 
 def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
@@ -144,25 +183,39 @@ def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
     return None
 
 
-def save_weights(module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None) -> None:
+def save_weights(
+    module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None
+) -> None:
     """Writes the module's weights; the format follows the suffix (.caffemodel, .h5, .safetensors).
 
     Args: diffs: of each layer's params what the file is to hold as their diff.
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
     _require_module(module)
-    arrays = [[blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs] for blobs in module.layer_params]
+    arrays = [
+        [blob.detach().to("cpu", torch.float32).contiguous().numpy() for blob in blobs]
+        for blobs in module.layer_params
+    ]
     layers = module.about.layers
     if not str(path).endswith(HDF5_SUFFIXES):
-        write_weights(path, module.about.net_name, [(*layer, own) for layer, own in zip(layers, arrays, strict=True)], diffs)
+        write_weights(
+            path,
+            module.about.net_name,
+            [(*layer, own) for layer, own in zip(layers, arrays, strict=True)],
+            diffs,
+        )
         return
     from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import
 
     owned = [
-        [None if is_borrowed else array for array, is_borrowed in zip(own, borrowed, strict=True)]  # there Caffe writes a shared param once
+        [
+            None if is_borrowed else array for array, is_borrowed in zip(own, borrowed, strict=True)
+        ]  # there Caffe writes a shared param once
         for own, borrowed in zip(arrays, _borrowed(module), strict=True)
     ]
-    write_weights_hdf5(path, [(layer[0], own) for layer, own in zip(layers, owned, strict=True)], diffs)
+    write_weights_hdf5(
+        path, [(layer[0], own) for layer, own in zip(layers, owned, strict=True)], diffs
+    )
 
 
 def _borrowed(module: NetModule) -> list[list[bool]]:

@@ -19,7 +19,14 @@ from netspec.readers.reader import WHOLE, Batch, Reader, Shard
 _LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
 
 
-def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2, shard: Shard = WHOLE, every: int = 1) -> Batches:
+def batches(
+    net: Net,
+    start: int = 0,
+    seed: int | None = None,
+    prefetch: int = 2,
+    shard: Shard = WHOLE,
+    every: int = 1,
+) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
     A batch is a function of the seed and its index alone: a run that goes on at `start` reads exactly what the
@@ -41,7 +48,10 @@ def batches(net: Net, start: int = 0, seed: int | None = None, prefetch: int = 2
         raise NetspecError(f"every is {every}, expected 1 or more")
     if seed is None:
         if shard.processes > 1:
-            raise NetspecError(f"{shard.processes} processes that share their data need one seed, got None", hint="pass all of them the same seed")
+            raise NetspecError(
+                f"{shard.processes} processes that share their data need one seed, got None",
+                hint="pass all of them the same seed",
+            )
         seed = secrets.randbits(63)
     return Batches(open_readers(net, seed, shard), start, prefetch, every)
 
@@ -87,14 +97,22 @@ def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
     module, _, name = reader_of(layer).partition(":")
     if not module:
         call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"
-        message = f"{layer.label} is of type {layer.type}: its data come from the caller, not from files"
-        raise NetspecError(message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}")
+        message = (
+            f"{layer.label} is of type {layer.type}: its data come from the caller, not from files"
+        )
+        raise NetspecError(
+            message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}"
+        )
     try:  # imported when a net has such a layer, for h5py and Pillow are heavy
         reader: Reader = getattr(import_module(module), name)(layer, seed, shard)
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise
-        raise NetspecError(f"{layer.label} needs the package {error.name}", layer.spans.at("type"), f"`{_LIBRARIES[error.name]}`") from None
+        raise NetspecError(
+            f"{layer.label} needs the package {error.name}",
+            layer.spans.at("type"),
+            f"`{_LIBRARIES[error.name]}`",
+        ) from None
     return reader
 
 
@@ -107,7 +125,12 @@ class Batches(Iterator[Batch]):
         thread = None
         stop = Event()
         if self._queue is not None:
-            thread = Thread(target=_read_ahead, args=(self._source, self._queue, stop), name="netspec-batches", daemon=True)
+            thread = Thread(
+                target=_read_ahead,
+                args=(self._source, self._queue, stop),
+                name="netspec-batches",
+                daemon=True,
+            )
             thread.start()
         # also runs when the stream is dropped and when the interpreter ends, so the thread never outlives them
         self._end = weakref.finalize(self, _end, readers, thread, self._queue, stop)
@@ -142,7 +165,10 @@ def _read_all(readers: list[Reader], indices: Iterator[int]) -> Iterator[Batch]:
             try:
                 batch.update(reader.read(index))
             except MemoryError:
-                raise NetspecError("the memory does not suffice for a batch of the data", hint="a smaller batch_size takes less") from None
+                raise NetspecError(
+                    "the memory does not suffice for a batch of the data",
+                    hint="a smaller batch_size takes less",
+                ) from None
         yield batch
 
 
@@ -155,7 +181,12 @@ def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], st
         queue.put(error)
 
 
-def _end(readers: list[Reader], thread: Thread | None, queue: Queue[Batch | BaseException] | None, stop: Event) -> None:
+def _end(
+    readers: list[Reader],
+    thread: Thread | None,
+    queue: Queue[Batch | BaseException] | None,
+    stop: Event,
+) -> None:
     stop.set()
     if thread is not None and queue is not None:
         with suppress(Empty):

@@ -16,7 +16,9 @@ from netspec.schema.caffe_pb2 import DataParameter
 from netspec.stores.damage import key_text
 from netspec.stores.records import database_kind, open_records
 
-_COUNTED_AT_ONCE = 1 << 30  # bytes of LevelDB up to which reading it through for its count is no burden
+_COUNTED_AT_ONCE = (
+    1 << 30
+)  # bytes of LevelDB up to which reading it through for its count is no burden
 
 
 class DatabaseReader:
@@ -35,9 +37,14 @@ class DatabaseReader:
         self._batch_size = batch_size(layer, "data_param")
         path = resolve_path(named_source(layer, "data_param"), net_path(layer))
         self._span = layer.spans.at("data_param", "source")
-        self._transformer = Transformer(layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label)
+        self._transformer = Transformer(
+            layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label
+        )
         self._records = open_records(path, param.backend, self._span)
-        self._counts_slowly = database_kind(path, param.backend) == DataParameter.LEVELDB and _bytes_below(path) > _COUNTED_AT_ONCE
+        self._counts_slowly = (
+            database_kind(path, param.backend) == DataParameter.LEVELDB
+            and _bytes_below(path) > _COUNTED_AT_ONCE
+        )
 
     @property
     def size(self) -> int | None:
@@ -58,7 +65,9 @@ class DatabaseReader:
     def record(self, batch_index: int, item: int) -> str:
         number = self._shard.numbers(batch_index, self._batch_size)[item]
         key, _ = self._records.read(number)
-        return record_text(number % self.size if self.size else number, self.size, f"'{key_text(key)}'")
+        return record_text(
+            number % self.size if self.size else number, self.size, f"'{key_text(key)}'"
+        )
 
     def close(self) -> None:
         self._records.close()

@@ -31,18 +31,31 @@ class DummyReader:
         fillers = list(param.data_filler) or [FillerParameter()]  # without a filler: zeros
         if len(fillers) not in (1, tops):
             message = f"{layer.label} has {tops} tops and {len(fillers)} data_fillers"
-            raise NetspecError(message, layer.spans.at("dummy_data_param", "data_filler"), "give one for all tops or one a top")
+            raise NetspecError(
+                message,
+                layer.spans.at("dummy_data_param", "data_filler"),
+                "give one for all tops or one a top",
+            )
         self._layer, self._seed, self._shard = layer, seed, shard
         self._fillers = fillers if len(fillers) == tops else fillers * tops
         self._shapes = dummy_shapes(layer)
         rng = generator(seed, layer, BATCH)
         # made here to find what a filler refuses before the first batch
         first = {top: self._fill(i, rng) for i, top in enumerate(layer.tops)}
-        self._constants = {top: first[top] for top, filler in zip(layer.tops, self._fillers, strict=True) if filler.type == "constant"}
+        self._constants = {
+            top: first[top]
+            for top, filler in zip(layer.tops, self._fillers, strict=True)
+            if filler.type == "constant"
+        }
 
     def read(self, batch_index: int) -> Batch:
-        rng = generator(self._seed, self._layer, BATCH, batch_index * self._shard.processes + self._shard.rank)
-        return {top: self._constants[top] if top in self._constants else self._fill(i, rng) for i, top in enumerate(self._layer.tops)}
+        rng = generator(
+            self._seed, self._layer, BATCH, batch_index * self._shard.processes + self._shard.rank
+        )
+        return {
+            top: self._constants[top] if top in self._constants else self._fill(i, rng)
+            for i, top in enumerate(self._layer.tops)
+        }
 
     def record(self, batch_index: int, item: int) -> None:
         return None
@@ -54,11 +67,17 @@ class DummyReader:
         try:
             return fill(self._fillers[i], self._shapes[i], rng)
         except MemoryError:
-            message = f"{self._layer.label}: the memory does not suffice for top '{self._layer.tops[i]}'"
+            message = (
+                f"{self._layer.label}: the memory does not suffice for top '{self._layer.tops[i]}'"
+            )
             raise NetspecError(message, self._layer.spans.at("dummy_data_param")) from None
         except NetspecError as error:
             message = f"{self._layer.label}: {error.diagnostics[0].message}"
-            raise NetspecError(message, self._layer.spans.at("dummy_data_param", "data_filler", i), error.diagnostics[0].hint) from None
+            raise NetspecError(
+                message,
+                self._layer.spans.at("dummy_data_param", "data_filler", i),
+                error.diagnostics[0].hint,
+            ) from None
 
 
 def dummy_shapes(layer: Layer) -> list[tuple[int, ...]]:
@@ -70,15 +89,25 @@ def dummy_shapes(layer: Layer) -> list[tuple[int, ...]]:
     old = [list(getattr(param, name)) for name in OLD_SIZES]
     span = layer.spans.at("dummy_data_param")
     if any(old) and param.shape:
-        raise NetspecError(f"{layer.label} gives both shape and num, channels, height or width", span)
+        raise NetspecError(
+            f"{layer.label} gives both shape and num, channels, height or width", span
+        )
     if not any(old):
         given = [tuple(shape.dim) for shape in param.shape]
     elif all(len(axis) in (1, tops) for axis in old):
-        given = list(zip(*(axis if len(axis) == tops else axis * tops for axis in old), strict=True))
+        given = list(
+            zip(*(axis if len(axis) == tops else axis * tops for axis in old), strict=True)
+        )
     else:
-        raise NetspecError(f"{layer.label} needs num, channels, height and width once or once a top", span)
+        raise NetspecError(
+            f"{layer.label} needs num, channels, height and width once or once a top", span
+        )
     if len(given) not in (1, tops):
-        raise NetspecError(f"{layer.label} has {tops} tops and {len(given)} shapes", span, "give one for all tops or one a top")
+        raise NetspecError(
+            f"{layer.label} has {tops} tops and {len(given)} shapes",
+            span,
+            "give one for all tops or one a top",
+        )
     if any(size < 0 for shape in given for size in shape):
         raise NetspecError(f"{layer.label} has a negative size", span)
     return given if len(given) == tops else given * tops

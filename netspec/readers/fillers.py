@@ -12,8 +12,12 @@ from netspec.layers.filler_fault import filler_fault
 from netspec.schema.caffe_pb2 import FillerParameter
 
 
-@np.errstate(over="ignore", invalid="ignore")  # beyond the range of 32 bits lies infinity, as in Caffe
-def fill(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+@np.errstate(
+    over="ignore", invalid="ignore"
+)  # beyond the range of 32 bits lies infinity, as in Caffe
+def fill(
+    filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator
+) -> NDArray[np.float32]:
     """An array as the filler makes it; the numbers follow Caffe's distributions, not its random stream.
 
     Raises: NetspecError for an unknown filler, one whose numbers are out of range, or a shape that it can't fill.
@@ -41,14 +45,24 @@ def fill(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generat
     return _bilinear(shape)
 
 
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float32]:
+def _uniform(
+    rng: np.random.Generator, shape: tuple[int, ...], low: float, high: float
+) -> NDArray[np.float32]:
     return rng.random(shape, np.float32) * np.float32(high - low) + np.float32(low)
 
 
-def _gaussian(filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+def _gaussian(
+    filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator
+) -> NDArray[np.float32]:
     """`sparse` keeps each value with probability sparse / shape[0]: so many of each column on average."""
-    values = rng.standard_normal(shape, np.float32) * np.float32(filler.std) + np.float32(filler.mean)
-    return values if filler.sparse < 0 else values * (rng.random(shape, np.float32) < filler.sparse / shape[0])
+    values = rng.standard_normal(shape, np.float32) * np.float32(filler.std) + np.float32(
+        filler.mean
+    )
+    return (
+        values
+        if filler.sparse < 0
+        else values * (rng.random(shape, np.float32) < filler.sparse / shape[0])
+    )
 
 
 def _fan(filler: FillerParameter, shape: tuple[int, ...]) -> float:

@@ -31,19 +31,32 @@ class Hdf5Reader:
         self._layer, self._seed, self._shard = layer, seed, shard
         if layer.message.HasField("transform_param"):
             span = layer.spans.at("transform_param")
-            raise NetspecError(f"{layer.label} is of type HDF5Data, which does not transform data", span, "remove transform_param")
+            raise NetspecError(
+                f"{layer.label} is of type HDF5Data, which does not transform data",
+                span,
+                "remove transform_param",
+            )
         self._batch_size = batch_size(layer, "hdf5_data_param")
         self._span = layer.spans.at("hdf5_data_param", "source")
         path = resolve_path(named_source(layer, "hdf5_data_param"), net_path(layer))
-        self._files = [resolve_path(file, path, net_path(layer)) for file in read_file_list(path, self._span)]
+        self._files = [
+            resolve_path(file, path, net_path(layer)) for file in read_file_list(path, self._span)
+        ]
         shapes = [dataset_shapes(file, layer.tops, self._span) for file in self._files]
         for file, shape in zip(self._files, shapes, strict=True):
             self._check_rows(file, shape, shapes[0])
         self._rows = [shape[0][0] for shape in shapes]
         self.size = sum(self._rows)
         self._loaded: tuple[str, list[NDArray[Any]]] = ("", [])  # one file at a time, as Caffe does
-        self._epoch: tuple[int, list[int], list[int]] = (-1, [], [])  # number, files in order, where each one ends
-        self._row_order: tuple[tuple[int, int], NDArray[np.int64]] = ((-1, -1), np.empty(0, np.int64))
+        self._epoch: tuple[int, list[int], list[int]] = (
+            -1,
+            [],
+            [],
+        )  # number, files in order, where each one ends
+        self._row_order: tuple[tuple[int, int], NDArray[np.int64]] = (
+            (-1, -1),
+            np.empty(0, np.int64),
+        )
 
     def read(self, batch_index: int) -> Batch:
         rows: list[list[NDArray[Any]]] = [[] for _ in self._layer.tops]
@@ -57,7 +70,11 @@ class Hdf5Reader:
 
     def record(self, batch_index: int, item: int) -> str:
         file, rows = self._rows_from(self._shard.numbers(batch_index, self._batch_size)[item:])
-        return record_text(sum(self._rows[:file]) + int(rows[0]), self.size, f"row {rows[0]} of '{self._files[file]}'")
+        return record_text(
+            sum(self._rows[:file]) + int(rows[0]),
+            self.size,
+            f"row {rows[0]} of '{self._files[file]}'",
+        )
 
     def close(self) -> None:
         self._loaded = ("", [])
@@ -73,7 +90,11 @@ class Hdf5Reader:
         if self._epoch[0] != epoch:
             order = list(range(len(self._files)))
             if self._layer.message.hdf5_data_param.shuffle:
-                order = generator(self._seed, self._layer, ORDER, epoch).permutation(len(order)).tolist()
+                order = (
+                    generator(self._seed, self._layer, ORDER, epoch)
+                    .permutation(len(order))
+                    .tolist()
+                )
             self._epoch = epoch, order, list(accumulate(self._rows[file] for file in order))
         _, order, ends = self._epoch
         slot = next(i for i, end in enumerate(ends) if place < end)
@@ -85,7 +106,9 @@ class Hdf5Reader:
         if self._row_order[0] != (epoch, file):
             rows = np.arange(self._rows[file])
             if self._layer.message.hdf5_data_param.shuffle:
-                rows = generator(self._seed, self._layer, ROWS + file, epoch).permutation(self._rows[file])
+                rows = generator(self._seed, self._layer, ROWS + file, epoch).permutation(
+                    self._rows[file]
+                )
             self._row_order = (epoch, file), rows
         return self._row_order[1]
 
@@ -94,14 +117,24 @@ class Hdf5Reader:
         if self._loaded[0] != path:
             try:
                 with Hdf5File(path, self._span) as content:
-                    self._loaded = path, [np.asarray(content.read(content.find(top)), dtype=np.float32) for top in self._layer.tops]
+                    self._loaded = (
+                        path,
+                        [
+                            np.asarray(content.read(content.find(top)), dtype=np.float32)
+                            for top in self._layer.tops
+                        ],
+                    )
             except NetspecError:
                 raise
             except Exception as error:  # as in dataset_shapes
-                raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", self._span) from None
+                raise NetspecError(
+                    f"the HDF5 file '{path}' can't be read: {error}", self._span
+                ) from None
         return self._loaded[1]
 
-    def _check_rows(self, file: str, shapes: list[tuple[int, ...]], first: list[tuple[int, ...]]) -> None:
+    def _check_rows(
+        self, file: str, shapes: list[tuple[int, ...]], first: list[tuple[int, ...]]
+    ) -> None:
         for top, shape, expected in zip(self._layer.tops, shapes, first, strict=True):
             if shape[0] != shapes[0][0]:
                 message = f"in '{file}' the dataset '{top}' has {shape[0]} rows, '{self._layer.tops[0]}' has {shapes[0][0]}"
@@ -137,7 +170,9 @@ def dataset_shapes(path: str, tops: list[str], span: Span | None = None) -> list
             return [_dataset_shape(content, top, span) for top in tops]
     except (NetspecError, ModuleNotFoundError):
         raise
-    except Exception as error:  # on damaged files h5py raises OSError, KeyError, RuntimeError, TypeError, ...
+    except (
+        Exception
+    ) as error:  # on damaged files h5py raises OSError, KeyError, RuntimeError, TypeError, ...
         raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", span) from None
 
 
@@ -147,7 +182,13 @@ def _dataset_shape(content: Hdf5File, top: str, span: Span | None) -> tuple[int,
     dataset = content.find(top)
     if not isinstance(dataset, Dataset):  # none of that name, or a group
         names = ", ".join(f"'{name}'" for name in content.names) or "none"
-        raise NetspecError(f"'{content.path}' has no dataset '{top}'", span, f"a top is filled from the dataset of its name; the file has {names}")
+        raise NetspecError(
+            f"'{content.path}' has no dataset '{top}'",
+            span,
+            f"a top is filled from the dataset of its name; the file has {names}",
+        )
     if dataset.dtype.kind not in "fiub" or not dataset.shape:
-        raise NetspecError(f"the dataset '{top}' of '{content.path}' is not an array of numbers", span)
+        raise NetspecError(
+            f"the dataset '{top}' of '{content.path}' is not an array of numbers", span
+        )
     return content.shape(dataset)

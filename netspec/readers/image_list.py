@@ -36,16 +36,25 @@ class ImageListReader:
         self._batch_size = batch_size(layer, "image_data_param")
         self._span = layer.spans.at("image_data_param", "source")
         if (param.new_height > 0) != (param.new_width > 0):
-            span = layer.spans.at("image_data_param", "new_height" if param.new_height else "new_width")
+            span = layer.spans.at(
+                "image_data_param", "new_height" if param.new_height else "new_width"
+            )
             raise NetspecError(f"{layer.label} needs new_height and new_width together", span)
         self._path = resolve_path(named_source(layer, "image_data_param"), net_path(layer))
         self._lines = read_list(self._path, self._span)
-        self._transformer = Transformer(layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label)
-        self._skip = int(generator(seed, layer, SKIP).integers(0, param.rand_skip)) if param.rand_skip else 0
+        self._transformer = Transformer(
+            layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label
+        )
+        self._skip = (
+            int(generator(seed, layer, SKIP).integers(0, param.rand_skip)) if param.rand_skip else 0
+        )
         if self._skip >= len(self._lines):
             message = f"{layer.label}: rand_skip came to {self._skip}, but '{self._path}' has only {len(self._lines)} lines"
             raise NetspecError(message, layer.spans.at("image_data_param", "rand_skip"))
-        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))  # of the epoch in use
+        self._order: tuple[int, NDArray[np.int64]] = (
+            -1,
+            np.empty(0, np.int64),
+        )  # of the epoch in use
 
     @property
     def size(self) -> int:
@@ -61,7 +70,16 @@ class ImageListReader:
             # Caffe puts the folder before the path as it is, so one without its slash becomes part of the name
             path = resolve_path(self._param.root_folder + path, self._path, net_path(self._layer))
             names.append(f"'{path}'")
-            images.append(read_image(path, self._param.is_color, self._param.new_height, self._param.new_width, self._span, where))
+            images.append(
+                read_image(
+                    path,
+                    self._param.is_color,
+                    self._param.new_height,
+                    self._param.new_width,
+                    self._span,
+                    where,
+                )
+            )
         rng = generator(self._seed, self._layer, BATCH, batch_index)
         data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - the labels' top may be missing
@@ -80,7 +98,10 @@ class ImageListReader:
         if not self._param.shuffle:
             return place
         if self._order[0] != epoch:
-            self._order = epoch, generator(self._seed, self._layer, ORDER, epoch).permutation(len(self._lines))
+            self._order = (
+                epoch,
+                generator(self._seed, self._layer, ORDER, epoch).permutation(len(self._lines)),
+            )
         return int(self._order[1][place])
 
 
@@ -92,7 +113,9 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
         if span is None:  # a command names it
             raise unreadable(path, error) from None
         raise NetspecError(f"the list '{path}' can't be read: {os_reason(error)}", span) from None
-    while lines and not lines[-1].strip():  # Caffe looks for an image without a name there, and stops
+    while (
+        lines and not lines[-1].strip()
+    ):  # Caffe looks for an image without a name there, and stops
         lines.pop()
     if not lines:
         raise NetspecError(f"the list '{path}' is empty", span)
@@ -109,8 +132,14 @@ def split_line(line: str, index: int, path: str, span: Span | None = None) -> tu
         return word, 0
     number = _NUMBER.match(word)
     if not number:
-        raise NetspecError(f"line {index + 1} of '{path}' ends in '{word}', expected a path, a space and a whole number", span)
+        raise NetspecError(
+            f"line {index + 1} of '{path}' ends in '{word}', expected a path, a space and a whole number",
+            span,
+        )
     label = whole_number(number[1])
     if label is None:
-        raise NetspecError(f"line {index + 1} of '{path}' has a label out of range, '{number[1][:40]}', expected {INT32_RANGE}", span)
+        raise NetspecError(
+            f"line {index + 1} of '{path}' has a label out of range, '{number[1][:40]}', expected {INT32_RANGE}",
+            span,
+        )
     return image, label

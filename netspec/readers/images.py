@@ -27,7 +27,13 @@ _READ = "BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP are read"
 _RESIZE_BITS = 11  # OpenCV weighs 8-bit pixels with whole numbers of so many bits
 
 
-def decode(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None, hint: str | None = None) -> Pixels:
+def decode(
+    data: bytes,
+    color: bool | None = None,
+    name: str = "the image",
+    span: Span | None = None,
+    hint: str | None = None,
+) -> Pixels:
     """The pixels of an image file's bytes.
 
     Args:
@@ -45,20 +51,28 @@ def decode(data: bytes, color: bool | None = None, name: str = "the image", span
     try:
         with _open(data) as picture:
             if color is False:
-                picture.draft("L", None)  # a JPEG's grey is its luma as stored, not a mix of its colours
+                picture.draft(
+                    "L", None
+                )  # a JPEG's grey is its luma as stored, not a mix of its colours
             return _as_stored(picture) if color is None else _planes(picture, color)
     except MemoryError:
         raise NetspecError(f"{name} is too large to decode", span, hint) from None
     except Exception as error:  # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
-        raise NetspecError(f"{name} does not decode as an image: {_reason(error)}", span, hint) from None
+        raise NetspecError(
+            f"{name} does not decode as an image: {_reason(error)}", span, hint
+        ) from None
 
 
-def image_shape(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> tuple[int, int, int]:
+def image_shape(
+    data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None
+) -> tuple[int, int, int]:
     """(C, H, W) of what `decode` gives, by the file's header alone. Raises: NetspecError."""
     return image_header(data, color, name, span)[1]
 
 
-def image_header(data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None) -> tuple[str, tuple[int, int, int]]:
+def image_header(
+    data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None
+) -> tuple[str, tuple[int, int, int]]:
     """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives, by its header. Raises: NetspecError."""
     try:
         with _open(data) as picture:
@@ -68,7 +82,14 @@ def image_header(data: bytes, color: bool | None = None, name: str = "the image"
         raise NetspecError(f"{name} does not decode as an image: {_reason(error)}", span) from None
 
 
-def read_image(path: str, color: bool = True, height: int = 0, width: int = 0, span: Span | None = None, where: str = "") -> Pixels:
+def read_image(
+    path: str,
+    color: bool = True,
+    height: int = 0,
+    width: int = 0,
+    span: Span | None = None,
+    where: str = "",
+) -> Pixels:
     """An image file, resized where height and width are not 0.
 
     Args: where: what a message begins with, such as the line of the list.
@@ -83,7 +104,10 @@ def read_image(path: str, color: bool = True, height: int = 0, width: int = 0, s
     try:
         return resize(image, height, width)
     except MemoryError:
-        raise NetspecError(f"{where}the image '{path}' can't be resized to {height}×{width}: the memory does not suffice", span) from None
+        raise NetspecError(
+            f"{where}the image '{path}' can't be resized to {height}×{width}: the memory does not suffice",
+            span,
+        ) from None
 
 
 def read_image_file(path: str, span: Span | None = None, where: str = "") -> bytes:
@@ -91,10 +115,14 @@ def read_image_file(path: str, span: Span | None = None, where: str = "") -> byt
     try:
         return read_file(path, GIB, "an image file")
     except (OSError, ValueError) as error:
-        raise NetspecError(f"{where}the image '{path}' can't be read: {os_reason(error)}", span) from None
+        raise NetspecError(
+            f"{where}the image '{path}' can't be read: {os_reason(error)}", span
+        ) from None
 
 
-def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the record", span: Span | None = None) -> NDArray[Any]:
+def datum_pixels(
+    datum: Datum, color: bool | None = None, name: str = "the record", span: Span | None = None
+) -> NDArray[Any]:
     """The array that a Datum holds, uint8 or (from float_data) float32.
 
     `color` is for compressed images only, as force_color and force_gray are.
@@ -110,9 +138,15 @@ def datum_pixels(datum: Datum, color: bool | None = None, name: str = "the recor
         message = f"{name} has no size: channels, height and width are {shape[0]}, {shape[1]} and {shape[2]}"
         raise NetspecError(message, span, _HOW_TO_LOOK)
     data = datum.data
-    values: NDArray[Any] = np.frombuffer(data, np.uint8) if data else np.array(datum.float_data, np.float32)
+    values: NDArray[Any] = (
+        np.frombuffer(data, np.uint8) if data else np.array(datum.float_data, np.float32)
+    )
     if values.size != shape[0] * shape[1] * shape[2]:
-        raise NetspecError(f"{name} holds {values.size} values, but says that it is {shape_text(shape)} (C×H×W)", span, _HOW_TO_LOOK)
+        raise NetspecError(
+            f"{name} holds {values.size} values, but says that it is {shape_text(shape)} (C×H×W)",
+            span,
+            _HOW_TO_LOOK,
+        )
     return values.reshape(shape)
 
 
@@ -125,20 +159,33 @@ def resize(image: Pixels, height: int, width: int) -> Pixels:
     old_height, old_width = image.shape[1:]
     if (old_height, old_width) == (height, width):
         return image
-    if (old_height, old_width) == (2 * height, 2 * width):  # OpenCV takes the mean of 2×2 pixels here
-        four = image.astype(np.uint16).reshape(image.shape[0], height, 2, width, 2).sum(axis=(2, 4), dtype=np.uint16)
+    if (old_height, old_width) == (
+        2 * height,
+        2 * width,
+    ):  # OpenCV takes the mean of 2×2 pixels here
+        four = (
+            image.astype(np.uint16)
+            .reshape(image.shape[0], height, 2, width, 2)
+            .sum(axis=(2, 4), dtype=np.uint16)
+        )
         return ((four + 2) >> 2).astype(np.uint8)
     left, right, left_weight, right_weight = _neighbours(old_width, width, clamp_weights=True)
     upper, lower, upper_weight, lower_weight = _neighbours(old_height, height, clamp_weights=False)
-    rows, inverse = np.unique(np.concatenate([upper, lower]), return_inverse=True)  # rows that count, each once
+    rows, inverse = np.unique(
+        np.concatenate([upper, lower]), return_inverse=True
+    )  # rows that count, each once
     wide = np.take(image, rows, axis=1).astype(np.int32)
-    across = (np.take(wide, left, axis=2) * left_weight + np.take(wide, right, axis=2) * right_weight) >> 4
+    across = (
+        np.take(wide, left, axis=2) * left_weight + np.take(wide, right, axis=2) * right_weight
+    ) >> 4
     above = (np.take(across, inverse[:height], axis=1) * upper_weight[:, None]) >> 16
     below = (np.take(across, inverse[height:], axis=1) * lower_weight[:, None]) >> 16
     return ((above + below + 2) >> 2).astype(np.uint8)
 
 
-def _neighbours(old: int, new: int, clamp_weights: bool) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _neighbours(
+    old: int, new: int, clamp_weights: bool
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """For each new place along an axis, the two old places to mix and their weights.
 
     Past the edge OpenCV moves the weight to the edge pixel along the width, along the height it takes the edge
@@ -173,7 +220,9 @@ def _channels(picture: Image.Image) -> int:
     """Channels of a picture as cv::imdecode gives it unchanged."""
     if picture.mode in ("1", "L") or picture.mode.startswith("I"):
         return 1
-    alpha = picture.mode in ("LA", "PA", "RGBA", "La", "RGBa") or (picture.mode in ("P", "RGB") and "transparency" in picture.info)
+    alpha = picture.mode in ("LA", "PA", "RGBA", "La", "RGBa") or (
+        picture.mode in ("P", "RGB") and "transparency" in picture.info
+    )
     return 4 if alpha else 3
 
 
@@ -198,7 +247,9 @@ def _planes(picture: Image.Image, color: bool) -> Pixels:
 
 def _rgb_bands(picture: Image.Image) -> Pixels:
     if picture.mode in ("P", "PA"):
-        picture = picture.convert("RGBA")  # straight to RGB, Pillow would warn of the lost transparency
+        picture = picture.convert(
+            "RGBA"
+        )  # straight to RGB, Pillow would warn of the lost transparency
     elif picture.mode not in ("RGB", "RGBA", "RGBX"):
         picture = picture.convert("RGB")
     return np.stack([np.asarray(picture.getchannel(band)) for band in "BGR"])
@@ -206,8 +257,12 @@ def _rgb_bands(picture: Image.Image) -> Pixels:
 
 def _cmyk_to_bgr(picture: Image.Image) -> Pixels:
     """OpenCV's own mix; it takes the inks inverted, as Photoshop stores them, and Pillow has turned them round."""
-    cyan, magenta, yellow, black = (255 - np.asarray(band).astype(np.int32) for band in picture.split())
-    return np.stack([black - ((255 - ink) * black >> 8) for ink in (yellow, magenta, cyan)]).astype(np.uint8)
+    cyan, magenta, yellow, black = (
+        255 - np.asarray(band).astype(np.int32) for band in picture.split()
+    )
+    return np.stack([black - ((255 - ink) * black >> 8) for ink in (yellow, magenta, cyan)]).astype(
+        np.uint8
+    )
 
 
 def _grey(bgr: Pixels, image_format: str | None) -> Pixels:

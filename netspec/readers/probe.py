@@ -88,7 +88,10 @@ def _database_shape(layer: Layer) -> RecordShape | None:
         raise NetspecError(f"{records.describe(0, key)} has no size", span)
     values = len(datum.data) or len(datum.float_data)
     if values != prod(shape):
-        raise NetspecError(f"{records.describe(0, key)} holds {values} values, but says that it is {shape_text(shape)} (C×H×W)", span)
+        raise NetspecError(
+            f"{records.describe(0, key)} holds {values} values, but says that it is {shape_text(shape)} (C×H×W)",
+            span,
+        )
     return shape
 
 
@@ -105,7 +108,11 @@ def _image_list_shape(layer: Layer) -> RecordShape | None:
     span = layer.spans.at("image_data_param", "source")
     image = param.root_folder + split_line(read_list(list_path, span)[0], 0, list_path, span)[0]
     path = resolve_path(image, list_path, net_path(layer))
-    return image_shape(read_image_file(path, span), param.is_color, f"the image '{path}'", span) if os.path.exists(path) else None
+    return (
+        image_shape(read_image_file(path, span), param.is_color, f"the image '{path}'", span)
+        if os.path.exists(path)
+        else None
+    )
 
 
 def _window_shape(layer: Layer) -> RecordShape | None:
@@ -123,7 +130,10 @@ def _window_shape(layer: Layer) -> RecordShape | None:
     is_list = len(words) > 3 and words[0] == "#" and words[3].isascii() and words[3].isdecimal()
     channels = whole_number(words[3]) if is_list else None
     if not channels:
-        raise NetspecError(f"'{path}' is not a list of windows: expected '# 0', a path and the number of channels", span)
+        raise NetspecError(
+            f"'{path}' is not a list of windows: expected '# 0', a path and the number of channels",
+            span,
+        )
     return channels, size, size
 
 

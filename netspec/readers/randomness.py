@@ -18,6 +18,10 @@ def generator(seed: int, layer: Layer, purpose: int, index: int = 0) -> np.rando
     Philox is counter-based: seed and layer are the key; purpose and index (of the batch or epoch) start the
     counter so far apart that no two of its streams meet.
     """
-    who = crc32(layer.name.encode()) | (layer.phase == "TRAIN") << 32  # train and test nets often share a layer's name
+    who = (
+        crc32(layer.name.encode()) | (layer.phase == "TRAIN") << 32
+    )  # train and test nets often share a layer's name
     key = np.array([seed % 2**64, who], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, index, purpose], np.uint64)))
+    return np.random.Generator(
+        np.random.Philox(key=key, counter=np.array([0, 0, index, purpose], np.uint64))
+    )

@@ -28,9 +28,13 @@ class Shard:
 
     def __post_init__(self) -> None:
         if self.processes < 1:
-            raise NetspecError(f"the data can't be dealt out to {self.processes} processes, expected 1 or more")
+            raise NetspecError(
+                f"the data can't be dealt out to {self.processes} processes, expected 1 or more"
+            )
         if not 0 <= self.rank < self.processes:
-            raise NetspecError(f"there is no rank {self.rank} among {self.processes} processes, expected 0 to {self.processes - 1}")
+            raise NetspecError(
+                f"there is no rank {self.rank} among {self.processes} processes, expected 0 to {self.processes - 1}"
+            )
 
     @property
     def own(self) -> slice:
@@ -71,7 +75,9 @@ def named_source(layer: Layer, param_name: str) -> str:
     """The `source` of a data layer. Raises: NetspecError where it names none."""
     source: str = getattr(layer.message, param_name).source
     if not source:
-        raise NetspecError(f"{layer.label} names no {param_name}.source", layer.spans.at(param_name))
+        raise NetspecError(
+            f"{layer.label} names no {param_name}.source", layer.spans.at(param_name)
+        )
     return source
 
 
@@ -79,5 +85,8 @@ def batch_size(layer: Layer, param_name: str) -> int:
     """The `batch_size` of a data layer. Raises: NetspecError where it is 0 or missing."""
     size: int = getattr(layer.message, param_name).batch_size
     if size <= 0:
-        raise NetspecError(f"{layer.label} needs a {param_name}.batch_size above 0", layer.spans.at(param_name, "batch_size"))
+        raise NetspecError(
+            f"{layer.label} needs a {param_name}.batch_size above 0",
+            layer.spans.at(param_name, "batch_size"),
+        )
     return size

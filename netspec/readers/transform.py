@@ -28,7 +28,14 @@ class Transformer:
     Source: the DataTransformer.
     """
 
-    def __init__(self, param: TransformationParameter, phase: str, net_path: str, spans: Spans, layer_label: str) -> None:
+    def __init__(
+        self,
+        param: TransformationParameter,
+        phase: str,
+        net_path: str,
+        spans: Spans,
+        layer_label: str,
+    ) -> None:
         """Reads the mean file. Raises: NetspecError for settings that exclude each other or a mean that can't be used."""
         self._param = param
         self._spans = spans
@@ -37,9 +44,15 @@ class Transformer:
         self._at_random = phase == "TRAIN"
         self._scale = np.float32(param.scale)
         if param.force_color and param.force_gray:
-            raise NetspecError(f"{layer_label} sets both force_color and force_gray", self._span("force_gray"))
+            raise NetspecError(
+                f"{layer_label} sets both force_color and force_gray", self._span("force_gray")
+            )
         if param.HasField("mean_file") and param.mean_value:
-            raise NetspecError(f"{layer_label} sets both mean_file and mean_value", self._span("mean_value"), "keep one of them")
+            raise NetspecError(
+                f"{layer_label} sets both mean_file and mean_value",
+                self._span("mean_value"),
+                "keep one of them",
+            )
         self._mean: Floats | None = _read_mean(param, net_path, self._span("mean_file"))
         self._mean_values: Floats | None = None
         if param.mean_value:
@@ -51,7 +64,11 @@ class Transformer:
         return True if self._param.force_color else False if self._param.force_gray else None
 
     def apply(
-        self, records: Sequence[NDArray[Any]], rng: np.random.Generator, name: Callable[[int], str] = "record {}".format, shard: Shard = WHOLE
+        self,
+        records: Sequence[NDArray[Any]],
+        rng: np.random.Generator,
+        name: Callable[[int], str] = "record {}".format,
+        shard: Shard = WHOLE,
     ) -> Floats:
         """The batch of some records.
 
@@ -66,14 +83,20 @@ class Transformer:
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its batch.
         """
         channels, height, width = self._batch_shape(records, name)
-        tops, lefts, flips = self._places([(record.shape[1] - height, record.shape[2] - width) for record in records], rng, shard)
+        tops, lefts, flips = self._places(
+            [(record.shape[1] - height, record.shape[2] - width) for record in records], rng, shard
+        )
         batch = np.empty((len(records), channels, height, width), np.float32)
         straight = np.empty((channels, height, width), np.float32) if flips.any() else batch[0]
-        for i, record in enumerate(records):  # image by image: what one needs stays in the processor's cache
+        for i, record in enumerate(
+            records
+        ):  # image by image: what one needs stays in the processor's cache
             window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
             image = straight if flips[i] else batch[i]
             image[...] = record[window]  # only the crop becomes float
-            with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN as in Caffe, and without numpy's word on them
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # infinity and NaN as in Caffe, and without numpy's word on them
                 if self._mean is not None:
                     image -= self._mean[window]
                 elif self._mean_values is not None:
@@ -84,7 +107,9 @@ class Transformer:
                 batch[i] = image[:, :, ::-1]
         return batch
 
-    def _places(self, spare: list[tuple[int, int]], rng: np.random.Generator, shard: Shard) -> NDArray[np.int64]:
+    def _places(
+        self, spare: list[tuple[int, int]], rng: np.random.Generator, shard: Shard
+    ) -> NDArray[np.int64]:
         """The top row and left column of each record's crop, and whether it is flipped.
 
         A record gets what it would get if every record of all processes' batch had its size: a process does not
@@ -101,16 +126,23 @@ class Transformer:
             drawn[size] = self._draw(*size, len(spare) * shard.processes, rng)[:, shard.own]
         return np.stack([drawn[size][:, place] for place, size in enumerate(spare)], axis=1)
 
-    def _draw(self, spare_rows: int, spare_columns: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _draw(
+        self, spare_rows: int, spare_columns: int, count: int, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
         """Places for a number of records of one size. Shapes: (3, count)."""
         if self._at_random:
-            tops, lefts = rng.integers(0, spare_rows + 1, count), rng.integers(0, spare_columns + 1, count)
+            tops, lefts = (
+                rng.integers(0, spare_rows + 1, count),
+                rng.integers(0, spare_columns + 1, count),
+            )
         else:
             tops, lefts = np.full(count, spare_rows // 2), np.full(count, spare_columns // 2)
         flips = rng.integers(0, 2, count) if self._param.mirror else np.zeros(count, np.int64)
         return np.stack([tops, lefts, flips])
 
-    def _batch_shape(self, records: Sequence[NDArray[Any]], name: Callable[[int], str]) -> tuple[int, int, int]:
+    def _batch_shape(
+        self, records: Sequence[NDArray[Any]], name: Callable[[int], str]
+    ) -> tuple[int, int, int]:
         """(C, h, w) of the result, after every record was checked."""
         first = records[0].shape
         for i, record in enumerate(records):
@@ -118,19 +150,34 @@ class Transformer:
                 self._check(record.shape, first, i, name)
         return first[0], self._crop or first[1], self._crop or first[2]
 
-    def _check(self, shape: tuple[int, ...], first: tuple[int, ...], place: int, name: Callable[[int], str]) -> None:
+    def _check(
+        self, shape: tuple[int, ...], first: tuple[int, ...], place: int, name: Callable[[int], str]
+    ) -> None:
         size = shape_text(shape)
         if self._crop > min(shape[1:]):
-            raise NetspecError(f"{self._label}: {name(place)} is {size}, smaller than crop_size {self._crop}", self._span("crop_size"))
+            raise NetspecError(
+                f"{self._label}: {name(place)} is {size}, smaller than crop_size {self._crop}",
+                self._span("crop_size"),
+            )
         if self._mean is not None and shape != self._mean.shape:
             message = f"{self._label}: {name(place)} is {size}, but the mean '{self._param.mean_file}' is {shape_text(self._mean.shape)}"
-            raise NetspecError(message, self._span("mean_file"), "the mean must have the size of the uncropped images")
+            raise NetspecError(
+                message,
+                self._span("mean_file"),
+                "the mean must have the size of the uncropped images",
+            )
         values = len(self._param.mean_value)
         if values > 1 and values != shape[0]:
             message = f"{self._label}: {name(place)} has {shape[0]} channels, but there are {values} mean_values"
-            raise NetspecError(message, self._span("mean_value"), "give one for all channels or one a channel")
+            raise NetspecError(
+                message, self._span("mean_value"), "give one for all channels or one a channel"
+            )
         if shape[0] != first[0] or (shape != first and not self._crop):
-            hint = "resize them to one size or set crop_size" if shape[0] == first[0] else "force_color or force_gray makes them alike"
+            hint = (
+                "resize them to one size or set crop_size"
+                if shape[0] == first[0]
+                else "force_color or force_gray makes them alike"
+            )
             message = f"{self._label}: {name(place)} is {size}, but the first of its batch is {shape_text(first)} (C×H×W)"
             raise NetspecError(message, self._span(), hint)
 

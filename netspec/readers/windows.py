@@ -42,30 +42,53 @@ class WindowReader:
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         self._layer, self._seed, self._shard = layer, seed, shard
-        self._param, self._transform = layer.message.window_data_param, layer.message.transform_param
-        whole = batch_size(layer, "window_data_param") * shard.processes  # drawn for all processes, so that fg_fraction holds over the whole
+        self._param, self._transform = (
+            layer.message.window_data_param,
+            layer.message.transform_param,
+        )
+        whole = (
+            batch_size(layer, "window_data_param") * shard.processes
+        )  # drawn for all processes, so that fg_fraction holds over the whole
         self._span = layer.spans.at("window_data_param", "source")
         self._crop = int(self._transform.crop_size)
         if 2 * self._param.context_pad >= self._crop:
             message = f"{layer.label} needs a crop_size above 0 and above twice its context_pad"
             raise NetspecError(message, layer.spans.at("transform_param", "crop_size"))
         self._path = resolve_path(named_source(layer, "window_data_param"), net_path(layer))
-        self._images, self._sets = read_windows(self._path, self._param.fg_threshold, self._param.bg_threshold, self._span)
+        self._images, self._sets = read_windows(
+            self._path, self._param.fg_threshold, self._param.bg_threshold, self._span
+        )
         objects = int(np.float32(whole) * np.float32(self._param.fg_fraction))
         self._counts = whole - objects, objects
-        for windows, count, field, side in zip(self._sets, self._counts, ("bg_threshold", "fg_threshold"), ("below", "of at least"), strict=True):
+        for windows, count, field, side in zip(
+            self._sets,
+            self._counts,
+            ("bg_threshold", "fg_threshold"),
+            ("below", "of at least"),
+            strict=True,
+        ):
             if count and not len(windows):
                 message = f"{layer.label}: no window of '{self._path}' has an overlap {side} {field} {getattr(self._param, field):g}"
-                raise NetspecError(message, layer.spans.at("window_data_param", field), f"each batch takes {count} such windows")
+                raise NetspecError(
+                    message,
+                    layer.spans.at("window_data_param", field),
+                    f"each batch takes {count} such windows",
+                )
         self._mean = self._read_mean()
-        self._files = [read_image_file(self._image_path(i), self._span) for i in range(len(self._images))] if self._param.cache_images else None
+        self._files = (
+            [read_image_file(self._image_path(i), self._span) for i in range(len(self._images))]
+            if self._param.cache_images
+            else None
+        )
 
     def read(self, batch_index: int) -> Batch:
         windows, flips = self._drawn(batch_index)
         data = np.zeros((len(windows), _CHANNELS, self._crop, self._crop), np.float32)
         for item, window, flip in zip(data, windows, flips, strict=True):
             self._draw(item, window, bool(flip))
-        return dict(zip(self._layer.tops, (data, windows[:, _LABEL].astype(np.float32)), strict=True))
+        return dict(
+            zip(self._layer.tops, (data, windows[:, _LABEL].astype(np.float32)), strict=True)
+        )
 
     def record(self, batch_index: int, item: int) -> str:
         window = self._drawn(batch_index)[0][item]
@@ -77,9 +100,17 @@ class WindowReader:
     def _drawn(self, batch_index: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """This process's windows of a batch, and which of them are flipped."""
         rng = generator(self._seed, self._layer, BATCH, batch_index)
-        drawn = [windows[rng.integers(0, len(windows), count)] for windows, count in zip(self._sets, self._counts, strict=True) if count]
+        drawn = [
+            windows[rng.integers(0, len(windows), count)]
+            for windows, count in zip(self._sets, self._counts, strict=True)
+            if count
+        ]
         windows = np.concatenate(drawn)
-        flips = rng.integers(0, 2, len(windows)) if self._transform.mirror else np.zeros(len(windows), np.int64)
+        flips = (
+            rng.integers(0, 2, len(windows))
+            if self._transform.mirror
+            else np.zeros(len(windows), np.int64)
+        )
         return windows[self._shard.own], flips[self._shard.own]
 
     def _draw(self, square: Floats, window: NDArray[np.int32], flip: bool) -> None:
@@ -87,17 +118,35 @@ class WindowReader:
         number = int(window[_IMAGE])
         path = self._image_path(number)
         where = f"line {window[_LINE]} of '{self._path}': "
-        file = self._files[number] if self._files is not None else read_image_file(path, self._span, where)
+        file = (
+            self._files[number]
+            if self._files is not None
+            else read_image_file(path, self._span, where)
+        )
         image = decode(file, True, f"{where}the image '{path}'", self._span)
         corners, (_, height, width) = window[-4:].tolist(), image.shape
-        place = place_window(corners, height, width, self._crop, self._param.context_pad, self._param.crop_mode == "square", flip)
+        place = place_window(
+            corners,
+            height,
+            width,
+            self._crop,
+            self._param.context_pad,
+            self._param.crop_mode == "square",
+            flip,
+        )
         if place is None:
             message = f"line {window[_LINE]} of '{self._path}': the window {' '.join(map(str, corners))} lies outside of"
-            raise NetspecError(f"{message} '{path}', which is {width} wide and {height} high", self._span)
+            raise NetspecError(
+                f"{message} '{path}', which is {width} wide and {height} high", self._span
+            )
         if not (place.height and place.width):
             return  # less than a pixel of the square shows the image
-        pixels = resize(image[:, place.y1 : place.y2 + 1, place.x1 : place.x2 + 1], place.height, place.width)
-        there = np.s_[:, place.top : place.top + place.height, place.left : place.left + place.width]
+        pixels = resize(
+            image[:, place.y1 : place.y2 + 1, place.x1 : place.x2 + 1], place.height, place.width
+        )
+        there = np.s_[
+            :, place.top : place.top + place.height, place.left : place.left + place.width
+        ]
         square[there] = pixels[:, :, ::-1] if flip else pixels
         with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN as in Caffe
             if self._mean is not None:
@@ -105,7 +154,9 @@ class WindowReader:
             square[there] *= np.float32(self._param.scale)
 
     def _image_path(self, number: int) -> str:
-        return resolve_path(self._param.root_folder + self._images[number], self._path, net_path(self._layer))
+        return resolve_path(
+            self._param.root_folder + self._images[number], self._path, net_path(self._layer)
+        )
 
     def _read_mean(self) -> Floats | None:
         """The mean of each place of the square. Shapes: (3, crop_size, crop_size)."""
@@ -120,9 +171,12 @@ class WindowReader:
         offset = (shape[2] - self._crop) // 2  # Caffe takes the width's offset for the height, too
         if shape[0] != _CHANNELS or offset < 0 or shape[1] < offset + self._crop:
             raise NetspecError(
-                f"{self._layer.label}: the mean '{transform.mean_file}' is {shape_text(shape)}, too small for 3×{self._crop}×{self._crop}", span
+                f"{self._layer.label}: the mean '{transform.mean_file}' is {shape_text(shape)}, too small for 3×{self._crop}×{self._crop}",
+                span,
             )
-        mean = np.array(blob.double_data or blob.data, np.float32)[: math.prod(shape)].reshape(shape)
+        mean = np.array(blob.double_data or blob.data, np.float32)[: math.prod(shape)].reshape(
+            shape
+        )
         return mean[:, offset : offset + self._crop, offset : offset + self._crop]
 
 
@@ -139,7 +193,15 @@ class Place(NamedTuple):
     width: int
 
 
-def place_window(corners: list[int], image_height: int, image_width: int, crop: int, context_pad: int, square: bool, flip: bool) -> Place | None:
+def place_window(
+    corners: list[int],
+    image_height: int,
+    image_width: int,
+    crop: int,
+    context_pad: int,
+    square: bool,
+    flip: bool,
+) -> Place | None:
     """What a window shows and where; None for one that lies outside of its image.
 
     With a context the window grows till its surroundings fill `context_pad` pixels on each side of the square; with `square`
@@ -158,14 +220,28 @@ def place_window(corners: list[int], image_height: int, image_width: int, crop: 
     centre_x, centre_y = np.float32(x1) + half_width, np.float32(y1) + half_height
     if square:
         half_width = half_height = max(half_width, half_height)
-    across = _clip(_round(centre_x - half_width * grown), _round(centre_x + half_width * grown), image_width, crop, flip)
-    down = _clip(_round(centre_y - half_height * grown), _round(centre_y + half_height * grown), image_height, crop, False)
+    across = _clip(
+        _round(centre_x - half_width * grown),
+        _round(centre_x + half_width * grown),
+        image_width,
+        crop,
+        flip,
+    )
+    down = _clip(
+        _round(centre_y - half_height * grown),
+        _round(centre_y + half_height * grown),
+        image_height,
+        crop,
+        False,
+    )
     if across is None or down is None:
         return None
     return Place(across[0], down[0], across[1], down[1], down[2], across[2], down[3], across[3])
 
 
-def _clip(first: int, last: int, size: int, crop: int, flip: bool) -> tuple[int, int, int, int] | None:
+def _clip(
+    first: int, last: int, size: int, crop: int, flip: bool
+) -> tuple[int, int, int, int] | None:
     """Along one axis: the first and last place inside the image, then where they begin in the square and how far they reach."""
     before, after = max(0, -first), max(0, last - size + 1)
     scale = np.float32(crop) / np.float32(last - first + 1)
@@ -173,7 +249,12 @@ def _clip(first: int, last: int, size: int, crop: int, flip: bool) -> tuple[int,
     if first > last:
         return None
     begin = _round(np.float32(after if flip else before) * scale)
-    return first, last, begin, max(0, min(_round(np.float32(last - first + 1) * scale), crop - begin))
+    return (
+        first,
+        last,
+        begin,
+        max(0, min(_round(np.float32(last - first + 1) * scale), crop - begin)),
+    )
 
 
 def _round(value: np.float32) -> int:
@@ -181,7 +262,9 @@ def _round(value: np.float32) -> int:
     return int(math.copysign(math.floor(abs(float(value)) + 0.5), value))
 
 
-def read_windows(path: str, fg_threshold: float, bg_threshold: float, span: Span | None = None) -> tuple[list[str], tuple[NDArray[np.int32], ...]]:
+def read_windows(
+    path: str, fg_threshold: float, bg_threshold: float, span: Span | None = None
+) -> tuple[list[str], tuple[NDArray[np.int32], ...]]:
     """The images of a list of windows, and its windows of background and of objects.
 
     For each image the list has a line each with '# ' and its number, its path, channels, height, width, and the number of
@@ -194,13 +277,17 @@ def read_windows(path: str, fg_threshold: float, bg_threshold: float, span: Span
     images: list[str] = []
     background, objects = [], []
     try:
-        with io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="surrogateescape") as file:
+        with io.TextIOWrapper(
+            open_regular(path), encoding="utf-8", errors="surrogateescape"
+        ) as file:
             lines = _Lines(file, path, span)
             while lines.begins_image():
                 images.append(lines.text("the image's path"))
                 for what in ("channels", "height", "width"):
                     lines.number(f"the image's {what}")
-                overlaps, windows = lines.windows(lines.number("the number of its windows"), len(images) - 1)
+                overlaps, windows = lines.windows(
+                    lines.number("the number of its windows"), len(images) - 1
+                )
                 is_object = overlaps >= np.float32(fg_threshold)
                 is_background = ~is_object & (overlaps < np.float32(bg_threshold))
                 wrong = windows[is_object & (windows[:, _LABEL] <= 0)]
@@ -223,7 +310,9 @@ class _Lines:
     def __init__(self, file: TextIO, path: str, span: Span | None) -> None:
         self._path, self._span = path, span
         self._last = 0  # number of the last line that was read
-        self._lines: Iterator[tuple[int, str]] = ((i, line.strip()) for i, line in enumerate(file, 1) if not line.isspace())
+        self._lines: Iterator[tuple[int, str]] = (
+            (i, line.strip()) for i, line in enumerate(file, 1) if not line.isspace()
+        )
 
     def begins_image(self) -> bool:
         """Whether another image begins; its number is read."""
@@ -257,7 +346,11 @@ class _Lines:
             values = np.array(words, np.float64).reshape(len(rows), 6)
             whole = values[:, [0, 2, 3, 4, 5]]
             # what is no number fails each comparison
-            if not (abs(whole) < 2**31).all() or (whole % 1).any() or not (abs(values[:, 1]) <= _LARGEST_FLOAT).all():
+            if (
+                not (abs(whole) < 2**31).all()
+                or (whole % 1).any()
+                or not (abs(values[:, 1]) <= _LARGEST_FLOAT).all()
+            ):
                 raise ValueError
         except ValueError:
             for self._last, line in rows:
@@ -275,8 +368,13 @@ class _Lines:
 
     def _fail(self, expected: str, got: str | None) -> NoReturn:
         if got is None:
-            raise NetspecError(f"the list '{self._path}' ends after line {self._last}, expected {expected}", self._span)
-        raise NetspecError(f"line {self._last} of '{self._path}' is '{got[:80]}', expected {expected}", self._span)
+            raise NetspecError(
+                f"the list '{self._path}' ends after line {self._last}, expected {expected}",
+                self._span,
+            )
+        raise NetspecError(
+            f"line {self._last} of '{self._path}' is '{got[:80]}', expected {expected}", self._span
+        )
 
 
 def _is_window(line: str) -> bool:
@@ -284,5 +382,7 @@ def _is_window(line: str) -> bool:
         values = [float(word) for word in line.split()]
     except ValueError:
         return False
-    is_whole = all(value.is_integer() and abs(value) < 2**31 for i, value in enumerate(values) if i != 1)
+    is_whole = all(
+        value.is_integer() and abs(value) < 2**31 for i, value in enumerate(values) if i != 1
+    )
     return len(values) == 6 and is_whole and abs(values[1]) <= _LARGEST_FLOAT

@@ -98,7 +98,9 @@ def _make(spec: Any, plugin: Plugin) -> _Known:
 
     fields = tuple(spec.fields)
     package = f"netspec_extension_{len(_made)}"
-    file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2", dependency=["caffe.proto"])
+    file = FileDescriptorProto(
+        name=f"{package}.proto", package=package, syntax="proto2", dependency=["caffe.proto"]
+    )
     message = file.message_type.add(name="".join(part.title() for part in spec.param.split("_")))
     for number, field in enumerate(fields, 1):
         _add_field(message, number, field, plugin, spec)
@@ -132,10 +134,16 @@ def _add_field(message: Any, number: int, field: Field, plugin: Plugin, spec: An
         made.type, made.type_name = FieldDescriptor.TYPE_MESSAGE, f".caffe.{field.kind}"
     else:
         kinds = ", ".join([*_KINDS, "a message of caffe.proto", "a tuple of names"])
-        raise _fault(plugin, spec, f"its field '{field.name}' is of kind '{field.kind}', expected {kinds}")
+        raise _fault(
+            plugin, spec, f"its field '{field.name}' is of kind '{field.kind}', expected {kinds}"
+        )
     if field.default is not None:
-        made.default_value = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+        made.default_value = (
+            str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+        )
 
 
 def _fault(plugin: Plugin, spec: Any, what: str) -> NetspecError:
-    return NetspecError(f"the plugin '{plugin.origin}' can't define layer type '{spec.type}': {what}")
+    return NetspecError(
+        f"the plugin '{plugin.origin}' can't define layer type '{spec.type}': {what}"
+    )

@@ -25,8 +25,16 @@ V0_TYPES = {
     "window_data": "WINDOW_DATA",
 }  # fmt: skip
 
-_CONV, _POOL, _DENSE = ("conv", "convolution_param"), ("pool", "pooling_param"), ("innerproduct", "inner_product_param")
-_LRN, _CONCAT, _DROPOUT = ("lrn", "lrn_param"), ("concat", "concat_param"), ("dropout", "dropout_param")
+_CONV, _POOL, _DENSE = (
+    ("conv", "convolution_param"),
+    ("pool", "pooling_param"),
+    ("innerproduct", "inner_product_param"),
+)
+_LRN, _CONCAT, _DROPOUT = (
+    ("lrn", "lrn_param"),
+    ("concat", "concat_param"),
+    ("dropout", "dropout_param"),
+)
 _DATA, _HDF5 = ("data", "data_param"), ("hdf5_data", "hdf5_data_param")
 _IMAGES, _WINDOW = ("images", "image_data_param"), ("window_data", "window_data_param")
 _INFOGAIN = ("infogain_loss", "infogain_loss_param")
@@ -62,8 +70,17 @@ V0_FIELDS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
 }
 
 # V0's fields that every type may have and that move to the same place whatever the type.
-V0_TRANSFORM_FIELDS = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
+V0_TRANSFORM_FIELDS = {
+    "scale": "scale",
+    "meanfile": "mean_file",
+    "cropsize": "crop_size",
+    "mirror": "mirror",
+}
 
 # V1 kept these in the data layers' own messages; they are transform_param's today.
 V1_TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
-V1_DATA_MESSAGES = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
+V1_DATA_MESSAGES = {
+    "DATA": "data_param",
+    "IMAGE_DATA": "image_data_param",
+    "WINDOW_DATA": "window_data_param",
+}

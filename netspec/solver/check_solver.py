@@ -24,18 +24,38 @@ TYPE_SETTINGS = {
     "delta": ("AdaGrad", "RMSProp", "AdaDelta", "Adam"),
 }
 # The shares of old values that a type keeps; outside 0 ≤ share < 1 its sums grow without bound, or it divides by zero.
-DECAY_RATES = {"RMSProp": ("rms_decay",), "AdaDelta": ("momentum",), "Adam": ("momentum", "momentum2")}
+DECAY_RATES = {
+    "RMSProp": ("rms_decay",),
+    "AdaDelta": ("momentum",),
+    "Adam": ("momentum", "momentum2"),
+}
 POLICY_SETTINGS = ("gamma", "power", "stepsize", "stepvalue")
 # Without these Caffe divides by zero, or stops. Any other is 0 where it is missing: the rate then falls to 0, or stays as it is.
 POLICY_NEEDS = {"step": ("stepsize",), "sigmoid": ("stepsize",)}
-RATE_FALLS = {"step": "at the first step", "multistep": "at the first stepvalue", "exp": "after the first iteration"}  # with gamma 0
-FLOATS = ("base_lr", "gamma", "power", "momentum", "weight_decay", "clip_gradients", "delta", "momentum2", "rms_decay")
+RATE_FALLS = {
+    "step": "at the first step",
+    "multistep": "at the first stepvalue",
+    "exp": "after the first iteration",
+}  # with gamma 0
+FLOATS = (
+    "base_lr",
+    "gamma",
+    "power",
+    "momentum",
+    "weight_decay",
+    "clip_gradients",
+    "delta",
+    "momentum2",
+    "rms_decay",
+)
 
 
 class _Fields:
     """A solver's fields with their places. Those that did not bind are left out: what follows from a fault is not told."""
 
-    def __init__(self, p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str]) -> None:
+    def __init__(
+        self, p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str]
+    ) -> None:
         self.p, self.spans, self.report = p, spans, report
         self.unbound = set(unbound)
 
@@ -46,7 +66,9 @@ class _Fields:
     def given(self, name: str) -> bool:
         """Whether it is in the file and bound."""
         value = getattr(self.p, name)
-        return name not in self.unbound and (len(value) > 0 if self.is_repeated(name) else self.p.HasField(name))
+        return name not in self.unbound and (
+            len(value) > 0 if self.is_repeated(name) else self.p.HasField(name)
+        )
 
     def meant(self, name: str) -> bool:
         """Whether it is in the file, bound or not."""
@@ -70,7 +92,9 @@ class _Fields:
         self.report.warning(message, self.at(name), hint)
 
 
-def check_solver(p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str] = ()) -> None:
+def check_solver(
+    p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str] = ()
+) -> None:
     """Reports what is wrong in a solver file, each fault at its field.
 
     Args:
@@ -93,9 +117,16 @@ def _check_numbers(fields: _Fields) -> None:
     p = fields.p
     for name in FLOATS:
         value = getattr(p, name)
-        if fields.given(name) and not isfinite(value) and not (name == "clip_gradients" and value == inf):
+        if (
+            fields.given(name)
+            and not isfinite(value)
+            and not (name == "clip_gradients" and value == inf)
+        ):
             place = fields.at(name)
-            fields.error(f"'{name}' must be a finite number of 32 bits, got {place.text if place else value}", name)
+            fields.error(
+                f"'{name}' must be a finite number of 32 bits, got {place.text if place else value}",
+                name,
+            )
             fields.unbound.add(name)
     for name in ("iter_size", "average_loss"):
         if fields.known(name) and getattr(p, name) < 1:
@@ -105,10 +136,14 @@ def _check_numbers(fields: _Fields) -> None:
             fields.error(f"'{name}' can't be negative, got {getattr(p, name)}", name)
             fields.unbound.add(name)
     if not fields.meant("max_iter") and p.lr_policy == "poly":
-        fields.report.error("lr_policy 'poly' needs 'max_iter'", fields.at("lr_policy"), "its rate reaches 0 there")
+        fields.report.error(
+            "lr_policy 'poly' needs 'max_iter'", fields.at("lr_policy"), "its rate reaches 0 there"
+        )
     elif not fields.meant("max_iter"):
         hint = "the number of iterations to train; --max-iter gives it too, and a script that calls step(n) needs none"
-        fields.report.warning("'max_iter' is not given: the run trains nothing by itself", fields.spans.value, hint)
+        fields.report.warning(
+            "'max_iter' is not given: the run trains nothing by itself", fields.spans.value, hint
+        )
     elif fields.known("max_iter") and p.max_iter == 0:
         fields.warn("with 'max_iter' 0 nothing is trained", "max_iter")
 
@@ -116,34 +151,63 @@ def _check_numbers(fields: _Fields) -> None:
 def _check_train_net(fields: _Fields) -> None:
     sources = [name for name in TRAIN_NETS if fields.meant(name)]
     if not sources:
-        fields.report.error("the net to train must be given", fields.spans.value, 'name it by net: "train_val.prototxt"')
+        fields.report.error(
+            "the net to train must be given",
+            fields.spans.value,
+            'name it by net: "train_val.prototxt"',
+        )
     for other in sources[1:]:
         first = note(f"'{sources[0]}' is given here", fields.at(sources[0]))
-        hint = "a net of its own for testing is named by test_net" if other in ("train_net", "train_net_param") else None
-        fields.report.error(f"the net to train is given twice, by '{sources[0]}' and '{other}'", fields.at(other), hint, [first])
+        hint = (
+            "a net of its own for testing is named by test_net"
+            if other in ("train_net", "train_net_param")
+            else None
+        )
+        fields.report.error(
+            f"the net to train is given twice, by '{sources[0]}' and '{other}'",
+            fields.at(other),
+            hint,
+            [first],
+        )
 
 
 def _check_test_nets(fields: _Fields) -> None:
     """How many nets are tested: one for each test_net_param and test_net, and of the common net what is left of test_iter."""
     p = fields.p
-    if not fields.known("test_iter", "test_net", "test_net_param") or not any(fields.meant(name) for name in TRAIN_NETS):
+    if not fields.known("test_iter", "test_net", "test_net_param") or not any(
+        fields.meant(name) for name in TRAIN_NETS
+    ):
         return
     named, tests = len(p.test_net_param) + len(p.test_net), len(p.test_iter)
     has_common = fields.meant("net") or fields.meant("net_param")
     if tests < named or (tests > named and not has_common):
         if not named:
             hint = "name the net to test by test_net, or one for both phases by net in place of train_net"
-            fields.error("'test_iter' has no net to test: 'train_net' is for training only", "test_iter", hint)
+            fields.error(
+                "'test_iter' has no net to test: 'train_net' is for training only",
+                "test_iter",
+                hint,
+            )
         else:
-            place = fields.at("test_iter", named) if tests > named else fields.at("test_net" if p.test_net else "test_net_param")
+            place = (
+                fields.at("test_iter", named)
+                if tests > named
+                else fields.at("test_net" if p.test_net else "test_net_param")
+            )
             hint = "they are taken in this order: test_net_param, test_net; a net for both phases takes what is left"
-            fields.report.error(f"{counted(named, 'test net')} and {tests} 'test_iter': each test net takes one", place, hint)
+            fields.report.error(
+                f"{counted(named, 'test net')} and {tests} 'test_iter': each test net takes one",
+                place,
+                hint,
+            )
         return
     states = len(p.test_state)
     if states and fields.known("test_state") and states != tests:
         place = fields.at("test_state", min(states, tests) if states > tests else 0)
         hint = "give one for each test_iter, in the same order, or none"
-        fields.report.error(f"{counted(tests, 'test')} and {states} 'test_state': each test takes one", place, hint)
+        fields.report.error(
+            f"{counted(tests, 'test')} and {states} 'test_state': each test takes one", place, hint
+        )
 
 
 def _check_tests(fields: _Fields) -> None:
@@ -152,17 +216,38 @@ def _check_tests(fields: _Fields) -> None:
         return
     for i, iterations in enumerate(p.test_iter):
         if iterations < 0:
-            fields.report.error(f"'test_iter' can't be negative, got {iterations}", fields.at("test_iter", i))
+            fields.report.error(
+                f"'test_iter' can't be negative, got {iterations}", fields.at("test_iter", i)
+            )
         elif iterations == 0:
-            fields.report.warning("'test_iter' is 0: this test runs no batch", fields.at("test_iter", i))
+            fields.report.warning(
+                "'test_iter' is 0: this test runs no batch", fields.at("test_iter", i)
+            )
     if not fields.known("test_interval"):
         return
     if p.test_iter and p.test_interval == 0:
         place = "test_interval" if fields.given("test_interval") else "test_iter"
-        fields.error("'test_interval' must be given where there is a 'test_iter'", place, "the number of iterations from one test to the next")
-    elif p.test_interval and not p.test_iter and not p.test_net and not p.test_net_param and fields.known("test_net", "test_net_param"):
-        fields.warn("nothing is tested: 'test_interval' stands here without a 'test_iter'", "test_interval")
-    elif p.test_iter and p.test_interval > p.max_iter > 0 and not p.test_initialization and fields.known("max_iter", "test_initialization"):
+        fields.error(
+            "'test_interval' must be given where there is a 'test_iter'",
+            place,
+            "the number of iterations from one test to the next",
+        )
+    elif (
+        p.test_interval
+        and not p.test_iter
+        and not p.test_net
+        and not p.test_net_param
+        and fields.known("test_net", "test_net_param")
+    ):
+        fields.warn(
+            "nothing is tested: 'test_interval' stands here without a 'test_iter'", "test_interval"
+        )
+    elif (
+        p.test_iter
+        and p.test_interval > p.max_iter > 0
+        and not p.test_initialization
+        and fields.known("max_iter", "test_initialization")
+    ):
         message = f"no test is ever run: the first would be at iteration {p.test_interval}, the run ends at {p.max_iter}"
         fields.warn(message, "test_interval")
 
@@ -184,18 +269,35 @@ def _check_type(fields: _Fields) -> None:
             fields.error(f"{p.type} has no momentum; leave it out", name)
     for name in DECAY_RATES.get(p.type, ()):
         if fields.given(name) and not 0 <= getattr(p, name) < 1:
-            fields.error(f"'{name}' of {p.type} must be at least 0 and below 1, got {fields.text(name)}", name)
+            fields.error(
+                f"'{name}' of {p.type} must be at least 0 and below 1, got {fields.text(name)}",
+                name,
+            )
     if p.type in ("SGD", "Nesterov") and fields.given("momentum") and not 0 <= p.momentum < 1:
-        what = "the last steps would never fade" if p.momentum >= 1 else "each step would turn back the last"
-        fields.warn(f"'momentum' is {fields.text('momentum')}: {what}", "momentum", "it is at least 0 and below 1")
+        what = (
+            "the last steps would never fade"
+            if p.momentum >= 1
+            else "each step would turn back the last"
+        )
+        fields.warn(
+            f"'momentum' is {fields.text('momentum')}: {what}",
+            "momentum",
+            "it is at least 0 and below 1",
+        )
     if fields.given("delta") and p.delta <= 0 and p.type in TYPE_SETTINGS["delta"]:
-        fields.warn(f"'delta' is {fields.text('delta')}: where a gradient is 0, {p.type} may divide by zero", "delta", "its default is 1e-8")
+        fields.warn(
+            f"'delta' is {fields.text('delta')}: where a gradient is 0, {p.type} may divide by zero",
+            "delta",
+            "its default is 1e-8",
+        )
 
 
 def _check_rate(fields: _Fields) -> None:
     if not fields.meant("base_lr"):
         hint = "the learning rate to begin with, such as base_lr: 0.01; --base-lr gives it too"
-        fields.report.warning("'base_lr' is not given: its default, 0, learns nothing", fields.spans.value, hint)
+        fields.report.warning(
+            "'base_lr' is not given: its default, 0, learns nothing", fields.spans.value, hint
+        )
     elif fields.known("base_lr") and fields.p.base_lr <= 0:
         what = "nothing is learned" if fields.p.base_lr == 0 else "the loss would be driven up"
         fields.warn(f"'base_lr' is {fields.text('base_lr')}: {what}", "base_lr")
@@ -217,12 +319,18 @@ def _check_policy(fields: _Fields) -> None:
             if name in POLICY_NEEDS.get(policy, ()):
                 fields.error(f"lr_policy '{policy}' needs '{name}'", "lr_policy")
             elif name == "gamma" and policy in RATE_FALLS:
-                if policy != "multistep" or fields.meant("stepvalue"):  # without one the rate never changes
+                if policy != "multistep" or fields.meant(
+                    "stepvalue"
+                ):  # without one the rate never changes
                     fields.warn(
-                        f"lr_policy '{policy}' without 'gamma': the rate falls to 0 {RATE_FALLS[policy]}", "lr_policy", "'gamma' is 0 by default"
+                        f"lr_policy '{policy}' without 'gamma': the rate falls to 0 {RATE_FALLS[policy]}",
+                        "lr_policy",
+                        "'gamma' is 0 by default",
                     )
             else:
-                fields.warn(f"lr_policy '{policy}' without '{name}': the rate never changes", "lr_policy")
+                fields.warn(
+                    f"lr_policy '{policy}' without '{name}': the rate never changes", "lr_policy"
+                )
         elif name not in LR_POLICIES[policy] and fields.given(name):
             hint = _used_by([other for other, settings in LR_POLICIES.items() if name in settings])
             fields.warn(f"'{name}' has no effect with lr_policy '{policy}'", name, hint)
@@ -231,7 +339,9 @@ def _check_policy(fields: _Fields) -> None:
 
 def _used_by(names: Sequence[str]) -> str:
     every = [f"'{name}'" for name in names]
-    return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) + (" use it" if every[1:] else " uses it")
+    return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) + (
+        " use it" if every[1:] else " uses it"
+    )
 
 
 def _check_policy_values(fields: _Fields) -> None:
@@ -240,7 +350,10 @@ def _check_policy_values(fields: _Fields) -> None:
         if policy == "sigmoid":  # only so does its rate fall, and Caffe knew no check till late
             fields.warn("the newer versions of Caffe stop at a negative 'gamma'", "gamma")
         else:
-            fields.error(f"'gamma' of lr_policy '{policy}' can't be negative, got {fields.text('gamma')}", "gamma")
+            fields.error(
+                f"'gamma' of lr_policy '{policy}' can't be negative, got {fields.text('gamma')}",
+                "gamma",
+            )
     if "stepsize" in LR_POLICIES[policy] and fields.given("stepsize") and p.stepsize < 1:
         fields.error(f"'stepsize' must be at least 1, got {p.stepsize}", "stepsize")
     if policy == "multistep":
@@ -254,25 +367,51 @@ def _check_stepvalues(fields: _Fields) -> None:
     for i, value in enumerate(values):
         if i and value <= values[i - 1]:
             hint = "they are passed in the order of the file, one an iteration"
-            fields.report.warning(f"stepvalue {value} does not come after {values[i - 1]}", fields.at("stepvalue", i), hint)
+            fields.report.warning(
+                f"stepvalue {value} does not come after {values[i - 1]}",
+                fields.at("stepvalue", i),
+                hint,
+            )
         elif i == 0 and value < 1:
-            fields.report.warning(f"stepvalue {value} changes the rate before the first iteration", fields.at("stepvalue"))
-    late = [i for i, value in enumerate(values) if value > max_iter] if fields.given("max_iter") else []
+            fields.report.warning(
+                f"stepvalue {value} changes the rate before the first iteration",
+                fields.at("stepvalue"),
+            )
+    late = (
+        [i for i, value in enumerate(values) if value > max_iter]
+        if fields.given("max_iter")
+        else []
+    )
     if late:
         end = note("the run ends here", fields.at("max_iter"))
-        fields.report.warning(f"stepvalue {values[late[0]]} is never reached: 'max_iter' is {max_iter}", fields.at("stepvalue", late[0]), None, [end])
+        fields.report.warning(
+            f"stepvalue {values[late[0]]} is never reached: 'max_iter' is {max_iter}",
+            fields.at("stepvalue", late[0]),
+            None,
+            [end],
+        )
 
 
 def _check_update(fields: _Fields) -> None:
     p = fields.p
     if fields.given("clip_gradients") and p.clip_gradients == 0:
-        fields.warn("'clip_gradients' 0 scales every gradient to 0", "clip_gradients", "-1, the default, clips nothing")
+        fields.warn(
+            "'clip_gradients' 0 scales every gradient to 0",
+            "clip_gradients",
+            "-1, the default, clips nothing",
+        )
     if fields.given("weight_decay") and p.weight_decay < 0:
-        fields.warn(f"'weight_decay' is {fields.text('weight_decay')}: the weights would grow instead", "weight_decay")
+        fields.warn(
+            f"'weight_decay' is {fields.text('weight_decay')}: the weights would grow instead",
+            "weight_decay",
+        )
     if fields.known("regularization_type") and p.regularization_type not in ("L1", "L2"):
         # Caffe reads it only where there is something to decay
         tell = fields.error if p.weight_decay or not fields.known("weight_decay") else fields.warn
-        tell(f"'regularization_type' is L1 or L2, got '{p.regularization_type}'", "regularization_type")
+        tell(
+            f"'regularization_type' is L1 or L2, got '{p.regularization_type}'",
+            "regularization_type",
+        )
 
 
 def _check_output(fields: _Fields) -> None:
@@ -280,12 +419,26 @@ def _check_output(fields: _Fields) -> None:
     p = fields.p
     if not p.snapshot_after_train and fields.known("snapshot", "max_iter", "snapshot_after_train"):
         if p.snapshot == 0:
-            fields.warn("no snapshot is ever written", "snapshot_after_train", "give 'snapshot', the number of iterations from one to the next")
+            fields.warn(
+                "no snapshot is ever written",
+                "snapshot_after_train",
+                "give 'snapshot', the number of iterations from one to the next",
+            )
         elif p.snapshot > p.max_iter > 0:
             message = f"no snapshot is ever written: the first would be at iteration {p.snapshot}, the run ends at {p.max_iter}"
             fields.warn(message, "snapshot")
-    if fields.given("debug_info") and p.debug_info and not p.display and not p.test_iter and fields.known("display", "test_iter"):
-        fields.warn("'debug_info' has no effect without 'display'", "debug_info", "the train net's values are logged in displayed iterations only")
+    if (
+        fields.given("debug_info")
+        and p.debug_info
+        and not p.display
+        and not p.test_iter
+        and fields.known("display", "test_iter")
+    ):
+        fields.warn(
+            "'debug_info' has no effect without 'display'",
+            "debug_info",
+            "the train net's values are logged in displayed iterations only",
+        )
 
 
 def _check_weights(fields: _Fields) -> None:

@@ -20,7 +20,11 @@ from netspec.solver.solver_file import SolverFile
 from netspec.weights.read_bytes import PROTOBUF_LIMIT
 from netspec.weights.snapshot_size import size_text, state_bytes, weights_bytes
 
-CONSTANT_PIECES = ("fixed", "step", "multistep")  # policies whose rate changes at some iterations only
+CONSTANT_PIECES = (
+    "fixed",
+    "step",
+    "multistep",
+)  # policies whose rate changes at some iterations only
 MAX_PIECES, SAMPLES = 24, 10  # rows of the rates, by the kind of policy
 _SMALLEST, _LARGEST = 2.0**-149, 3.4028235e38  # of Caffe's floats
 
@@ -115,7 +119,12 @@ class Schedule:
         return None if images is None or not self.train.size else images / self.train.size
 
 
-def make_schedule(file: SolverFile, param: caffe_pb2.SolverParameter, nets: list[Net | None], points: int | None = None) -> Schedule:
+def make_schedule(
+    file: SolverFile,
+    param: caffe_pb2.SolverParameter,
+    nets: list[Net | None],
+    points: int | None = None,
+) -> Schedule:
     """What the solver will do.
 
     Args:
@@ -130,7 +139,12 @@ def make_schedule(file: SolverFile, param: caffe_pb2.SolverParameter, nets: list
         rates=make_rates(param, points),
         train=data_of(train),
         tests=[
-            PlannedTest(source.path or (net.name if net else "") or file.path, list(source.given.stage), iterations, data_of(net))
+            PlannedTest(
+                source.path or (net.name if net else "") or file.path,
+                list(source.given.stage),
+                iterations,
+                data_of(net),
+            )
             for source, net, iterations in zip(file.test_nets, tests, param.test_iter, strict=True)
         ],
         test_count=count_tests(param),
@@ -146,7 +160,11 @@ def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates
     """The rows of the rates: a row for each constant piece, or so many samples and the last iteration."""
     if p.lr_policy not in CONSTANT_PIECES:
         count = min(points or SAMPLES, p.max_iter)
-        iterations = sorted({i * p.max_iter // count for i in range(count)} | {p.max_iter - 1}) if count else []
+        iterations = (
+            sorted({i * p.max_iter // count for i in range(count)} | {p.max_iter - 1})
+            if count
+            else []
+        )
         return Rates([RateRow(i, i, learning_rate(p, i)) for i in iterations], is_sample=True)
     most = max(2, points or MAX_PIECES)
     starts = piece_starts(p)
@@ -169,7 +187,11 @@ def piece_starts(p: caffe_pb2.SolverParameter) -> range | list[int]:
 
 def data_of(net: Net | None) -> Reading:
     """What a net's first data layer feeds."""
-    layer = next((layer for layer in net.layers if layer.top_blobs and not layer.bottom_blobs), None) if net else None
+    layer = (
+        next((layer for layer in net.layers if layer.top_blobs and not layer.bottom_blobs), None)
+        if net
+        else None
+    )
     if net is None or layer is None:
         return Reading()
     shape = layer.top_blobs[0].shape
@@ -181,7 +203,11 @@ def data_of(net: Net | None) -> Reading:
         size = dataset_size(net)
     except NetspecError as error:
         return Reading(batch, None, error.diagnostics[0].message)
-    return Reading(batch, size, "" if size else f"a layer of type {layer.type} does not tell how many records it has")
+    return Reading(
+        batch,
+        size,
+        "" if size else f"a layer of type {layer.type} does not tell how many records it has",
+    )
 
 
 def count_tests(p: caffe_pb2.SolverParameter) -> int:
@@ -233,7 +259,11 @@ def _rate_warnings(p: caffe_pb2.SolverParameter) -> list[str]:
     if bad is None:
         return []
     rate = learning_rate(p, bad)
-    what = "is 0: nothing more is learned" if abs(rate) < _SMALLEST else f"is {'inf' if rate > _LARGEST else f'{rate:g}'}"
+    what = (
+        "is 0: nothing more is learned"
+        if abs(rate) < _SMALLEST
+        else f"is {'inf' if rate > _LARGEST else f'{rate:g}'}"
+    )
     return [f"from iteration {bad:,} on the learning rate {what}"]
 
 
@@ -243,9 +273,15 @@ def _snapshot_warnings(plan: SnapshotPlan, p: caffe_pb2.SolverParameter) -> list
     while not os.path.isdir(folder):  # a run makes it
         folder = os.path.dirname(folder) or "."
     if plan.total is not None and plan.total > (free := shutil.disk_usage(folder).free):
-        found.append(f"the snapshots take {size_text(plan.total)}, of which {size_text(free)} are free in '{folder}'")
+        found.append(
+            f"the snapshots take {size_text(plan.total)}, of which {size_text(free)} are free in '{folder}'"
+        )
     largest = max(plan.weights or 0, plan.state or 0)
-    if plan.count and largest > PROTOBUF_LIMIT and p.snapshot_format != caffe_pb2.SolverParameter.HDF5:
+    if (
+        plan.count
+        and largest > PROTOBUF_LIMIT
+        and p.snapshot_format != caffe_pb2.SolverParameter.HDF5
+    ):
         limit = "more than the 2 GiB of protobuf's format; 'snapshot_format: HDF5' has no limit"
         found.append(f"a snapshot's file would take {size_text(largest)}, {limit}")
     return found

@@ -24,7 +24,9 @@ from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 PATH_HINT = "paths count from the working directory, then from the solver's folder"
-_MAX_STRANGERS = 100  # unknown fields that are looked at for what they may have meant, which takes time
+_MAX_STRANGERS = (
+    100  # unknown fields that are looked at for what they may have meant, which takes time
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class SolverFile:
     message: caffe_pb2.SolverParameter
     spans: Spans
     warnings: list[Diagnostic] = field(default_factory=list)
-    unbound: set[str] = field(default_factory=set)  # fields whose values are not known; only a faulty file has any
+    unbound: set[str] = field(
+        default_factory=set
+    )  # fields whose values are not known; only a faulty file has any
 
     @property
     def train_net(self) -> NetSource:
@@ -74,13 +78,18 @@ class SolverFile:
     def test_nets(self) -> list[NetSource]:
         """The nets to test, in Caffe's order: test_net_param, test_net, and what is left of test_iter on the common net."""
         p = self.message
-        named: list[tuple[str, int | None]] = [("test_net_param", i) for i in range(len(p.test_net_param))]
+        named: list[tuple[str, int | None]] = [
+            ("test_net_param", i) for i in range(len(p.test_net_param))
+        ]
         named += [("test_net", i) for i in range(len(p.test_net))]
         common = next((name for name in ("net_param", "net") if p.HasField(name)), None)
         if common is not None:
             named += [(common, None)] * max(0, len(p.test_iter) - len(named))
         iterations = [*p.test_iter, *[0] * len(named)]  # a faulty file may have too few
-        return [self._source(name, index, ("test_state", i), iterations[i]) for i, (name, index) in enumerate(named)]
+        return [
+            self._source(name, index, ("test_state", i), iterations[i])
+            for i, (name, index) in enumerate(named)
+        ]
 
     @property
     def nets(self) -> list[NetSource]:
@@ -88,7 +97,9 @@ class SolverFile:
         has_train_net = any(self.message.HasField(name) for name in TRAIN_NETS)
         return [*([self.train_net] if has_train_net else []), *self.test_nets]
 
-    def _source(self, name: str, index: int | None, state: tuple[str, int | None], iterations: int = 0) -> NetSource:
+    def _source(
+        self, name: str, index: int | None, state: tuple[str, int | None], iterations: int = 0
+    ) -> NetSource:
         value, place = getattr(self.message, name), self.spans.find(name, index or 0)
         value = value if index is None else value[index]
         phase = caffe_pb2.TRAIN if state[0] == "train_state" else caffe_pb2.TEST
@@ -111,8 +122,15 @@ class SolverFile:
     @property
     def weights(self) -> list[tuple[str, Span | None]]:
         """The weight files to begin with, in order, and where each is named; one text may name several."""
-        named = [(names, self.spans.at("weights", i)) for i, names in enumerate(self.message.weights)]
-        return [(name.strip(), span) for names, span in named for name in names.split(",") if name.strip()]
+        named = [
+            (names, self.spans.at("weights", i)) for i, names in enumerate(self.message.weights)
+        ]
+        return [
+            (name.strip(), span)
+            for names, span in named
+            for name in names.split(",")
+            if name.strip()
+        ]
 
     @property
     def snapshot_prefix(self) -> str:
@@ -121,7 +139,11 @@ class SolverFile:
 
     def prefix_of(self, given: str) -> str:
         """What the names of snapshots begin with; in a folder, the solver file's name is added."""
-        return str(Path(given) / Path(self.path).stem) if os.path.isdir(given) or given.endswith("/") else given
+        return (
+            str(Path(given) / Path(self.path).stem)
+            if os.path.isdir(given) or given.endswith("/")
+            else given
+        )
 
 
 def load_solver(path: str | Path, report: Report | None = None) -> SolverFile:
@@ -152,7 +174,13 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
         unbound.add("type")  # which of them is meant is not known
     upgrade_solver(message, spans, report)
     check_solver(message, spans, report, unbound)
-    return SolverFile(str(path), message, spans, [d for d in report.diagnostics[before:] if d.severity == WARNING], unbound)
+    return SolverFile(
+        str(path),
+        message,
+        spans,
+        [d for d in report.diagnostics[before:] if d.severity == WARNING],
+        unbound,
+    )
 
 
 def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
@@ -166,7 +194,9 @@ def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
             strangers += 1
             meant = nearest(item.name, known) if strangers <= _MAX_STRANGERS else None
             unbound.update([meant] if meant else [])
-        elif known[item.name].message_type is None or any(isinstance(value, Scalar) for value in item.values):
+        elif known[item.name].message_type is None or any(
+            isinstance(value, Scalar) for value in item.values
+        ):
             places = [item.name_span, *(value.span for value in item.values)]
             if any(place and (place.source, place.start) in at_fault for place in places):
                 unbound.add(item.name)
@@ -185,7 +215,11 @@ def check_net_paths(file: SolverFile, report: Report) -> None:
     for source in file.nets:
         if source.path is not None and source.path not in told and find_net(source, file) is None:
             told.add(source.path)
-            report.error(f"the net '{source.path}' does not exist", source.span, _path_hint(source.path, file))
+            report.error(
+                f"the net '{source.path}' does not exist",
+                source.span,
+                _path_hint(source.path, file),
+            )
 
 
 def _path_hint(path: str, file: SolverFile) -> str:
@@ -234,7 +268,11 @@ def load_solver_net(
     else:
         found = find_net(source, file)
         if found is None:
-            raise NetspecError(f"the net '{source.path}' does not exist", source.span, _path_hint(source.path or "", file))
+            raise NetspecError(
+                f"the net '{source.path}' does not exist",
+                source.span,
+                _path_hint(source.path or "", file),
+            )
         path = found
         message, spans = read_net(read_text_file(path), report)
     state = source.state_with(message.state)

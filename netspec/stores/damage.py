@@ -7,8 +7,15 @@ import struct
 from collections.abc import Callable
 from typing import NoReturn
 
-DAMAGE = (OSError, ValueError, IndexError, struct.error)  # what a reader raises on a file that is not as it should be
-Damaged = Callable[[str, bytes | None], object]  # hears what is wrong, and the key of the record where one alone is at fault
+DAMAGE = (
+    OSError,
+    ValueError,
+    IndexError,
+    struct.error,
+)  # what a reader raises on a file that is not as it should be
+Damaged = Callable[
+    [str, bytes | None], object
+]  # hears what is wrong, and the key of the record where one alone is at fault
 
 
 def refuse(reason: str, key: bytes | None = None) -> NoReturn:
@@ -26,5 +33,7 @@ def reason(error: Exception) -> str:
     """What a reader's error says of the file."""
     if isinstance(error, OSError):
         why = error.strerror or str(error)
-        return f"{os.path.basename(error.filename)}: {why}" if isinstance(error.filename, str) else why
+        return (
+            f"{os.path.basename(error.filename)}: {why}" if isinstance(error.filename, str) else why
+        )
     return str(error) if isinstance(error, ValueError) else "its inner structure makes no sense"

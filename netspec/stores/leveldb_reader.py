@@ -18,9 +18,20 @@ from netspec.stores.leveldb_table import log_records, read_slice, table_entries
 
 _DELETED, _VALUE = 0, 1  # kinds of entry
 _COMPARATOR = b"leveldb.BytewiseComparator"
-_COMPARATOR_TAG, _LOG, _NEXT_FILE, _LAST_SEQUENCE, _COMPACT, _DELETED_FILE, _NEW_FILE, _OLD_LOG = 1, 2, 3, 4, 5, 6, 7, 9
+_COMPARATOR_TAG, _LOG, _NEXT_FILE, _LAST_SEQUENCE, _COMPACT, _DELETED_FILE, _NEW_FILE, _OLD_LOG = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    9,
+)
 
-Item = tuple[bytes, int, bytes]  # key, minus (sequence number × 256 + kind) so that a key's newest is first, value
+Item = tuple[
+    bytes, int, bytes
+]  # key, minus (sequence number × 256 + kind) so that a key's newest is first, value
 
 
 class LevelDbReader:
@@ -127,8 +138,12 @@ class _Manifest:
         self.numbers: dict[int, int] = {}
         for edit in log_records(self._path):
             _apply_edit(edit, self._files, self.numbers)
-        if not {_LOG, _NEXT_FILE, _LAST_SEQUENCE} <= self.numbers.keys():  # Source: VersionSet::Recover
-            raise ValueError(f"its {name} is cut off or damaged: it does not say which log is in use")
+        if (
+            not {_LOG, _NEXT_FILE, _LAST_SEQUENCE} <= self.numbers.keys()
+        ):  # Source: VersionSet::Recover
+            raise ValueError(
+                f"its {name} is cut off or damaged: it does not say which log is in use"
+            )
 
     def levels(self) -> dict[int, list[int]]:
         """The tables of each level by number, in the order of their keys."""
@@ -151,7 +166,10 @@ class _Manifest:
         for name in sorted(os.listdir(self._folder)):
             number, suffix = os.path.splitext(name)
             if suffix in (".ldb", ".sst") and number.isdecimal() and int(number) not in known:
-                damaged(f"its table {name} is not named by its manifest, so that its records are not read", None)
+                damaged(
+                    f"its table {name} is not named by its manifest, so that its records are not read",
+                    None,
+                )
         if self.numbers[_LOG] and not os.path.exists(self.log_path()):
             damaged(f"its log {os.path.basename(self.log_path())} is missing", None)
 
@@ -183,7 +201,9 @@ def _apply_edit(edit: bytes, files: dict[tuple[int, int], bytes], logs: dict[int
             raise ValueError(f"its manifest has an entry of the unknown kind {tag}")
 
 
-def _read_logs(folder: str, manifest: _Manifest, damaged: Damaged = refuse, may_end_early: bool = True) -> Iterator[Item]:
+def _read_logs(
+    folder: str, manifest: _Manifest, damaged: Damaged = refuse, may_end_early: bool = True
+) -> Iterator[Item]:
     """What was written since the last table."""
     for name in os.listdir(folder):
         number, suffix = os.path.splitext(name)

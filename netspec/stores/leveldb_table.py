@@ -47,7 +47,9 @@ def table_entries(path: str, damaged: Damaged = refuse) -> Iterator[tuple[bytes,
     with file:
         size = os.fstat(file.fileno()).st_size
         try:
-            places = [place for _, place in _block_entries(_read_block(file, _index(file, size), size))]
+            places = [
+                place for _, place in _block_entries(_read_block(file, _index(file, size), size))
+            ]
         except DAMAGE as error:
             damaged(f"{where} is damaged: {reason(error)}", None)
             return
@@ -118,7 +120,9 @@ def _block_entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += length
 
 
-def log_records(path: str, damaged: Damaged = refuse, may_end_early: bool = True) -> Iterator[bytes]:
+def log_records(
+    path: str, damaged: Damaged = refuse, may_end_early: bool = True
+) -> Iterator[bytes]:
     """The records of a log file; `damaged` hears of what can't be read.
 
     Its end may be missing, for a process may have died while it wrote: LevelDB takes what is there. Only without

@@ -19,8 +19,12 @@ from netspec.stores.damage import DAMAGE, Damaged, reason, refuse
 
 _PAGE = struct.Struct("<QHHHH")  # page number, pad, flags, lower, upper
 _META = struct.Struct("<IIQQ")  # magic, version, address, map size
-_TABLE = struct.Struct("<IHHQQQQQ")  # page size or pad, flags, depth, branch, leaf and overflow pages, entries, root
-_NODE = struct.Struct("<HHHH")  # low and high half of the data size (or page number), flags, size of the key
+_TABLE = struct.Struct(
+    "<IHHQQQQQ"
+)  # page size or pad, flags, depth, branch, leaf and overflow pages, entries, root
+_NODE = struct.Struct(
+    "<HHHH"
+)  # low and high half of the data size (or page number), flags, size of the key
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _BRANCH, _LEAF, _OVERFLOW, _META_FLAG = 1, 2, 4, 8  # kinds of page
 _BIG, _SUBTABLE, _DUPLICATES = 1, 2, 4  # kinds of node
@@ -41,7 +45,9 @@ class LmdbReader:
         self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by close()
         try:
             self.size = os.fstat(self._file.fileno()).st_size
-            self.expected_size = 0  # by the header; the file may be shorter where the last pages were never used
+            self.expected_size = (
+                0  # by the header; the file may be shorter where the last pages were never used
+            )
             self._page_size, self._depth, self.count, self._root = self._read_metas()
         except BaseException:
             self._file.close()
@@ -100,9 +106,15 @@ class LmdbReader:
         if magic != _MAGIC or not _PAGE.unpack_from(page)[2] & _META_FLAG:
             raise ValueError("it has no LMDB header")
         if version != _VERSION:
-            raise ValueError(f"it is of LMDB's data version {version}, only version {_VERSION} can be read")
-        free, main = (_TABLE.unpack_from(page, _PAGE.size + _META.size + i * _TABLE.size) for i in (0, 1))
-        last_page, transaction = struct.unpack_from("<QQ", page, _PAGE.size + _META.size + 2 * _TABLE.size)
+            raise ValueError(
+                f"it is of LMDB's data version {version}, only version {_VERSION} can be read"
+            )
+        free, main = (
+            _TABLE.unpack_from(page, _PAGE.size + _META.size + i * _TABLE.size) for i in (0, 1)
+        )
+        last_page, transaction = struct.unpack_from(
+            "<QQ", page, _PAGE.size + _META.size + 2 * _TABLE.size
+        )
         if main[1] & 4:
             raise ValueError("it holds several values a key")
         return free[0], transaction, main[2], main[6], main[7], last_page
@@ -111,7 +123,9 @@ class LmdbReader:
         if offset + length > self.size:
             if self.size >= self.expected_size > 0:
                 raise ValueError(f"it points to byte {offset:,}, past its end")
-            raise ValueError(f"it is cut off: {self.size:,} bytes, at least {self.expected_size or offset + length:,} expected")
+            raise ValueError(
+                f"it is cut off: {self.size:,} bytes, at least {self.expected_size or offset + length:,} expected"
+            )
         self._file.seek(offset)
         data = self._file.read(length)
         while len(data) < length:  # a raw file may return less than asked for
@@ -147,10 +161,20 @@ class LmdbReader:
             try:
                 page = self._page(number, _LEAF if is_leaf else _BRANCH)
                 pointers = self._pointers(page)
-                nodes = [] if is_leaf else [_NODE.unpack_from(page, pointer) for pointer in pointers]
+                nodes = (
+                    [] if is_leaf else [_NODE.unpack_from(page, pointer) for pointer in pointers]
+                )
             except DAMAGE as error:
                 is_root = len(stack) == 1
-                damaged(reason(error) + ("; that page is the root, without it no record can be found" if is_root else ""), None)
+                damaged(
+                    reason(error)
+                    + (
+                        "; that page is the root, without it no record can be found"
+                        if is_root
+                        else ""
+                    ),
+                    None,
+                )
                 continue
             unread -= 1
             if unread < 0:
@@ -159,7 +183,9 @@ class LmdbReader:
             if is_leaf:
                 yield number, page
             else:
-                stack.append(iter([low | high << 16 | flags << 32 for low, high, flags, _ in nodes]))
+                stack.append(
+                    iter([low | high << 16 | flags << 32 for low, high, flags, _ in nodes])
+                )
 
     def _meet_next_leaf(self) -> None:
         number, page = next(self._walk, (_NO_PAGE, b""))
@@ -170,7 +196,9 @@ class LmdbReader:
         self._pages.append(number)
         self._known += len(self._pointers(page))
 
-    def _nodes(self, page: bytes, pointers: tuple[int, ...], damaged: Damaged = refuse) -> Iterator[tuple[bytes, bytes]]:
+    def _nodes(
+        self, page: bytes, pointers: tuple[int, ...], damaged: Damaged = refuse
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Key and value of the nodes of a leaf page that lie at some places."""
         for pointer in pointers:
             key = None

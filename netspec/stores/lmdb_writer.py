@@ -14,10 +14,14 @@ import lmdb  # noqa: TID253 - only what writes an LMDB imports this module
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
 
-NAMES_FILE = "labels.txt"  # in the folder of an LMDB: the names of its labels, a line each, from label 0 on
+NAMES_FILE = (
+    "labels.txt"  # in the folder of an LMDB: the names of its labels, a line each, from label 0 on
+)
 HOW_TO_REPLACE = "--overwrite puts the new one in its place"
 RECORDS_PER_COMMIT = 1000  # Source: convert_imageset
-_BYTES_PER_COMMIT = 64 << 20  # what is not committed yet is kept in memory, to be put again when the map has to grow
+_BYTES_PER_COMMIT = (
+    64 << 20
+)  # what is not committed yet is kept in memory, to be put again when the map has to grow
 _FIRST_MAP = 64 << 20
 
 
@@ -33,8 +37,16 @@ class LmdbWriter:
         self.count = 0
         self._replace = replace
         if os.path.lexists(self.path) and not (replace and is_lmdb(self.path)):
-            hint = None if replace else HOW_TO_REPLACE if is_lmdb(self.path) else "remove it, or name another one"
-            raise NetspecError(f"'{path}' already exists{', and is no LMDB' if replace else ''}", hint=hint)
+            hint = (
+                None
+                if replace
+                else HOW_TO_REPLACE
+                if is_lmdb(self.path)
+                else "remove it, or name another one"
+            )
+            raise NetspecError(
+                f"'{path}' already exists{', and is no LMDB' if replace else ''}", hint=hint
+            )
         self._partial = self.path.parent / f".{secrets.token_hex(8)}.partial"
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_bytes = 0
@@ -44,7 +56,9 @@ class LmdbWriter:
         try:
             self._partial.mkdir(parents=True)
             # Nobody else knows the folder, so no lock; it goes to the disk once, at the end, so no sync before.
-            self._env = lmdb.open(str(self._partial), map_size=_FIRST_MAP, lock=False, sync=False, mode=0o644)
+            self._env = lmdb.open(
+                str(self._partial), map_size=_FIRST_MAP, lock=False, sync=False, mode=0o644
+            )
         except (OSError, lmdb.Error) as error:
             self._discard()
             raise self._refused(error) from None
@@ -53,7 +67,9 @@ class LmdbWriter:
     def put(self, key: bytes, value: bytes) -> None:
         """Adds a record. Keys in rising order make the smallest file."""
         if not key or len(key) > self._env.max_key_size():
-            raise NetspecError(f"the key '{key.decode(errors='replace')}' has {len(key)} bytes; an LMDB takes 1 to {self._env.max_key_size()}")
+            raise NetspecError(
+                f"the key '{key.decode(errors='replace')}' has {len(key)} bytes; an LMDB takes 1 to {self._env.max_key_size()}"
+            )
         self._pending.append((key, value))
         self._pending_bytes += len(value)
         self.count += 1
@@ -70,7 +86,12 @@ class LmdbWriter:
         except OSError as error:
             raise self._refused(error) from None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             if kind is None:
                 self._finish()
@@ -85,7 +106,9 @@ class LmdbWriter:
                     for key, value in self._pending:
                         append = key > self._last_key
                         if not transaction.put(key, value, overwrite=False, append=append):
-                            raise NetspecError(f"the key '{key.decode(errors='replace')}' comes twice in '{self.path}'")
+                            raise NetspecError(
+                                f"the key '{key.decode(errors='replace')}' comes twice in '{self.path}'"
+                            )
                         self._last_key = max(key, self._last_key)
                 break
             except lmdb.MapFullError:  # nothing of the transaction stands
@@ -109,7 +132,9 @@ class LmdbWriter:
             old = None
             if os.path.lexists(self.path):
                 if not (self._replace and is_lmdb(self.path)):
-                    raise NetspecError(f"'{self.path}' came to be while it was built; it stays as it is")
+                    raise NetspecError(
+                        f"'{self.path}' came to be while it was built; it stays as it is"
+                    )
                 old = self.path.parent / f".{secrets.token_hex(8)}.replaced"
                 os.rename(self.path, old)
             os.rename(self._partial, self.path)

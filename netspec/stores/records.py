@@ -70,7 +70,9 @@ class Records:
         try:
             return key, Datum.FromString(value)
         except DecodeError:
-            raise NetspecError(f"{self.describe(index, key)} is no Datum", self._span, self._how_to_look()) from None
+            raise NetspecError(
+                f"{self.describe(index, key)} is no Datum", self._span, self._how_to_look()
+            ) from None
 
     def describe(self, index: int, key: bytes) -> str:
         """How a message calls a record."""
@@ -80,13 +82,19 @@ class Records:
         self._entries.close()
 
     def _damaged(self, error: Exception, where: str = "") -> NetspecError:
-        return NetspecError(f"the database '{self.path}' is damaged{where}: {reason(error)}", self._span, self._how_to_look())
+        return NetspecError(
+            f"the database '{self.path}' is damaged{where}: {reason(error)}",
+            self._span,
+            self._how_to_look(),
+        )
 
     def _how_to_look(self) -> str:
         return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_MEND}"
 
 
-def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None) -> Records:
+def open_records(
+    path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None
+) -> Records:
     """Opens the database at a path.
 
     What lies on the disk decides what it is: a folder with data.mdb (or a lone .mdb file) is an LMDB, one with
@@ -100,14 +108,22 @@ def open_records(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
         empty = entries.empty
     except DAMAGE as error:
         entries.close()
-        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
+        raise NetspecError(
+            f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND
+        ) from None
     if empty:
         entries.close()
-        raise NetspecError(f"the database '{path}' is empty", span, f"`netspec dataset info {path}` tells whether it was cut off; {how_to_get(path)}")
+        raise NetspecError(
+            f"the database '{path}' is empty",
+            span,
+            f"`netspec dataset info {path}` tells whether it was cut off; {how_to_get(path)}",
+        )
     return Records(entries, path, span)
 
 
-def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None) -> Entries:
+def open_entries(
+    path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None
+) -> Entries:
     """The keys and values of the database at a path, of which nothing but the head has been looked at.
 
     Raises: NetspecError where it is missing or can't be opened.
@@ -126,17 +142,29 @@ def open_entries(path: str, backend: int = DataParameter.LEVELDB, span: Span | N
 
         return LevelDbReader(path)
     except ModuleNotFoundError as error:
-        raise NetspecError(f"the database '{path}' needs the package {error.name}", span, f"`pip install {error.name}`") from None
+        raise NetspecError(
+            f"the database '{path}' needs the package {error.name}",
+            span,
+            f"`pip install {error.name}`",
+        ) from None
     except DAMAGE as error:
-        raise NetspecError(f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND) from None
+        raise NetspecError(
+            f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND
+        ) from None
 
 
 def no_database(path: str, span: Span | None = None) -> NetspecError:
     """What to raise for a path that exists and is not a database: what it is, and what that is for."""
     kind = file_kind(path)
     if kind is None or kind == "a folder":
-        return NetspecError(f"'{path}' is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)", span, how_to_get(path))
-    return NetspecError(f"'{path}' is not a database; it is {kind}", span, _INSTEAD.get(kind, how_to_get(path)))
+        return NetspecError(
+            f"'{path}' is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)",
+            span,
+            how_to_get(path),
+        )
+    return NetspecError(
+        f"'{path}' is not a database; it is {kind}", span, _INSTEAD.get(kind, how_to_get(path))
+    )
 
 
 def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None:
@@ -144,7 +172,9 @@ def database_kind(path: str, backend: int = DataParameter.LEVELDB) -> int | None
     if not path:  # else the working directory would be looked into
         return None
     found = []
-    if os.path.isfile(os.path.join(path, "data.mdb")) or (path.endswith(".mdb") and os.path.isfile(path)):
+    if os.path.isfile(os.path.join(path, "data.mdb")) or (
+        path.endswith(".mdb") and os.path.isfile(path)
+    ):
         found.append(DataParameter.LMDB)
     if os.path.isfile(os.path.join(path, "CURRENT")):
         found.append(DataParameter.LEVELDB)

@@ -15,7 +15,12 @@ from netspec.schema.extensions import extension, value_of
 from netspec.schema.history import V1_TYPES
 from netspec.syntax.tree import NULLS, PLAIN, STRING, WORD, Block, Field, Scalar
 
-_INT32, _UINT32, _INT64, _UINT64 = (-(2**31), 2**31 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1), (0, 2**64 - 1)
+_INT32, _UINT32, _INT64, _UINT64 = (
+    (-(2**31), 2**31 - 1),
+    (0, 2**32 - 1),
+    (-(2**63), 2**63 - 1),
+    (0, 2**64 - 1),
+)
 _INTEGER_RANGES = {
     FieldDescriptor.TYPE_INT32: _INT32,
     FieldDescriptor.TYPE_SINT32: _INT32,
@@ -29,10 +34,16 @@ _INTEGER_RANGES = {
     FieldDescriptor.TYPE_FIXED64: _UINT64,
 }
 _INTEGER = re.compile(r"(-?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
-_FLOAT = re.compile(r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)", re.IGNORECASE)
+_FLOAT = re.compile(
+    r"(-?)(?:(\.?inf(?:inity)?|\.?nan)|((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)",
+    re.IGNORECASE,
+)
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
 _MAX_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
-_FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}  # what the message of a whole file is called
+_FILES = {
+    "NetParameter": "a net",
+    "SolverParameter": "a solver",
+}  # what the message of a whole file is called
 _MAX_NAMES = 8  # of an enum, in a message
 
 # The blocks around a field, the nearest last: what each is called, and its type.
@@ -94,11 +105,15 @@ def bind(block: Block, message: Message, report: Report) -> Spans:
     """
     spans = Spans(None, block.span)
     kind = cast(Descriptor, message.DESCRIPTOR)
-    _bind_block(block, message, spans, report, ((_FILES.get(kind.name, f"'{kind.name}'"), kind, block),))
+    _bind_block(
+        block, message, spans, report, ((_FILES.get(kind.name, f"'{kind.name}'"), kind, block),)
+    )
     return spans
 
 
-def _bind_block(block: Block, message: Message, spans: Spans, report: Report, around: Around) -> None:
+def _bind_block(
+    block: Block, message: Message, spans: Spans, report: Report, around: Around
+) -> None:
     known = _fields_of(message.DESCRIPTOR)
     faults_before = len(report.diagnostics)
     for field in block.fields:
@@ -118,14 +133,26 @@ def _bind_block(block: Block, message: Message, spans: Spans, report: Report, ar
             continue
         is_message = descriptor.message_type is not None
         for i, value in enumerate(field.values):
-            if is_message and isinstance(value, Scalar) and value.kind == PLAIN and value.text in NULLS:
+            if (
+                is_message
+                and isinstance(value, Scalar)
+                and value.kind == PLAIN
+                and value.text in NULLS
+            ):
                 field.values[i] = value = Block([], value.span)
-            place = Spans(_first_line(value) if field.is_list and isinstance(value, Block) else field.name_span, value.span)
+            place = Spans(
+                _first_line(value)
+                if field.is_list and isinstance(value, Block)
+                else field.name_span,
+                value.span,
+            )
             if is_message:
                 if not _bind_message(field, value, descriptor, message, place, report, around):
                     continue
             elif isinstance(value, Block):
-                report.error(f"'{field.name}' takes {_type_name(descriptor)}, not a block", field.name_span)
+                report.error(
+                    f"'{field.name}' takes {_type_name(descriptor)}, not a block", field.name_span
+                )
                 continue
             else:
                 typed = _typed(value, descriptor, report, field.name)
@@ -151,7 +178,13 @@ def _first_line(item: Block) -> Span | None:
 
 
 def _bind_message(
-    field: Field, value: Scalar | Block, descriptor: FieldDescriptor, message: Message, place: Spans, report: Report, around: Around
+    field: Field,
+    value: Scalar | Block,
+    descriptor: FieldDescriptor,
+    message: Message,
+    place: Spans,
+    report: Report,
+    around: Around,
 ) -> bool:
     if isinstance(value, Scalar):
         report.error(f"'{field.name}' takes a block of fields, got {_shown(value)}", value.span)
@@ -161,7 +194,9 @@ def _bind_message(
         child = child.add()
     else:
         child.SetInParent()
-    _bind_block(value, child, place, report, (*around, (f"'{field.name}'", child.DESCRIPTOR, value)))
+    _bind_block(
+        value, child, place, report, (*around, (f"'{field.name}'", child.DESCRIPTOR, value))
+    )
     return True
 
 
@@ -172,8 +207,14 @@ def _owner_hint(name: str, around: Around) -> str | None:
         outer, descriptor, block = around[i]
         if i < len(around) - 1 and name in _fields_of(descriptor):
             return f"'{name}' belongs to {outer}, outside {here}"
-        owners = [f.name for f in descriptor.fields if f.message_type and name in _fields_of(f.message_type)]
-        owners = [owner for owner in owners if any(field.name == owner for field in block.fields)] or owners
+        owners = [
+            f.name
+            for f in descriptor.fields
+            if f.message_type and name in _fields_of(f.message_type)
+        ]
+        owners = [
+            owner for owner in owners if any(field.name == owner for field in block.fields)
+        ] or owners
         if owners:
             shown = " or ".join(f"'{owner}'" for owner in owners[:3])
             return f"'{name}' belongs inside {shown}{' or others' if len(owners) > 3 else ''}"
@@ -209,28 +250,51 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
     hint = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
-        meant = V1_TYPES.get(scalar.text, scalar.text) if name == "type" else scalar.text  # the older form's word for a layer type
-        hint = "the text is not UTF-8" if scalar.kind == STRING else f'write "{meant}"' if meant else 'write "" for an empty text'
+        meant = (
+            V1_TYPES.get(scalar.text, scalar.text) if name == "type" else scalar.text
+        )  # the older form's word for a layer type
+        hint = (
+            "the text is not UTF-8"
+            if scalar.kind == STRING
+            else f'write "{meant}"'
+            if meant
+            else 'write "" for an empty text'
+        )
     elif scalar.kind == STRING:
-        hint = "without the quotes" if descriptor.enum_type is None else _quoted_enum_hint(scalar, descriptor.enum_type, report)
+        hint = (
+            "without the quotes"
+            if descriptor.enum_type is None
+            else _quoted_enum_hint(scalar, descriptor.enum_type, report)
+        )
     elif kind == FieldDescriptor.TYPE_BOOL:
         value = _bool_value(scalar)
     elif descriptor.enum_type is not None:
         value = _enum_value(scalar.text, descriptor.enum_type)
-        hint = report.near(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
+        hint = (
+            report.near(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
+        )
     elif scalar.kind == PLAIN and _LEADING_ZERO.match(scalar.text):
         hint = "leave out the leading zero: it makes a number octal to some readers of YAML, not to others"
     elif kind in _INTEGER_RANGES:
         value = _integer_value(scalar.text)
         low, high = _INTEGER_RANGES[kind]
         if isinstance(value, int) and not low <= value <= high:
-            report.error(f"'{name}' takes a whole number from {low} to {high}, got {_shown(scalar)}", scalar.span)
+            report.error(
+                f"'{name}' takes a whole number from {low} to {high}, got {_shown(scalar)}",
+                scalar.span,
+            )
             return None
     else:
         value = _float_value(scalar.text)
-        hint = "leave out the leading zero: it makes a number octal" if _LEADING_ZERO.match(scalar.text) else None
+        hint = (
+            "leave out the leading zero: it makes a number octal"
+            if _LEADING_ZERO.match(scalar.text)
+            else None
+        )
     if value is None:
-        report.error(f"'{name}' takes {_type_name(descriptor)}, got {_shown(scalar)}", scalar.span, hint)
+        report.error(
+            f"'{name}' takes {_type_name(descriptor)}, got {_shown(scalar)}", scalar.span, hint
+        )
         return None
     scalar.value = value
     scalar.kind, scalar.text = _printable(value, descriptor)
@@ -240,7 +304,11 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
 def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
     if scalar.kind == WORD or (scalar.kind == PLAIN and scalar.text in NULLS):
         return None
-    raw = scalar.value if isinstance(scalar.value, bytes) else scalar.text.encode(errors="surrogateescape")
+    raw = (
+        scalar.value
+        if isinstance(scalar.value, bytes)
+        else scalar.text.encode(errors="surrogateescape")
+    )
     if as_bytes:
         return raw
     try:
@@ -251,7 +319,11 @@ def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
 
 def _quoted_enum_hint(scalar: Scalar, enum: EnumDescriptor, report: Report) -> str | None:
     text = scalar.value.decode(errors="replace") if isinstance(scalar.value, bytes) else scalar.text
-    return "without the quotes" if text in enum.values_by_name else report.near(text, enum.values_by_name)
+    return (
+        "without the quotes"
+        if text in enum.values_by_name
+        else report.near(text, enum.values_by_name)
+    )
 
 
 def _bool_value(scalar: Scalar) -> bool | None:
@@ -302,10 +374,16 @@ def float_text(value: float, double: bool = False) -> str:
     else:
         try:
             stored = struct.pack("f", value)
-            (value,) = struct.unpack("f", stored)  # nine digits of the double may read back as the float next to it
+            (value,) = struct.unpack(
+                "f", stored
+            )  # nine digits of the double may read back as the float next to it
         except OverflowError:  # beyond 32 bits: protobuf stores infinity
             return "inf" if value > 0 else "-inf"
-        text = next(t for t in (f"{value:.{digits}g}" for digits in range(1, 10)) if struct.pack("f", float(t)) == stored)
+        text = next(
+            t
+            for t in (f"{value:.{digits}g}" for digits in range(1, 10))
+            if struct.pack("f", float(t)) == stored
+        )
     return text.removesuffix(".0")
 
 

@@ -9,7 +9,10 @@ from netspec.syntax.tree import STRING, Block, Field, Scalar
 _V2_TYPES = frozenset(V1_TYPES.values())
 _V1_FIELDS = frozenset({"blobs_lr", "weight_decay", "blob_share_mode"})
 _FAULTS = {
-    "layers": ("'layers' holds layers of today's form, which stand in 'layer'", "write 'layer' for each 'layers'"),
+    "layers": (
+        "'layers' holds layers of today's form, which stand in 'layer'",
+        "write 'layer' for each 'layers'",
+    ),
     "layer": (
         "'layer' holds layers of the older form (type: {}), which stand in 'layers'",
         "write 'layers' for each 'layer', or today's form: type: \"{}\"",
@@ -19,14 +22,21 @@ _FAULTS = {
 
 def mend_layer_forms(net: Block, report: Report) -> None:
     """Reports layers under the wrong name and gives them the right one, so that their own faults can be found."""
-    for name, right, is_right, is_wrong in (("layers", "layer", _is_v1, _is_v2), ("layer", "layers", _is_v2, _is_v1)):
+    for name, right, is_right, is_wrong in (
+        ("layers", "layer", _is_v1, _is_v2),
+        ("layer", "layers", _is_v2, _is_v1),
+    ):
         fields = [field for field in net.fields if field.name == name]
         layers = [value for field in fields for value in field.values if isinstance(value, Block)]
         if not any(map(is_wrong, layers)) or any(map(is_right, layers)):
             continue
         message, hint = _FAULTS[name]
         old = next((text for text in map(_type_of, layers) if text in V1_TYPES), "CONVOLUTION")
-        report.error(message.format(old), fields[0].name_span, hint.format(V1_TYPES[old]) if name == "layer" else hint)
+        report.error(
+            message.format(old),
+            fields[0].name_span,
+            hint.format(V1_TYPES[old]) if name == "layer" else hint,
+        )
         for field in fields:
             field.name = right
         return
@@ -59,4 +69,8 @@ def _field(layer: Block, name: str) -> Field | None:
 
 
 def _scalar(field: Field | None) -> Scalar | None:
-    return next((value for value in field.values if isinstance(value, Scalar)), None) if field else None
+    return (
+        next((value for value in field.values if isinstance(value, Scalar)), None)
+        if field
+        else None
+    )

@@ -16,10 +16,25 @@ _BLOB = frozenset(BlobProto.DESCRIPTOR.fields_by_name)
 # Messages that stand in files of their own: the fields that show one, those that it may have (None: any), what it is, and a hint.
 _MESSAGES: tuple[tuple[frozenset[str], frozenset[str] | None, str, str | None], ...] = (
     (frozenset({"item"}), frozenset({"item"}), "a label map", None),
-    (frozenset({"data"}), _BLOB, "a blob, such as a mean file", "Caffe reads mean files in binary form; transform_param { mean_file: … } names one"),
-    (frozenset({"iter", "current_step"}), frozenset({"iter", "learned_net", "history", "current_step"}), "a solverstate as text", None),
+    (
+        frozenset({"data"}),
+        _BLOB,
+        "a blob, such as a mean file",
+        "Caffe reads mean files in binary form; transform_param { mean_file: … } names one",
+    ),
+    (
+        frozenset({"iter", "current_step"}),
+        frozenset({"iter", "learned_net", "history", "current_step"}),
+        "a solverstate as text",
+        None,
+    ),
     (frozenset({"type", "top"}), None, "a single layer", "put it inside 'layer { … }'"),
-    (frozenset({"model", "train_config"}), None, "a pipeline of TensorFlow's Object Detection API", None),
+    (
+        frozenset({"model", "train_config"}),
+        None,
+        "a pipeline of TensorFlow's Object Detection API",
+        None,
+    ),
 )
 
 
@@ -42,5 +57,9 @@ def kind_of_text(text: str) -> str | None:
 
 def message_of_fields(names: set[str]) -> tuple[str, str | None] | None:
     """What a text with these top-level fields is, and a hint; None where it may be a net or a solver."""
-    found = ((kind, hint) for shown_by, allowed, kind, hint in _MESSAGES if shown_by <= names and (allowed is None or names <= allowed))
+    found = (
+        (kind, hint)
+        for shown_by, allowed, kind, hint in _MESSAGES
+        if shown_by <= names and (allowed is None or names <= allowed)
+    )
     return None if names & {"layer", "layers"} else next(found, None)

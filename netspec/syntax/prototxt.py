@@ -18,8 +18,18 @@ _TOKEN = re.compile(
       | (?P<bad>.)""",
     re.VERBOSE,
 )
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-_SIMPLE_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_ESCAPE = re.compile(
+    rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL
+)
+_SIMPLE_ESCAPES = {
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+}
 _SIMPLE_ESCAPES |= {c: c for c in (b"\\", b"'", b'"', b"?")}
 _CLOSING = {"{": "}", "<": ">"}
 
@@ -39,7 +49,9 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.tokens: list[Token] = []
-        self.comments: dict[int, list[tuple[str, bool]]] = {}  # token index → (text, stands on the line of the token before)
+        self.comments: dict[
+            int, list[tuple[str, bool]]
+        ] = {}  # token index → (text, stands on the line of the token before)
         self.at = 0
         self._read_tokens()
         self.commented = list(self.comments)  # in ascending order
@@ -51,8 +63,12 @@ class _Parser:
             if kind == "space":
                 newline = newline or "\n" in match[0]
             elif kind == "comment":
-                self.comments.setdefault(len(tokens), []).append((match[0][1:].strip(), not newline))
-            elif kind == "bad":  # told when the parser comes here, so that the first fault of a file is told
+                self.comments.setdefault(len(tokens), []).append(
+                    (match[0][1:].strip(), not newline)
+                )
+            elif (
+                kind == "bad"
+            ):  # told when the parser comes here, so that the first fault of a file is told
                 tokens.append(("bad", match[0], match.start(), match.end()))
                 break
             else:
@@ -68,18 +84,31 @@ class _Parser:
         char = self.source.text[start]
         rest = self.source.text[start:].split("\n", 1)[0]
         if char in "\"'":
-            return NetspecError("this string has no closing quote on its line", Span(self.source, start, start + len(rest)))
+            return NetspecError(
+                "this string has no closing quote on its line",
+                Span(self.source, start, start + len(rest)),
+            )
         if char.isdigit() or char == ".":
             word = re.match(r"[\w.]+", rest)
             end = start + (word.end() if word else 1)
             return NetspecError(
-                f"'{self.source.text[start:end]}' is not a number", Span(self.source, start, end), "numbers look like 3, 0x1F, 0.5, 1e-4 or 1.f"
+                f"'{self.source.text[start:end]}' is not a number",
+                Span(self.source, start, end),
+                "numbers look like 3, 0x1F, 0.5, 1e-4 or 1.f",
             )
         shown = f"'{char}'" if char.isprintable() else f"the character U+{ord(char):04X}"
         if "\udc80" <= char <= "\udcff":
             shown = f"the byte 0x{ord(char) - 0xDC00:02X}, which is no UTF-8,"
-        hint = 'texts stand in plain quotes: "' if char in "“”„‟«»‘’‚" else "a field and its value have a ':' between them" if char == "=" else None
-        return NetspecError(f"{shown} has no meaning in a prototxt", Span(self.source, start, start + 1), hint)
+        hint = (
+            'texts stand in plain quotes: "'
+            if char in "“”„‟«»‘’‚"
+            else "a field and its value have a ':' between them"
+            if char == "="
+            else None
+        )
+        return NetspecError(
+            f"{shown} has no meaning in a prototxt", Span(self.source, start, start + 1), hint
+        )
 
     def _span(self, first: Token, last: Token) -> Span:
         return Span(self.source, first[2], last[3])
@@ -89,8 +118,14 @@ class _Parser:
         if token[0] == "bad":
             return self._refused(token[2])
         got = token[1] if token[0] == "end" else f"'{token[1]}'"
-        notes = [note(f"this '{unclosed[1]}' is not closed", self._span(unclosed, unclosed))] if unclosed else []
-        return NetspecError(Diagnostic(ERROR, f"expected {what}, got {got}", self._span(token, token), notes=notes))
+        notes = (
+            [note(f"this '{unclosed[1]}' is not closed", self._span(unclosed, unclosed))]
+            if unclosed
+            else []
+        )
+        return NetspecError(
+            Diagnostic(ERROR, f"expected {what}, got {got}", self._span(token, token), notes=notes)
+        )
 
     def file(self) -> Block:
         block = self._fields(None, 0)
@@ -101,7 +136,10 @@ class _Parser:
         """Fields up to the closing brace of `opening`, which stays unread, or to the end of the file."""
         closing = _CLOSING[opening[1]] if opening else "end of the file"
         if depth > MAX_DEPTH:
-            raise NetspecError(f"blocks are nested deeper than {MAX_DEPTH}", self._span(self.tokens[self.at], self.tokens[self.at]))
+            raise NetspecError(
+                f"blocks are nested deeper than {MAX_DEPTH}",
+                self._span(self.tokens[self.at], self.tokens[self.at]),
+            )
         fields: list[Field] = []
         while self.tokens[self.at][1] != closing:
             if self.tokens[self.at][0] != "word":
@@ -122,9 +160,16 @@ class _Parser:
         bare = self.tokens[self.at] if not colon else None
         is_list = self._accept("[")
         values = self._list(depth) if is_list else [self._value(depth)]
-        if bare and not all(isinstance(value, Block) for value in values):  # a list of blocks needs no colon
+        if bare and not all(
+            isinstance(value, Block) for value in values
+        ):  # a list of blocks needs no colon
             raise NetspecError(f"expected ':' after '{name[1]}', got '['", self._span(bare, bare))
-        if colon and not is_list and self.tokens[self.at - 1][0] == "word" and self.tokens[self.at][1] in (":", "{", "<"):
+        if (
+            colon
+            and not is_list
+            and self.tokens[self.at - 1][0] == "word"
+            and self.tokens[self.at][1] in (":", "{", "<")
+        ):
             missing = f"expected a value after '{name[1]}:', got the next field, '{self.tokens[self.at - 1][1]}'"
             raise NetspecError(missing, self._span(name, name))
         field = Field(name[1], self._span(name, name), values, is_list)
@@ -201,7 +246,10 @@ class _Parser:
                 return chr(code).encode()
             if char in _SIMPLE_ESCAPES:
                 return _SIMPLE_ESCAPES[char]
-            raise NetspecError(f"'{match[0].decode(errors='replace')}' is not an escape of a string", self._span(token, token))
+            raise NetspecError(
+                f"'{match[0].decode(errors='replace')}' is not an escape of a string",
+                self._span(token, token),
+            )
 
         return _ESCAPE.sub(replace, token[1][1:-1].encode(errors="surrogateescape"))
 
@@ -212,7 +260,9 @@ def print_tree(block: Block, indent: str = "") -> str:
     for field in block.fields:
         lines += [f"{indent}# {comment}".rstrip() for comment in field.comments]
         for i, value in enumerate(field.values):
-            behind = f"  # {field.trailing}" if field.trailing and i == len(field.values) - 1 else ""
+            behind = (
+                f"  # {field.trailing}" if field.trailing and i == len(field.values) - 1 else ""
+            )
             if isinstance(value, Block):
                 inner = print_tree(value, indent + "  ")
                 lines.append(f"{indent}{field.name} {{\n{inner}{indent}}}{behind}")

@@ -19,7 +19,9 @@ from netspec.syntax.other_texts import kind_of_text, message_of_fields
 from netspec.syntax.tree import Block
 
 YAML_SUFFIXES = (".yaml", ".yml")
-MAX_BYTES = 16 * MIB  # of a text, over a hundred times the largest net in use: its tree takes up to 200 bytes for each
+MAX_BYTES = (
+    16 * MIB
+)  # of a text, over a hundred times the largest net in use: its tree takes up to 200 bytes for each
 FileKind = type[caffe_pb2.NetParameter] | type[caffe_pb2.SolverParameter]
 # Top-level fields that only a net has, whatever else stands beside them.
 _NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
@@ -35,7 +37,9 @@ def read_source(path: str | Path) -> Source:
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     if b"\0" in raw:
-        raise NetspecError(f"'{path}' is not text: a prototxt or a YAML file is expected", whole_file(path))
+        raise NetspecError(
+            f"'{path}' is not text: a prototxt or a YAML file is expected", whole_file(path)
+        )
     return Source(str(path), raw.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape"))
 
 
@@ -66,29 +70,46 @@ def file_kind(block: Block) -> FileKind:
 def _known_fields(block: Block) -> tuple[bool, int, int]:
     """Whether any field is a net's alone, how many a net may have, and how many a solver."""
     names = {field.name for field in block.fields}
-    net, solver = (sum(name in kind.DESCRIPTOR.fields_by_name for name in names) for kind in (caffe_pb2.NetParameter, caffe_pb2.SolverParameter))
+    net, solver = (
+        sum(name in kind.DESCRIPTOR.fields_by_name for name in names)
+        for kind in (caffe_pb2.NetParameter, caffe_pb2.SolverParameter)
+    )
     return bool(names & _NET_FIELDS), net, solver
 
 
 def require_kind(block: Block, path: str, wanted: FileKind) -> None:
     """Raises NetspecError where a net is given for a solver, or a solver for a net: each of its fields would be a fault."""
     if not block.fields:
-        raise NetspecError(f"'{path}' is empty: {'a net' if wanted is caffe_pb2.NetParameter else 'a solver'} is expected", whole_file(path))
+        raise NetspecError(
+            f"'{path}' is empty: {'a net' if wanted is caffe_pb2.NetParameter else 'a solver'} is expected",
+            whole_file(path),
+        )
     message = message_of_fields({field.name for field in block.fields})
     if message is not None:
-        raise NetspecError(f"'{path}' is {message[0]}, not a net or a solver", block.fields[0].name_span, message[1])
+        raise NetspecError(
+            f"'{path}' is {message[0]}, not a net or a solver",
+            block.fields[0].name_span,
+            message[1],
+        )
     has_net_fields, net, solver = _known_fields(block)
     if wanted is caffe_pb2.SolverParameter and net > solver and has_net_fields:
         hint = 'a solver file names the net, net: "train_val.prototxt", and tells how to train it'
         raise NetspecError(f"'{path}' is a net, not a solver", whole_file(path), hint)
     if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
-        places = (value.span for field in block.fields if field.name in ("net", "train_net") for value in field.values)
+        places = (
+            value.span
+            for field in block.fields
+            if field.name in ("net", "train_net")
+            for value in field.values
+        )
         named = next(places, None)
         meant = "give the net that it names" if named else None
         raise NetspecError(f"'{path}' is a solver, not a net", named, meant)
 
 
-def bind_source(source: Source, message: Message, report: Report, block: Block | None = None) -> Spans:
+def bind_source(
+    source: Source, message: Message, report: Report, block: Block | None = None
+) -> Spans:
     """Fills the message from a source, or from its tree where that is known. What a parser refuses goes to the report too."""
     try:
         with without_collector():

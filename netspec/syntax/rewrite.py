@@ -42,7 +42,10 @@ class _Rewriting:
 
     def file(self, message: Message, spans: Spans) -> Block:
         file = self._block(message, spans)
-        starts = {name: min((p.value.start for p in places if p.value), default=0) for name, places in spans.fields.items()}
+        starts = {
+            name: min((p.value.start for p in places if p.value), default=0)
+            for name, places in spans.fields.items()
+        }
         file.fields.sort(key=lambda field: starts.get(field.name, 0))
         self._place_comments(self.root, file, [])
         return file
@@ -74,7 +77,10 @@ class _Rewriting:
             descriptor = find_field(message.DESCRIPTOR, plain.name)
             found = value_of(message, descriptor)
             items = found if descriptor.is_repeated else [found]
-            fields += [self._message(plain.name, item, place) for item, place in zip(items, places, strict=True)]
+            fields += [
+                self._message(plain.name, item, place)
+                for item, place in zip(items, places, strict=True)
+            ]
         return Block(fields, None)
 
     def _written_at(self, span: Span | None) -> _Written | None:
@@ -83,7 +89,9 @@ class _Rewriting:
     def _message(self, name: str, item: Message, place: Spans) -> Field:
         written = self._written_at(place.value)
         field = Field(name, None, [])
-        self._comes_from(field, written)  # before the fields inside, which may come from the same one
+        self._comes_from(
+            field, written
+        )  # before the fields inside, which may come from the same one
         if written is not None and written.field.name == name and written.message == item:
             field.values.append(written.value)
             self.kept.add(id(written.value))

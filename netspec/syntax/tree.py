@@ -31,7 +31,9 @@ class Field:
 
     __slots__ = ("comments", "is_list", "name", "name_span", "trailing", "values")
 
-    def __init__(self, name: str, name_span: Span | None, values: list[Scalar | Block], is_list: bool = False) -> None:
+    def __init__(
+        self, name: str, name_span: Span | None, values: list[Scalar | Block], is_list: bool = False
+    ) -> None:
         self.name = name
         self.name_span = name_span
         self.values = values

@@ -16,7 +16,14 @@ from netspec.syntax.tree import MAX_DEPTH, MAX_PARTS, NULLS, PLAIN, STRING, Bloc
 
 MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_PLAIN_TAGS = {None, "!", *(f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
+_PLAIN_TAGS = {
+    None,
+    "!",
+    *(
+        f"tag:yaml.org,2002:{name}"
+        for name in ("str", "int", "float", "bool", "null", "map", "seq")
+    ),
+}
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how read_source keeps such bytes
 _COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
 _SAFE_TEXT = re.compile(r"[A-Za-z_/][\w./+-]*(?: [\w./+-]+)*", re.ASCII)
@@ -40,11 +47,15 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
         # libyaml refuses bytes that are no UTF-8 even in comments; in texts they are refused below
-        self.events = self._bounded(yaml.parse(_NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER))
+        self.events = self._bounded(
+            yaml.parse(_NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER)
+        )
         self.anchors: dict[str, Node] = {}
         self.copies = 0
         self.scalars: list[Span] = []
-        self.starts: list[tuple[int, int, Field]] = []  # for the comments: where each field or list item begins, its depth
+        self.starts: list[
+            tuple[int, int, Field]
+        ] = []  # for the comments: where each field or list item begins, its depth
 
     def file(self) -> Block:
         try:
@@ -59,12 +70,16 @@ class _Parser:
         except yaml.YAMLError as error:
             raise self._translate(error) from None
         if not isinstance(after, yaml.StreamEndEvent):
-            raise NetspecError("a second document begins here; a file holds one net", self._span(after))
+            raise NetspecError(
+                "a second document begins here; a file holds one net", self._span(after)
+            )
         if isinstance(node, Scalar) and node.kind == PLAIN and node.text in NULLS:
             node = Block([], node.span)
         if not isinstance(node, Block):
             got = "a list" if isinstance(node, list) else "a single value"
-            raise NetspecError(f"expected fields such as 'name: AlexNet', got {got}", self._span(first))
+            raise NetspecError(
+                f"expected fields such as 'name: AlexNet', got {got}", self._span(first)
+            )
         node.fields = [field for field in node.fields if not field.name.startswith("x-")]
         self._place_comments(node)
         return node
@@ -72,7 +87,10 @@ class _Parser:
     def _bounded(self, events: Iterator[Any]) -> Iterator[Any]:
         for number, event in enumerate(events):
             if number >= MAX_PARTS:
-                raise NetspecError(f"the text has more than {MAX_PARTS:,} values, the most that is read", self._span(event))
+                raise NetspecError(
+                    f"the text has more than {MAX_PARTS:,} values, the most that is read",
+                    self._span(event),
+                )
             yield event
 
     def _translate(self, error: yaml.YAMLError) -> NetspecError:
@@ -81,24 +99,54 @@ class _Parser:
         if mark:
             offset = min(mark.index, len(text))
         else:  # a character that YAML does not allow; its position counts bytes
-            offset = len(_NOT_UTF8.sub("\ufffd", text).encode()[: getattr(error, "position", 0)].decode(errors="ignore"))
-        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be read"
-        hint = "YAML indents with spaces, not with tabs" if text[offset : offset + 1] == "\t" else None
-        context, context_mark = getattr(error, "context", None), getattr(error, "context_mark", None)
+            offset = len(
+                _NOT_UTF8.sub("\ufffd", text)
+                .encode()[: getattr(error, "position", 0)]
+                .decode(errors="ignore")
+            )
+        problem = (
+            getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be read"
+        )
+        hint = (
+            "YAML indents with spaces, not with tabs" if text[offset : offset + 1] == "\t" else None
+        )
+        context, context_mark = (
+            getattr(error, "context", None),
+            getattr(error, "context_mark", None),
+        )
         notes = []
         if context and context_mark and context_mark.index != offset:
-            notes.append(note(f"{context}, which begins here", Span(self.source, context_mark.index, context_mark.index + 1)))
-        return NetspecError(Diagnostic(ERROR, f"this is not valid YAML: {problem}", Span(self.source, offset, offset + 1), hint, notes))
+            notes.append(
+                note(
+                    f"{context}, which begins here",
+                    Span(self.source, context_mark.index, context_mark.index + 1),
+                )
+            )
+        return NetspecError(
+            Diagnostic(
+                ERROR,
+                f"this is not valid YAML: {problem}",
+                Span(self.source, offset, offset + 1),
+                hint,
+                notes,
+            )
+        )
 
     def _span(self, event: Any, least: int = 1) -> Span:
-        return Span(self.source, event.start_mark.index, max(event.end_mark.index, event.start_mark.index + least))
+        return Span(
+            self.source,
+            event.start_mark.index,
+            max(event.end_mark.index, event.start_mark.index + least),
+        )
 
     def _node(self, event: Any, depth: int) -> Node:
         if depth > 2 * MAX_DEPTH:
             raise NetspecError(f"blocks are nested deeper than {MAX_DEPTH}", self._span(event))
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise NetspecError(f"no finished anchor '&{event.anchor}' stands above", self._span(event))
+                raise NetspecError(
+                    f"no finished anchor '&{event.anchor}' stands above", self._span(event)
+                )
             return self._copy(self.anchors[event.anchor], event)
         if event.tag not in _PLAIN_TAGS:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
@@ -109,7 +157,9 @@ class _Parser:
             self.scalars.append(span)
             if "\ufffd" in event.value and _NOT_UTF8.search(span.text):
                 raise NetspecError("this text is not UTF-8", span)
-            node = Scalar(STRING if event.style in ("'", '"', "|", ">") else PLAIN, event.value, span)
+            node = Scalar(
+                STRING if event.style in ("'", '"', "|", ">") else PLAIN, event.value, span
+            )
         elif isinstance(event, yaml.SequenceStartEvent):
             node = self._sequence(depth)
         else:
@@ -122,12 +172,17 @@ class _Parser:
         """An aliased node again; it keeps the place of its anchor."""
         self.copies += 1
         if self.copies > MAX_COPIES:
-            raise NetspecError(f"the aliases unfold to more than {MAX_COPIES} values", self._span(event))
+            raise NetspecError(
+                f"the aliases unfold to more than {MAX_COPIES} values", self._span(event)
+            )
         if isinstance(node, list):
             return [self._copy(item, event) for item in node]
         if isinstance(node, Scalar):
             return Scalar(node.kind, node.text, node.span)
-        fields = [Field(f.name, f.name_span, [self._copy(v, event) for v in f.values], f.is_list) for f in node.fields]
+        fields = [
+            Field(f.name, f.name_span, [self._copy(v, event) for v in f.values], f.is_list)
+            for f in node.fields
+        ]
         return Block(fields, node.span)
 
     def _sequence(self, depth: int) -> list:
@@ -135,7 +190,9 @@ class _Parser:
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             item = self._node(event, depth + 1)
             if isinstance(item, list):
-                raise NetspecError("a list within a list has no meaning in a net", self._span(event))
+                raise NetspecError(
+                    "a list within a list has no meaning in a net", self._span(event)
+                )
             items.append(item)
         return items
 
@@ -149,21 +206,31 @@ class _Parser:
                 raise NetspecError("a key must be a field's name", self._span(event))
             if key.text in keys and key.text != "<<":
                 first = note("the first one is here", keys[key.text])
-                raise NetspecError(Diagnostic(ERROR, f"the key '{key.text}' stands twice", key.span, notes=[first]))
+                raise NetspecError(
+                    Diagnostic(ERROR, f"the key '{key.text}' stands twice", key.span, notes=[first])
+                )
             keys[key.text] = key.span
             value = self._node(next(self.events), depth + 1)
             if key.text == "<<" and key.kind == PLAIN:
                 merged += self._merge_sources(key, value)
             else:
                 new = _fields(key, value)
-                self.starts += [(_place(f.values[0] if len(new) > 1 else key).start, depth, f) for f in new]
+                self.starts += [
+                    (_place(f.values[0] if len(new) > 1 else key).start, depth, f) for f in new
+                ]
                 fields += new
         own = {field.name for field in fields}
-        for block in merged:  # what stands here wins over what is merged, an earlier merge over a later one
+        for (
+            block
+        ) in merged:  # what stands here wins over what is merged, an earlier merge over a later one
             fields += [field for field in block.fields if field.name not in own]
             own.update(field.name for field in block.fields)
-        end = max((_place(f.values[-1]).end for f in fields if f.values), default=start.end_mark.index)
-        return Block(fields, Span(self.source, start.start_mark.index, max(end, start.start_mark.index + 1)))
+        end = max(
+            (_place(f.values[-1]).end for f in fields if f.values), default=start.end_mark.index
+        )
+        return Block(
+            fields, Span(self.source, start.start_mark.index, max(end, start.start_mark.index + 1))
+        )
 
     def _merge_sources(self, key: Scalar, value: Node) -> list[Block]:
         items = value if isinstance(value, list) else [value]
@@ -184,7 +251,11 @@ class _Parser:
                 continue  # the sign stands inside a text
             below = bisect_right(positions, match.start())
             line_start = self.source.text.rfind("\n", 0, match.start()) + 1
-            if self.source.text[line_start : match.start()].strip() and below and positions[below - 1] >= line_start:
+            if (
+                self.source.text[line_start : match.start()].strip()
+                and below
+                and positions[below - 1] >= line_start
+            ):
                 self.starts[below - 1][2].trailing = match[1].strip()
             elif below < len(self.starts):
                 self.starts[below][2].comments.append(match[1].strip())
@@ -232,7 +303,11 @@ def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
             value = fields[0].values[0]
             assert isinstance(value, Block), "binding takes nothing else for a message"
             inner = list(_lines(value, schema.message_type))
-            yield f"{name}:" + ("" if inner else " {}") + (f"  # {fields[0].trailing}" if fields[0].trailing else "")
+            yield (
+                f"{name}:"
+                + ("" if inner else " {}")
+                + (f"  # {fields[0].trailing}" if fields[0].trailing else "")
+            )
             yield from ("  " + line for line in inner)
     yield from _comment_lines(block.dangling, "")
 
@@ -240,7 +315,12 @@ def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
 def _scalar_lines(name: str, fields: list[Field]) -> Iterator[str]:
     for field in fields:
         yield from _comment_lines(field.comments, "")
-    texts = [_scalar_text(value) for field in fields for value in field.values if isinstance(value, Scalar)]
+    texts = [
+        _scalar_text(value)
+        for field in fields
+        for value in field.values
+        if isinstance(value, Scalar)
+    ]
     trailing = [field.trailing for field in fields if field.trailing]
     value = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     yield f"{name}: {value}" + (f"  # {'; '.join(trailing)}" if trailing else "")

@@ -29,12 +29,17 @@ def blob_array(blob: BlobProto, where: str) -> np.ndarray:
     shape = blob_shape(blob)
     values = blob.double_data if len(blob.double_data) else blob.data
     if len(shape) > MAX_AXES or min(shape, default=0) < 0:
-        raise NetspecError(f"{where} has the shape {shape_text(shape)}, which no blob can have", hint=f"the file is damaged: {HOW_TO_COPY}")
+        raise NetspecError(
+            f"{where} has the shape {shape_text(shape)}, which no blob can have",
+            hint=f"the file is damaged: {HOW_TO_COPY}",
+        )
     if prod(shape) != len(values):
         wants = "value" if prod(shape) == 1 else "values"
         message = f"{where} has the shape {shape_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}"
         raise NetspecError(message, hint=f"the file is damaged: {HOW_TO_COPY}")
-    with np.errstate(over="ignore"):  # a double beyond the range of a float becomes inf, as in Caffe
+    with np.errstate(
+        over="ignore"
+    ):  # a double beyond the range of a float becomes inf, as in Caffe
         return np.array(values, dtype=np.float32).reshape(shape)
 
 
@@ -45,7 +50,9 @@ def wire_blob(array: np.ndarray, diff: np.ndarray | None = None) -> list[Buffer]
     """
     shape = np.shape(array)
     if diff is not None and np.shape(diff) != shape:
-        raise NetspecError(f"a blob of the shape {shape_text(shape)} can't have a diff of the shape {shape_text(np.shape(diff))}")
+        raise NetspecError(
+            f"a blob of the shape {shape_text(shape)} can't have a diff of the shape {shape_text(np.shape(diff))}"
+        )
     parts = _wire_floats(BlobProto.DATA_FIELD_NUMBER, array)
     if diff is not None:
         parts += _wire_floats(BlobProto.DIFF_FIELD_NUMBER, diff)
@@ -57,7 +64,11 @@ def wire_blob(array: np.ndarray, diff: np.ndarray | None = None) -> list[Buffer]
 
 def _wire_floats(number: int, array: np.ndarray) -> list[Buffer]:
     values = np.asarray(array, dtype="<f4", order="C")
-    return [wire_tag(number, values.nbytes), values.reshape(-1).view(np.uint8).data] if values.size else []
+    return (
+        [wire_tag(number, values.nbytes), values.reshape(-1).view(np.uint8).data]
+        if values.size
+        else []
+    )
 
 
 def wire_field(number: int, parts: Iterable[Buffer]) -> list[Buffer]:

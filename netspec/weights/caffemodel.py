@@ -40,11 +40,16 @@ def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
     """
     net = read_message(path, NetParameter(), "caffemodel")
     if not (net.layer or net.layers):
-        raise NetspecError(f"'{path}' is not a caffemodel: it holds no layers", hint=wrong_kind(path))
+        raise NetspecError(
+            f"'{path}' is not a caffemodel: it holds no layers", hint=wrong_kind(path)
+        )
     weights = {}
     for name, blobs in _layers(net):
         if blobs:
-            weights[name] = [blob_array(blob, f"'{path}': blob {i} of layer '{name}'") for i, blob in enumerate(blobs)]
+            weights[name] = [
+                blob_array(blob, f"'{path}': blob {i} of layer '{name}'")
+                for i, blob in enumerate(blobs)
+            ]
     return weights
 
 
@@ -61,7 +66,9 @@ def _text(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode(errors="backslashreplace")
 
 
-def write_caffemodel(path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None) -> None:
+def write_caffemodel(
+    path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None
+) -> None:
     """Writes what Caffe itself reads: `layer` entries with name, type, bottoms, tops and blobs in single precision.
 
     Args: diffs: for each layer, for each of its arrays, the gradient to store with it (snapshot_diff), or None.
@@ -69,14 +76,18 @@ def write_caffemodel(path: str | Path, net_name: str, layers: Iterable[LayerTupl
     """
     parts: list[Buffer] = [NetParameter(name=net_name).SerializeToString()]
     for (name, kind, bottoms, tops, arrays), layer_diffs in with_diffs(layers, diffs):
-        layer: list[Buffer] = [LayerParameter(name=name, type=kind, bottom=bottoms, top=tops).SerializeToString()]
+        layer: list[Buffer] = [
+            LayerParameter(name=name, type=kind, bottom=bottoms, top=tops).SerializeToString()
+        ]
         for array, diff in zip(arrays, layer_diffs, strict=True):
             layer += wire_field(LayerParameter.BLOBS_FIELD_NUMBER, wire_blob(array, diff))
         parts += wire_field(NetParameter.LAYER_FIELD_NUMBER, layer)
     write_parts(path, parts)
 
 
-def with_diffs(layers: Iterable[LayerTuple], diffs: Diffs | None) -> Iterator[tuple[LayerTuple, Sequence[np.ndarray | None]]]:
+def with_diffs(
+    layers: Iterable[LayerTuple], diffs: Diffs | None
+) -> Iterator[tuple[LayerTuple, Sequence[np.ndarray | None]]]:
     """Each layer with its diffs, None for each array where there are none. Raises: ValueError where their numbers differ."""
     if diffs is None:
         return ((layer, [None] * len(layer[4])) for layer in layers)

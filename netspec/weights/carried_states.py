@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 
 States = dict[str, np.ndarray]
-PackedStates = dict[str, dict[str, Any]]  # of each state its shape and its values: base64 of little-endian single precision
+PackedStates = dict[
+    str, dict[str, Any]
+]  # of each state its shape and its values: base64 of little-endian single precision
 
 
 def pack_states(states: States) -> PackedStates:
     """States as JSON holds them, bit for bit."""
-    return {name: {"shape": list(array.shape), "float32": b64encode(array.astype("<f4").tobytes()).decode()} for name, array in states.items()}
+    return {
+        name: {
+            "shape": list(array.shape),
+            "float32": b64encode(array.astype("<f4").tobytes()).decode(),
+        }
+        for name, array in states.items()
+    }
 
 
 def unpack_states(packed: PackedStates) -> States:
@@ -25,7 +33,9 @@ def unpack_states(packed: PackedStates) -> States:
     try:
         for name, state in packed.items():
             shape, values = state["shape"], b64decode(state["float32"], validate=True)
-            if not all(type(size) is int and size >= 0 for size in shape) or len(values) != 4 * prod(shape):
+            if not all(type(size) is int and size >= 0 for size in shape) or len(
+                values
+            ) != 4 * prod(shape):
                 raise ValueError(f"the state '{name}' does not have its shape")
             states[name] = np.frombuffer(values, "<f4").reshape(shape)
     except (AttributeError, KeyError, TypeError) as error:

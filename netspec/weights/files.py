@@ -44,11 +44,15 @@ def read_weights(
     weights = _read(path, suffix, counts)
     for name in skip_layers:
         if name not in weights:
-            raise NetspecError(f"'{path}' has no layer '{name}' with weights", hint=did_you_mean(name, weights))
+            raise NetspecError(
+                f"'{path}' has no layer '{name}' with weights", hint=did_you_mean(name, weights)
+            )
     return {name: [*arrays] for name, arrays in weights.items() if name not in skip_layers}
 
 
-def _read(path: str | Path, suffix: str, counts: Mapping[str, Sequence[int]] | None) -> Mapping[str, Sequence[np.ndarray | None]]:
+def _read(
+    path: str | Path, suffix: str, counts: Mapping[str, Sequence[int]] | None
+) -> Mapping[str, Sequence[np.ndarray | None]]:
     # what a format needs beyond numpy is imported only where a file needs it
     if suffix in HDF5_SUFFIXES or (suffix == ".caffemodel" and _is_hdf5(path)):
         from netspec.weights.hdf5 import read_weights_hdf5
@@ -65,7 +69,10 @@ def _read(path: str | Path, suffix: str, counts: Mapping[str, Sequence[int]] | N
         hint = f"the weights of that iteration are in '{beside}'; --snapshot goes on from the state"
         raise NetspecError(f"'{path}' is a solver's state, and holds no weights", hint=hint)
     what = wrong_kind(path) if exists(path) else "it does not exist"
-    raise NetspecError(f"'{path}' is of no known kind of weight file", hint=f"{f'{what}; ' if what else ''}known are {', '.join(READABLE)}")
+    raise NetspecError(
+        f"'{path}' is of no known kind of weight file",
+        hint=f"{f'{what}; ' if what else ''}known are {', '.join(READABLE)}",
+    )
 
 
 def _is_hdf5(path: str | Path) -> bool:
@@ -77,7 +84,9 @@ def _is_hdf5(path: str | Path) -> bool:
         return False  # the reader tells what is wrong
 
 
-def write_weights(path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None) -> None:
+def write_weights(
+    path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None
+) -> None:
     """Writes (name, type, bottoms, tops, arrays) of each layer, in the format that the suffix names, whole or not at all.
 
     Args: diffs: for each layer, for each of its arrays, the gradient to store beside it, or None: what Caffe does with
@@ -95,7 +104,13 @@ def write_weights(path: str | Path, net_name: str, layers: Iterable[LayerTuple],
         from netspec.weights.safetensors import write_safetensors
 
         if diffs is not None:
-            raise NetspecError(f"'{path}' can't be written: safetensors files have no place for diffs", hint="name it .caffemodel or .h5")
+            raise NetspecError(
+                f"'{path}' can't be written: safetensors files have no place for diffs",
+                hint="name it .caffemodel or .h5",
+            )
         write_safetensors(path, net_name, ((name, arrays) for name, _, _, _, arrays in layers))
     else:
-        raise NetspecError(f"'{path}' is of no kind of weight file that netspec writes", hint=f"it writes {', '.join(WRITABLE)}")
+        raise NetspecError(
+            f"'{path}' is of no kind of weight file that netspec writes",
+            hint=f"it writes {', '.join(WRITABLE)}",
+        )

@@ -20,13 +20,17 @@ from netspec.weights.read_bytes import wrong_kind
 try:
     import h5py  # 0.3 s: this module is imported only for a file that needs it
 except ImportError:
-    raise NetspecError("HDF5 files need h5py, which is not installed", hint="pip install 'netspec[hdf5]'") from None
+    raise NetspecError(
+        "HDF5 files need h5py, which is not installed", hint="pip install 'netspec[hdf5]'"
+    ) from None
 
 T = TypeVar("T")
 Counts = Mapping[str, Sequence[int]]
 
 
-def read_weights_hdf5(path: str | Path, counts: Counts | None = None) -> dict[str, list[np.ndarray | None]]:
+def read_weights_hdf5(
+    path: str | Path, counts: Counts | None = None
+) -> dict[str, list[np.ndarray | None]]:
     """The arrays of every layer that has any.
 
     None stands where a layer shares the blob of another one: Caffe writes only the owner's.
@@ -41,19 +45,35 @@ def read_weights_hdf5(path: str | Path, counts: Counts | None = None) -> dict[st
 def _weights(file: Hdf5File, counts: Counts | None) -> dict[str, list[np.ndarray | None]]:
     data = file.find("data")
     if not isinstance(data, h5py.Group):
-        hint = "it is a solver state" if "history" in file.names else "Keras and others lay out .h5 differently"
-        raise NetspecError(f"'{file.path}' has no group 'data', where Caffe keeps weights", hint=hint)
+        hint = (
+            "it is a solver state"
+            if "history" in file.names
+            else "Keras and others lay out .h5 differently"
+        )
+        raise NetspecError(
+            f"'{file.path}' has no group 'data', where Caffe keeps weights", hint=hint
+        )
     found: dict[str, dict[int, np.ndarray]] = {}
-    for name, item in file.datasets(data):  # a layer's name may hold slashes, which makes groups in groups
+    for name, item in file.datasets(
+        data
+    ):  # a layer's name may hold slashes, which makes groups in groups
         layer, _, index = name.rpartition("/")
         if not (layer and index.isascii() and index.isdecimal() and len(index) < 4):
             raise NetspecError(f"'{file.path}': '/data/{name}' is not named <layer>/<index>")
         fits = counts is None or item.size in counts.get(layer, ())[int(index) : int(index) + 1]
-        found.setdefault(layer, {})[int(index)] = _array(file, item) if fits else np.broadcast_to(np.float32(0), file.shape(item))
-    return {layer: [arrays.get(i) for i in range(max(arrays) + 1)] for layer, arrays in found.items()}
+        found.setdefault(layer, {})[int(index)] = (
+            _array(file, item) if fits else np.broadcast_to(np.float32(0), file.shape(item))
+        )
+    return {
+        layer: [arrays.get(i) for i in range(max(arrays) + 1)] for layer, arrays in found.items()
+    }
 
 
-def write_weights_hdf5(path: str | Path, layers: Iterable[tuple[str, Sequence[np.ndarray | None]]], diffs: Diffs | None = None) -> None:
+def write_weights_hdf5(
+    path: str | Path,
+    layers: Iterable[tuple[str, Sequence[np.ndarray | None]]],
+    diffs: Diffs | None = None,
+) -> None:
     """Writes (layer, arrays) in Caffe's layout; None leaves an array out, as Caffe does with shared ones.
 
     Args: diffs: for each layer its arrays' gradients, which go to /diff/<layer>/<index>, also that of a shared array.
@@ -88,19 +108,32 @@ def read_solverstate_hdf5(path: str | Path) -> tuple[int, str, list[np.ndarray],
 
 
 def _solver_state(file: Hdf5File) -> tuple[int, str, list[np.ndarray], int]:
-    missing = [key for key in ("iter", "learned_net", "current_step", "history") if file.find(key) is None]
+    missing = [
+        key for key in ("iter", "learned_net", "current_step", "history") if file.find(key) is None
+    ]
     if missing:
         raise NetspecError(
-            f"'{file.path}' is not a solver state: it has no '{missing[0]}'", hint="it holds weights" if "data" in file.names else None
+            f"'{file.path}' is not a solver state: it has no '{missing[0]}'",
+            hint="it holds weights" if "data" in file.names else None,
         )
     learned_net = _scalar(file, "learned_net")
-    text = learned_net.decode(errors="surrogateescape") if isinstance(learned_net, bytes) else str(learned_net)
+    text = (
+        learned_net.decode(errors="surrogateescape")
+        if isinstance(learned_net, bytes)
+        else str(learned_net)
+    )
     blobs = dict(file.datasets(file.find("history")))
     history = [_array(file, blobs[str(i)]) for i in range(len(blobs))]
     return int(_scalar(file, "iter")), text, history, int(_scalar(file, "current_step"))
 
 
-def write_solverstate_hdf5(path: str | Path, iteration: int, learned_net: str, history: Sequence[np.ndarray], current_step: int) -> None:
+def write_solverstate_hdf5(
+    path: str | Path,
+    iteration: int,
+    learned_net: str,
+    history: Sequence[np.ndarray],
+    current_step: int,
+) -> None:
     """Writes a solver state in the form of Solver::SnapshotSolverStateToHDF5.
 
     Raises: NetspecError where the file can't be written.
@@ -146,14 +179,26 @@ def _reading(path: str | Path, read: Callable[[Hdf5File], T]) -> T:
     try:
         with Hdf5File(path) as file:
             return read(file)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError, OverflowError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        MemoryError,
+        OverflowError,
+    ) as error:
         raise _damaged(path, error) from None
 
 
 def _damaged(path: str | Path, error: Exception) -> NetspecError:
     cut = re.search(r"truncated file: eof = (\d+),.* stored_eof = (\d+)", str(error))
     if cut:
-        return NetspecError(f"'{path}' is cut short: {int(cut[1]):,} of {int(cut[2]):,} bytes", hint=HOW_TO_COPY)
+        return NetspecError(
+            f"'{path}' is cut short: {int(cut[1]):,} of {int(cut[2]):,} bytes", hint=HOW_TO_COPY
+        )
     message = f"'{path}' is not an HDF5 file of weights, or is damaged: {_line(error)}"
     return NetspecError(message, hint=HOW_TO_COPY if h5py.is_hdf5(path) else wrong_kind(path))
 
@@ -165,7 +210,10 @@ def _writing(path: str | Path, fill: Callable[[h5py.File], None]) -> None:
 
     try:
         write_atomically(path, write)
-    except (RuntimeError, ValueError) as error:  # two layers of one name, or a name that HDF5 can't hold
+    except (
+        RuntimeError,
+        ValueError,
+    ) as error:  # two layers of one name, or a name that HDF5 can't hold
         raise NetspecError(f"'{path}' can't be written: {_line(error)}") from None
 
 

@@ -20,7 +20,9 @@ CHW = tuple[int, int, int]
 _ROLES = ("weights", "biases")  # the keys of later versions, in Caffe's order
 
 
-def read_npy(path: str | Path, flattened: Mapping[str, CHW] | None = None, skip_layers: Collection[str] = ()) -> dict[str, list[np.ndarray]]:
+def read_npy(
+    path: str | Path, flattened: Mapping[str, CHW] | None = None, skip_layers: Collection[str] = ()
+) -> dict[str, list[np.ndarray]]:
     """The arrays of a file {layer: [weights, biases]} or {layer: {"weights": …, "biases": …}}, in Caffe's order.
 
     Convolution kernels (height, width, in, out) become (out, in, height, width); dense weights (in, out) become (out, in).
@@ -37,28 +39,43 @@ def read_npy(path: str | Path, flattened: Mapping[str, CHW] | None = None, skip_
     contents = _layers(path, read_npy_object(path, raw))
     for name in [*skip_layers, *(flattened or {})]:
         if name not in contents:
-            raise NetspecError(f"'{path}' has no layer '{name}'", hint=did_you_mean(name, contents) or f"it has {', '.join(contents)}")
+            raise NetspecError(
+                f"'{path}' has no layer '{name}'",
+                hint=did_you_mean(name, contents) or f"it has {', '.join(contents)}",
+            )
     layers = {}
     for name, content in contents.items():
         arrays = _arrays(content)
         if arrays is not None:
             layers[name] = arrays
         elif name not in skip_layers:
-            raise NetspecError(f"'{path}': layer '{name}' holds {_what(content)}; expected [weights, biases]")
+            raise NetspecError(
+                f"'{path}': layer '{name}' holds {_what(content)}; expected [weights, biases]"
+            )
     _refuse_repeats(path, layers, len(raw))
     maps = flattened_maps(path, layers, flattened or {}, skip_layers)
-    return {name: [_to_caffe(path, name, a, maps.get(name)) for a in arrays] for name, arrays in layers.items() if name not in skip_layers}
+    return {
+        name: [_to_caffe(path, name, a, maps.get(name)) for a in arrays]
+        for name, arrays in layers.items()
+        if name not in skip_layers
+    }
 
 
 def _refuse_repeats(path: str | Path, layers: Mapping[str, list[np.ndarray]], size: int) -> None:
     """A pickle can refer to one array any number of times, at two bytes each. Raises: NetspecError."""
     claimed = sum(array.nbytes for arrays in layers.values() for array in arrays)
     if claimed > size + _SHARED:
-        raise NetspecError(f"'{path}' claims {claimed:,} bytes of weights, but has {size:,}", hint="it refers to the same arrays again and again")
+        raise NetspecError(
+            f"'{path}' claims {claimed:,} bytes of weights, but has {size:,}",
+            hint="it refers to the same arrays again and again",
+        )
 
 
 def flattened_maps(
-    path: str | Path, layers: Mapping[str, list[np.ndarray]], given: Mapping[str, CHW], skip_layers: Collection[str] = ()
+    path: str | Path,
+    layers: Mapping[str, list[np.ndarray]],
+    given: Mapping[str, CHW],
+    skip_layers: Collection[str] = (),
 ) -> dict[str, CHW]:
     """The (C, H, W) that dense layers flatten, by the sizes in the file where `given` does not say it.
 
@@ -70,12 +87,22 @@ def flattened_maps(
 
     Raises: NetspecError where that leaves no answer, or more than one.
     """
-    outputs = {name: arrays[0].shape[-1] for name, arrays in layers.items() if arrays and arrays[0].ndim == 4}
-    dense = {name: arrays[0].shape for name, arrays in layers.items() if arrays and arrays[0].ndim == 2}
+    outputs = {
+        name: arrays[0].shape[-1]
+        for name, arrays in layers.items()
+        if arrays and arrays[0].ndim == 4
+    }
+    dense = {
+        name: arrays[0].shape for name, arrays in layers.items() if arrays and arrays[0].ndim == 2
+    }
     maps = dict(given)
     if not outputs or not dense:
         return maps
-    after_dense = {name for name, (rows, _) in dense.items() if rows in [dense[other][1] for other in dense if other != name]}
+    after_dense = {
+        name
+        for name, (rows, _) in dense.items()
+        if rows in [dense[other][1] for other in dense if other != name]
+    }
     if len(after_dense) == len(dense) and not given:
         raise NetspecError(
             f"'{path}': it is not plain which dense layer reads the feature map: each of {', '.join(dense)} fits behind another one",
@@ -115,19 +142,31 @@ def _to_caffe(path: str | Path, name: str, array: np.ndarray, chw: CHW | None) -
     elif array.ndim == 2 and chw:
         channels, height, width = chw
         if min(chw) < 1 or channels * height * width != array.shape[0]:
-            raise NetspecError(f"'{path}': '{name}' has {array.shape[0]} inputs, not {channels}×{height}×{width}")
-        array = array.reshape(height, width, channels, -1).transpose(3, 2, 0, 1).reshape(-1, array.shape[0])
+            raise NetspecError(
+                f"'{path}': '{name}' has {array.shape[0]} inputs, not {channels}×{height}×{width}"
+            )
+        array = (
+            array.reshape(height, width, channels, -1)
+            .transpose(3, 2, 0, 1)
+            .reshape(-1, array.shape[0])
+        )
     elif array.ndim == 2:
         array = array.T
     elif array.ndim > 2:
-        raise NetspecError(f"'{path}': layer '{name}' has an array with {array.ndim} axes; expected 1, 2 or 4")
+        raise NetspecError(
+            f"'{path}': layer '{name}' has an array with {array.ndim} axes; expected 1, 2 or 4"
+        )
     with np.errstate(over="ignore"):
-        return np.array(array, dtype=np.float32, order="C")  # a copy: the pickle's bytes are read-only
+        return np.array(
+            array, dtype=np.float32, order="C"
+        )  # a copy: the pickle's bytes are read-only
 
 
 def _layers(path: str | Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        raise NetspecError(f"'{path}' holds {_what(content)}; expected a dict {{layer: [weights, biases]}}")
+        raise NetspecError(
+            f"'{path}' holds {_what(content)}; expected a dict {{layer: [weights, biases]}}"
+        )
     return content
 
 
@@ -136,7 +175,9 @@ def _arrays(content: Any) -> list[np.ndarray] | None:
         if not content.keys() <= set(_ROLES):
             return None
         content = [content[role] for role in _ROLES if role in content]
-    if not isinstance(content, list) or not all(isinstance(a, np.ndarray) and a.dtype.kind in "fiu" for a in content):
+    if not isinstance(content, list) or not all(
+        isinstance(a, np.ndarray) and a.dtype.kind in "fiu" for a in content
+    ):
         return None
     return content
 

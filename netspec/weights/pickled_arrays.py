@@ -55,9 +55,22 @@ _KNOWN = {
 }
 _DTYPE = re.compile(r"[fiu][1248]|b1|O[48]?")
 _PLAIN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
+_VALUES = {
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "LONG4",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+}
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-_OLD_STRINGS = {"BINSTRING", "SHORT_BINSTRING"}  # Python 2's str, which pickletools decodes as latin-1
+_OLD_STRINGS = {
+    "BINSTRING",
+    "SHORT_BINSTRING",
+}  # Python 2's str, which pickletools decodes as latin-1
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -76,7 +89,9 @@ def unpickle_arrays(stream: io.BytesIO) -> Any:
         raise
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
         # pickletools' own errors, and what a stack that does not fit its instructions comes to
-        raise Refused(f"the pickle is damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from None
+        raise Refused(
+            f"the pickle is damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from None
     raise Refused("the pickle has no end")
 
 
@@ -103,7 +118,9 @@ class _Machine:
             "BINGET": lambda index: self.stack.append(self.memo[index]),
             "LONG_BINGET": lambda index: self.stack.append(self.memo[index]),
             "GLOBAL": lambda name: self.push_global(name.replace(" ", ".", 1)),
-            "STACK_GLOBAL": lambda _: self.push_global(".".join([_text(self.pop()), _text(self.pop())][::-1])),
+            "STACK_GLOBAL": lambda _: self.push_global(
+                ".".join([_text(self.pop()), _text(self.pop())][::-1])
+            ),
             "REDUCE": lambda _: self.reduce(),
             "BUILD": lambda _: self.build(),
         }
@@ -156,23 +173,33 @@ class _Machine:
 
     def push_global(self, name: str) -> None:
         if name not in _KNOWN:
-            raise Refused(f"the pickle asks for '{name}', which no file of arrays needs; nothing of it was run")
+            raise Refused(
+                f"the pickle asks for '{name}', which no file of arrays needs; nothing of it was run"
+            )
         self.stack.append(_Global(_KNOWN[name]))
 
     def reduce(self) -> None:
         arguments, function = self.pop(), self.pop()
         if not isinstance(function, _Global) or not isinstance(arguments, tuple):
             raise Refused("the pickle is damaged (calls what is no function)")
-        if function.name == "encode" and len(arguments) == 2 and _text(arguments[1]) in ("latin1", "latin-1"):
+        if (
+            function.name == "encode"
+            and len(arguments) == 2
+            and _text(arguments[1]) in ("latin1", "latin-1")
+        ):
             self.stack.append(_text(arguments[0]).encode("latin-1"))
         elif function.name == "dtype" and arguments:
             self.stack.append(_Built("dtype", _text(arguments[0])))
         elif function.name == "array":
             self.stack.append(_Built("array", np.empty(0, dtype=np.float32)))
         elif function.name == "scalar" and len(arguments) == 2:
-            self.stack.append(_Built("array", _values(arguments[1], _dtype(arguments[0]), (), False)))
+            self.stack.append(
+                _Built("array", _values(arguments[1], _dtype(arguments[0]), (), False))
+            )
         else:
-            raise Refused(f"the pickle is damaged (calls {function.name} in a way that numpy never writes)")
+            raise Refused(
+                f"the pickle is damaged (calls {function.name} in a way that numpy never writes)"
+            )
 
     def build(self) -> None:
         state, target = self.pop(), self.stack[-1]
@@ -184,21 +211,33 @@ class _Machine:
             target.value = _text(state[1]) + target.value
         else:
             _, shape, dtype, is_fortran, raw = state[:5]
-            target.value = raw if isinstance(raw, list) else _values(raw, _dtype(dtype), shape, bool(is_fortran))
+            target.value = (
+                raw
+                if isinstance(raw, list)
+                else _values(raw, _dtype(dtype), shape, bool(is_fortran))
+            )
 
 
 def _values(raw: Any, dtype: np.dtype[Any], shape: Any, is_fortran: bool) -> np.ndarray:
-    if not isinstance(raw, bytes) or not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
+    if (
+        not isinstance(raw, bytes)
+        or not isinstance(shape, tuple)
+        or not all(isinstance(n, int) and n >= 0 for n in shape)
+    ):
         raise Refused("an array in the pickle has no proper shape or no bytes")
     if dtype.hasobject or len(shape) > 32 or prod(shape) * dtype.itemsize != len(raw):
-        raise Refused(f"an array in the pickle has the shape {shape}, but {len(raw):,} bytes of {dtype}")
+        raise Refused(
+            f"an array in the pickle has the shape {shape}, but {len(raw):,} bytes of {dtype}"
+        )
     return np.frombuffer(raw, dtype=dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _dtype(built: Any) -> np.dtype[Any]:
     if not isinstance(built, _Built) or built.kind != "dtype":
         raise Refused("an array in the pickle has no dtype")
-    order, name = (built.value[:1], built.value[1:]) if built.value[:1] in "<>|=" else ("", built.value)
+    order, name = (
+        (built.value[:1], built.value[1:]) if built.value[:1] in "<>|=" else ("", built.value)
+    )
     if not _DTYPE.fullmatch(name):
         raise Refused(f"an array in the pickle has the dtype '{built.value}', which is no number")
     dtype: np.dtype[Any] = np.dtype(order + name)
@@ -229,12 +268,17 @@ class _Finish:
         if not isinstance(value, _Built | list | tuple | dict):
             return value
         if id(value) not in self.done:
-            self.done[id(value)] = self.container(value.value if isinstance(value, _Built) else value, depth + 1)
+            self.done[id(value)] = self.container(
+                value.value if isinstance(value, _Built) else value, depth + 1
+            )
         return self.done[id(value)]
 
     def container(self, value: Any, depth: int) -> Any:
         if isinstance(value, dict):
-            return {_text(key) if isinstance(key, bytes) else key: self(item, depth) for key, item in value.items()}
+            return {
+                _text(key) if isinstance(key, bytes) else key: self(item, depth)
+                for key, item in value.items()
+            }
         return [self(item, depth) for item in value]
 
 
@@ -245,7 +289,9 @@ def read_npy_object(path: str | Path, raw: bytes) -> Any:
     """
     stream = io.BytesIO(raw)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy's about files of Python 2, pickletools' about escapes in damaged ones
+        warnings.simplefilter(
+            "ignore"
+        )  # numpy's about files of Python 2, pickletools' about escapes in damaged ones
         try:
             shape, array = _read_header(stream)
         except Exception as error:  # the header is a Python literal: ast, tokenize and numpy each have errors of their own
@@ -258,14 +304,20 @@ def read_npy_object(path: str | Path, raw: bytes) -> Any:
         except Refused as refused:
             raise NetspecError(f"'{path}' can't be read: {refused}") from None
     if prod(shape) != 1 or not isinstance(content, list) or len(content) != 1:
-        raise NetspecError(f"'{path}' holds {prod(shape)} objects; expected one dict {{layer: [weights, biases]}}")
+        raise NetspecError(
+            f"'{path}' holds {prod(shape)} objects; expected one dict {{layer: [weights, biases]}}"
+        )
     return content[0]
 
 
 def _read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], np.ndarray | None]:
     """The shape that a .npy file says, and its array, or None where that is of objects and a pickle follows."""
     version = np.lib.format.read_magic(stream)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, _, dtype = read_header(stream)
     if dtype.hasobject:
         return shape, None

@@ -13,7 +13,9 @@ from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import NetParameter
 
-PROTOBUF_LIMIT = 2**31 - 1  # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
+PROTOBUF_LIMIT = (
+    2**31 - 1
+)  # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
 _LARGEST = 256 * GIB  # bytes of a weight file of any other format
 
 M = TypeVar("M", bound=Message)
@@ -40,7 +42,10 @@ def read_message(path: str | Path, message: M, what: str) -> M:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) != EFBIG:
             raise unreadable(path, error) from None
-        raise NetspecError(f"'{path}' can't be read: {os_reason(error)}", hint="larger nets fit in .safetensors or .h5") from None
+        raise NetspecError(
+            f"'{path}' can't be read: {os_reason(error)}",
+            hint="larger nets fit in .safetensors or .h5",
+        ) from None
     try:
         message.ParseFromString(raw)
     except DecodeError:
@@ -60,7 +65,10 @@ def _unreadable(path: str | Path, raw: bytes, message: Message, what: str) -> Ne
     if kind or cut is None:
         return NetspecError(f"'{path}' is not a {what}, or is damaged", hint=kind or HOW_TO_COPY)
     last = _last_layer(raw[: cut[0]]) if isinstance(message, NetParameter) else ""
-    return NetspecError(f"'{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected", hint=f"{HOW_TO_COPY}{last}")
+    return NetspecError(
+        f"'{path}' is cut short: {len(raw):,} bytes, at least {cut[1]:,} expected",
+        hint=f"{HOW_TO_COPY}{last}",
+    )
 
 
 def _last_layer(raw: bytes) -> str:

@@ -32,8 +32,12 @@ class Retention:
     keep_last: int | None = None
     keep_best: str | None = None
     lower_is_better: bool = False
-    states: list[Path] = field(default_factory=list)  # of the run's snapshots that stand, oldest first
-    extra: set[str] = field(default_factory=set)  # names of those that were taken only for being the best
+    states: list[Path] = field(
+        default_factory=list
+    )  # of the run's snapshots that stand, oldest first
+    extra: set[str] = field(
+        default_factory=set
+    )  # names of those that were taken only for being the best
     best: Best | None = None
 
     def is_better(self, value: float) -> bool:
@@ -56,14 +60,25 @@ class Retention:
 
         The newest snapshot always stays, and nothing is deleted where its files are no longer there.
         """
-        if not self.states or not (self.states[-1].exists() and weights_path(self.states[-1]).exists()):
+        if not self.states or not (
+            self.states[-1].exists() and weights_path(self.states[-1]).exists()
+        ):
             return []
         regular = [state for state in self.states if state.name not in self.extra]
-        staying = {self.states[-1], *(regular if self.keep_last is None else regular[-self.keep_last :])}
-        leaving = [state for state in self.states if state not in staying and not (self.best and state.name == self.best.state)]
+        staying = {
+            self.states[-1],
+            *(regular if self.keep_last is None else regular[-self.keep_last :]),
+        }
+        leaving = [
+            state
+            for state in self.states
+            if state not in staying and not (self.best and state.name == self.best.state)
+        ]
         gone = []
         for state in leaving:
-            with suppress(OSError):  # it stays in the list, to be tried again after the next snapshot
+            with suppress(
+                OSError
+            ):  # it stays in the list, to be tried again after the next snapshot
                 delete_snapshot(state)
                 gone.append(state)
         self.states = [state for state in self.states if state not in gone]
@@ -72,10 +87,18 @@ class Retention:
     def remember(self, companion: Companion, state: Path, extra: bool = False) -> None:
         """Writes into the companion of a snapshot that is about to be written what a resumed run must know."""
         companion.snapshots = [path.name for path in self.states if path != state] + [state.name]
-        companion.extra = sorted((self.extra & set(companion.snapshots)) - {state.name} | ({state.name} if extra else set()))
+        companion.extra = sorted(
+            (self.extra & set(companion.snapshots)) - {state.name}
+            | ({state.name} if extra else set())
+        )
         companion.best = None
         if self.best is not None:
-            companion.best = {"metric": self.best.metric, "value": self.best.value, "iter": self.best.iter, "state": self.best.state}
+            companion.best = {
+                "metric": self.best.metric,
+                "value": self.best.value,
+                "iter": self.best.iter,
+                "state": self.best.state,
+            }
 
     def recall(self, companion: Companion, folder: Path, prefix: str) -> None:
         """Takes up what an earlier part of the run knew of its snapshots, prefix_iter_N in the folder.
@@ -87,8 +110,14 @@ class Retention:
         best = companion.best
         if best is not None and best["state"] in own and (folder / str(best["state"])).exists():
             if self.keep_best in (None, best["metric"]):
-                self.best = Best(str(best["metric"]), float(best["value"]), int(best["iter"]), str(best["state"]))
+                self.best = Best(
+                    str(best["metric"]), float(best["value"]), int(best["iter"]), str(best["state"])
+                )
             else:
                 own.discard(str(best["state"]))
-        self.states = [folder / name for name in companion.snapshots if name in own and (folder / name).exists()]
+        self.states = [
+            folder / name
+            for name in companion.snapshots
+            if name in own and (folder / name).exists()
+        ]
         self.extra = set(companion.extra) & own

@@ -16,7 +16,10 @@ try:
     from safetensors import SafetensorError
     from safetensors.numpy import load, save
 except ImportError:
-    raise NetspecError(".safetensors files need safetensors, which is not installed", hint="pip install 'netspec[safetensors]'") from None
+    raise NetspecError(
+        ".safetensors files need safetensors, which is not installed",
+        hint="pip install 'netspec[safetensors]'",
+    ) from None
 
 
 def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
@@ -27,27 +30,49 @@ def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
     raw = read_bytes(path)
     try:
         tensors = load(raw)
-    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:  # the latter: a dtype that numpy lacks
-        raise NetspecError(f"'{path}' is not a safetensors file that can be read, or is cut short: {error}", hint=HOW_TO_COPY) from None
+    except (
+        SafetensorError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ) as error:  # the latter: a dtype that numpy lacks
+        raise NetspecError(
+            f"'{path}' is not a safetensors file that can be read, or is cut short: {error}",
+            hint=HOW_TO_COPY,
+        ) from None
     found: dict[str, dict[int, np.ndarray]] = {}
     for key, tensor in tensors.items():
         layer, _, index = key.rpartition("/")
         if not (layer and index.isascii() and index.isdecimal() and len(index) < 4):
-            raise NetspecError(f"'{path}': the tensor '{key}' is not named <layer>/<index>", hint="weights of a net are named conv1/0, conv1/1, …")
+            raise NetspecError(
+                f"'{path}': the tensor '{key}' is not named <layer>/<index>",
+                hint="weights of a net are named conv1/0, conv1/1, …",
+            )
         if tensor.dtype.kind not in "fiu":
             raise NetspecError(f"'{path}': the tensor '{key}' holds no numbers")
         with np.errstate(over="ignore"):
-            found.setdefault(layer, {})[int(index)] = np.array(tensor, dtype=np.float32)  # a copy: the tensor is read-only
+            found.setdefault(layer, {})[int(index)] = np.array(
+                tensor, dtype=np.float32
+            )  # a copy: the tensor is read-only
     for layer, arrays in found.items():
         if len(arrays) != max(arrays) + 1:
-            raise NetspecError(f"'{path}': layer '{layer}' has no tensor '{layer}/{min(set(range(max(arrays))) - arrays.keys())}'")
+            raise NetspecError(
+                f"'{path}': layer '{layer}' has no tensor '{layer}/{min(set(range(max(arrays))) - arrays.keys())}'"
+            )
     return {layer: [arrays[i] for i in range(len(arrays))] for layer, arrays in found.items()}
 
 
-def write_safetensors(path: str | Path, net_name: str, layers: Iterable[tuple[str, Sequence[np.ndarray]]]) -> None:
+def write_safetensors(
+    path: str | Path, net_name: str, layers: Iterable[tuple[str, Sequence[np.ndarray]]]
+) -> None:
     """Writes (layer, arrays); the net's name goes to the metadata.
 
     Raises: NetspecError where the file can't be written.
     """
-    tensors = {f"{name}/{i}": np.asarray(array, dtype=np.float32, order="C") for name, arrays in layers for i, array in enumerate(arrays)}
+    tensors = {
+        f"{name}/{i}": np.asarray(array, dtype=np.float32, order="C")
+        for name, arrays in layers
+        for i, array in enumerate(arrays)
+    }
     write_atomically(path, save(tensors, metadata={"net": net_name}))

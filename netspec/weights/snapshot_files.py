@@ -51,12 +51,20 @@ class Companion:
     seed: int
     train_batches: int  # that each process has read of the training data
     records_a_batch: int  # that all processes together read in one of them
-    test_batches: list[int] = field(default_factory=list)  # that have been read of each test net's data
+    test_batches: list[int] = field(
+        default_factory=list
+    )  # that have been read of each test net's data
     losses: list[float] = field(default_factory=list)  # the last ones, for average_loss
-    carried: list[PackedStates] = field(default_factory=list)  # of each process, by rank, what its LSTM and RNN layers carry over
+    carried: list[PackedStates] = field(
+        default_factory=list
+    )  # of each process, by rank, what its LSTM and RNN layers carry over
     carried_digest: str = ""  # of `carried`, "" where there is none
-    snapshots: list[str] = field(default_factory=list)  # file names of the run's states that stand, oldest first
-    extra: list[str] = field(default_factory=list)  # those of them that were taken only for being the best
+    snapshots: list[str] = field(
+        default_factory=list
+    )  # file names of the run's states that stand, oldest first
+    extra: list[str] = field(
+        default_factory=list
+    )  # those of them that were taken only for being the best
     best: dict[str, float | int | str] | None = None  # metric, value, iter, state: see Retention
     weights_digest: str = ""  # BLAKE2b of the weights' file
     state_digest: str = ""  # and of the state's; older companions lack it
@@ -75,7 +83,10 @@ def weights_path(state: str | Path) -> Path:
 
 def is_snapshot_of(name: str, prefix: str) -> bool:
     """Whether a text is the file name PREFIX_iter_N.solverstate; a path, which could name another run's, is none."""
-    return bool(re.fullmatch(re.escape(prefix) + _STATE_NAME.pattern, name)) and os.path.basename(name) == name
+    return (
+        bool(re.fullmatch(re.escape(prefix) + _STATE_NAME.pattern, name))
+        and os.path.basename(name) == name
+    )
 
 
 def snapshot_iteration(state: str | Path) -> int | None:
@@ -88,7 +99,9 @@ def write_companion(state: str | Path, companion: Companion) -> None:
     """Raises: NetspecError where it can't be written."""
     companion.written = time.time()
     companion.carried_digest = states_digest(companion.carried) if companion.carried else ""
-    write_atomically(companion_path(state), (json.dumps(asdict(companion), indent=1) + "\n").encode())
+    write_atomically(
+        companion_path(state), (json.dumps(asdict(companion), indent=1) + "\n").encode()
+    )
 
 
 def read_companion(state: str | Path) -> Companion | None:
@@ -108,7 +121,9 @@ def read_companion(state: str | Path) -> Companion | None:
         raise NetspecError(f"'{path}' can't be read: {error.strerror or error}") from None
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         hint = "without that file the run goes on from the state, but not bit for bit"
-        raise NetspecError(f"'{path}' is damaged: it is not what netspec writes beside a state", None, hint) from None
+        raise NetspecError(
+            f"'{path}' is damaged: it is not what netspec writes beside a state", None, hint
+        ) from None
     return companion
 
 
@@ -116,19 +131,39 @@ def _check_types(companion: Companion) -> None:
     for name in ("iter", "seed", "train_batches", "records_a_batch"):
         if not _is_count(getattr(companion, name)):
             raise ValueError(name)
-    checks: dict[str, Callable[[Any], bool]] = {"test_batches": _is_count, "losses": _is_number, "snapshots": _is_text, "extra": _is_text}
+    checks: dict[str, Callable[[Any], bool]] = {
+        "test_batches": _is_count,
+        "losses": _is_number,
+        "snapshots": _is_text,
+        "extra": _is_text,
+    }
     for name, check in checks.items():
-        if not isinstance(getattr(companion, name), list) or not all(map(check, getattr(companion, name))):
+        if not isinstance(getattr(companion, name), list) or not all(
+            map(check, getattr(companion, name))
+        ):
             raise ValueError(name)
-    if not isinstance(companion.carried, list) or companion.carried_digest != (states_digest(companion.carried) if companion.carried else ""):
+    if not isinstance(companion.carried, list) or companion.carried_digest != (
+        states_digest(companion.carried) if companion.carried else ""
+    ):
         raise ValueError("carried")
     for states in companion.carried:
         unpack_states(states)
     if companion.best is not None:
-        wanted: dict[str, Callable[[Any], bool]] = {"metric": _is_text, "value": _is_number, "iter": _is_count, "state": _is_text}
-        if not isinstance(companion.best, dict) or not all(check(companion.best.get(name)) for name, check in wanted.items()):
+        wanted: dict[str, Callable[[Any], bool]] = {
+            "metric": _is_text,
+            "value": _is_number,
+            "iter": _is_count,
+            "state": _is_text,
+        }
+        if not isinstance(companion.best, dict) or not all(
+            check(companion.best.get(name)) for name, check in wanted.items()
+        ):
             raise ValueError("best")
-    if not (_is_text(companion.weights_digest) and _is_text(companion.state_digest) and _is_number(companion.written)):
+    if not (
+        _is_text(companion.weights_digest)
+        and _is_text(companion.state_digest)
+        and _is_number(companion.written)
+    ):
         raise ValueError("written")
 
 
@@ -160,7 +195,9 @@ def check_state(state: str | Path, companion: Companion | None) -> None:
         raise NetspecError(f"'{state}' can't be read: {os_reason(error)}") from None
     if digest != companion.state_digest:
         hint = f"{HOW_TO_COPY}, or go on from another snapshot"
-        raise NetspecError(f"'{state}' is damaged: it is not what was written (its digest differs)", None, hint)
+        raise NetspecError(
+            f"'{state}' is damaged: it is not what was written (its digest differs)", None, hint
+        )
 
 
 def delete_snapshot(state: str | Path) -> None:
@@ -186,7 +223,9 @@ def check_whole(state: str | Path) -> None:
     try:
         digest = file_digest(weights)
     except OSError as error:
-        raise NetspecError(f"its weights '{weights}' can't be read: {error.strerror or error}") from None
+        raise NetspecError(
+            f"its weights '{weights}' can't be read: {error.strerror or error}"
+        ) from None
     if digest != companion.weights_digest:
         raise NetspecError(f"its weights '{weights}' are not those that were written with it")
 
@@ -215,8 +254,14 @@ def _locked(path: Path, prefix: str) -> int:
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
-            hint = "--snapshot-prefix PATH puts them elsewhere" if path.parent.is_dir() else f"there is no folder '{path.parent}'"
-            raise NetspecError(f"snapshots '{prefix}_iter_*' can't be written: {os_reason(error)}", None, hint) from None
+            hint = (
+                "--snapshot-prefix PATH puts them elsewhere"
+                if path.parent.is_dir()
+                else f"there is no folder '{path.parent}'"
+            )
+            raise NetspecError(
+                f"snapshots '{prefix}_iter_*' can't be written: {os_reason(error)}", None, hint
+            ) from None
         if fcntl is None:
             return lock
         try:
@@ -229,7 +274,9 @@ def _locked(path: Path, prefix: str) -> int:
             if time.monotonic() > end:
                 os.close(lock)
                 message = f"another run is writing the snapshots '{prefix}_iter_*'"
-                raise NetspecError(message, None, "wait for its end, or give this one another --snapshot-prefix") from None
+                raise NetspecError(
+                    message, None, "wait for its end, or give this one another --snapshot-prefix"
+                ) from None
             time.sleep(0.1)
         except OSError:  # a network disk may have no locks
             return lock
@@ -258,7 +305,9 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
 def further_on(prefix: str, newest: Path) -> Path | None:
     """The whole snapshot PREFIX_iter_N of the highest iteration, where that is higher than the newest one's. Raises: NetspecError."""
     own = snapshot_iteration(newest) or 0
-    for state in sorted(snapshot_states(prefix), key=lambda state: snapshot_iteration(state) or 0, reverse=True):
+    for state in sorted(
+        snapshot_states(prefix), key=lambda state: snapshot_iteration(state) or 0, reverse=True
+    ):
         if (snapshot_iteration(state) or 0) <= own:
             return None
         with suppress(NetspecError):
@@ -275,13 +324,17 @@ def snapshot_states(prefix: str) -> list[Path]:
 def files_of_snapshots(prefix: str) -> list[Path]:
     """The states and the weights of the snapshots PREFIX_iter_N. Raises: NetspecError where the folder can't be read."""
     folder = Path(prefix).parent
-    name = re.compile(re.escape(Path(prefix).name) + r"_iter_[0-9]+\.(solverstate|caffemodel)(\.h5)?")
+    name = re.compile(
+        re.escape(Path(prefix).name) + r"_iter_[0-9]+\.(solverstate|caffemodel)(\.h5)?"
+    )
     try:
         return [path for path in folder.iterdir() if name.fullmatch(path.name)]
     except FileNotFoundError:
         return []
     except OSError as error:  # whether there are any is not known
-        raise NetspecError(f"the folder '{folder}' of the snapshots can't be read: {error.strerror or error}") from None
+        raise NetspecError(
+            f"the folder '{folder}' of the snapshots can't be read: {error.strerror or error}"
+        ) from None
 
 
 def _age(state: Path) -> tuple[float, int]:

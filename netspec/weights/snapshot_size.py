@@ -21,31 +21,53 @@ def weights_bytes(net: Net, hdf5: bool = False, with_diffs: bool = False) -> int
     """
     if hdf5:
         diffs = [_HDF5_BLOB + 4 * param.count for layer in net.layers for param in layer.params]
-        data = [_HDF5_BLOB + 4 * param.count for layer in net.layers for param in layer.params if param.owner is None]
-        return _HDF5_WEIGHTS + _HDF5_GROUP * len(net.layers) * (1 + with_diffs) + sum(data) + sum(diffs) * with_diffs
+        data = [
+            _HDF5_BLOB + 4 * param.count
+            for layer in net.layers
+            for param in layer.params
+            if param.owner is None
+        ]
+        return (
+            _HDF5_WEIGHTS
+            + _HDF5_GROUP * len(net.layers) * (1 + with_diffs)
+            + sum(data)
+            + sum(diffs) * with_diffs
+        )
     size = NetParameter(name=net.name).ByteSize()
     for layer in net.layers:
         tops = [top for top in layer.tops if top != AUTOMATIC_TOP]
-        inner = LayerParameter(name=layer.name, type=layer.type, bottom=layer.bottoms, top=tops).ByteSize()
+        inner = LayerParameter(
+            name=layer.name, type=layer.type, bottom=layer.bottoms, top=tops
+        ).ByteSize()
         inner += sum(_field_size(_blob_size(param.shape, with_diffs)) for param in layer.params)
         size += _field_size(inner, NetParameter.LAYER_FIELD_NUMBER)
     return size
 
 
-def state_bytes(net: Net, solver_type: str, iteration: int, weights_path: str, hdf5: bool = False) -> int:
+def state_bytes(
+    net: Net, solver_type: str, iteration: int, weights_path: str, hdf5: bool = False
+) -> int:
     """The size of the .solverstate: history blobs for every param that a layer owns, learned or not."""
-    shapes = [param.shape for layer in net.layers for param in layer.params if param.owner is None] * HISTORIES.get(solver_type, 1)
+    shapes = [
+        param.shape for layer in net.layers for param in layer.params if param.owner is None
+    ] * HISTORIES.get(solver_type, 1)
     if hdf5:
         return _HDF5_STATE + sum(_HDF5_BLOB + 4 * prod(shape) for shape in shapes)
     path = len(weights_path.encode(errors="surrogateescape"))
-    return SolverState(iter=iteration, current_step=0).ByteSize() + _field_size(path) + sum(_field_size(_blob_size(shape)) for shape in shapes)
+    return (
+        SolverState(iter=iteration, current_step=0).ByteSize()
+        + _field_size(path)
+        + sum(_field_size(_blob_size(shape)) for shape in shapes)
+    )
 
 
 def _blob_size(shape: Shape, with_diff: bool = False) -> int:
     """A BlobProto of single precision: its values, and its shape in a message of its own."""
     dims = sum(map(varint_size, shape))
     values = 4 * prod(shape)
-    return (_field_size(values) * (1 + with_diff) if values else 0) + (_field_size(_field_size(dims)) if shape else 0)
+    return (_field_size(values) * (1 + with_diff) if values else 0) + (
+        _field_size(_field_size(dims)) if shape else 0
+    )
 
 
 def _field_size(size: int, number: int = 1) -> int:

@@ -39,8 +39,13 @@ def read_solverstate(path: str | Path) -> SolverSnapshot:
         return SolverSnapshot(*read_solverstate_hdf5(path))
     state = read_message(path, SolverState(), "solverstate")
     if not state.HasField("iter"):
-        raise NetspecError(f"'{path}' is not a solverstate: it does not say at which iteration the solver was", hint=wrong_kind(path))
-    history = [blob_array(blob, f"'{path}': history blob {i}") for i, blob in enumerate(state.history)]
+        raise NetspecError(
+            f"'{path}' is not a solverstate: it does not say at which iteration the solver was",
+            hint=wrong_kind(path),
+        )
+    history = [
+        blob_array(blob, f"'{path}': history blob {i}") for i, blob in enumerate(state.history)
+    ]
     learned_net = state.learned_net
     if isinstance(learned_net, bytes):  # what protobuf hands out where a text is no UTF-8
         learned_net = learned_net.decode(errors="surrogateescape")
@@ -55,7 +60,9 @@ def write_solverstate(path: str | Path, state: SolverSnapshot) -> None:
     if str(path).endswith((".h5", ".hdf5")):
         from netspec.weights.hdf5 import write_solverstate_hdf5
 
-        write_solverstate_hdf5(path, state.iter, state.learned_net, state.history, state.current_step)
+        write_solverstate_hdf5(
+            path, state.iter, state.learned_net, state.history, state.current_step
+        )
         return
     # the path by its bytes, which need not be UTF-8: protobuf's Python objects refuse such, the format does not
     learned_net: list[Buffer] = [state.learned_net.encode(errors="surrogateescape")]

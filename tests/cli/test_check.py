@@ -38,7 +38,9 @@ def test_a_right_net(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_a_wrong_net(capsys: pytest.CaptureFixture) -> None:
-    status, out, err = check(capsys, "net.prototxt", net=NET.replace('bottom: "data"', 'bottom: "dta"'))
+    status, out, err = check(
+        capsys, "net.prototxt", net=NET.replace('bottom: "data"', 'bottom: "dta"')
+    )
     assert (status, out) == (1, "net.prototxt: TEST net: 1 error\n")
     assert err == (
         "net.prototxt:2:43: error: layer 'relu' reads blob 'dta', which no earlier layer makes\n"
@@ -54,7 +56,16 @@ def test_warnings_do_not_fail(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_several_files(capsys: pytest.CaptureFixture) -> None:
-    status, out, err = check(capsys, "a.prototxt", "b.yaml", "none.prototxt", "c.prototxt", a=NET, b_yaml="nme: a\n", c=WARNED + "x: 1\ny: 2\n")
+    status, out, err = check(
+        capsys,
+        "a.prototxt",
+        "b.yaml",
+        "none.prototxt",
+        "c.prototxt",
+        a=NET,
+        b_yaml="nme: a\n",
+        c=WARNED + "x: 1\ny: 2\n",
+    )
     assert status == 1
     assert out.splitlines() == [
         "a.prototxt: TEST net: no faults",
@@ -75,10 +86,16 @@ def test_a_mistyped_folder_is_told_with_the_nearest(capsys: pytest.CaptureFixtur
     Path("models/alexnet").mkdir(parents=True)
     for path, hint in (
         ("modles/alexnet/a.prototxt", "there is no folder 'modles'; did you mean 'models'?"),
-        ("models/alxnet/a.prototxt", "there is no folder 'models/alxnet'; did you mean 'models/alexnet'?"),
+        (
+            "models/alxnet/a.prototxt",
+            "there is no folder 'models/alxnet'; did you mean 'models/alexnet'?",
+        ),
         ("q/a.prototxt", "there is no folder 'q'"),
     ):
-        assert check(capsys, path)[2] == f"{path}: error: file '{path}' does not exist\n  hint: {hint}\n"
+        assert (
+            check(capsys, path)[2]
+            == f"{path}: error: file '{path}' does not exist\n  hint: {hint}\n"
+        )
 
 
 def test_a_syntax_error(capsys: pytest.CaptureFixture) -> None:
@@ -93,8 +110,14 @@ def test_a_syntax_error(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_a_solver(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "solver.prototxt", solver=SOLVER, net=NET) == (0, "solver.prototxt: solver and its net: no faults\n", "")
-    status, out, err = check(capsys, "solver.prototxt", solver=SOLVER.replace("fixed", "fixd") + "typo: 1\n")
+    assert check(capsys, "solver.prototxt", solver=SOLVER, net=NET) == (
+        0,
+        "solver.prototxt: solver and its net: no faults\n",
+        "",
+    )
+    status, out, err = check(
+        capsys, "solver.prototxt", solver=SOLVER.replace("fixed", "fixd") + "typo: 1\n"
+    )
     assert (status, out[:24]) == (1, "solver.prototxt: solver ")
     assert "solver.prototxt:5:1: error: a solver has no field 'typo'" in err
 
@@ -107,13 +130,19 @@ def test_a_solver_is_checked_with_the_net_that_it_names(capsys: pytest.CaptureFi
     assert err.startswith("net.prototxt:2:43: error: layer 'relu' reads blob 'dta'")
     status, out, err = check(capsys, "solver.prototxt", "net.prototxt", solver=tested, net=wrong)
     assert (status, err.count("error:")) == (1, 1)
-    assert out.splitlines() == ["solver.prototxt: solver: no faults", "net.prototxt: TEST net: 1 error", "2 files, 1 error"]
+    assert out.splitlines() == [
+        "solver.prototxt: solver: no faults",
+        "net.prototxt: TEST net: 1 error",
+        "2 files, 1 error",
+    ]
     status, out, err = check(capsys, "solver.prototxt", solver=tested, net="layer {")
     assert (status, out) == (1, "solver.prototxt: solver and its net: 1 error\n")
 
 
 def test_a_solver_whose_net_is_not_there(capsys: pytest.CaptureFixture) -> None:
-    status, _, err = check(capsys, "solver.prototxt", solver=SOLVER.replace("net.prototxt", "none.prototxt"))
+    status, _, err = check(
+        capsys, "solver.prototxt", solver=SOLVER.replace("net.prototxt", "none.prototxt")
+    )
     assert status == 1
     assert "solver.prototxt:1:6: error: the net 'none.prototxt' does not exist" in err
 
@@ -128,13 +157,20 @@ base_lr: 0.1 lr_policy: "fixed" max_iter: 3 test_iter: 1 test_iter: 1 test_inter
 
 
 def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "solver.prototxt", solver=INNER) == (0, "solver.prototxt: solver: no faults\n", "")
+    assert check(capsys, "solver.prototxt", solver=INNER) == (
+        0,
+        "solver.prototxt: solver: no faults\n",
+        "",
+    )
     wrong = INNER.replace('bottom: "data"', 'bottom: "dta"').replace(
         'bottom: "fc" top: "fc"', 'bottom: "fc" top: "fc" dropout_param { dropout_ratio: 2 }'
     )
     status, out, err = check(capsys, "solver.prototxt", solver=wrong)
     assert (status, out) == (1, "solver.prototxt: solver: 2 errors\n")
-    assert "solver.prototxt:3:51: error: layer 'fc' reads blob 'dta', which no earlier layer makes" in err
+    assert (
+        "solver.prototxt:3:51: error: layer 'fc' reads blob 'dta', which no earlier layer makes"
+        in err
+    )
     assert ": error: layer 'drop': 'dropout_ratio' must be at least 0 and below 1, got 2" in err
 
 
@@ -152,8 +188,12 @@ def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
         ('input: "a" base_lr: 1 momentum: 1', "TRAIN and TEST net"),
     ],
 )
-def test_nets_and_solvers_are_told_apart_by_their_fields(capsys: pytest.CaptureFixture, text: str, what: str) -> None:
-    assert check(capsys, "file.prototxt", file=text, net=NET)[1].startswith(f"file.prototxt: {what}: ")
+def test_nets_and_solvers_are_told_apart_by_their_fields(
+    capsys: pytest.CaptureFixture, text: str, what: str
+) -> None:
+    assert check(capsys, "file.prototxt", file=text, net=NET)[1].startswith(
+        f"file.prototxt: {what}: "
+    )
 
 
 UNKNOWN_FIELD = "layer {{ name: 'r{0}' type: 'ReLU' bottom: 'data' top: 'r{0}' slope: {0} }}\n"
@@ -174,12 +214,19 @@ def test_each_kind_of_fault_is_told_once(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_at_most_twenty_kinds_of_a_file_are_shown(capsys: pytest.CaptureFixture) -> None:
-    net = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "more" }\n' + NET + "".join(f"x{i}: 1\nx{i}: 1\n" for i in range(30))
+    net = (
+        'layer { name: "relu" type: "ReLU" bottom: "data" top: "more" }\n'
+        + NET
+        + "".join(f"x{i}: 1\nx{i}: 1\n" for i in range(30))
+    )
     net = net.splitlines(keepends=True)
     status, out, err = check(capsys, "net.prototxt", net="".join([*net[1:3], net[0], *net[3:]]))
     assert (status, out) == (1, "net.prototxt: TEST net: 60 errors, 1 warning\n")
     assert (err.count("error:"), err.count("warning:")) == (20, 0)
-    assert err.splitlines()[-1] == "net.prototxt: 20 more errors, 1 more warning not shown; --all shows them"
+    assert (
+        err.splitlines()[-1]
+        == "net.prototxt: 20 more errors, 1 more warning not shown; --all shows them"
+    )
     assert main(["shapes", "net.prototxt"]) == 1
     assert capsys.readouterr().err.endswith("not shown; netspec check --all shows them\n")
     assert check(capsys, "net.prototxt", "--all")[2].count("error:") == 60
@@ -220,7 +267,11 @@ def test_colors(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert check(capsys, "net.prototxt")[2] == colored
-    assert check(capsys, "--color", "blue", "net.prototxt") == (2, "", "netspec: --color takes auto, always, never, got 'blue'\n")
+    assert check(capsys, "--color", "blue", "net.prototxt") == (
+        2,
+        "",
+        "netspec: --color takes auto, always, never, got 'blue'\n",
+    )
 
 
 def test_data_that_are_not_there_are_one_warning(capsys: pytest.CaptureFixture) -> None:
@@ -235,20 +286,36 @@ def test_an_empty_file(capsys: pytest.CaptureFixture) -> None:
     for name, text in (("net", ""), ("net", " # nothing\n"), ("net_yaml", "")):
         path = name.replace("_", ".") if "_" in name else "net.prototxt"
         status, out, err = check(capsys, path, **{name: text})
-        assert (status, out, err) == (1, f"{path}: not a net: 1 error\n", f"{path}: error: '{path}' is empty: a net is expected\n")
+        assert (status, out, err) == (
+            1,
+            f"{path}: not a net: 1 error\n",
+            f"{path}: error: '{path}' is empty: a net is expected\n",
+        )
 
 
 # The text, and what it is told to be.
 OTHER_TEXTS = {
-    "label map": ('item { name: "background" label: 0 display_name: "background" }\n' * 3, "a label map"),
-    "labels": ("n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n", "a list of labels or names"),
+    "label map": (
+        'item { name: "background" label: 0 display_name: "background" }\n' * 3,
+        "a label map",
+    ),
+    "labels": (
+        "n01440764 tench, Tinca tinca\nn01443537 goldfish, Carassius auratus\n",
+        "a list of labels or names",
+    ),
     "classes": ("cat\ndog\n", "a list of labels or names"),
     "images": ("cat/1.jpg 0\ndog 2/1.jpg 1\n", "a list of labels or names"),
     "images and labels": ("cat/1.jpg 0\ndog/1.jpg 1\n", "a list of images and labels"),
     "windows": ("# 0\na/b.png\n3\n10\n10\n0\n", "a list of windows"),
-    "page": ("<!DOCTYPE html>\n<html></html>\n", "HTML or XML, such as a page that a download left behind"),
+    "page": (
+        "<!DOCTYPE html>\n<html></html>\n",
+        "HTML or XML, such as a page that a download left behind",
+    ),
     "JSON": ('{"model": "alexnet"}', "JSON"),
-    "blob": ("num: 1 channels: 3 height: 1 width: 1 data: 1 data: 2 data: 3", "a blob, such as a mean file"),
+    "blob": (
+        "num: 1 channels: 3 height: 1 width: 1 data: 1 data: 2 data: 3",
+        "a blob, such as a mean file",
+    ),
     "one layer": ('name: "a" type: "ReLU" bottom: "b" top: "a"', "a single layer"),
 }
 
@@ -265,7 +332,9 @@ def test_texts_of_another_kind(capsys: pytest.CaptureFixture, text: str, kind: s
 
 def test_binary_files_of_another_kind(capsys: pytest.CaptureFixture) -> None:
     weights = caffe_pb2.NetParameter(name="a")
-    weights.layer.add(name="fc", type="InnerProduct").blobs.add(data=[1, 2], shape=caffe_pb2.BlobShape(dim=[2]))
+    weights.layer.add(name="fc", type="InnerProduct").blobs.add(
+        data=[1, 2], shape=caffe_pb2.BlobShape(dim=[2])
+    )
     state = caffe_pb2.SolverState(iter=3, learned_net="a.caffemodel")
     state.history.add(data=[0, 0])
     mean = caffe_pb2.BlobProto(num=1, channels=1, height=1, width=2, data=[0, 0])
@@ -278,7 +347,9 @@ def test_binary_files_of_another_kind(capsys: pytest.CaptureFixture) -> None:
         for command in ("check", "shapes"):
             assert main([command, name]) == 1
             err = capsys.readouterr().err
-            assert err.startswith(f"{name}: error: '{name}' is {kind}, not a net or a solver\n  hint: ")
+            assert err.startswith(
+                f"{name}: error: '{name}' is {kind}, not a net or a solver\n  hint: "
+            )
     Path("folder").mkdir()
     assert "error: 'folder' is a folder, not a net or a solver" in check(capsys, "folder")[2]
 
@@ -286,7 +357,10 @@ def test_binary_files_of_another_kind(capsys: pytest.CaptureFixture) -> None:
 def test_what_is_no_file(capsys: pytest.CaptureFixture) -> None:
     os.mkfifo("pipe")
     for path, what in (("pipe", "a named pipe (FIFO)"), ("/dev/zero", "a device")):
-        assert check(capsys, path)[::2] == (1, f"{path}: error: '{path}' can't be read: it is {what}, expected a regular file\n")
+        assert check(capsys, path)[::2] == (
+            1,
+            f"{path}: error: '{path}' can't be read: it is {what}, expected a regular file\n",
+        )
 
 
 def test_a_file_that_does_not_exist(capsys: pytest.CaptureFixture) -> None:
@@ -294,17 +368,31 @@ def test_a_file_that_does_not_exist(capsys: pytest.CaptureFixture) -> None:
     Path("models/train_val.prototxt").write_text(NET)
     for path, hint in (
         ("models/trainval.prototxt", "\n  hint: did you mean 'models/train_val.prototxt'?"),
-        ("model/train_val.prototxt", "\n  hint: there is no folder 'model'; did you mean 'models'?"),
+        (
+            "model/train_val.prototxt",
+            "\n  hint: there is no folder 'model'; did you mean 'models'?",
+        ),
         ("x", ""),
     ):
         assert check(capsys, path)[2] == f"{path}: error: file '{path}' does not exist{hint}\n"
 
 
 def test_phases(capsys: pytest.CaptureFixture) -> None:
-    text = NET + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { phase: TRAIN } }'
-    assert check(capsys, "net.prototxt", net=text)[1] == "net.prototxt: TRAIN and TEST net: 1 error\n"
-    assert check(capsys, "net.prototxt", "--phase", "TEST")[:2] == (0, "net.prototxt: TEST net: no faults\n")
-    assert check(capsys, "net.prototxt", "--phase", "train")[:2] == (1, "net.prototxt: TRAIN net: 1 error\n")
+    text = (
+        NET
+        + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { phase: TRAIN } }'
+    )
+    assert (
+        check(capsys, "net.prototxt", net=text)[1] == "net.prototxt: TRAIN and TEST net: 1 error\n"
+    )
+    assert check(capsys, "net.prototxt", "--phase", "TEST")[:2] == (
+        0,
+        "net.prototxt: TEST net: no faults\n",
+    )
+    assert check(capsys, "net.prototxt", "--phase", "train")[:2] == (
+        1,
+        "net.prototxt: TRAIN net: 1 error\n",
+    )
 
 
 def test_a_fault_of_both_phases_is_told_once(capsys: pytest.CaptureFixture) -> None:
@@ -313,7 +401,10 @@ def test_a_fault_of_both_phases_is_told_once(capsys: pytest.CaptureFixture) -> N
 
 
 def test_stages_and_levels(capsys: pytest.CaptureFixture) -> None:
-    text = NET + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { stage: "a" stage: "b" min_level: 2 } }'
+    text = (
+        NET
+        + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { stage: "a" stage: "b" min_level: 2 } }'
+    )
     for arguments, status in (
         (["--stage", "a,b"], 0),
         (["--stage", "a,b", "--level", "2"], 1),
@@ -336,32 +427,57 @@ ONE_PHASE = NET.replace("input_param", "include { phase: TRAIN } input_param")
 
 
 def test_a_net_for_one_phase_only(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "net.prototxt", net=ONE_PHASE) == (0, "net.prototxt: TRAIN net: no faults\n", "")
+    assert check(capsys, "net.prototxt", net=ONE_PHASE) == (
+        0,
+        "net.prototxt: TRAIN net: no faults\n",
+        "",
+    )
     status, _, err = check(capsys, "net.prototxt", "--phase", "TEST")
     assert status == 1
     assert "layer 'relu' reads blob 'data', which no earlier layer makes" in err
-    assert "net.prototxt:1:41: note: 'data' is made by layer 'data' here, which phase TEST leaves out" in err
+    assert (
+        "net.prototxt:1:41: note: 'data' is made by layer 'data' here, which phase TEST leaves out"
+        in err
+    )
 
 
 @pytest.mark.parametrize("rule", ["include { phase: TEST }", "exclude { phase: TRAIN }"])
 def test_a_rule_for_a_phase_without_data(capsys: pytest.CaptureFixture, rule: str) -> None:
-    text = ONE_PHASE + f'layer {{ name: "softmax" type: "Softmax" bottom: "relu" top: "prob" {rule} }}\n'
+    text = (
+        ONE_PHASE
+        + f'layer {{ name: "softmax" type: "Softmax" bottom: "relu" top: "prob" {rule} }}\n'
+    )
     status, out, err = check(capsys, "net.prototxt", net=text)
     assert (status, out) == (0, "net.prototxt: TRAIN net: 1 warning\n")
-    assert err.startswith("net.prototxt:1:48: warning: no layer makes data in phase TEST, so that only the TRAIN net is checked\n")
-    assert f"net.prototxt:3:{text.splitlines()[2].index(rule) + 1}: note: this rule asks for phase TEST" in err
+    assert err.startswith(
+        "net.prototxt:1:48: warning: no layer makes data in phase TEST, so that only the TRAIN net is checked\n"
+    )
+    assert (
+        f"net.prototxt:3:{text.splitlines()[2].index(rule) + 1}: note: this rule asks for phase TEST"
+        in err
+    )
 
 
 def test_a_phase_whose_data_ask_for_a_stage(capsys: pytest.CaptureFixture) -> None:
-    text = ONE_PHASE.splitlines()[0].replace("phase: TRAIN", 'phase: TEST stage: "test-on-train"') + "\n" + ONE_PHASE
+    text = (
+        ONE_PHASE.splitlines()[0].replace("phase: TRAIN", 'phase: TEST stage: "test-on-train"')
+        + "\n"
+        + ONE_PHASE
+    )
     status, out, err = check(capsys, "net.prototxt", net=text)
     assert (status, out) == (0, "net.prototxt: TRAIN net: 1 warning\n")
     assert "hint: its data ask for a stage: --stage test-on-train\n" in err
-    assert check(capsys, "net.prototxt", "--stage", "test-on-train") == (0, "net.prototxt: TRAIN and TEST net: no faults\n", "")
+    assert check(capsys, "net.prototxt", "--stage", "test-on-train") == (
+        0,
+        "net.prototxt: TRAIN and TEST net: no faults\n",
+        "",
+    )
 
 
 def test_which_phases_are_meant(capsys: pytest.CaptureFixture) -> None:
-    loss = 'layer { name: "loss" type: "EuclideanLoss" bottom: "relu" bottom: "data" top: "loss" }\n'
+    loss = (
+        'layer { name: "loss" type: "EuclideanLoss" bottom: "relu" bottom: "data" top: "loss" }\n'
+    )
     for text, what in (
         (NET, "TEST net"),
         ('input: "data" input_dim: [2, 3, 8, 8]\n' + NET.splitlines()[1], "TEST net"),
@@ -372,11 +488,16 @@ def test_which_phases_are_meant(capsys: pytest.CaptureFixture) -> None:
         (NET.replace("input_param", "exclude { phase: TRAIN } input_param"), "TEST net"),
         (NET.splitlines()[1], "TRAIN and TEST net"),
     ):
-        assert check(capsys, "net.prototxt", net=text)[1].startswith(f"net.prototxt: {what}: "), text
+        assert check(capsys, "net.prototxt", net=text)[1].startswith(f"net.prototxt: {what}: "), (
+            text
+        )
 
 
 def test_a_net_without_data(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "net.prototxt", net=NET.splitlines()[1])[:2] == (1, "net.prototxt: TRAIN and TEST net: 1 error\n")
+    assert check(capsys, "net.prototxt", net=NET.splitlines()[1])[:2] == (
+        1,
+        "net.prototxt: TRAIN and TEST net: 1 error\n",
+    )
     text = NET.replace("input_param", 'include { stage: "a" } input_param')
     assert check(capsys, "net.prototxt", net=text)[0] == 1
     assert check(capsys, "net.prototxt", "--stage", "a", net=text)[0] == 0
@@ -400,8 +521,15 @@ def test_usage(capsys: pytest.CaptureFixture) -> None:
     assert "'--input data=3,x' is not a shape" in capsys.readouterr().err
 
 
-def test_nothing_of_a_users_text_reaches_the_terminal_as_a_command(capsys: pytest.CaptureFixture) -> None:
-    _, _, err = check(capsys, "net.prototxt", net=NET + 'layer { name: "\\033[31m\\n" type: "\x1b]0;x\x07" bottom: "data" top: "t" } # \x1b[2J\n')
+def test_nothing_of_a_users_text_reaches_the_terminal_as_a_command(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    _, _, err = check(
+        capsys,
+        "net.prototxt",
+        net=NET
+        + 'layer { name: "\\033[31m\\n" type: "\x1b]0;x\x07" bottom: "data" top: "t" } # \x1b[2J\n',
+    )
     assert "\x1b" not in err
     assert "\x07" not in err
     assert "layer '\\x1b[31m\\n': there is no layer type '\\x1b]0;x\\x07'" in err
@@ -413,14 +541,20 @@ def test_carets_stand_below_wide_characters(capsys: pytest.CaptureFixture) -> No
 
 
 def test_a_long_line_is_cut_around_the_carets(capsys: pytest.CaptureFixture) -> None:
-    _, _, err = check(capsys, "net.prototxt", net=" ".join(f"input_dim: {i}" for i in range(500)) + " nme: 1 " + "input_dim: 1 " * 500)
+    _, _, err = check(
+        capsys,
+        "net.prototxt",
+        net=" ".join(f"input_dim: {i}" for i in range(500)) + " nme: 1 " + "input_dim: 1 " * 500,
+    )
     _, line, carets, hint = err.splitlines()[-4:]
     assert len(line) <= 102
     assert line[carets.index("^") : carets.rindex("^") + 1] == "nme"
     assert hint == "  hint: did you mean 'name'?"
 
 
-@pytest.mark.parametrize("path", sorted(REFERENCE.glob("upgrade/*.prototxt")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(REFERENCE.glob("upgrade/*.prototxt")), ids=lambda path: path.name
+)
 def test_the_originals_files_have_no_errors(capsys: pytest.CaptureFixture, path: Path) -> None:
     status, _, err = check(capsys, str(path))
     allowed = path.name.startswith("old_solver")  # its net is not here
@@ -428,8 +562,12 @@ def test_the_originals_files_have_no_errors(capsys: pytest.CaptureFixture, path:
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*ROOT.glob("models/*/*.prototxt"), *ROOT.glob("models/*/*.yaml")]), ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    sorted([*ROOT.glob("models/*/*.prototxt"), *ROOT.glob("models/*/*.yaml")]),
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
-def test_our_own_files_have_no_errors(capsys: pytest.CaptureFixture, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_files_have_no_errors(
+    capsys: pytest.CaptureFixture, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
     assert check(capsys, str(path))[0] == 0

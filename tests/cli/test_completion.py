@@ -38,7 +38,13 @@ def script(tmp_path: Path, capsys: pytest.CaptureFixture) -> Path:
 
 def completed(script: Path, *lines: str) -> list[list[str]]:
     """What bash offers behind each line, as `complete` has it registered for netspec."""
-    done = subprocess.run(["bash", "-c", ASK, "bash", str(script), *lines], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["bash", "-c", ASK, "bash", str(script), *lines],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [line.split() for line in done.stdout.splitlines()]
 
 
@@ -65,11 +71,15 @@ def test_bash_completes_commands_options_choices_and_files(script: Path) -> None
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_each_script_names_every_command(shell: str, capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+def test_each_script_names_every_command(
+    shell: str, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
     assert main(["completion", shell]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in COMMANDS)
-    assert " -s gpu" not in text  # fish stops at a short option of several letters, as Caffe's flags are
+    assert (
+        " -s gpu" not in text
+    )  # fish stops at a short option of several letters, as Caffe's flags are
     if shutil.which(shell):
         (tmp_path / "script").write_text(text, encoding="utf-8")
         subprocess.run([shell, "-n", str(tmp_path / "script")], check=True)

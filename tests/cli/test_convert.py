@@ -35,7 +35,13 @@ layer:
       shape:
         - dim: [1, 3]
 """
-NETS = sorted([*ROOT.glob("models/*/*.prototxt"), *REFERENCE.glob("upgrade/*.prototxt"), *REFERENCE.glob("solvers/adam/*.prototxt")])
+NETS = sorted(
+    [
+        *ROOT.glob("models/*/*.prototxt"),
+        *REFERENCE.glob("upgrade/*.prototxt"),
+        *REFERENCE.glob("solvers/adam/*.prototxt"),
+    ]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +63,16 @@ def test_to_yaml_and_back(capsys: pytest.CaptureFixture) -> None:
     assert Path("net.yaml").read_text() == IN_YAML
     convert(capsys, "net.yaml", "back.prototxt")
     back = Path("back.prototxt").read_text()
-    assert back.splitlines()[:5] == ["# a net", 'name: "net"  # its name', "layer {", "  # the data", '  name: "data"']
-    assert text_format.Parse(back, caffe_pb2.NetParameter()) == text_format.Parse(NET, caffe_pb2.NetParameter())
+    assert back.splitlines()[:5] == [
+        "# a net",
+        'name: "net"  # its name',
+        "layer {",
+        "  # the data",
+        '  name: "data"',
+    ]
+    assert text_format.Parse(back, caffe_pb2.NetParameter()) == text_format.Parse(
+        NET, caffe_pb2.NetParameter()
+    )
 
 
 @pytest.mark.parametrize("path", NETS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -76,16 +90,24 @@ def test_there_and_back(capsys: pytest.CaptureFixture, path: Path) -> None:
 def test_within_a_syntax_it_tidies_up(capsys: pytest.CaptureFixture) -> None:
     Path("a.prototxt").write_text("layer<name:'a'bottom:['x','y']>#c")
     convert(capsys, "a.prototxt", "a.prototxt")
-    assert Path("a.prototxt").read_text() == 'layer {\n  name: "a"\n  bottom: "x"\n  bottom: "y"\n}  # c\n'
+    assert (
+        Path("a.prototxt").read_text()
+        == 'layer {\n  name: "a"\n  bottom: "x"\n  bottom: "y"\n}  # c\n'
+    )
     Path("a.yaml").write_text("{name: 'a', input: ['x'], layer: [{}]}")
     convert(capsys, "a.yaml", "b.yaml")
     assert Path("b.yaml").read_text() == "name: a\ninput: x\nlayer:\n  - {}\n"
 
 
 def test_an_old_net_stays_old(capsys: pytest.CaptureFixture) -> None:
-    Path("old.prototxt").write_text('layers { type: RELU blobs_lr: 1 }\ninput: "a"\ninput_dim: [1, 2, 3, 4]\n')
+    Path("old.prototxt").write_text(
+        'layers { type: RELU blobs_lr: 1 }\ninput: "a"\ninput_dim: [1, 2, 3, 4]\n'
+    )
     convert(capsys, "old.prototxt", "old.yaml")
-    assert Path("old.yaml").read_text() == "layers:\n  - type: RELU\n    blobs_lr: 1\ninput: a\ninput_dim: [1, 2, 3, 4]\n"
+    assert (
+        Path("old.yaml").read_text()
+        == "layers:\n  - type: RELU\n    blobs_lr: 1\ninput: a\ninput_dim: [1, 2, 3, 4]\n"
+    )
 
 
 def test_a_solver_of_one_field(capsys: pytest.CaptureFixture) -> None:
@@ -120,8 +142,12 @@ def test_what_is_wrong_with_the_graph_does_not_matter(capsys: pytest.CaptureFixt
 
 def test_faults_of_the_command(capsys: pytest.CaptureFixture) -> None:
     Path("net.prototxt").write_text(NET)
-    assert "error: file 'none.prototxt' does not exist" in convert(capsys, "none.prototxt", "a.yaml", status=1)
-    assert "a net can't become 'net.caffemodel'" in convert(capsys, "net.prototxt", "net.caffemodel", status=1)
+    assert "error: file 'none.prototxt' does not exist" in convert(
+        capsys, "none.prototxt", "a.yaml", status=1
+    )
+    assert "a net can't become 'net.caffemodel'" in convert(
+        capsys, "net.prototxt", "net.caffemodel", status=1
+    )
     assert "can't be written" in convert(capsys, "net.prototxt", "none/net.yaml", status=1)
     with pytest.raises(SystemExit) as caught:
         main(["convert", "net.prototxt"])
@@ -211,29 +237,41 @@ layer {
 """
 
 
-def upgrade(capsys: pytest.CaptureFixture, source: str, target: str, *options: str, status: int = 0) -> str:
+def upgrade(
+    capsys: pytest.CaptureFixture, source: str, target: str, *options: str, status: int = 0
+) -> str:
     assert main(["convert", "--upgrade", source, target, *options]) == status
     return capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", [".prototxt", ".yaml"])
 @pytest.mark.parametrize("name", ["v0_small", "v1_small", "v2_inputs", "old_solver"])
-def test_upgrade_gives_the_originals_result(capsys: pytest.CaptureFixture, name: str, suffix: str) -> None:
+def test_upgrade_gives_the_originals_result(
+    capsys: pytest.CaptureFixture, name: str, suffix: str
+) -> None:
     source = str(REFERENCE / f"upgrade/{name}.prototxt")
     if suffix == ".yaml":
         convert(capsys, source, "old.yaml")
         source = "old.yaml"
     assert upgrade(capsys, source, f"new{suffix}").startswith(f"new{suffix}: upgraded ")
     kind = caffe_pb2.SolverParameter if "solver" in name else caffe_pb2.NetParameter
-    expected = text_format.Parse((REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text(), kind())
+    expected = text_format.Parse(
+        (REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text(), kind()
+    )
     assert read(Path(f"new{suffix}").read_text(), kind(), suffix) == expected
-    assert upgrade(capsys, f"new{suffix}", f"again{suffix}") == f"again{suffix}: the file was in today's format already\n"
+    assert (
+        upgrade(capsys, f"new{suffix}", f"again{suffix}")
+        == f"again{suffix}: the file was in today's format already\n"
+    )
     assert Path(f"again{suffix}").read_text() == Path(f"new{suffix}").read_text()
 
 
 def test_upgrade_keeps_every_comment_at_its_field(capsys: pytest.CaptureFixture) -> None:
     Path("old.prototxt").write_text(OLD)
-    assert upgrade(capsys, "old.prototxt", "new.prototxt") == "new.prototxt: upgraded V0 layers, input fields\n"
+    assert (
+        upgrade(capsys, "old.prototxt", "new.prototxt")
+        == "new.prototxt: upgraded V0 layers, input fields\n"
+    )
     assert Path("new.prototxt").read_text() == OLD_UPGRADED
     upgrade(capsys, "old.prototxt", "new.yaml")
     assert Path("new.yaml").read_text().count("#") == OLD.count("#")
@@ -246,17 +284,25 @@ def test_upgrade_leaves_what_is_of_today_as_it_was_written(capsys: pytest.Captur
     assert Path("new.prototxt").read_text().endswith("}\n" + layer)
     Path("old.prototxt").write_text(layer + '\ninput: "x" input_shape { dim: 1 }\n')
     upgrade(capsys, "old.prototxt", "new.prototxt")
-    assert Path("new.prototxt").read_text().endswith("}\n" + layer), "the Input layer is the first, wherever its field stood"
+    assert Path("new.prototxt").read_text().endswith("}\n" + layer), (
+        "the Input layer is the first, wherever its field stood"
+    )
 
 
 def test_upgrade_refuses(capsys: pytest.CaptureFixture) -> None:
     Path("old.prototxt").write_text(OLD)
     hint = "hint: name another one, or write over it with --overwrite"
     assert hint in upgrade(capsys, "old.prototxt", "./old.prototxt", status=1)
-    assert "a net can't become 'a.caffemodel'" in upgrade(capsys, "old.prototxt", "a.caffemodel", status=1)
-    assert "--upgrade keeps every layer" in upgrade(capsys, "old.prototxt", "a.prototxt", "--skip-layer", "x", status=1)
+    assert "a net can't become 'a.caffemodel'" in upgrade(
+        capsys, "old.prototxt", "a.caffemodel", status=1
+    )
+    assert "--upgrade keeps every layer" in upgrade(
+        capsys, "old.prototxt", "a.prototxt", "--skip-layer", "x", status=1
+    )
     Path("wrong.prototxt").write_text('layers {\n layer { type: "convv" } }')
-    assert "wrong.prototxt:2:16: error: 'convv' is not a V0 layer type" in upgrade(capsys, "wrong.prototxt", "a.prototxt", status=1)
+    assert "wrong.prototxt:2:16: error: 'convv' is not a V0 layer type" in upgrade(
+        capsys, "wrong.prototxt", "a.prototxt", status=1
+    )
     assert "file 'none' does not exist" in upgrade(capsys, "none", "a.prototxt", status=1)
     assert sorted(path.name for path in Path().iterdir()) == ["old.prototxt", "wrong.prototxt"]
     assert Path("old.prototxt").read_text() == OLD
@@ -266,31 +312,48 @@ def test_upgrade_refuses(capsys: pytest.CaptureFixture) -> None:
 
 @pytest.mark.parametrize("name", ["v0_small", "v1_small"])
 def test_weights_of_an_older_format_become_todays(capsys: pytest.CaptureFixture, name: str) -> None:
-    net = text_format.Parse((REFERENCE / f"upgrade/{name}.prototxt").read_text(), caffe_pb2.NetParameter())
+    net = text_format.Parse(
+        (REFERENCE / f"upgrade/{name}.prototxt").read_text(), caffe_pb2.NetParameter()
+    )
     layer = next(layer for layer in net.layers if "conv1" in (layer.name, layer.layer.name))
-    blob = (layer.layer if layer.HasField("layer") else layer).blobs.add(num=1, channels=1, height=1, width=3, data=[1, 0, 2])
+    blob = (layer.layer if layer.HasField("layer") else layer).blobs.add(
+        num=1, channels=1, height=1, width=3, data=[1, 0, 2]
+    )
     Path("old.caffemodel").write_bytes(net.SerializeToString())
     assert upgrade(capsys, "old.caffemodel", "new").startswith("new: upgraded V")
     upgraded = caffe_pb2.NetParameter.FromString(Path("new").read_bytes())
     conv1 = next(layer for layer in upgraded.layer if layer.name == "conv1")
     assert list(conv1.blobs) == [blob]
     conv1.ClearField("blobs")
-    assert upgraded == text_format.Parse((REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text(), caffe_pb2.NetParameter())
-    assert upgrade(capsys, "new", "again.caffemodel") == "again.caffemodel: the file was in today's format already\n"
+    assert upgraded == text_format.Parse(
+        (REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text(), caffe_pb2.NetParameter()
+    )
+    assert (
+        upgrade(capsys, "new", "again.caffemodel")
+        == "again.caffemodel: the file was in today's format already\n"
+    )
 
 
 def test_upgrade_of_weights_refuses(capsys: pytest.CaptureFixture) -> None:
     net = caffe_pb2.NetParameter()
     net.layers.add().layer.type = "convv"
     Path("old.caffemodel").write_bytes(net.SerializeToString())
-    assert "error: 'old.caffemodel': 'convv' is not a V0 layer type" in upgrade(capsys, "old.caffemodel", "new.caffemodel", status=1)
-    assert "weights can't become 'new.prototxt'" in upgrade(capsys, "old.caffemodel", "new.prototxt", status=1)
+    assert "error: 'old.caffemodel': 'convv' is not a V0 layer type" in upgrade(
+        capsys, "old.caffemodel", "new.caffemodel", status=1
+    )
+    assert "weights can't become 'new.prototxt'" in upgrade(
+        capsys, "old.caffemodel", "new.prototxt", status=1
+    )
     Path("text.caffemodel").write_text(OLD)
-    assert "'text.caffemodel' is not a caffemodel" in upgrade(capsys, "text.caffemodel", "new.caffemodel", status=1)
+    assert "'text.caffemodel' is not a caffemodel" in upgrade(
+        capsys, "text.caffemodel", "new.caffemodel", status=1
+    )
     assert sorted(path.name for path in Path().iterdir()) == ["old.caffemodel", "text.caffemodel"]
 
 
-@pytest.mark.parametrize("tool", ["upgrade_net_proto_text", "upgrade_solver_proto_text", "upgrade_net_proto_binary"])
+@pytest.mark.parametrize(
+    "tool", ["upgrade_net_proto_text", "upgrade_solver_proto_text", "upgrade_net_proto_binary"]
+)
 def test_caffes_own_scripts(tool: str) -> None:
     old = REFERENCE / f"upgrade/{'old_solver' if 'solver' in tool else 'v1_small'}.prototxt"
     if "binary" in tool:
@@ -298,6 +361,11 @@ def test_caffes_own_scripts(tool: str) -> None:
         net.layers[1].blobs.add(data=[0, 1])
         Path("old.caffemodel").write_bytes(net.SerializeToString())
         old = Path("old.caffemodel")
-    done = subprocess.run([sys.executable, ROOT / f"tools/{tool}.py", old, "new"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / f"tools/{tool}.py", old, "new"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stderr.startswith("new: upgraded ")
     assert Path("new").stat().st_size > 50

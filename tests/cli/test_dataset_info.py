@@ -30,7 +30,9 @@ def database(path: Path, *values: bytes) -> Path:
 
 
 def record(label: int, height: int = 1) -> bytes:
-    return Datum(channels=1, height=height, width=2, data=bytes(range(2 * height)), label=label).SerializeToString()
+    return Datum(
+        channels=1, height=height, width=2, data=bytes(range(2 * height)), label=label
+    ).SerializeToString()
 
 
 def test_a_whole_database(capsys):
@@ -52,8 +54,13 @@ def test_a_whole_database(capsys):
 
 def test_images_that_were_not_decoded_are_owned_up_to(capsys):
     assert call(capsys, DATA / "png_lmdb")[1].splitlines()[-1] == "  no broken records"
-    assert call(capsys, DATA / "png_lmdb", "--no-decode")[1].splitlines()[-1] == "  no broken records; images were not decoded"
-    assert call(capsys, DATA / "raw_lmdb", "--no-decode")[1].splitlines()[-1] == "  no broken records"
+    assert (
+        call(capsys, DATA / "png_lmdb", "--no-decode")[1].splitlines()[-1]
+        == "  no broken records; images were not decoded"
+    )
+    assert (
+        call(capsys, DATA / "raw_lmdb", "--no-decode")[1].splitlines()[-1] == "  no broken records"
+    )
 
 
 def test_broken_records_are_listed_and_the_status_is_1(capsys, tmp_path):
@@ -73,25 +80,46 @@ def test_many_sizes_and_labels_are_cut_short(capsys, tmp_path):
     assert sizes.startswith("  sizes   1×1×2: 6, ")
     assert sizes.endswith(", … and 2 other sizes (C×H×W)")
     at = lines.index("  labels  0 … 59, 58 classes")
-    assert lines[at + 1 : at + 3] == ["          1 (label 0) to 2 (label 2) records each", "          no record has 7, 8"]
+    assert lines[at + 1 : at + 3] == [
+        "          1 (label 0) to 2 (label 2) records each",
+        "          no record has 7, 8",
+    ]
 
 
 def test_json_has_it_all(capsys, tmp_path):
-    status, out, _ = call(capsys, database(tmp_path / "db", record(3), record(-1, 2), b"\xff"), "--format", "json")
+    status, out, _ = call(
+        capsys, database(tmp_path / "db", record(3), record(-1, 2), b"\xff"), "--format", "json"
+    )
     about = json.loads(out)
     assert status == 1
-    assert (about["kind"], about["whole"], about["records"], about["records_by_header"]) == ("LMDB", False, 3, 3)
-    assert about["labels"] == {"min": -1, "max": 3, "classes": 2, "others": 0, "counts": {"-1": 1, "3": 1}}
+    assert (about["kind"], about["whole"], about["records"], about["records_by_header"]) == (
+        "LMDB",
+        False,
+        3,
+        3,
+    )
+    assert about["labels"] == {
+        "min": -1,
+        "max": 3,
+        "classes": 2,
+        "others": 0,
+        "counts": {"-1": 1, "3": 1},
+    }
     assert about["sizes"] == [{"shape": [1, 1, 2], "count": 1}, {"shape": [1, 2, 2], "count": 1}]
     assert about["values"] == {"raw": {"min": 0, "max": 3}}
-    assert about["broken"] == {"count": 1, "first": [{"record": 2, "key": "0002", "reason": "it is no Datum"}]}
+    assert about["broken"] == {
+        "count": 1,
+        "first": [{"record": 2, "key": "0002", "reason": "it is no Datum"}],
+    }
 
 
 def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
     (tmp_path / "data.mdb").write_bytes((DATA / "raw_lmdb" / "data.mdb").read_bytes()[:53000])
     status, out, _ = call(capsys, tmp_path)
     assert status == 1
-    assert out.startswith(f"{tmp_path}: LMDB, 9 of 12 records could be read, 53,000 bytes on disk\n")
+    assert out.startswith(
+        f"{tmp_path}: LMDB, 9 of 12 records could be read, 53,000 bytes on disk\n"
+    )
     assert "it is cut off: 53,000 bytes, at least 57,344 expected" in out
     (tmp_path / "data.mdb").write_bytes((DATA / "raw_lmdb" / "data.mdb").read_bytes()[:5000])
     status, out, _ = call(capsys, tmp_path, "--format", "json")
@@ -101,14 +129,29 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (DATA / "mean.binaryproto", "is not a database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it"),
-        (DATA / "list.txt", "is not a database; it is text\n  hint: `netspec dataset build LIST OUT`"),
+        (
+            DATA / "mean.binaryproto",
+            "is not a database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it",
+        ),
+        (
+            DATA / "list.txt",
+            "is not a database; it is text\n  hint: `netspec dataset build LIST OUT`",
+        ),
         (DATA / "raw.npz", "is not a database; it is a zip file"),
         (DATA / "images" / "im00.png", "is not a database; it is a PNG image"),
         (DATA / "raw.prototxt", "is not a database; it is a prototxt"),
-        (DATA / "images", "is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)"),
-        (REFERENCE / "solvers" / "adam" / "init.caffemodel", "is not a database; it is a caffemodel"),
-        (REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate", "is not a database; it is a solverstate"),
+        (
+            DATA / "images",
+            "is not a database: it holds neither data.mdb (LMDB) nor CURRENT (LevelDB)",
+        ),
+        (
+            REFERENCE / "solvers" / "adam" / "init.caffemodel",
+            "is not a database; it is a caffemodel",
+        ),
+        (
+            REFERENCE / "solvers" / "adam" / "snap_iter_9.solverstate",
+            "is not a database; it is a solverstate",
+        ),
         ("none", "the database 'none' does not exist"),
     ],
 )

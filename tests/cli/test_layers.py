@@ -59,8 +59,14 @@ def test_the_page_of_pooling():
 
 
 def test_settings_that_several_types_share():
-    assert [field.name for field in parameter_fields("ImageData")] == ["image_data_param", "transform_param"]
-    assert [field.name for field in parameter_fields("SoftmaxWithLoss")] == ["softmax_param", "loss_param"]
+    assert [field.name for field in parameter_fields("ImageData")] == [
+        "image_data_param",
+        "transform_param",
+    ]
+    assert [field.name for field in parameter_fields("SoftmaxWithLoss")] == [
+        "softmax_param",
+        "loss_param",
+    ]
     assert [field.name for field in parameter_fields("Deconvolution")] == ["convolution_param"]
     assert parameter_fields("Split") == []
     page = layer_page("Convolution")
@@ -74,7 +80,10 @@ def test_every_entry_of_the_schema_has_a_comment():
     for name, message in caffe_pb2.DESCRIPTOR.message_types_by_name.items():
         entries = [name, *(f"{name}.{field.name}" for field in message.fields)]
         for enum in message.enum_types:
-            entries += [f"{name}.{enum.name}", *(f"{name}.{enum.name}.{value.name}" for value in enum.values)]
+            entries += [
+                f"{name}.{enum.name}",
+                *(f"{name}.{enum.name}.{value.name}" for value in enum.values),
+            ]
         assert not [entry for entry in entries if not comments.get(entry)]
 
 
@@ -88,11 +97,17 @@ def test_every_example_loads(name, tmp_path, monkeypatch):
         code, text = text.split("\nlayer {", 1)
         (tmp_path / "my_layers.py").write_text(code)
         text = f"layer {{{text}"
-    (tmp_path / "net.prototxt").write_text(re.sub(r"^(Shapes|Params|It runs|Where).*", "", text, flags=re.MULTILINE))
-    inputs = example.inputs if name == "HDF5Data" else None  # the others' shapes are known by their settings
+    (tmp_path / "net.prototxt").write_text(
+        re.sub(r"^(Shapes|Params|It runs|Where).*", "", text, flags=re.MULTILINE)
+    )
+    inputs = (
+        example.inputs if name == "HDF5Data" else None
+    )  # the others' shapes are known by their settings
     try:
         for phase in ("TRAIN", "TEST"):
-            net = netspec.load("net.prototxt", phase, inputs=inputs, allow_python_layers=bool(example.code))
+            net = netspec.load(
+                "net.prototxt", phase, inputs=inputs, allow_python_layers=bool(example.code)
+            )
             assert net.layers[-1].type == name
             for blob in net.layers[-1].top_blobs:
                 assert blob.shape is not None
@@ -114,7 +129,10 @@ def test_a_file_of_the_examples_name_is_not_read(tmp_path, monkeypatch):
 
 def test_an_unknown_type_is_told(capsys):
     assert main(["layers", "Poling"]) == 1
-    assert capsys.readouterr().err == "error: there is no layer type 'Poling'\n  hint: did you mean 'Pooling'?\n"
+    assert (
+        capsys.readouterr().err
+        == "error: there is no layer type 'Poling'\n  hint: did you mean 'Pooling'?\n"
+    )
     assert main(["layers", "pooling"]) == 1
     assert "did you mean 'Pooling'?" in capsys.readouterr().err
     assert main(["layers", "Qwertz"]) == 1
@@ -129,11 +147,17 @@ def test_the_table_of_the_readme(capsys):
     assert len(rows) == 2 + len(SPECS)
     assert {row.count("|") - row.count("\\|") for row in rows} == {6}
     assert rows[2] == f"| data | `Input` | 0 | 1 or more | {summary(SPECS['Input'])} |"
-    assert sum(row.startswith("| ") and not row.startswith("|  |") for row in rows) == 1 + len(families())
+    assert sum(row.startswith("| ") and not row.startswith("|  |") for row in rows) == 1 + len(
+        families()
+    )
 
 
 def test_needs_nothing_heavy():
     text = "import sys\nfrom netspec.cli import main\nmain(['layers'])\nmain(['layers', 'Python'])\nmain(['layers', 'Data'])\n"
-    text += "print([n for n in ('numpy', 'torch', 'yaml', 'h5py', 'PIL', 'lmdb') if n in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    text += (
+        "print([n for n in ('numpy', 'torch', 'yaml', 'h5py', 'PIL', 'lmdb') if n in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, check=True
+    )
     assert result.stdout.splitlines()[-1] == "[]"

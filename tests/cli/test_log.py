@@ -40,7 +40,10 @@ def columns(path: str, delimiter: str = ",") -> list[list[str]]:
 
 
 def test_parse_writes_the_tables_here(capsys: pytest.CaptureFixture) -> None:
-    assert log(capsys, "parse", "runs/a.jsonl") == "a.jsonl.train: 2 rows\na.jsonl.test: 2 rows\na.jsonl.test1: 2 rows\n"
+    assert (
+        log(capsys, "parse", "runs/a.jsonl")
+        == "a.jsonl.train: 2 rows\na.jsonl.test: 2 rows\na.jsonl.test1: 2 rows\n"
+    )
     assert columns("a.jsonl.train") == [
         ["NumIters", "LearningRate", "aux", "loss"],
         ["0", "0.01", "0.5", "2.1775851"],
@@ -60,13 +63,23 @@ def test_parse_writes_the_tables_here(capsys: pytest.CaptureFixture) -> None:
 def test_parse_into_a_folder_with_a_delimiter(capsys: pytest.CaptureFixture) -> None:
     log(capsys, "parse", "runs/b.log", "runs", "--delimiter", "\\t")
     assert columns("runs/b.log.train", "\t")[1] == ["0", "0.01", "0.5", "2.17759"]
-    assert sorted(path.name for path in Path("runs").iterdir()) == ["a.jsonl", "b.log", "b.log.test", "b.log.test1", "b.log.train"]
+    assert sorted(path.name for path in Path("runs").iterdir()) == [
+        "a.jsonl",
+        "b.log",
+        "b.log.test",
+        "b.log.test1",
+        "b.log.train",
+    ]
 
 
 def test_a_log_without_outputs_and_without_tests(capsys: pytest.CaptureFixture) -> None:
-    Path("old.log").write_text("I0917 15:36:24.644654  2254 solver.cpp:195] Iteration 30000, loss = nan\n")
+    Path("old.log").write_text(
+        "I0917 15:36:24.644654  2254 solver.cpp:195] Iteration 30000, loss = nan\n"
+    )
     assert log(capsys, "parse", "old.log") == "old.log.train: 1 row\n"
-    assert Path("old.log.train").read_text() == "NumIters,Seconds,LearningRate,loss\n30000,0.0,,nan\n"
+    assert (
+        Path("old.log.train").read_text() == "NumIters,Seconds,LearningRate,loss\n30000,0.0,,nan\n"
+    )
     assert not Path("old.log.test").exists()
 
 
@@ -74,7 +87,9 @@ def test_of_several_runs_the_tables_are_of_the_last(capsys: pytest.CaptureFixtur
     for name in ("a.jsonl", "b.log"):
         Path("runs", f"two_{name}").write_text(Path("runs", name).read_text() * 2)
         told = log(capsys, "parse", f"runs/two_{name}")
-        assert told.startswith(f"runs/two_{name}: 2 runs from iteration 0 on; the tables are of the last\n")
+        assert told.startswith(
+            f"runs/two_{name}: 2 runs from iteration 0 on; the tables are of the last\n"
+        )
         log(capsys, "parse", f"runs/{name}")
         assert columns(f"two_{name}.train") == columns(f"{name}.train")
 
@@ -93,7 +108,11 @@ def test_an_output_without_elements(capsys: pytest.CaptureFixture) -> None:
 
 def test_plot(capsys: pytest.CaptureFixture) -> None:
     pytest.importorskip("matplotlib")
-    for out, options in (("a.png", []), ("b.svg", ["--what", "loss, acc", "--x", "seconds"]), ("c.pdf", ["--what=lr"])):
+    for out, options in (
+        ("a.png", []),
+        ("b.svg", ["--what", "loss, acc", "--x", "seconds"]),
+        ("c.pdf", ["--what=lr"]),
+    ):
         assert log(capsys, "plot", "runs/a.jsonl", "runs/b.log", "-o", out, *options) == ""
         assert Path(out).stat().st_size > 5000
     assert log(capsys, "plot", "runs/a.jsonl", "-o", "d.png", "--x", "epochs") == ""
@@ -105,10 +124,19 @@ def test_plot(capsys: pytest.CaptureFixture) -> None:
         (["parse", "none.log"], "file 'none.log' does not exist"),
         (["parse", "runs"], "'runs' can't be read: Is a directory"),
         (["parse", "runs/a.jsonl", "none"], "there is no folder '"),
-        (["plot", "runs/a.jsonl", "-o", "a.gif"], "no picture format is known by the suffix '.gif'"),
-        (["plot", "runs/b.log", "-o", "a.png", "--x", "epochs"], "'runs/b.log' does not tell how many records an epoch has"),
+        (
+            ["plot", "runs/a.jsonl", "-o", "a.gif"],
+            "no picture format is known by the suffix '.gif'",
+        ),
+        (
+            ["plot", "runs/b.log", "-o", "a.png", "--x", "epochs"],
+            "'runs/b.log' does not tell how many records an epoch has",
+        ),
         (["plot", "runs/a.jsonl", "-o", "none/a.png"], "there is no folder '"),
-        (["plot", "runs/a.jsonl", "-o", "a.png", "--what", "los,acuracy"], "tells nothing of 'acuracy'\n  hint: did you mean 'accuracy'?"),
+        (
+            ["plot", "runs/a.jsonl", "-o", "a.png", "--what", "los,acuracy"],
+            "tells nothing of 'acuracy'\n  hint: did you mean 'accuracy'?",
+        ),
     ],
 )
 def test_faults(capsys: pytest.CaptureFixture, arguments: list[str], words: str) -> None:
@@ -116,7 +144,9 @@ def test_faults(capsys: pytest.CaptureFixture, arguments: list[str], words: str)
     assert [path.name for path in Path().iterdir()] == ["runs"]
 
 
-@pytest.mark.parametrize("arguments", ["parse", "plot a", "parse a --delimiter ab", "plot a -o b --x y"])
+@pytest.mark.parametrize(
+    "arguments", ["parse", "plot a", "parse a --delimiter ab", "plot a -o b --x y"]
+)
 def test_usage(arguments: str) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["log", *arguments.split()])
@@ -126,22 +156,43 @@ def test_usage(arguments: str) -> None:
 def test_parse_needs_nothing_heavy() -> None:
     code = "import sys; from netspec.cli import main; main(['log', 'parse', 'runs/a.jsonl']); "
     code += "print([name for name in ('torch', 'numpy', 'matplotlib', 'tensorboardX', 'yaml') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_caffes_own_script_makes_the_tables(tmp_path: Path) -> None:
     tell(CaffeLog(tmp_path / "run.log"))
-    command = [sys.executable, "tools/parse_log.py", str(tmp_path / "run.log"), str(tmp_path), "--verbose", "--delimiter", ";"]
+    command = [
+        sys.executable,
+        "tools/parse_log.py",
+        str(tmp_path / "run.log"),
+        str(tmp_path),
+        "--verbose",
+        "--delimiter",
+        ";",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (tmp_path / "run.log.train").read_text().startswith("NumIters;Seconds;LearningRate;aux;loss\n0;")
+    assert (
+        (tmp_path / "run.log.train")
+        .read_text()
+        .startswith("NumIters;Seconds;LearningRate;aux;loss\n0;")
+    )
     assert (tmp_path / "run.log.test").read_text() in done.stdout
 
 
 def test_caffes_own_script_takes_any_name_and_a_reader_that_goes(tmp_path: Path) -> None:
     tell(CaffeLog(tmp_path / "run[1].log"))
     line = f'set -o pipefail; "{sys.executable}" tools/parse_log.py "{tmp_path}/run[1].log" "{tmp_path}" --verbose'
-    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert (tmp_path / "run[1].log.test").read_text() in done.stdout
-    done = subprocess.run(["bash", "-c", f"{line} | true"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", f"{line} | true"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr

@@ -11,18 +11,42 @@ from netspec.cli import main
     ("words", "said"),
     [
         ("train s --max-iter 1e5", "argument --max-iter: must be a whole number from 1, got '1e5'"),
-        ("train s --max-iter 3000000000", "argument --max-iter: must be at most 2147483647, got '3000000000'"),
+        (
+            "train s --max-iter 3000000000",
+            "argument --max-iter: must be at most 2147483647, got '3000000000'",
+        ),
         ("train s --batch-size 0", "argument --batch-size: must be a whole number from 1, got '0'"),
         ("train s --keep-last -1", "argument --keep-last: must be a whole number from 1, got '-1'"),
         ("train s --base-lr nan", "argument --base-lr: must be a finite number, got 'nan'"),
         ("train s --base-lr small", "argument --base-lr: must be a finite number, got 'small'"),
-        ("train s --level high", "argument --level/-level: must be a whole number that fits into 32 bits, got 'high'"),
-        ("time n --level -2147483649", "argument --level/-level: must be a whole number that fits into 32 bits, got '-2147483649'"),
-        ("time n --iterations 1" + "0" * 5000, "argument --iterations/-iterations: must be at most 2147483647, got '1000"),
-        ("test n w --iterations each", "argument --iterations/-iterations: must be a whole number from 1, or all, got 'each'"),
-        ("test n w --iterations 9999999999", "argument --iterations/-iterations: must be at most 2147483647, got '9999999999'"),
-        ("solver schedule s --points few", "argument --points: must be a whole number from 1, got 'few'"),
-        ("solver schedule s --max-iter 2147483648", "argument --max-iter: must be at most 2147483647, got '2147483648'"),
+        (
+            "train s --level high",
+            "argument --level/-level: must be a whole number that fits into 32 bits, got 'high'",
+        ),
+        (
+            "time n --level -2147483649",
+            "argument --level/-level: must be a whole number that fits into 32 bits, got '-2147483649'",
+        ),
+        (
+            "time n --iterations 1" + "0" * 5000,
+            "argument --iterations/-iterations: must be at most 2147483647, got '1000",
+        ),
+        (
+            "test n w --iterations each",
+            "argument --iterations/-iterations: must be a whole number from 1, or all, got 'each'",
+        ),
+        (
+            "test n w --iterations 9999999999",
+            "argument --iterations/-iterations: must be at most 2147483647, got '9999999999'",
+        ),
+        (
+            "solver schedule s --points few",
+            "argument --points: must be a whole number from 1, got 'few'",
+        ),
+        (
+            "solver schedule s --max-iter 2147483648",
+            "argument --max-iter: must be at most 2147483647, got '2147483648'",
+        ),
     ],
 )
 def test_what_is_no_number_is_told(words: str, said: str, capsys: pytest.CaptureFixture) -> None:

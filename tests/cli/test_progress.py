@@ -19,7 +19,18 @@ class Terminal(io.StringIO):
 
 
 def run_info(**facts: object) -> RunInfo:
-    return RunInfo("Tiny", "solver.prototxt", "SGD", "fixed", "cpu", seed=1, start_iter=100, max_iter=200, batch_size=4, **facts)
+    return RunInfo(
+        "Tiny",
+        "solver.prototxt",
+        "SGD",
+        "fixed",
+        "cpu",
+        seed=1,
+        start_iter=100,
+        max_iter=200,
+        batch_size=4,
+        **facts,
+    )
 
 
 @pytest.fixture
@@ -45,7 +56,9 @@ def test_the_live_line_has_no_loss_before_one_is_displayed(heard: Progress) -> N
     assert " 103/200  loss 0.5  " in after
 
 
-def test_a_test_shows_the_time_that_is_left(heard: Progress, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_test_shows_the_time_that_is_left(
+    heard: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = heard.last_live + 1
     monkeypatch.setattr(time, "monotonic", lambda: now)
     heard.started(run_info())
@@ -62,10 +75,15 @@ def test_a_test_shows_the_time_that_is_left(heard: Progress, monkeypatch: pytest
     [
         (1, "a test reads 1 batch of its 360 records"),
         (23, "a test reads 23 batches of its 360 records"),
-        (1000, "a test reads 1,000 batches of its 360 records, all of them 44.4 times; --test-iter 23 reads them once"),
+        (
+            1000,
+            "a test reads 1,000 batches of its 360 records, all of them 44.4 times; --test-iter 23 reads them once",
+        ),
     ],
 )
-def test_a_test_that_reads_its_data_over_and_over_says_so(heard: Progress, batches: int, told: str) -> None:
+def test_a_test_that_reads_its_data_over_and_over_says_so(
+    heard: Progress, batches: int, told: str
+) -> None:
     heard.started(run_info(test_iter=[batches], test_sizes=[360], test_batch_sizes=[16]))
     assert isinstance(heard.out, io.StringIO)
     assert heard.out.getvalue().splitlines()[1:] == [told]

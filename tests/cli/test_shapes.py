@@ -26,7 +26,17 @@ def test_table_tells_alexnets_sizes(capsys: pytest.CaptureFixture) -> None:
     out = shapes(capsys, ALEXNET, "--input", "data=10,3,227,227")
     assert out.startswith("AlexNet, phase TEST\n")
     row = next(line for line in out.splitlines() if line.startswith("conv2"))
-    assert row.split() == ["conv2", "Convolution", "pool1", "conv2", "10×256×27×27", "256×48×5×5,", "256", "307,456", "2,239,488,000"]
+    assert row.split() == [
+        "conv2",
+        "Convolution",
+        "pool1",
+        "conv2",
+        "10×256×27×27",
+        "256×48×5×5,",
+        "256",
+        "307,456",
+        "2,239,488,000",
+    ]
     assert "60,965,224 parameters" in out
     for size in ("227×227", "55×55", "27×27", "13×13", "6×6"):
         assert f"×{size}" in out
@@ -34,7 +44,12 @@ def test_table_tells_alexnets_sizes(capsys: pytest.CaptureFixture) -> None:
 
 def test_json_has_what_a_script_needs(capsys: pytest.CaptureFixture) -> None:
     about = json.loads(shapes(capsys, DEPLOY, "--format", "json"))
-    assert (about["name"], about["phase"], about["inputs"], about["outputs"]) == ("AlexNet", "TEST", ["data"], ["prob"])
+    assert (about["name"], about["phase"], about["inputs"], about["outputs"]) == (
+        "AlexNet",
+        "TEST",
+        ["data"],
+        ["prob"],
+    )
     assert about["blobs"]["pool5"] == [10, 256, 6, 6]
     assert about["params"]["conv2"] == [[256, 48, 5, 5], [256]]
     (conv1,) = (layer for layer in about["layers"] if layer["name"] == "conv1")
@@ -52,7 +67,10 @@ def test_csv_has_a_row_a_layer(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_phase_decides_which_layers_there_are(capsys: pytest.CaptureFixture) -> None:
-    train, test = (shapes(capsys, ALEXNET, "--phase", phase, "--input", "data=2,3,227,227") for phase in ("TRAIN", "test"))
+    train, test = (
+        shapes(capsys, ALEXNET, "--phase", phase, "--input", "data=2,3,227,227")
+        for phase in ("TRAIN", "test")
+    )
     assert "accuracy" not in train
     assert "accuracy" in test
 
@@ -60,12 +78,20 @@ def test_phase_decides_which_layers_there_are(capsys: pytest.CaptureFixture) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--input", "dta=1,3,227,227"], "has no input 'dta'; it has data, label\n  hint: did you mean 'data'?"),
+        (
+            ["--input", "dta=1,3,227,227"],
+            "has no input 'dta'; it has data, label\n  hint: did you mean 'data'?",
+        ),
         (["--input", "data=1,3,x"], "'--input data=1,3,x' is not a shape"),
-        (["--input", "data=1,3,5,5"], "layer 'conv1': a window of 11 does not fit into a height of 5"),
+        (
+            ["--input", "data=1,3,5,5"],
+            "layer 'conv1': a window of 11 does not fit into a height of 5",
+        ),
     ],
 )
-def test_wrong_inputs_are_told(capsys: pytest.CaptureFixture, options: list[str], message: str) -> None:
+def test_wrong_inputs_are_told(
+    capsys: pytest.CaptureFixture, options: list[str], message: str
+) -> None:
     assert main(["shapes", ALEXNET, *options]) == 1
     captured = capsys.readouterr()
     assert message in captured.err
@@ -84,7 +110,15 @@ HEAVY = ("torch", "yaml", "graphviz", "lmdb", "h5py", "PIL", "numpy")
 
 @pytest.mark.parametrize("arguments", [["shapes", ALEXNET], ["check", ALEXNET, DEPLOY], None])
 def test_heavy_packages_stay_out(arguments: list[str] | None) -> None:
-    run = "import netspec" if arguments is None else f"from netspec.cli import main; main({arguments!r})"
-    script = f"import sys; {run}; print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    run = (
+        "import netspec"
+        if arguments is None
+        else f"from netspec.cli import main; main({arguments!r})"
+    )
+    script = (
+        f"import sys; {run}; print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert done.stdout.splitlines()[-1] == "HEAVY []"

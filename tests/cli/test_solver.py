@@ -38,7 +38,13 @@ def make_databases(train: int, test: int) -> None:
     for name, count in (("train_lmdb", train), ("test_lmdb", test)):
         with LmdbWriter(name) as writer:
             for i in range(count):
-                datum = Datum(channels=1, height=5, width=5, data=np.full(25, i, np.uint8).tobytes(), label=i % 10)
+                datum = Datum(
+                    channels=1,
+                    height=5,
+                    width=5,
+                    data=np.full(25, i, np.uint8).tobytes(),
+                    label=i % 10,
+                )
                 writer.put(f"{i:08d}".encode(), datum.SerializeToString())
 
 
@@ -95,7 +101,9 @@ def test_without_the_data(capsys: pytest.CaptureFixture) -> None:
     assert "? bytes: the net's parameters are not known" in out
     assert "the size of its data is unknown: the database 'train_lmdb' does not exist" in err
     assert "… and 1 more like this, at line 3" in err
-    status, out, err = schedule(capsys, "solver.prototxt", "--input", "data=4,1,5,5", "--input", "label=4")
+    status, out, err = schedule(
+        capsys, "solver.prototxt", "--input", "data=4,1,5,5", "--input", "label=4"
+    )
     assert (status, err) == (0, "")
     assert "Tiny, 260 parameters" in out
     assert "5 × 3 = 15 images" in out  # the batch stays the file's
@@ -104,7 +112,10 @@ def test_without_the_data(capsys: pytest.CaptureFixture) -> None:
 def test_an_input_that_no_net_has(capsys: pytest.CaptureFixture) -> None:
     status, _, err = schedule(capsys, "solver.prototxt", "--input", "dat=4,1,5,5")
     assert status == 1
-    assert "error: no net of the solver has an input 'dat'; there is data, label\n  hint: did you mean 'data'?" in err
+    assert (
+        "error: no net of the solver has an input 'dat'; there is data, label\n  hint: did you mean 'data'?"
+        in err
+    )
 
 
 def test_overrides(capsys: pytest.CaptureFixture) -> None:
@@ -117,7 +128,10 @@ def test_overrides(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_stages_are_the_train_nets(capsys: pytest.CaptureFixture) -> None:
-    Path("net.prototxt").write_text(NET + 'layer { name: "more" type: "Nonsense" bottom: "ip" top: "more" include { stage: "s" } }')
+    Path("net.prototxt").write_text(
+        NET
+        + 'layer { name: "more" type: "Nonsense" bottom: "ip" top: "more" include { stage: "s" } }'
+    )
     assert schedule(capsys, "solver.prototxt")[0] == 0
     status, out, err = schedule(capsys, "solver.prototxt", "--stage", "s")
     assert (status, err.count("there is no layer type 'Nonsense'")) == (1, 1)
@@ -132,7 +146,11 @@ def test_a_net_that_cannot_be_read(capsys: pytest.CaptureFixture, fault: str) ->
         Path("net.prototxt").write_text(NET.replace('bottom: "ip"', 'bottom: "pi"'))
     status, out, err = schedule(capsys, "solver.prototxt")
     assert status == 1
-    assert ("the net 'net.prototxt' does not exist" if fault == "missing" else "layer 'loss' reads blob 'pi'") in err
+    assert (
+        "the net 'net.prototxt' does not exist"
+        if fault == "missing"
+        else "layer 'loss' reads blob 'pi'"
+    ) in err
     assert "net         ? (it can't be read)" in out
     assert "4: every 40 iterations" in out
     assert "100 – 119         0.0001               ?       ?" in out
@@ -141,16 +159,47 @@ def test_a_net_that_cannot_be_read(capsys: pytest.CaptureFixture, fault: str) ->
 def test_json_and_csv(capsys: pytest.CaptureFixture) -> None:
     make_databases(32, 12)
     about = json.loads(schedule(capsys, "solver.prototxt", "--format", "json")[1])
-    assert (about["batch_size"], about["dataset_size"], about["images"], about["epochs"]) == (4, 32, 960, 30)
-    assert about["rates"]["rows"][1] == {"first": 50, "last": 99, "lr": 0.001, "images": 800, "epochs": 25}
-    assert about["tests"]["nets"] == [{"net": "net.prototxt", "stages": [], "test_iter": 5, "batch_size": 3, "dataset_size": 12, "images": 15}]
-    assert about["snapshots"]["total_bytes"] == 3 * (about["snapshots"]["weights_bytes"] + about["snapshots"]["state_bytes"])
-    rows = list(csv.DictReader(io.StringIO(schedule(capsys, "solver.prototxt", "--format", "csv")[1])))
-    assert [(row["first"], row["last"], row["lr"], row["epochs"]) for row in rows][-1] == ("100", "119", "0.0001", "30.0")
+    assert (about["batch_size"], about["dataset_size"], about["images"], about["epochs"]) == (
+        4,
+        32,
+        960,
+        30,
+    )
+    assert about["rates"]["rows"][1] == {
+        "first": 50,
+        "last": 99,
+        "lr": 0.001,
+        "images": 800,
+        "epochs": 25,
+    }
+    assert about["tests"]["nets"] == [
+        {
+            "net": "net.prototxt",
+            "stages": [],
+            "test_iter": 5,
+            "batch_size": 3,
+            "dataset_size": 12,
+            "images": 15,
+        }
+    ]
+    assert about["snapshots"]["total_bytes"] == 3 * (
+        about["snapshots"]["weights_bytes"] + about["snapshots"]["state_bytes"]
+    )
+    rows = list(
+        csv.DictReader(io.StringIO(schedule(capsys, "solver.prototxt", "--format", "csv")[1]))
+    )
+    assert [(row["first"], row["last"], row["lr"], row["epochs"]) for row in rows][-1] == (
+        "100",
+        "119",
+        "0.0001",
+        "30.0",
+    )
 
 
 def test_a_rate_without_sense_is_told_and_stays_json(capsys: pytest.CaptureFixture) -> None:
-    Path("solver.prototxt").write_text(SOLVER.replace('"step" gamma: 0.1 stepsize: 50', '"exp" gamma: 1e30'))
+    Path("solver.prototxt").write_text(
+        SOLVER.replace('"step" gamma: 0.1 stepsize: 50', '"exp" gamma: 1e30')
+    )
     status, out, err = schedule(capsys, "solver.prototxt", "--format", "json")
     assert status == 0
     assert "warning: from iteration 2 on the learning rate is inf" in err
@@ -173,7 +222,10 @@ def test_a_wrong_solver(capsys: pytest.CaptureFixture) -> None:
     assert schedule(capsys, "none.prototxt")[0] == 1
 
 
-@pytest.mark.parametrize("arguments", [["schedule"], ["schedule", "s", "--points", "0"], ["schedule", "s", "--points", "200000"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["schedule"], ["schedule", "s", "--points", "0"], ["schedule", "s", "--points", "200000"]],
+)
 def test_usage(capsys: pytest.CaptureFixture, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["solver", *arguments])
@@ -181,19 +233,26 @@ def test_usage(capsys: pytest.CaptureFixture, arguments: list[str]) -> None:
 
 
 def test_points(capsys: pytest.CaptureFixture) -> None:
-    Path("solver.prototxt").write_text(SOLVER.replace('"step" gamma: 0.1 stepsize: 50', '"poly" power: 1'))
+    Path("solver.prototxt").write_text(
+        SOLVER.replace('"step" gamma: 0.1 stepsize: 50', '"poly" power: 1')
+    )
     rows = schedule(capsys, "solver.prototxt", "--points", "3", "--format", "csv")[1].splitlines()
     assert [row.split(",")[0] for row in rows] == ["first", "0", "40", "80", "119"]
 
 
-@pytest.mark.parametrize(("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    ("suffix", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
 def test_the_picture(capsys: pytest.CaptureFixture, suffix: str, magic: bytes) -> None:
     make_databases(32, 12)
     assert schedule(capsys, "solver.prototxt", "-o", f"lr.{suffix}")[0] == 0
     content = Path(f"lr.{suffix}").read_bytes()
     assert content.startswith(magic)
     if suffix == "svg":  # its text stays text
-        assert all(f">{word}</text>".encode() in content for word in ("iterations", "learning rate", "epochs", "solver.prototxt"))
+        assert all(
+            f">{word}</text>".encode() in content
+            for word in ("iterations", "learning rate", "epochs", "solver.prototxt")
+        )
 
 
 def test_a_picture_of_no_known_kind_is_told_first(capsys: pytest.CaptureFixture) -> None:

@@ -34,9 +34,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for i, image in enumerate(images()):
             datum = Datum(channels=1, height=4, width=4, data=image.tobytes(), label=i % 3)
             writer.put(f"{i:08d}".encode(), datum.SerializeToString())
-    text = 'name: "Tiny"\n' + DATA.format(db=tmp_path / "test_lmdb", more="include { phase: TEST }") + LAYERS
+    text = (
+        'name: "Tiny"\n'
+        + DATA.format(db=tmp_path / "test_lmdb", more="include { phase: TEST }")
+        + LAYERS
+    )
     (tmp_path / "net.prototxt").write_text(text)
-    netspec.save_weights(netspec.compile(tmp_path / "net.prototxt", seed=3), tmp_path / "a.caffemodel")
+    netspec.save_weights(
+        netspec.compile(tmp_path / "net.prototxt", seed=3), tmp_path / "a.caffemodel"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -47,14 +53,18 @@ def images() -> np.ndarray:
 
 def by_hand(batches: int) -> tuple[list[float], list[float]]:
     """The accuracy and the loss of each batch, from pixels and weights."""
-    weight, bias = (blob.detach().double().numpy() for blob in weights_of("net.prototxt", "a.caffemodel")["ip"])
+    weight, bias = (
+        blob.detach().double().numpy() for blob in weights_of("net.prototxt", "a.caffemodel")["ip"]
+    )
     index = np.arange(batches * BATCH) % RECORDS
     scores = images()[index].reshape(len(index), -1) * 0.01 @ weight.T + bias
     labels = index % 3
     own = scores[np.arange(len(index)), labels]
     losses = np.log(np.exp(scores).sum(1)) - own
     right = (scores >= own[:, None]).sum(1) == 1
-    return right.reshape(batches, BATCH).mean(1).tolist(), losses.reshape(batches, BATCH).mean(1).tolist()
+    return right.reshape(batches, BATCH).mean(1).tolist(), losses.reshape(batches, BATCH).mean(
+        1
+    ).tolist()
 
 
 def weights_of(net: str, path: str) -> dict[str, list[torch.Tensor]]:
@@ -79,8 +89,15 @@ def test_prints_caffes_lines(folder: Path, capsys: pytest.CaptureFixture) -> Non
     assert lines[0].startswith("Tiny, phase TEST, on cpu (")
     assert lines[1].startswith("a.caffemodel: 1 layer")
     printed = dict(line.split(" = ", 1) for line in lines[2:6])
-    assert list(printed) == ["Batch 0, accuracy", "Batch 0, loss", "Batch 1, accuracy", "Batch 1, loss"]
-    assert [float(value) for value in printed.values()] == pytest.approx([accuracy[0], loss[0], accuracy[1], loss[1]], rel=1e-5)
+    assert list(printed) == [
+        "Batch 0, accuracy",
+        "Batch 0, loss",
+        "Batch 1, accuracy",
+        "Batch 1, loss",
+    ]
+    assert [float(value) for value in printed.values()] == pytest.approx(
+        [accuracy[0], loss[0], accuracy[1], loss[1]], rel=1e-5
+    )
     assert lines[6].startswith("Loss: ")
     assert float(lines[6].split()[1]) == pytest.approx(0.5 * np.mean(loss), rel=1e-5)
     assert lines[7] == f"accuracy = {np.mean(accuracy):.6g}"
@@ -91,14 +108,26 @@ def test_prints_caffes_lines(folder: Path, capsys: pytest.CaptureFixture) -> Non
 
 
 def test_more_than_the_data_is_told_before(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    told = "reads 5 batches of its 11 records, all of them 1.8 times; --iterations 3 reads them once"
+    told = (
+        "reads 5 batches of its 11 records, all of them 1.8 times; --iterations 3 reads them once"
+    )
     assert run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "5").splitlines()[2] == told
     assert "reads " not in run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "3")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_traceback(folder: Path, number: int) -> None:
-    command = [sys.executable, "-m", "netspec", "test", "net.prototxt", "a.caffemodel", "--cpu", "--iterations", "100000000"]
+    command = [
+        sys.executable,
+        "-m",
+        "netspec",
+        "test",
+        "net.prototxt",
+        "a.caffemodel",
+        "--cpu",
+        "--iterations",
+        "100000000",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     while "Batch 3, loss" not in process.stdout.readline():
@@ -109,9 +138,26 @@ def test_a_signal_ends_it_without_a_traceback(folder: Path, number: int) -> None
 
 
 def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    about = json.loads(run(capsys, "--model", "net.prototxt", "--weights", "a.caffemodel", "--iterations", "5", "--format", "json"))
+    about = json.loads(
+        run(
+            capsys,
+            "--model",
+            "net.prototxt",
+            "--weights",
+            "a.caffemodel",
+            "--iterations",
+            "5",
+            "--format",
+            "json",
+        )
+    )
     accuracy, loss = by_hand(5)
-    assert (about["iterations"], about["batch_size"], about["records_read"], about["dataset_size"]) == (5, 4, 20, 11)
+    assert (
+        about["iterations"],
+        about["batch_size"],
+        about["records_read"],
+        about["dataset_size"],
+    ) == (5, 4, 20, 11)
     assert about["loss"] == pytest.approx(0.5 * np.mean(loss), rel=1e-5)
     means = {(output["name"], output["index"]): output for output in about["outputs"]}
     assert set(means) == {("accuracy", 0), ("loss", 0)}
@@ -119,52 +165,96 @@ def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixt
     assert (means["accuracy", 0]["loss_weight"], means["accuracy", 0]["weighted"]) == (0, 0)
     assert means["loss", 0]["loss_weight"] == 0.5
     assert means["loss", 0]["weighted"] == pytest.approx(0.5 * means["loss", 0]["mean"])
-    assert [batch["outputs"]["loss"][0] for batch in about["batches"]] == pytest.approx(loss, rel=1e-5)
-    assert [batch["loss"] for batch in about["batches"]] == pytest.approx([0.5 * value for value in loss], rel=1e-5)
+    assert [batch["outputs"]["loss"][0] for batch in about["batches"]] == pytest.approx(
+        loss, rel=1e-5
+    )
+    assert [batch["loss"] for batch in about["batches"]] == pytest.approx(
+        [0.5 * value for value in loss], rel=1e-5
+    )
     assert about["images_per_second"] == pytest.approx(20 / about["seconds"])
-    assert about["weights"] == [{"path": "a.caffemodel", "loaded": ["ip"], "missing": [], "unused": []}]
+    assert about["weights"] == [
+        {"path": "a.caffemodel", "loaded": ["ip"], "missing": [], "unused": []}
+    ]
 
 
 @pytest.mark.parametrize(
     ("iterations", "said"),
     [
         ("1", "1 batch of 4: 4 of 11 records"),
-        ("all", "3 batches of 4: 12 records, every record of the data set (11) once, 1 of them once more: the data wrapped around"),
-        ("6", "6 batches of 4: 24 records, every record of the data set (11) 2 times, 2 of them once more: the data wrapped around"),
+        (
+            "all",
+            "3 batches of 4: 12 records, every record of the data set (11) once, 1 of them once more: the data wrapped around",
+        ),
+        (
+            "6",
+            "6 batches of 4: 24 records, every record of the data set (11) 2 times, 2 of them once more: the data wrapped around",
+        ),
         ("11", "11 batches of 4: 44 records, every record of the data set (11) 4 times"),
     ],
 )
-def test_tells_how_much_of_the_data_was_read(folder: Path, capsys: pytest.CaptureFixture, iterations: str, said: str) -> None:
+def test_tells_how_much_of_the_data_was_read(
+    folder: Path, capsys: pytest.CaptureFixture, iterations: str, said: str
+) -> None:
     out = run(capsys, "net.prototxt", "a.caffemodel", "--iterations", iterations)
     assert out.splitlines()[-1].startswith(f"{said}; ")
 
 
-def test_a_pass_whose_batches_divide_the_data_reads_each_record_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_pass_whose_batches_divide_the_data_reads_each_record_once(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
     text = (folder / "net.prototxt").read_text()
     (folder / "net.prototxt").write_text(text.replace("batch_size: 4", "batch_size: 11"))
     out = run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "all")
-    assert out.splitlines()[-1].startswith("1 batch of 11: 11 records, every record of the data set once; ")
+    assert out.splitlines()[-1].startswith(
+        "1 batch of 11: 11 records, every record of the data set once; "
+    )
 
 
 def test_caffes_flags_mean_the_same(folder: Path, capsys: pytest.CaptureFixture) -> None:
     text = (folder / "net.prototxt").read_text()
-    text = text.replace('"accuracy" include { phase: TEST }', '"accuracy" include { stage: "scored" min_level: 2 }')
+    text = text.replace(
+        '"accuracy" include { phase: TEST }', '"accuracy" include { stage: "scored" min_level: 2 }'
+    )
     (folder / "net.prototxt").write_text(text)
     plain = run(capsys, "-model", "net.prototxt", "-weights", "a.caffemodel", "-iterations", "2")
     assert "accuracy" not in plain
-    scored = run(capsys, "-model=net.prototxt", "-weights=a.caffemodel", "-iterations=2", "-stage=scored", "-level=2")
+    scored = run(
+        capsys,
+        "-model=net.prototxt",
+        "-weights=a.caffemodel",
+        "-iterations=2",
+        "-stage=scored",
+        "-level=2",
+    )
     assert "Batch 1, accuracy = " in scored
-    assert run(capsys, "--model", "net.prototxt", "a.caffemodel", "--iterations", "2").splitlines()[2:-1] == plain.splitlines()[2:-1]
+    assert (
+        run(capsys, "--model", "net.prototxt", "a.caffemodel", "--iterations", "2").splitlines()[
+            2:-1
+        ]
+        == plain.splitlines()[2:-1]
+    )
 
 
-def test_every_element_of_an_output_has_its_line(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    text = (folder / "net.prototxt").read_text().replace('top: "accuracy"', 'top: "accuracy" top: "each_class"')
+def test_every_element_of_an_output_has_its_line(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    text = (
+        (folder / "net.prototxt")
+        .read_text()
+        .replace('top: "accuracy"', 'top: "accuracy" top: "each_class"')
+    )
     (folder / "net.prototxt").write_text(text)
     lines = run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "2").splitlines()
     assert sum(line.startswith("Batch 1, each_class = ") for line in lines) == 3
     assert sum(line.startswith("each_class = ") for line in lines) == 3
-    about = json.loads(run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "2", "--format", "json"))
-    assert [output["index"] for output in about["outputs"] if output["name"] == "each_class"] == [0, 1, 2]
+    about = json.loads(
+        run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "2", "--format", "json")
+    )
+    assert [output["index"] for output in about["outputs"] if output["name"] == "each_class"] == [
+        0,
+        1,
+        2,
+    ]
 
 
 def test_a_later_weight_file_wins(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -178,10 +268,26 @@ def test_a_later_weight_file_wins(folder: Path, capsys: pytest.CaptureFixture) -
     assert out.index("\na.caffemodel: ") < out.index("\nzero.caffemodel: ")
 
 
-def test_layers_that_no_file_holds_are_warned_of(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_layers_that_no_file_holds_are_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
     more = 'layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" inner_product_param { num_output: 2 } }'
     (folder / "more.prototxt").write_text((folder / "net.prototxt").read_text() + more)
-    assert main(["test", "more.prototxt", "a.caffemodel", "--iterations", "1", "--cpu", "--format", "json"]) == 0
+    assert (
+        main(
+            [
+                "test",
+                "more.prototxt",
+                "a.caffemodel",
+                "--iterations",
+                "1",
+                "--cpu",
+                "--format",
+                "json",
+            ]
+        )
+        == 0
+    )
     captured = capsys.readouterr()
     assert captured.err.startswith(
         "warning: 'a.caffemodel' does not have 1 of the net's layers, which are tested with the values of their fillers: more\n"
@@ -189,8 +295,14 @@ def test_layers_that_no_file_holds_are_warned_of(folder: Path, capsys: pytest.Ca
     assert json.loads(captured.out)["weights"][0]["missing"] == ["more"]
 
 
-def test_a_layer_whose_params_are_a_loaded_layers_is_not_warned_of(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    text = (folder / "net.prototxt").read_text().replace('top: "ip" ', 'top: "ip" param { name: "w" } param { name: "b" } ')
+def test_a_layer_whose_params_are_a_loaded_layers_is_not_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    text = (
+        (folder / "net.prototxt")
+        .read_text()
+        .replace('top: "ip" ', 'top: "ip" param { name: "w" } param { name: "b" } ')
+    )
     shared = 'param { name: "w" } param { name: "b" } inner_product_param { num_output: 3 }'
     twin = f'layer {{ name: "twin" type: "InnerProduct" bottom: "scaled" top: "twin" {shared} }}'
     silence = 'layer { name: "quiet" type: "Silence" bottom: "twin" }'
@@ -202,11 +314,19 @@ def test_weights_of_another_net_are_refused(folder: Path, capsys: pytest.Capture
     text = (folder / "net.prototxt").read_text()
     (folder / "other.prototxt").write_text(text.replace('name: "ip"', 'name: "fc"'))
     err = refused(capsys, "other.prototxt", "a.caffemodel")
-    assert err == "error: no layer of the net 'Tiny' is in 'a.caffemodel'\n  hint: the net's layers with params are fc; the file's are ip\n"
+    assert (
+        err
+        == "error: no layer of the net 'Tiny' is in 'a.caffemodel'\n  hint: the net's layers with params are fc; the file's are ip\n"
+    )
     (folder / "wide.prototxt").write_text(text.replace("num_output: 3", "num_output: 4"))
     err = refused(capsys, "wide.prototxt", "a.caffemodel")
-    assert err == "error: 'a.caffemodel' does not fit the net: layer 'ip': param 0 is 4×16 in the net, 3×16 in the file\n"
-    assert "file 'none.caffemodel' does not exist" in refused(capsys, "net.prototxt", "none.caffemodel")
+    assert (
+        err
+        == "error: 'a.caffemodel' does not fit the net: layer 'ip': param 0 is 4×16 in the net, 3×16 in the file\n"
+    )
+    assert "file 'none.caffemodel' does not exist" in refused(
+        capsys, "net.prototxt", "none.caffemodel"
+    )
 
 
 def test_a_value_that_is_no_number_is_printed(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -217,13 +337,20 @@ def test_a_value_that_is_no_number_is_printed(folder: Path, capsys: pytest.Captu
     out = run(capsys, "net.prototxt", "nan.caffemodel", "--iterations", "1")
     assert "\nLoss: nan\n" in out
     assert "\nloss = nan (* 0.5 = nan loss)\n" in out
-    about = json.loads(run(capsys, "net.prototxt", "nan.caffemodel", "--iterations", "1", "--format", "json"), parse_constant=pytest.fail)
+    about = json.loads(
+        run(capsys, "net.prototxt", "nan.caffemodel", "--iterations", "1", "--format", "json"),
+        parse_constant=pytest.fail,
+    )
     assert about["loss"] is None
 
 
 def test_wrong_data_are_told_with_their_place(folder: Path, capsys: pytest.CaptureFixture) -> None:
     text = (folder / "net.prototxt").read_text()
-    (folder / "gone.prototxt").write_text(text.replace("test_lmdb", "gone_lmdb").replace("data_param", "transform_param { crop_size: 4 } data_param"))
+    (folder / "gone.prototxt").write_text(
+        text.replace("test_lmdb", "gone_lmdb").replace(
+            "data_param", "transform_param { crop_size: 4 } data_param"
+        )
+    )
     err = refused(capsys, "gone.prototxt", "a.caffemodel")
     assert "gone.prototxt:2:" in err
     assert "gone_lmdb" in err
@@ -236,10 +363,14 @@ def test_wrong_data_are_told_with_their_place(folder: Path, capsys: pytest.Captu
     assert "it is record 2 (from 0) of its 11" in err
 
 
-def test_a_net_that_takes_its_data_from_the_caller_is_told(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_net_that_takes_its_data_from_the_caller_is_told(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
     inputs = 'layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 1 dim: 4 dim: 4 } shape { dim: 4 } } }'
     (folder / "input.prototxt").write_text(inputs + LAYERS)
-    assert "no data layer feeds the input 'data'" in refused(capsys, "input.prototxt", "a.caffemodel")
+    assert "no data layer feeds the input 'data'" in refused(
+        capsys, "input.prototxt", "a.caffemodel"
+    )
 
 
 def test_data_without_an_end_have_no_pass(folder: Path, capsys: pytest.CaptureFixture) -> None:
@@ -251,14 +382,26 @@ def test_data_without_an_end_have_no_pass(folder: Path, capsys: pytest.CaptureFi
     assert refused(capsys, "dummy.prototxt", "a.caffemodel", "--iterations", "all").startswith(
         "error: --iterations all asks for one pass over the data, but the net's data has no known end\n"
     )
-    assert run(capsys, "dummy.prototxt", "a.caffemodel", "--iterations", "2").splitlines()[-1].startswith("2 batches of 4: 8 records; ")
+    assert (
+        run(capsys, "dummy.prototxt", "a.caffemodel", "--iterations", "2")
+        .splitlines()[-1]
+        .startswith("2 batches of 4: 8 records; ")
+    )
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["net.prototxt"], ["net.prototxt", "a.caffemodel", "--model", "net.prototxt"], ["net.prototxt", "--weights", ","]]
+    "words",
+    [
+        [],
+        ["net.prototxt"],
+        ["net.prototxt", "a.caffemodel", "--model", "net.prototxt"],
+        ["net.prototxt", "--weights", ","],
+    ],
 )
 def test_usage_names_what_is_missing(words: list[str], capsys: pytest.CaptureFixture) -> None:
-    assert refused(capsys, *words, status=2).startswith("netspec test: name one net and its weights, as in ")
+    assert refused(capsys, *words, status=2).startswith(
+        "netspec test: name one net and its weights, as in "
+    )
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many", "1.5"])

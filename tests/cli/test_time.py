@@ -48,7 +48,9 @@ def milliseconds(out: str, label: str) -> float:
 def test_prints_a_table_and_caffes_lines(tiny: str, capsys: pytest.CaptureFixture) -> None:
     out = run(capsys, tiny, "--iterations", "3")
     lines = out.splitlines()
-    assert lines[0] == f"Tiny, phase TRAIN, batch 4, on cpu ({threads()}), torch {torch.__version__}"
+    assert (
+        lines[0] == f"Tiny, phase TRAIN, batch 4, on cpu ({threads()}), torch {torch.__version__}"
+    )
     assert "Testing for 3 iterations." in lines
     passes = [milliseconds(out, f"Iteration: {i} forward-backward time") for i in (1, 2, 3)]
     table = lines.index("Average time per layer:")
@@ -64,9 +66,18 @@ def test_prints_a_table_and_caffes_lines(tiny: str, capsys: pytest.CaptureFixtur
     assert rows[0][2:] == ["0.000", "0.000", "0.0%"]
     assert len(rows[1]) == 6, "a layer with multiply-adds has its speed"
     assert rows[4][3] == "0.000", "no gradient goes through Accuracy"
-    forward, backward = milliseconds(out, "Average Forward pass"), milliseconds(out, "Average Backward pass")
-    assert milliseconds(out, "Average Forward-Backward") == pytest.approx(forward + backward, rel=1e-4)
-    assert milliseconds(out, "Total Time") == pytest.approx(3 * (forward + backward), rel=1e-4) == pytest.approx(sum(passes), rel=1e-4)
+    forward, backward = (
+        milliseconds(out, "Average Forward pass"),
+        milliseconds(out, "Average Backward pass"),
+    )
+    assert milliseconds(out, "Average Forward-Backward") == pytest.approx(
+        forward + backward, rel=1e-4
+    )
+    assert (
+        milliseconds(out, "Total Time")
+        == pytest.approx(3 * (forward + backward), rel=1e-4)
+        == pytest.approx(sum(passes), rel=1e-4)
+    )
     assert re.fullmatch(r"Whole net at once: forward \S+ ms, backward \S+ ms", lines[-1])
 
 
@@ -75,27 +86,51 @@ def threads() -> str:
 
 
 def test_json_holds_what_a_script_needs(capsys: pytest.CaptureFixture) -> None:
-    about = json.loads(run(capsys, "--model", MNIST, "--iterations", "2", "--format", "json", *SMALL))
+    about = json.loads(
+        run(capsys, "--model", MNIST, "--iterations", "2", "--format", "json", *SMALL)
+    )
     net = netspec.load(MNIST, "TRAIN", inputs={"data": (2, 1, 28, 28)})
-    assert [(layer["name"], layer["type"], layer["macs"]) for layer in about["layers"]] == [(one.name, one.type, one.macs) for one in net.layers]
-    assert (about["net"], about["phase"], about["device"], about["batch_size"], about["iterations"]) == ("MnistAlexNet", "TRAIN", "cpu", 2, 2)
+    assert [(layer["name"], layer["type"], layer["macs"]) for layer in about["layers"]] == [
+        (one.name, one.type, one.macs) for one in net.layers
+    ]
+    assert (
+        about["net"],
+        about["phase"],
+        about["device"],
+        about["batch_size"],
+        about["iterations"],
+    ) == ("MnistAlexNet", "TRAIN", "cpu", 2, 2)
     assert (about["threads"], about["torch"]) == (torch.get_num_threads(), torch.__version__)
-    assert about["forward_ms"] == pytest.approx(sum(layer["forward_ms"] for layer in about["layers"]))
-    assert about["backward_ms"] == pytest.approx(sum(layer["backward_ms"] for layer in about["layers"]))
+    assert about["forward_ms"] == pytest.approx(
+        sum(layer["forward_ms"] for layer in about["layers"])
+    )
+    assert about["backward_ms"] == pytest.approx(
+        sum(layer["backward_ms"] for layer in about["layers"])
+    )
     assert about["forward_backward_ms"] == pytest.approx(about["forward_ms"] + about["backward_ms"])
-    assert about["total_ms"] == pytest.approx(2 * about["forward_backward_ms"]) == pytest.approx(sum(about["iteration_ms"]))
+    assert (
+        about["total_ms"]
+        == pytest.approx(2 * about["forward_backward_ms"])
+        == pytest.approx(sum(about["iteration_ms"]))
+    )
     assert about["whole_forward_ms"] > 0
     assert about["whole_backward_ms"] > 0
-    assert all(layer["forward_ms"] > 0 and layer["backward_ms"] > 0 for layer in about["layers"][1:])
+    assert all(
+        layer["forward_ms"] > 0 and layer["backward_ms"] > 0 for layer in about["layers"][1:]
+    )
 
 
 def test_the_phase_and_the_state_choose_the_net(tiny: str, capsys: pytest.CaptureFixture) -> None:
-    about = json.loads(run(capsys, "-model", tiny, "-phase", "TEST", "-iterations", "1", "--format", "json"))
+    about = json.loads(
+        run(capsys, "-model", tiny, "-phase", "TEST", "-iterations", "1", "--format", "json")
+    )
     assert about["phase"] == "TEST"
     assert [layer["name"] for layer in about["layers"]] == ["data", "ip", "relu", "accuracy"]
 
 
-def test_a_net_without_a_loss_has_gradients_from_its_outputs(tiny: str, capsys: pytest.CaptureFixture) -> None:
+def test_a_net_without_a_loss_has_gradients_from_its_outputs(
+    tiny: str, capsys: pytest.CaptureFixture
+) -> None:
     note = "the net has no loss: its gradients start at its outputs\n"
     out = run(capsys, tiny, "--phase", "TEST", "--iterations", "1")
     assert note in out
@@ -121,10 +156,14 @@ def test_needs_shapes_but_no_data(tmp_path: Path, capsys: pytest.CaptureFixture)
     path.write_text(data + NET[NET.index('layer { name: "ip"') :])
     assert main(["time", str(path), "--cpu"]) == 1
     assert "the database 'nowhere_lmdb' does not exist" in capsys.readouterr().err
-    assert "Average Forward pass: " in run(capsys, str(path), "--iterations", "1", "--input", "data=3,1,4,4")
+    assert "Average Forward pass: " in run(
+        capsys, str(path), "--iterations", "1", "--input", "data=3,1,4,4"
+    )
 
 
-def test_wrong_nets_and_wrong_usage_are_told(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_wrong_nets_and_wrong_usage_are_told(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     assert main(["time"]) == 2
     assert "name one net" in capsys.readouterr().err
     assert main(["time", tiny, "--model", tiny]) == 2
@@ -139,7 +178,9 @@ def test_wrong_nets_and_wrong_usage_are_told(tiny: str, tmp_path: Path, capsys: 
     assert "must be a whole number from 1, got '0'" in capsys.readouterr().err
 
 
-def test_python_layers_run_only_where_they_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_python_layers_run_only_where_they_are_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     from netspec.layers import SPECS
 
     example = SPECS["Python"].example
@@ -148,5 +189,9 @@ def test_python_layers_run_only_where_they_are_allowed(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     assert main(["time", "net.prototxt", "--cpu"]) == 1
     assert "which is not allowed" in capsys.readouterr().err
-    about = json.loads(run(capsys, "net.prototxt", "--iterations", "1", "--allow-python-layers", "--format", "json"))
+    about = json.loads(
+        run(
+            capsys, "net.prototxt", "--iterations", "1", "--allow-python-layers", "--format", "json"
+        )
+    )
     assert about["layers"][-1]["backward_ms"] > 0

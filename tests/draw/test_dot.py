@@ -26,9 +26,12 @@ class Drawn:
     def __init__(self, text: str) -> None:
         self.text = text
         labels = re.findall(r"^ *(\w+) \[label=<(.*?)>(?: \w+=.*)?\]$", text, re.MULTILINE)
-        self.boxes = {node: "|".join(re.findall(r">([^<>]+)<", f">{label}<")) for node, label in labels}
+        self.boxes = {
+            node: "|".join(re.findall(r">([^<>]+)<", f">{label}<")) for node, label in labels
+        }
         self.arrows = [
-            (self.name(tail), self.name(head), attributes) for tail, head, attributes in re.findall(r"^ *(\w+) -> (\w+)(.*)$", text, re.MULTILINE)
+            (self.name(tail), self.name(head), attributes)
+            for tail, head, attributes in re.findall(r"^ *(\w+) -> (\w+)(.*)$", text, re.MULTILINE)
         ]
 
     def name(self, node: str) -> str:
@@ -38,7 +41,9 @@ class Drawn:
         return next(label for label in self.boxes.values() if label.split("|")[0] == name)
 
     def arrow(self, tail: str, head: str) -> str:
-        return next(attributes for one, other, attributes in self.arrows if (one, other) == (tail, head))
+        return next(
+            attributes for one, other, attributes in self.arrows if (one, other) == (tail, head)
+        )
 
 
 @pytest.fixture
@@ -59,7 +64,10 @@ def drawn(nets_of: Callable[..., list[Net]]) -> Callable[..., Drawn]:
     return build
 
 
-@pytest.mark.parametrize(("name", "options"), [("two_phases", {}), ("two_phases_lr", {"rankdir": "LR", "display_lrm": True})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("two_phases", {}), ("two_phases_lr", {"rankdir": "LR", "display_lrm": True})],
+)
 def test_golden(name, options):
     """To renew the files after a change of the drawing: netspec draw two_phases.prototxt two_phases.dot, and look at the picture."""
     text = dot_text(load_phases(GOLDEN / "two_phases.prototxt"), **options)
@@ -71,7 +79,9 @@ def test_alexnet():
     picture = Drawn(dot_text(load_phases(MODELS / "bvlc_alexnet" / "train_val.prototxt")))
     assert "TRAIN and TEST · 60,965,224 parameters" in picture.text
     assert picture.box("conv1") == "conv1|Convolution · 34.9 k params|96 filters 11×11 · stride 4"
-    assert picture.box("conv2") == "conv2|Convolution · 307 k params|256 filters 5×5 · pad 2 · group 2"
+    assert (
+        picture.box("conv2") == "conv2|Convolution · 307 k params|256 filters 5×5 · pad 2 · group 2"
+    )
     assert picture.box("norm1") == "norm1|LRN|across 5 channels · α 0.0001 · β 0.75"
     assert "96×55×55" in picture.arrow("relu1", "norm1")
     assert "256×6×6" in picture.arrow("pool5", "fc6")
@@ -86,7 +96,13 @@ def test_in_place_layers_are_a_chain_in_order(drawn):
         layer { name: "norm" type: "LRN" bottom: "conv" top: "norm" }"""
     )
     ways = [(tail, head) for tail, head, _ in picture.arrows]
-    assert ways == [("data", "conv"), ("conv", "relu"), ("relu", "drop"), ("drop", "norm"), ("norm", "norm")]
+    assert ways == [
+        ("data", "conv"),
+        ("conv", "relu"),
+        ("relu", "drop"),
+        ("drop", "norm"),
+        ("norm", "norm"),
+    ]
     assert picture.box("drop") == "drop|&#160; |Dropout · ratio 0.5"
 
 
@@ -135,19 +151,27 @@ def test_arrows_tell_the_blob_where_its_name_is_not_the_layers(drawn):
         """layer { name: "in" type: "Input" top: "data" top: "side" input_param { shape { dim: 4 dim: 3 } } }
         layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "side" top: "sum" }"""
     )
-    labels = [attributes.split("label=<&#160;")[1].split(">")[0] for _, _, attributes in picture.arrows]
+    labels = [
+        attributes.split("label=<&#160;")[1].split(">")[0] for _, _, attributes in picture.arrows
+    ]
     assert labels == ["data 3", "side 3", "3"]
 
 
 def test_outputs_are_shown_but_not_the_losses(drawn):
-    assert drawn(INPUT + 'layer { name: "prob" type: "Softmax" bottom: "data" top: "out" }').arrows[-1][:2] == ("prob", "out")
-    loss = drawn('layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 4 } } }')
+    assert drawn(INPUT + 'layer { name: "prob" type: "Softmax" bottom: "data" top: "out" }').arrows[
+        -1
+    ][:2] == ("prob", "out")
+    loss = drawn(
+        'layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 4 } } }'
+    )
     assert [head for _, head, _ in loss.arrows] == ["a", "b"]
 
 
 def test_names_with_special_characters(drawn):
     name = r"a<b> \"q\" & {x|y} \\N \\"
-    picture = drawn(f'name: "{name}"\nlayer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ dim: 1 }} }} }}')
+    picture = drawn(
+        f'name: "{name}"\nlayer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ dim: 1 }} }} }}'
+    )
     assert picture.text.startswith('digraph "a<b> \\"q\\" & {x|y} /N /" {')
     box = next(line for line in picture.text.splitlines() if line.startswith("  n0 "))
     assert r"<B>a&lt;b&gt; &quot;q&quot; &amp; {x|y} <FONT>\</FONT>N <FONT>\</FONT></B>" in box
@@ -156,10 +180,13 @@ def test_names_with_special_characters(drawn):
 
 def test_names_that_mean_something_to_graphviz_or_come_twice(drawn):
     layers = "".join(
-        f'layer {{ name: "{name}" type: "ReLU" bottom: "data" top: "{top}" }}' for name, top in [("node", "n1"), ("n1", "edge"), ("n1", "x")]
+        f'layer {{ name: "{name}" type: "ReLU" bottom: "data" top: "{top}" }}'
+        for name, top in [("node", "n1"), ("n1", "edge"), ("n1", "x")]
     )
     picture = drawn(INPUT + layers)
-    assert [label.split("|")[0] for node, label in picture.boxes.items() if node.startswith("n")] == ["data", "node", "n1", "n1"]
+    assert [
+        label.split("|")[0] for node, label in picture.boxes.items() if node.startswith("n")
+    ] == ["data", "node", "n1", "n1"]
 
 
 def test_layers_without_a_name_and_endless_names(drawn):
@@ -191,7 +218,9 @@ def test_lr_mults_only_on_request(drawn):
 
 def test_layers_of_one_front_name_get_a_frame(drawn):
     names = ["b/1x1", "b/relu", "b/3x3", "b/pool"]
-    layers = "".join(f'layer {{ name: "{name}" type: "ReLU" bottom: "data" top: "{name}" }}' for name in names)
+    layers = "".join(
+        f'layer {{ name: "{name}" type: "ReLU" bottom: "data" top: "{name}" }}' for name in names
+    )
     picture = drawn(INPUT + layers)
     assert "<B>b</B>" in picture.text
     assert picture.box("1x1")
@@ -202,10 +231,18 @@ def test_a_label_that_many_read_is_plugged_in(drawn):
     data = 'layer { name: "in" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }'
     reader = 'layer {{ name: "loss{0}" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss{0}" }}'
     two, three = (drawn(data + "".join(map(reader.format, range(n)))) for n in (2, 3))
-    assert ("in", "loss0") in [(tail, head) for tail, head, attributes in two.arrows if "label " in attributes or "label>" in attributes]
-    assert [(tail, head) for tail, head, _ in three.arrows if tail == "label"] == [("label", f"loss{i}") for i in range(3)]
+    assert ("in", "loss0") in [
+        (tail, head)
+        for tail, head, attributes in two.arrows
+        if "label " in attributes or "label>" in attributes
+    ]
+    assert [(tail, head) for tail, head, _ in three.arrows if tail == "label"] == [
+        ("label", f"loss{i}") for i in range(3)
+    ]
     assert ("in", "label") in [(tail, head) for tail, head, _ in three.arrows]
-    assert list(three.boxes.values()).count("label") == 2  # below the source, and one that the three share
+    assert (
+        list(three.boxes.values()).count("label") == 2
+    )  # below the source, and one that the three share
 
 
 def test_data_need_not_be_there(drawn):
@@ -240,7 +277,9 @@ def test_nothing_to_draw(tmp_path):
 
 
 def test_the_old_format_is_upgraded(drawn):
-    picture = drawn('input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4 layers { name: "r" type: RELU bottom: "data" top: "r" }')
+    picture = drawn(
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4 layers { name: "r" type: RELU bottom: "data" top: "r" }'
+    )
     assert [(tail, head) for tail, head, _ in picture.arrows] == [("input", "r"), ("r", "r")]
 
 
@@ -256,4 +295,9 @@ def test_a_shortcut_bends_and_not_the_way_past_it(drawn):
 
 def test_dot_text_needs_no_graphviz():
     code = "import sys, netspec.draw.dot, netspec.draw.render; sys.exit(any(name in sys.modules for name in ('graphviz', 'torch')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False
+        ).returncode
+        == 0
+    )

@@ -21,9 +21,20 @@ from netspec.draw.render import picture_format, render
 ROOT = Path(__file__).parents[2]
 NET = str(ROOT / "tests" / "draw" / "golden" / "two_phases.prototxt")
 ALEXNET = "models/bvlc_alexnet/train_val.prototxt"
-SIGNATURES = {".png": b"\x89PNG\r\n", ".svg": b"<?xml", ".pdf": b"%PDF", ".jpg": b"\xff\xd8\xff", ".jpeg": b"\xff\xd8\xff", ".dot": b"digraph"}
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="graphviz's dot is not installed")
-needs_pure = pytest.mark.skipif(render_module._find("graphviz-pure") is None, reason="graphviz-pure is not installed")
+SIGNATURES = {
+    ".png": b"\x89PNG\r\n",
+    ".svg": b"<?xml",
+    ".pdf": b"%PDF",
+    ".jpg": b"\xff\xd8\xff",
+    ".jpeg": b"\xff\xd8\xff",
+    ".dot": b"digraph",
+}
+needs_dot = pytest.mark.skipif(
+    shutil.which("dot") is None, reason="graphviz's dot is not installed"
+)
+needs_pure = pytest.mark.skipif(
+    render_module._find("graphviz-pure") is None, reason="graphviz-pure is not installed"
+)
 
 
 @pytest.fixture
@@ -56,8 +67,12 @@ def test_a_jpeg_is_the_png_at_twice_the_size(tmp_path):
     for name in ("net.png", "net.jpg"):
         assert main(["draw", NET, str(tmp_path / name)]) == 0
     with Image.open(tmp_path / "net.png") as png, Image.open(tmp_path / "net.jpg") as jpg:
-        assert all(abs(2 * small - large) <= 2 for small, large in zip(png.size, jpg.size, strict=True))
-        assert jpg.convert("L").getextrema()[0] < 60 < 250 < jpg.convert("L").getpixel((2, 2))  # dark text on white
+        assert all(
+            abs(2 * small - large) <= 2 for small, large in zip(png.size, jpg.size, strict=True)
+        )
+        assert (
+            jpg.convert("L").getextrema()[0] < 60 < 250 < jpg.convert("L").getpixel((2, 2))
+        )  # dark text on white
 
 
 def put_dot(folder: Path, script: str) -> None:
@@ -66,8 +81,14 @@ def put_dot(folder: Path, script: str) -> None:
 
 
 HALF_INSTALLED = {
-    "no plugins": ("echo 'There is no layout engine support for \"dot\"' >&2; exit 1", "There is no layout engine support"),
-    "no such format": ("echo 'Format: \"png\" not recognized. Use one of:' >&2; exit 1", "not recognized"),
+    "no plugins": (
+        "echo 'There is no layout engine support for \"dot\"' >&2; exit 1",
+        "There is no layout engine support",
+    ),
+    "no such format": (
+        "echo 'Format: \"png\" not recognized. Use one of:' >&2; exit 1",
+        "not recognized",
+    ),
     "crashes": ("kill -SEGV $$", "killed by signal 11"),
     "says nothing": ("exit 3", "ended with status 3"),
     "writes nothing": ("exit 0", "is no "),
@@ -78,7 +99,9 @@ HALF_INSTALLED = {
 @needs_pure
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".jpg"])
 @pytest.mark.parametrize(("script", "reason"), HALF_INSTALLED.values(), ids=HALF_INSTALLED)
-def test_a_dot_that_fails_is_noted_once_and_graphviz_pure_draws(script, reason, suffix, tmp_path, monkeypatch, capsys):
+def test_a_dot_that_fails_is_noted_once_and_graphviz_pure_draws(
+    script, reason, suffix, tmp_path, monkeypatch, capsys
+):
     put_dot(tmp_path, script)
     monkeypatch.setenv("PATH", str(tmp_path))
     out = tmp_path / f"net{suffix}"
@@ -86,14 +109,20 @@ def test_a_dot_that_fails_is_noted_once_and_graphviz_pure_draws(script, reason, 
     assert out.read_bytes().startswith(SIGNATURES[suffix])
     error = capsys.readouterr().err
     assert reason in error
-    assert error.count("note: 'dot' could not draw the net") == error.count("graphviz-pure has drawn it instead") == 1
+    assert (
+        error.count("note: 'dot' could not draw the net")
+        == error.count("graphviz-pure has drawn it instead")
+        == 1
+    )
 
 
 def test_a_dot_that_fails_alone_is_an_error(tmp_path, monkeypatch):
     put_dot(tmp_path, HALF_INSTALLED["no plugins"][0])
     monkeypatch.setattr(render_module, "_find", {"dot": "dot"}.get)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NetspecError, match=r"no layout engine support(.|\n)*pip install graphviz-pure"):
+    with pytest.raises(
+        NetspecError, match=r"no layout engine support(.|\n)*pip install graphviz-pure"
+    ):
         render("digraph {\n}\n", tmp_path / "net.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["dot"]
 
@@ -118,7 +147,9 @@ def test_the_format_is_refused_before_the_net_is_read(capsys):
 
 def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
     assert main(["draw", "no/such.prototxt", str(tmp_path / "nowhere" / "net.dot")]) == 1
-    assert f"there is no folder '{tmp_path / 'nowhere'}'\n  hint: mkdir -p " in capsys.readouterr().err
+    assert (
+        f"there is no folder '{tmp_path / 'nowhere'}'\n  hint: mkdir -p " in capsys.readouterr().err
+    )
     assert main(["draw", "no/such.prototxt", str(tmp_path)]) == 1
     assert "can't be written: it is a folder" in capsys.readouterr().err
 
@@ -134,7 +165,9 @@ def test_a_wrong_net_leaves_the_old_picture(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.png", "net.prototxt"]
 
 
-@pytest.mark.parametrize("place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)])
+@pytest.mark.parametrize(
+    "place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)]
+)
 def test_text_that_a_renderer_refuses_is_told(place, tmp_path, monkeypatch):
     if place == "pure":
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -143,7 +176,9 @@ def test_text_that_a_renderer_refuses_is_told(place, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)])
+@pytest.mark.parametrize(
+    "place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)]
+)
 def test_special_characters_are_in_the_picture(place, tmp_path, monkeypatch):
     net = tmp_path / "net.prototxt"
     net.write_text(
@@ -163,17 +198,35 @@ def test_special_characters_are_in_the_picture(place, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("rankdir", ["TB", "LR", "BT", "RL"])
-@pytest.mark.parametrize("place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)])
+@pytest.mark.parametrize(
+    "place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)]
+)
 def test_each_direction(place, rankdir, tmp_path, monkeypatch):
     if place == "pure":
         monkeypatch.setenv("PATH", str(tmp_path))
     out = tmp_path / "net.png"
-    assert main(["draw", NET, str(out), "--rankdir", rankdir.lower(), "--phase", "train", "--display_lrm"]) == 0
+    assert (
+        main(
+            [
+                "draw",
+                NET,
+                str(out),
+                "--rankdir",
+                rankdir.lower(),
+                "--phase",
+                "train",
+                "--display_lrm",
+            ]
+        )
+        == 0
+    )
     width, height = struct.unpack(">II", out.read_bytes()[16:24])
     assert (height > width) == (rankdir in ("TB", "BT"))
 
 
-@pytest.mark.parametrize("place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)])
+@pytest.mark.parametrize(
+    "place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)]
+)
 def test_a_long_net_is_no_endless_png(place, tmp_path, monkeypatch):
     if place == "pure":
         monkeypatch.setenv("PATH", str(tmp_path))
@@ -185,7 +238,9 @@ def test_a_long_net_is_no_endless_png(place, tmp_path, monkeypatch):
 def draw_net(*arguments: str | Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "tools/draw_net.py", *map(str, arguments)]
     environment = {**os.environ, **({"PATH": str(path)} if path else {})}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @needs_pure

@@ -12,22 +12,54 @@ from netspec.schema.caffe_pb2 import LayerParameter
 from netspec.syntax.bind import Spans
 
 CASES = [
-    ("Convolution", "convolution_param { num_output: 96 kernel_size: 11 stride: 4 }", "96 filters 11×11 · stride 4"),
-    ("Convolution", "convolution_param { num_output: 1 kernel_h: 3 kernel_w: 1 pad_h: 1 }", "1 filter 3×1 · pad 1×0"),
-    ("Convolution", "convolution_param { num_output: 4 kernel_size: 3 kernel_size: 5 stride: 2 stride: 1 }", "4 filters 3×5 · stride 2×1"),
+    (
+        "Convolution",
+        "convolution_param { num_output: 96 kernel_size: 11 stride: 4 }",
+        "96 filters 11×11 · stride 4",
+    ),
+    (
+        "Convolution",
+        "convolution_param { num_output: 1 kernel_h: 3 kernel_w: 1 pad_h: 1 }",
+        "1 filter 3×1 · pad 1×0",
+    ),
+    (
+        "Convolution",
+        "convolution_param { num_output: 4 kernel_size: 3 kernel_size: 5 stride: 2 stride: 1 }",
+        "4 filters 3×5 · stride 2×1",
+    ),
     (
         "Convolution",
         "convolution_param { num_output: 4 kernel_size: 3 dilation: 2 group: 2 bias_term: false }",
         "4 filters 3×3 · dilation 2 · group 2 · no bias",
     ),
-    ("Deconvolution", "convolution_param { num_output: 4 kernel_size: 4 stride: 2 pad: 1 }", "4 filters 4×4 · stride 2 · pad 1"),
-    ("Pooling", "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR }", "AVE 3×3 · stride 2 · pad 1 · rounds down"),
-    ("Pooling", "pooling_param { kernel_h: 2 kernel_w: 3 stride_h: 1 stride_w: 3 }", "MAX 2×3 · stride 1×3"),
+    (
+        "Deconvolution",
+        "convolution_param { num_output: 4 kernel_size: 4 stride: 2 pad: 1 }",
+        "4 filters 4×4 · stride 2 · pad 1",
+    ),
+    (
+        "Pooling",
+        "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR }",
+        "AVE 3×3 · stride 2 · pad 1 · rounds down",
+    ),
+    (
+        "Pooling",
+        "pooling_param { kernel_h: 2 kernel_w: 3 stride_h: 1 stride_w: 3 }",
+        "MAX 2×3 · stride 1×3",
+    ),
     ("Pooling", "pooling_param { pool: AVE global_pooling: true }", "AVE over everything"),
-    ("LRN", "lrn_param { local_size: 3 alpha: 5e-05 k: 2 norm_region: WITHIN_CHANNEL }", "within 3×3 · α 5e-05 · β 0.75 · k 2"),
+    (
+        "LRN",
+        "lrn_param { local_size: 3 alpha: 5e-05 k: 2 norm_region: WITHIN_CHANNEL }",
+        "within 3×3 · α 5e-05 · β 0.75 · k 2",
+    ),
     ("Dropout", "", "ratio 0.5"),
     ("ReLU", "relu_param { negative_slope: 0.1 }", "slope 0.1"),
-    ("InnerProduct", "inner_product_param { num_output: 1 transpose: true bias_term: false }", "1 output · transposed · no bias"),
+    (
+        "InnerProduct",
+        "inner_product_param { num_output: 1 transpose: true bias_term: false }",
+        "1 output · transposed · no bias",
+    ),
     ("Eltwise", "eltwise_param { operation: SUM coeff: 1 coeff: -1 }", "SUM · coeff 1, -1"),
     ("Concat", "", ""),
     ("Concat", "concat_param { axis: 2 }", "axis 2"),
@@ -39,7 +71,11 @@ CASES = [
         "loss_weight: 0.3 loss_param { ignore_label: 255 normalization: BATCH_SIZE }",
         "ignores label 255 · normalised by BATCH_SIZE · loss weight 0.3",
     ),
-    ("BatchNorm", "batch_norm_param { use_global_stats: true eps: 0.001 }", "global statistics · eps 0.001"),
+    (
+        "BatchNorm",
+        "batch_norm_param { use_global_stats: true eps: 0.001 }",
+        "global statistics · eps 0.001",
+    ),
     (
         "Data",
         'data_param { source: "a/b_lmdb/" batch_size: 7 } transform_param { scale: 0.5 mean_file: "m" }',
@@ -58,7 +94,15 @@ CASES = [
 @pytest.mark.parametrize(("type_", "text", "words"), CASES)
 def test_settings(type_, text, words):
     message = text_format.Parse(text, LayerParameter(name="x", type=type_))
-    layer = Layer("x", type_, message, Spans(None, None), None, "TRAIN", loss_weights=list(message.loss_weight))
+    layer = Layer(
+        "x",
+        type_,
+        message,
+        Spans(None, None),
+        None,
+        "TRAIN",
+        loss_weights=list(message.loss_weight),
+    )
     layer.top_blobs = [Blob("x", 0, layer, 0, None)]
     assert " · ".join(style.settings(layer)) == words
 
@@ -66,7 +110,9 @@ def test_settings(type_, text, words):
 def test_every_listed_setting_is_a_field():
     for spec in SPECS.values():
         if spec.shown:
-            fields = LayerParameter.DESCRIPTOR.fields_by_name[spec.shown_param or spec.param].message_type.fields_by_name
+            fields = LayerParameter.DESCRIPTOR.fields_by_name[
+                spec.shown_param or spec.param
+            ].message_type.fields_by_name
             assert [row.field for row in spec.shown if row.field not in fields] == [], spec.type
 
 
@@ -75,7 +121,9 @@ def test_every_family_has_colours():
 
 
 def test_a_kernel_has_the_axes_of_its_bottom():
-    message = text_format.Parse("convolution_param { num_output: 4 kernel_size: 3 }", LayerParameter(type="Convolution"))
+    message = text_format.Parse(
+        "convolution_param { num_output: 4 kernel_size: 3 }", LayerParameter(type="Convolution")
+    )
     layer = Layer("x", "Convolution", message, Spans(None, None), None, "TRAIN")
     layer.bottom_blobs = [Blob("b", 0, layer, 0, None, (1, 2, 8, 8, 8))]
     assert style.settings(layer) == ["4 filters 3×3×3"]

@@ -10,7 +10,10 @@ from netspec.schema.caffe_pb2 import BlobProto
 BLOB = BlobProto(num=1, channels=3, data=[1.0, 2.0]).SerializeToString()
 
 
-@pytest.mark.parametrize(("raw", "cut"), [(BLOB, None), (BLOB[:-1], (4, len(BLOB))), (BLOB[:1], None), (BLOB[:3], (2, 4))])
+@pytest.mark.parametrize(
+    ("raw", "cut"),
+    [(BLOB, None), (BLOB[:-1], (4, len(BLOB))), (BLOB[:1], None), (BLOB[:3], (2, 4))],
+)
 def test_a_missing_end_is_found(raw: bytes, cut: tuple[int, int] | None) -> None:
     assert cut_short(raw, BlobProto()) == cut
 

@@ -46,15 +46,32 @@ def never_written(group: Group, name: str, _: Path) -> None:
 
 
 def huge_chunk(group: Group, name: str, _: Path) -> None:
-    group.create_dataset(name, (8,), np.float32, maxshape=(None,), chunks=(1 << 29,), compression="gzip")
+    group.create_dataset(
+        name, (8,), np.float32, maxshape=(None,), chunks=(1 << 29,), compression="gzip"
+    )
 
 
 PUTS: dict[str, tuple[Put, str]] = {
-    "external storage": (external_storage, "keeps its values in another file, '{secret}', which is not read"),
-    "external link": (external_link, "is a link to another file, '{secret}', which is not followed"),
-    "soft link to an external one": (soft_link_out, "'/elsewhere' is a link to another file, '{secret}', which is not followed"),
-    "virtual dataset": (virtual, "is virtual: its values lie in other datasets or files, which is not read"),
-    "never written": (never_written, "claims 4,398,046,511,104 bytes (1048576×1048576), of which the file holds 0"),
+    "external storage": (
+        external_storage,
+        "keeps its values in another file, '{secret}', which is not read",
+    ),
+    "external link": (
+        external_link,
+        "is a link to another file, '{secret}', which is not followed",
+    ),
+    "soft link to an external one": (
+        soft_link_out,
+        "'/elsewhere' is a link to another file, '{secret}', which is not followed",
+    ),
+    "virtual dataset": (
+        virtual,
+        "is virtual: its values lie in other datasets or files, which is not read",
+    ),
+    "never written": (
+        never_written,
+        "claims 4,398,046,511,104 bytes (1048576×1048576), of which the file holds 0",
+    ),
     "chunk": (huge_chunk, "claims 2,147,483,648 bytes (8), of which the file holds 0"),
 }
 
@@ -83,7 +100,9 @@ def test_weights(tmp_path: Path, secret: Path, put: Put, message: str) -> None:
     refused(lambda: read_weights(path), message, path, secret)
 
 
-@pytest.mark.parametrize(("put", "message"), [PUTS["external link"], PUTS["soft link to an external one"]])
+@pytest.mark.parametrize(
+    ("put", "message"), [PUTS["external link"], PUTS["soft link to an external one"]]
+)
 def test_whole_groups(tmp_path: Path, secret: Path, put: Put, message: str) -> None:
     path = tmp_path / "w.h5"
     with h5py.File(path, "w") as file:
@@ -111,9 +130,16 @@ def test_data(tmp_path: Path, secret: Path, put: Put, message: str) -> None:
         put(file, "data", secret)
     (tmp_path / "list.txt").write_text(f"{path}\n")
     net = tmp_path / "net.prototxt"
-    net.write_text(f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path / "list.txt"}" batch_size: 2 }} }}')
+    net.write_text(
+        f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path / "list.txt"}" batch_size: 2 }} }}'
+    )
     refused(lambda: next(netspec.batches(netspec.load(net), prefetch=0)), message, path, secret)
-    refused(lambda: Hdf5Reader(netspec.load(net).layers[0], 0, netspec.readers.reader.WHOLE).read(0), message, path, secret)
+    refused(
+        lambda: Hdf5Reader(netspec.load(net).layers[0], 0, netspec.readers.reader.WHOLE).read(0),
+        message,
+        path,
+        secret,
+    )
 
 
 def test_links_within_the_file_are_followed(tmp_path: Path) -> None:
@@ -137,7 +163,9 @@ def test_a_dataset_that_many_names_share_is_not_read_without_end(tmp_path: Path)
         file["data/l0/0"] = np.zeros(1 << 20, np.float32)
         for i in range(1, 40):
             file[f"data/l{i}/0"] = file["data/l0/0"]
-    with pytest.raises(netspec.NetspecError, match=r"claims 4,194,304 bytes \(1048576\), of which the file holds"):
+    with pytest.raises(
+        netspec.NetspecError, match=r"claims 4,194,304 bytes \(1048576\), of which the file holds"
+    ):
         read_weights(path)
 
 
@@ -150,7 +178,9 @@ def test_what_no_param_of_the_net_fits_is_not_read(tmp_path: Path) -> None:
         never_written(file, "data/other/0", path)
     weights = read_weights_hdf5(path, {"ip": [8, 2]})
     np.testing.assert_array_equal(weights["ip"][0], SECRET.reshape(2, 4))
-    assert [array.shape for array in (weights["ip"][1], weights["other"][0])] == [(1 << 20, 1 << 20)] * 2
+    assert [array.shape for array in (weights["ip"][1], weights["other"][0])] == [
+        (1 << 20, 1 << 20)
+    ] * 2
 
 
 def test_the_net_is_told_of_a_param_of_any_claimed_size(tmp_path: Path) -> None:
@@ -168,7 +198,12 @@ def test_the_net_is_told_of_a_param_of_any_claimed_size(tmp_path: Path) -> None:
 def test_packed_data_and_what_was_never_filled_within_reason_are_read(tmp_path: Path) -> None:
     path = tmp_path / "w.h5"
     with h5py.File(path, "w") as file:
-        file.create_dataset("data/zeros/0", data=np.zeros(1 << 24, np.float32), compression="gzip", compression_opts=9)
+        file.create_dataset(
+            "data/zeros/0",
+            data=np.zeros(1 << 24, np.float32),
+            compression="gzip",
+            compression_opts=9,
+        )
         file.create_dataset("data/empty/0", (1 << 20,), np.float32)
     weights = read_weights(path)
     assert not weights["zeros"][0].any()

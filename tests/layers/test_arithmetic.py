@@ -21,10 +21,14 @@ Load = Callable[..., Net]
 
 def net_text(layer: str, *shapes: Shape, top: str = "y") -> str:
     """The layer over inputs a, b, c of these shapes."""
-    return nets.net_text(f'top: "{top}" {layer}', force_backward=True, **dict(zip("abc", shapes, strict=False)))
+    return nets.net_text(
+        f'top: "{top}" {layer}', force_backward=True, **dict(zip("abc", shapes, strict=False))
+    )
 
 
-def run(net: Net, *bottoms: np.ndarray, top: str = "y", params: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+def run(
+    net: Net, *bottoms: np.ndarray, top: str = "y", params: Sequence[np.ndarray] = ()
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """The top, the gradient that was put in there, and the gradients of bottoms and params, in double precision."""
     module = netspec.compile(net).double()
     with torch.no_grad():
@@ -34,7 +38,11 @@ def run(net: Net, *bottoms: np.ndarray, top: str = "y", params: Sequence[np.ndar
     out = module(*tensors)[top]
     grad = np.linspace(-2, 2.6, out.numel()).reshape(tuple(out.shape))
     out.backward(torch.tensor(grad))
-    return out.detach().numpy(), grad, [t.grad.numpy() for t in [*tensors, *module.params.get("l", [])] if t.grad is not None]
+    return (
+        out.detach().numpy(),
+        grad,
+        [t.grad.numpy() for t in [*tensors, *module.params.get("l", [])] if t.grad is not None],
+    )
 
 
 def values(*shape: int, seed: int = 0) -> np.ndarray:
@@ -62,21 +70,31 @@ def spread(small: np.ndarray, axes: int, axis: int) -> np.ndarray:
 
 def gathered(large: np.ndarray, shape: Shape, axis: int) -> np.ndarray:
     """The sum over the axes that the small blob does not have."""
-    return large.sum(tuple(i for i in range(large.ndim) if not axis <= i < axis + len(shape))).reshape(shape)
+    return large.sum(
+        tuple(i for i in range(large.ndim) if not axis <= i < axis + len(shape))
+    ).reshape(shape)
 
 
 @pytest.mark.parametrize("place", ["apart", "in place"])
 @pytest.mark.parametrize(("bottom", "fields", "shape", "axis"), SPREADS)
-def test_learned_scale_and_bias(load_text: Load, bottom: Shape, fields: str, shape: Shape, axis: int, place: str) -> None:
+def test_learned_scale_and_bias(
+    load_text: Load, bottom: Shape, fields: str, shape: Shape, axis: int, place: str
+) -> None:
     top = "a" if place == "in place" else "y"
     x, factor, bias = values(*bottom), values(*shape, seed=1), values(*shape, seed=2)
     wide_factor, wide_bias = spread(factor, x.ndim, axis), spread(bias, x.ndim, axis)
 
-    net = load_text(net_text(f'type: "Scale" scale_param {{ {fields} bias_term: true }}', bottom, top=top))
+    net = load_text(
+        net_text(f'type: "Scale" scale_param {{ {fields} bias_term: true }}', bottom, top=top)
+    )
     assert [param.shape for param in net.layer("l").params] == [shape, shape]
     out, grad, grads = run(net, x, top=top, params=[factor, bias])
     np.testing.assert_allclose(out, x * wide_factor + wide_bias)
-    for got, want in zip(grads, [grad * wide_factor, gathered(grad * x, shape, axis), gathered(grad, shape, axis)], strict=True):
+    for got, want in zip(
+        grads,
+        [grad * wide_factor, gathered(grad * x, shape, axis), gathered(grad, shape, axis)],
+        strict=True,
+    ):
         np.testing.assert_allclose(got, want, atol=1e-12)
 
     net = load_text(net_text(f'type: "Bias" bias_param {{ {fields} }}', bottom, top=top))
@@ -89,7 +107,15 @@ def test_learned_scale_and_bias(load_text: Load, bottom: Shape, fields: str, sha
 
 @pytest.mark.parametrize("place", ["apart", "in place"])
 @pytest.mark.parametrize(
-    ("axis", "second", "start"), [(1, (3,), 1), (0, (2, 3), 0), (-2, (4, 5), 2), (-3, (3, 4), 1), (0, (2, 3, 4, 5), 0), (7, (), 0)]
+    ("axis", "second", "start"),
+    [
+        (1, (3,), 1),
+        (0, (2, 3), 0),
+        (-2, (4, 5), 2),
+        (-3, (3, 4), 1),
+        (0, (2, 3, 4, 5), 0),
+        (7, (), 0),
+    ],
 )
 def test_second_bottom(load_text: Load, axis: int, second: Shape, start: int, place: str) -> None:
     """`num_axes` does not count with a second bottom; a scalar does not even look at `axis`."""
@@ -97,14 +123,22 @@ def test_second_bottom(load_text: Load, axis: int, second: Shape, start: int, pl
     x, other = values(2, 3, 4, 5), values(*second, seed=1)
     wide = spread(other, 4, start)
 
-    net = load_text(net_text(f'type: "Scale" scale_param {{ axis: {axis} num_axes: 9 }}', x.shape, second, top=top))
+    net = load_text(
+        net_text(
+            f'type: "Scale" scale_param {{ axis: {axis} num_axes: 9 }}', x.shape, second, top=top
+        )
+    )
     assert net.layer("l").params == []
     out, grad, grads = run(net, x, other, top=top)
     np.testing.assert_allclose(out, x * wide)
     for got, want in zip(grads, [grad * wide, gathered(grad * x, second, start)], strict=True):
         np.testing.assert_allclose(got, want, atol=1e-12)
 
-    net = load_text(net_text(f'type: "Bias" bias_param {{ axis: {axis} num_axes: 9 }}', x.shape, second, top=top))
+    net = load_text(
+        net_text(
+            f'type: "Bias" bias_param {{ axis: {axis} num_axes: 9 }}', x.shape, second, top=top
+        )
+    )
     assert net.layer("l").params == []
     out, grad, grads = run(net, x, other, top=top)
     np.testing.assert_allclose(out, x + wide)
@@ -113,19 +147,36 @@ def test_second_bottom(load_text: Load, axis: int, second: Shape, start: int, pl
 
 
 def test_scale_by_a_second_bottom_learns_its_bias(load_text: Load) -> None:
-    net = load_text(net_text('type: "Scale" scale_param { axis: 0 bias_term: true bias_filler { value: 3 } }', (2, 3, 4), (2, 3)))
+    net = load_text(
+        net_text(
+            'type: "Scale" scale_param { axis: 0 bias_term: true bias_filler { value: 3 } }',
+            (2, 3, 4),
+            (2, 3),
+        )
+    )
     assert [param.shape for param in net.layer("l").params] == [(2, 3)]
-    out, _, _ = run(net, x := values(2, 3, 4), factor := values(2, 3), params=[np.full((2, 3), 3.0)])
+    out, _, _ = run(
+        net, x := values(2, 3, 4), factor := values(2, 3), params=[np.full((2, 3), 3.0)]
+    )
     np.testing.assert_allclose(out, x * factor[:, :, None] + 3)
 
 
 def test_fillers_and_multipliers(load_text: Load) -> None:
-    text = net_text('type: "Bias" bias_param { filler { type: "constant" value: 3 } } param { name: "b" lr_mult: 2 decay_mult: 0 }', (2, 3))
+    text = net_text(
+        'type: "Bias" bias_param { filler { type: "constant" value: 3 } } param { name: "b" lr_mult: 2 decay_mult: 0 }',
+        (2, 3),
+    )
     param = load_text(text).layer("l").params[0]
     assert (param.name, param.lr_mult, param.decay_mult) == ("b", 2, 0)
     assert netspec.compile(load_text(text)).params["l"][0].tolist() == [3, 3, 3]
-    assert netspec.compile(load_text(net_text('type: "Bias"', (2, 3)))).params["l"][0].tolist() == [0, 0, 0]
-    assert netspec.compile(load_text(net_text('type: "Scale"', (2, 3)))).params["l"][0].tolist() == [1, 1, 1]
+    assert netspec.compile(load_text(net_text('type: "Bias"', (2, 3)))).params["l"][0].tolist() == [
+        0,
+        0,
+        0,
+    ]
+    assert netspec.compile(load_text(net_text('type: "Scale"', (2, 3)))).params["l"][
+        0
+    ].tolist() == [1, 1, 1]
 
 
 REDUCTIONS = {
@@ -139,15 +190,24 @@ REDUCTIONS = {
 @pytest.mark.parametrize("coefficient", [1, -2.5])
 @pytest.mark.parametrize(("axis", "first"), [(0, 0), (1, 1), (2, 2), (-1, 2), (-3, 0)])
 @pytest.mark.parametrize("operation", REDUCTIONS)
-def test_reduction(load_text: Load, operation: str, axis: int, first: int, coefficient: float) -> None:
+def test_reduction(
+    load_text: Load, operation: str, axis: int, first: int, coefficient: float
+) -> None:
     reduce, slope = REDUCTIONS[operation]
     x = values(2, 3, 4)
     x[0, 1, 2] = 0  # where ASUM's gradient is 0
-    net = load_text(net_text(f'type: "Reduction" reduction_param {{ operation: {operation} axis: {axis} coeff: {coefficient} }}', x.shape))
+    net = load_text(
+        net_text(
+            f'type: "Reduction" reduction_param {{ operation: {operation} axis: {axis} coeff: {coefficient} }}',
+            x.shape,
+        )
+    )
     assert net.blobs["y"].shape == x.shape[:first]
     out, grad, (got,) = run(net, x)
     np.testing.assert_allclose(out, coefficient * reduce(x, tuple(range(first, 3))))
-    np.testing.assert_allclose(got, coefficient * slope(x, x[(0,) * first].size) * spread(grad, 3, 0))
+    np.testing.assert_allclose(
+        got, coefficient * slope(x, x[(0,) * first].size) * spread(grad, 3, 0)
+    )
 
 
 def test_a_reduction_is_a_sum_over_everything_by_default(load_text: Load) -> None:
@@ -162,7 +222,16 @@ def test_eltwise_sum(load_text: Load) -> None:
     out, grad, grads = run(load_text(net_text('type: "Eltwise"', *[(2, 3)] * 3)), a, b, c)
     np.testing.assert_allclose(out, a + b + c)
     np.testing.assert_allclose(grads, [grad] * 3)
-    out, grad, grads = run(load_text(net_text('type: "Eltwise" eltwise_param { coeff: 1 coeff: -2 coeff: 0.5 }', *[(2, 3)] * 3)), a, b, c)
+    out, grad, grads = run(
+        load_text(
+            net_text(
+                'type: "Eltwise" eltwise_param { coeff: 1 coeff: -2 coeff: 0.5 }', *[(2, 3)] * 3
+            )
+        ),
+        a,
+        b,
+        c,
+    )
     np.testing.assert_allclose(out, a - 2 * b + 0.5 * c)
     np.testing.assert_allclose(grads, [grad, -2 * grad, 0.5 * grad])
 
@@ -171,7 +240,12 @@ def test_eltwise_sum(load_text: Load) -> None:
 def test_eltwise_product(load_text: Load, stable: str) -> None:
     a, b, c = (values(2, 3, seed=i) for i in range(3))
     a[0, 0] = 0
-    net = load_text(net_text(f'type: "Eltwise" eltwise_param {{ operation: PROD stable_prod_grad: {stable} }}', *[(2, 3)] * 3))
+    net = load_text(
+        net_text(
+            f'type: "Eltwise" eltwise_param {{ operation: PROD stable_prod_grad: {stable} }}',
+            *[(2, 3)] * 3,
+        )
+    )
     out, grad, grads = run(net, a, b, c)
     np.testing.assert_allclose(out, a * b * c)
     first = b * c
@@ -186,14 +260,22 @@ def test_eltwise_maximum(load_text: Load) -> None:
     a = np.array([1.0, 0, 0, 1, 1, 0, nan, 2])
     b = np.array([0.0, 1, 0, 1, 0, 0, 1, nan])
     c = np.array([0.0, 0, 1, 1, 1, 0, nan, 3])
-    out, grad, grads = run(load_text(net_text('type: "Eltwise" eltwise_param { operation: MAX }', *[(8,)] * 3)), a, b, c)
+    out, grad, grads = run(
+        load_text(net_text('type: "Eltwise" eltwise_param { operation: MAX }', *[(8,)] * 3)),
+        a,
+        b,
+        c,
+    )
     np.testing.assert_array_equal(out, [1, 1, 1, 1, 1, 0, 1, nan])
     winner = np.array([0, 1, 2, 1, 0, 1, 1, 1])
     np.testing.assert_array_equal(grads, [grad * (winner == i) for i in range(3)])
 
 
 def test_one_blob_as_two_bottoms(load_text: Load) -> None:
-    text = net_text('type: "Eltwise" eltwise_param { operation: PROD stable_prod_grad: false } bottom: "a"', (2, 3))
+    text = net_text(
+        'type: "Eltwise" eltwise_param { operation: PROD stable_prod_grad: false } bottom: "a"',
+        (2, 3),
+    )
     x = values(2, 3)
     out, grad, grads = run(load_text(text), x)
     np.testing.assert_allclose(out, x * x)
@@ -218,7 +300,10 @@ EVERY = [
 
 def every_text() -> str:
     text = net_text('type: "Scale"', (2, 3, 4, 5), top="l0")
-    return text + "".join(f'layer {{ name: "e{i}" bottom: "a" top: "y{i}" {layer} }}\n' for i, layer in enumerate(EVERY))
+    return text + "".join(
+        f'layer {{ name: "e{i}" bottom: "a" top: "y{i}" {layer} }}\n'
+        for i, layer in enumerate(EVERY)
+    )
 
 
 def sum_of(outputs: dict[str, Tensor]) -> Tensor:
@@ -228,7 +313,9 @@ def sum_of(outputs: dict[str, Tensor]) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("batch", [0, 1, 2])
-def test_types_layouts_and_batches(load_text: Load, dtype: torch.dtype, layout: torch.memory_format, batch: int) -> None:
+def test_types_layouts_and_batches(
+    load_text: Load, dtype: torch.dtype, layout: torch.memory_format, batch: int
+) -> None:
     module = netspec.compile(load_text(every_text())).to(dtype)
     torch.manual_seed(1)
     x = torch.randn(batch, 3, 4, 5).to(dtype).to(memory_format=layout).requires_grad_()
@@ -275,23 +362,75 @@ def test_cost(load_text: Load, layer: str, macs: int, bottoms: int) -> None:
 
 
 WRONG = [
-    ('type: "Bias"\nbias_param { axis: 3 }', [(2, 3, 4)], "axis 3 is out of range for a blob of 3 axes", 4),
-    ('type: "Bias"\nbias_param { axis: -4 }', [(2, 3, 4)], "axis -4 is out of range for a blob of 3 axes", 4),
-    ('type: "Bias"\nbias_param { num_axes: 3 }', [(2, 3, 4)], "'num_axes' 3 from axis 1 leaves a blob of 3 axes", 4),
-    ('type: "Bias"\nbias_param { num_axes: -2 }', [(2, 3, 4)], "'num_axes' -2 from axis 1 leaves a blob of 3 axes", 4),
-    ('type: "Scale"\nscale_param { num_axes: 0 }', [(2,)], "axis 1 is out of range for a blob of 1 axes", 4),
-    ('type: "Bias"', [(2, 3, 4), (4,)], "the bias (4) must match the bottom (2×3×4) from axis 1 on", 4),
-    ('type: "Scale"\nscale_param { axis: 2 }', [(2, 3, 4), (4, 1)], "the factor (4×1) must match the bottom (2×3×4) from axis 2 on", 4),
-    ('type: "Reduction"\nreduction_param { axis: 3 }', [(2, 3, 4)], "axis 3 is out of range for a blob of 3 axes", 4),
+    (
+        'type: "Bias"\nbias_param { axis: 3 }',
+        [(2, 3, 4)],
+        "axis 3 is out of range for a blob of 3 axes",
+        4,
+    ),
+    (
+        'type: "Bias"\nbias_param { axis: -4 }',
+        [(2, 3, 4)],
+        "axis -4 is out of range for a blob of 3 axes",
+        4,
+    ),
+    (
+        'type: "Bias"\nbias_param { num_axes: 3 }',
+        [(2, 3, 4)],
+        "'num_axes' 3 from axis 1 leaves a blob of 3 axes",
+        4,
+    ),
+    (
+        'type: "Bias"\nbias_param { num_axes: -2 }',
+        [(2, 3, 4)],
+        "'num_axes' -2 from axis 1 leaves a blob of 3 axes",
+        4,
+    ),
+    (
+        'type: "Scale"\nscale_param { num_axes: 0 }',
+        [(2,)],
+        "axis 1 is out of range for a blob of 1 axes",
+        4,
+    ),
+    (
+        'type: "Bias"',
+        [(2, 3, 4), (4,)],
+        "the bias (4) must match the bottom (2×3×4) from axis 1 on",
+        4,
+    ),
+    (
+        'type: "Scale"\nscale_param { axis: 2 }',
+        [(2, 3, 4), (4, 1)],
+        "the factor (4×1) must match the bottom (2×3×4) from axis 2 on",
+        4,
+    ),
+    (
+        'type: "Reduction"\nreduction_param { axis: 3 }',
+        [(2, 3, 4)],
+        "axis 3 is out of range for a blob of 3 axes",
+        4,
+    ),
     ('type: "Reduction"', [()], "axis 0 is out of range for a blob of 0 axes", 3),
     ('type: "Eltwise"', [(2, 3), (3, 2)], "'a' (2×3) and 'b' (3×2) must agree in every axis", 4),
-    ('type: "Eltwise"\neltwise_param { coeff: 2 }', [(2,), (2,)], "'coeff' takes one value for each of the 2 bottoms, got 1", 5),
-    ('type: "Eltwise"\neltwise_param { operation: PROD coeff: 2 coeff: 1 }', [(2,), (2,)], "'coeff' goes with SUM, not with PROD", 5),
+    (
+        'type: "Eltwise"\neltwise_param { coeff: 2 }',
+        [(2,), (2,)],
+        "'coeff' takes one value for each of the 2 bottoms, got 1",
+        5,
+    ),
+    (
+        'type: "Eltwise"\neltwise_param { operation: PROD coeff: 2 coeff: 1 }',
+        [(2,), (2,)],
+        "'coeff' goes with SUM, not with PROD",
+        5,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("layer", "shapes", "message", "line"), WRONG)
-def test_diagnostics_stand_at_the_faulty_field(load_text: Load, layer: str, shapes: list[Shape], message: str, line: int) -> None:
+def test_diagnostics_stand_at_the_faulty_field(
+    load_text: Load, layer: str, shapes: list[Shape], message: str, line: int
+) -> None:
     with pytest.raises(NetspecError) as raised:
         load_text(net_text(layer, *shapes))
     (fault,) = raised.value.diagnostics
@@ -301,8 +440,14 @@ def test_diagnostics_stand_at_the_faulty_field(load_text: Load, layer: str, shap
 
 
 @pytest.mark.parametrize(("operation", "really"), [("SUM", True), ("MAX", True), ("PROD", False)])
-def test_a_relu_writes_over_what_eltwise_made(load_text: Load, operation: str, really: bool) -> None:
-    text = net_text(f'type: "Eltwise" eltwise_param {{ operation: {operation} stable_prod_grad: false }}', (2, 3), (2, 3))
+def test_a_relu_writes_over_what_eltwise_made(
+    load_text: Load, operation: str, really: bool
+) -> None:
+    text = net_text(
+        f'type: "Eltwise" eltwise_param {{ operation: {operation} stable_prod_grad: false }}',
+        (2, 3),
+        (2, 3),
+    )
     net = load_text(text + 'layer { name: "r" type: "ReLU" bottom: "y" top: "y" }')
     assert netspec.compile(net).r.inplace == really
     a, b = values(2, 3), values(2, 3, seed=1)

@@ -14,7 +14,10 @@ Loader = Callable[..., Net]
 X = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 2 } } }\n'
 NET = X + 'layer { name: "n" type: "BatchNorm" bottom: "x" top: "y" %s }'
 OWN_TRAIN, OWN_TEST = "phase: TRAIN", "phase: TEST"
-LOCAL, GLOBAL = "batch_norm_param { use_global_stats: false }", "batch_norm_param { use_global_stats: true }"
+LOCAL, GLOBAL = (
+    "batch_norm_param { use_global_stats: false }",
+    "batch_norm_param { use_global_stats: true }",
+)
 BATCH = torch.tensor([[1.0, -2.0], [3.0, 0.0], [-1.0, 2.0], [5.0, 4.0]])
 
 
@@ -37,7 +40,9 @@ BATCH = torch.tensor([[1.0, -2.0], [3.0, 0.0], [-1.0, 2.0], [5.0, 4.0]])
         (f"{OWN_TRAIN} {GLOBAL}", "TRAIN", None, False),
     ],
 )
-def test_which_statistics_count(settings: str, phase: str, mode: str | None, takes_the_batch: bool, load_text: Loader) -> None:
+def test_which_statistics_count(
+    settings: str, phase: str, mode: str | None, takes_the_batch: bool, load_text: Loader
+) -> None:
     """The field, else the layer's own phase, else train() and eval(), which begin as the net's phase says."""
     module = netspec.compile(load_text(NET % settings, phase=phase))
     if mode is not None:
@@ -68,8 +73,14 @@ def test_statistics_shared_by_name(load_text: Loader) -> None:
         assert torch.equal(one, two)
     mean, _, factor = module.params["two"]
     assert factor.item() == pytest.approx(1.999)
-    assert mean.tolist() == pytest.approx([0.999 * 2 + 6, 0.999 * 1 + 3]), "both passes are in the one sum"
-    assert [name for name, _ in module.named_buffers()] == ["one.mean", "one.variance", "one.scale_factor"]
+    assert mean.tolist() == pytest.approx([0.999 * 2 + 6, 0.999 * 1 + 3]), (
+        "both passes are in the one sum"
+    )
+    assert [name for name, _ in module.named_buffers()] == [
+        "one.mean",
+        "one.variance",
+        "one.scale_factor",
+    ]
 
 
 def test_dropout_of_a_layer_in_train_drops_in_test(load_text: Loader) -> None:

@@ -50,27 +50,43 @@ def test_layer_computes_what_the_original_computed(name: str) -> None:
     wanted = entries(record, "out/")
     assert sorted(outputs) == sorted(wanted)
     for key, value in wanted.items():
-        np.testing.assert_allclose(outputs[key].detach().numpy().reshape(value.shape), value, err_msg=key, **FORWARD)
+        np.testing.assert_allclose(
+            outputs[key].detach().numpy().reshape(value.shape), value, err_msg=key, **FORWARD
+        )
     for key, value in entries(record, "param_after/").items():
         layer, index = key.split("/")
-        np.testing.assert_allclose(module.params[layer][int(index)].detach().numpy(), value, err_msg=key, **FORWARD)
+        np.testing.assert_allclose(
+            module.params[layer][int(index)].detach().numpy(), value, err_msg=key, **FORWARD
+        )
     if about["gradient"]:
         check_gradients(module, feed, outputs, record, is_loss=about["loss"])
     check_inner_blobs(path, about["phase"], feed, record)
 
 
-def check_gradients(module: torch.nn.Module, feed: dict, outputs: dict, record: dict[str, np.ndarray], is_loss: bool) -> None:
+def check_gradients(
+    module: torch.nn.Module, feed: dict, outputs: dict, record: dict[str, np.ndarray], is_loss: bool
+) -> None:
     if is_loss:
         objective = module.loss(outputs)
     else:
-        objective = sum((outputs[key] * torch.from_numpy(value)).sum() for key, value in entries(record, "topdiff/").items())
+        objective = sum(
+            (outputs[key] * torch.from_numpy(value)).sum()
+            for key, value in entries(record, "topdiff/").items()
+        )
     if isinstance(objective, torch.Tensor) and objective.requires_grad:
         objective.backward()
     for key, value in entries(record, "indiff/").items():
-        np.testing.assert_allclose(gradient(feed[key]), value, err_msg=f"gradient of {key}", **BACKWARD)
+        np.testing.assert_allclose(
+            gradient(feed[key]), value, err_msg=f"gradient of {key}", **BACKWARD
+        )
     for key, value in entries(record, "paramdiff/").items():
         layer, index = key.split("/")
-        np.testing.assert_allclose(gradient(module.params[layer][int(index)]), value, err_msg=f"gradient of {key}", **BACKWARD)
+        np.testing.assert_allclose(
+            gradient(module.params[layer][int(index)]),
+            value,
+            err_msg=f"gradient of {key}",
+            **BACKWARD,
+        )
 
 
 def check_inner_blobs(path: Path, phase: str, feed: dict, record: dict[str, np.ndarray]) -> None:
@@ -80,7 +96,9 @@ def check_inner_blobs(path: Path, phase: str, feed: dict, record: dict[str, np.n
         return
     module = netspec.compile(path, phase=phase, outputs=list(blobs))
     set_params(module, record)
-    outputs = module(**{key: value.detach() for key, value in feed.items() if key in module.input_names})
+    outputs = module(
+        **{key: value.detach() for key, value in feed.items() if key in module.input_names}
+    )
     for key, value in blobs.items():
         np.testing.assert_allclose(outputs[key].detach().numpy(), value, err_msg=key, **FORWARD)
 

@@ -19,12 +19,36 @@ def layer(kind, settings, tops='top: "data" top: "label"', bottoms=""):
 
 
 SHAPES = [
-    ("MemoryData", "memory_data_param { batch_size: 4 channels: 3 height: 5 width: 6 }", (4, 3, 5, 6)),
-    ("ImageData", 'image_data_param { source: "none" batch_size: 4 new_height: 5 new_width: 6 }', (4, 3, 5, 6)),
-    ("ImageData", 'image_data_param { source: "none" batch_size: 4 new_height: 5 new_width: 6 is_color: false }', (4, 1, 5, 6)),
-    ("ImageData", 'image_data_param { source: "none" } transform_param { crop_size: 7 }', (1, 3, 7, 7)),
-    ("WindowData", 'window_data_param { source: "none" batch_size: 4 } transform_param { crop_size: 7 }', (4, 3, 7, 7)),
-    ("DummyData", "dummy_data_param { num: 4 channels: 3 height: 5 width: 6 num: 4 channels: 1 height: 1 width: 1 }", (4, 3, 5, 6)),
+    (
+        "MemoryData",
+        "memory_data_param { batch_size: 4 channels: 3 height: 5 width: 6 }",
+        (4, 3, 5, 6),
+    ),
+    (
+        "ImageData",
+        'image_data_param { source: "none" batch_size: 4 new_height: 5 new_width: 6 }',
+        (4, 3, 5, 6),
+    ),
+    (
+        "ImageData",
+        'image_data_param { source: "none" batch_size: 4 new_height: 5 new_width: 6 is_color: false }',
+        (4, 1, 5, 6),
+    ),
+    (
+        "ImageData",
+        'image_data_param { source: "none" } transform_param { crop_size: 7 }',
+        (1, 3, 7, 7),
+    ),
+    (
+        "WindowData",
+        'window_data_param { source: "none" batch_size: 4 } transform_param { crop_size: 7 }',
+        (4, 3, 7, 7),
+    ),
+    (
+        "DummyData",
+        "dummy_data_param { num: 4 channels: 3 height: 5 width: 6 num: 4 channels: 1 height: 1 width: 1 }",
+        (4, 3, 5, 6),
+    ),
 ]
 
 
@@ -37,32 +61,72 @@ def test_shapes_without_files(load_text, kind, settings, shape):
 
 def test_shapes_of_files(load_text, reference, tmp_path):
     folder = reference / "data"
-    listed = [line.rpartition(" ")[0] for line in (folder / "list_full.txt").read_text().splitlines()]
+    listed = [
+        line.rpartition(" ")[0] for line in (folder / "list_full.txt").read_text().splitlines()
+    ]
     assert listed
     (tmp_path / "list.txt").write_text(f"{folder / listed[0]} 0\n")
     source = 'image_data_param { source: "list.txt" batch_size: 2 }'
     assert load_text(layer("ImageData", source)).blobs["data"].shape == (2, 3, 20, 24)
-    assert load_text(layer("ImageData", f"{source} transform_param {{ crop_size: 7 }}")).blobs["data"].shape == (2, 3, 7, 7)
+    assert load_text(layer("ImageData", f"{source} transform_param {{ crop_size: 7 }}")).blobs[
+        "data"
+    ].shape == (2, 3, 7, 7)
     (tmp_path / "windows.txt").write_text(WINDOWS)
-    windows = 'window_data_param { source: "windows.txt" batch_size: 2 } transform_param { crop_size: 7 }'
+    windows = (
+        'window_data_param { source: "windows.txt" batch_size: 2 } transform_param { crop_size: 7 }'
+    )
     assert load_text(layer("WindowData", windows)).blobs["data"].shape == (2, 3, 7, 7)
 
 
 def test_given_shapes_win(load_text):
-    net = load_text(layer("ImageData", 'image_data_param { source: "none" }'), inputs={"data": (8, 3, 9, 9)})
+    net = load_text(
+        layer("ImageData", 'image_data_param { source: "none" }'), inputs={"data": (8, 3, 9, 9)}
+    )
     assert (net.blobs["data"].shape, net.blobs["label"].shape) == ((8, 3, 9, 9), (8,))
     memory = "memory_data_param { batch_size: 4 channels: 3 height: 5 width: 6 }"
-    assert load_text(layer("MemoryData", memory), inputs={"label": (4, 1)}).blobs["label"].shape == (4, 1)
+    assert load_text(layer("MemoryData", memory), inputs={"label": (4, 1)}).blobs[
+        "label"
+    ].shape == (4, 1)
 
 
 # kind, settings (each ' | ' begins a line), the message, its line; the settings begin at line 3
 FAULTS = [
-    ("MemoryData", "memory_data_param { | batch_size: 4 channels: 3 | height: 0 | width: 6 }", "'height' must be given and at least 1", 5),
-    ("MemoryData", "memory_data_param { batch_size: 4 channels: 3 height: 2 }", "'width' must be given and at least 1", 3),
-    ("ImageData", 'image_data_param { source: "x" | new_height: 5 }', "'new_height' stands here without 'new_width'", 4),
-    ("ImageData", 'image_data_param { source: "x" | new_width: 5 }', "'new_width' stands here without 'new_height'", 4),
-    ("ImageData", 'image_data_param { source: "x" | batch_size: 0 }', "'batch_size' must be given and at least 1", 4),
-    ("ImageData", "image_data_param { new_height: 5 new_width: 5 }", "'source' must name a list of images", 3),
+    (
+        "MemoryData",
+        "memory_data_param { | batch_size: 4 channels: 3 | height: 0 | width: 6 }",
+        "'height' must be given and at least 1",
+        5,
+    ),
+    (
+        "MemoryData",
+        "memory_data_param { batch_size: 4 channels: 3 height: 2 }",
+        "'width' must be given and at least 1",
+        3,
+    ),
+    (
+        "ImageData",
+        'image_data_param { source: "x" | new_height: 5 }',
+        "'new_height' stands here without 'new_width'",
+        4,
+    ),
+    (
+        "ImageData",
+        'image_data_param { source: "x" | new_width: 5 }',
+        "'new_width' stands here without 'new_height'",
+        4,
+    ),
+    (
+        "ImageData",
+        'image_data_param { source: "x" | batch_size: 0 }',
+        "'batch_size' must be given and at least 1",
+        4,
+    ),
+    (
+        "ImageData",
+        "image_data_param { new_height: 5 new_width: 5 }",
+        "'source' must name a list of images",
+        3,
+    ),
     (
         "ImageData",
         'image_data_param { source: "none" }',
@@ -87,8 +151,18 @@ FAULTS = [
         "give 'mean_file' or 'mean_value', not both",
         4,
     ),
-    ("WindowData", 'window_data_param { source: "x" batch_size: 4 }', "'crop_size' must be given", 1),
-    ("WindowData", 'window_data_param { source: "x" } transform_param { crop_size: 7 }', "'batch_size' must be given and at least 1", 3),
+    (
+        "WindowData",
+        'window_data_param { source: "x" batch_size: 4 }',
+        "'crop_size' must be given",
+        1,
+    ),
+    (
+        "WindowData",
+        'window_data_param { source: "x" } transform_param { crop_size: 7 }',
+        "'batch_size' must be given and at least 1",
+        3,
+    ),
     (
         "WindowData",
         'transform_param { crop_size: 7 } window_data_param { source: "x" batch_size: 4 | crop_mode: "wrap" }',
@@ -107,7 +181,12 @@ FAULTS = [
         "'fg_fraction' must lie between 0 and 1, got 1.5",
         4,
     ),
-    ("DummyData", 'dummy_data_param { shape { dim: 2 } data_filler { | type: "gausian" } }', "there is no filler 'gausian'", 4),
+    (
+        "DummyData",
+        'dummy_data_param { shape { dim: 2 } data_filler { | type: "gausian" } }',
+        "there is no filler 'gausian'",
+        4,
+    ),
     (
         "Data",
         'data_param { source: "x" batch_size: 4 } transform_param { force_color: true | force_gray: true }',
@@ -135,12 +214,25 @@ def test_the_image_layers_want_both_tops(load_text):
 
 def test_windows_are_read_in_colour(load_text, tmp_path):
     (tmp_path / "windows.txt").write_text(WINDOWS.replace("\n3\n", "\n1\n"))
-    with pytest.raises(NetspecError, match=r"'windows.txt' speaks of images of 1 channels, but windows are read in colour: 3"):
-        load_text(layer("WindowData", 'window_data_param { source: "windows.txt" batch_size: 2 } transform_param { crop_size: 7 }'))
+    with pytest.raises(
+        NetspecError,
+        match=r"'windows.txt' speaks of images of 1 channels, but windows are read in colour: 3",
+    ):
+        load_text(
+            layer(
+                "WindowData",
+                'window_data_param { source: "windows.txt" batch_size: 2 } transform_param { crop_size: 7 }',
+            )
+        )
 
 
 WARNINGS = [
-    ("ImageData", 'image_data_param { source: "x" new_height: 9 new_width: 9 | crop_size: 7 }', "'crop_size' has no effect here, as in Caffe", 4),
+    (
+        "ImageData",
+        'image_data_param { source: "x" new_height: 9 new_width: 9 | crop_size: 7 }',
+        "'crop_size' has no effect here, as in Caffe",
+        4,
+    ),
     (
         "Data",
         'data_param { source: "x" batch_size: 1 | scale: 2 } transform_param { crop_size: 7 force_color: true }',
@@ -179,16 +271,22 @@ def test_v1_settings_move_without_a_warning(load_text):
 
 
 def test_memory_data_is_fed_by_the_caller(load_text):
-    net = load_text(layer("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 3 width: 3 }"))
+    net = load_text(
+        layer("MemoryData", "memory_data_param { batch_size: 2 channels: 1 height: 3 width: 3 }")
+    )
     with pytest.raises(NetspecError) as caught:
         batches(net)
     assert "layer 'd' is of type MemoryData: its data come from the caller" in str(caught.value)
-    assert "hint: feed its tops to the compiled module: module(data=…, label=…)" in str(caught.value)
+    assert "hint: feed its tops to the compiled module: module(data=…, label=…)" in str(
+        caught.value
+    )
     module = netspec.compile(net)
     assert module.input_names == ["data", "label"]
 
 
-def output_net(path, bottoms='bottom: "data" bottom: "label"', data="dim: 2 dim: 3", label="dim: 2", tail=""):
+def output_net(
+    path, bottoms='bottom: "data" bottom: "label"', data="dim: 2 dim: 3", label="dim: 2", tail=""
+):
     return (
         f'layer {{ name: "a" type: "Input" top: "data" input_param {{ shape {{ {data} }} }} }}\n'
         f'layer {{ name: "b" type: "Input" top: "label" input_param {{ shape {{ {label} }} }} }}\n'
@@ -208,8 +306,12 @@ def test_hdf5_output_writes_the_rows_of_every_pass(load_text, tmp_path):
             with h5py.File(path) as file:  # whole after each pass
                 assert file["data"].shape == (2 * i + 2, 3, 1, 1)
         with h5py.File(path) as file:
-            np.testing.assert_array_equal(file["data"][:, :, 0, 0], torch.cat([data for data, _ in passes]))
-            np.testing.assert_array_equal(file["label"][:, 0, 0, 0], torch.cat([label for _, label in passes]))
+            np.testing.assert_array_equal(
+                file["data"][:, :, 0, 0], torch.cat([data for data, _ in passes])
+            )
+            np.testing.assert_array_equal(
+                file["label"][:, 0, 0, 0], torch.cat([label for _, label in passes])
+            )
             assert file["data"].dtype == np.float32
 
 
@@ -234,9 +336,15 @@ def test_faults_of_hdf5_output(load_text, tmp_path):
     for text, message in (
         (output_net("", data="dim: 2 dim: 3"), "'file_name' must name the HDF5 file to write"),
         (output_net("x", data="dim: 3 dim: 3"), "the two bottoms hold 3 and 2 items"),
-        (output_net("x", data="dim: 2 dim: 1 dim: 1 dim: 1 dim: 1"), "'data' has 5 axes, but 1 to 4 can be written"),
+        (
+            output_net("x", data="dim: 2 dim: 1 dim: 1 dim: 1 dim: 1"),
+            "'data' has 5 axes, but 1 to 4 can be written",
+        ),
         (output_net("x", 'bottom: "data"'), "takes 2 bottoms, got 1"),
-        (output_net("x").replace('type: "HDF5Output"', 'type: "HDF5Output" top: "t"'), "takes 0 tops, got 1"),
+        (
+            output_net("x").replace('type: "HDF5Output"', 'type: "HDF5Output" top: "t"'),
+            "takes 0 tops, got 1",
+        ),
     ):
         with pytest.raises(NetspecError, match=message):
             load_text(text)
@@ -257,7 +365,12 @@ def test_unread_sources_need_no_numpy():
 
     text = "import sys, netspec.layers, netspec.pipeline\n"
     text += "print([n for n in ('numpy', 'torch', 'h5py', 'PIL', 'lmdb') if n in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
 
 
 def test_hdf5_output_outlives_what_torch_does_to_graphs(load_text, tmp_path):
@@ -282,9 +395,13 @@ def test_hdf5_output_outlives_what_torch_does_to_graphs(load_text, tmp_path):
     ],
 )
 def test_the_hint_at_shapes_is_enough_to_see_them(tmp_path, capsys, kind, settings, options):
-    param = {"Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param"}[kind]
+    param = {"Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param"}[
+        kind
+    ]
     path = tmp_path / "net.prototxt"
-    path.write_text(f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {param} {{ source: "none" batch_size: 4 {settings} }} }}')
+    path.write_text(
+        f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {param} {{ source: "none" batch_size: 4 {settings} }} }}'
+    )
     assert main(["shapes", str(path)]) == 1
     assert f", such as {options}\n" in capsys.readouterr().err
     assert main(["shapes", str(path), *options.split()]) == 0

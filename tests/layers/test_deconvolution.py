@@ -22,22 +22,39 @@ FILLED = 'weight_filler { type: "gaussian" } bias_filler { type: "gaussian" }'
 
 def net_text(kind: str, fields: str, shape: Shape) -> str:
     """An input and below it, in line 3 and after, the layer."""
-    return nets.net_text(f'type: "{kind}" top: "y" convolution_param {{ {fields} }}', force_backward=True, x=shape)
+    return nets.net_text(
+        f'type: "{kind}" top: "y" convolution_param {{ {fields} }}', force_backward=True, x=shape
+    )
 
 
 def places(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return list(product(*map(range, shape)))
 
 
-def spread(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, window: dict[str, tuple[int, ...]], group: int, out: tuple[int, ...]) -> np.ndarray:
+def spread(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    window: dict[str, tuple[int, ...]],
+    group: int,
+    out: tuple[int, ...],
+) -> np.ndarray:
     """Deconvolution as it is defined: each value of x (N, C, …) is added where its window lies; what lies outside is dropped."""
     y = np.zeros((x.shape[0], weight.shape[1] * group, *out)) + bias.reshape(-1, *[1] * len(out))
     ins, outs = x.shape[1] // group, weight.shape[1]
     for place, kernel in product(places(x.shape[2:]), places(weight.shape[2:])):
-        at = tuple(p * s + k * d - q for p, k, s, d, q in zip(place, kernel, window["stride"], window["dilation"], window["pad"], strict=True))
+        at = tuple(
+            p * s + k * d - q
+            for p, k, s, d, q in zip(
+                place, kernel, window["stride"], window["dilation"], window["pad"], strict=True
+            )
+        )
         if all(0 <= i < size for i, size in zip(at, out, strict=True)):
             for g in range(group):
-                taken = x[(slice(None), slice(g * ins, (g + 1) * ins), *place)] @ weight[(slice(g * ins, (g + 1) * ins), slice(None), *kernel)]
+                taken = (
+                    x[(slice(None), slice(g * ins, (g + 1) * ins), *place)]
+                    @ weight[(slice(g * ins, (g + 1) * ins), slice(None), *kernel)]
+                )
                 y[(slice(None), slice(g * outs, (g + 1) * outs), *at)] += taken
     return y
 
@@ -45,29 +62,89 @@ def spread(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, window: dict[str
 # shape, axis, fields, weights' shape, tops' shape, multiply-adds
 DECONVOLUTIONS = [
     ((2, 4, 5, 4), 1, "num_output: 6 kernel_size: 3", (4, 6, 3, 3), (2, 6, 7, 6), 2 * 4 * 20 * 54),
-    ((2, 4, 5, 4), 1, "num_output: 6 group: 2 kernel_size: 3 stride: 2 pad: 1 dilation: 2", (4, 3, 3, 3), (2, 6, 11, 9), 160 * 27),
-    ((2, 4, 3, 4), 1, "num_output: 2 kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_w: 2", (4, 2, 2, 3), (2, 2, 8, 2), 96 * 12),
+    (
+        (2, 4, 5, 4),
+        1,
+        "num_output: 6 group: 2 kernel_size: 3 stride: 2 pad: 1 dilation: 2",
+        (4, 3, 3, 3),
+        (2, 6, 11, 9),
+        160 * 27,
+    ),
+    (
+        (2, 4, 3, 4),
+        1,
+        "num_output: 2 kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_w: 2",
+        (4, 2, 2, 3),
+        (2, 2, 8, 2),
+        96 * 12,
+    ),
     ((1, 2, 5, 4), 1, "num_output: 2 kernel_size: 1 pad: 1", (2, 2, 1, 1), (1, 2, 3, 2), 80),
-    ((2, 4, 5), 1, "num_output: 6 group: 2 kernel_size: 4 stride: 3", (4, 3, 4), (2, 6, 16), 40 * 12),
-    ((1, 2, 3, 2, 2), 1, "num_output: 2 kernel_size: 2 stride: 1 stride: 2 stride: 3", (2, 2, 2, 2, 2), (1, 2, 4, 4, 5), 24 * 16),
-    ((2, 2, 3, 2, 2, 2), 1, "num_output: 4 group: 2 kernel_size: 2 stride: 2 pad: 1 dilation: 2", (2, 2, 2, 2, 2, 2), (2, 4, 5, 3, 3, 3), 96 * 32),
-    ((1, 2, 2, 2, 2, 3), 1, "num_output: 1 kernel_size: 1 stride: 3 pad: 0 pad: 0 pad: 0 pad: 1", (2, 1, 1, 1, 1, 1), (1, 1, 4, 4, 4, 5), 48),
-    ((2, 3, 4, 3, 3), -3, "num_output: 2 kernel_size: 2 group: 2", (4, 1, 2, 2), (2, 3, 2, 4, 4), 216 * 4),
+    (
+        (2, 4, 5),
+        1,
+        "num_output: 6 group: 2 kernel_size: 4 stride: 3",
+        (4, 3, 4),
+        (2, 6, 16),
+        40 * 12,
+    ),
+    (
+        (1, 2, 3, 2, 2),
+        1,
+        "num_output: 2 kernel_size: 2 stride: 1 stride: 2 stride: 3",
+        (2, 2, 2, 2, 2),
+        (1, 2, 4, 4, 5),
+        24 * 16,
+    ),
+    (
+        (2, 2, 3, 2, 2, 2),
+        1,
+        "num_output: 4 group: 2 kernel_size: 2 stride: 2 pad: 1 dilation: 2",
+        (2, 2, 2, 2, 2, 2),
+        (2, 4, 5, 3, 3, 3),
+        96 * 32,
+    ),
+    (
+        (1, 2, 2, 2, 2, 3),
+        1,
+        "num_output: 1 kernel_size: 1 stride: 3 pad: 0 pad: 0 pad: 0 pad: 1",
+        (2, 1, 1, 1, 1, 1),
+        (1, 1, 4, 4, 4, 5),
+        48,
+    ),
+    (
+        (2, 3, 4, 3, 3),
+        -3,
+        "num_output: 2 kernel_size: 2 group: 2",
+        (4, 1, 2, 2),
+        (2, 3, 2, 4, 4),
+        216 * 4,
+    ),
     ((4, 3, 3), 0, "num_output: 2 kernel_size: 3 stride: 2", (4, 2, 3, 3), (2, 7, 7), 36 * 18),
     ((2, 3, 4), 2, "num_output: 6 group: 2", (4, 3), (2, 3, 6), 24 * 3),
-    ((1, 2, 3, 2), 1, "num_output: 2 kernel_size: 2 stride: 2 dilation: 0 dilation: 1", (2, 2, 2, 2), (1, 2, 5, 4), 12 * 8),
+    (
+        (1, 2, 3, 2),
+        1,
+        "num_output: 2 kernel_size: 2 stride: 2 dilation: 0 dilation: 1",
+        (2, 2, 2, 2),
+        (1, 2, 5, 4),
+        12 * 8,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("shape", "axis", "fields", "weight", "top", "macs"), DECONVOLUTIONS)
-def test_deconvolution(load_text: Load, shape: tuple, axis: int, fields: str, weight: tuple, top: tuple, macs: int) -> None:
+def test_deconvolution(
+    load_text: Load, shape: tuple, axis: int, fields: str, weight: tuple, top: tuple, macs: int
+) -> None:
     net = load_text(net_text("Deconvolution", f"axis: {axis} {fields} {FILLED}", shape))
     layer, axis, p = net.layer("l"), axis % len(shape), net.layer("l").message.convolution_param
     assert [param.shape for param in layer.params] == [weight, (p.num_output,)]
     assert net.blobs["y"].shape == top
     assert layer.macs == macs
     module = netspec.compile(net, seed=1).double()
-    x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    x = torch.randn(
+        shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
     (y,) = module(x).values()
     window = window_of(p, len(weight) - 2)
     settings = {"stride": window.stride, "pad": window.pad, "dilation": window.dilation}
@@ -76,7 +153,9 @@ def test_deconvolution(load_text: Load, shape: tuple, axis: int, fields: str, we
     wanted = spread(rows, kernel, bias, settings, p.group, top[axis + 1 :])
     np.testing.assert_allclose(y.detach().numpy(), wanted.reshape(top), rtol=1e-10, atol=1e-12)
     if x.numel() < 100:
-        assert torch.autograd.gradcheck(lambda *values: module(values[0])["y"], (x, *module.params["l"]), fast_mode=True)
+        assert torch.autograd.gradcheck(
+            lambda *values: module(values[0])["y"], (x, *module.params["l"]), fast_mode=True
+        )
 
 
 def test_bilinear_filler_enlarges_each_channel(load_text: Load) -> None:
@@ -89,18 +168,24 @@ def test_bilinear_filler_enlarges_each_channel(load_text: Load) -> None:
 
 def test_several_bottoms_share_the_weights(load_text: Load) -> None:
     text = net_text("Deconvolution", f"num_output: 2 kernel_size: 2 {FILLED}", (1, 2, 3, 3))
-    text = text.replace('bottom: "x"', 'bottom: "x" bottom: "x"').replace('top: "y"', 'top: "y" top: "z"')
+    text = text.replace('bottom: "x"', 'bottom: "x" bottom: "x"').replace(
+        'top: "y"', 'top: "y" top: "z"'
+    )
     out = netspec.compile(load_text(text), seed=1)(torch.ones(1, 2, 3, 3))
     assert torch.equal(out["y"], out["z"])
 
 
-def columns(x: np.ndarray, axis: int, kernel: tuple, stride: tuple, pad: tuple, dilation: tuple, out: tuple) -> np.ndarray:
+def columns(
+    x: np.ndarray, axis: int, kernel: tuple, stride: tuple, pad: tuple, dilation: tuple, out: tuple
+) -> np.ndarray:
     """Im2col as the original's loops do it; what lies outside is 0."""
     channels, sizes = x.shape[axis], x.shape[axis + 1 :]
     rows = x.reshape(-1, channels, *sizes)
     y = np.zeros((rows.shape[0], channels, *kernel, *out))
     for k, place in product(places(kernel), places(out)):
-        at = tuple(p * s + i * d - q for p, i, s, d, q in zip(place, k, stride, dilation, pad, strict=True))
+        at = tuple(
+            p * s + i * d - q for p, i, s, d, q in zip(place, k, stride, dilation, pad, strict=True)
+        )
         if all(0 <= i < size for i, size in zip(at, sizes, strict=True)):
             y[(slice(None), slice(None), *k, *place)] = rows[(slice(None), slice(None), *at)]
     return y.reshape(*x.shape[:axis], channels * int(np.prod(kernel)), *out)
@@ -108,14 +193,34 @@ def columns(x: np.ndarray, axis: int, kernel: tuple, stride: tuple, pad: tuple, 
 
 IM2COLS = [
     ((2, 3, 7, 8), 1, "kernel_size: 3 stride: 2 pad: 1", (2, 27, 4, 4)),
-    ((2, 3, 7, 8), 1, "kernel_h: 3 kernel_w: 2 dilation: 2 dilation: 3 stride_h: 1 stride_w: 2 pad_h: 2", (2, 18, 7, 3)),
+    (
+        (2, 3, 7, 8),
+        1,
+        "kernel_h: 3 kernel_w: 2 dilation: 2 dilation: 3 stride_h: 1 stride_w: 2 pad_h: 2",
+        (2, 18, 7, 3),
+    ),
     ((2, 2, 5), 1, "kernel_size: 2 dilation: 2", (2, 4, 3)),
-    ((1, 2, 4, 3, 5), 1, "kernel_size: 2 kernel_size: 1 kernel_size: 3 stride: 2", (1, 12, 2, 2, 2)),
+    (
+        (1, 2, 4, 3, 5),
+        1,
+        "kernel_size: 2 kernel_size: 1 kernel_size: 3 stride: 2",
+        (1, 12, 2, 2, 2),
+    ),
     ((2, 3, 4, 5), -2, "kernel_size: 2 stride: 3 pad: 1", (2, 3, 8, 2)),
     ((2, 4, 5), 0, "kernel_size: 2", (8, 3, 4)),
-    ((1, 2, 2, 6), 1, "kernel_size: 4 stride: 3", (1, 32, 1, 1)),  # wider than the input by less than a stride: zeros behind
+    (
+        (1, 2, 2, 6),
+        1,
+        "kernel_size: 4 stride: 3",
+        (1, 32, 1, 1),
+    ),  # wider than the input by less than a stride: zeros behind
     ((2, 2, 3), 1, "kernel_size: 6 stride: 2 pad: 1", (2, 12, 1)),
-    ((2, 2, 4, 5), 1, "kernel_h: 3 kernel_w: 2 dilation: 0 dilation: 2", (2, 12, 4, 3)),  # 0: each value three times
+    (
+        (2, 2, 4, 5),
+        1,
+        "kernel_h: 3 kernel_w: 2 dilation: 0 dilation: 2",
+        (2, 12, 4, 3),
+    ),  # 0: each value three times
 ]
 
 
@@ -126,8 +231,18 @@ def test_im2col(load_text: Load, shape: tuple, axis: int, fields: str, top: tupl
     axis %= len(shape)
     window = window_of(net.layer("l").message.convolution_param, len(shape) - axis - 1)
     module = netspec.compile(net)
-    x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    wanted = columns(x.detach().numpy(), axis, window.kernel, window.stride, window.pad, window.dilation, top[axis + 1 :])
+    x = torch.randn(
+        shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
+    )
+    wanted = columns(
+        x.detach().numpy(),
+        axis,
+        window.kernel,
+        window.stride,
+        window.pad,
+        window.dilation,
+        top[axis + 1 :],
+    )
     assert np.array_equal(module(x)["y"].detach().numpy(), wanted)
     assert torch.autograd.gradcheck(lambda x: module(x)["y"], x, fast_mode=True)
 
@@ -144,12 +259,32 @@ def test_convolution_without_spatial_axes_is_dense(load_text: Load) -> None:
 
 # the faulty field begins line 4
 WRONG = [
-    ("Deconvolution", "kernel_size: 3\n", (2, 4, 5, 4), "'num_output' must be given and at least 1"),
+    (
+        "Deconvolution",
+        "kernel_size: 3\n",
+        (2, 4, 5, 4),
+        "'num_output' must be given and at least 1",
+    ),
     ("Deconvolution", "num_output: 2\n", (2, 4, 5, 4), "'kernel_size' must be given"),
     ("Im2col", "stride: 2\n", (2, 4, 5, 4), "'kernel_size' must be given"),
-    ("Deconvolution", "num_output: 3 kernel_size: 3\ngroup: 2", (2, 4, 5, 4), "'group' 2 does not divide 'num_output' 3"),
-    ("Deconvolution", "num_output: 3 kernel_size: 3\ngroup: 3", (2, 4, 5, 4), "'group' 3 does not divide the 4 channels of 'x'"),
-    ("Deconvolution", "num_output: 2 kernel_size: 3\npad: 4", (2, 4, 9, 4), "a width of 4 grows to 6, of which a pad of 4 on both sides leaves -2"),
+    (
+        "Deconvolution",
+        "num_output: 3 kernel_size: 3\ngroup: 2",
+        (2, 4, 5, 4),
+        "'group' 2 does not divide 'num_output' 3",
+    ),
+    (
+        "Deconvolution",
+        "num_output: 3 kernel_size: 3\ngroup: 3",
+        (2, 4, 5, 4),
+        "'group' 3 does not divide the 4 channels of 'x'",
+    ),
+    (
+        "Deconvolution",
+        "num_output: 2 kernel_size: 3\npad: 4",
+        (2, 4, 9, 4),
+        "a width of 4 grows to 6, of which a pad of 4 on both sides leaves -2",
+    ),
     (
         "Deconvolution",
         "num_output: 2 kernel_size: 3 pad_h: 1\npad_w: 3",
@@ -169,27 +304,46 @@ WRONG = [
         "the filler 'bilinear' takes square kernels of 4 axes, not 4×2×3×2",
     ),
     ("Im2col", "kernel_size: 2\naxis: 3", (2, 4, 5, 4), "there is no spatial axis behind axis 3"),
-    ("Im2col", "\nkernel_size: 6", (2, 4, 5, 7), "a window of 6 does not fit into a height of 5: the output's size would be 0"),
-    ("Im2col", "\nkernel_size: 2 kernel_size: 2", (2, 4, 5), "'kernel_size' takes one value or 1, got 2"),
+    (
+        "Im2col",
+        "\nkernel_size: 6",
+        (2, 4, 5, 7),
+        "a window of 6 does not fit into a height of 5: the output's size would be 0",
+    ),
+    (
+        "Im2col",
+        "\nkernel_size: 2 kernel_size: 2",
+        (2, 4, 5),
+        "'kernel_size' takes one value or 1, got 2",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "fields", "shape", "message"), WRONG)
-def test_a_fault_is_told_at_its_field(load_text: Load, kind: str, fields: str, shape: tuple, message: str) -> None:
+def test_a_fault_is_told_at_its_field(
+    load_text: Load, kind: str, fields: str, shape: tuple, message: str
+) -> None:
     with pytest.raises(NetspecError) as raised:
         load_text(net_text(kind, fields, shape))
     (fault,) = raised.value.diagnostics
     assert fault.message == f"layer 'l': {message}"
     assert fault.span is not None
-    assert fault.span.line == (3 if fields.endswith("\n") else 4)  # what is missing is told at the block
+    assert fault.span.line == (
+        3 if fields.endswith("\n") else 4
+    )  # what is missing is told at the block
 
 
-MODULES = [("Deconvolution", f"axis: {axis} {fields} {FILLED}", shape) for shape, axis, fields, *_ in DECONVOLUTIONS]
+MODULES = [
+    ("Deconvolution", f"axis: {axis} {fields} {FILLED}", shape)
+    for shape, axis, fields, *_ in DECONVOLUTIONS
+]
 MODULES += [("Im2col", f"axis: {axis} {fields}", shape) for shape, axis, fields, _ in IM2COLS]
 
 
 @pytest.mark.parametrize(("kind", "fields", "shape"), MODULES)
-def test_every_type_memory_format_and_batch(load_text: Load, kind: str, fields: str, shape: tuple) -> None:
+def test_every_type_memory_format_and_batch(
+    load_text: Load, kind: str, fields: str, shape: tuple
+) -> None:
     """bfloat16, channels_last, torch.compile and batches of none and one agree with single precision."""
     module = netspec.compile(load_text(net_text(kind, fields, shape)), seed=1)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
@@ -197,10 +351,14 @@ def test_every_type_memory_format_and_batch(load_text: Load, kind: str, fields: 
     if x.dim() == 4:
         torch.testing.assert_close(module(x.to(memory_format=torch.channels_last))["y"], y)
     torch._dynamo.reset()  # it gives up on a function that many modules share
-    torch.testing.assert_close(torch.compile(module, fullgraph=True, backend="aot_eager")(x)["y"], y)
+    torch.testing.assert_close(
+        torch.compile(module, fullgraph=True, backend="aot_eager")(x)["y"], y
+    )
     if not fields.startswith("axis: 0"):
         torch.testing.assert_close(module(x[:1])["y"], y[:1])
         empty = x[:0].requires_grad_()
         module(empty)["y"].sum().backward()
         assert module(empty)["y"].shape == (0, *y.shape[1:])
-    torch.testing.assert_close(module.bfloat16()(x.bfloat16())["y"].float(), y, rtol=5e-2, atol=1e-1)
+    torch.testing.assert_close(
+        module.bfloat16()(x.bfloat16())["y"].float(), y, rtol=5e-2, atol=1e-1
+    )

@@ -14,13 +14,27 @@ from torch import Tensor
 import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
-from netspec.pytorch.layers.loss import HingeLoss, InfogainLoss, MultinomialLogisticLoss, SoftmaxWithLoss
-from netspec.pytorch.layers.regression_loss import ContrastiveLoss, EuclideanLoss, SigmoidCrossEntropyLoss
+from netspec.pytorch.layers.loss import (
+    HingeLoss,
+    InfogainLoss,
+    MultinomialLogisticLoss,
+    SoftmaxWithLoss,
+)
+from netspec.pytorch.layers.regression_loss import (
+    ContrastiveLoss,
+    EuclideanLoss,
+    SigmoidCrossEntropyLoss,
+)
 from netspec.schema.caffe_pb2 import BlobProto, LossParameter
 from tests.nets import net_text
 
 Load = Callable[..., Net]
-FULL, VALID, BATCH_SIZE, NONE = LossParameter.FULL, LossParameter.VALID, LossParameter.BATCH_SIZE, LossParameter.NONE
+FULL, VALID, BATCH_SIZE, NONE = (
+    LossParameter.FULL,
+    LossParameter.VALID,
+    LossParameter.BATCH_SIZE,
+    LossParameter.NONE,
+)
 DYNAMO = "ignore:.*Function'> should not be instantiated:DeprecationWarning"  # torch.compile does it itself
 
 
@@ -33,7 +47,13 @@ def divisor(mode: int, outer: int, inner: int, count: int) -> float:
 
 
 def infogain(
-    scores: np.ndarray, labels: np.ndarray, matrix: np.ndarray, axis: int, mode: int, ignore: int | None, floor: float = 1e-20
+    scores: np.ndarray,
+    labels: np.ndarray,
+    matrix: np.ndarray,
+    axis: int,
+    mode: int,
+    ignore: int | None,
+    floor: float = 1e-20,
 ) -> tuple[float, np.ndarray]:
     """The original's loops over outer and inner places; with the identity as matrix those of SoftmaxWithLoss."""
     classes = scores.shape[axis]
@@ -56,16 +76,26 @@ def infogain(
 
 @pytest.mark.parametrize("mode", [FULL, VALID, BATCH_SIZE, NONE])
 @pytest.mark.parametrize("ignore", [None, 1, -1])
-@pytest.mark.parametrize(("shape", "axis"), [((4, 3), 1), ((2, 3, 2, 2), 1), ((2, 2, 3), 2), ((3, 4), 0), ((1, 3), 1)])
-def test_class_losses_at_every_normalization(shape: tuple[int, ...], axis: int, ignore: int | None, mode: int) -> None:
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((4, 3), 1), ((2, 3, 2, 2), 1), ((2, 2, 3), 2), ((3, 4), 0), ((1, 3), 1)]
+)
+def test_class_losses_at_every_normalization(
+    shape: tuple[int, ...], axis: int, ignore: int | None, mode: int
+) -> None:
     rng = np.random.default_rng(0)
     scores = rng.normal(size=shape) * 20  # some beyond the floor of 1e-20
     places = shape[:axis] + shape[axis + 1 :]
-    labels = rng.integers(-1 if ignore == -1 else 0, 3, places) + rng.uniform(0, 0.9, places) * (ignore != -1)
+    labels = rng.integers(-1 if ignore == -1 else 0, 3, places) + rng.uniform(0, 0.9, places) * (
+        ignore != -1
+    )
     matrix = rng.normal(size=(3, 3))
     for module, h, floor in (
         (InfogainLoss(axis, ignore, mode, False, torch.tensor(matrix), "l", None), matrix, 1e-20),
-        (SoftmaxWithLoss(axis, ignore, mode, False, "l", None), np.eye(3), float(np.finfo(np.float32).tiny)),
+        (
+            SoftmaxWithLoss(axis, ignore, mode, False, "l", None),
+            np.eye(3),
+            float(np.finfo(np.float32).tiny),
+        ),
     ):
         (x,) = double(scores)
         loss = module(x, torch.tensor(labels))
@@ -92,9 +122,18 @@ def test_all_labels_ignored_cost_nothing() -> None:
 
 
 def test_a_certain_prediction_costs_0_and_not_minus_0() -> None:
-    loss = SoftmaxWithLoss(1, None, VALID, False, "l", None)(torch.tensor([[100.0, -100.0]]), torch.tensor([0.0]))
+    loss = SoftmaxWithLoss(1, None, VALID, False, "l", None)(
+        torch.tensor([[100.0, -100.0]]), torch.tensor([0.0])
+    )
     assert str(loss.item()) == "0.0"
-    assert str(MultinomialLogisticLoss("l", None)(torch.tensor([[1.0, 0.0]]), torch.tensor([0.0])).item()) == "0.0"
+    assert (
+        str(
+            MultinomialLogisticLoss("l", None)(
+                torch.tensor([[1.0, 0.0]]), torch.tensor([0.0])
+            ).item()
+        )
+        == "0.0"
+    )
 
 
 def test_probabilities_as_a_second_top_pass_no_gradient_back(load_text: Load) -> None:
@@ -108,7 +147,9 @@ def test_probabilities_as_a_second_top_pass_no_gradient_back(load_text: Load) ->
 
 
 def write_matrix(path: Path, matrix: np.ndarray) -> None:
-    blob = BlobProto(num=1, channels=1, height=matrix.shape[0], width=matrix.shape[1], data=matrix.reshape(-1))
+    blob = BlobProto(
+        num=1, channels=1, height=matrix.shape[0], width=matrix.shape[1], data=matrix.reshape(-1)
+    )
     path.write_bytes(blob.SerializeToString())
 
 
@@ -126,16 +167,24 @@ def test_infogain_matrix_from_a_file_beside_the_net(load_text: Load, tmp_path: P
     assert list(module.state_dict()) == []
 
 
-def test_infogain_matrix_that_is_missing_or_of_another_size(load_text: Load, tmp_path: Path) -> None:
+def test_infogain_matrix_that_is_missing_or_of_another_size(
+    load_text: Load, tmp_path: Path
+) -> None:
     net = load_text(net_text(SOURCE, x=(2, 3), t=(2,)))
-    with pytest.raises(NetspecError, match=r"layer 'l': file 'h.binaryproto' does not exist") as raised:
+    with pytest.raises(
+        NetspecError, match=r"layer 'l': file 'h.binaryproto' does not exist"
+    ) as raised:
         netspec.compile(net)
     assert raised.value.diagnostics[0].span.line == 3
     write_matrix(tmp_path / "h.binaryproto", np.eye(2))
-    with pytest.raises(NetspecError, match=r"the matrix in 'h.binaryproto' is 1×1×2×2, but must be 3×3"):
+    with pytest.raises(
+        NetspecError, match=r"the matrix in 'h.binaryproto' is 1×1×2×2, but must be 3×3"
+    ):
         netspec.compile(net)
     (tmp_path / "h.binaryproto").write_bytes(b"\x89HDF\r\n")
-    with pytest.raises(NetspecError, match=r"layer 'l': '.*h.binaryproto' is not a .binaryproto file"):
+    with pytest.raises(
+        NetspecError, match=r"layer 'l': '.*h.binaryproto' is not a .binaryproto file"
+    ):
         netspec.compile(net)
 
 
@@ -174,7 +223,9 @@ def test_hinge_loss(squared: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("ignore", [None, 1, 0, -1])
-def test_sigmoid_cross_entropy_loss(load_text: Load, field: str, mode: int, ignore: int | None) -> None:
+def test_sigmoid_cross_entropy_loss(
+    load_text: Load, field: str, mode: int, ignore: int | None
+) -> None:
     rng = np.random.default_rng(0)
     scores, targets = rng.normal(size=(2, 3, 2)) * 5, rng.uniform(-1.9, 1.9, (2, 6))
     param = f"{'' if ignore is None else f'ignore_label: {ignore} '}{field}"
@@ -188,7 +239,9 @@ def test_sigmoid_cross_entropy_loss(load_text: Load, field: str, mode: int, igno
     terms = np.maximum(s, 0) - s * y + np.log1p(np.exp(-np.abs(s)))
     by = divisor(mode, 2, 6, counts.sum())
     assert loss.item() == pytest.approx(terms[counts].sum() / by)
-    np.testing.assert_allclose(x.grad.numpy().reshape(-1), (1 / (1 + np.exp(-s)) - y) * counts / by, atol=1e-12)
+    np.testing.assert_allclose(
+        x.grad.numpy().reshape(-1), (1 / (1 + np.exp(-s)) - y) * counts / by, atol=1e-12
+    )
     assert t.grad is None  # Caffe sends no gradient to labels
 
 
@@ -205,7 +258,11 @@ def test_euclidean_loss_over_items_not_values() -> None:
 @pytest.mark.parametrize("margin", [1.0, 3.0])
 def test_contrastive_loss(legacy: bool, margin: float) -> None:
     rng = np.random.default_rng(0)
-    left, right, similar = rng.normal(size=(6, 2)), rng.normal(size=(6, 2)), np.array([1, 0, 0, 0.7, -2.5, 0])
+    left, right, similar = (
+        rng.normal(size=(6, 2)),
+        rng.normal(size=(6, 2)),
+        np.array([1, 0, 0, 0.7, -2.5, 0]),
+    )
     left[1] = right[1]  # no distance: no direction to push to
     loss, diff = 0.0, np.zeros((6, 2))
     for n in range(6):
@@ -228,7 +285,11 @@ def test_contrastive_loss(legacy: bool, margin: float) -> None:
 LABELS = torch.tensor([0.0, 2.0, 1.0, 1.0])
 LOSSES = {
     "SoftmaxWithLoss": (SoftmaxWithLoss(1, 1, VALID, False, "l", None), 1, LABELS),
-    "InfogainLoss": (InfogainLoss(1, None, VALID, False, torch.arange(9.0).reshape(3, 3), "l", None), 1, LABELS),
+    "InfogainLoss": (
+        InfogainLoss(1, None, VALID, False, torch.arange(9.0).reshape(3, 3), "l", None),
+        1,
+        LABELS,
+    ),
     "MultinomialLogisticLoss": (MultinomialLogisticLoss("l", None), 1, LABELS),
     "HingeLoss": (HingeLoss(True, "l", None), 1, LABELS),
     "SigmoidCrossEntropyLoss": (SigmoidCrossEntropyLoss(None, VALID), 1, torch.rand(4, 3)),
@@ -254,9 +315,14 @@ def test_gradcheck(name: str) -> None:
 def test_compiles_in_one_graph(name: str) -> None:
     torch.manual_seed(0)
     module, values = LOSSES[name][0], bottoms(name, torch.float32)
-    eager, compiled = module(*values), torch.compile(module, fullgraph=True, backend="aot_eager")(*values)
+    eager, compiled = (
+        module(*values),
+        torch.compile(module, fullgraph=True, backend="aot_eager")(*values),
+    )
     torch.testing.assert_close(compiled, eager)
-    torch.testing.assert_close(torch.autograd.grad(compiled, values[0]), torch.autograd.grad(eager, values[0]))
+    torch.testing.assert_close(
+        torch.autograd.grad(compiled, values[0]), torch.autograd.grad(eager, values[0])
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -264,13 +330,24 @@ def test_half_precision_and_single_items(name: str) -> None:
     torch.manual_seed(0)
     module, values = LOSSES[name][0], bottoms(name, torch.float32)
     halves = [v.detach().bfloat16().requires_grad_() if v.requires_grad else v for v in values]
-    torch.testing.assert_close(module(*halves), module(*[v.float() for v in halves]), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        module(*halves), module(*[v.float() for v in halves]), rtol=1e-6, atol=1e-6
+    )
     module(*halves).backward()
     assert halves[0].grad.dtype == torch.bfloat16
     assert module(*[v[:1] for v in values]).isfinite()
 
 
-@pytest.mark.parametrize("name", ["SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss", "HingeLoss", "SigmoidCrossEntropyLoss"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SoftmaxWithLoss",
+        "InfogainLoss",
+        "MultinomialLogisticLoss",
+        "HingeLoss",
+        "SigmoidCrossEntropyLoss",
+    ],
+)
 def test_empty_batches_cost_nothing(name: str) -> None:
     assert LOSSES[name][0](*[v[:0] for v in bottoms(name)]).item() == 0
 
@@ -288,5 +365,7 @@ def test_accuracy_counts_in_32_bits(load_text: Load) -> None:
 @pytest.mark.parametrize("kind", ["SoftmaxWithLoss", "MultinomialLogisticLoss", "HingeLoss"])
 def test_label_out_of_range_names_layer_label_and_item(load_text: Load, kind: str) -> None:
     module = netspec.compile(load_text(net_text(f'type: "{kind}"', x=(3, 4), t=(3,))))
-    with pytest.raises(NetspecError, match="layer 'l': item 1 of the batch has label 4, but there are 4 classes"):
+    with pytest.raises(
+        NetspecError, match="layer 'l': item 1 of the batch has label 4, but there are 4 classes"
+    ):
         module(x=torch.rand(3, 4), t=torch.tensor([0.0, 4.0, -1.0]))

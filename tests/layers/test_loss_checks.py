@@ -27,7 +27,9 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("kind", "param", "shapes"), SHAPES)
-def test_a_loss_is_a_scalar_of_weight_1_that_needs_no_name(load_text: Load, kind: str, param: str, shapes: dict) -> None:
+def test_a_loss_is_a_scalar_of_weight_1_that_needs_no_name(
+    load_text: Load, kind: str, param: str, shapes: dict
+) -> None:
     layer = load_text(net_text(f'type: "{kind}" {param}', **shapes)).layer("l")
     assert [blob.shape for blob in layer.top_blobs] == [()]
     assert layer.loss_weights == [1]
@@ -42,7 +44,12 @@ WRONG = [
         "InfogainLoss does not take the older 'normalize'",
         1,
     ),
-    ('type: "InfogainLoss"', {"x": (2, 3), "t": (2,), "h": (3, 2)}, "the matrix 'h' (3×2) must hold 3×3 values", 0),
+    (
+        'type: "InfogainLoss"',
+        {"x": (2, 3), "t": (2,), "h": (3, 2)},
+        "the matrix 'h' (3×2) must hold 3×3 values",
+        0,
+    ),
     (
         'type: "InfogainLoss"\ninfogain_loss_param { axis: 2 }',
         {"x": (2, 3), "t": (2,), "h": (3, 3)},
@@ -50,20 +57,62 @@ WRONG = [
         1,
     ),
     ('type: "HingeLoss"', {"x": (2, 3), "t": (2, 3)}, "'x' has 2 items, 't' (2×3) 6 labels", 0),
-    ('type: "MultinomialLogisticLoss"', {"x": (2, 3), "t": (2, 2)}, "'x' has 2 items, 't' (2×2) 4 labels", 0),
-    ('type: "HingeLoss"', {"x": (2, 3), "t": (3,)}, "the two bottoms hold 2 and 3 items, which must be the same number", 0),
-    ('type: "SigmoidCrossEntropyLoss"', {"x": (2, 3), "t": (2, 4)}, "'x' (2×3) and 't' (2×4) must hold as many values", 0),
-    ('type: "EuclideanLoss"', {"x": (2, 3), "t": (2, 4)}, "the items of 'x' (2×3) and 't' (2×4) must hold as many values", 0),
+    (
+        'type: "MultinomialLogisticLoss"',
+        {"x": (2, 3), "t": (2, 2)},
+        "'x' has 2 items, 't' (2×2) 4 labels",
+        0,
+    ),
+    (
+        'type: "HingeLoss"',
+        {"x": (2, 3), "t": (3,)},
+        "the two bottoms hold 2 and 3 items, which must be the same number",
+        0,
+    ),
+    (
+        'type: "SigmoidCrossEntropyLoss"',
+        {"x": (2, 3), "t": (2, 4)},
+        "'x' (2×3) and 't' (2×4) must hold as many values",
+        0,
+    ),
+    (
+        'type: "EuclideanLoss"',
+        {"x": (2, 3), "t": (2, 4)},
+        "the items of 'x' (2×3) and 't' (2×4) must hold as many values",
+        0,
+    ),
     ('type: "EuclideanLoss"', {"x": (), "t": ()}, "a scalar holds no items", 0),
-    ('type: "ContrastiveLoss"', {"x": (2, 3, 2), "t": (2, 3, 2), "s": (2,)}, "'x' must be N×C, got 2×3×2", 0),
-    ('type: "ContrastiveLoss"', {"x": (2, 3), "t": (2, 4), "s": (2,)}, "'x' has 3 channels, 't' 4", 0),
-    ('type: "ContrastiveLoss"', {"x": (2, 3), "t": (2, 3), "s": (1,)}, "'s' (1) must hold one flag for each of the 2 pairs", 0),
-    ('type: "ContrastiveLoss"', {"x": (2, 3), "t": (2, 3), "s": (2, 2)}, "'s' (2×2) must hold one flag for each of the 2 pairs", 0),
+    (
+        'type: "ContrastiveLoss"',
+        {"x": (2, 3, 2), "t": (2, 3, 2), "s": (2,)},
+        "'x' must be N×C, got 2×3×2",
+        0,
+    ),
+    (
+        'type: "ContrastiveLoss"',
+        {"x": (2, 3), "t": (2, 4), "s": (2,)},
+        "'x' has 3 channels, 't' 4",
+        0,
+    ),
+    (
+        'type: "ContrastiveLoss"',
+        {"x": (2, 3), "t": (2, 3), "s": (1,)},
+        "'s' (1) must hold one flag for each of the 2 pairs",
+        0,
+    ),
+    (
+        'type: "ContrastiveLoss"',
+        {"x": (2, 3), "t": (2, 3), "s": (2, 2)},
+        "'s' (2×2) must hold one flag for each of the 2 pairs",
+        0,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("layer", "shapes", "message", "line"), WRONG)
-def test_faults_stand_where_they_are(load_text: Load, layer: str, shapes: dict, message: str, line: int) -> None:
+def test_faults_stand_where_they_are(
+    load_text: Load, layer: str, shapes: dict, message: str, line: int
+) -> None:
     with pytest.raises(NetspecError) as raised:
         load_text(net_text(layer, **shapes))
     (fault,) = raised.value.diagnostics
@@ -91,20 +140,37 @@ def test_warns_of_labels_that_are_learned(kind: str, extra: str, warned: str) ->
     message, spans = read_net(Source("net.prototxt", text[:place] + learned + text[place:]), report)
     assemble(message, spans, NetState(phase=Phase.Value("TRAIN")), report)
     assert [d.message for d in report.diagnostics] == [
-        f"layer 'l': '{name}' follows from learned params, but {kind} sends no gradient to it; Caffe stops here" for name in warned
+        f"layer 'l': '{name}' follows from learned params, but {kind} sends no gradient to it; Caffe stops here"
+        for name in warned
     ]
 
 
 ODD = [
-    ('type: "Accuracy" top: "y" accuracy_param { top_k: 0 }', {"x": (2, 3), "t": (2,)}, "with 'top_k' 0 the accuracy is always 0"),
-    ('type: "ContrastiveLoss" top: "y"', {"x": (2, 3), "t": (2, 3), "s": (5, 1)}, "'s' holds 5 flags for 2 pairs; the first 2 count"),
-    ('type: "SoftmaxWithLoss" top: "y" top: "p"', {"x": (2, 3), "t": (2,)}, "Caffe can't build SoftmaxWithLoss with a second top"),
+    (
+        'type: "Accuracy" top: "y" accuracy_param { top_k: 0 }',
+        {"x": (2, 3), "t": (2,)},
+        "with 'top_k' 0 the accuracy is always 0",
+    ),
+    (
+        'type: "ContrastiveLoss" top: "y"',
+        {"x": (2, 3), "t": (2, 3), "s": (5, 1)},
+        "'s' holds 5 flags for 2 pairs; the first 2 count",
+    ),
+    (
+        'type: "SoftmaxWithLoss" top: "y" top: "p"',
+        {"x": (2, 3), "t": (2,)},
+        "Caffe can't build SoftmaxWithLoss with a second top",
+    ),
     (
         'type: "InfogainLoss" top: "y" top: "p"',
         {"x": (2, 3), "t": (2,), "h": (3, 3)},
         "Caffe can't build InfogainLoss with a second top that has no loss_weight",
     ),
-    ('type: "InfogainLoss" top: "y" top: "p" loss_weight: 1 loss_weight: 0', {"x": (2, 3), "t": (2,), "h": (3, 3)}, None),
+    (
+        'type: "InfogainLoss" top: "y" top: "p" loss_weight: 1 loss_weight: 0',
+        {"x": (2, 3), "t": (2,), "h": (3, 3)},
+        None,
+    ),
 ]
 
 
@@ -113,4 +179,6 @@ def test_what_is_clear_is_taken(layer: str, shapes: dict, warning: str | None) -
     report = Report()
     message, spans = read_net(Source("net.prototxt", net_text(layer, **shapes)), report)
     assemble(message, spans, NetState(phase=Phase.Value("TEST")), report)
-    assert [(d.severity, d.message) for d in report.diagnostics] == ([("warning", f"layer 'l': {warning}")] if warning else [])
+    assert [(d.severity, d.message) for d in report.diagnostics] == (
+        [("warning", f"layer 'l': {warning}")] if warning else []
+    )

@@ -22,10 +22,14 @@ Load = Callable[..., Net]
 
 def net_text(param: str, shape: Shape, top: str = "y") -> str:
     """An input and below it, in line 3, the layer."""
-    return nets.net_text(f'type: "MVN" top: "{top}" mvn_param {{ {param} }}', force_backward=True, x=shape)
+    return nets.net_text(
+        f'type: "MVN" top: "{top}" mvn_param {{ {param} }}', force_backward=True, x=shape
+    )
 
 
-def original(x: np.ndarray, grad: np.ndarray, rows: int, variance: bool, eps: float, in_place: bool) -> tuple[np.ndarray, np.ndarray]:
+def original(
+    x: np.ndarray, grad: np.ndarray, rows: int, variance: bool, eps: float, in_place: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """The steps of Caffe's forward and backward pass, over rows of which in place the bottom's and the top's are one."""
     shape, x, grad = x.shape, x.reshape(rows, -1), grad.reshape(rows, -1)
     top = x - x.mean(1, keepdims=True)
@@ -39,15 +43,28 @@ def original(x: np.ndarray, grad: np.ndarray, rows: int, variance: bool, eps: fl
     diff[:] = diff.sum(1, keepdims=True)
     diff[:] = top * diff
     diff[:] = top_diff.sum(1, keepdims=True) + diff
-    diff *= -1 / diff.shape[1]  # then a sum, one after the other: what is added may have been multiplied, too
+    diff *= (
+        -1 / diff.shape[1]
+    )  # then a sum, one after the other: what is added may have been multiplied, too
     diff += top_diff
     return top.reshape(shape), (diff / deviation).reshape(shape)
 
 
-@pytest.mark.parametrize("param", ["", "eps: 0.5", "across_channels: true", "across_channels: true eps: 0.5", "normalize_variance: false"])
+@pytest.mark.parametrize(
+    "param",
+    [
+        "",
+        "eps: 0.5",
+        "across_channels: true",
+        "across_channels: true eps: 0.5",
+        "normalize_variance: false",
+    ],
+)
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 3, 4, 5), (2, 3, 4), (2, 3), (3,)])
 @pytest.mark.parametrize("top", ["y", "x"])
-def test_values_and_gradients(load_text: Load, param: str, shape: tuple[int, ...], top: str) -> None:
+def test_values_and_gradients(
+    load_text: Load, param: str, shape: tuple[int, ...], top: str
+) -> None:
     rng = np.random.default_rng(0)
     x, four = rng.normal(size=shape) + 2, (*shape, *[1] * (4 - len(shape)))
     grad = rng.normal(size=four)
@@ -64,7 +81,10 @@ def test_values_and_gradients(load_text: Load, param: str, shape: tuple[int, ...
 
 
 def test_gradient_where_a_later_layer_overwrote_the_top() -> None:
-    x, grad = torch.randn(2, 6, dtype=torch.double, requires_grad=True), torch.randn(2, 6, dtype=torch.double)
+    x, grad = (
+        torch.randn(2, 6, dtype=torch.double, requires_grad=True),
+        torch.randn(2, 6, dtype=torch.double),
+    )
     y = MVN(True, True, 0.5)(x)
     (own,) = torch.autograd.grad(y, x, grad.reshape(y.shape))
     deviation = x.detach().std(1, correction=0, keepdim=True) + 0.5
@@ -75,7 +95,9 @@ def test_gradient_where_a_later_layer_overwrote_the_top() -> None:
 @pytest.mark.parametrize("variance", [False, True])
 def test_gradcheck(across: bool, variance: bool) -> None:
     torch.manual_seed(0)
-    assert torch.autograd.gradcheck(MVN(variance, across, 1e-9), torch.randn(2, 3, 2, 3, dtype=torch.double, requires_grad=True))
+    assert torch.autograd.gradcheck(
+        MVN(variance, across, 1e-9), torch.randn(2, 3, 2, 3, dtype=torch.double, requires_grad=True)
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*Function'> should not be instantiated:DeprecationWarning")
@@ -87,7 +109,10 @@ def test_formats_agree(across: bool) -> None:
     y = module(x)
     (slope,) = torch.autograd.grad(y, x, grad)
     last = x.detach().to(memory_format=torch.channels_last).requires_grad_()
-    for same, bottom in ((module(last), last), (torch.compile(module, fullgraph=True, backend="aot_eager")(x), x)):
+    for same, bottom in (
+        (module(last), last),
+        (torch.compile(module, fullgraph=True, backend="aot_eager")(x), x),
+    ):
         torch.testing.assert_close(same, y)
         torch.testing.assert_close(torch.autograd.grad(same, bottom, grad)[0], slope)
     torch.testing.assert_close(module(x.bfloat16()).float(), y, rtol=0.02, atol=0.02)
@@ -119,8 +144,14 @@ def test_cost(load_text: Load, param: str, cost: int) -> None:
 @pytest.mark.parametrize(("param", "warned"), [("", 1), ("normalize_variance: false", 0)])
 def test_warns_of_the_gradient_in_place(param: str, warned: int) -> None:
     dense = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }\n'
-    text = nets.input_text("x", (2, 4)) + dense + f'layer {{ name: "l" type: "MVN" bottom: "y" top: "y" mvn_param {{ {param} }} }}\n'
+    text = (
+        nets.input_text("x", (2, 4))
+        + dense
+        + f'layer {{ name: "l" type: "MVN" bottom: "y" top: "y" mvn_param {{ {param} }} }}\n'
+    )
     report = Report()
     message, spans = read_net(Source("net.prototxt", text), report)
     assemble(message, spans, NetState(phase=Phase.Value("TRAIN")), report)
-    assert [d.message.split(",")[0] for d in report.diagnostics] == ["layer 'l': MVN in place passes a wrong gradient down"] * warned
+    assert [d.message.split(",")[0] for d in report.diagnostics] == [
+        "layer 'l': MVN in place passes a wrong gradient down"
+    ] * warned

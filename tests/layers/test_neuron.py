@@ -18,7 +18,34 @@ from tests import nets
 from tests.nets import Shape
 
 Load = Callable[..., Net]
-VALUES = np.array([-60, -3, -1.5, -0.5, -0.25, -1e-3, 0.0, 1e-3, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 19, 21, 49, 55, 60, 88, 0.125, -2])
+VALUES = np.array(
+    [
+        -60,
+        -3,
+        -1.5,
+        -0.5,
+        -0.25,
+        -1e-3,
+        0.0,
+        1e-3,
+        0.25,
+        0.5,
+        0.75,
+        1,
+        1.5,
+        2,
+        3,
+        5,
+        19,
+        21,
+        49,
+        55,
+        60,
+        88,
+        0.125,
+        -2,
+    ]
+)
 
 
 def net_text(layer: str, top: str = "y", shape: Shape = (2, 3, 4)) -> str:
@@ -53,7 +80,9 @@ class AbsVal:
 
 class BNLL:
     def forward(self, b: SimpleNamespace, t: SimpleNamespace) -> None:
-        t.data[:] = np.where(b.data > 0, b.data + np.log1p(np.exp(-b.data)), np.log1p(np.exp(b.data)))
+        t.data[:] = np.where(
+            b.data > 0, b.data + np.log1p(np.exp(-b.data)), np.log1p(np.exp(b.data))
+        )
 
     def backward(self, b: SimpleNamespace, t: SimpleNamespace) -> None:
         power = np.exp(np.minimum(b.data, 50))
@@ -112,7 +141,9 @@ class PowerLayer:
         self.power, self.scale, self.shift = power, scale, shift
 
     def forward(self, b: SimpleNamespace, t: SimpleNamespace) -> None:
-        t.data[:] = np.power(self.shift + (self.scale * b.data if self.power * self.scale else 0.0), self.power)
+        t.data[:] = np.power(
+            self.shift + (self.scale * b.data if self.power * self.scale else 0.0), self.power
+        )
 
     def backward(self, b: SimpleNamespace, t: SimpleNamespace) -> None:
         slope = self.power * self.scale
@@ -143,7 +174,10 @@ class Swish:
 ROWS: dict[str, tuple[str, Any]] = {
     "AbsVal": ("", AbsVal()),
     "BNLL": ("", BNLL()),
-    "Clip": ("clip_param { min: -0.5 max: 0.75 }", ClipLayer(-0.5, 0.75)),  # both limits are among the values
+    "Clip": (
+        "clip_param { min: -0.5 max: 0.75 }",
+        ClipLayer(-0.5, 0.75),
+    ),  # both limits are among the values
     "Clip one side": ("clip_param { min: -inf max: 0.7 }", ClipLayer(-np.inf, 0.7)),
     "Clip upside down": ("clip_param { min: 1 max: -1 }", ClipLayer(1, -1)),
     "ELU": ("", ELU(1)),
@@ -161,12 +195,18 @@ ROWS: dict[str, tuple[str, Any]] = {
     "Power 1": ("power_param { scale: -2 shift: 3 }", PowerLayer(1, -2, 3)),
     "Power 2": ("power_param { power: 2 scale: 0.5 shift: 1.5 }", PowerLayer(2, 0.5, 1.5)),
     "Power 3": ("power_param { power: 3 }", PowerLayer(3, 1, 0)),  # the gradient at 0 is NaN
-    "Power 3 scaled": ("power_param { power: 3 scale: 2 shift: 1 }", PowerLayer(3, 2, 1)),  # and at -0.5 here
+    "Power 3 scaled": (
+        "power_param { power: 3 scale: 2 shift: 1 }",
+        PowerLayer(3, 2, 1),
+    ),  # and at -0.5 here
     "Power half": ("power_param { power: 0.5 scale: 4 }", PowerLayer(0.5, 4, 0)),
     "Power -1": ("power_param { power: -1 shift: 0.25 }", PowerLayer(-1, 1, 0.25)),
     "Power 0": ("power_param { power: 0 shift: 0 }", PowerLayer(0, 1, 0)),
     "Power of a constant": ("power_param { power: 3 scale: 0 shift: -2 }", PowerLayer(3, 0, -2)),
-    "Power without value": ("power_param { power: 0.5 scale: 0 shift: -2 }", PowerLayer(0.5, 0, -2)),
+    "Power without value": (
+        "power_param { power: 0.5 scale: 0 shift: -2 }",
+        PowerLayer(0.5, 0, -2),
+    ),
     "Power of nothing": ("power_param { power: -1 scale: 0 }", PowerLayer(-1, 0, 0)),
     "Swish": ("", Swish(1)),
     "Swish beta": ("swish_param { beta: 1.75 }", Swish(1.75)),
@@ -185,7 +225,9 @@ class Scale:
 @pytest.mark.parametrize("behind", ["nothing behind", "a layer in place behind"])
 @pytest.mark.parametrize("place", ["apart", "in place"])
 @pytest.mark.parametrize("row", ROWS)
-def test_value_and_gradient_are_the_originals(load_text: Load, row: str, place: str, behind: str) -> None:
+def test_value_and_gradient_are_the_originals(
+    load_text: Load, row: str, place: str, behind: str
+) -> None:
     kind = row.split()[0]
     if kind == "AbsVal" and place == "in place":
         return  # refused; see test_neuron_checks.py
@@ -207,14 +249,20 @@ def test_value_and_gradient_are_the_originals(load_text: Load, row: str, place: 
     if later:
         text += f'layer {{ name: "s" type: "Scale" bottom: "{top_name}" top: "{top_name}" scale_param {{ filler {{ value: -2 }} }} }}'
     value, slope = run(load_text(text), x, grad, top_name)
-    np.testing.assert_allclose(value, top.data, rtol=1e-6, atol=1e-12)  # a setting is a float of 32 bits
+    np.testing.assert_allclose(
+        value, top.data, rtol=1e-6, atol=1e-12
+    )  # a setting is a float of 32 bits
     np.testing.assert_allclose(slope, bottom.diff, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 2, 2), (2, 3, 1, 2, 2)])
 def test_prelu(load_text: Load, shape: tuple[int, ...], shared: bool) -> None:
-    net = load_text(net_text(f'type: "PReLU" prelu_param {{ channel_shared: {str(shared).lower()} }}', shape=shape))
+    net = load_text(
+        net_text(
+            f'type: "PReLU" prelu_param {{ channel_shared: {str(shared).lower()} }}', shape=shape
+        )
+    )
     param = net.layer("l").params[0]
     assert param.shape == (() if shared else (3,))
     x = VALUES[np.arange(np.prod(shape)) % 12].reshape(shape)
@@ -236,7 +284,9 @@ def test_prelu(load_text: Load, shape: tuple[int, ...], shared: bool) -> None:
 
 
 def test_prelu_takes_its_filler_and_multipliers(load_text: Load) -> None:
-    text = net_text('type: "PReLU" prelu_param { filler { type: "constant" value: 3 } } param { name: "s" lr_mult: 0 decay_mult: 2 }')
+    text = net_text(
+        'type: "PReLU" prelu_param { filler { type: "constant" value: 3 } } param { name: "s" lr_mult: 0 decay_mult: 2 }'
+    )
     net = load_text(text)
     param = net.layer("l").params[0]
     assert (param.name, param.lr_mult, param.decay_mult) == ("s", 0, 2)
@@ -244,7 +294,10 @@ def test_prelu_takes_its_filler_and_multipliers(load_text: Load) -> None:
 
 
 def test_threshold_is_strict_and_stops_the_gradient(load_text: Load) -> None:
-    net = load_text(net_text('type: "Threshold" threshold_param { threshold: 0.25 } loss_weight: 1'), phase="TRAIN")
+    net = load_text(
+        net_text('type: "Threshold" threshold_param { threshold: 0.25 } loss_weight: 1'),
+        phase="TRAIN",
+    )
     module = netspec.compile(net)
     x = torch.tensor([[0.25, 0.26, float("nan")], [-1, float("inf"), 0.24]], requires_grad=True)
     out = module(x=x)
@@ -297,15 +350,22 @@ EVERY = [
 
 def every_text(chain: bool = True) -> str:
     """Each type on a top of its own, and a chain of layers in place, which torch.compile refuses to differentiate."""
-    layers = [f'layer {{ name: "l{i}" bottom: "x" top: "y{i}" {layer} }}' for i, layer in enumerate(EVERY)]
+    layers = [
+        f'layer {{ name: "l{i}" bottom: "x" top: "y{i}" {layer} }}' for i, layer in enumerate(EVERY)
+    ]
     in_place = [
         'type: "BNLL"',
         'type: "Clip" clip_param { min: 0 max: 9 }',
         'type: "Log" log_param { shift: 4 }',
         'type: "Power" power_param { shift: 4 }',
     ]
-    chains = [f'layer {{ name: "c{i}" bottom: "y0" top: "y0" {layer} }}' for i, layer in enumerate(in_place)]
-    return "\n".join(["force_backward: true", nets.input_text("x", (2, 3, 4, 5)), *layers, *chains * chain])
+    chains = [
+        f'layer {{ name: "c{i}" bottom: "y0" top: "y0" {layer} }}'
+        for i, layer in enumerate(in_place)
+    ]
+    return "\n".join(
+        ["force_backward: true", nets.input_text("x", (2, 3, 4, 5)), *layers, *chains * chain]
+    )
 
 
 def sum_of(outputs: dict[str, Tensor]) -> Tensor:
@@ -315,7 +375,9 @@ def sum_of(outputs: dict[str, Tensor]) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("batch", [0, 1, 2])
-def test_types_layouts_and_batches(load_text: Load, dtype: torch.dtype, layout: torch.memory_format, batch: int) -> None:
+def test_types_layouts_and_batches(
+    load_text: Load, dtype: torch.dtype, layout: torch.memory_format, batch: int
+) -> None:
     module = netspec.compile(load_text(every_text())).to(dtype)
     torch.manual_seed(1)
     x = torch.randn(batch, 3, 4, 5).to(dtype).to(memory_format=layout).requires_grad_()

@@ -40,12 +40,27 @@ def test_shape_and_cost(load_text: Load, layer: str, macs: int) -> None:
 
 
 WRONG = [
-    ('type: "Dropout" phase: TRAIN\ndropout_param { dropout_ratio: 1 }', "'dropout_ratio' must be at least 0 and below 1, got 1"),
-    ('type: "Dropout"\ndropout_param { dropout_ratio: nan }', "'dropout_ratio' must be at least 0 and below 1, got nan"),
+    (
+        'type: "Dropout" phase: TRAIN\ndropout_param { dropout_ratio: 1 }',
+        "'dropout_ratio' must be at least 0 and below 1, got 1",
+    ),
+    (
+        'type: "Dropout"\ndropout_param { dropout_ratio: nan }',
+        "'dropout_ratio' must be at least 0 and below 1, got nan",
+    ),
     ('type: "Exp"\nexp_param { base: 0 }', "'base' must be a positive number, or -1 for e, got 0"),
-    ('type: "Exp"\nexp_param { base: -2 }', "'base' must be a positive number, or -1 for e, got -2"),
-    ('type: "Exp"\nexp_param { base: inf }', "'base' must be a positive number, or -1 for e, got inf"),
-    ('type: "Log"\nlog_param { base: nan }', "'base' must be a positive number, or -1 for e, got nan"),
+    (
+        'type: "Exp"\nexp_param { base: -2 }',
+        "'base' must be a positive number, or -1 for e, got -2",
+    ),
+    (
+        'type: "Exp"\nexp_param { base: inf }',
+        "'base' must be a positive number, or -1 for e, got inf",
+    ),
+    (
+        'type: "Log"\nlog_param { base: nan }',
+        "'base' must be a positive number, or -1 for e, got nan",
+    ),
     ('type: "Log"\nlog_param { base: 1 }', "'base' must not be 1, whose logarithm is 0"),
     ('type: "BatchNorm"\nbatch_norm_param { eps: -1e-3 }', "'eps' must be at least 0, got -0.001"),
     ('type: "PReLU"\nprelu_param { filler { type: "gausian" } }', "there is no filler 'gausian'"),
@@ -67,7 +82,11 @@ ODD = [
     ('type: "Dropout" dropout_param { dropout_ratio: 1 }', (2, 3), None),  # of phase TEST
     ('type: "PReLU"', (2, 3, 4, 5, 6), "Caffe's PReLU takes at most 4 axes, got 5"),
     ('type: "PReLU"', (2, 3, 4, 5), None),
-    ('type: "BatchNorm"', (4,), "Caffe stops at a blob of one axis; it is normalised as one channel"),
+    (
+        'type: "BatchNorm"',
+        (4,),
+        "Caffe stops at a blob of one axis; it is normalised as one channel",
+    ),
 ]
 
 
@@ -76,7 +95,9 @@ def test_what_is_clear_is_taken(layer: str, shape: tuple[int, ...], warning: str
     report = Report()
     message, spans = read_net(Source("net.prototxt", net_text(layer, shape=shape)), report)
     net = assemble(message, spans, NetState(phase=Phase.Value("TEST")), report)
-    assert [(d.severity, d.message) for d in report.diagnostics] == ([("warning", f"layer 'l': {warning}")] if warning else [])
+    assert [(d.severity, d.message) for d in report.diagnostics] == (
+        [("warning", f"layer 'l': {warning}")] if warning else []
+    )
     assert net.blobs["y"].shape == shape
 
 
@@ -88,7 +109,9 @@ def test_a_clip_needs_both_limits(load_text: Load, field: str) -> None:
 
 
 def test_a_blob_of_one_axis_has_no_channels(load_text: Load) -> None:
-    with pytest.raises(NetspecError, match=r"'l': PReLU takes a blob of at least 2 axes \(N×C\), got 1"):
+    with pytest.raises(
+        NetspecError, match=r"'l': PReLU takes a blob of at least 2 axes \(N×C\), got 1"
+    ):
         load_text(net_text('type: "PReLU"', shape=(4,)))
 
 
@@ -97,7 +120,12 @@ def test_absval_refuses_to_work_in_place(load_text: Load) -> None:
         load_text(net_text('type: "AbsVal"', "x"))
 
 
-WARNED = ['type: "BNLL"', 'type: "Clip" clip_param { min: 0 max: 1 }', 'type: "Log"', 'type: "Power"']
+WARNED = [
+    'type: "BNLL"',
+    'type: "Clip" clip_param { min: 0 max: 1 }',
+    'type: "Log"',
+    'type: "Power"',
+]
 
 
 @pytest.mark.parametrize("layer", WARNED)
@@ -108,7 +136,10 @@ def test_warns_of_a_wrong_gradient_in_place(layer: str) -> None:
     text = net_text('type: "Exp"') + dense + above + below
     (warning,) = warnings_of(text, "TRAIN")
     kind = layer.split('"')[1]
-    assert warning == f"layer 'b': {kind} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
+    assert (
+        warning
+        == f"layer 'b': {kind} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
+    )
     assert warnings_of(text, "TEST") == []
 
 

@@ -18,14 +18,22 @@ CASES = [
     ('type: "Dropout" dropout_param { dropout_ratio: 1 }', {"x": X}, X),
     ('type: "Flatten" flatten_param { axis: 1 end_axis: 0 }', {"x": X}, [[row] for row in X]),
     ('type: "Accuracy" accuracy_param { top_k: 0 }', {"x": X, "t": [2.0, 1.0]}, 0.0),
-    ('type: "ContrastiveLoss"', {"x": X, "y": X, "s": [1.0, 0.0, 1.0]}, 0.25),  # the second pair: margin² / 2 / 2 items
+    (
+        'type: "ContrastiveLoss"',
+        {"x": X, "y": X, "s": [1.0, 0.0, 1.0]},
+        0.25,
+    ),  # the second pair: margin² / 2 / 2 items
 ]
 
 
 @pytest.mark.parametrize(("layer", "feed", "top"), CASES)
 def test_values(load_text: Callable[..., Net], layer: str, feed: dict, top: object) -> None:
     tensors = {name: torch.tensor(value) for name, value in feed.items()}
-    net = load_text(net_text(f'{layer} top: "out"', **{name: tuple(value.shape) for name, value in tensors.items()}))
+    net = load_text(
+        net_text(
+            f'{layer} top: "out"', **{name: tuple(value.shape) for name, value in tensors.items()}
+        )
+    )
     torch.testing.assert_close(netspec.compile(net)(**tensors)["out"], torch.tensor(top))
 
 
@@ -36,7 +44,11 @@ def test_lrn_over_more_than_there_is(load_text: Callable[..., Net], region: str,
     tops = []
     for local_size in (size, 2**31 - 1):
         settings = f"local_size: {local_size} alpha: {local_size ** (2 if region == 'WITHIN_CHANNEL' else 1)} norm_region: {region}"
-        module = netspec.compile(load_text(net_text(f'type: "LRN" top: "y" lrn_param {{ {settings} }}', x=(1, 3, 4, 4))))
+        module = netspec.compile(
+            load_text(net_text(f'type: "LRN" top: "y" lrn_param {{ {settings} }}', x=(1, 3, 4, 4)))
+        )
         tops.append(module(x)["y"])
-    wanted = x / (1 + x.square().sum(1 if region == "ACROSS_CHANNELS" else (2, 3), keepdim=True)) ** 0.75
+    wanted = (
+        x / (1 + x.square().sum(1 if region == "ACROSS_CHANNELS" else (2, 3), keepdim=True)) ** 0.75
+    )
     torch.testing.assert_close(tops, [wanted] * 2)

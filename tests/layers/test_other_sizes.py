@@ -43,7 +43,9 @@ def stand_ins(net: Net) -> dict[str, torch.Tensor]:
     for name in (*net.inputs, *net.sources):
         first = net.blobs[name].consumers[:1]
         is_index = any(
-            layer.type == "Embed" or (i > 0 and layer.type not in ("Eltwise", "Scale", "Bias", "Concat", "EuclideanLoss")) for layer, i in first
+            layer.type == "Embed"
+            or (i > 0 and layer.type not in ("Eltwise", "Scale", "Bias", "Concat", "EuclideanLoss"))
+            for layer, i in first
         )
         value = torch.rand(net.blobs[name].shape or (), generator=generator)
         found[name] = torch.zeros_like(value) if is_index else value
@@ -53,12 +55,16 @@ def stand_ins(net: Net) -> dict[str, torch.Tensor]:
 def agree(path: Path, phase: str, change: tuple[int, int, int]) -> bool:
     """Whether the net takes the changed size at all. Asserts that the module as declared gives what it gives."""
     net = netspec.load(path, phase=phase)
-    inputs = {name: changed(net.blobs[name].shape or (), change) for name in (*net.inputs, *net.sources)}
+    inputs = {
+        name: changed(net.blobs[name].shape or (), change) for name in (*net.inputs, *net.sources)
+    }
     try:
         other = netspec.load(path, phase=phase, inputs=inputs)
     except NetspecError:
         return False
-    if [p.shape for layer in net.layers for p in layer.params] != [p.shape for layer in other.layers for p in layer.params]:
+    if [p.shape for layer in net.layers for p in layer.params] != [
+        p.shape for layer in other.layers for p in layer.params
+    ]:
         return False
     values = stand_ins(other)
     modules = [netspec.compile(n, seed=3) for n in (net, other)]

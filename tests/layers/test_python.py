@@ -163,7 +163,10 @@ def test_are_refused_till_they_are_allowed(layer, load_text, tmp_path, capsys):
     text = INPUT + layer("Times")
     with pytest.raises(NetspecError) as caught:
         load_text(text)
-    assert f"{tmp_path}/net.prototxt:4:9: error: layer 'times' would run the Python code of 'python_layers_" in str(caught.value)
+    assert (
+        f"{tmp_path}/net.prototxt:4:9: error: layer 'times' would run the Python code of 'python_layers_"
+        in str(caught.value)
+    )
     assert "hint: if you trust it: --allow-python-layers" in str(caught.value)
     path = str(tmp_path / "net.prototxt")
     with pytest.raises(NetspecError, match="not allowed"):
@@ -214,7 +217,11 @@ def test_a_drawing_needs_no_code(layer, load_text, tmp_path, capsys):
 
 
 def test_forward_and_backward(layer, load):
-    text = INPUT + layer("Times", param='param_str: "10"') + layer("Times", 'bottom: "y" top: "z"', param='param_str: "-2"').replace('"times"', '"t"')
+    text = (
+        INPUT
+        + layer("Times", param='param_str: "10"')
+        + layer("Times", 'bottom: "y" top: "z"', param='param_str: "-2"').replace('"times"', '"t"')
+    )
     module = netspec.compile(load(text))
     x = torch.randn(2, 3, requires_grad=True)
     out = module(x=x)["z"]
@@ -234,8 +241,13 @@ def test_outputs_stay_when_the_layer_runs_again(layer, load):
 
 
 def test_a_loss(layer, load):
-    second = 'layer { name: "in2" type: "Input" top: "t" input_param { shape { dim: 2 dim: 3 } } }\n'
-    net = load(INPUT + second + layer("Distance", 'bottom: "x" bottom: "t" top: "loss"', "loss_weight: 3"), phase="TRAIN")
+    second = (
+        'layer { name: "in2" type: "Input" top: "t" input_param { shape { dim: 2 dim: 3 } } }\n'
+    )
+    net = load(
+        INPUT + second + layer("Distance", 'bottom: "x" bottom: "t" top: "loss"', "loss_weight: 3"),
+        phase="TRAIN",
+    )
     assert net.loss_weights == {"loss": 3}
     module = netspec.compile(net)
     x, t = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3)
@@ -260,9 +272,14 @@ def test_a_data_layer(layer, load):
 
 
 def test_params(layer, load, tmp_path):
-    text = INPUT + layer("Weighted", more="param { lr_mult: 2 } param { lr_mult: 0 } loss_weight: 1")
+    text = INPUT + layer(
+        "Weighted", more="param { lr_mult: 2 } param { lr_mult: 0 } loss_weight: 1"
+    )
     net = load(text, phase="TRAIN")
-    assert [(param.shape, param.lr_mult) for param in net.layer("weighted").params] == [((3,), 2), ((1,), 0)]
+    assert [(param.shape, param.lr_mult) for param in net.layer("weighted").params] == [
+        ((3,), 2),
+        ((1,), 0),
+    ]
     module = netspec.compile(net)
     weight, bias = module.params["weighted"]
     assert weight.tolist() == [1, 2, 3]
@@ -282,7 +299,11 @@ def test_params(layer, load, tmp_path):
 
 def test_shared_params(layer, load):
     names = 'param { name: "w" } param { name: "b" }'
-    text = INPUT + layer("Weighted", more=names) + layer("Weighted", 'bottom: "y" top: "z"', names).replace('"weighted"', '"second"')
+    text = (
+        INPUT
+        + layer("Weighted", more=names)
+        + layer("Weighted", 'bottom: "y" top: "z"', names).replace('"weighted"', '"second"')
+    )
     module = netspec.compile(load(text))
     assert module.params["second"][0] is module.params["weighted"][0]
     torch.testing.assert_close(module(x=torch.ones(2, 3))["z"], torch.tensor([[1.0, 4, 9]] * 2))
@@ -295,12 +316,24 @@ def test_in_place(layer, load):
     x = torch.ones(2, 3, requires_grad=True)
     out = module(x=x)["x"]
     out.sum().backward()
-    assert (x.tolist(), out.tolist(), x.grad.tolist()) == ([[1] * 3] * 2, [[3] * 3] * 2, [[3] * 3] * 2)
+    assert (x.tolist(), out.tolist(), x.grad.tolist()) == (
+        [[1] * 3] * 2,
+        [[3] * 3] * 2,
+        [[3] * 3] * 2,
+    )
 
 
 def test_phase(layer, load):
-    assert netspec.compile(load(INPUT + layer("Phase"), phase="TRAIN"))(x=torch.ones(2, 3))["y"].item() == TRAIN == 0
-    assert netspec.compile(load(INPUT + layer("Phase"), phase="TEST"))(x=torch.ones(2, 3))["y"].item() == TEST == 1
+    assert (
+        netspec.compile(load(INPUT + layer("Phase"), phase="TRAIN"))(x=torch.ones(2, 3))["y"].item()
+        == TRAIN
+        == 0
+    )
+    assert (
+        netspec.compile(load(INPUT + layer("Phase"), phase="TEST"))(x=torch.ones(2, 3))["y"].item()
+        == TEST
+        == 1
+    )
     own = INPUT + layer("Phase", more="phase: TEST")
     assert netspec.compile(load(own, phase="TRAIN"))(x=torch.ones(2, 3))["y"].item() == TEST
 
@@ -309,7 +342,11 @@ def test_a_layer_without_tops_runs(layer, load):
     module = netspec.compile(load(INPUT + layer("Watch", 'bottom: "x"') + layer("Times")))
     module(x=torch.ones(2, 3))
     assert module.watch.layer.seen[0].tolist() == [[1] * 3] * 2
-    assert list(netspec.compile(load(INPUT + layer("Watch", 'bottom: "x"') + layer("Times")), outputs=["y"]).about.targets) == ["times"]
+    assert list(
+        netspec.compile(
+            load(INPUT + layer("Watch", 'bottom: "x"') + layer("Times")), outputs=["y"]
+        ).about.targets
+    ) == ["times"]
 
 
 def test_a_backward_pass_belongs_to_the_last_forward_pass(layer, load):
@@ -317,11 +354,16 @@ def test_a_backward_pass_belongs_to_the_last_forward_pass(layer, load):
     x = torch.ones(2, 3, requires_grad=True)
     first = module(x=x)["y"]
     module(x=x)
-    with pytest.raises(NetspecError, match="layer 'times' ran forward again before the backward pass of an earlier one"):
+    with pytest.raises(
+        NetspecError,
+        match="layer 'times' ran forward again before the backward pass of an earlier one",
+    ):
         first.sum().backward()
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, where it goes on after the break
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute"
+)  # torch's own, where it goes on after the break
 def test_under_torch_compile_the_graph_breaks(layer, load):
     module = netspec.compile(load(INPUT + layer("Times", param='param_str: "2"')))
     fast = torch.compile(module, backend="eager")
@@ -363,7 +405,10 @@ def test_caffe_is_a_stand_in_for_the_users_code_only(load, write_module):
         "    def reshape(self, bottom, top): top[0].reshape(1)\n"
         "    def forward(self, bottom, top): pass\n"
     )
-    load(INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Late" param_str: "p" }} }}')
+    load(
+        INPUT
+        + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Late" param_str: "p" }} }}'
+    )
     assert "caffe" not in sys.modules
 
 
@@ -381,7 +426,10 @@ def test_beside_a_real_caffe(load, write_module, tmp_path, monkeypatch):
     name = write_module(LAYERS + "\nassert caffe.REAL\n")
     try:
         is_caffe_installed.cache_clear()
-        text = INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Weighted" }} }}'
+        text = (
+            INPUT
+            + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Weighted" }} }}'
+        )
         module = netspec.compile(load(text))
         torch.testing.assert_close(module(x=torch.ones(2, 3))["y"], torch.tensor([[1.0, 2, 3]] * 2))
     finally:
@@ -399,21 +447,56 @@ class Faulty(caffe.Layer):
 """
 PLAIN = {"setup": "pass", "reshape": "top[0].reshape(1)", "forward": "pass", "backward": "pass"}
 FAULTS = [
-    ({"setup": "int(self.param_str)"}, "its setup failed: ValueError: invalid literal for int", "4", "int(self.param_str)"),
-    ({"reshape": "bottom[1]"}, "its reshape failed: IndexError: list index out of range", "5", "bottom[1]"),
-    ({"reshape": "top[0].reshape(-1)"}, "its reshape failed: ValueError: a blob can't have a negative size", "5", "top[0].reshape(-1)"),
-    ({"reshape": "top[0].reshape(1.5)"}, "its reshape failed: TypeError: 'float' object", "5", "top[0].reshape(1.5)"),
+    (
+        {"setup": "int(self.param_str)"},
+        "its setup failed: ValueError: invalid literal for int",
+        "4",
+        "int(self.param_str)",
+    ),
+    (
+        {"reshape": "bottom[1]"},
+        "its reshape failed: IndexError: list index out of range",
+        "5",
+        "bottom[1]",
+    ),
+    (
+        {"reshape": "top[0].reshape(-1)"},
+        "its reshape failed: ValueError: a blob can't have a negative size",
+        "5",
+        "top[0].reshape(-1)",
+    ),
+    (
+        {"reshape": "top[0].reshape(1.5)"},
+        "its reshape failed: TypeError: 'float' object",
+        "5",
+        "top[0].reshape(1.5)",
+    ),
     ({"reshape": "pass"}, "its setup and reshape give top 'y' no shape", None, None),
-    ({"setup": "raise SystemExit(3)"}, "its setup failed: SystemExit: 3", "4", "raise SystemExit(3)"),
-    ({"setup": "caffe.set_mode_gpu()"}, "its setup failed: AttributeError: module 'caffe' has no attribute 'set_mode_gpu'", "4", "set_mode_gpu"),
+    (
+        {"setup": "raise SystemExit(3)"},
+        "its setup failed: SystemExit: 3",
+        "4",
+        "raise SystemExit(3)",
+    ),
+    (
+        {"setup": "caffe.set_mode_gpu()"},
+        "its setup failed: AttributeError: module 'caffe' has no attribute 'set_mode_gpu'",
+        "4",
+        "set_mode_gpu",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("methods", "message", "line", "code"), FAULTS)
-def test_faults_of_the_users_code_while_shapes_are_inferred(load, write_module, tmp_path, methods, message, line, code):
+def test_faults_of_the_users_code_while_shapes_are_inferred(
+    load, write_module, tmp_path, methods, message, line, code
+):
     name = write_module(BODY.format(**PLAIN | methods))
     with pytest.raises(NetspecError) as caught:
-        load(INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}')
+        load(
+            INPUT
+            + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}'
+        )
     text = str(caught.value)
     assert f"layer 'p': {message}" in text
     assert caught.value.diagnostics[0].span.line == 2
@@ -424,27 +507,42 @@ def test_faults_of_the_users_code_while_shapes_are_inferred(load, write_module, 
 
 
 def test_faults_of_the_users_code_at_run_time(load, write_module, tmp_path):
-    for method, code in (("forward", "top[0].data[...] = bottom[0].data"), ("backward", "bottom[0].diff[7]")):
+    for method, code in (
+        ("forward", "top[0].data[...] = bottom[0].data"),
+        ("backward", "bottom[0].diff[7]"),
+    ):
         name = write_module(BODY.format(**PLAIN | {method: code}))
         module = netspec.compile(
-            load(INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}')
+            load(
+                INPUT
+                + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}'
+            )
         )
         with pytest.raises(NetspecError) as caught:
             module(x=torch.ones(2, 3, requires_grad=True))["y"].sum().backward()
         text = str(caught.value)
         assert f"{tmp_path}/net.prototxt:2:25: error: layer 'p': its {method} failed: " in text
-        assert f"{tmp_path / name}.py:{6 if method == 'forward' else 7}:5: note: raised here: " in text
+        assert (
+            f"{tmp_path / name}.py:{6 if method == 'forward' else 7}:5: note: raised here: " in text
+        )
         assert code in text.splitlines()[-1]
 
 
 def test_faults_of_the_module(load, write_module):
     def fault(module, layer="Times"):
         with pytest.raises(NetspecError) as caught:
-            load(INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{module}" layer: "{layer}" }} }}')
+            load(
+                INPUT
+                + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{module}" layer: "{layer}" }} }}'
+            )
         return str(caught.value)
 
-    assert "layer 'p': there is no Python module 'python_layers_none'" in fault("python_layers_none")
-    assert "in the net's folder, on PYTHONPATH and in the working directory" in fault("python_layers_none.part")
+    assert "layer 'p': there is no Python module 'python_layers_none'" in fault(
+        "python_layers_none"
+    )
+    assert "in the net's folder, on PYTHONPATH and in the working directory" in fault(
+        "python_layers_none.part"
+    )
     assert "hint: did you mean 'Times'?" in fault(write_module(), "Timse")
     assert "the class 'Half' has no method 'forward'" in fault(
         write_module("import caffe\nclass Half(caffe.Layer):\n    setup = reshape = None\n"), "Half"
@@ -455,7 +553,9 @@ def test_faults_of_the_module(load, write_module):
     missing = fault(write_module("import no_such_package\n"))
     assert "can't be imported: ModuleNotFoundError: No module named 'no_such_package'" in missing
     assert ".py:1:1: note: raised here: import no_such_package" in missing
-    assert "netspec stands in for caffe with Layer, TRAIN and TEST only" in fault(write_module("from caffe.proto import caffe_pb2\n"))
+    assert "netspec stands in for caffe with Layer, TRAIN and TEST only" in fault(
+        write_module("from caffe.proto import caffe_pb2\n")
+    )
     assert "'module' must name the Python module" in fault("")
     assert "'layer' must name the class in that module" in fault("m", "")
 
@@ -463,10 +563,15 @@ def test_faults_of_the_module(load, write_module):
 def test_a_missing_backward_is_told_when_it_is_needed(load, write_module):
     name = write_module(BODY.format(**PLAIN).rsplit("    def backward", 1)[0])
     module = netspec.compile(
-        load(INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}')
+        load(
+            INPUT
+            + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}'
+        )
     )
     module(x=torch.ones(2, 3))
-    with pytest.raises(NetspecError, match="layer 'p': the class 'Faulty' has no method 'backward'"):
+    with pytest.raises(
+        NetspecError, match="layer 'p': the class 'Faulty' has no method 'backward'"
+    ):
         module(x=torch.ones(2, 3, requires_grad=True))["y"].sum().backward()
 
 
@@ -476,14 +581,24 @@ def test_modules_are_found_in_the_working_directory(load, write_module, tmp_path
     name = write_module()
     (tmp_path / f"{name}.py").rename(folder / f"{name}.py")
     monkeypatch.chdir(folder)
-    assert load(INPUT + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Times" }} }}')
+    assert load(
+        INPUT
+        + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Times" }} }}'
+    )
 
 
 def test_a_blob():
     blob = Blob()
     assert (blob.shape, blob.count) == ([], 1)
     blob.reshape(2, np.int64(3))
-    assert (blob.shape, blob.num, blob.channels, blob.height, blob.width, blob.count) == ([2, 3], 2, 3, 1, 1, 6)
+    assert (blob.shape, blob.num, blob.channels, blob.height, blob.width, blob.count) == (
+        [2, 3],
+        2,
+        3,
+        1,
+        1,
+        6,
+    )
     assert blob.data.dtype == blob.diff.dtype == np.float32
     blob.data[...] = np.arange(6).reshape(2, 3)
     blob.reshape(4)  # the values stay, as in Caffe
@@ -517,7 +632,9 @@ def write_constant(folder, value):
     (folder / "my_helpers.py").write_text(f"VALUE = {value}")
     (folder / "my_later.py").write_text(f"VALUE = {value / 10}")
     net = folder / "net.prototxt"
-    net.write_text('layer { name: "p" type: "Python" top: "y" python_param { module: "my_layers" layer: "Constant" } }')
+    net.write_text(
+        'layer { name: "p" type: "Python" top: "y" python_param { module: "my_layers" layer: "Constant" } }'
+    )
     return net
 
 

@@ -37,14 +37,23 @@ def unit(c: np.ndarray, x: np.ndarray, cont: np.ndarray) -> tuple[np.ndarray, ..
     return after, o * np.tanh(after), i, f, o, g
 
 
-def unit_backward(c: np.ndarray, made: tuple[np.ndarray, ...], dc: np.ndarray, dh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unit_backward(
+    c: np.ndarray, made: tuple[np.ndarray, ...], dc: np.ndarray, dh: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     after, _, i, f, o, g = made
     dc = dc + dh * o * (1 - np.tanh(after) ** 2)
-    dx = [dc * g * i * (1 - i), dc * c * f * (1 - f), dh * np.tanh(after) * o * (1 - o), dc * i * (1 - g * g)]
+    dx = [
+        dc * g * i * (1 - i),
+        dc * c * f * (1 - f),
+        dh * np.tanh(after) * o * (1 - o),
+        dc * i * (1 - g * g),
+    ]
     return dc * f, np.concatenate(dx, -1)
 
 
-def lstm(feed: Arrays, blobs: list[np.ndarray], h: np.ndarray, c: np.ndarray, grad: np.ndarray) -> tuple[list[np.ndarray], Arrays, list[np.ndarray]]:
+def lstm(
+    feed: Arrays, blobs: list[np.ndarray], h: np.ndarray, c: np.ndarray, grad: np.ndarray
+) -> tuple[list[np.ndarray], Arrays, list[np.ndarray]]:
     """[top, last h, last c], gradients of the bottoms, gradients of the blobs."""
     x, cont, static = feed["x"].reshape(STEPS, STREAMS, -1), feed["cont"], feed.get("s")
     wx, b, wh = blobs[0], blobs[1], blobs[-1]
@@ -52,10 +61,21 @@ def lstm(feed: Arrays, blobs: list[np.ndarray], h: np.ndarray, c: np.ndarray, gr
     for t in range(STEPS):
         kept.append(h * cont[t][:, None])
         before.append(c)
-        made.append(unit(c, kept[t] @ wh.T + x[t] @ wx.T + b + (0 if static is None else static @ blobs[2].T), cont[t]))
+        made.append(
+            unit(
+                c,
+                kept[t] @ wh.T + x[t] @ wx.T + b + (0 if static is None else static @ blobs[2].T),
+                cont[t],
+            )
+        )
         c, h = made[t][:2]
         tops.append(h)
-    dh, dc, dx, dstatic = np.zeros_like(h), np.zeros_like(c), np.zeros_like(x), 0 if static is None else np.zeros_like(static)
+    dh, dc, dx, dstatic = (
+        np.zeros_like(h),
+        np.zeros_like(c),
+        np.zeros_like(x),
+        0 if static is None else np.zeros_like(static),
+    )
     slopes = [np.zeros_like(blob) for blob in blobs]
     for t in reversed(range(STEPS)):
         dc, dgates = unit_backward(before[t], made[t], dc, dh + grad[t])
@@ -73,7 +93,12 @@ def rnn(feed: dict[str, Tensor], blobs: list[Tensor], h: Tensor) -> list[Tensor]
     """[top, last h], from torch's own operations."""
     tops, static = [], feed.get("s")
     for x, cont in zip(feed["x"].flatten(2), feed["cont"], strict=True):
-        h = torch.tanh((h * cont[:, None]) @ blobs[-3].T + x @ blobs[0].T + blobs[1] + (0 if static is None else static @ blobs[2].T))
+        h = torch.tanh(
+            (h * cont[:, None]) @ blobs[-3].T
+            + x @ blobs[0].T
+            + blobs[1]
+            + (0 if static is None else static @ blobs[2].T)
+        )
         tops.append(torch.tanh(h @ blobs[-2].T + blobs[-1]))
     return [torch.stack(tops), h]
 
@@ -86,13 +111,23 @@ FLAGS = {
 }
 
 
-def compile_recurrent(load_text: Load, kind: str, has_static: bool, expose: bool) -> tuple[NetModule, Arrays]:
+def compile_recurrent(
+    load_text: Load, kind: str, has_static: bool, expose: bool
+) -> tuple[NetModule, Arrays]:
     """The module in double precision, and what to feed it."""
     states = {"h": STATE, "c": STATE} if kind == "LSTM" else {"h": STATE}
-    shapes = {**SHAPES, **({"s": (STREAMS, STATIC)} if has_static else {}), **(states if expose else {})}
-    tops = " ".join(f'top: "{name}"' for name in ["y", *([f"{state}T" for state in states] if expose else [])])
+    shapes = {
+        **SHAPES,
+        **({"s": (STREAMS, STATIC)} if has_static else {}),
+        **(states if expose else {}),
+    }
+    tops = " ".join(
+        f'top: "{name}"' for name in ["y", *([f"{state}T" for state in states] if expose else [])]
+    )
     param = f"recurrent_param {{ num_output: {HIDDEN} expose_hidden: {str(expose).lower()} debug_info: true {FILLERS} }}"
-    module = netspec.compile(load_text(net_text(f'type: "{kind}" {tops} {param}', **shapes)), seed=1).double()
+    module = netspec.compile(
+        load_text(net_text(f'type: "{kind}" {tops} {param}', **shapes)), seed=1
+    ).double()
     rng = np.random.default_rng(0)
     return module, {name: rng.normal(size=shape) for name, shape in shapes.items()}
 
@@ -105,10 +140,19 @@ def test_lstm_step_by_step(load_text: Load, flags: str, has_static: bool, expose
     feed["cont"] = FLAGS[flags]
     grad = np.random.default_rng(3).normal(size=(STEPS, STREAMS, HIDDEN))
     blobs = [blob.detach().numpy() for blob in module.params["l"]]
-    assert [b.shape for b in blobs] == [(20, INPUTS), (20,), *([(20, STATIC)] if has_static else []), (20, HIDDEN)]
+    assert [b.shape for b in blobs] == [
+        (20, INPUTS),
+        (20,),
+        *([(20, STATIC)] if has_static else []),
+        (20, HIDDEN),
+    ]
     h, c = (feed["h"][0], feed["c"][0]) if expose else (np.zeros(STATE[1:]), np.zeros(STATE[1:]))
-    for _ in range(2):  # the second pass takes up the state of the first, and sends no gradient there
-        tensors = {name: torch.tensor(value, requires_grad=name != "cont") for name, value in feed.items()}
+    for _ in range(
+        2
+    ):  # the second pass takes up the state of the first, and sends no gradient there
+        tensors = {
+            name: torch.tensor(value, requires_grad=name != "cont") for name, value in feed.items()
+        }
         module.zero_grad()
         out = module(**tensors)
         out["y"].backward(torch.tensor(grad))
@@ -117,7 +161,9 @@ def test_lstm_step_by_step(load_text: Load, flags: str, has_static: bool, expose
         for value, want in zip(got, tops, strict=False):
             np.testing.assert_allclose(value.detach().numpy(), want, atol=1e-12)
         for name in ("x", "s") if has_static else ("x",):
-            np.testing.assert_allclose(tensors[name].grad.numpy(), diffs[name].reshape(feed[name].shape), atol=1e-12)
+            np.testing.assert_allclose(
+                tensors[name].grad.numpy(), diffs[name].reshape(feed[name].shape), atol=1e-12
+            )
         for blob, slope in zip(module.params["l"], slopes, strict=True):
             np.testing.assert_allclose(blob.grad.numpy(), slope, atol=1e-12)
         if expose:
@@ -134,17 +180,29 @@ def test_rnn_step_by_step(load_text: Load, flags: str, has_static: bool, expose:
     module, feed = compile_recurrent(load_text, "RNN", has_static, expose)
     feed["cont"] = FLAGS[flags]
     blobs = [blob.detach().clone().requires_grad_() for blob in module.params["l"]]
-    shapes = [(HIDDEN, INPUTS), (HIDDEN,), *([(HIDDEN, STATIC)] if has_static else []), (HIDDEN, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN,)]
+    shapes = [
+        (HIDDEN, INPUTS),
+        (HIDDEN,),
+        *([(HIDDEN, STATIC)] if has_static else []),
+        (HIDDEN, HIDDEN),
+        (HIDDEN, HIDDEN),
+        (HIDDEN,),
+    ]
     assert [tuple(b.shape) for b in blobs] == shapes
     h = torch.tensor(feed["h"][0]) if expose else torch.zeros(STATE[1:], dtype=torch.double)
     for _ in range(2):
-        tensors = {name: torch.tensor(value, requires_grad=name != "cont") for name, value in feed.items()}
+        tensors = {
+            name: torch.tensor(value, requires_grad=name != "cont") for name, value in feed.items()
+        }
         out = module(**tensors)
         top, last = rnn(tensors, blobs, h.detach())
         torch.testing.assert_close(out["y"], top)
         seen = [tensors[name] for name in ("x", "s") if name in tensors]
         grad = torch.randn_like(top)
-        got, want = torch.autograd.grad(out["y"], [*seen, *module.params["l"]], grad), torch.autograd.grad(top, [*seen, *blobs], grad)
+        got, want = (
+            torch.autograd.grad(out["y"], [*seen, *module.params["l"]], grad),
+            torch.autograd.grad(top, [*seen, *blobs], grad),
+        )
         torch.testing.assert_close(got, want)
         if expose:
             torch.testing.assert_close(out["hT"][0], last)
@@ -155,9 +213,20 @@ def test_rnn_step_by_step(load_text: Load, flags: str, has_static: bool, expose:
 
 @pytest.mark.parametrize("cont", [[[1.0, 0.0, 1.0]], [[0.5, 0.25, 2.0]]])
 def test_lstm_unit(load_text: Load, cont: list[list[float]]) -> None:
-    module = netspec.compile(load_text(net_text('type: "LSTMUnit" top: "c1" top: "h1"', c=STATE, g=(1, STREAMS, 4 * HIDDEN), cont=(1, STREAMS))))
+    module = netspec.compile(
+        load_text(
+            net_text(
+                'type: "LSTMUnit" top: "c1" top: "h1"',
+                c=STATE,
+                g=(1, STREAMS, 4 * HIDDEN),
+                cont=(1, STREAMS),
+            )
+        )
+    )
     rng = np.random.default_rng(0)
-    c, g, dc, dh = (rng.normal(size=size) for size in (STATE, (1, STREAMS, 4 * HIDDEN), STATE, STATE))
+    c, g, dc, dh = (
+        rng.normal(size=size) for size in (STATE, (1, STREAMS, 4 * HIDDEN), STATE, STATE)
+    )
     feed = {"c": torch.tensor(c, requires_grad=True), "g": torch.tensor(g, requires_grad=True)}
     out = module(**feed, cont=torch.tensor(cont))
     torch.autograd.backward([out["c1"], out["h1"]], [torch.tensor(dc), torch.tensor(dh)])
@@ -190,15 +259,21 @@ def made_by_hand(kind: type[Recurrent], streams: int = 2, expose: bool = False) 
 @pytest.mark.parametrize("resets", [False, True])
 def test_gradcheck(kind: type[Recurrent], resets: bool) -> None:
     module = made_by_hand(kind, expose=True).double()
-    cont = torch.tensor([[0.0, 1.0], [1.0, 0.0] if resets else [1.0, 1.0], [1.0, 1.0]], dtype=torch.double)
+    cont = torch.tensor(
+        [[0.0, 1.0], [1.0, 0.0] if resets else [1.0, 1.0], [1.0, 1.0]], dtype=torch.double
+    )
     states = [torch.randn(1, 2, 4, dtype=torch.double) for _ in module.state_names]
     x = torch.randn(3, 2, 3, dtype=torch.double, requires_grad=True)
     names = [name for name, _ in module.named_parameters()]
 
     def top(x: Tensor, *blobs: Tensor) -> Tensor:
-        return torch.func.functional_call(module, dict(zip(names, blobs, strict=True)), (x, cont, *states))[0]
+        return torch.func.functional_call(
+            module, dict(zip(names, blobs, strict=True)), (x, cont, *states)
+        )[0]
 
-    assert torch.autograd.gradcheck(top, (x, *[blob.detach().requires_grad_() for blob in module.parameters()]))
+    assert torch.autograd.gradcheck(
+        top, (x, *[blob.detach().requires_grad_() for blob in module.parameters()])
+    )
 
 
 def test_gradcheck_of_the_unit() -> None:
@@ -216,7 +291,9 @@ def test_state_follows_the_number_of_streams(kind: type[Recurrent]) -> None:
     again = module(x[:, :2], rest[:, :2])
     other = made_by_hand(kind)
     other(x[:, :2], rest[:, :2])
-    torch.testing.assert_close(again[:, 1], other(x[:, :2], rest[:, :2])[:, 1])  # the second stream has waited
+    torch.testing.assert_close(
+        again[:, 1], other(x[:, :2], rest[:, :2])[:, 1]
+    )  # the second stream has waited
     fresh = module(x, rest)
     torch.testing.assert_close(fresh[:, :2], first)
     assert module.hidden.shape == (4, 4)
@@ -234,13 +311,20 @@ def test_compiles_in_one_graph(kind: type[Recurrent]) -> None:
         x, cont = torch.randn(4, streams, 3), torch.ones(4, streams)
         want, got = module(x, cont), compiled(x, cont)
         torch.testing.assert_close(got, want)
-        grads = [torch.autograd.grad(y, m.blobs(), torch.ones_like(y)) for y, m in ((got, twin), (want, module))]
+        grads = [
+            torch.autograd.grad(y, m.blobs(), torch.ones_like(y))
+            for y, m in ((got, twin), (want, module))
+        ]
         torch.testing.assert_close(*grads)
 
 
 @pytest.mark.parametrize("kind", [LSTM, RNN])
 def test_half_precision_and_empty_batches(kind: type[Recurrent]) -> None:
-    module, x, cont = made_by_hand(kind), torch.randn(4, 2, 3), torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    module, x, cont = (
+        made_by_hand(kind),
+        torch.randn(4, 2, 3),
+        torch.tensor([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]]),
+    )
     want = module(x, cont)
     y = made_by_hand(kind).bfloat16()(x.bfloat16(), cont)
     y.sum().backward()
@@ -249,9 +333,17 @@ def test_half_precision_and_empty_batches(kind: type[Recurrent]) -> None:
     assert module(x[:1], cont[:1]).shape == (1, 2, 4)
 
 
-@pytest.mark.parametrize(("kind", "macs"), [("LSTM", STEPS * 20 * (INPUTS + HIDDEN) + 20 * STATIC), ("RNN", STEPS * 5 * (INPUTS + 10) + 5 * STATIC)])
+@pytest.mark.parametrize(
+    ("kind", "macs"),
+    [
+        ("LSTM", STEPS * 20 * (INPUTS + HIDDEN) + 20 * STATIC),
+        ("RNN", STEPS * 5 * (INPUTS + 10) + 5 * STATIC),
+    ],
+)
 def test_shapes_and_cost(load_text: Load, kind: str, macs: int) -> None:
-    layer = f'type: "{kind}" top: "y" param {{ lr_mult: 2 }} recurrent_param {{ num_output: {HIDDEN} }}'
+    layer = (
+        f'type: "{kind}" top: "y" param {{ lr_mult: 2 }} recurrent_param {{ num_output: {HIDDEN} }}'
+    )
     net = load_text(net_text(layer, **SHAPES, s=(STREAMS, STATIC)))
     assert net.blobs["y"].shape == (STEPS, STREAMS, HIDDEN)
     assert net.layer("l").macs == STREAMS * macs
@@ -264,15 +356,30 @@ def param(fields: str = "") -> str:
 
 LATER = {"s": (STREAMS, STATIC), "h": STATE, "c": STATE}
 WRONG = [
-    ('type: "LSTM" top: "y"\nrecurrent_param { }', SHAPES, "'num_output' must be given and at least 1", 1),
+    (
+        'type: "LSTM" top: "y"\nrecurrent_param { }',
+        SHAPES,
+        "'num_output' must be given and at least 1",
+        1,
+    ),
     (
         f'type: "LSTM" top: "y" {param("expose_hidden: true")}',
         {**SHAPES, "h": STATE, "c": STATE},
         "takes 3 tops with 'expose_hidden' (the states are hidden state and cell state), got 1",
         0,
     ),
-    (f'type: "RNN" top: "y"\ntop: "z" {param()}', SHAPES, "takes 1 top without 'expose_hidden', got 2", 1),
-    (f'type: "LSTM" top: "y" {param()}', {**SHAPES, **LATER}, "takes 2 or 3 bottoms without 'expose_hidden', got 5", 0),
+    (
+        f'type: "RNN" top: "y"\ntop: "z" {param()}',
+        SHAPES,
+        "takes 1 top without 'expose_hidden', got 2",
+        1,
+    ),
+    (
+        f'type: "LSTM" top: "y" {param()}',
+        {**SHAPES, **LATER},
+        "takes 2 or 3 bottoms without 'expose_hidden', got 5",
+        0,
+    ),
     (
         f'type: "LSTM" top: "y" {param()}',
         {"x": (6, 3), "cont": (6, 3)},
@@ -285,27 +392,49 @@ WRONG = [
         "'cont', the continuation flags, one for each timestep and stream, must be 6×3, got 6×3×1",
         0,
     ),
-    (f'type: "RNN" top: "y" {param()}', {**SHAPES, "s": (STREAMS,)}, "the static input 's' must be 3×… (streams, values), got 3", 0),
+    (
+        f'type: "RNN" top: "y" {param()}',
+        {**SHAPES, "s": (STREAMS,)},
+        "the static input 's' must be 3×… (streams, values), got 3",
+        0,
+    ),
     (
         f'type: "RNN" top: "y" top: "z" {param("expose_hidden: true")}',
         {**SHAPES, "h": (STREAMS, HIDDEN)},
         "'h', the first hidden state, must be 1×3×5, got 3×5",
         0,
     ),
-    ('type: "LSTMUnit" top: "c1" top: "h1"', {"c": (2, 3, 5), "g": (2, 3, 20), "cont": (2, 3)}, "'c' must be 1×N×H, got 2×3×5", 0),
+    (
+        'type: "LSTMUnit" top: "c1" top: "h1"',
+        {"c": (2, 3, 5), "g": (2, 3, 20), "cont": (2, 3)},
+        "'c' must be 1×N×H, got 2×3×5",
+        0,
+    ),
     (
         'type: "LSTMUnit" top: "c1" top: "h1"',
         {"c": STATE, "g": (1, 3, 5), "cont": (1, 3)},
         "'g', the inputs of the four gates, must be 1×3×20, got 1×3×5",
         0,
     ),
-    ('type: "LSTMUnit" top: "c1" top: "h1"', {"c": STATE, "g": (1, 3, 20), "cont": (3,)}, "'cont', the continuation flags, must be 1×3, got 3", 0),
-    ('type: "LSTM" top: "y"\nrecurrent_param { num_output: 5 weight_filler { type: "x" } }', SHAPES, "there is no filler 'x'", 1),
+    (
+        'type: "LSTMUnit" top: "c1" top: "h1"',
+        {"c": STATE, "g": (1, 3, 20), "cont": (3,)},
+        "'cont', the continuation flags, must be 1×3, got 3",
+        0,
+    ),
+    (
+        'type: "LSTM" top: "y"\nrecurrent_param { num_output: 5 weight_filler { type: "x" } }',
+        SHAPES,
+        "there is no filler 'x'",
+        1,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("layer", "shapes", "message", "line"), WRONG)
-def test_faults_stand_where_they_are(load_text: Load, layer: str, shapes: dict, message: str, line: int) -> None:
+def test_faults_stand_where_they_are(
+    load_text: Load, layer: str, shapes: dict, message: str, line: int
+) -> None:
     with pytest.raises(NetspecError) as raised:
         load_text(net_text(layer, **shapes))
     fault = raised.value.diagnostics[0]

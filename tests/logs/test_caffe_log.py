@@ -41,8 +41,17 @@ def message(line: str) -> str:
 def test_the_messages_of_a_run(tmp_path: Path) -> None:
     messages = [message(line) for line in written(tmp_path / "log")]
     messages = [re.sub(r"\(\S+ iter/s, \S+s/", "(V iter/s, Ts/", text) for text in messages]
-    test_0 = ["    Test net output #0: accuracy = {}", "    Test net output #1: loss = 0.75 (* 1 = 0.75 loss)"]
-    test_1 = ["Test loss: 3.5", *(f"    Test net output #{i}: per_class = {value}" for i, value in enumerate(("0.5", "0.25", "1")))]
+    test_0 = [
+        "    Test net output #0: accuracy = {}",
+        "    Test net output #1: loss = 0.75 (* 1 = 0.75 loss)",
+    ]
+    test_1 = [
+        "Test loss: 3.5",
+        *(
+            f"    Test net output #{i}: per_class = {value}"
+            for i, value in enumerate(("0.5", "0.25", "1"))
+        ),
+    ]
     assert messages == [
         "Use CPU.",
         "Starting Optimization",
@@ -87,15 +96,25 @@ def test_parse_log_py_finds_its_rows(tmp_path: Path) -> None:
         if iteration == -1:
             continue
         day, clock = line.split()[:2]
-        datetime(2024, int(day[1:3]), int(day[3:]), *(int(part) for part in re.split(r"[:.]", clock)))
+        datetime(
+            2024, int(day[1:3]), int(day[3:]), *(int(part) for part in re.split(r"[:.]", clock))
+        )
         if found := LEARNING_RATE.search(line):
             rates.append(float(found[1]))
         for phase, pattern in (("train", TRAIN_OUTPUT), ("test", TEST_OUTPUT)):
             if found := pattern.search(line):
                 rows[phase].append((iteration, found[2], float(found[3])))
     assert rates == [0.01, 0.001]
-    assert rows["train"] == [(0, "aux", 0.5), (0, "loss", 2.17759), (20, "aux", 0.5), (20, "loss", -0.00154321)]
-    assert [row for row in rows["test"] if row[1] == "accuracy"] == [(0, "accuracy", 0.1), (40, "accuracy", 0.9875)]
+    assert rows["train"] == [
+        (0, "aux", 0.5),
+        (0, "loss", 2.17759),
+        (20, "aux", 0.5),
+        (20, "loss", -0.00154321),
+    ]
+    assert [row for row in rows["test"] if row[1] == "accuracy"] == [
+        (0, "accuracy", 0.1),
+        (40, "accuracy", 0.9875),
+    ]
 
 
 def test_the_shell_tools_find_their_columns(tmp_path: Path) -> None:
@@ -103,18 +122,34 @@ def test_the_shell_tools_find_their_columns(tmp_path: Path) -> None:
     lines = written(tmp_path / "log")
     assert len([line for line in lines if "] Solving " in line]) == 1
     assert next(line for line in lines if "Solving" in line).split()[4:] == ["Solving", "LeNet"]
-    assert [line.split()[10] for line in lines if "Test net output #0: accuracy" in line] == ["0.1", "0.9875"]
+    assert [line.split()[10] for line in lines if "Test net output #0: accuracy" in line] == [
+        "0.1",
+        "0.9875",
+    ]
     assert [line.split()[8] for line in lines if ", lr = " in line] == ["0.01", "0.001"]
-    assert [line.split("= ")[1] for line in lines if ", loss = " in line] == ["2.30259", "0.123457", "0.0625"]
+    assert [line.split("= ")[1] for line in lines if ", loss = " in line] == [
+        "2.30259",
+        "0.123457",
+        "0.0625",
+    ]
 
 
 def test_reading_gives_the_same_numbers(tmp_path: Path) -> None:
     tell(CaffeLog(tmp_path / "log"))
     run = read_log(tmp_path / "log")
-    assert [(row.iter, row.loss, row.rate) for row in run.train] == [(0, 2.30259, 0.01), (20, 0.123457, 0.001), (40, 0.0625, None)]
+    assert [(row.iter, row.loss, row.rate) for row in run.train] == [
+        (0, 2.30259, 0.01),
+        (20, 0.123457, 0.001),
+        (40, 0.0625, None),
+    ]
     assert run.train[0].outputs == {"aux": [0.5], "loss": [2.17759]}
-    assert [(row.iter, row.loss, row.outputs["accuracy"]) for row in run.tests[0]] == [(0, 0.75, [0.1]), (40, 0.75, [0.9875])]
-    assert [(row.iter, row.loss, row.outputs) for row in run.tests[1]] == [(i, 3.5, {"per_class": [0.5, 0.25, 1.0]}) for i in (0, 40)]
+    assert [(row.iter, row.loss, row.outputs["accuracy"]) for row in run.tests[0]] == [
+        (0, 0.75, [0.1]),
+        (40, 0.75, [0.9875]),
+    ]
+    assert [(row.iter, row.loss, row.outputs) for row in run.tests[1]] == [
+        (i, 3.5, {"per_class": [0.5, 0.25, 1.0]}) for i in (0, 40)
+    ]
     assert run.loss_outputs == {"aux", "loss"}
 
 
@@ -124,7 +159,9 @@ def test_a_resumed_run_follows_without_a_head(tmp_path: Path) -> None:
     tell_resumed(CaffeLog(path, append=True), 10, {10: 2.0, 20: 1.0})
     lines = path.read_text().splitlines()
     assert all(LINE.fullmatch(line) for line in lines[3:])
-    assert "Restoring previous solver status from lenet_iter_10.solverstate" in [message(line) for line in lines[3:]]
+    assert "Restoring previous solver status from lenet_iter_10.solverstate" in [
+        message(line) for line in lines[3:]
+    ]
     assert message(lines[-2]) == "Optimization stopped early."
     assert [(row.iter, row.loss) for row in read_log(path).train] == [(0, 5), (10, 2), (20, 1)]
 
@@ -136,7 +173,12 @@ def test_appending_to_what_is_not_there_begins_with_the_head(tmp_path: Path) -> 
 
 def test_hdf5_snapshots_debug_info_and_faults(tmp_path: Path) -> None:
     def tell_few(log: CaffeLog) -> None:
-        log.debugged(["    [Forward] Layer data, top blob data data: 0.33", "    [Backward] All net params (data, diff): L1 norm = (1, 2)"])
+        log.debugged(
+            [
+                "    [Forward] Layer data, top blob data data: 0.33",
+                "    [Backward] All net params (data, diff): L1 norm = (1, 2)",
+            ]
+        )
         log.saved(5, Path("a.caffemodel.h5"), Path("a.solverstate.h5"))
         log.displayed(5, nan, {"loss": [inf]}, 1e-05)
         log.ended(5, "failed", "a.prototxt:1:1: error: no\n  hint: none")
@@ -150,8 +192,14 @@ def test_hdf5_snapshots_debug_info_and_faults(tmp_path: Path) -> None:
         "Snapshotting solver state to HDF5 file a.solverstate.h5",
     ]
     assert message(lines[4]).endswith(", loss = nan")
-    assert [message(line) for line in lines[5:7]] == ["    Train net output #0: loss = inf", "Iteration 5, lr = 1e-05"]
-    assert [(line[0], message(line)) for line in lines[7:]] == [("E", "a.prototxt:1:1: error: no"), ("E", "  hint: none")]
+    assert [message(line) for line in lines[5:7]] == [
+        "    Train net output #0: loss = inf",
+        "Iteration 5, lr = 1e-05",
+    ]
+    assert [(line[0], message(line)) for line in lines[7:]] == [
+        ("E", "a.prototxt:1:1: error: no"),
+        ("E", "  hint: none"),
+    ]
 
 
 def test_a_net_whose_name_has_lines(tmp_path: Path) -> None:
@@ -159,7 +207,10 @@ def test_a_net_whose_name_has_lines(tmp_path: Path) -> None:
         log.started(replace(INFO, net="a\nb \udcff"))
         log.close()
 
-    assert [message(line) for line in written(tmp_path / "log", tell_start)][2:4] == ["Solving a", "b \\udcff"]
+    assert [message(line) for line in written(tmp_path / "log", tell_start)][2:4] == [
+        "Solving a",
+        "b \\udcff",
+    ]
 
 
 def test_a_file_that_cant_be_written(tmp_path: Path) -> None:

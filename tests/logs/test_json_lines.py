@@ -15,22 +15,55 @@ from netspec.logs.json_lines import JsonLog
 from netspec.logs.read_log import read_log
 from tests.logs.told_run import INFO, LOSSES, RATES, tell, tell_resumed
 
-needs_full_disk = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+needs_full_disk = pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="there is no /dev/full here"
+)
 
 
 def events(path: Path) -> list[dict]:
-    return [json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON")) for line in path.read_text().splitlines()]
+    return [
+        json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+        for line in path.read_text().splitlines()
+    ]
 
 
 def test_each_event_is_a_line(tmp_path: Path) -> None:
     tell(JsonLog(tmp_path / "log"))
     lines = events(tmp_path / "log")
     assert [line["event"] for line in lines] == (
-        ["start", "test", "test", "train", "train", "snapshot", "best", "removed", "warning", "test", "test", "end"]
+        [
+            "start",
+            "test",
+            "test",
+            "train",
+            "train",
+            "snapshot",
+            "best",
+            "removed",
+            "warning",
+            "test",
+            "test",
+            "end",
+        ]
     )
     assert all(line["time"] > 1.6e9 and line["seconds"] >= 0 for line in lines)
-    start = {"net": "LeNet", "solver": "lenet_solver.prototxt", "type": "SGD", "lr_policy": "step", "device": "cpu", "seed": 7, "iter": 0}
-    start |= {"max_iter": 40, "batch_size": 64, "processes": 1, "iter_size": 2, "effective_batch": 64, "images_per_iteration": 128}
+    start = {
+        "net": "LeNet",
+        "solver": "lenet_solver.prototxt",
+        "type": "SGD",
+        "lr_policy": "step",
+        "device": "cpu",
+        "seed": 7,
+        "iter": 0,
+    }
+    start |= {
+        "max_iter": 40,
+        "batch_size": 64,
+        "processes": 1,
+        "iter_size": 2,
+        "effective_batch": 64,
+        "images_per_iteration": 128,
+    }
     start |= {
         "dataset_size": 1280,
         "param_count": 431080,
@@ -39,12 +72,30 @@ def test_each_event_is_a_line(tmp_path: Path) -> None:
         "test_dataset_sizes": [1000, None],
     }
     assert lines[0].items() >= start.items()
-    assert lines[2].items() >= {"iter": 0, "net": 1, "outputs": {"per_class": [0.5, 0.25, 1.0]}, "loss": 3.5}.items()
+    assert (
+        lines[2].items()
+        >= {"iter": 0, "net": 1, "outputs": {"per_class": [0.5, 0.25, 1.0]}, "loss": 3.5}.items()
+    )
     assert "images_per_second" not in lines[3]
-    assert lines[4].items() >= {"iter": 20, "loss": 0.12345679, "lr": 0.001, "outputs": {"aux": 0.5, "loss": -0.00154321}}.items()
+    assert (
+        lines[4].items()
+        >= {
+            "iter": 20,
+            "loss": 0.12345679,
+            "lr": 0.001,
+            "outputs": {"aux": 0.5, "loss": -0.00154321},
+        }.items()
+    )
     assert lines[4]["epoch"] == 2
     assert lines[4]["images_per_second"] > 0
-    assert lines[5].items() >= {"iter": 40, "weights": "lenet_iter_40.caffemodel", "state": "lenet_iter_40.solverstate"}.items()
+    assert (
+        lines[5].items()
+        >= {
+            "iter": 40,
+            "weights": "lenet_iter_40.caffemodel",
+            "state": "lenet_iter_40.solverstate",
+        }.items()
+    )
     assert lines[6].items() >= {"iter": 40, "metric": "accuracy", "value": 0.9875}.items()
     assert lines[7]["state"] == "lenet_iter_20.solverstate"
     assert lines[8]["message"] == "the disk is nearly full"
@@ -54,13 +105,19 @@ def test_each_event_is_a_line(tmp_path: Path) -> None:
 def test_reading_gives_the_same_numbers(tmp_path: Path) -> None:
     tell(JsonLog(tmp_path / "log"))
     run = read_log(tmp_path / "log")
-    assert [(row.iter, row.loss, row.rate) for row in run.train] == [*((i, LOSSES[i], RATES[i]) for i in LOSSES), (40, 0.0625, None)]
+    assert [(row.iter, row.loss, row.rate) for row in run.train] == [
+        *((i, LOSSES[i], RATES[i]) for i in LOSSES),
+        (40, 0.0625, None),
+    ]
     assert run.train[0].outputs == {"aux": [0.5], "loss": [2.3025851 - 0.125]}
     assert [(row.iter, row.loss, row.outputs) for row in run.tests[0]] == [
         (0, 0.75, {"accuracy": [0.1], "loss": [0.75]}),
         (40, 0.75, {"accuracy": [0.9875], "loss": [0.75]}),
     ]
-    assert [(row.iter, row.loss, row.outputs["per_class"]) for row in run.tests[1]] == [(0, 3.5, [0.5, 0.25, 1.0]), (40, 3.5, [0.5, 0.25, 1.0])]
+    assert [(row.iter, row.loss, row.outputs["per_class"]) for row in run.tests[1]] == [
+        (0, 3.5, [0.5, 0.25, 1.0]),
+        (40, 3.5, [0.5, 0.25, 1.0]),
+    ]
     assert run.loss_outputs == {"loss", "aux"}
     assert [row.epoch for row in run.train] == [row.iter / 10 for row in run.train]
     seconds = [row.seconds for row in run.train]
@@ -82,7 +139,11 @@ def test_numbers_that_json_has_no_word_for(tmp_path: Path) -> None:
     log.ended(0, "failed", "the loss is nan")
     log.close()
     line = events(tmp_path / "log")[0]
-    assert (line["loss"], line["lr"], line["outputs"]) == ("nan", "inf", {"a": "inf", "b": ["-inf", 1.0], "c": []})
+    assert (line["loss"], line["lr"], line["outputs"]) == (
+        "nan",
+        "inf",
+        {"a": "inf", "b": ["-inf", 1.0], "c": []},
+    )
     row = read_log(tmp_path / "log").train[0]
     assert isnan(row.loss)
     assert (row.rate, row.outputs) == (inf, {"a": [inf], "b": [-inf, 1.0], "c": []})
@@ -133,8 +194,13 @@ def test_appending_to_a_line_that_was_cut_off(tmp_path: Path) -> None:
     assert [(row.iter, row.loss) for row in read_log(path).train] == [(0, 5), (10, 3)]
 
 
-@pytest.mark.parametrize(("name", "words"), [("none/log", "there is no folder"), (".", "Is a directory"), ("a\0b", "null")])
-def test_a_file_that_cant_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("none/log", "there is no folder"), (".", "Is a directory"), ("a\0b", "null")],
+)
+def test_a_file_that_cant_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NetspecError, match=words) as error:
         JsonLog(name, append=False)
@@ -145,10 +211,15 @@ def test_a_file_that_cant_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_full_disk_is_told_once_and_the_run_goes_on(capsys: pytest.CaptureFixture) -> None:
     tell(JsonLog("/dev/full"))
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "warning: the log '/dev/full' can't be written: No space left on device; the training goes on\n")
+    assert (out, err) == (
+        "",
+        "warning: the log '/dev/full' can't be written: No space left on device; the training goes on\n",
+    )
 
 
-def test_a_disk_that_tells_only_when_the_file_is_closed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_disk_that_tells_only_when_the_file_is_closed(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     log = JsonLog(tmp_path / "log")
 
     class Quota:
@@ -158,7 +229,10 @@ def test_a_disk_that_tells_only_when_the_file_is_closed(tmp_path: Path, capsys: 
     log._file._file.close()
     log._file._file = Quota()
     log.close()
-    assert capsys.readouterr().err == f"warning: the log '{tmp_path / 'log'}' can't be written: Disk quota exceeded; the training goes on\n"
+    assert (
+        capsys.readouterr().err
+        == f"warning: the log '{tmp_path / 'log'}' can't be written: Disk quota exceeded; the training goes on\n"
+    )
 
 
 def test_a_disk_that_has_room_again(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -188,7 +262,16 @@ def test_a_disk_that_has_room_again(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_run_that_goes_on_with_another_batch_counts_epochs_by_its_records(tmp_path: Path) -> None:
     for append, start, batch, read in ((False, 0, 20, 0), (True, 10, 10, 200)):
         log = JsonLog(tmp_path / "log", append=append)
-        log.started(replace(INFO, start_iter=start, batch_size=batch, iter_size=1, start_records=read, epoch_size=100))
+        log.started(
+            replace(
+                INFO,
+                start_iter=start,
+                batch_size=batch,
+                iter_size=1,
+                start_records=read,
+                epoch_size=100,
+            )
+        )
         for iteration in range(start, start + 10, 5):
             log.displayed(iteration, 1.0, {"loss": [1.0]}, 0.1)
         log.close()

@@ -48,8 +48,13 @@ def read(folder: Path, text: str, encoding: str = "utf-8") -> Run:
 
 
 def rows(run: Run) -> tuple[list, list]:
-    train = [(row.iter, round(row.seconds, 5), row.loss, row.rate, row.outputs) for row in run.train]
-    tests = [[(row.iter, round(row.seconds, 5), row.loss, row.outputs) for row in rows] for rows in run.tests]
+    train = [
+        (row.iter, round(row.seconds, 5), row.loss, row.rate, row.outputs) for row in run.train
+    ]
+    tests = [
+        [(row.iter, round(row.seconds, 5), row.loss, row.outputs) for row in rows]
+        for rows in run.tests
+    ]
     return train, tests
 
 
@@ -59,7 +64,12 @@ EXPECTED = (
         (100, 10.5, 0.191773, 9.92565e-05, {"loss": [0.191753]}),
         (200, 12.75, 0.0035, None, {}),
     ],
-    [[(0, 3.0, 2.36391, {"accuracy": [0.1045], "loss": [2.36391]}), (200, 14.75, 0.0277, {"accuracy": [0.9912], "loss": [0.0277]})]],
+    [
+        [
+            (0, 3.0, 2.36391, {"accuracy": [0.1045], "loss": [2.36391]}),
+            (200, 14.75, 0.0277, {"accuracy": [0.9912], "loss": [0.0277]}),
+        ]
+    ],
 )
 
 
@@ -85,15 +95,26 @@ def test_without_a_head_the_year_is_that_of_the_file(tmp_path: Path) -> None:
 
 def test_what_tee_kept_of_the_terminal(tmp_path: Path) -> None:
     lines = LOG.splitlines()[3:]
-    noisy = ["+ caffe train --solver=a.prototxt", "WARNING: Logging before InitGoogleLogging() is written to STDERR", 'name: "LeNet"', ""]
+    noisy = [
+        "+ caffe train --solver=a.prototxt",
+        "WARNING: Logging before InitGoogleLogging() is written to STDERR",
+        'name: "LeNet"',
+        "",
+    ]
     for line in lines:
-        noisy += [f"worker-1 | {line}", "Iteration 7 of my own layer, loss = 3", "\x1b[0m~~~ 99% |███  |"]
+        noisy += [
+            f"worker-1 | {line}",
+            "Iteration 7 of my own layer, loss = 3",
+            "\x1b[0m~~~ 99% |███  |",
+        ]
     assert rows(read(tmp_path, "\n".join(noisy) + "\n")) == EXPECTED
     assert rows(read(tmp_path, LOG.replace("\n", "\r\n"))) == EXPECTED
 
 
 def test_two_lines_in_one(tmp_path: Path) -> None:
-    glued = LOG.replace("Restarting data prefetching from start.\n", "Restarting data prefetching from start.")
+    glued = LOG.replace(
+        "Restarting data prefetching from start.\n", "Restarting data prefetching from start."
+    )
     glued = glued.replace("loss = 2.33238\n", "loss = 2.33238 ", 1)
     assert rows(read(tmp_path, glued)) == EXPECTED
 
@@ -109,7 +130,12 @@ def test_a_glog_that_writes_the_year(tmp_path: Path) -> None:
 
 def test_glog_0_6_and_its_threads(tmp_path: Path) -> None:
     """One space before a long id, hexadecimal on macOS; the year in the head of each line rules over the file's."""
-    text = LOG.replace("[IWEF]mmdd", "[IWEF]yyyymmdd").replace("\nI1231", "\nI20231231").replace("\nI0101", "\nI20240101").replace("2016/", "2023/")
+    text = (
+        LOG.replace("[IWEF]mmdd", "[IWEF]yyyymmdd")
+        .replace("\nI1231", "\nI20231231")
+        .replace("\nI0101", "\nI20240101")
+        .replace("2016/", "2023/")
+    )
     for thread in ("139872461346688", "0x1f2d3ac0"):
         train, tests = rows(read(tmp_path, text.replace("  4049 ", f" {thread} ")))
         assert (train, tests) == EXPECTED
@@ -117,19 +143,29 @@ def test_glog_0_6_and_its_threads(tmp_path: Path) -> None:
 
 def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
     """Caffe tells it behind the loss, its first versions before; a table read line by line has it one display late."""
-    loss, rate = "I0101 00:00:00.0 1 solver.cpp:218] Iteration {}, loss = 1\n", "I0101 00:00:00.5 1 solver.cpp:105] Iteration {}, lr = {}\n"
+    loss, rate = (
+        "I0101 00:00:00.0 1 solver.cpp:218] Iteration {}, loss = 1\n",
+        "I0101 00:00:00.5 1 solver.cpp:105] Iteration {}, lr = {}\n",
+    )
     told = [(0, 0.1), (20, 0.01), (40, 0.001)]
     for order in ((loss, rate), (rate, loss)):
         run = read(tmp_path, "".join(line.format(*pair) for pair in told for line in order))
         assert [(row.iter, row.rate) for row in run.train] == told
     test = "I0101 00:00:00.0 1 solver.cpp:330] Iteration 20, Testing net (#0)\nI0101 00:00:00.1 1 solver.cpp:397]     Test net output #0: a = 1\n"
-    run = read(tmp_path, test + "".join(line.format(*pair) for pair in told for line in (loss, rate)))
+    run = read(
+        tmp_path, test + "".join(line.format(*pair) for pair in told for line in (loss, rate))
+    )
     assert csv_of_test(run, 0).splitlines()[1].split(",")[2] == "0.01"
 
 
 def test_of_several_runs_the_last_one_is_read(tmp_path: Path) -> None:
     """One that begins at 0 goes on from none: neither its rows nor its seconds have to do with those before."""
-    other = LOG.replace("I1231", "I0301").replace("I0101", "I0302").replace("2016/12/31", "2017/03/01").replace("Iteration 200,", "Iteration 300,")
+    other = (
+        LOG.replace("I1231", "I0301")
+        .replace("I0101", "I0302")
+        .replace("2016/12/31", "2017/03/01")
+        .replace("Iteration 200,", "Iteration 300,")
+    )
     run = read(tmp_path, other + LOG + LOG)
     assert rows(run) == EXPECTED
     assert run.earlier_runs == 2
@@ -154,7 +190,10 @@ I0917 15:36:59.604066  2254 solver.cpp:195] Iteration 30020, loss = 0.00182616
 I0917 15:36:59.604195  2254 solver.cpp:365] Iteration 30020, lr = 0.01
 """
     run = read(tmp_path, text)
-    assert [(row.iter, row.loss, row.rate) for row in run.train] == [(30000, 0.00245684, 0.01), (30020, 0.00182616, 0.01)]
+    assert [(row.iter, row.loss, row.rate) for row in run.train] == [
+        (30000, 0.00245684, 0.01),
+        (30020, 0.00182616, 0.01),
+    ]
     assert run.tests[0][0].outputs == {"score0": [0.25], "score1": [15.3443]}
     assert [row.seconds for row in run.tests[0]] == [0]
 
@@ -169,7 +208,10 @@ I0413 14:38:13.000000 22206 solver.cpp:242] [0] Iteration 8160 (0.26 iter/s, 149
 I0413 14:38:14.000000 22206 caffe.cpp:345 ] Optimization Done.
 """
     run = read(tmp_path, text)
-    assert [(row.iter, row.seconds, row.loss, row.rate) for row in run.train] == [(8120, 0, 0.5, 0.00995), (8160, 149, 0.25, None)]
+    assert [(row.iter, row.seconds, row.loss, row.rate) for row in run.train] == [
+        (8120, 0, 0.5, 0.00995),
+        (8160, 149, 0.25, None),
+    ]
     assert run.train[0].outputs == {"loss_bbox": [2e-05]}
 
 
@@ -188,7 +230,12 @@ I0413 14:35:42.0 1 solver.cpp:397]     Test net output #4: loss2/loss = 3 (* 0.5
     run = read(tmp_path, text)
     assert run.tests[0][0].loss == 7  # as told; else the sum of what the outputs add to it
     assert run.tests[1][0].loss == pytest.approx(2.1)
-    assert run.tests[1][0].outputs == {"accuracy": [0.5], "per_class": [0.25, 0.75], "loss1/loss": [2], "loss2/loss": [3]}
+    assert run.tests[1][0].outputs == {
+        "accuracy": [0.5],
+        "per_class": [0.25, 0.75],
+        "loss1/loss": [2],
+        "loss2/loss": [3],
+    }
 
 
 def test_numbers_that_are_none(tmp_path: Path) -> None:
@@ -215,11 +262,22 @@ I0105 12:00:09.000000  9 solver.cpp:218] Iteration 100 (1 iter/s, 1s/1 iters), l
 
 def test_seconds_rise_when_the_clock_is_set_back(tmp_path: Path) -> None:
     line = "I1030 0{}.0 1 solver.cpp:218] Iteration {}, loss = 1\n"
-    run = read(tmp_path, line.format("2:59:00", 0) + line.format("2:00:00", 10) + line.format("2:01:00", 20))
+    run = read(
+        tmp_path,
+        line.format("2:59:00", 0) + line.format("2:00:00", 10) + line.format("2:01:00", 20),
+    )
     assert [row.seconds for row in run.train] == [0, 0, 60]
 
 
-NO_LOGS = [b"", b"\0" * 5000, b"a,b\n1,2\n", b"{}\n", b"[1, 2]\n", b'{"event": 3}\n', b"{" * 100_000]
+NO_LOGS = [
+    b"",
+    b"\0" * 5000,
+    b"a,b\n1,2\n",
+    b"{}\n",
+    b"[1, 2]\n",
+    b'{"event": 3}\n',
+    b"{" * 100_000,
+]
 NO_LOGS += [b"Iteration 1, loss = 2\n", b"\xff\xfe\xd8", b"\x89PNG\r\n"]
 
 
@@ -258,7 +316,9 @@ def test_a_log_that_tells_nothing(tmp_path: Path, content: str) -> None:
 
 def test_wrong_lines_among_right_ones_are_passed_over(tmp_path: Path) -> None:
     good = '{"event": "train", "iter": 3, "loss": 1, "lr": "nan", "outputs": {"a": 1}}\n'
-    run = read(tmp_path, 'nonsense\n{"event": "train"}\n{"event": \n' + good + good.replace("3", "4")[:-20])
+    run = read(
+        tmp_path, 'nonsense\n{"event": "train"}\n{"event": \n' + good + good.replace("3", "4")[:-20]
+    )
     assert [(row.iter, row.loss, row.seconds) for row in run.train] == [(3, 1.0, None)]
 
 

@@ -54,12 +54,17 @@ def test_the_curves_of_a_run(tmp_path: Path) -> None:
         "test0/accuracy": [(0, 0.1), (40, 0.9875)],
         "test0/loss": [(0, 0.75), (40, 0.75)],
         "test1/loss": [(0, 3.5), (40, 3.5)],
-        **{f"test1/per_class/{i}": [(0, value), (40, value)] for i, value in enumerate((0.5, 0.25, 1.0))},
+        **{
+            f"test1/per_class/{i}": [(0, value), (40, value)]
+            for i, value in enumerate((0.5, 0.25, 1.0))
+        },
     }
     assert curves.keys() == expected.keys()
     for tag, points in expected.items():
         assert [step for step, _ in curves[tag]] == [step for step, _ in points]
-        assert [value for _, value in curves[tag]] == pytest.approx([value for _, value in points], rel=1e-6)
+        assert [value for _, value in curves[tag]] == pytest.approx(
+            [value for _, value in points], rel=1e-6
+        )
 
 
 def test_names_and_numbers_of_all_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +81,11 @@ def test_a_resumed_run_voids_what_comes_again(tmp_path: Path) -> None:
     from tensorboardX.proto.event_pb2 import SessionLog
 
     tell_resumed(TensorBoardLog(tmp_path), 20, {20: 1.0})
-    starts = [event.step for event in events(tmp_path) if event.HasField("session_log") and event.session_log.status == SessionLog.START]
+    starts = [
+        event.step
+        for event in events(tmp_path)
+        if event.HasField("session_log") and event.session_log.status == SessionLog.START
+    ]
     assert starts == [20]
 
 
@@ -95,12 +104,16 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    with pytest.raises(NetspecError, match=r"the TensorBoard folder '.*runs' can't be written to: File exists"):
+    with pytest.raises(
+        NetspecError, match=r"the TensorBoard folder '.*runs' can't be written to: File exists"
+    ):
         TensorBoardLog(tmp_path / "runs")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
-def test_a_full_disk_is_told_once_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_a_full_disk_is_told_once_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     log = TensorBoardLog(tmp_path)
     monkeypatch.setattr(tensorboard, "FLUSH_INTERVAL", 0)
     os.dup2(os.open("/dev/full", os.O_WRONLY), log._records._writer.fileno())

@@ -38,7 +38,12 @@ def tell(listener: Listener) -> None:
     for iteration in (0, 20):
         if iteration == 0:
             tell_tests(listener, 0)
-        listener.displayed(iteration, LOSSES[iteration], {"aux": [0.5], "loss": [LOSSES[iteration] - 0.125]}, RATES[iteration])
+        listener.displayed(
+            iteration,
+            LOSSES[iteration],
+            {"aux": [0.5], "loss": [LOSSES[iteration] - 0.125]},
+            RATES[iteration],
+        )
         listener.iterated(iteration + 1)
     listener.saved(40, Path("lenet_iter_40.caffemodel"), Path("lenet_iter_40.solverstate"))
     listener.best(40, "accuracy", 0.9875)

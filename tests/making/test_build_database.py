@@ -27,7 +27,10 @@ def entries(path):
 
 
 def datums(path):
-    return {key.decode(errors="surrogateescape"): Datum.FromString(value) for key, value in entries(path)}
+    return {
+        key.decode(errors="surrogateescape"): Datum.FromString(value)
+        for key, value in entries(path)
+    }
 
 
 def command(*arguments):
@@ -43,13 +46,19 @@ def command(*arguments):
         ("raw_lmdb", []),
         ("gray_lmdb", ["--gray"]),
         ("png_lmdb", ["--encoded"]),
-        ("resized_lmdb", ["--resize_width=18", "--resize_height=16", "--check_size", "--backend=lmdb"]),
+        (
+            "resized_lmdb",
+            ["--resize_width=18", "--resize_height=16", "--check_size", "--backend=lmdb"],
+        ),
         ("resized_lmdb", ["--resize-width", "18", "--resize-height", "16"]),
     ],
 )
 def test_equals_what_caffe_built(tmp_path, capsys, name, flags):
     out = tmp_path / "db"
-    assert command("build", REFERENCE / "list.txt", out, "--root", f"{REFERENCE / 'images'}/", *flags) == 0
+    assert (
+        command("build", REFERENCE / "list.txt", out, "--root", f"{REFERENCE / 'images'}/", *flags)
+        == 0
+    )
     assert entries(out) == entries(REFERENCE / name)
     assert capsys.readouterr().out == f"{out}: 12 records\n"
 
@@ -66,8 +75,13 @@ def folder(tmp_path):
 
 
 def test_unreadable_images_are_left_out_with_line_and_path(folder, capsys):
-    assert command("build", folder / "list.txt", folder / "db") == 0  # paths from the list's folder, as none is here
-    assert {key: datum.label for key, datum in datums(folder / "db").items()} == {"00000000_a b.png": 3, "00000002_c.jpeg": -1}
+    assert (
+        command("build", folder / "list.txt", folder / "db") == 0
+    )  # paths from the list's folder, as none is here
+    assert {key: datum.label for key, datum in datums(folder / "db").items()} == {
+        "00000000_a b.png": 3,
+        "00000002_c.jpeg": -1,
+    }
     out, err = capsys.readouterr()
     assert out == f"{folder / 'db'}: 2 records, 1 left out\n"
     assert err.startswith(f"warning: {folder / 'list.txt'}:2: left out 'broken.png': ")
@@ -75,16 +89,35 @@ def test_unreadable_images_are_left_out_with_line_and_path(folder, capsys):
 
 def test_a_wrong_root_does_not_flood_the_terminal_and_is_advised_on(folder, capsys):
     (folder / "many.txt").write_text("".join(f"none/{i}.png 0\n" for i in range(100)))
-    with pytest.raises(NetspecError, match=r"none of the 100 images of '.*' could be read\n  hint: .*--root FOLDER"):
+    with pytest.raises(
+        NetspecError, match=r"none of the 100 images of '.*' could be read\n  hint: .*--root FOLDER"
+    ):
         command("build", folder / "many.txt", folder / "db")
     lines = capsys.readouterr().err.splitlines()
-    assert [len(lines), lines[-1]] == [21, "warning: more images are left out, which are counted but not shown"]
+    assert [len(lines), lines[-1]] == [
+        21,
+        "warning: more images are left out, which are counted but not shown",
+    ]
 
 
 def test_sizes_that_a_batch_can_not_take_are_told(folder, capsys):
     assert command("build", folder / "list.txt", folder / "db") == 0
-    assert "\nnote: the images have 2 sizes, a batch takes one: --resize-width and" in capsys.readouterr().err
-    assert command("build", folder / "list.txt", folder / "db2", "--resize-width", "8", "--resize-height", "8") == 0
+    assert (
+        "\nnote: the images have 2 sizes, a batch takes one: --resize-width and"
+        in capsys.readouterr().err
+    )
+    assert (
+        command(
+            "build",
+            folder / "list.txt",
+            folder / "db2",
+            "--resize-width",
+            "8",
+            "--resize-height",
+            "8",
+        )
+        == 0
+    )
     assert "note:" not in capsys.readouterr().err
 
 
@@ -95,7 +128,10 @@ def test_root_with_and_without_its_slash(folder):
     for i, root in enumerate((f"{folder}/sub", f"{folder}/sub/")):
         assert build_database(folder / "list.txt", folder / f"db{i}", BuildOptions(root=root)) == 2
     (folder / "list.txt").write_text(".jpeg 1\n")  # Caffe joins the two as they are
-    assert build_database(folder / "list.txt", folder / "db2", BuildOptions(root=f"{folder}/sub/c")) == 1
+    assert (
+        build_database(folder / "list.txt", folder / "db2", BuildOptions(root=f"{folder}/sub/c"))
+        == 1
+    )
 
 
 def test_encode_type_and_the_file_as_it_is(folder):
@@ -104,8 +140,16 @@ def test_encode_type_and_the_file_as_it_is(folder):
     build_database(folder / "list.txt", folder / "raw", BuildOptions())
     build_database(folder / "list.txt", folder / "jpg", BuildOptions(encode_type="jpg"))
     png, as_is, raw, jpg = (datums(folder / name) for name in ("png", "as_is", "raw", "jpg"))
-    assert as_is["00000000_a b.png"].data == png["00000000_a b.png"].data == (folder / "a b.png").read_bytes()
-    assert as_is["00000002_c.jpeg"].data == jpg["00000002_c.jpeg"].data == (folder / "c.jpeg").read_bytes()
+    assert (
+        as_is["00000000_a b.png"].data
+        == png["00000000_a b.png"].data
+        == (folder / "a b.png").read_bytes()
+    )
+    assert (
+        as_is["00000002_c.jpeg"].data
+        == jpg["00000002_c.jpeg"].data
+        == (folder / "c.jpeg").read_bytes()
+    )
     assert jpg["00000000_a b.png"].data[:2] == b"\xff\xd8"
     for key in raw:
         assert png[key].encoded
@@ -114,12 +158,17 @@ def test_encode_type_and_the_file_as_it_is(folder):
 
 
 def test_a_shuffle_is_the_same_each_time_and_keeps_pairs(folder):
-    (folder / "list.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(["a b.png", "c.jpeg"] * 20)))
+    (folder / "list.txt").write_text(
+        "".join(f"{name} {i}\n" for i, name in enumerate(["a b.png", "c.jpeg"] * 20))
+    )
     orders = []
     for name, seed in (("one", 1), ("two", 1), ("three", 2)):
         build_database(folder / "list.txt", folder / name, BuildOptions(shuffle=True, seed=seed))
         orders.append([datum.label for datum in datums(folder / name).values()])
-        assert all(key.endswith("a b.png") == (datum.label % 2 == 0) for key, datum in datums(folder / name).items())
+        assert all(
+            key.endswith("a b.png") == (datum.label % 2 == 0)
+            for key, datum in datums(folder / name).items()
+        )
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == list(range(40)) != orders[0]
 
@@ -127,7 +176,11 @@ def test_a_shuffle_is_the_same_each_time_and_keeps_pairs(folder):
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("a b.png 3\nc.jpeg 1\n", {"check_size": True}, r"list.txt:2: 'c.jpeg' is 3×6×9, but 'a b.png' is 3×6×8"),
+        (
+            "a b.png 3\nc.jpeg 1\n",
+            {"check_size": True},
+            r"list.txt:2: 'c.jpeg' is 3×6×9, but 'a b.png' is 3×6×8",
+        ),
         ("a b.png cat\n", {}, "ends in 'cat'"),
         ("a b.png 99999999999\n", {}, "99999999999"),
         ("", {}, "list.txt' is empty"),
@@ -176,10 +229,17 @@ def test_names_that_are_no_utf8_survive(folder):
 @pytest.fixture
 def classes(folder):
     """Three classes: tulip with two pictures, one of them in a file that is none, daisy and rose with one."""
-    for name, pictures in {"tulip": ["b.png", "a.png"], "Rose": ["c.png"], "daisy": ["d.jpeg"]}.items():
+    for name, pictures in {
+        "tulip": ["b.png", "a.png"],
+        "Rose": ["c.png"],
+        "daisy": ["d.jpeg"],
+    }.items():
         (folder / "flowers" / name).mkdir(parents=True)
         for picture in pictures:
-            shutil.copy(folder / ("c.jpeg" if picture == "d.jpeg" else "a b.png"), folder / "flowers" / name / picture)
+            shutil.copy(
+                folder / ("c.jpeg" if picture == "d.jpeg" else "a b.png"),
+                folder / "flowers" / name / picture,
+            )
     return folder / "flowers"
 
 
@@ -192,12 +252,25 @@ def test_a_folder_of_classes(classes, tmp_path, capsys):
     (classes / ".git").mkdir()
     out = tmp_path / "db"
     assert command("build", classes, out, "--resize_width=4", "--resize_height=4", "--gray") == 0
-    assert labels(out) == {"00000000_Rose/c.png": 0, "00000001_daisy/d.jpeg": 1, "00000002_tulip/a.png": 2, "00000003_tulip/b.png": 2}
-    assert {(datum.channels, datum.height, datum.width) for datum in datums(out).values()} == {(1, 4, 4)}
+    assert labels(out) == {
+        "00000000_Rose/c.png": 0,
+        "00000001_daisy/d.jpeg": 1,
+        "00000002_tulip/a.png": 2,
+        "00000003_tulip/b.png": 2,
+    }
+    assert {(datum.channels, datum.height, datum.width) for datum in datums(out).values()} == {
+        (1, 4, 4)
+    }
     assert (out / "labels.txt").read_text() == "Rose\ndaisy\ntulip\n"
     told = capsys.readouterr()
-    assert told.out == f"{out}: 4 records\n{out / 'labels.txt'}: the names of the labels, 0 Rose to 2 tulip\n"
-    assert told.err == "note: the records are in the order of the classes; for training, --shuffle mixes them\n"
+    assert (
+        told.out
+        == f"{out}: 4 records\n{out / 'labels.txt'}: the names of the labels, 0 Rose to 2 tulip\n"
+    )
+    assert (
+        told.err
+        == "note: the records are in the order of the classes; for training, --shuffle mixes them\n"
+    )
     assert command("info", out) == 0
 
 
@@ -206,18 +279,41 @@ def test_a_folder_is_shuffled_and_may_stand_for_a_list(classes, tmp_path, capsys
     assert "--shuffle" not in capsys.readouterr().err
     lines = ["Rose/c.png 0", "daisy/d.jpeg 1", "tulip/a.png 2", "tulip/b.png 2"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
-    assert command("build", tmp_path / "list.txt", tmp_path / "two", "--root", classes, "--shuffle", "--seed", 3, "--encoded") == 0
+    assert (
+        command(
+            "build",
+            tmp_path / "list.txt",
+            tmp_path / "two",
+            "--root",
+            classes,
+            "--shuffle",
+            "--seed",
+            3,
+            "--encoded",
+        )
+        == 0
+    )
     assert entries(tmp_path / "one") == entries(tmp_path / "two")
 
 
 def test_a_test_set_has_the_labels_of_the_training_set(classes, tmp_path, capsys):
     assert command("build", classes, tmp_path / "train") == 0
     shutil.rmtree(classes / "Rose")
-    assert command("build", classes, tmp_path / "test", "--labels", tmp_path / "train" / "labels.txt") == 0
-    assert labels(tmp_path / "test") == {"00000000_daisy/d.jpeg": 1, "00000001_tulip/a.png": 2, "00000002_tulip/b.png": 2}
+    assert (
+        command("build", classes, tmp_path / "test", "--labels", tmp_path / "train" / "labels.txt")
+        == 0
+    )
+    assert labels(tmp_path / "test") == {
+        "00000000_daisy/d.jpeg": 1,
+        "00000001_tulip/a.png": 2,
+        "00000002_tulip/b.png": 2,
+    }
     assert (tmp_path / "test" / "labels.txt").read_text() == "Rose\ndaisy\ntulip\n"
     (classes / "tulip").rename(classes / "tulips")
-    with pytest.raises(NetspecError, match=r"the class 'tulips' of .* is not among the labels\n  hint: did you mean 'tulip'"):
+    with pytest.raises(
+        NetspecError,
+        match=r"the class 'tulips' of .* is not among the labels\n  hint: did you mean 'tulip'",
+    ):
         command("build", classes, tmp_path / "x", "--labels", tmp_path / "train" / "labels.txt")
 
 
@@ -247,7 +343,9 @@ def test_folders_that_hold_no_classes(classes, tmp_path):
     flat = tmp_path / "flat"
     flat.mkdir()
     (flat / "list.txt").write_text("")
-    refused(rf"has no folders(.|\n)*netspec dataset build {flat}/list.txt OUT --root {flat}", flat, out)
+    refused(
+        rf"has no folders(.|\n)*netspec dataset build {flat}/list.txt OUT --root {flat}", flat, out
+    )
     shutil.rmtree(flat)
     refused(r"an image of the class rose would be .*daisy/rose/x.jpg", classes / "daisy", out)
     refused(
@@ -257,7 +355,13 @@ def test_folders_that_hold_no_classes(classes, tmp_path):
     )
     refused("lies in the folder of the classes", classes, classes / "db")
     refused("--root is for the paths of a list", classes, out, "--root", tmp_path)
-    refused("--labels is for a folder of classes", tmp_path / "list.txt", out, "--labels", tmp_path / "list.txt")
+    refused(
+        "--labels is for a folder of classes",
+        tmp_path / "list.txt",
+        out,
+        "--labels",
+        tmp_path / "list.txt",
+    )
     (classes / "empty").mkdir()
     refused("the class 'empty' of .* has no images", classes, out)
     (classes / "empty" / "x.png").write_bytes(b"x")
@@ -281,4 +385,7 @@ def test_progress_in_a_file_is_for_what_takes_long(monkeypatch, capsys):
 def test_lines_without_a_label_are_told(folder, capsys):
     (folder / "bare.txt").write_text("c.jpeg\nc.jpeg 3\n")
     assert command("build", folder / "bare.txt", folder / "db") == 0
-    assert f"note: {folder / 'bare.txt'}:1: no label behind the path: label 0 is stored, as in Caffe (1 of 2 lines)\n" in capsys.readouterr().err
+    assert (
+        f"note: {folder / 'bare.txt'}:1: no label behind the path: label 0 is stored, as in Caffe (1 of 2 lines)\n"
+        in capsys.readouterr().err
+    )

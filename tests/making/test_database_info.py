@@ -16,7 +16,10 @@ from tests.data_fixtures import datum
 from tests.stores.test_leveldb_reader import batch, internal, write_database
 
 
-@pytest.mark.parametrize(("name", "kind"), [("raw_lmdb", "LMDB"), ("raw_leveldb", "LevelDB"), ("raw_lmdb/data.mdb", "LMDB")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("raw_lmdb", "LMDB"), ("raw_leveldb", "LevelDB"), ("raw_lmdb/data.mdb", "LMDB")],
+)
 def test_a_whole_database(reference, name, kind):
     info = examine_database(reference / name)
     assert (info.kind, info.whole, info.records) == (kind, True, 12)
@@ -93,7 +96,9 @@ def test_a_cut_lmdb_gives_what_is_left(write_lmdb, datums, part):
     file.write_bytes(whole[:end])
     info = examine_database(file.parent)
     assert (info.expected, 1500 < info.records < 2400) == (2400, True)
-    assert [fault.reason for fault in info.faults] == [f"it is cut off: {end:,} bytes, at least {len(whole):,} expected"]
+    assert [fault.reason for fault in info.faults] == [
+        f"it is cut off: {end:,} bytes, at least {len(whole):,} expected"
+    ]
     assert info.fault_count > 3  # pages
 
 
@@ -101,11 +106,16 @@ def test_an_lmdb_that_lost_its_root_says_so(reference, tmp_path):
     (tmp_path / "data.mdb").write_bytes((reference / "raw_lmdb" / "data.mdb").read_bytes()[:20000])
     info = examine_database(tmp_path)
     assert (info.records, info.expected) == (0, 12)
-    assert info.faults[0].reason.endswith("57,344 expected; that page is the root, without it no record can be found")
+    assert info.faults[0].reason.endswith(
+        "57,344 expected; that page is the root, without it no record can be found"
+    )
 
 
 def test_a_record_whose_own_pages_are_lost_is_named(write_lmdb):
-    file = Path(write_lmdb("db", [datum(np.zeros((3, 60, 60), np.uint8), i) for i in range(6)])) / "data.mdb"
+    file = (
+        Path(write_lmdb("db", [datum(np.zeros((3, 60, 60), np.uint8), i) for i in range(6)]))
+        / "data.mdb"
+    )
     file.write_bytes(file.read_bytes()[:-4096])
     info = examine_database(file.parent)
     assert info.records == 5
@@ -121,15 +131,24 @@ def test_a_page_of_another_kind_costs_only_its_records(write_lmdb, datums):
     info = examine_database(file.parent)
     assert info.expected == 240
     assert 200 < info.records < 240
-    assert [fault.reason for fault in info.faults] == [f"its page {leaf} is not of the kind expected there"]
+    assert [fault.reason for fault in info.faults] == [
+        f"its page {leaf} is not of the kind expected there"
+    ]
 
 
 def test_pages_in_circles_end(write_lmdb, datums):
     file = Path(write_lmdb("db", datums * 400)) / "data.mdb"
     content = bytearray(file.read_bytes())
     for start in range(2 * 4096, len(content), 4096):
-        if content[start + 10] == 1:  # a branch page: each of its nodes leads to the first leaf, or its branch
-            pointers = np.frombuffer(content, "<u2", (int.from_bytes(content[start + 12 : start + 14], "little") - 16) // 2, start + 16).tolist()
+        if (
+            content[start + 10] == 1
+        ):  # a branch page: each of its nodes leads to the first leaf, or its branch
+            pointers = np.frombuffer(
+                content,
+                "<u2",
+                (int.from_bytes(content[start + 12 : start + 14], "little") - 16) // 2,
+                start + 16,
+            ).tolist()
             first = content[start + pointers[0] : start + pointers[0] + 6]
             for pointer in pointers:
                 content[start + pointer : start + pointer + 6] = first
@@ -152,25 +171,37 @@ def test_a_leveldb_goes_on_past_a_broken_table_and_a_broken_block(tmp_path, datu
     table.write_bytes(whole[:100])
     info = examine_database(path)
     assert (info.records, info.first_key) == (6, "00000006")
-    assert [fault.reason for fault in info.faults] == ["its table 000005.ldb is damaged: it is cut off or no table"]
+    assert [fault.reason for fault in info.faults] == [
+        "its table 000005.ldb is damaged: it is cut off or no table"
+    ]
     table.write_bytes(b"\xff" * 400 + whole[400:])  # the first block, of five records
     info = examine_database(path)
     assert info.records == 7
     assert "its table 000005.ldb is damaged: " in info.faults[0].reason
     table.unlink()
-    assert examine_database(path).faults[0].reason == "its table 000005.ldb can't be read: No such file or directory"
+    assert (
+        examine_database(path).faults[0].reason
+        == "its table 000005.ldb can't be read: No such file or directory"
+    )
 
 
 def test_a_leveldb_whose_log_is_cut(tmp_path, datums):
     path = tmp_path / "db"
-    write_database(path, batches=[batch(i + 1, (b"%d" % i, datums[i].SerializeToString())) for i in range(3)])
+    write_database(
+        path, batches=[batch(i + 1, (b"%d" % i, datums[i].SerializeToString())) for i in range(3)]
+    )
     log = path / "000090.log"
     assert examine_database(path).whole
     log.write_bytes(log.read_bytes()[:-10])
     info = examine_database(path)
-    assert (info.records, [fault.reason for fault in info.faults]) == (2, ["its file 000090.log ends within a record: what came later is lost"])
+    assert (info.records, [fault.reason for fault in info.faults]) == (
+        2,
+        ["its file 000090.log ends within a record: what came later is lost"],
+    )
     log.write_bytes(log.read_bytes()[:20])
-    with pytest.raises(NetspecError, match=r"is empty(.|\n)*`netspec dataset info .*` tells whether it was cut off"):
+    with pytest.raises(
+        NetspecError, match=r"is empty(.|\n)*`netspec dataset info .*` tells whether it was cut off"
+    ):
         open_records(str(path))
     assert examine_database(path).fault_count == 1
     log.unlink()
@@ -179,7 +210,10 @@ def test_a_leveldb_whose_log_is_cut(tmp_path, datums):
 
 def test_a_leveldb_with_a_damaged_log_block_goes_on_with_the_next(tmp_path, datums):
     path = tmp_path / "db"
-    write_database(path, batches=[batch(i + 1, (b"%03d" % i, datums[0].SerializeToString())) for i in range(200)])
+    write_database(
+        path,
+        batches=[batch(i + 1, (b"%03d" % i, datums[0].SerializeToString())) for i in range(200)],
+    )
     log = path / "000090.log"
     content = bytearray(log.read_bytes())
     content[6] = 9  # the kind of the first piece
@@ -196,7 +230,10 @@ def test_a_table_that_the_manifest_does_not_name_is_told(reference, tmp_path):
     (tmp_path / "db" / "000009.ldb").write_bytes(b"")
     info = examine_database(tmp_path / "db")
     assert info.records == 12
-    assert info.faults[0].reason == "its table 000009.ldb is not named by its manifest, so that its records are not read"
+    assert (
+        info.faults[0].reason
+        == "its table 000009.ldb is not named by its manifest, so that its records are not read"
+    )
 
 
 def test_an_empty_database_is_told(write_lmdb):

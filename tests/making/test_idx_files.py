@@ -13,12 +13,19 @@ from netspec.making.idx_files import import_idx, read_idx
 from netspec.stores.records import open_records
 
 RNG = np.random.default_rng(0)
-IMAGES = {"train": RNG.integers(0, 256, (7, 4, 5), np.uint8), "t10k": RNG.integers(0, 256, (3, 4, 5), np.uint8)}
+IMAGES = {
+    "train": RNG.integers(0, 256, (7, 4, 5), np.uint8),
+    "t10k": RNG.integers(0, 256, (3, 4, 5), np.uint8),
+}
 LABELS = {"train": RNG.integers(0, 10, 7, np.uint8), "t10k": RNG.integers(0, 10, 3, np.uint8)}
 
 
 def idx(array, kind=8):
-    return bytes([0, 0, kind, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+    return (
+        bytes([0, 0, kind, array.ndim])
+        + b"".join(n.to_bytes(4, "big") for n in array.shape)
+        + array.tobytes()
+    )
 
 
 @pytest.fixture
@@ -44,20 +51,31 @@ def command(*arguments):
 def test_makes_the_databases_that_the_nets_name(folder, tmp_path, capsys):
     out = tmp_path / "examples" / "mnist"
     assert command(folder, out) == 0
-    assert capsys.readouterr().out == f"{out}/mnist_train_lmdb: 7 records\n{out}/mnist_test_lmdb: 3 records\n"
+    assert (
+        capsys.readouterr().out
+        == f"{out}/mnist_train_lmdb: 7 records\n{out}/mnist_test_lmdb: 3 records\n"
+    )
     for word, name in (("train", "mnist_train_lmdb"), ("t10k", "mnist_test_lmdb")):
         records = open_records(str(out / name))
         assert records.count == len(IMAGES[word])
         for i, (image, label) in enumerate(zip(IMAGES[word], LABELS[word], strict=True)):
             key, datum = records.read(i)
-            assert (key, datum.channels, datum.height, datum.width, datum.label) == (b"%08d" % i, 1, 4, 5, label)
+            assert (key, datum.channels, datum.height, datum.width, datum.label) == (
+                b"%08d" % i,
+                1,
+                4,
+                5,
+                label,
+            )
             assert datum.data == image.tobytes()
         records.close()
 
 
 def test_existing_databases_are_replaced_only_when_asked(folder, tmp_path):
     import_idx(folder, tmp_path)
-    with pytest.raises(NetspecError, match=r"mnist_train_lmdb' already exists\n  hint: --overwrite"):
+    with pytest.raises(
+        NetspecError, match=r"mnist_train_lmdb' already exists\n  hint: --overwrite"
+    ):
         command(folder, tmp_path)
     (folder / "train-images-idx3-ubyte").write_bytes(idx(IMAGES["train"][:2]))
     (folder / "train-labels-idx1-ubyte").write_bytes(idx(LABELS["train"][:2]))
@@ -87,7 +105,10 @@ GOOD = idx(IMAGES["train"])
         (GOOD + b"x", "but 141 follow"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "but 0 follow"),
         (gzip.compress(GOOD)[:-9], "cut short"),
-        (gzip.compress(GOOD)[:20] + b"\xff\xff\xff" + gzip.compress(GOOD)[23:], "damaged|can't be read|cut short"),
+        (
+            gzip.compress(GOOD)[:20] + b"\xff\xff\xff" + gzip.compress(GOOD)[23:],
+            "damaged|can't be read|cut short",
+        ),
         (gzip.compress(GOOD)[:-5] + b"xxxxx", "can't be read"),
         (idx(IMAGES["train"][:6]), "has 6 images, but .* has 7 labels"),
         (idx(np.zeros((7, 0, 5), np.uint8)), "holds no images"),
@@ -113,7 +134,9 @@ def test_cut_and_changed_anywhere(tmp_path):
 
 def test_missing_files(folder, tmp_path):
     os.remove(folder / "t10k-labels-idx1-ubyte.gz")
-    with pytest.raises(NetspecError, match=r"no file 't10k-labels-idx1-ubyte' or 't10k-labels-idx1-ubyte\.gz'"):
+    with pytest.raises(
+        NetspecError, match=r"no file 't10k-labels-idx1-ubyte' or 't10k-labels-idx1-ubyte\.gz'"
+    ):
         import_idx(folder, tmp_path)
     with pytest.raises(NetspecError, match="there is no folder"):
         import_idx(tmp_path / "none", tmp_path)
@@ -122,7 +145,9 @@ def test_missing_files(folder, tmp_path):
 FASHION = "/usr/share/datasets/fashion-mnist"
 
 
-@pytest.mark.skipif(not os.path.isdir(FASHION), reason="Debian's package dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(
+    not os.path.isdir(FASHION), reason="Debian's package dataset-fashion-mnist is not installed"
+)
 def test_fashion_mnist(tmp_path):
     assert list(import_idx(FASHION, tmp_path).values()) == [60_000, 10_000]
     records = open_records(str(tmp_path / "mnist_test_lmdb"))

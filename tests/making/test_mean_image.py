@@ -32,14 +32,23 @@ def test_equals_what_caffe_computed(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     blob = BlobProto.FromString(out.read_bytes())
     channels = np.array(blob.data).reshape(3, -1).mean(axis=1)
-    assert [line.split()[:2] for line in lines[1:]] == [["mean_value:", f"{value:.6g}"] for value in channels]
+    assert [line.split()[:2] for line in lines[1:]] == [
+        ["mean_value:", f"{value:.6g}"] for value in channels
+    ]
     assert [line.split()[-1] for line in lines[1:]] == ["blue", "green", "red"]
 
 
 def test_compressed_and_float_records(tmp_path):
     image = np.arange(24, dtype=np.uint8).reshape(3, 2, 4)
     floats = Datum(channels=3, height=2, width=4, float_data=[0.5] * 24)
-    path = database(tmp_path / "db", [raw_datum(image, 0), encoded_datum(encode_image(image, "png"), 1), floats.SerializeToString()])
+    path = database(
+        tmp_path / "db",
+        [
+            raw_datum(image, 0),
+            encoded_datum(encode_image(image, "png"), 1),
+            floats.SerializeToString(),
+        ],
+    )
     np.testing.assert_allclose(mean_of_database(path), (image * 2.0 + 0.5) / 3, rtol=1e-7)
 
 
@@ -54,12 +63,22 @@ def test_sums_stay_exact_where_caffe_rounds(tmp_path):
 
 
 def test_another_size_names_the_key(tmp_path):
-    path = database(tmp_path / "db", [raw_datum(np.zeros((1, 2, 3), np.uint8), 0), raw_datum(np.zeros((1, 3, 2), np.uint8), 0)])
+    path = database(
+        tmp_path / "db",
+        [raw_datum(np.zeros((1, 2, 3), np.uint8), 0), raw_datum(np.zeros((1, 3, 2), np.uint8), 0)],
+    )
     with pytest.raises(NetspecError, match=r"'00000001'.* is 1×3×2, but the first is 1×2×3"):
         mean_of_database(path)
 
 
-@pytest.mark.parametrize("value", [b"\xff\xff", Datum(channels=1, height=2, width=2, data=b"123").SerializeToString(), encoded_datum(b"GIF8", 0)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\xff\xff",
+        Datum(channels=1, height=2, width=2, data=b"123").SerializeToString(),
+        encoded_datum(b"GIF8", 0),
+    ],
+)
 def test_a_record_that_is_no_image_names_the_key(tmp_path, value):
     with pytest.raises(NetspecError, match="'00000000'"):
         mean_of_database(database(tmp_path / "db", [value]))

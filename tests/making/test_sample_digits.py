@@ -49,7 +49,10 @@ def test_the_paths_are_those_that_the_nets_name():
             text = next((MODELS / net).glob("train_val.*")).read_text()
             assert sample.train in text
             assert sample.test in text
-        assert any(sample.mean in next((MODELS / net).glob("train_val.*")).read_text() for net in sample.nets)
+        assert any(
+            sample.mean in next((MODELS / net).glob("train_val.*")).read_text()
+            for net in sample.nets
+        )
 
 
 @pytest.mark.parametrize("sample", sample_sets(), ids=lambda s: s.nets[0])
@@ -57,12 +60,18 @@ def test_records(made, sample):
     train, test = read_all(made / sample.train), read_all(made / sample.test)
     assert (len(train), len(test)) == (1437, 360)
     digits = [int(key[-4:]) for key, _ in train + test]
-    assert sorted(digits) == list(range(1797))  # each digit once: never both for training and for testing
+    assert sorted(digits) == list(
+        range(1797)
+    )  # each digit once: never both for training and for testing
     assert digits[:1437] != sorted(digits[:1437])
     for part in (train, test):  # a fifth of each class
         assert min(np.bincount([datum.label for _, datum in part]) / len(part)) > 0.095
-        assert {datum_pixels(datum).shape for _, datum in part[:20]} == {(sample.channels, sample.side, sample.side)}
-        assert len({datum.label for _, datum in part[:40]}) == 10  # mixed: Data layers read in this order
+        assert {datum_pixels(datum).shape for _, datum in part[:20]} == {
+            (sample.channels, sample.side, sample.side)
+        }
+        assert (
+            len({datum.label for _, datum in part[:40]}) == 10
+        )  # mixed: Data layers read in this order
 
 
 def test_an_image_is_its_digit_enlarged(made):
@@ -82,7 +91,9 @@ def test_the_mean_file_is_that_of_the_training_records(made):
     sample = sample_sets("bvlc_alexnet")[0]
     blob = BlobProto.FromString((made / sample.mean).read_bytes())
     assert (blob.num, blob.channels, blob.height, blob.width) == (1, 3, 256, 256)
-    np.testing.assert_array_equal(np.array(blob.data, np.float32).reshape(3, 256, 256), mean_of_database(made / sample.train))
+    np.testing.assert_array_equal(
+        np.array(blob.data, np.float32).reshape(3, 256, 256), mean_of_database(made / sample.train)
+    )
 
 
 def test_the_split_is_always_the_same():

@@ -46,9 +46,17 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "phase", "batch", "items", "whole", "parameters"), CASES, ids=lambda v: str(v)[:40])
-def test_every_blob_has_its_shape(name: str, phase: str, batch: int | None, items: dict, whole: dict, parameters: int) -> None:
-    net = netspec.load(MODELS / name, phase, inputs=None if batch is None or "deploy" in name else {"data": (batch, *items["data"])})
+@pytest.mark.parametrize(
+    ("name", "phase", "batch", "items", "whole", "parameters"), CASES, ids=lambda v: str(v)[:40]
+)
+def test_every_blob_has_its_shape(
+    name: str, phase: str, batch: int | None, items: dict, whole: dict, parameters: int
+) -> None:
+    net = netspec.load(
+        MODELS / name,
+        phase,
+        inputs=None if batch is None or "deploy" in name else {"data": (batch, *items["data"])},
+    )
     batch = batch or net.blobs["data"].shape[0]
     shapes = {blob: blob_.shape for blob, blob_ in net.blobs.items()}
     assert shapes == {blob: (batch, *shape) for blob, shape in items.items()} | whole
@@ -57,7 +65,9 @@ def test_every_blob_has_its_shape(name: str, phase: str, batch: int | None, item
 
 def test_public_weights_fit_by_name() -> None:
     net = netspec.load(MODELS / "bvlc_alexnet/deploy.prototxt")
-    shapes = {layer.name: [param.shape for param in layer.params] for layer in net.layers if layer.params}
+    shapes = {
+        layer.name: [param.shape for param in layer.params] for layer in net.layers if layer.params
+    }
     assert shapes == {
         "conv1": [(96, 3, 11, 11), (96,)],
         "conv2": [(256, 48, 5, 5), (256,)],
@@ -79,12 +89,25 @@ def test_lrn_settings_are_those_of_each_variant() -> None:
     bvlc = netspec.load(MODELS / "bvlc_alexnet/deploy.prototxt")
     tensorflow = netspec.load(MODELS / "tf_alexnet/deploy.prototxt")
     mnist = netspec.load(MODELS / "mnist_alexnet/deploy.prototxt")
-    assert settings(bvlc, "norm1", "lrn_param") == pytest.approx({"local_size": 5, "alpha": 1e-4, "beta": 0.75})
-    assert settings(tensorflow, "norm1", "lrn_param") == pytest.approx({"local_size": 5, "alpha": 5e-4, "beta": 0.75})
-    assert settings(mnist, "norm1", "lrn_param") == pytest.approx({"local_size": 9, "alpha": 1e-3, "beta": 0.75})
+    assert settings(bvlc, "norm1", "lrn_param") == pytest.approx(
+        {"local_size": 5, "alpha": 1e-4, "beta": 0.75}
+    )
+    assert settings(tensorflow, "norm1", "lrn_param") == pytest.approx(
+        {"local_size": 5, "alpha": 5e-4, "beta": 0.75}
+    )
+    assert settings(mnist, "norm1", "lrn_param") == pytest.approx(
+        {"local_size": 9, "alpha": 1e-3, "beta": 0.75}
+    )
 
 
-@pytest.mark.parametrize("name", ["bvlc_alexnet/deploy.prototxt", "mnist_alexnet/deploy.prototxt", "flowers17_alexnet/deploy.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bvlc_alexnet/deploy.prototxt",
+        "mnist_alexnet/deploy.prototxt",
+        "flowers17_alexnet/deploy.yaml",
+    ],
+)
 def test_deploy_net_gives_probabilities(name: str) -> None:
     path = MODELS / name
     shape = netspec.load(path).blobs["data"].shape
@@ -92,4 +115,6 @@ def test_deploy_net_gives_probabilities(name: str) -> None:
     outputs = module(data=torch.rand(2, *shape[1:]))
     assert list(outputs) == ["prob"]
     assert torch.allclose(outputs["prob"].sum(1), torch.ones(2))
-    assert sum(prod(blob.shape) for blobs in module.params.values() for blob in blobs) == param_count(netspec.load(path))
+    assert sum(
+        prod(blob.shape) for blobs in module.params.values() for blob in blobs
+    ) == param_count(netspec.load(path))

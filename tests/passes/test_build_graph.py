@@ -13,7 +13,9 @@ INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { di
 
 
 def layer(name: str, kind: str, bottoms: str, tops: str, rest: str = "") -> str:
-    joined = " ".join([f'bottom: "{b}"' for b in bottoms.split()] + [f'top: "{t}"' for t in tops.split()])
+    joined = " ".join(
+        [f'bottom: "{b}"' for b in bottoms.split()] + [f'top: "{t}"' for t in tops.split()]
+    )
     return f'layer {{ name: "{name}" type: "{kind}" {joined} {rest} }}\n'
 
 
@@ -31,13 +33,20 @@ CHAIN = INPUT + "".join(
 def test_each_write_in_place_is_a_version(load_text: Callable[..., Net]) -> None:
     net = load_text(CHAIN)
     fc, early, relu, drop, out = net.layers[1:]
-    assert [blob.version for blob in (fc.top_blobs[0], relu.top_blobs[0], drop.top_blobs[0])] == [0, 1, 2]
+    assert [blob.version for blob in (fc.top_blobs[0], relu.top_blobs[0], drop.top_blobs[0])] == [
+        0,
+        1,
+        2,
+    ]
     assert early.bottom_blobs == fc.top_blobs
     assert relu.bottom_blobs == fc.top_blobs
     assert drop.bottom_blobs == relu.top_blobs
     assert out.bottom_blobs == drop.top_blobs
     assert net.blobs["fc"] is drop.top_blobs[0]
-    assert [(reader.name, i) for reader, i in fc.top_blobs[0].consumers] == [("early", 0), ("relu", 0)]
+    assert [(reader.name, i) for reader, i in fc.top_blobs[0].consumers] == [
+        ("early", 0),
+        ("relu", 0),
+    ]
     assert fc.top_blobs[0].producer is fc
     assert net.outputs == ["prob"]
 
@@ -48,7 +57,9 @@ def test_an_unread_version_makes_an_output(load_text: Callable[..., Net]) -> Non
 
 def test_outputs_stand_in_byte_order(load_text: Callable[..., Net]) -> None:
     names = ["a", "z", "B", "é", "_", "10", "9", "a/b", "Z", "\uffff", "\U0001f600"]
-    net = load_text(INPUT + "".join(layer(f"l{i}", "ReLU", "data", name) for i, name in enumerate(names)))
+    net = load_text(
+        INPUT + "".join(layer(f"l{i}", "ReLU", "data", name) for i, name in enumerate(names))
+    )
     assert net.outputs == sorted(names, key=str.encode)
     assert net.outputs[:4] == ["10", "9", "B", "Z"]
 
@@ -77,7 +88,9 @@ def test_loss_weights(load_text: Callable[..., Net]) -> None:
     )
     assert net.loss_weights == {"own": 0.5}
     net = load_text(
-        layer("i", "Input", "", "x label", "input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } }")
+        layer(
+            "i", "Input", "", "x label", "input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } }"
+        )
         + layer("one", "SoftmaxWithLoss", "x label", "one")
         + layer("two", "SoftmaxWithLoss", "x label", "two", "loss_weight: 3")
         + layer("off", "SoftmaxWithLoss", "x label", "off", "loss_weight: 0")
@@ -97,17 +110,28 @@ FAULTS = {
     ),
     "unknown bottom with a near one": (
         layer("r", "ReLU", "dat", "r"),
-        ["layer 'r' reads blob 'dat', which no earlier layer makes", "did you mean 'data'?", "'data' is made here"],
+        [
+            "layer 'r' reads blob 'dat', which no earlier layer makes",
+            "did you mean 'data'?",
+            "'data' is made here",
+        ],
     ),
     "quotes in a blob's name": (
         layer("q", "ReLU", "data", "it's") + layer("r", "ReLU", "its", "r"),
-        ["layer 'r' reads blob 'its', which no earlier layer makes", "did you mean 'it's'?", "'it's' is made here"],
+        [
+            "layer 'r' reads blob 'its', which no earlier layer makes",
+            "did you mean 'it's'?",
+            "'it's' is made here",
+        ],
     ),
     "made below": (
         layer("r", "ReLU", "later", "r") + layer("s", "ReLU", "data", "later"),
         ["layer 'r' reads blob 'later', which no earlier layer makes"],
     ),
-    "its own top": (layer("r", "ReLU", "r", "r"), ["layer 'r' reads blob 'r', which no earlier layer makes"]),
+    "its own top": (
+        layer("r", "ReLU", "r", "r"),
+        ["layer 'r' reads blob 'r', which no earlier layer makes"],
+    ),
     "a second time": (
         layer("r", "ReLU", "data", "r") + layer("s", "ReLU", "data", "r"),
         [
@@ -134,20 +158,41 @@ FAULTS = {
     ),
     "in place where the layer needs its input": (
         layer("f", "InnerProduct", "data", "data", "inner_product_param { num_output: 3 }"),
-        ["layer 'f' can't write over its bottom 'data'", "give its top a name of its own; InnerProduct needs its input unchanged"],
+        [
+            "layer 'f' can't write over its bottom 'data'",
+            "give its top a name of its own; InnerProduct needs its input unchanged",
+        ],
     ),
     "no type": ('layer { name: "x" }', ["layer 'x' has no 'type'", 'such as type: "Convolution"']),
-    "no type and no name": ("layer { }", ["this layer has no 'type'", 'such as type: "Convolution"']),
-    "unknown type": (layer("r", "Relu", "data", "r"), ["layer 'r': there is no layer type 'Relu'", "did you mean 'ReLU'?"]),
+    "no type and no name": (
+        "layer { }",
+        ["this layer has no 'type'", 'such as type: "Convolution"'],
+    ),
+    "unknown type": (
+        layer("r", "Relu", "data", "r"),
+        ["layer 'r': there is no layer type 'Relu'", "did you mean 'ReLU'?"],
+    ),
     "abbreviated type": (
         layer("r", "SoftmaxLoss", "data", "r"),
         ["layer 'r': there is no layer type 'SoftmaxLoss'", "did you mean 'SoftmaxWithLoss'?"],
     ),
-    "too few bottoms": (layer("e", "Eltwise", "data", "e"), ["layer 'e' of type Eltwise takes at least 2 bottoms, got 1"]),
+    "too few bottoms": (
+        layer("e", "Eltwise", "data", "e"),
+        ["layer 'e' of type Eltwise takes at least 2 bottoms, got 1"],
+    ),
     "no bottoms": (layer("r", "ReLU", "", "r"), ["layer 'r' of type ReLU takes 1 bottom, got 0"]),
-    "too many bottoms": (layer("a", "Accuracy", "data data data", "a"), ["layer 'a' of type Accuracy takes 2 bottoms, got 3"]),
-    "too many tops": (layer("r", "ReLU", "data", "r s"), ["layer 'r' of type ReLU takes 1 top, got 2"]),
-    "without a name": ('layer { type: "ReLU" bottom: "data" top: "a" top: "b" }', ["this layer of type ReLU takes 1 top, got 2"]),
+    "too many bottoms": (
+        layer("a", "Accuracy", "data data data", "a"),
+        ["layer 'a' of type Accuracy takes 2 bottoms, got 3"],
+    ),
+    "too many tops": (
+        layer("r", "ReLU", "data", "r s"),
+        ["layer 'r' of type ReLU takes 1 top, got 2"],
+    ),
+    "without a name": (
+        'layer { type: "ReLU" bottom: "data" top: "a" top: "b" }',
+        ["this layer of type ReLU takes 1 top, got 2"],
+    ),
     "too many loss weights": (
         layer("r", "ReLU", "data", "r", "loss_weight: [1, 2]"),
         ["layer 'r' has 1 top, but 2 'loss_weight'", "give one for each top"],
@@ -168,28 +213,50 @@ def test_faults(load_text: Callable[..., Net], text: str, expected: list[str]) -
     with pytest.raises(NetspecError) as caught:
         load_text(INPUT + text)
     (fault,) = caught.value.diagnostics
-    assert [fault.message, *filter(None, [fault.hint]), *(note.message for note in fault.notes)] == expected
+    assert [
+        fault.message,
+        *filter(None, [fault.hint]),
+        *(note.message for note in fault.notes),
+    ] == expected
     assert fault.span is not None
     assert fault.span.line > 1
 
 
 def test_each_fault_is_told_at_the_word(load_text: Callable[..., Net]) -> None:
     with pytest.raises(NetspecError) as caught:
-        load_text(INPUT + 'layer {\n  name: "e"\n  type: "Eltwise"\n  bottom: "data"\n  bottom: "dta"\n  top: "data"\n  loss_weight: [1,\n    2]\n}')
-    assert [str(d.span).rsplit(":", 2)[1:] for d in caught.value.diagnostics] == [["6", "11"], ["7", "8"], ["9", "5"]]
+        load_text(
+            INPUT
+            + 'layer {\n  name: "e"\n  type: "Eltwise"\n  bottom: "data"\n  bottom: "dta"\n  top: "data"\n  loss_weight: [1,\n    2]\n}'
+        )
+    assert [str(d.span).rsplit(":", 2)[1:] for d in caught.value.diagnostics] == [
+        ["6", "11"],
+        ["7", "8"],
+        ["9", "5"],
+    ]
 
 
-def test_an_unknown_type_is_told_before_what_is_wrong_with_its_fields(load_text: Callable[..., Net]) -> None:
+def test_an_unknown_type_is_told_before_what_is_wrong_with_its_fields(
+    load_text: Callable[..., Net],
+) -> None:
     with pytest.raises(NetspecError) as caught:
-        load_text(INPUT + 'layer {\n  name: "n"\n  norm_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n  type: "Norm"\n}')
-    assert [d.message for d in caught.value.diagnostics] == ["layer 'n': there is no layer type 'Norm'", "'layer' has no field 'norm_param'"]
+        load_text(
+            INPUT
+            + 'layer {\n  name: "n"\n  norm_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n  type: "Norm"\n}'
+        )
+    assert [d.message for d in caught.value.diagnostics] == [
+        "layer 'n': there is no layer type 'Norm'",
+        "'layer' has no field 'norm_param'",
+    ]
 
 
 def test_a_name_that_stands_twice_is_a_warning(load_text: Callable[..., Net]) -> None:
     report = Report()
     load_text(INPUT + layer("a", "ReLU", "data", "a") + layer("a", "ReLU", "a", "b"), report=report)
     (warning,) = report.diagnostics
-    assert (warning.severity, warning.message) == ("warning", "two layers are named 'a'; weights are saved and loaded by name")
+    assert (warning.severity, warning.message) == (
+        "warning",
+        "two layers are named 'a'; weights are saved and loaded by name",
+    )
 
 
 BROKEN = {
@@ -203,23 +270,33 @@ BROKEN = {
     "a rule's block": 'layer { name: "a" type: "ReLU" bottom: "data" top: "a" inclde { phase: TRAIN } }',
     "both rules": 'layer { name: "a" type: "ReLU" bottom: "data" top: "a" include { phase: TEST } exclude { phase: TRAIN } }',
     "an unknown type": layer("a", "Nonsense", "data", "a"),
-    "a shape": layer("a", "InnerProduct", "data", "a", "inner_product_param { num_output: 3 axis: 5 }"),
+    "a shape": layer(
+        "a", "InnerProduct", "data", "a", "inner_product_param { num_output: 3 axis: 5 }"
+    ),
 }
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
 def test_what_follows_from_a_fault_is_not_told(load_text: Callable[..., Net], text: str) -> None:
-    behind = layer("r", "ReLU", "a", "r") + layer("f", "InnerProduct", "r", "f", "inner_product_param { num_output: 3 }")
+    behind = layer("r", "ReLU", "a", "r") + layer(
+        "f", "InnerProduct", "r", "f", "inner_product_param { num_output: 3 }"
+    )
     with pytest.raises(NetspecError) as caught:
         load_text(INPUT + text + behind)
     assert len(caught.value.diagnostics) == 1
 
 
-def test_a_layer_kept_by_a_wrong_rule_does_not_make_its_blob_a_second_time(load_text: Callable[..., Net]) -> None:
-    pair = INPUT.replace("shape {", "shape: {") + INPUT.replace("top:", "include { phase: TRIAN } top:")
+def test_a_layer_kept_by_a_wrong_rule_does_not_make_its_blob_a_second_time(
+    load_text: Callable[..., Net],
+) -> None:
+    pair = INPUT.replace("shape {", "shape: {") + INPUT.replace(
+        "top:", "include { phase: TRIAN } top:"
+    )
     with pytest.raises(NetspecError) as caught:
         load_text(pair)
-    assert [d.message for d in caught.value.diagnostics] == ["'phase' takes one of TRAIN, TEST, got TRIAN"]
+    assert [d.message for d in caught.value.diagnostics] == [
+        "'phase' takes one of TRAIN, TEST, got TRIAN"
+    ]
 
 
 def test_independent_faults_are_all_told(load_text: Callable[..., Net]) -> None:

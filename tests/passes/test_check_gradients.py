@@ -48,5 +48,7 @@ def test_a_flatten_takes_the_gradient_away(between: str, tmp_path: Path) -> None
         (RESHAPE.replace('"a"', '"x"'), "Flatten", "", "", "TRAIN"),
     ],
 )
-def test_where_nothing_is_lost_nothing_is_told(between: str, type_: str, settings: str, more: str, phase: str, tmp_path: Path) -> None:
+def test_where_nothing_is_lost_nothing_is_told(
+    between: str, type_: str, settings: str, more: str, phase: str, tmp_path: Path
+) -> None:
     assert warnings(NET % (between, type_, settings, more), tmp_path, phase) == []

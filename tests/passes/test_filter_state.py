@@ -18,7 +18,9 @@ TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 def kept(text: str, phase: int = TEST, level: int = 0, stages: tuple[str, ...] = ()) -> list[str]:
     report = Report()
     message, spans = read_net(Source("net.prototxt", text), report)
-    placed = filter_state(message, spans, caffe_pb2.NetState(phase=phase, level=level, stage=stages), report)
+    placed = filter_state(
+        message, spans, caffe_pb2.NetState(phase=phase, level=level, stage=stages), report
+    )
     report.raise_errors()
     for layer, place in placed:
         span = place.at("name")
@@ -36,24 +38,68 @@ RULES = {
     "include TEST": ("include { phase: TEST }", [(TEST, 0, ())], [(TRAIN, 0, ())]),
     "exclude TRAIN": ("exclude { phase: TRAIN }", [(TEST, 0, ())], [(TRAIN, 0, ())]),
     "no phase is any phase": ("include { min_level: 0 }", [(TRAIN, 0, ()), (TEST, 0, ())], []),
-    "min_level": ("include { min_level: 2 }", [(TEST, 2, ()), (TEST, 3, ())], [(TEST, 1, ()), (TEST, -2, ())]),
+    "min_level": (
+        "include { min_level: 2 }",
+        [(TEST, 2, ()), (TEST, 3, ())],
+        [(TEST, 1, ()), (TEST, -2, ())],
+    ),
     "max_level": ("include { max_level: 2 }", [(TEST, 2, ()), (TEST, -5, ())], [(TEST, 3, ())]),
-    "both levels": ("include { min_level: -1 max_level: 1 }", [(TEST, -1, ()), (TEST, 1, ())], [(TEST, -2, ()), (TEST, 2, ())]),
+    "both levels": (
+        "include { min_level: -1 max_level: 1 }",
+        [(TEST, -1, ()), (TEST, 1, ())],
+        [(TEST, -2, ()), (TEST, 2, ())],
+    ),
     "a level of 0 counts": ("include { max_level: 0 }", [(TEST, 0, ())], [(TEST, 1, ())]),
-    "stage": ('include { stage: "a" }', [(TEST, 0, ("a",)), (TEST, 0, ("b", "a"))], [(TEST, 0, ()), (TEST, 0, ("b",))]),
-    "all stages": ('include { stage: "a" stage: "b" }', [(TEST, 0, ("b", "c", "a"))], [(TEST, 0, ("a",)), (TEST, 0, ("b",))]),
-    "not_stage": ('include { not_stage: "a" }', [(TEST, 0, ()), (TEST, 0, ("b",))], [(TEST, 0, ("a",)), (TEST, 0, ("b", "a"))]),
-    "none of not_stage": ('include { not_stage: ["a", "b"] }', [(TEST, 0, ("c",))], [(TEST, 0, ("a",)), (TEST, 0, ("c", "b"))]),
-    "stage and not_stage": ('include { stage: "a" not_stage: "b" }', [(TEST, 0, ("a",))], [(TEST, 0, ()), (TEST, 0, ("a", "b"))]),
-    "stages and phase": ('include { phase: TRAIN stage: "a" }', [(TRAIN, 0, ("a",))], [(TRAIN, 0, ()), (TEST, 0, ("a",))]),
-    "any include": ('include { phase: TRAIN } include { stage: "a" }', [(TRAIN, 0, ()), (TEST, 0, ("a",))], [(TEST, 0, ())]),
-    "any exclude": ('exclude { phase: TRAIN } exclude { stage: "a" }', [(TEST, 0, ())], [(TRAIN, 0, ()), (TEST, 0, ("a",))]),
+    "stage": (
+        'include { stage: "a" }',
+        [(TEST, 0, ("a",)), (TEST, 0, ("b", "a"))],
+        [(TEST, 0, ()), (TEST, 0, ("b",))],
+    ),
+    "all stages": (
+        'include { stage: "a" stage: "b" }',
+        [(TEST, 0, ("b", "c", "a"))],
+        [(TEST, 0, ("a",)), (TEST, 0, ("b",))],
+    ),
+    "not_stage": (
+        'include { not_stage: "a" }',
+        [(TEST, 0, ()), (TEST, 0, ("b",))],
+        [(TEST, 0, ("a",)), (TEST, 0, ("b", "a"))],
+    ),
+    "none of not_stage": (
+        'include { not_stage: ["a", "b"] }',
+        [(TEST, 0, ("c",))],
+        [(TEST, 0, ("a",)), (TEST, 0, ("c", "b"))],
+    ),
+    "stage and not_stage": (
+        'include { stage: "a" not_stage: "b" }',
+        [(TEST, 0, ("a",))],
+        [(TEST, 0, ()), (TEST, 0, ("a", "b"))],
+    ),
+    "stages and phase": (
+        'include { phase: TRAIN stage: "a" }',
+        [(TRAIN, 0, ("a",))],
+        [(TRAIN, 0, ()), (TEST, 0, ("a",))],
+    ),
+    "any include": (
+        'include { phase: TRAIN } include { stage: "a" }',
+        [(TRAIN, 0, ()), (TEST, 0, ("a",))],
+        [(TEST, 0, ())],
+    ),
+    "any exclude": (
+        'exclude { phase: TRAIN } exclude { stage: "a" }',
+        [(TEST, 0, ())],
+        [(TRAIN, 0, ()), (TEST, 0, ("a",))],
+    ),
     "the case of a stage": ('include { stage: "A" }', [(TEST, 0, ("A",))], [(TEST, 0, ("a",))]),
 }
 
 
 @pytest.mark.parametrize(("rules", "keep", "drop"), RULES.values(), ids=RULES)
-def test_rules(rules: str, keep: list[tuple[int, int, tuple[str, ...]]], drop: list[tuple[int, int, tuple[str, ...]]]) -> None:
+def test_rules(
+    rules: str,
+    keep: list[tuple[int, int, tuple[str, ...]]],
+    drop: list[tuple[int, int, tuple[str, ...]]],
+) -> None:
     text = f'layer {{ name: "before" }} layer {{ name: "it" {rules} }} layer {{ name: "behind" }}'
     for state in keep:
         assert kept(text, *state) == ["before", "it", "behind"]
@@ -63,7 +109,12 @@ def test_rules(rules: str, keep: list[tuple[int, int, tuple[str, ...]]], drop: l
 
 def test_both_kinds_of_rules() -> None:
     report = Report()
-    message, spans = read_net(Source("net.prototxt", 'layer { name: "a" include { phase: TEST }\nexclude { stage: "s" } }'), report)
+    message, spans = read_net(
+        Source(
+            "net.prototxt", 'layer { name: "a" include { phase: TEST }\nexclude { stage: "s" } }'
+        ),
+        report,
+    )
     placed = filter_state(message, spans, caffe_pb2.NetState(phase=TEST), report)
     (fault,) = report.diagnostics
     assert fault.render() == (
@@ -74,7 +125,9 @@ def test_both_kinds_of_rules() -> None:
 
 
 def test_rules_of_v1_layers() -> None:
-    text = 'layers { name: "a" include { phase: TRAIN } } layers { name: "b" exclude { stage: "s" } }'
+    text = (
+        'layers { name: "a" include { phase: TRAIN } } layers { name: "b" exclude { stage: "s" } }'
+    )
     assert kept(text, TRAIN) == ["a", "b"]
     assert kept(text, TEST) == ["b"]
     assert kept(text, TRAIN, 0, ("s",)) == ["a"]
@@ -97,6 +150,12 @@ def test_stages_add_to_the_nets_own_state(load_text: Callable[..., Net]) -> None
 
 
 def test_a_layers_own_phase_is_no_rule(load_text: Callable[..., Net]) -> None:
-    text = STATED.splitlines()[1] + '\nlayer { name: "drop" type: "Dropout" bottom: "data" top: "drop" phase: TEST }'
+    text = (
+        STATED.splitlines()[1]
+        + '\nlayer { name: "drop" type: "Dropout" bottom: "data" top: "drop" phase: TEST }'
+    )
     net = load_text(text, phase="TRAIN")
-    assert [(layer.name, layer.phase) for layer in net.layers] == [("data", "TRAIN"), ("drop", "TEST")]
+    assert [(layer.name, layer.phase) for layer in net.layers] == [
+        ("data", "TRAIN"),
+        ("drop", "TEST"),
+    ]

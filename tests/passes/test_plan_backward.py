@@ -21,7 +21,11 @@ LOSS = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "f" bottom: "t" top: "
 
 
 def learning(net: Net) -> list[str]:
-    return [layer.name for layer in net.layers if layer in plan_backward(net.layers, net.force_backward).learning]
+    return [
+        layer.name
+        for layer in net.layers
+        if layer in plan_backward(net.layers, net.force_backward).learning
+    ]
 
 
 @pytest.mark.parametrize(
@@ -30,9 +34,15 @@ def learning(net: Net) -> list[str]:
         (LOSS, ["f", "l"]),
         (LOSS + 'layer { name: "s" type: "Silence" bottom: "l1" }', []),
         (LOSS + 'layer { name: "p" type: "Power" bottom: "l1" top: "p" }', []),
-        (LOSS + 'layer { name: "p" type: "Power" bottom: "l1" top: "p" loss_weight: 2 }', ["f", "l", "p"]),
+        (
+            LOSS + 'layer { name: "p" type: "Power" bottom: "l1" top: "p" loss_weight: 2 }',
+            ["f", "l", "p"],
+        ),
         ('layer { name: "p" type: "Power" bottom: "f" top: "p" }', []),
-        ('layer { name: "p" type: "Power" bottom: "f" top: "p" propagate_down: false loss_weight: 1 }', ["p"]),
+        (
+            'layer { name: "p" type: "Power" bottom: "f" top: "p" propagate_down: false loss_weight: 1 }',
+            ["p"],
+        ),
     ],
 )
 def test_layers_with_a_gradient(tail: str, expected: list[str], load_text: Loader) -> None:
@@ -40,7 +50,12 @@ def test_layers_with_a_gradient(tail: str, expected: list[str], load_text: Loade
 
 
 def test_force_backward_runs_everything_but_what_a_layer_forbids(load_text: Loader) -> None:
-    net = load_text("force_backward: true" + HEAD + LOSS.replace("top:", "propagate_down: false propagate_down: false top:"), phase="TRAIN")
+    net = load_text(
+        "force_backward: true"
+        + HEAD
+        + LOSS.replace("top:", "propagate_down: false propagate_down: false top:"),
+        phase="TRAIN",
+    )
     plan = plan_backward(net.layers, True)
     assert plan.learning == set(net.layers)
     assert plan.stopped == {(net.layer("l"), 1)}, "no gradient to labels, whatever the net says"
@@ -60,7 +75,10 @@ def test_a_default_weight_is_overwritten_where_the_loss_is_read(load_text: Loade
     """The losses' own weights still count in the objective's value; their gradient is only what the Eltwise sends."""
     hinge = 'layer { name: "h" type: "HingeLoss" bottom: "f" bottom: "t" top: "l2" }\n'
     value, grad = gradient(HEAD + LOSS + hinge, load_text)
-    summed = hinge + 'layer { name: "e" type: "Eltwise" bottom: "l1" bottom: "l2" top: "loss" loss_weight: 1 }'
+    summed = (
+        hinge
+        + 'layer { name: "e" type: "Eltwise" bottom: "l1" bottom: "l2" top: "loss" loss_weight: 1 }'
+    )
     twice, same_grad = gradient(HEAD + LOSS + summed, load_text)
     assert twice == pytest.approx(2 * value)
     assert torch.allclose(same_grad, grad)
@@ -68,7 +86,9 @@ def test_a_default_weight_is_overwritten_where_the_loss_is_read(load_text: Loade
 
 def test_a_loss_that_is_silenced_counts_without_a_gradient(load_text: Loader) -> None:
     value, _ = gradient(HEAD + LOSS, load_text)
-    silenced, grad = gradient(HEAD + LOSS + 'layer { name: "s" type: "Silence" bottom: "l1" }', load_text)
+    silenced, grad = gradient(
+        HEAD + LOSS + 'layer { name: "s" type: "Silence" bottom: "l1" }', load_text
+    )
     assert silenced == pytest.approx(value)
     assert not grad.any()
 

@@ -97,13 +97,27 @@ def insert_splits(specs: list[Text]) -> list[Text]:
                 bottoms.append(f"{b}_{specs[key[0]].name}_{key[1]}_split_{k}")
             else:
                 bottoms.append(b)
-        new = Text(s.name, s.type, bottoms, list(s.top), s.p, list(s.loss_weight), list(s.propagate_down), list(s.lr))
+        new = Text(
+            s.name,
+            s.type,
+            bottoms,
+            list(s.top),
+            s.p,
+            list(s.loss_weight),
+            list(s.propagate_down),
+            list(s.lr),
+        )
         out.append(new)
         for j, t in enumerate(s.top):
             key = (i, j)
             if uses.get(key, 0) > 1:
                 w = weight.get(key, 0)
-                split = Text(f"{t}_{s.name}_{j}_split", "Split", [t], [f"{t}_{s.name}_{j}_split_{k}" for k in range(uses[key])])
+                split = Text(
+                    f"{t}_{s.name}_{j}_split",
+                    "Split",
+                    [t],
+                    [f"{t}_{s.name}_{j}_split_{k}" for k in range(uses[key])],
+                )
                 if w:
                     split.loss_weight = [w] + [0.0] * (uses[key] - 1)
                     new.loss_weight[j] = 0
@@ -142,7 +156,11 @@ class Input(Layer):
 
 class Power(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        power, scale, shift = self.p.get("power", 1.0), self.p.get("scale", 1.0), self.p.get("shift", 0.0)
+        power, scale, shift = (
+            self.p.get("power", 1.0),
+            self.p.get("scale", 1.0),
+            self.p.get("shift", 0.0),
+        )
         if power * scale == 0:
             top[0].data.v[:] = 1.0 if power == 0 else shift**power
             return
@@ -151,7 +169,11 @@ class Power(Layer):
     def backward(self, top: list[Blob], down: list[bool], bottom: list[Blob]) -> None:
         if not down[0]:
             return
-        power, scale, shift = self.p.get("power", 1.0), self.p.get("scale", 1.0), self.p.get("shift", 0.0)
+        power, scale, shift = (
+            self.p.get("power", 1.0),
+            self.p.get("scale", 1.0),
+            self.p.get("shift", 0.0),
+        )
         ds, bd = power * scale, bottom[0].diff.v
         if ds == 0 or power == 1:
             bd[:] = ds
@@ -207,7 +229,9 @@ class Sigmoid(Neuron):
 
 class BNLL(Neuron):
     def f(self, x: Array) -> Array:
-        return np.where(x > 0, x + np.log(1 + np.exp(-np.abs(x))), np.log(1 + np.exp(np.minimum(x, 0))))
+        return np.where(
+            x > 0, x + np.log(1 + np.exp(-np.abs(x))), np.log(1 + np.exp(np.minimum(x, 0)))
+        )
 
     def g(self, d: Array, x: Array, y: Array) -> Array:
         e = np.exp(np.minimum(x, 50))
@@ -317,7 +341,11 @@ class InnerProduct(Layer):
 
     def backward(self, top: list[Blob], down: list[bool], bottom: list[Blob]) -> None:
         n, k = self.blobs[0].shape
-        d, x, w = top[0].diff.v.reshape(-1, n), bottom[0].data.v.reshape(-1, k), self.blobs[0].data.v.reshape(n, k)
+        d, x, w = (
+            top[0].diff.v.reshape(-1, n),
+            bottom[0].data.v.reshape(-1, k),
+            self.blobs[0].data.v.reshape(n, k),
+        )
         if self.param_propagate[0]:
             self.blobs[0].diff.v += (d.T @ x).ravel()
         if self.param_propagate[1]:
@@ -366,7 +394,10 @@ class Eltwise(Layer):
             if op == "SUM":
                 b.diff.v[:] = top[0].diff.v
             elif op == "PROD":
-                b.diff.v[:] = np.prod([o.data.v for j, o in enumerate(bottom) if j != i], axis=0) * top[0].diff.v
+                b.diff.v[:] = (
+                    np.prod([o.data.v for j, o in enumerate(bottom) if j != i], axis=0)
+                    * top[0].diff.v
+                )
             else:
                 b.diff.v[:] = top[0].diff.v * (self.mask == i)
 
@@ -384,7 +415,9 @@ class Reduction(Layer):
     def backward(self, top: list[Blob], down: list[bool], bottom: list[Blob]) -> None:
         if down[0]:
             x = bottom[0].data.v
-            bottom[0].diff.v[:] = top[0].diff.v[0] * (2 * x if self.p.get("operation") == "SUMSQ" else 1)
+            bottom[0].diff.v[:] = top[0].diff.v[0] * (
+                2 * x if self.p.get("operation") == "SUMSQ" else 1
+            )
 
 
 class EuclideanLoss(Layer):
@@ -403,8 +436,24 @@ class EuclideanLoss(Layer):
                 b.diff.v[:] = (1 if i == 0 else -1) * top[0].diff.v[0] / b.shape[0] * self.diff
 
 
-_CLASSES: tuple[type[Layer], ...] = (Input, Power, ReLU, TanH, Sigmoid, BNLL, ELU, Exp, AbsVal, Flatten, Reshape, Split, Silence)
-TYPES = {c.__name__: c for c in (*_CLASSES, InnerProduct, Scale, Eltwise, Reduction, EuclideanLoss)} | {"Concat": One, "Slice": One}
+_CLASSES: tuple[type[Layer], ...] = (
+    Input,
+    Power,
+    ReLU,
+    TanH,
+    Sigmoid,
+    BNLL,
+    ELU,
+    Exp,
+    AbsVal,
+    Flatten,
+    Reshape,
+    Split,
+    Silence,
+)
+TYPES = {
+    c.__name__: c for c in (*_CLASSES, InnerProduct, Scale, Eltwise, Reduction, EuclideanLoss)
+} | {"Concat": One, "Slice": One}
 
 
 class Net:
@@ -482,7 +531,9 @@ class Net:
         if force_backward:
             for i, layer in enumerate(self.layers):
                 self.need_backward[i] = True
-                self.bottom_need[i] = [f or layer.allow_force(j) for j, f in enumerate(self.bottom_need[i])]
+                self.bottom_need[i] = [
+                    f or layer.allow_force(j) for j, f in enumerate(self.bottom_need[i])
+                ]
                 layer.param_propagate = [True] * len(layer.blobs)
         self.outputs = sorted(set(available))
 

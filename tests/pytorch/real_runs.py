@@ -28,9 +28,16 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 def pair_folder(run_folder: Path) -> Path:
     """A run without what each process has of its own: BatchNorm's statistics and dropout."""
     net = (run_folder / "net.prototxt").read_text()
-    lines = [line for line in net.splitlines() if 'name: "bn"' not in line and 'name: "drop"' not in line]
+    lines = [
+        line for line in net.splitlines() if 'name: "bn"' not in line and 'name: "drop"' not in line
+    ]
     (run_folder / "net.prototxt").write_text("\n".join(lines).replace('"bn"', '"conv"'))
-    text = (run_folder / "solver.prototxt").read_text().replace("base_lr: 0.05", "base_lr: 0.005").replace("display: 4", "display: 1")
+    text = (
+        (run_folder / "solver.prototxt")
+        .read_text()
+        .replace("base_lr: 0.05", "base_lr: 0.005")
+        .replace("display: 4", "display: 1")
+    )
     (run_folder / "solver.prototxt").write_text(text)
     return run_folder
 
@@ -38,7 +45,13 @@ def pair_folder(run_folder: Path) -> Path:
 def begin(command: list[str], env: dict[str, str] = ENVIRONMENT) -> subprocess.Popen:
     """Starts a command and marks all that it starts: torchrun gives its processes sessions of their own."""
     mark = f"NETSPEC_TEST={uuid4().hex}"
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**env, **dict([mark.split("=")])})
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**env, **dict([mark.split("=")])},
+    )
     MARKS[process.pid] = mark.encode()
     return process
 
@@ -63,7 +76,9 @@ def run(command: list[str], env: dict[str, str] = ENVIRONMENT) -> subprocess.Com
 
 
 def train(folder: Path, *options: str, status: int = 0) -> subprocess.CompletedProcess:
-    done = run([sys.executable, "-m", "netspec", "train", str(folder / "solver.prototxt"), *options])
+    done = run(
+        [sys.executable, "-m", "netspec", "train", str(folder / "solver.prototxt"), *options]
+    )
     assert done.returncode == status, done.stdout + done.stderr
     return done
 
@@ -73,8 +88,24 @@ def start() -> Iterator[Callable[..., subprocess.Popen]]:
     """Starts an endless run; whatever the test comes to, none of its processes outlives it."""
     started: list[subprocess.Popen] = []
 
-    def begin_run(folder: Path, *options: str, launcher: Sequence[str] = (), ends: str = "1000000", **variables: str) -> subprocess.Popen:
-        command = [sys.executable, *launcher, "-m", "netspec", "train", str(folder / "solver.prototxt"), "--max-iter", ends, *options]
+    def begin_run(
+        folder: Path,
+        *options: str,
+        launcher: Sequence[str] = (),
+        ends: str = "1000000",
+        **variables: str,
+    ) -> subprocess.Popen:
+        command = [
+            sys.executable,
+            *launcher,
+            "-m",
+            "netspec",
+            "train",
+            str(folder / "solver.prototxt"),
+            "--max-iter",
+            ends,
+            *options,
+        ]
         started.append(begin(command, {**ENVIRONMENT, **variables}))
         return started[-1]
 
@@ -113,7 +144,11 @@ def members_of_torchrun(process: subprocess.Popen) -> list[int]:
 
 
 def logged(path: Path, event: str) -> list[dict]:
-    return [found for line in path.read_text().splitlines() if (found := json.loads(line))["event"] == event]
+    return [
+        found
+        for line in path.read_text().splitlines()
+        if (found := json.loads(line))["event"] == event
+    ]
 
 
 def displayed(path: Path) -> dict[int, float]:

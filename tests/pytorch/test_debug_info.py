@@ -16,7 +16,12 @@ from netspec.listener import Listener, Values
 
 rng = np.random.default_rng(3)
 DATA, TARGET = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
-W1, B1, W2, B2 = rng.normal(size=(5, 3)), rng.normal(size=5), rng.normal(size=(2, 5)), rng.normal(size=2)
+W1, B1, W2, B2 = (
+    rng.normal(size=(5, 3)),
+    rng.normal(size=5),
+    rng.normal(size=(2, 5)),
+    rng.normal(size=2),
+)
 NET = """
 name: "Seen"
 layer { name: "data" type: "HDF5Data" top: "data" top: "target" hdf5_data_param { source: "data.txt" batch_size: 4 } }
@@ -27,7 +32,8 @@ layer { name: "second" type: "InnerProduct" bottom: "hidden" top: "out" param { 
 layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss" }
 """
 APART = NET.replace('bottom: "hidden" top: "hidden"', 'bottom: "hidden" top: "active"').replace(
-    '"second" type: "InnerProduct" bottom: "hidden"', '"second" type: "InnerProduct" bottom: "active"'
+    '"second" type: "InnerProduct" bottom: "hidden"',
+    '"second" type: "InnerProduct" bottom: "active"',
 )
 SOLVER = 'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" debug_info: true snapshot_after_train: false solver_mode: CPU random_seed: 1\n'
 
@@ -41,7 +47,9 @@ class Told(Listener):
 
     def debugged(self, lines: Iterable[str]) -> None:
         self.lines.append(list(lines))
-        self.events.append("backward" if any("[Backward]" in line for line in self.lines[-1]) else "forward only")
+        self.events.append(
+            "backward" if any("[Backward]" in line for line in self.lines[-1]) else "forward only"
+        )
 
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         self.events.append(f"display {iteration}")
@@ -83,10 +91,17 @@ def expected(passes: int = 1, active: str = "hidden") -> list[tuple[str, list[fl
     d_out = (out - TARGET) / 4
     d_hidden = d_out @ W2
     d_before = d_hidden * (before > 0)
-    d_w2, d_w1, d_b1 = (passes * grad for grad in (d_out.T @ hidden, d_before.T @ DATA, d_before.sum(axis=0)))
+    d_w2, d_w1, d_b1 = (
+        passes * grad for grad in (d_out.T @ hidden, d_before.T @ DATA, d_before.sum(axis=0))
+    )
     data = np.concatenate([array.ravel() for array in (W1, B1, W2, B2)])
     diffs = np.concatenate([array.ravel() for array in (d_w1, d_b1, d_w2)])
-    norms = [np.abs(data).sum(), np.abs(diffs).sum(), np.sqrt((data**2).sum()), np.sqrt((diffs**2).sum())]
+    norms = [
+        np.abs(data).sum(),
+        np.abs(diffs).sum(),
+        np.sqrt((data**2).sum()),
+        np.sqrt((diffs**2).sum()),
+    ]
     return [
         ("    [Forward] Layer data, top blob data data: #", mean(DATA)),
         ("    [Forward] Layer data, top blob target data: #", mean(TARGET)),
@@ -97,14 +112,20 @@ def expected(passes: int = 1, active: str = "hidden") -> list[tuple[str, list[fl
         ("    [Forward] Layer second, top blob out data: #", mean(out)),
         ("    [Forward] Layer second, param blob w2 data: #", mean(W2)),
         ("    [Forward] Layer second, param blob 1 data: #", mean(B2)),
-        ("    [Forward] Layer loss, top blob loss data: #", [float(((out - TARGET) ** 2).sum() / 8)]),
+        (
+            "    [Forward] Layer loss, top blob loss data: #",
+            [float(((out - TARGET) ** 2).sum() / 8)],
+        ),
         ("    [Backward] Layer loss, bottom blob out diff: #", mean(d_out)),
         (f"    [Backward] Layer second, bottom blob {active} diff: #", mean(d_hidden)),
         ("    [Backward] Layer second, param blob 0 diff: #", mean(d_w2)),
         ("    [Backward] Layer relu, bottom blob hidden diff: #", mean(d_before)),
         ("    [Backward] Layer first, param blob 0 diff: #", mean(d_w1)),
         ("    [Backward] Layer first, param blob 1 diff: #", mean(d_b1)),
-        ("    [Backward] All net params (data, diff): L1 norm = (#, #); L2 norm = (#, #)", [float(norm) for norm in norms]),
+        (
+            "    [Backward] All net params (data, diff): L1 norm = (#, #); L2 norm = (#, #)",
+            [float(norm) for norm in norms],
+        ),
     ]
 
 
@@ -114,7 +135,9 @@ NUMBER = re.compile(r"(?:(?<=data: )|(?<=diff: )|(?<=\()|(?<=, ))-?\d[\d.e+-]*")
 def compare(lines: list[str], wanted: list[tuple[str, list[float]]]) -> None:
     assert [NUMBER.sub("#", line) for line in lines] == [text for text, _ in wanted]
     for line, (_, values) in zip(lines, wanted, strict=True):
-        assert [float(number) for number in NUMBER.findall(line)] == pytest.approx(values, rel=2e-5), line
+        assert [float(number) for number in NUMBER.findall(line)] == pytest.approx(
+            values, rel=2e-5
+        ), line
 
 
 @pytest.mark.parametrize("in_place", [False, True])
@@ -132,7 +155,18 @@ def test_gradients_of_params_add_up_over_iter_size_those_of_blobs_do_not(tmp_pat
 def test_the_train_net_tells_in_displayed_iterations_and_a_test_net_always(tmp_path: Path) -> None:
     told = run(tmp_path, "max_iter: 4 display: 3 test_iter: 2 test_interval: 2")
     test = ["forward only"] * 2
-    assert told.events == [*test, "test 0", "backward", "display 0", *test, "test 2", "backward", "display 3", *test, "test 4"]
+    assert told.events == [
+        *test,
+        "test 0",
+        "backward",
+        "display 0",
+        *test,
+        "test 2",
+        "backward",
+        "display 3",
+        *test,
+        "test 4",
+    ]
     forward = [row for row in expected() if "[Forward]" in row[0]]
     compare(told.lines[0], forward)
 
@@ -141,5 +175,9 @@ def test_a_blob_that_two_layers_read_has_the_gradient_of_each(tmp_path: Path) ->
     twice = 'layer { name: "loss2" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss2" loss_weight: 3 }'
     (lines,) = run(tmp_path, "max_iter: 1 display: 2", NET + twice).lines
     wanted = dict(expected())["    [Backward] Layer loss, bottom blob out diff: #"][0]
-    found = {line.split(",")[0].split()[-1]: float(line.split()[-1]) for line in lines if "bottom blob out" in line}
+    found = {
+        line.split(",")[0].split()[-1]: float(line.split()[-1])
+        for line in lines
+        if "bottom blob out" in line
+    }
     assert found == pytest.approx({"loss": wanted, "loss2": 3 * wanted}, rel=2e-5)

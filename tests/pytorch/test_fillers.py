@@ -36,17 +36,32 @@ def test_uniform() -> None:
 
 def test_gaussian_and_its_sparse_form() -> None:
     values = filled((200, 100), type="gaussian", mean=1, std=0.5)
-    assert (values.mean(), values.std()) == (pytest.approx(1, abs=0.02), pytest.approx(0.5, abs=0.02))
+    assert (values.mean(), values.std()) == (
+        pytest.approx(1, abs=0.02),
+        pytest.approx(0.5, abs=0.02),
+    )
     sparse = filled((50, 400), type="gaussian", std=1, sparse=10)
     assert (sparse != 0).float().mean() == pytest.approx(10 / 50, abs=0.01)
 
 
-@pytest.mark.parametrize(("variance_norm", "n"), [("FAN_IN", 75), ("FAN_OUT", 200), ("AVERAGE", 137.5)])
+@pytest.mark.parametrize(
+    ("variance_norm", "n"), [("FAN_IN", 75), ("FAN_OUT", 200), ("AVERAGE", 137.5)]
+)
 def test_xavier_and_msra_count_their_fan(variance_norm: str, n: float) -> None:
     shape = (8, 3, 5, 5)  # fan in 3·5·5, fan out 8·5·5
-    values = torch.cat([filled(shape, seed, type="xavier", variance_norm=variance_norm).flatten() for seed in range(20)])
+    values = torch.cat(
+        [
+            filled(shape, seed, type="xavier", variance_norm=variance_norm).flatten()
+            for seed in range(20)
+        ]
+    )
     assert values.abs().max() == pytest.approx(sqrt(3 / n), rel=0.01)
-    values = torch.cat([filled(shape, seed, type="msra", variance_norm=variance_norm).flatten() for seed in range(20)])
+    values = torch.cat(
+        [
+            filled(shape, seed, type="msra", variance_norm=variance_norm).flatten()
+            for seed in range(20)
+        ]
+    )
     assert values.std() == pytest.approx(sqrt(2 / n), rel=0.03)
 
 

@@ -20,34 +20,74 @@ from netspec.schema.caffe_pb2 import Datum
 from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.weights.snapshot_files import newest_snapshot
 from tests.pytorch import real_runs
-from tests.pytorch.real_runs import ENVIRONMENT, PAIR, TORCHRUN, assert_same_bits, changed, members, members_of_torchrun, run, train, wait_for
+from tests.pytorch.real_runs import (
+    ENVIRONMENT,
+    PAIR,
+    TORCHRUN,
+    assert_same_bits,
+    changed,
+    members,
+    members_of_torchrun,
+    run,
+    train,
+    wait_for,
+)
 
 pair_folder, start = real_runs.pair_folder, real_runs.start  # fixtures
 
 
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_the_loss_of_a_process_ends_the_run_and_its_snapshot_stands(start: Callable[..., subprocess.Popen], pair_folder: Path, rank: int) -> None:
+def test_the_loss_of_a_process_ends_the_run_and_its_snapshot_stands(
+    start: Callable[..., subprocess.Popen], pair_folder: Path, rank: int
+) -> None:
     process = start(pair_folder, *PAIR)
     wait_for(process, "snapshot ")
     os.kill(members(process)[rank], signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
-    assert f"process {rank} of 2 was ended by SIGKILL, so the run ends; snapshots that it has written stand" in err
-    assert len(err.splitlines()) == 1, "who has only lost the others says nothing, and neither does torch"
+    assert (
+        f"process {rank} of 2 was ended by SIGKILL, so the run ends; snapshots that it has written stand"
+        in err
+    )
+    assert len(err.splitlines()) == 1, (
+        "who has only lost the others says nothing, and neither does torch"
+    )
     state, faults = newest_snapshot(str(pair_folder / "snap"))
     assert state is not None
     assert faults == {}
-    assert main(["train", str(pair_folder / "solver.prototxt"), "--snapshot", str(state), "--max-iter", "1"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                str(pair_folder / "solver.prototxt"),
+                "--snapshot",
+                str(state),
+                "--max-iter",
+                "1",
+            ]
+        )
+        == 0
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_torchrun_restarts_a_run_that_has_lost_a_process(start: Callable[..., subprocess.Popen], run_folder: Path, rank: int) -> None:
+def test_torchrun_restarts_a_run_that_has_lost_a_process(
+    start: Callable[..., subprocess.Popen], run_folder: Path, rank: int
+) -> None:
     changed(run_folder, lr_policy='"fixed"', snapshot="20", test_interval="50", display="10")
     launcher = [*TORCHRUN, "--max-restarts", "2"]
     outs = []
     for name in ("cut", "all"):
-        process = start(run_folder, "--cpu", "--resume", "--snapshot-prefix", str(run_folder / name), launcher=launcher, ends="400")
+        process = start(
+            run_folder,
+            "--cpu",
+            "--resume",
+            "--snapshot-prefix",
+            str(run_folder / name),
+            launcher=launcher,
+            ends="400",
+        )
         if name == "cut":
             wait_for(process, "iteration 50 ")
             os.kill(members_of_torchrun(process)[rank], signal.SIGKILL)
@@ -64,10 +104,15 @@ def test_a_bad_record_of_another_process_is_told(pair_folder: Path) -> None:
         for i in range(11):  # record 1 is the first of rank 1
             datum = Datum(channels=1, height=8, width=8, data=bytes(64), label=7 if i == 1 else 0)
             writer.put(f"{i:08d}".encode(), datum.SerializeToString())
-    text = (pair_folder / "solver.prototxt").read_text().replace("test_iter: 2 test_interval: 6", "")
+    text = (
+        (pair_folder / "solver.prototxt").read_text().replace("test_iter: 2 test_interval: 6", "")
+    )
     (pair_folder / "solver.prototxt").write_text(text)
     err = train(pair_folder, "--nproc", "2", status=1).stderr
-    assert re.search(r"process 1: .*error: layer 'loss': item 0 of the batch has label 7, but there are 3 classes", err)
+    assert re.search(
+        r"process 1: .*error: layer 'loss': item 0 of the batch has label 7, but there are 3 classes",
+        err,
+    )
     assert "it is record 1 (from 0) of its 11" in err
     assert "process 1 of 2 has ended with status 1" in err
     assert "Traceback" not in err
@@ -93,7 +138,12 @@ guarded_member(run, Namespace())
 def test_a_process_that_is_late_does_not_tell_again(tmp_path: Path) -> None:
     errors = []
     for rank in "10":  # so slow can rank 0 be on a busy machine
-        environment = {**ENVIRONMENT, "RANK": rank, "WORLD_SIZE": "2", "NETSPEC_MEETING": f"file://{tmp_path}/meeting"}
+        environment = {
+            **ENVIRONMENT,
+            "RANK": rank,
+            "WORLD_SIZE": "2",
+            "NETSPEC_MEETING": f"file://{tmp_path}/meeting",
+        }
         errors.append(run([sys.executable, "-c", WRONG_FILE], environment).stderr)
     assert errors == ["process 1: error: the net is not there\n", ""]
 
@@ -107,20 +157,30 @@ def test_a_loss_that_is_no_number_in_several_processes(pair_folder: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("to_all", [False, True])
-def test_signals_reach_all_processes(start: Callable[..., subprocess.Popen], pair_folder: Path, to_all: bool) -> None:
+def test_signals_reach_all_processes(
+    start: Callable[..., subprocess.Popen], pair_folder: Path, to_all: bool
+) -> None:
     process = start(pair_folder, *PAIR)
     wait_for(process, "iteration 3 ")
     process.send_signal(signal.SIGHUP)
     wait_for(process, "snapshot ")
     wait_for(process, "iteration ")
-    for pid in [process.pid, *(members(process) if to_all else [])]:  # Ctrl-C reaches every process of the terminal
+    for pid in [
+        process.pid,
+        *(members(process) if to_all else []),
+    ]:  # Ctrl-C reaches every process of the terminal
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[-1]) == (130, "stopped early"), err
-    assert err.splitlines() == ["taking a snapshot after this iteration", "stopping after this iteration; a second signal stops at once"]
+    assert err.splitlines() == [
+        "taking a snapshot after this iteration",
+        "stopping after this iteration; a second signal stops at once",
+    ]
 
 
-def test_ctrl_c_before_the_training_is_no_success(start: Callable[..., subprocess.Popen], pair_folder: Path) -> None:
+def test_ctrl_c_before_the_training_is_no_success(
+    start: Callable[..., subprocess.Popen], pair_folder: Path
+) -> None:
     process = start(pair_folder, *PAIR)
     deadline = time.monotonic() + 60
     while len(members(process)) < 2 and time.monotonic() < deadline:
@@ -128,21 +188,38 @@ def test_ctrl_c_before_the_training_is_no_success(start: Callable[..., subproces
     for pid in [process.pid, *members(process)]:  # they import torch now
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "stopping after this iteration; a second signal stops at once\ninterrupted\n")
+    assert (process.returncode, out, err) == (
+        130,
+        "",
+        "stopping after this iteration; a second signal stops at once\ninterrupted\n",
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by_torchrun", [False, True])
-def test_no_process_outlives_its_launcher(start: Callable[..., subprocess.Popen], pair_folder: Path, tmp_path: Path, by_torchrun: bool) -> None:
+def test_no_process_outlives_its_launcher(
+    start: Callable[..., subprocess.Popen], pair_folder: Path, tmp_path: Path, by_torchrun: bool
+) -> None:
     (tmp_path / "temporary").mkdir()
     launcher = TORCHRUN if by_torchrun else ()
     options = ["--cpu"] if by_torchrun else PAIR
-    process = start(pair_folder, *options, "--sigint_effect", "none", launcher=launcher, TMPDIR=str(tmp_path / "temporary"))
+    process = start(
+        pair_folder,
+        *options,
+        "--sigint_effect",
+        "none",
+        launcher=launcher,
+        TMPDIR=str(tmp_path / "temporary"),
+    )
     wait_for(process, "iteration 3 ")
     left = members_of_torchrun(process) if by_torchrun else members(process)
     process.kill()
     process.communicate(timeout=30)  # their standard output ends with them
-    assert [pid for pid in left if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()] == []
+    assert [
+        pid
+        for pid in left
+        if Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()
+    ] == []
     assert by_torchrun or list((tmp_path / "temporary").glob("netspec-*")) == []
 
 
@@ -168,5 +245,12 @@ def test_a_bug_ends_a_process_at_once_and_open_files_are_whole(tmp_path: Path) -
 
 
 def test_the_loss_of_others_is_told_without_advice_on_sockets() -> None:
-    error = lost(RuntimeError("[/build/gloo/pair.cc:537] Read error [10.0.0.1]:80: Connection reset by peer. This is typically … GLHF!"))
-    assert str(error) == "error: another process of the run has ended, so this one stops (Read error [10.0.0.1]:80: Connection reset by peer)"
+    error = lost(
+        RuntimeError(
+            "[/build/gloo/pair.cc:537] Read error [10.0.0.1]:80: Connection reset by peer. This is typically … GLHF!"
+        )
+    )
+    assert (
+        str(error)
+        == "error: another process of the run has ended, so this one stops (Read error [10.0.0.1]:80: Connection reset by peer)"
+    )

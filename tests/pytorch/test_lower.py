@@ -70,12 +70,16 @@ def test_cut_at_outputs(load_text: Loader) -> None:
 
 
 def test_an_unknown_output_is_told_with_the_nearest(load_text: Loader) -> None:
-    with pytest.raises(netspec.NetspecError, match=r"no blob 'score' to cut it at\n  hint: did you mean 'scores'"):
+    with pytest.raises(
+        netspec.NetspecError, match=r"no blob 'score' to cut it at\n  hint: did you mean 'scores'"
+    ):
         netspec.compile(load_text(NET), outputs=["score"])
 
 
 def test_seed_makes_fillers_repeatable(load_text: Loader) -> None:
-    one, two, other = (netspec.compile(load_text(NET), seed=seed).params["ip"][0] for seed in (7, 7, 8))
+    one, two, other = (
+        netspec.compile(load_text(NET), seed=seed).params["ip"][0] for seed in (7, 7, 8)
+    )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
 
@@ -119,7 +123,10 @@ def test_a_fault_while_running_names_layer_and_line(load_text: Loader) -> None:
 
 def test_a_label_that_is_no_class(load_text: Loader) -> None:
     module = netspec.compile(load_text(NET, phase="TRAIN"))
-    with pytest.raises(netspec.NetspecError, match=r"layer 'loss': item 1 of the batch has label 5, but there are 5 classes \(0 to 4\)"):
+    with pytest.raises(
+        netspec.NetspecError,
+        match=r"layer 'loss': item 1 of the batch has label 5, but there are 5 classes \(0 to 4\)",
+    ):
         module(torch.rand(2, 3, 9, 9), torch.tensor([0.0, 5.0]))
 
 
@@ -158,13 +165,17 @@ def test_frozen_params_and_propagate_down(load_text: Loader) -> None:
     layer { name: "two" type: "InnerProduct" bottom: "x" top: "y" propagate_down: false inner_product_param { num_output: 3 } loss_weight: 1 }
     """
     module = netspec.compile(load_text(text, phase="TRAIN"), seed=1)
-    assert [blob.requires_grad for blob in module.params["one"]] == [False, False], "Caffe's backward pass does not reach it"
+    assert [blob.requires_grad for blob in module.params["one"]] == [False, False], (
+        "Caffe's backward pass does not reach it"
+    )
     assert [blob.requires_grad for blob in module.params["two"]] == [True, True]
     module.loss(module(torch.rand(2, 6))).backward()
     assert module.params["two"][0].grad is not None
     forced = netspec.compile(load_text("force_backward: true" + text, phase="TRAIN"), seed=1)
     forced.loss(forced(torch.rand(2, 6))).backward()
-    assert all(blob.grad is not None for blobs in forced.params.values() for blob in blobs), "force_backward overrides both"
+    assert all(blob.grad is not None for blobs in forced.params.values() for blob in blobs), (
+        "force_backward overrides both"
+    )
 
 
 def test_a_weighted_blob_that_is_read_is_an_output_of_caffes_split(load_text: Loader) -> None:
@@ -193,7 +204,9 @@ def test_weights_round_trip(load_text: Loader, tmp_path: Path) -> None:
 
 def test_weights_of_another_net_are_reported(load_text: Loader, tmp_path: Path) -> None:
     netspec.save_weights(netspec.compile(load_text(NET), seed=1), tmp_path / "w.caffemodel")
-    text = NET.replace("num_output: 5", "num_output: 6").replace('name: "conv/1"', 'name: "conv_new"')
+    text = NET.replace("num_output: 5", "num_output: 6").replace(
+        'name: "conv/1"', 'name: "conv_new"'
+    )
     module = netspec.compile(load_text(text), seed=2)
     report = netspec.load_weights(module, tmp_path / "w.caffemodel")
     assert report.mismatched == {"ip": "param 0 is 6×196 in the net, 5×196 in the file"}
@@ -210,20 +223,36 @@ def test_gradients_are_where_caffe_has_them(load_text: Loader) -> None:
     """
     module = netspec.compile(load_text(text))
     assert module.params["one"][0].requires_grad
-    assert not module.params["two"][0].requires_grad, "nothing below a loss: Caffe has no backward pass for it"
-    forced = netspec.compile(load_text("force_backward: true" + text.replace('"y" inner', '"y" param { lr_mult: 0 } inner')))
-    assert forced.params["two"][0].requires_grad, "force_backward gives even a frozen param its gradient"
+    assert not module.params["two"][0].requires_grad, (
+        "nothing below a loss: Caffe has no backward pass for it"
+    )
+    forced = netspec.compile(
+        load_text(
+            "force_backward: true" + text.replace('"y" inner', '"y" param { lr_mult: 0 } inner')
+        )
+    )
+    assert forced.params["two"][0].requires_grad, (
+        "force_backward gives even a frozen param its gradient"
+    )
 
 
 def test_many_nets_compile_in_one_process(load_text: Loader) -> None:
-    for size in range(5, 15):  # more than torch.compile's bound on recompilations of one piece of code
-        module = netspec.compile(load_text(NET.replace("num_output: 5", f"num_output: {size}"), phase="TEST"))
+    for size in range(
+        5, 15
+    ):  # more than torch.compile's bound on recompilations of one piece of code
+        module = netspec.compile(
+            load_text(NET.replace("num_output: 5", f"num_output: {size}"), phase="TEST")
+        )
         compiled = torch.compile(module, fullgraph=True, backend="eager")
         assert compiled(torch.rand(2, 3, 9, 9), torch.zeros(2))["prob"].shape == (2, size)
 
 
-def test_weights_do_not_load_where_names_do_not_tell_layers_apart(load_text: Loader, tmp_path: Path) -> None:
-    module = netspec.compile(load_text(NET.replace('name: "conv/1" ', "").replace('name: "ip" ', "")), seed=1)
+def test_weights_do_not_load_where_names_do_not_tell_layers_apart(
+    load_text: Loader, tmp_path: Path
+) -> None:
+    module = netspec.compile(
+        load_text(NET.replace('name: "conv/1" ', "").replace('name: "ip" ', "")), seed=1
+    )
     netspec.save_weights(module, tmp_path / "w.caffemodel")
     with pytest.raises(netspec.NetspecError, match="two layers with params have no name"):
         netspec.load_weights(module, tmp_path / "w.caffemodel")

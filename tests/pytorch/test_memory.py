@@ -17,10 +17,15 @@ layer { name: "f" type: "InnerProduct" bottom: "x" top: "y" inner_product_param 
 """
 
 
-def test_params_that_nobody_can_hold(load_text: Callable[..., Net], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_params_that_nobody_can_hold(
+    load_text: Callable[..., Net], monkeypatch: pytest.MonkeyPatch
+) -> None:
     net = load_text(TEXT)  # its shapes are no trouble
     monkeypatch.setattr(memory, "free_memory", lambda: 2**31)
-    with pytest.raises(NetspecError, match=r"net.prototxt:3:25: error: layer 'f': its params take 7.5 GiB, .* of which 2.0 GiB are free"):
+    with pytest.raises(
+        NetspecError,
+        match=r"net.prototxt:3:25: error: layer 'f': its params take 7.5 GiB, .* of which 2.0 GiB are free",
+    ):
         netspec.compile(net)
 
 

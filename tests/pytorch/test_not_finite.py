@@ -22,7 +22,14 @@ snapshot_prefix: "{folder}/snap"
 XAVIER = 'type: "xavier"'
 
 
-def message_of(folder: Path, filler: str = XAVIER, shift: float = 100, rate: float = 0.01, parts: int = 1, bad_row: int | None = None) -> str:
+def message_of(
+    folder: Path,
+    filler: str = XAVIER,
+    shift: float = 100,
+    rate: float = 0.01,
+    parts: int = 1,
+    bad_row: int | None = None,
+) -> str:
     """What is told of a run whose loss stops being a number."""
     rng = np.random.default_rng(0)
     data = rng.random((8, 3), np.float32)
@@ -40,17 +47,26 @@ def message_of(folder: Path, filler: str = XAVIER, shift: float = 100, rate: flo
     return str(caught.value)
 
 
-def test_a_layer_that_makes_it_is_named_and_no_rate_is_blamed_before_an_update(tmp_path: Path) -> None:
+def test_a_layer_that_makes_it_is_named_and_no_rate_is_blamed_before_an_update(
+    tmp_path: Path,
+) -> None:
     message = message_of(tmp_path, shift=-100)
-    assert message.startswith("error: the loss is nan at iteration 0: the run stops, its snapshots stand\n")
-    assert "net.prototxt:4:1: note: layer 'log' (Log) is the first whose output is not finite: 'log'; its bottoms and params are finite" in message
+    assert message.startswith(
+        "error: the loss is nan at iteration 0: the run stops, its snapshots stand\n"
+    )
+    assert (
+        "net.prototxt:4:1: note: layer 'log' (Log) is the first whose output is not finite: 'log'; its bottoms and params are finite"
+        in message
+    )
     assert "base_lr" not in message
 
 
 def test_a_filler_is_blamed_for_a_param_that_was_never_updated(tmp_path: Path) -> None:
     message = message_of(tmp_path, 'type: "constant" value: inf')
     assert "layer 'ip' (InnerProduct) is the first" in message
-    assert "its param 0 is not finite either: its filler, or a weight file, has made it so" in message
+    assert (
+        "its param 0 is not finite either: its filler, or a weight file, has made it so" in message
+    )
 
 
 def test_an_update_is_blamed_with_the_rates_line(tmp_path: Path) -> None:
@@ -62,6 +78,9 @@ def test_an_update_is_blamed_with_the_rates_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("parts", [1, 2])
 def test_data_that_is_no_number_is_told_by_its_record(tmp_path: Path, parts: int) -> None:
     message = message_of(tmp_path, bad_row=6, parts=parts)
-    assert "layer 'data' (HDF5Data) is the first whose output is not finite: 'data'; the data is so" in message
+    assert (
+        "layer 'data' (HDF5Data) is the first whose output is not finite: 'data'; the data is so"
+        in message
+    )
     assert "layer 'data' feeds it; it is record 6 (from 0) of its 8" in message
     assert "base_lr" not in message

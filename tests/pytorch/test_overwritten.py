@@ -45,9 +45,17 @@ def test_values_are_the_layers_own(load_text: Callable[..., Net]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("activation", "after", "is_wrapped"), [("ReLU", DROPOUT, False), ("ReLU", "", False), ("Sigmoid", DROPOUT, True), ("ReLU", SCALE, True)]
+    ("activation", "after", "is_wrapped"),
+    [
+        ("ReLU", DROPOUT, False),
+        ("ReLU", "", False),
+        ("Sigmoid", DROPOUT, True),
+        ("ReLU", SCALE, True),
+    ],
 )
-def test_only_what_would_differ_is_wrapped(activation: str, after: str, is_wrapped: bool, load_text: Callable[..., Net]) -> None:
+def test_only_what_would_differ_is_wrapped(
+    activation: str, after: str, is_wrapped: bool, load_text: Callable[..., Net]
+) -> None:
     module = netspec.compile(load_text(NET % (activation, after), phase="TRAIN"))
     assert isinstance(module.act, Overwritten) == is_wrapped
 
@@ -61,7 +69,9 @@ def test_own_blobs_have_the_true_gradient(load_text: Callable[..., Net]) -> None
 def test_torch_compile_refuses_what_it_would_get_wrong(load_text: Callable[..., Net]) -> None:
     module = netspec.compile(load_text(NET % ("ReLU", SCALE), phase="TRAIN"), seed=1)
     compiled = torch.compile(module, fullgraph=True, backend="eager")
-    with pytest.raises(Exception, match="a later in-place layer overwrites what Caffe's gradient reads"):
+    with pytest.raises(
+        Exception, match="a later in-place layer overwrites what Caffe's gradient reads"
+    ):
         compiled(torch.randn(4, 6, requires_grad=True))
     with torch.no_grad():
         assert compiled(torch.randn(4, 6))["y"].shape == (4, 5)

@@ -17,9 +17,28 @@ from tests.pytorch.caffe_model import Net, Refused, Text
 
 _PARAM = {"ReLU": "relu_param", "InnerProduct": "inner_product_param"}
 _IN_PLACE = ("Power", "ReLU", "TanH", "Sigmoid", "BNLL", "ELU", "Exp", "Scale")
-_OTHERS = ("AbsVal", "Flatten", "Flatten", "Reshape", "Reshape", "Split", "Concat", "Slice", "InnerProduct", "InnerProduct")
+_OTHERS = (
+    "AbsVal",
+    "Flatten",
+    "Flatten",
+    "Reshape",
+    "Reshape",
+    "Split",
+    "Concat",
+    "Slice",
+    "InnerProduct",
+    "InnerProduct",
+)
 _KINDS = (*_IN_PLACE, *_OTHERS, "Eltwise", "Eltwise", "Silence", "EuclideanLoss", "Reduction")
-_LEAST_AXES = {"Flatten": 2, "InnerProduct": 2, "Concat": 2, "Slice": 2, "EuclideanLoss": 1, "Reduction": 1, "Scale": 1}
+_LEAST_AXES = {
+    "Flatten": 2,
+    "InnerProduct": 2,
+    "Concat": 2,
+    "Slice": 2,
+    "EuclideanLoss": 1,
+    "Reduction": 1,
+    "Scale": 1,
+}
 _POWERS = (
     {"scale": -1.0},
     {"scale": 2.0, "shift": 0.5},
@@ -35,7 +54,9 @@ def text_of(layers: list[Text], force_backward: bool) -> str:
     lines = ["force_backward: true"] if force_backward else []
     for layer in layers:
         words = [f'name: "{layer.name}" type: "{layer.type}"']
-        words += [f'bottom: "{name}"' for name in layer.bottom] + [f'top: "{name}"' for name in layer.top]
+        words += [f'bottom: "{name}"' for name in layer.bottom] + [
+            f'top: "{name}"' for name in layer.top
+        ]
         words += [f"loss_weight: {weight}" for weight in layer.loss_weight]
         words += [f"propagate_down: {str(flag).lower()}" for flag in layer.propagate_down]
         words += [f"param {{ lr_mult: {rate} }}" for rate in layer.lr]
@@ -51,7 +72,9 @@ def text_of(layers: list[Text], force_backward: bool) -> str:
     return "\n".join(lines)
 
 
-def random_layer(draw: random.Random, name: str, shapes: dict[str, tuple[int, ...]]) -> tuple[Text, list[tuple[int, ...]]] | None:
+def random_layer(
+    draw: random.Random, name: str, shapes: dict[str, tuple[int, ...]]
+) -> tuple[Text, list[tuple[int, ...]]] | None:
     """A layer over one of the last blobs, and the shapes of its tops; None where it does not go with the blob."""
     kind, bottom = draw.choice(_KINDS), draw.choice(list(shapes)[-4:])
     shape = shapes[bottom]
@@ -77,7 +100,11 @@ def random_layer(draw: random.Random, name: str, shapes: dict[str, tuple[int, ..
         tops = [(shape[0], layer.p["num_output"])]
     elif kind in ("Eltwise", "EuclideanLoss"):
         layer.bottom.append(draw.choice([other for other in shapes if shapes[other] == shape]))
-        layer.p = draw.choice([{}, {"operation": "PROD"}, {"operation": "MAX"}]) if kind == "Eltwise" else {}
+        layer.p = (
+            draw.choice([{}, {"operation": "PROD"}, {"operation": "MAX"}])
+            if kind == "Eltwise"
+            else {}
+        )
         tops = [shape] if kind == "Eltwise" else [()]
     elif kind == "Reduction":
         layer.p, tops = draw.choice([{}, {"operation": "SUMSQ"}]), [()]
@@ -103,11 +130,22 @@ def random_net(draw: random.Random) -> tuple[list[Text], bool]:
         if draw.random() < 0.08:
             layer.propagate_down = [draw.random() < 0.5 for _ in layer.bottom]
         if layer.type in ("InnerProduct", "Scale") and draw.random() < 0.2:
-            layer.lr = [draw.choice([0.0, 1.0]) for _ in range(2 if layer.type == "InnerProduct" else 1)]
+            layer.lr = [
+                draw.choice([0.0, 1.0]) for _ in range(2 if layer.type == "InnerProduct" else 1)
+            ]
         layers.append(layer)
         shapes.update(zip(layer.top, tops, strict=True))
     if draw.random() < 0.7:
-        layers.append(Text("last", "Reduction", [[name for name in shapes if shapes[name]][-1]], ["last"], {}, [1.0]))
+        layers.append(
+            Text(
+                "last",
+                "Reduction",
+                [[name for name in shapes if shapes[name]][-1]],
+                ["last"],
+                {},
+                [1.0],
+            )
+        )
     return layers, draw.random() < 0.5
 
 
@@ -122,7 +160,9 @@ def differences(layers: list[Text], force_backward: bool, seed: int, path: Path)
         if layer.text.type == "Input":
             values = rng.normal(size=prod(layer.p["shape"])).round(2) + 0.01
             model.blobs[layer.text.name].data.v[:] = values
-            feed[layer.text.name] = torch.from_numpy(values.copy()).view(layer.p["shape"]).requires_grad_()
+            feed[layer.text.name] = (
+                torch.from_numpy(values.copy()).view(layer.p["shape"]).requires_grad_()
+            )
         for i, blob in enumerate(layer.blobs):
             values = rng.normal(size=blob.count).round(2)
             blob.data.v[: blob.count] = values
@@ -141,7 +181,11 @@ def differences(layers: list[Text], force_backward: bool, seed: int, path: Path)
     if any("loses the gradient" in d.message for d in report.diagnostics):
         pass  # the true gradient in place of Caffe's, with a warning
     else:
-        blobs = {(layer.text.name, i): blob for layer in model.layers for i, blob in enumerate(layer.blobs)}
+        blobs = {
+            (layer.text.name, i): blob
+            for layer in model.layers
+            for i, blob in enumerate(layer.blobs)
+        }
         wanted |= {f"gradient of {name}/{i}": blob.gradient for (name, i), blob in blobs.items()}
         got |= {f"gradient of {name}/{i}": _gradient(module.params[name][i]) for name, i in blobs}
         if force_backward:
@@ -149,7 +193,9 @@ def differences(layers: list[Text], force_backward: bool, seed: int, path: Path)
             got |= {f"gradient of {name}": _gradient(value) for name, value in feed.items()}
     for name, value in wanted.items():
         found = got[name].detach().numpy().ravel()
-        if name.startswith("gradient"):  # Caffe multiplies a NaN by the 0 of a mask, torch leaves it out
+        if name.startswith(
+            "gradient"
+        ):  # Caffe multiplies a NaN by the 0 of a mask, torch leaves it out
             found = np.where(np.isnan(value), np.nan, found)
         if not np.allclose(found, value, rtol=1e-6, atol=1e-8, equal_nan=True):
             yield f"{name}: {found}, expected {value}"

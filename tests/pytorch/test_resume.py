@@ -58,8 +58,15 @@ def shuffled_run(folder: Path, prefix: str) -> Path:
     start = net.index("data_param")
     net = net[:start].replace('"Data"', '"ImageData"') + data + net[net.index("}", start) + 1 :]
     (folder / "shuffled.prototxt").write_text(net)
-    solver = (folder / "solver.prototxt").read_text().replace("net.prototxt", "shuffled.prototxt").replace("snapshot: 6", "snapshot: 3")
-    solver = solver.replace(f'"{folder}/snap"', f'"{folder}/{prefix}"').replace("random_seed: 5", "")  # the drawn seed must be kept as well
+    solver = (
+        (folder / "solver.prototxt")
+        .read_text()
+        .replace("net.prototxt", "shuffled.prototxt")
+        .replace("snapshot: 6", "snapshot: 3")
+    )
+    solver = solver.replace(f'"{folder}/snap"', f'"{folder}/{prefix}"').replace(
+        "random_seed: 5", ""
+    )  # the drawn seed must be kept as well
     path = folder / f"{prefix}_solver.prototxt"
     path.write_text(solver.replace("base_lr: 0.05", "base_lr: 0.005"))
     return path
@@ -67,7 +74,9 @@ def shuffled_run(folder: Path, prefix: str) -> Path:
 
 def same_weights(one: Path, two: Path) -> bool:
     a, b = read_weights(one), read_weights(two)
-    return a.keys() == b.keys() and all(np.array_equal(x, y) for name in a for x, y in zip(a[name], b[name], strict=True))
+    return a.keys() == b.keys() and all(
+        np.array_equal(x, y) for name in a for x, y in zip(a[name], b[name], strict=True)
+    )
 
 
 def killed_at_random(folder: Path, lives: int, seed: int) -> tuple[int, int]:
@@ -81,28 +90,62 @@ def killed_at_random(folder: Path, lives: int, seed: int) -> tuple[int, int]:
     reached = []
     for part in range(2):
         command = [sys.executable, "-c", KILLER, str(solver), str(lives // 2), str(seed + part)]
-        subprocess.run(command, cwd=folder, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120)
+        subprocess.run(
+            command, cwd=folder, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120
+        )
         state, faults = newest_snapshot(str(folder / "killed"))
         assert state is not None
         assert faults == {}, "a killed run leaves no snapshot that is not whole"
-        assert len(list(folder.glob("killed_iter_*.solverstate"))) <= 3, "--keep-last 2, and one that was about to go"
+        assert len(list(folder.glob("killed_iter_*.solverstate"))) <= 3, (
+            "--keep-last 2, and one that was about to go"
+        )
         reached.append(read_solverstate(state).iter)
     return reached[0], reached[1]
 
 
-def test_a_run_that_is_killed_at_twenty_random_moments_ends_with_the_same_bits(run_folder: Path) -> None:
+def test_a_run_that_is_killed_at_twenty_random_moments_ends_with_the_same_bits(
+    run_folder: Path,
+) -> None:
     half, reached = killed_at_random(run_folder, lives=20, seed=2)
     assert 3 < half < reached
     last = str(reached + 10)
     killed = shuffled_run(run_folder, "killed")
     whole = shuffled_run(run_folder, "whole")
-    for solver, start in ((killed, ["--resume"]), (whole, ["--snapshot", str(run_folder / "start.solverstate")])):
-        command = [sys.executable, "-m", "netspec", "train", str(solver), "--max-iter", last, *start]
-        subprocess.run(command, cwd=run_folder, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, timeout=300)
-    assert same_weights(run_folder / f"killed_iter_{last}.caffemodel", run_folder / f"whole_iter_{last}.caffemodel")
-    states = [read_solverstate(run_folder / f"{name}_iter_{last}.solverstate") for name in ("killed", "whole")]
-    assert all(np.array_equal(a, b) for a, b in zip(states[0].history, states[1].history, strict=True))
-    assert not list(run_folder.glob("*.writing")), "what killed runs had half written is cleared away"
+    for solver, start in (
+        (killed, ["--resume"]),
+        (whole, ["--snapshot", str(run_folder / "start.solverstate")]),
+    ):
+        command = [
+            sys.executable,
+            "-m",
+            "netspec",
+            "train",
+            str(solver),
+            "--max-iter",
+            last,
+            *start,
+        ]
+        subprocess.run(
+            command,
+            cwd=run_folder,
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            timeout=300,
+        )
+    assert same_weights(
+        run_folder / f"killed_iter_{last}.caffemodel", run_folder / f"whole_iter_{last}.caffemodel"
+    )
+    states = [
+        read_solverstate(run_folder / f"{name}_iter_{last}.solverstate")
+        for name in ("killed", "whole")
+    ]
+    assert all(
+        np.array_equal(a, b) for a, b in zip(states[0].history, states[1].history, strict=True)
+    )
+    assert not list(run_folder.glob("*.writing")), (
+        "what killed runs had half written is cleared away"
+    )
 
 
 def test_the_drawn_seed_and_the_places_in_the_data_stand_beside_the_state(run_folder: Path) -> None:
@@ -110,8 +153,15 @@ def test_the_drawn_seed_and_the_places_in_the_data_stand_beside_the_state(run_fo
     solver.solve()
     solver.close()
     known = json.loads((run_folder / "a_iter_6.solverstate.json").read_text())
-    assert (known["iter"], known["seed"], known["train_batches"], known["records_a_batch"]) == (6, solver.seed, 6, 4)
-    assert known["test_batches"] == [2], "the test at iteration 0; that at 6 comes after the snapshot"
+    assert (known["iter"], known["seed"], known["train_batches"], known["records_a_batch"]) == (
+        6,
+        solver.seed,
+        6,
+        4,
+    )
+    assert known["test_batches"] == [2], (
+        "the test at iteration 0; that at 6 comes after the snapshot"
+    )
     assert len(known["losses"]) == 2, "average_loss"
     resumed = netspec.Solver(shuffled_run(run_folder, "a"))
     assert resumed.seed != solver.seed
@@ -144,10 +194,14 @@ def test_an_originals_state_goes_on_with_the_batch_of_its_iteration(run_folder: 
     resumed.solve()
     resumed.close()
     for name, blobs in solver.module.params.items():
-        assert all(torch.equal(a, b) for a, b in zip(blobs, resumed.module.params[name], strict=True)), name
+        assert all(
+            torch.equal(a, b) for a, b in zip(blobs, resumed.module.params[name], strict=True)
+        ), name
 
 
-def test_resume_takes_the_newest_that_is_whole_and_tells_what_is_not(run_folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_resume_takes_the_newest_that_is_whole_and_tells_what_is_not(
+    run_folder: Path, capsys: pytest.CaptureFixture
+) -> None:
     solver = str(run_folder / "solver.prototxt")
     assert main(["train", solver, "--resume", "--max-iter", "6"]) == 0
     assert "there is no snapshot" in capsys.readouterr().out
@@ -176,18 +230,29 @@ def test_the_newest_is_what_was_written_last_not_the_highest_iteration(run_folde
 def test_a_folder_that_cant_be_read_is_no_folder_without_snapshots(tmp_path: Path) -> None:
     assert newest_snapshot(str(tmp_path / "none" / "snap")) == (None, {})
     (tmp_path / "file").write_text("")
-    with pytest.raises(NetspecError, match=r"the folder '.*file' of the snapshots can't be read: Not a directory"):
+    with pytest.raises(
+        NetspecError, match=r"the folder '.*file' of the snapshots can't be read: Not a directory"
+    ):
         newest_snapshot(str(tmp_path / "file" / "snap"))
 
 
-def test_a_snapshot_that_cant_be_deleted_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    retention, states = Retention(keep_last=1), [tmp_path / f"x_iter_{i}.solverstate" for i in (1, 2)]
+def test_a_snapshot_that_cant_be_deleted_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retention, states = (
+        Retention(keep_last=1),
+        [tmp_path / f"x_iter_{i}.solverstate" for i in (1, 2)],
+    )
     for state in states:
         state.write_text("")
         state.with_suffix(".caffemodel").write_text("")
         retention.add(state)
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        patch.setattr(
+            Path,
+            "unlink",
+            lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
+        )
         assert retention.prune() == []
     assert states[0].with_suffix(".caffemodel").exists()
     assert retention.prune() == [states[0]]
@@ -229,26 +294,42 @@ def test_a_damaged_companion_is_told(run_folder: Path, content: str) -> None:
 
 
 def snapshots(folder: Path) -> list[int]:
-    return sorted(int(path.stem.rsplit("_", 1)[1]) for path in folder.glob("snap_iter_*.solverstate"))
+    return sorted(
+        int(path.stem.rsplit("_", 1)[1]) for path in folder.glob("snap_iter_*.solverstate")
+    )
 
 
 def test_keep_last_and_keep_best(run_folder: Path, capsys: pytest.CaptureFixture) -> None:
-    text = (run_folder / "solver.prototxt").read_text().replace("snapshot: 6", "snapshot: 2").replace("test_interval: 6", "test_interval: 3")
+    text = (
+        (run_folder / "solver.prototxt")
+        .read_text()
+        .replace("snapshot: 6", "snapshot: 2")
+        .replace("test_interval: 6", "test_interval: 3")
+    )
     (run_folder / "solver.prototxt").write_text(text)
     options = ["train", str(run_folder / "solver.prototxt"), "--keep-last", "2"]
     assert main([*options, "--max-iter", "9", "--keep-best", "loss"]) == 0
     out = capsys.readouterr().out
     best = [line for line in out.splitlines() if line.startswith("best loss so far")]
-    tested = {line.split()[4]: float(line.split()[-1]) for line in out.splitlines() if line.startswith("test 0 at") and line.split()[4] != "0"}
+    tested = {
+        line.split()[4]: float(line.split()[-1])
+        for line in out.splitlines()
+        if line.startswith("test 0 at") and line.split()[4] != "0"
+    }
     lowest = int(min(tested, key=lambda iteration: tested[iteration]))
     assert f"at iteration {lowest};" in best[-1]
     assert snapshots(run_folder) == sorted({8, 9, lowest})
     assert main([*options, "--max-iter", "11", "--keep-best", "loss", "--resume"]) == 0
-    assert snapshots(run_folder) == sorted({10, 11, lowest}), "a resumed run knows the best one, and deletes what the run before has left"
+    assert snapshots(run_folder) == sorted({10, 11, lowest}), (
+        "a resumed run knows the best one, and deletes what the run before has left"
+    )
     assert all((run_folder / f"snap_iter_{n}.caffemodel").exists() for n in snapshots(run_folder))
     assert len(list(run_folder.glob("snap_iter_*"))) == 3 * len(snapshots(run_folder))
     assert main([*options, "--keep-best", "acuracy"]) == 1
-    assert "--keep-best 'acuracy' is not an output of a test net\n  hint: its test nets give 'accuracy', 'loss'" in capsys.readouterr().err
+    assert (
+        "--keep-best 'acuracy' is not an output of a test net\n  hint: its test nets give 'accuracy', 'loss'"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:
@@ -261,14 +342,23 @@ def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:
         def tested(self, iteration: int, index: int, means: dict, loss: float | None) -> None:
             self.means.append((iteration, means))
 
-    text = (run_folder / "solver.prototxt").read_text().replace("test_interval: 6", "test_interval: 3").replace("snapshot: 6", "snapshot: 100")
+    text = (
+        (run_folder / "solver.prototxt")
+        .read_text()
+        .replace("test_interval: 6", "test_interval: 3")
+        .replace("snapshot: 6", "snapshot: 100")
+    )
     (run_folder / "solver.prototxt").write_text(text)
     heard, after = Heard(), Heard()
-    whole = netspec.Solver(run_folder / "solver.prototxt", listener=heard, retention=Retention(keep_best="loss"))
+    whole = netspec.Solver(
+        run_folder / "solver.prototxt", listener=heard, retention=Retention(keep_best="loss")
+    )
     whole.solve()
     best = whole.snapshots.retention.best
     assert best is not None
-    resumed = netspec.Solver(run_folder / "solver.prototxt", listener=after, retention=Retention(keep_best="loss"))
+    resumed = netspec.Solver(
+        run_folder / "solver.prototxt", listener=after, retention=Retention(keep_best="loss")
+    )
     resumed.restore(run_folder / best.state)
     resumed.solve()
     assert after.means == [told for told in heard.means if told[0] >= best.iter]
@@ -292,21 +382,48 @@ def test_a_full_disk_leaves_the_last_snapshot_and_ends_with_status_1(run_folder:
     assert main(["train", solver, "--max-iter", "6"]) == 0
     before = {path.name: path.read_bytes() for path in run_folder.glob("snap_iter_6.*")}
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900)); from netspec.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "train", solver, "--resume", "--max-iter", "13", "--keep-last", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120, check=False)
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "train",
+        solver,
+        "--resume",
+        "--max-iter",
+        "13",
+        "--keep-last",
+        "1",
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 1, done.stderr
-    assert "warning: no snapshot at iteration 12: '" in done.stderr, "on the way it is a warning: there may be room at the next one"
-    assert "snap_iter_13.caffemodel' can't be written: File too large" in done.stderr, "the last one is an error"
+    assert "warning: no snapshot at iteration 12: '" in done.stderr, (
+        "on the way it is a warning: there may be room at the next one"
+    )
+    assert "snap_iter_13.caffemodel' can't be written: File too large" in done.stderr, (
+        "the last one is an error"
+    )
     assert {path.name: path.read_bytes() for path in run_folder.glob("snap_iter_*")} == before
     assert not list(run_folder.glob("*.writing"))
 
 
-def test_an_older_snapshot_of_the_same_name_goes_only_when_the_new_one_is_whole(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_snapshot_of_the_same_name_goes_only_when_the_new_one_is_whole(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     solver = netspec.Solver(run_folder / "solver.prototxt")
     solver.step(2)
     state = solver.snapshot()
     before = {path.name: path.read_bytes() for path in run_folder.glob("snap_iter_2.*")}
-    monkeypatch.setattr("netspec.pytorch.snapshot.write_solverstate", lambda *_: (_ for _ in ()).throw(NetspecError("the disk is full")))
+    monkeypatch.setattr(
+        "netspec.pytorch.snapshot.write_solverstate",
+        lambda *_: (_ for _ in ()).throw(NetspecError("the disk is full")),
+    )
     with pytest.raises(NetspecError, match="the disk is full"):
         solver.snapshot()
     assert {path.name: path.read_bytes() for path in run_folder.glob("snap_iter_2.*")} == before

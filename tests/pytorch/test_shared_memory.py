@@ -42,14 +42,21 @@ def test_a_later_reader_sees_the_write(view: str, load_text: Loader) -> None:
     assert outputs["after"].shape == (1, 4)
     assert outputs["after"].flatten().tolist() == [0, 4, 0, 8]
     module = netspec.compile(load_text("force_backward: true\n" + text))
-    unread = [node.name for node in module.graph.nodes if node.op == "call_function" and not node.users]
+    unread = [
+        node.name for node in module.graph.nodes if node.op == "call_function" and not node.users
+    ]
     assert unread == [], "nothing is computed that nobody reads"
     if view == "Split":
-        assert torch.equal(outputs["w"], outputs["v"]), "an output holds what stands there in the end"
+        assert torch.equal(outputs["w"], outputs["v"]), (
+            "an output holds what stands there in the end"
+        )
 
 
 def test_the_write_shows_in_the_bottom_of_another_batch_size(load_text: Loader) -> None:
-    text = X + 'layer { name: "s" type: "Split" bottom: "x" top: "a" top: "b" } layer { name: "r" type: "ReLU" bottom: "a" top: "a" }'
+    text = (
+        X
+        + 'layer { name: "s" type: "Split" bottom: "x" top: "a" top: "b" } layer { name: "r" type: "ReLU" bottom: "a" top: "a" }'
+    )
     outputs = netspec.compile(load_text(text))(values().expand(3, 4))
     assert outputs["b"].tolist() == [[1, 0, 3, 0]] * 3
 

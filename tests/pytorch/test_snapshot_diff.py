@@ -33,7 +33,13 @@ TYPES = {
     "AdaDelta": "momentum: 0.9 delta: 1e-4",
     "Adam": "momentum: 0.9",
 }
-MOVED = {("frozen", 1), ("owner", 0), ("owner", 1), ("sharer", 0), ("sharer", 1)}  # the others never change
+MOVED = {
+    ("frozen", 1),
+    ("owner", 0),
+    ("owner", 1),
+    ("sharer", 0),
+    ("sharer", 1),
+}  # the others never change
 
 
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str, net: str = NET) -> Solver:
@@ -44,17 +50,27 @@ def make(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str, net: str 
 
 
 def values(solver: Solver) -> dict[tuple[str, int], np.ndarray]:
-    return {(name, i): blob.detach().numpy().copy() for name, blobs in solver.module.params.items() for i, blob in enumerate(blobs)}
+    return {
+        (name, i): blob.detach().numpy().copy()
+        for name, blobs in solver.module.params.items()
+        for i, blob in enumerate(blobs)
+    }
 
 
 def stored(path: Path) -> dict[tuple[str, int], tuple[list[int], list[float], list[float]]]:
     """Shape, data and diff of each blob of a caffemodel."""
     net = NetParameter.FromString(path.read_bytes())
-    return {(layer.name, i): (list(b.shape.dim), list(b.data), list(b.diff)) for layer in net.layer for i, b in enumerate(layer.blobs)}
+    return {
+        (layer.name, i): (list(b.shape.dim), list(b.data), list(b.diff))
+        for layer in net.layer
+        for i, b in enumerate(layer.blobs)
+    }
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_the_diff_is_what_the_last_update_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_the_diff_is_what_the_last_update_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     solver = make(tmp_path, monkeypatch, f'type: "{kind}" {TYPES[kind]} snapshot_diff: true')
     solver.step(2)
     before = values(solver)
@@ -67,12 +83,16 @@ def test_the_diff_is_what_the_last_update_took(tmp_path: Path, monkeypatch: pyte
         assert tuple(shape) == after[key].shape, key
         assert np.array_equal(np.float32(data), after[key].ravel()), key
         assert any(diff) == (key in MOVED), key
-        took = before[key] - after[key] if key in MOVED else np.zeros_like(after[key])  # BatchNorm's statistics change by themselves
+        took = (
+            before[key] - after[key] if key in MOVED else np.zeros_like(after[key])
+        )  # BatchNorm's statistics change by themselves
         np.testing.assert_allclose(diff, took.ravel(), atol=3e-7, err_msg=str(key))
     assert found["owner", 0] == found["sharer", 0]
 
 
-def test_hdf5_writes_a_shared_param_once_and_its_diff_with_each_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hdf5_writes_a_shared_param_once_and_its_diff_with_each_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make(tmp_path, monkeypatch, "").close()
     solver = make(tmp_path, monkeypatch, "snapshot_diff: true snapshot_format: HDF5")
     before = values(solver)
@@ -80,17 +100,28 @@ def test_hdf5_writes_a_shared_param_once_and_its_diff_with_each_layer(tmp_path: 
     after = values(solver)
     solver.snapshot()
     with h5py.File(tmp_path / "snap_iter_1.caffemodel.h5") as file:
-        names = {top: {name: sorted(group) for name, group in file[top].items()} for top in ("data", "diff")}
+        names = {
+            top: {name: sorted(group) for name, group in file[top].items()}
+            for top in ("data", "diff")
+        }
         diff, data = file["diff/sharer/0"][()], file["data/owner/0"][()]
         kinds = {file[top]["owner/0"].dtype for top in names}
-    layers = {"data": [], "frozen": ["0", "1"], "norm": ["0", "1", "2"], "owner": ["0", "1"], "loss": []}
+    layers = {
+        "data": [],
+        "frozen": ["0", "1"],
+        "norm": ["0", "1", "2"],
+        "owner": ["0", "1"],
+        "loss": [],
+    }
     assert names == {"data": {**layers, "sharer": ["1"]}, "diff": {**layers, "sharer": ["0", "1"]}}
     assert kinds == {np.dtype(np.float32)}
     assert np.array_equal(data, after["owner", 0])
     np.testing.assert_allclose(diff, before["owner", 0] - after["owner", 0], atol=3e-7)
 
 
-def test_without_it_no_diff_is_written_and_before_an_update_it_is_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_it_no_diff_is_written_and_before_an_update_it_is_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     solver = make(tmp_path, monkeypatch, "")
     solver.step(1)
     state = solver.snapshot()
@@ -113,7 +144,9 @@ layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }
 """
 
 
-def test_a_param_that_is_shared_in_another_shape_has_its_owners_diff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_param_that_is_shared_in_another_shape_has_its_owners_diff(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     solver = make(tmp_path, monkeypatch, "snapshot_diff: true", PERMISSIVE)
     solver.step(1)
     solver.snapshot()

@@ -27,7 +27,9 @@ layer { name: "ip" type: "InnerProduct" bottom: "data" top: "out" param { lr_mul
 layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss" }
 """
 EXTRA = 'layer { name: "extra" type: "InnerProduct" bottom: "data" top: "extra" inner_product_param { num_output: 1 } }\n'
-SOLVER = 'net: "net.prototxt" base_lr: 0.05 solver_mode: CPU random_seed: 1 snapshot_prefix: "snap" '
+SOLVER = (
+    'net: "net.prototxt" base_lr: 0.05 solver_mode: CPU random_seed: 1 snapshot_prefix: "snap" '
+)
 FIXED = 'lr_policy: "fixed" '
 
 
@@ -49,7 +51,9 @@ class Events(Listener):
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         self.events.append(f"batch {batch}")
-        if self.solver is not None and batch == 1:  # a signal comes while the second batch is awaited
+        if (
+            self.solver is not None and batch == 1
+        ):  # a signal comes while the second batch is awaited
             self.solver.requests.ask("stop")
 
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
@@ -110,7 +114,14 @@ def step_of(name: str, g: np.ndarray, state: list[np.ndarray], rate: float, t: i
     return rate * np.sqrt(1 - 0.99**t) / (1 - 0.9**t) * a / (np.sqrt(b) + 1e-3)
 
 
-def simulate(name: str, iterations: int, iter_size: int = 1, clip: float = np.inf, decay: float = 0.0, kind: str = "L2") -> tuple[list, list[float]]:
+def simulate(
+    name: str,
+    iterations: int,
+    iter_size: int = 1,
+    clip: float = np.inf,
+    decay: float = 0.0,
+    kind: str = "L2",
+) -> tuple[list, list[float]]:
     """Weights and losses of a run, by hand."""
     weights, losses, batch = [W0.copy(), B0.copy()], [], 0
     states = [[np.zeros_like(w), np.zeros_like(w)] for w in weights]
@@ -144,7 +155,9 @@ RULES = {
 
 @pytest.mark.parametrize("kind", ["L1", "L2"])
 @pytest.mark.parametrize("name", RULES)
-def test_clipping_sees_the_sum_over_iter_size_and_no_decay(folder: Path, name: str, kind: str) -> None:
+def test_clipping_sees_the_sum_over_iter_size_and_no_decay(
+    folder: Path, name: str, kind: str
+) -> None:
     settings = f'type: "{name}" {RULES[name]} iter_size: 3 clip_gradients: 4 weight_decay: 0.3 regularization_type: "{kind}" max_iter: 5 display: 1 '
     heard = Events()
     solver = make(FIXED + settings, heard)
@@ -208,7 +221,9 @@ def test_the_order_of_test_display_update_and_snapshot(folder: Path) -> None:
 
 
 def test_a_run_taken_up_where_it_tests_and_saves_tests_again_and_saves_not(folder: Path) -> None:
-    settings = f"{FIXED} max_iter: 3 test_iter: 1 test_interval: 2 snapshot: 2 snapshot_after_train: false"
+    settings = (
+        f"{FIXED} max_iter: 3 test_iter: 1 test_interval: 2 snapshot: 2 snapshot_after_train: false"
+    )
     first = make(settings)
     first.step(2)
     heard = Events()
@@ -228,7 +243,10 @@ def test_nothing_to_train_still_displays_and_tests(folder: Path) -> None:
 
 def test_a_stop_during_a_test_ends_all_tests_and_leaves_a_snapshot(folder: Path) -> None:
     heard = Events()
-    solver = make(f"{FIXED} max_iter: 4 display: 1 test_iter: 3 test_iter: 3 test_interval: 1 test_initialization: false", heard)
+    solver = make(
+        f"{FIXED} max_iter: 4 display: 1 test_iter: 3 test_iter: 3 test_interval: 1 test_initialization: false",
+        heard,
+    )
     heard.solver = solver
     solver.solve()
     assert heard.events == ["display 0", "update 1", "batch 0", "batch 1", "snapshot 1"]
@@ -237,19 +255,34 @@ def test_a_stop_during_a_test_ends_all_tests_and_leaves_a_snapshot(folder: Path)
 
 
 def test_the_test_loss_is_the_mean_over_its_batches(folder: Path) -> None:
-    Path("net.prototxt").write_text(NET + 'layer { name: "twice" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "twice" loss_weight: 2 }')
+    Path("net.prototxt").write_text(
+        NET
+        + 'layer { name: "twice" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "twice" loss_weight: 2 }'
+    )
     heard = Events()
-    solver = make(f"{FIXED} max_iter: 1 test_iter: 2 test_interval: 1 test_compute_loss: true", heard)
+    solver = make(
+        f"{FIXED} max_iter: 1 test_iter: 2 test_interval: 1 test_compute_loss: true", heard
+    )
     (means,) = solver.test()
-    rows = [((DATA[i : i + BATCH] @ W0.T + B0 - TARGET[i : i + BATCH]) ** 2).sum() / (2 * BATCH) for i in (0, BATCH)]
-    assert means == {"loss": pytest.approx([np.mean(rows)], rel=2e-5), "twice": pytest.approx([np.mean(rows)], rel=2e-5)}
+    rows = [
+        ((DATA[i : i + BATCH] @ W0.T + B0 - TARGET[i : i + BATCH]) ** 2).sum() / (2 * BATCH)
+        for i in (0, BATCH)
+    ]
+    assert means == {
+        "loss": pytest.approx([np.mean(rows)], rel=2e-5),
+        "twice": pytest.approx([np.mean(rows)], rel=2e-5),
+    }
     assert heard.test_losses == [pytest.approx(3 * np.mean(rows), rel=2e-5)]
 
 
 @pytest.mark.parametrize(
     ("policy", "iteration", "step"),
     [
-        ('lr_policy: "step" gamma: 0.5 stepsize: 2', 4, 1),  # of the last update, that of iteration 3
+        (
+            'lr_policy: "step" gamma: 0.5 stepsize: 2',
+            4,
+            1,
+        ),  # of the last update, that of iteration 3
         ('lr_policy: "step" gamma: 0.5 stepsize: 2', 5, 2),
         ('lr_policy: "multistep" gamma: 0.5 stepvalue: 1 stepvalue: 4', 4, 1),
         ('lr_policy: "multistep" gamma: 0.5 stepvalue: 1 stepvalue: 4', 5, 2),
@@ -257,7 +290,9 @@ def test_the_test_loss_is_the_mean_over_its_batches(folder: Path) -> None:
         ('lr_policy: "fixed" stepvalue: 1', 3, 0),
     ],
 )
-def test_the_state_holds_current_step_as_caffe_has_it_after_the_last_update(folder: Path, policy: str, iteration: int, step: int) -> None:
+def test_the_state_holds_current_step_as_caffe_has_it_after_the_last_update(
+    folder: Path, policy: str, iteration: int, step: int
+) -> None:
     solver = make(f"{policy} max_iter: 9")
     solver.step(iteration)
     assert SolverState.FromString(solver.snapshot().read_bytes()).current_step == step
@@ -266,14 +301,20 @@ def test_the_state_holds_current_step_as_caffe_has_it_after_the_last_update(fold
 @pytest.mark.parametrize("way", ["field", "flag"])
 def test_weights_reach_the_layers_that_only_a_test_net_has(folder: Path, way: str) -> None:
     Path("test.prototxt").write_text(NET + EXTRA)
-    Path("whole.prototxt").write_text(SOLVER.replace("net.prototxt", "test.prototxt") + f"{FIXED} max_iter: 1")
+    Path("whole.prototxt").write_text(
+        SOLVER.replace("net.prototxt", "test.prototxt") + f"{FIXED} max_iter: 1"
+    )
     whole = Solver("whole.prototxt")
     with torch.no_grad():
         for layer in ("ip", "extra"):
             whole.module.params[layer][0].fill_(7)
     weights = whole.snapshot().with_suffix(".caffemodel")
     nets = f'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: 1 {FIXED} max_iter: 1 '
-    Path("two.prototxt").write_text(SOLVER.replace('net: "net.prototxt"', "") + nets + (f'weights: "{weights}"' if way == "field" else ""))
+    Path("two.prototxt").write_text(
+        SOLVER.replace('net: "net.prototxt"', "")
+        + nets
+        + (f'weights: "{weights}"' if way == "field" else "")
+    )
     solver = Solver("two.prototxt")
     if way == "flag":
         solver.load_weights([weights])
@@ -282,11 +323,15 @@ def test_weights_reach_the_layers_that_only_a_test_net_has(folder: Path, way: st
 
 
 def test_a_test_net_whose_layer_has_other_params_is_refused(folder: Path) -> None:
-    net = NET.replace("num_output: 2", "num_output: 2 bias_term: false").replace(" param { lr_mult: 2 decay_mult: 0.5 }", "")
+    net = NET.replace("num_output: 2", "num_output: 2 bias_term: false").replace(
+        " param { lr_mult: 2 decay_mult: 0.5 }", ""
+    )
     Path("test.prototxt").write_text(net)
     nets = f'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: 1 {FIXED} max_iter: 1 '
     Path("two.prototxt").write_text(SOLVER.replace('net: "net.prototxt"', "") + nets)
-    with pytest.raises(NetspecError, match="layer 'ip' has 2 params in the train net, 1 in the test net"):
+    with pytest.raises(
+        NetspecError, match="layer 'ip' has 2 params in the train net, 1 in the test net"
+    ):
         Solver("two.prototxt")
 
 
@@ -320,7 +365,9 @@ def test_max_iter_may_come_from_the_command_line_or_not_at_all(folder: Path) -> 
 def test_a_test_iter_of_0_runs_no_batch(folder: Path) -> None:
     """Files that are to train only say so: Caffe builds the net and runs nothing."""
     heard = Events()
-    make(f"{FIXED} max_iter: 1 test_iter: 0 test_interval: 1 snapshot_after_train: false", heard).solve()
+    make(
+        f"{FIXED} max_iter: 1 test_iter: 0 test_interval: 1 snapshot_after_train: false", heard
+    ).solve()
     assert [event for event in heard.events if event.startswith("batch")] == []
     assert "update 1" in heard.events
 
@@ -331,8 +378,13 @@ def test_the_hdf5_state_names_its_weights_in_a_string_that_ends(folder: Path) ->
     with h5py.File(solver.snapshot()) as file:
         kind = file["learned_net"].id.get_type()
         assert file["learned_net"][()] == b"snap_iter_0.caffemodel.h5"
-        assert (kind.get_size(), kind.get_strpad()) == (len("snap_iter_0.caffemodel.h5") + 1, h5py.h5t.STR_NULLTERM)
+        assert (kind.get_size(), kind.get_strpad()) == (
+            len("snap_iter_0.caffemodel.h5") + 1,
+            h5py.h5t.STR_NULLTERM,
+        )
         assert file["learned_net"].shape == ()
-        assert [(file[name].dtype, file[name].shape) for name in ("iter", "current_step")] == [(np.dtype(np.int32), (1,))] * 2
+        assert [(file[name].dtype, file[name].shape) for name in ("iter", "current_step")] == [
+            (np.dtype(np.int32), (1,))
+        ] * 2
         assert sorted(file["history"]) == ["0", "1"]
         assert file["history/0"].dtype == np.float32

@@ -20,13 +20,21 @@ def follow(solver: netspec.Solver, folder: Path, first: int) -> None:
     for iteration in range(first, len(outputs)):
         got = solver.step(1)
         for name, value in outputs[iteration].items():
-            assert float(got[name]) == pytest.approx(value, rel=2e-4, abs=2e-5), f"iteration {iteration}, {name}"
+            assert float(got[name]) == pytest.approx(value, rel=2e-4, abs=2e-5), (
+                f"iteration {iteration}, {name}"
+            )
         if rates[iteration] is not None:  # read behind the step: the rate of the next iteration
             assert solver.lr == pytest.approx(rates[iteration], rel=1e-5, abs=1e-9)
     for key, value in np.load(folder / "trajectory.npz").items():
         if key.startswith("final/"):
             layer, index = key.removeprefix("final/").rsplit("/", 1)
-            np.testing.assert_allclose(solver.module.params[layer][int(index)].detach().numpy(), value, rtol=2e-3, atol=2e-4, err_msg=key)
+            np.testing.assert_allclose(
+                solver.module.params[layer][int(index)].detach().numpy(),
+                value,
+                rtol=2e-3,
+                atol=2e-4,
+                err_msg=key,
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,7 +46,9 @@ def test_solver_goes_the_original_way(name: str) -> None:
     solver.close()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if list((SOLVERS / name).glob("*.solverstate"))])
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if list((SOLVERS / name).glob("*.solverstate"))]
+)
 def test_a_run_that_the_original_interrupted_goes_on(name: str) -> None:
     (state,) = (SOLVERS / name).glob("*.solverstate")
     solver = netspec.Solver(SOLVERS / name / "solver.prototxt")

@@ -15,9 +15,21 @@ from netspec.pytorch.time_layers import TimedNet, Times, nodes_of_layers, stand_
 from tests.conftest import ROOT
 
 # Types that compute nothing of their own, and those that send no gradient to their bottoms.
-IDLE = {"Input", "MemoryData", "DummyData", "Data", "ImageData", "WindowData", "HDF5Data", "Split", "Silence"}
+IDLE = {
+    "Input",
+    "MemoryData",
+    "DummyData",
+    "Data",
+    "ImageData",
+    "WindowData",
+    "HDF5Data",
+    "Split",
+    "Silence",
+}
 NO_GRADIENT = {*IDLE, "HDF5Output", "Threshold", "ArgMax", "Accuracy"}
-MODELS = sorted(path for name in ("train_val", "deploy") for path in (ROOT / "models").glob(f"*/{name}.*"))
+MODELS = sorted(
+    path for name in ("train_val", "deploy") for path in (ROOT / "models").glob(f"*/{name}.*")
+)
 # In-place chains whose gradients read overwritten values, a Split, shared params, a label that is cut, a branch without a loss.
 TANGLED = """
 layer { name: "data" type: "Input" top: "data" top: "labels" input_param { shape { dim: 4 dim: 2 dim: 6 dim: 6 } shape { dim: 4 dim: 2 } } }
@@ -53,12 +65,16 @@ def example_net(name: str, phase: str, folder: Path) -> Net:
     (folder / "my_layers.py").write_text(SPECS["Python"].example.code)
     text = example.text(name).replace("num_output: 1000", "num_output: 10")
     (folder / "net.prototxt").write_text(f"force_backward: true\n{text}")
-    return netspec.load(folder / "net.prototxt", phase, inputs=example.inputs, allow_python_layers=True)
+    return netspec.load(
+        folder / "net.prototxt", phase, inputs=example.inputs, allow_python_layers=True
+    )
 
 
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
-def test_every_layer_type_is_timed(name: str, phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_layer_type_is_timed(
+    name: str, phase: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     layer = timed(example_net(name, phase, tmp_path)).layers[-1]
     is_idle = name in IDLE or (name, phase) == ("Dropout", "TEST")
@@ -71,15 +87,21 @@ def test_every_layer_type_is_timed(name: str, phase: str, tmp_path: Path, monkey
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 def test_nodes_of_every_model_belong_to_one_layer(path: Path, phase: str) -> None:
-    channels, size = (1, 28) if "mnist" in str(path) else (3, 224 if "flowers" in str(path) else 227)
+    channels, size = (
+        (1, 28) if "mnist" in str(path) else (3, 224 if "flowers" in str(path) else 227)
+    )
     net = netspec.load(path, phase, inputs={"data": (1, channels, size, size)})
     module = lower(net)
     found = nodes_of_layers(module)
     computing = [node for node in module.graph.nodes if node.op not in ("placeholder", "output")]
     assert [node for nodes, _ in found for node in nodes] == computing
     for layer, (nodes, tops) in zip(net.layers, found, strict=True):
-        assert len(tops) == (0 if layer.type in IDLE or (layer.type == "Dropout" and phase == "TEST") else 1)
-        assert {str(node.target) for node in nodes if node.op == "call_module"} <= {module.about.targets.get(layer.name)}
+        assert len(tops) == (
+            0 if layer.type in IDLE or (layer.type == "Dropout" and phase == "TEST") else 1
+        )
+        assert {str(node.target) for node in nodes if node.op == "call_module"} <= {
+            module.about.targets.get(layer.name)
+        }
 
 
 @pytest.fixture
@@ -107,7 +129,18 @@ def test_layers_alone_compute_what_the_whole_net_computes(tangled: Net) -> None:
 def test_gradients_go_where_a_training_step_sends_them(tangled: Net) -> None:
     times = {layer.layer.name: layer for layer in timed(tangled).layers}
     without = {name for name, layer in times.items() if layer.backward == 0}
-    assert without == {"data", "slice", "split", "reshape", "first", "both", "stop", "accuracy", "side", "quiet"}
+    assert without == {
+        "data",
+        "slice",
+        "split",
+        "reshape",
+        "first",
+        "both",
+        "stop",
+        "accuracy",
+        "side",
+        "quiet",
+    }
     idle = {name for name, layer in times.items() if layer.forward == 0}
     assert idle == {"data", "split", "quiet"}
 

@@ -34,7 +34,10 @@ class Heard(Listener):
 
 
 def weights(solver: netspec.Solver) -> dict[str, list[torch.Tensor]]:
-    return {name: [blob.detach().clone() for blob in blobs] for name, blobs in solver.module.params.items()}
+    return {
+        name: [blob.detach().clone() for blob in blobs]
+        for name, blobs in solver.module.params.items()
+    }
 
 
 def assert_equal(one: dict, two: dict) -> None:
@@ -76,7 +79,14 @@ def test_test_nets_see_the_trained_weights(run_folder: Path) -> None:
 
 
 def test_overrides_cut_a_run(run_folder: Path) -> None:
-    overrides = Overrides(max_iter=2, batch_size=3, test_iter=1, test_interval=2, display=1, snapshot_prefix=str(run_folder / "trial"))
+    overrides = Overrides(
+        max_iter=2,
+        batch_size=3,
+        test_iter=1,
+        test_interval=2,
+        display=1,
+        snapshot_prefix=str(run_folder / "trial"),
+    )
     heard = Heard()
     solver = netspec.Solver(run_folder / "solver.prototxt", overrides, listener=heard)
     assert solver.batch_size == 3
@@ -93,7 +103,10 @@ def test_state_of_another_solver_is_refused(run_folder: Path) -> None:
     (run_folder / "adam.prototxt").write_text(text + ' type: "Adam"')
     other = netspec.Solver(run_folder / "adam.prototxt")
     before = weights(other)
-    with pytest.raises(netspec.NetspecError, match="is cut short: it has 7 history blobs\n  hint: a Adam solver of this net keeps 14"):
+    with pytest.raises(
+        netspec.NetspecError,
+        match="is cut short: it has 7 history blobs\n  hint: a Adam solver of this net keeps 14",
+    ):
         other.restore(state)
     assert_equal(before, weights(other))
 
@@ -101,7 +114,10 @@ def test_state_of_another_solver_is_refused(run_folder: Path) -> None:
 def test_missing_net_and_missing_data_are_told(run_folder: Path, tmp_path: Path) -> None:
     text = (run_folder / "solver.prototxt").read_text()
     (run_folder / "lost.prototxt").write_text(text.replace("net.prototxt", "nowhere.prototxt"))
-    with pytest.raises(netspec.NetspecError, match=r"lost\.prototxt:2:6: error: the net 'nowhere\.prototxt' does not exist"):
+    with pytest.raises(
+        netspec.NetspecError,
+        match=r"lost\.prototxt:2:6: error: the net 'nowhere\.prototxt' does not exist",
+    ):
         netspec.Solver(run_folder / "lost.prototxt")
     net = (run_folder / "net.prototxt").read_text()
     (run_folder / "net.prototxt").write_text(net.replace("train_lmdb", "gone_lmdb"))
@@ -117,8 +133,25 @@ def test_a_loss_that_is_no_number_stops_the_run(run_folder: Path) -> None:
 
 
 def start(folder: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "netspec", "train", str(folder / "solver.prototxt"), "--max-iter", "1000000", "--display", "1", *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "netspec",
+        "train",
+        str(folder / "solver.prototxt"),
+        "--max-iter",
+        "1000000",
+        "--display",
+        "1",
+        *options,
+    ]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def wait_for(process: subprocess.Popen, word: str) -> None:
@@ -132,7 +165,9 @@ def wait_for(process: subprocess.Popen, word: str) -> None:
 @pytest.fixture
 def endless_folder(run_folder: Path) -> Path:
     text = (run_folder / "solver.prototxt").read_text()
-    (run_folder / "solver.prototxt").write_text(text.replace("snapshot: 6", "").replace("test_interval: 6", "test_interval: 1000000"))
+    (run_folder / "solver.prototxt").write_text(
+        text.replace("snapshot: 6", "").replace("test_interval: 6", "test_interval: 1000000")
+    )
     return run_folder
 
 
@@ -141,7 +176,10 @@ def test_sigint_stops_with_a_snapshot_from_which_the_run_goes_on(endless_folder:
     wait_for(process, "iteration 3 ")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (130, "stopping after this iteration; a second signal stops at once\n")
+    assert (process.returncode, err) == (
+        130,
+        "stopping after this iteration; a second signal stops at once\n",
+    )
     assert out.endswith("stopped early\n")
     (state,) = endless_folder.glob("snap_iter_*.solverstate")
     solver = netspec.Solver(endless_folder / "solver.prototxt")
@@ -182,18 +220,37 @@ def test_a_killed_run_leaves_no_half_snapshot(endless_folder: Path) -> None:
         read_weights(weight_file)
 
 
-def test_command_line_trains_and_fine_tunes(run_folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_command_line_trains_and_fine_tunes(
+    run_folder: Path, capsys: pytest.CaptureFixture
+) -> None:
     from netspec.cli import main
 
     solver = str(run_folder / "solver.prototxt")
-    assert main(["train", solver, "--max-iter", "4", "--snapshot-prefix", str(run_folder / "a")]) == 0
+    assert (
+        main(["train", solver, "--max-iter", "4", "--snapshot-prefix", str(run_folder / "a")]) == 0
+    )
     out = capsys.readouterr().out
     assert "Tiny: " in out
     assert "SGD, batch 4, 11 records, on cpu" in out
     assert "iteration 0  loss " in out
     assert "test 0 at iteration 0   accuracy " in out
     weights_file = str(run_folder / "a_iter_4.caffemodel")
-    assert main(["train", "--solver", solver, "--weights", weights_file, "--max-iter", "1", "--snapshot-prefix", str(run_folder / "b")]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "--solver",
+                solver,
+                "--weights",
+                weights_file,
+                "--max-iter",
+                "1",
+                "--snapshot-prefix",
+                str(run_folder / "b"),
+            ]
+        )
+        == 0
+    )
     assert "3 layers loaded" in capsys.readouterr().out
     assert main(["train", solver, "--snapshot", str(run_folder / "none.solverstate")]) == 1
     assert "none.solverstate" in capsys.readouterr().err
@@ -206,7 +263,10 @@ def test_a_label_that_is_no_class_names_the_record(run_folder: Path) -> None:
     text = (run_folder / "solver.prototxt").read_text()
     (run_folder / "solver.prototxt").write_text(text.replace("test_iter: 2 test_interval: 6", ""))
     solver = netspec.Solver(run_folder / "solver.prototxt")
-    with pytest.raises(netspec.NetspecError, match="layer 'loss': item 2 of the batch has label 2, but there are 2 classes") as caught:
+    with pytest.raises(
+        netspec.NetspecError,
+        match="layer 'loss': item 2 of the batch has label 2, but there are 2 classes",
+    ) as caught:
         solver.step(1)
     assert "layer 'data' feeds it; it is record 2 (from 0) of its 11" in str(caught.value)
     solver.close()
@@ -221,7 +281,13 @@ def test_a_net_that_takes_its_data_from_the_caller_is_told(run_folder: Path) -> 
 
 
 def test_layers_without_names_are_all_trained_and_tested(run_folder: Path) -> None:
-    net = (run_folder / "net.prototxt").read_text().replace('name: "conv" ', "").replace('name: "ip" ', "").replace('name: "relu" ', "")
+    net = (
+        (run_folder / "net.prototxt")
+        .read_text()
+        .replace('name: "conv" ', "")
+        .replace('name: "ip" ', "")
+        .replace('name: "relu" ', "")
+    )
     (run_folder / "net.prototxt").write_text(net)
     solver = netspec.Solver(run_folder / "solver.prototxt")
     before = [[blob.detach().clone() for blob in blobs] for blobs in solver.module.layer_params]
@@ -232,5 +298,9 @@ def test_layers_without_names_are_all_trained_and_tested(run_folder: Path) -> No
         assert all(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
     tested = [blobs for blobs in solver.test_modules[0].layer_params if blobs]
     trained = [blobs for blobs in solver.module.layer_params if blobs]
-    assert all(a is b for one, two in zip(tested, trained, strict=True) for a, b in zip(one, two, strict=True))
+    assert all(
+        a is b
+        for one, two in zip(tested, trained, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
     solver.close()

@@ -38,7 +38,10 @@ def test_a_report_of_what_was_loaded(tmp_path: Path) -> None:
 
 
 MISFITS = {
-    "shape": ({"outputs": 5}, "'.*w.caffemodel' does not fit the net: layer 'two': param 0 is 5×4 in the net, 3×4 in the file"),
+    "shape": (
+        {"outputs": 5},
+        "'.*w.caffemodel' does not fit the net: layer 'two': param 0 is 5×4 in the net, 3×4 in the file",
+    ),
     "count": ({"bias": "false"}, "layer 'two': the net has 1 params, the file 2"),
 }
 
@@ -55,10 +58,17 @@ def test_weights_that_do_not_fit_raise(tmp_path: Path, options: dict, words: str
 def test_weights_of_another_net_raise(tmp_path: Path) -> None:
     _, path = saved(tmp_path / "w.caffemodel")
     other = NET.replace('"two"', '"other"').format("another", 3, "true")
-    with pytest.raises(netspec.NetspecError, match="has weights for no layer of the net: it has one, two, the net another, other"):
+    with pytest.raises(
+        netspec.NetspecError,
+        match="has weights for no layer of the net: it has one, two, the net another, other",
+    ):
         netspec.compile(netspec.loads(other), weights=path)
     report = netspec.compile(netspec.loads(other), weights=path, strict=False).load_report
-    assert (report.loaded, report.missing, report.unused) == ([], ["another", "other"], ["one", "two"])
+    assert (report.loaded, report.missing, report.unused) == (
+        [],
+        ["another", "other"],
+        ["one", "two"],
+    )
 
 
 def test_several_files_have_one_report(tmp_path: Path) -> None:

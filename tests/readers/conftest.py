@@ -1,3 +1,11 @@
 """The fixtures of tests on data."""
 
-from tests.data_fixtures import data_net, datums, images, make_net, reference, write_lmdb, write_mean  # noqa: F401
+from tests.data_fixtures import (
+    data_net,
+    datums,
+    images,
+    make_net,
+    reference,
+    write_lmdb,
+    write_mean,
+)  # noqa: F401

@@ -74,7 +74,11 @@ def test_a_resumed_stream_goes_on_as_the_first_would(data_net, path, start, pref
 def test_seeds_phases_and_layers_have_numbers_of_their_own(make_net, path):
     layer = 'layer {{ name: "{0}" type: "Data" top: "{0}" transform_param {{ mirror: true }} data_param {{ source: "{1}" batch_size: 64 }} }}'
     net = make_net(layer.format("a", path) + layer.format("b", path), "TRAIN")
-    with batches(net, seed=1) as stream, batches(net, seed=2) as other, batches(make_net(layer.format("a", path)), seed=1) as test:
+    with (
+        batches(net, seed=1) as stream,
+        batches(net, seed=2) as other,
+        batches(make_net(layer.format("a", path)), seed=1) as test,
+    ):
         first, second = next(stream), next(stream)
         assert not np.array_equal(first["a"], first["b"])
         assert not np.array_equal(first["a"], next(other)["a"])
@@ -89,7 +93,10 @@ def test_without_a_seed_each_stream_is_another(data_net, path):
 
 
 def test_sizes_may_change_from_batch_to_batch(data_net, write_lmdb, images):
-    records = [Datum(channels=3, height=h, width=12, data=images[0][:, :h].tobytes()) for h in (10, 10, 8, 8)]
+    records = [
+        Datum(channels=3, height=h, width=12, data=images[0][:, :h].tobytes())
+        for h in (10, 10, 8, 8)
+    ]
     with batches(data_net(write_lmdb("db", records), data="batch_size: 2")) as stream:
         assert [next(stream)["data"].shape[2] for _ in range(3)] == [10, 8, 10]
 
@@ -136,13 +143,17 @@ class Slow:
 stream = Batches([Slow()], 0, 2)
 print(next(stream))
 """
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "{'label': 0}\nclosed\n", "")
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_a_fault_comes_where_its_batch_would(data_net, write_lmdb, datums, prefetch):
-    path = write_lmdb("db", {b"a": datums[0], b"b": datums[1], b"c": datums[2], b"d": b"\xff\xff\xff"})
+    path = write_lmdb(
+        "db", {b"a": datums[0], b"b": datums[1], b"c": datums[2], b"d": b"\xff\xff\xff"}
+    )
     stream = batches(data_net(path, data="batch_size: 2"), prefetch=prefetch)
     assert next(stream)["label"].tolist() == [0, 1]
     with pytest.raises(NetspecError, match=r"record 3 \('d'\) of '.*' is no Datum") as caught:
@@ -178,7 +189,11 @@ def test_an_exception_arrives_as_it_was(prefetch):
     ("transform", "data", "message"),
     [
         ("", "", "layer 'data' needs a data_param.batch_size above 0"),
-        ("crop_size: 11", "batch_size: 1", r"record 0 \('00000000'\) of '.*db' is 3×10×12, smaller than crop_size 11"),
+        (
+            "crop_size: 11",
+            "batch_size: 1",
+            r"record 0 \('00000000'\) of '.*db' is 3×10×12, smaller than crop_size 11",
+        ),
         ('mean_file: "none"', "batch_size: 1", "the mean file 'none' does not exist"),
     ],
 )
@@ -188,14 +203,19 @@ def test_faults_are_told(data_net, path, transform, data, message):
 
 
 def test_a_missing_database_is_told_before_the_first_batch(data_net):
-    with pytest.raises(NetspecError, match=r"net.prototxt:1:.*the database 'none_lmdb' does not exist"):
+    with pytest.raises(
+        NetspecError, match=r"net.prototxt:1:.*the database 'none_lmdb' does not exist"
+    ):
         batches(data_net("none_lmdb"))
     with pytest.raises(NetspecError, match=r"layer 'data' names no data_param.source"):
         batches(data_net(""))
 
 
 def test_data_that_the_caller_feeds_are_not_read(make_net):
-    with pytest.raises(NetspecError, match="layer 'm' is of type MemoryData: its data come from the caller, not from files"):
+    with pytest.raises(
+        NetspecError,
+        match="layer 'm' is of type MemoryData: its data come from the caller, not from files",
+    ):
         batches(make_net('layer { name: "m" type: "MemoryData" top: "x" }'))
 
 
@@ -221,15 +241,30 @@ def test_encoded_records_are_forced_to_color_or_grey(data_net, reference):
 @pytest.mark.parametrize(
     ("package", "module", "layer"),
     [
-        ("h5py", "netspec.readers.hdf5", 'type: "HDF5Data" hdf5_data_param { source: "list.txt" batch_size: 1 }'),
-        ("cramjam", "netspec.stores.leveldb_table", 'type: "Data" data_param { source: "raw_leveldb" batch_size: 1 }'),
+        (
+            "h5py",
+            "netspec.readers.hdf5",
+            'type: "HDF5Data" hdf5_data_param { source: "list.txt" batch_size: 1 }',
+        ),
+        (
+            "cramjam",
+            "netspec.stores.leveldb_table",
+            'type: "Data" data_param { source: "raw_leveldb" batch_size: 1 }',
+        ),
     ],
 )
-def test_a_missing_package_is_told(make_net, reference, monkeypatch, tmp_path, package, module, layer):
+def test_a_missing_package_is_told(
+    make_net, reference, monkeypatch, tmp_path, package, module, layer
+):
     (tmp_path / "list.txt").write_text(str(tmp_path / "list.txt"))
     monkeypatch.setitem(sys.modules, package, None)
     for name in (module, "netspec.stores.leveldb_reader"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    net = make_net(f'layer {{ name: "data" top: "data" {layer} }}', path=(reference if package == "cramjam" else tmp_path) / "net.prototxt")
-    with pytest.raises(NetspecError, match=f"needs the package {package}\n(.*\n)*  hint: `pip install {package}`"):
+    net = make_net(
+        f'layer {{ name: "data" top: "data" {layer} }}',
+        path=(reference if package == "cramjam" else tmp_path) / "net.prototxt",
+    )
+    with pytest.raises(
+        NetspecError, match=f"needs the package {package}\n(.*\n)*  hint: `pip install {package}`"
+    ):
         batches(net)

@@ -13,7 +13,9 @@ from netspec.schema.caffe_pb2 import FillerParameter
 
 
 def dummy(make_net, param, tops='top: "a" top: "b"'):
-    return make_net(f'layer {{ name: "dummy" type: "DummyData" {tops} dummy_data_param {{ {param} }} }}')
+    return make_net(
+        f'layer {{ name: "dummy" type: "DummyData" {tops} dummy_data_param {{ {param} }} }}'
+    )
 
 
 def filled(shape, **filler):
@@ -55,15 +57,36 @@ def test_shapes_stand_once_or_once_a_top(make_net, param, shapes):
 @pytest.mark.parametrize(
     ("param", "message"),
     [
-        ("shape { dim: 1 } shape { dim: 1 } shape { dim: 1 }", "layer 'dummy' has 2 tops and 3 shapes"),
+        (
+            "shape { dim: 1 } shape { dim: 1 } shape { dim: 1 }",
+            "layer 'dummy' has 2 tops and 3 shapes",
+        ),
         ("", "layer 'dummy' has 2 tops and 0 shapes"),
         ("shape { dim: -1 }", "layer 'dummy' has a negative size"),
-        ("shape { dim: 1 } num: 1", "layer 'dummy' gives both shape and num, channels, height or width"),
-        ("num: 1 channels: 1 height: 1", "layer 'dummy' needs num, channels, height and width once or once a top"),
-        ("shape { dim: 1 } data_filler { } data_filler { } data_filler { }", "layer 'dummy' has 2 tops and 3 data_fillers"),
-        ('shape { dim: 1 } data_filler { type: "gausian" }', "layer 'dummy': there is no filler 'gausian'\n(.*\n)*  hint: did you mean 'gaussian'"),
-        ('shape { dim: 1 } data_filler { type: "bilinear" }', "layer 'dummy': the filler .bilinear. takes square kernels of 4 axes"),
-        ('shape { } data_filler { type: "gaussian" sparse: 1 }', "layer 'dummy': a sparse filler takes at least one axis"),
+        (
+            "shape { dim: 1 } num: 1",
+            "layer 'dummy' gives both shape and num, channels, height or width",
+        ),
+        (
+            "num: 1 channels: 1 height: 1",
+            "layer 'dummy' needs num, channels, height and width once or once a top",
+        ),
+        (
+            "shape { dim: 1 } data_filler { } data_filler { } data_filler { }",
+            "layer 'dummy' has 2 tops and 3 data_fillers",
+        ),
+        (
+            'shape { dim: 1 } data_filler { type: "gausian" }',
+            "layer 'dummy': there is no filler 'gausian'\n(.*\n)*  hint: did you mean 'gaussian'",
+        ),
+        (
+            'shape { dim: 1 } data_filler { type: "bilinear" }',
+            "layer 'dummy': the filler .bilinear. takes square kernels of 4 axes",
+        ),
+        (
+            'shape { } data_filler { type: "gaussian" sparse: 1 }',
+            "layer 'dummy': a sparse filler takes at least one axis",
+        ),
     ],
 )
 def test_faults_are_told(make_net, param, message):
@@ -96,11 +119,15 @@ def test_positive_unitball():
     np.testing.assert_allclose(values.reshape(5, -1).sum(axis=1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("norm", "n"), [("FAN_IN", 30 * 9), ("FAN_OUT", 20 * 9), ("AVERAGE", 25 * 9)])
+@pytest.mark.parametrize(
+    ("norm", "n"), [("FAN_IN", 30 * 9), ("FAN_OUT", 20 * 9), ("AVERAGE", 25 * 9)]
+)
 def test_xavier_and_msra_scale_by_the_connections(norm, n):
     xavier = filled((20, 30, 3, 3), type="xavier", variance_norm=norm)
     assert np.abs(xavier).max() == pytest.approx(sqrt(3 / n), rel=0.01)
-    assert filled((20, 30, 3, 3), type="msra", variance_norm=norm, std=9).std() == pytest.approx(sqrt(2 / n), rel=0.05)
+    assert filled((20, 30, 3, 3), type="msra", variance_norm=norm, std=9).std() == pytest.approx(
+        sqrt(2 / n), rel=0.05
+    )
 
 
 def test_bilinear_is_caffes_kernel():
@@ -110,7 +137,9 @@ def test_bilinear_is_caffes_kernel():
     np.testing.assert_array_equal(kernel, np.broadcast_to(np.outer(row, row), (2, 3, 4, 4)))
 
 
-@pytest.mark.parametrize("kind", ["constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra"])
+@pytest.mark.parametrize(
+    "kind", ["constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra"]
+)
 def test_an_empty_top_stays_empty(make_net, kind):
     sparse = "sparse: 1" if kind == "gaussian" else ""
     param = f'shape {{ dim: 0 dim: 3 }} shape {{ dim: 3 dim: 0 }} data_filler {{ type: "{kind}" {sparse} }}'
@@ -118,10 +147,20 @@ def test_an_empty_top_stays_empty(make_net, kind):
         assert [array.shape for array in next(stream).values()] == [(0, 3), (3, 0)]
 
 
-@pytest.mark.parametrize("filler", ['type: "gaussian" std: -1', 'type: "uniform" min: 2', 'type: "uniform" max: inf', 'type: "xavier" sparse: 1'])
+@pytest.mark.parametrize(
+    "filler",
+    [
+        'type: "gaussian" std: -1',
+        'type: "uniform" min: 2',
+        'type: "uniform" max: inf',
+        'type: "xavier" sparse: 1',
+    ],
+)
 def test_a_filler_out_of_range_is_told_though_its_shape_is_given(tmp_path, filler):
     path = tmp_path / "net.prototxt"
-    path.write_text(f'layer {{ name: "d" type: "DummyData" top: "a" dummy_data_param {{ shape {{ dim: 2 }}\ndata_filler {{ {filler} }} }} }}')
+    path.write_text(
+        f'layer {{ name: "d" type: "DummyData" top: "a" dummy_data_param {{ shape {{ dim: 2 }}\ndata_filler {{ {filler} }} }} }}'
+    )
     with pytest.raises(NetspecError) as caught:
         netspec.load(path, inputs={"a": (2,)})
     assert caught.value.diagnostics[0].span.line == 2

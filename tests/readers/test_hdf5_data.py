@@ -32,7 +32,9 @@ def folder(tmp_path):
 @pytest.fixture
 def net(make_net, folder):
     def make(param="batch_size: 4", more="", tops='top: "data" top: "label"'):
-        return make_net(f'layer {{ name: "h" type: "HDF5Data" {tops} {more} hdf5_data_param {{ source: "list.txt" {param} }} }}')
+        return make_net(
+            f'layer {{ name: "h" type: "HDF5Data" {tops} {more} hdf5_data_param {{ source: "list.txt" {param} }} }}'
+        )
 
     return make
 
@@ -71,7 +73,10 @@ def test_each_top_is_the_dataset_of_its_name(net, folder):
         with h5py.File(folder / f"{i}.h5", "a") as file:
             file["weights"] = np.ones((len(file["data"]), 2, 2), np.int8)
     with batches(net(tops='top: "weights" top: "data"')) as stream:
-        assert {top: array.shape for top, array in next(stream).items()} == {"weights": (4, 2, 2), "data": (4, 3)}
+        assert {top: array.shape for top, array in next(stream).items()} == {
+            "weights": (4, 2, 2),
+            "data": (4, 3),
+        }
 
 
 def test_faults_are_told(net, folder):
@@ -80,16 +85,24 @@ def test_faults_are_told(net, folder):
             batches(net(**how))
         assert str(caught.value).startswith(str(folder / "net.prototxt"))
 
-    told("layer 'h' is of type HDF5Data, which does not transform data", more="transform_param { scale: 1 }")
+    told(
+        "layer 'h' is of type HDF5Data, which does not transform data",
+        more="transform_param { scale: 1 }",
+    )
     told("layer 'h' needs a hdf5_data_param.batch_size above 0", param="")
-    told("'.*0.h5' has no dataset 'x'\n(.*\n)*  hint: a top is filled from the dataset of its name; the file has 'data', 'label'", tops='top: "x"')
+    told(
+        "'.*0.h5' has no dataset 'x'\n(.*\n)*  hint: a top is filled from the dataset of its name; the file has 'data', 'label'",
+        tops='top: "x"',
+    )
     write(folder / "2.h5", 0, 5, width=4)
     told("the rows of 'data' in '.*2.h5' are 4, those in '.*0.h5' 3")
     write(folder / "2.h5", 0, 5, extra=np.ones(6))
     told("'.*0.h5' has no dataset 'extra'", tops='top: "data" top: "extra"')
     for i in range(3):
         write(folder / f"{i}.h5", 0, 5, extra=np.ones(6))
-    told("in '.*0.h5' the dataset 'extra' has 6 rows, 'data' has 5", tops='top: "data" top: "extra"')
+    told(
+        "in '.*0.h5' the dataset 'extra' has 6 rows, 'data' has 5", tops='top: "data" top: "extra"'
+    )
     write(folder / "0.h5", 0, 5, extra=np.array(1.0))
     told("the dataset 'extra' of '.*0.h5' is not an array of numbers", tops='top: "extra"')
     write(folder / "0.h5", 0, 0)

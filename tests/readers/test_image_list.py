@@ -83,10 +83,18 @@ def test_the_root_folder_is_put_before_the_path_as_it_is(net, folder):
     [
         ("none.png 3\n", "", "the image 'none.png' can't be read: No such file or directory"),
         ("list.txt 3\n", "", "the image '.*list.txt' does not decode as an image"),
-        ("im 0.png cat\n", "", "line 1 of '.*list.txt' ends in 'cat', expected a path, a space and a whole number"),
+        (
+            "im 0.png cat\n",
+            "",
+            "line 1 of '.*list.txt' ends in 'cat', expected a path, a space and a whole number",
+        ),
         ("\n\n", "", "the list '.*list.txt' is empty"),
         ("im 0.png 0\n", "new_height: 5", "layer 'data' needs new_height and new_width together"),
-        ("im 0.png 0\n", "batch_size: 0", "layer 'data' needs a image_data_param.batch_size above 0"),
+        (
+            "im 0.png 0\n",
+            "batch_size: 0",
+            "layer 'data' needs a image_data_param.batch_size above 0",
+        ),
     ],
 )
 def test_faults_are_told(net, folder, text, param, message):
@@ -97,13 +105,17 @@ def test_faults_are_told(net, folder, text, param, message):
 
 
 def test_a_missing_list_is_told(net):
-    with pytest.raises(NetspecError, match=r"the list 'none.txt' can't be read: No such file or directory"):
+    with pytest.raises(
+        NetspecError, match=r"the list 'none.txt' can't be read: No such file or directory"
+    ):
         batches(net(source="none.txt"))
 
 
 def test_a_skip_past_the_list_is_told(net, folder):
     (folder / "list.txt").write_text("im 0.png 0\n")
-    with pytest.raises(NetspecError, match=r"rand_skip came to \d+, but '.*list.txt' has only 1 lines"):
+    with pytest.raises(
+        NetspecError, match=r"rand_skip came to \d+, but '.*list.txt' has only 1 lines"
+    ):
         batches(net("rand_skip: 1000000"), seed=1)
 
 
@@ -115,15 +127,22 @@ def test_lines_as_caffe_reads_them(net, folder):
         assert next(stream)["label"].tolist() == [0, 3, -1]
 
 
-@pytest.mark.parametrize("label", ["2147483648", "-2147483649", "1" + "0" * 38, "9" * 400, "9" * 5000])
+@pytest.mark.parametrize(
+    "label", ["2147483648", "-2147483649", "1" + "0" * 38, "9" * 400, "9" * 5000]
+)
 @pytest.mark.parametrize("line", [1, 2])
 def test_a_label_that_no_int_holds_is_told_with_its_line(net, folder, label, line):
-    (folder / "list.txt").write_text("".join(f"im 0.png {label if i == line else i}\n" for i in (1, 2)))
+    (folder / "list.txt").write_text(
+        "".join(f"im 0.png {label if i == line else i}\n" for i in (1, 2))
+    )
     with pytest.raises(
-        NetspecError, match=rf"line {line} of '.*list.txt' has a label out of range, '{label[:40]}', expected -2147483648 to 2147483647"
+        NetspecError,
+        match=rf"line {line} of '.*list.txt' has a label out of range, '{label[:40]}', expected -2147483648 to 2147483647",
     ):
         next(batches(net("batch_size: 2"), prefetch=0))
-    with pytest.raises(NetspecError, match=rf"line {line} of '.*list.txt' has a label out of range"):
+    with pytest.raises(
+        NetspecError, match=rf"line {line} of '.*list.txt' has a label out of range"
+    ):
         build_database(folder / "list.txt", folder / "db")
 
 
@@ -135,16 +154,23 @@ def test_the_largest_labels_and_zeros_before_them(net, folder):
 
 def test_an_image_is_told_with_its_line(net, folder):
     (folder / "list.txt").write_text("im 0.png 0\nnone.png 1\n")
-    with pytest.raises(NetspecError, match=r"line 2 of '.*list.txt': the image 'none.png' can't be read"):
+    with pytest.raises(
+        NetspecError, match=r"line 2 of '.*list.txt': the image 'none.png' can't be read"
+    ):
         next(batches(net("batch_size: 2")))
     (folder / "none.png").write_text("no image")
-    with pytest.raises(NetspecError, match=r"line 2 of '.*list.txt': the image '.*none.png' does not decode as an image: its format is unknown"):
+    with pytest.raises(
+        NetspecError,
+        match=r"line 2 of '.*list.txt': the image '.*none.png' does not decode as an image: its format is unknown",
+    ):
         next(batches(net("batch_size: 2")))
 
 
 @pytest.mark.slow
 def test_a_list_of_two_million_lines_is_read_in_seconds(net, folder):
-    lines = (f"train/n{i % 1000:08d}/n{i % 1000:08d}_{i}.JPEG {i % 1000}\n" for i in range(1, 2_000_000))
+    lines = (
+        f"train/n{i % 1000:08d}/n{i % 1000:08d}_{i}.JPEG {i % 1000}\n" for i in range(1, 2_000_000)
+    )
     (folder / "list.txt").write_text("im 0.png 0\n" + "".join(lines))
     started = time.process_time()
     next(batches(net("batch_size: 1"), prefetch=0))

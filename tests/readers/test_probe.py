@@ -21,7 +21,11 @@ def test_of_the_first_record(shape, write_lmdb, datums, reference):
     assert shape(write_lmdb("db", datums)) == (3, 10, 12)
     assert shape(write_lmdb("db2", datums), "crop_size: 5") == (3, 10, 12)
     assert shape(reference / "raw_leveldb") == (3, 20, 24)
-    assert shape(reference / "gray_lmdb", "force_color: true") == (1, 20, 24)  # only compressed records can be forced
+    assert shape(reference / "gray_lmdb", "force_color: true") == (
+        1,
+        20,
+        24,
+    )  # only compressed records can be forced
 
 
 def test_of_a_compressed_record(shape, reference):
@@ -46,7 +50,11 @@ def test_of_the_settings_alone(shape):
 
 def test_of_an_image_list(make_net, reference, tmp_path):
     def shape(param):
-        return record_shape(make_net(f'layer {{ name: "d" type: "ImageData" top: "d" image_data_param {{ {param} }} }}').layers[0])
+        return record_shape(
+            make_net(
+                f'layer {{ name: "d" type: "ImageData" top: "d" image_data_param {{ {param} }} }}'
+            ).layers[0]
+        )
 
     source = f'source: "{reference}/list_full.txt"'
     assert shape(source) == (3, 20, 24)
@@ -74,7 +82,9 @@ def test_of_windows(make_net, tmp_path):
 
 def test_of_hdf5_rows(make_net, tmp_path):
     h5py = pytest.importorskip("h5py")
-    net = make_net('layer { type: "HDF5Data" top: "a" top: "b" hdf5_data_param { source: "list.txt" } }')
+    net = make_net(
+        'layer { type: "HDF5Data" top: "a" top: "b" hdf5_data_param { source: "list.txt" } }'
+    )
     assert hdf5_row_shapes(net.layers[0]) is None
     (tmp_path / "list.txt").write_text("rows.h5")
     assert hdf5_row_shapes(net.layers[0]) is None
@@ -88,7 +98,9 @@ def test_what_is_there_but_damaged_is_told(shape, tmp_path, reference, write_lmd
     with pytest.raises(NetspecError, match=r"is not a .binaryproto of a blob"):
         shape("none", f'mean_file: "{tmp_path / "mean"}"')
     shutil.copytree(reference / "raw_lmdb", tmp_path / "cut")
-    (tmp_path / "cut" / "data.mdb").write_bytes((reference / "raw_lmdb" / "data.mdb").read_bytes()[:9000])
+    (tmp_path / "cut" / "data.mdb").write_bytes(
+        (reference / "raw_lmdb" / "data.mdb").read_bytes()[:9000]
+    )
     with pytest.raises(NetspecError, match="it is cut off"):
         shape(tmp_path / "cut")
     with pytest.raises(NetspecError, match=r"record 0 \('00000000'\) of '.*' has no size"):
@@ -105,4 +117,9 @@ open_records({str(reference / "raw_lmdb")!r}).read(0)
 read_mean_blob({str(reference / "mean.binaryproto")!r})
 print([name for name in ("numpy", "PIL", "lmdb", "h5py", "torch", "cramjam") if name in sys.modules])
 """
-    assert subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", text], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

@@ -35,7 +35,9 @@ def test_paths_hold_from_any_folder(path, make_net, monkeypatch, tmp_path):
     net = net_of(path, make_net)
     assert dataset_size(net) == 12
     with batches(net, prefetch=0) as stream:
-        np.testing.assert_array_equal(next(stream)["label"], np.load(path.with_suffix(".npz"))["label/0"])
+        np.testing.assert_array_equal(
+            next(stream)["label"], np.load(path.with_suffix(".npz"))["label/0"]
+        )
 
 
 def test_a_mean_is_taken_at_the_uncropped_place(reference):

@@ -32,20 +32,34 @@ DEALT_OUT = [case for case in CASES if case != "DummyData"]
 
 
 def record_of_size(image, height, width, label):
-    return Datum(channels=3, height=height, width=width, data=image[:, :height, :width].tobytes(), label=label)
+    return Datum(
+        channels=3,
+        height=height,
+        width=width,
+        data=image[:, :height, :width].tobytes(),
+        label=label,
+    )
 
 
 @pytest.fixture
 def net(make_net, write_lmdb, images, datums, reference, tmp_path):
     """net(case, batch_size, phase) → a net of one of CASES with its data."""
     write_lmdb("db", datums)
-    write_lmdb("sizes", [record_of_size(image, 10 - i % 3, 12 - i % 5, i) for i, image in enumerate(images)])
+    write_lmdb(
+        "sizes",
+        [record_of_size(image, 10 - i % 3, 12 - i % 5, i) for i, image in enumerate(images)],
+    )
     (tmp_path / "leveldb").symlink_to(reference / "raw_leveldb")
     for i, image in enumerate(images):
         Image.fromarray(image[::-1].transpose(1, 2, 0)).save(tmp_path / f"{i}.png")
     (tmp_path / "list.txt").write_text("".join(f"{i}.png {i}\n" for i in range(12)))
-    windows = ["".join(f"{4 * i + k} {0.9 if k % 2 else 0.1} {k} {k} {k + 5} {k + 4}\n" for k in range(4)) for i in range(12)]
-    (tmp_path / "windows.txt").write_text("".join(f"# {i}\n{i}.png\n3\n10\n12\n4\n{lines}" for i, lines in enumerate(windows)))
+    windows = [
+        "".join(f"{4 * i + k} {0.9 if k % 2 else 0.1} {k} {k} {k + 5} {k + 4}\n" for k in range(4))
+        for i in range(12)
+    ]
+    (tmp_path / "windows.txt").write_text(
+        "".join(f"# {i}\n{i}.png\n3\n10\n12\n4\n{lines}" for i, lines in enumerate(windows))
+    )
     for i, (first, rows) in enumerate([(0, 4), (4, 1), (5, 6)]):
         with h5py.File(tmp_path / f"{i}.h5", "w") as file:
             file["label"] = np.arange(first, first + rows)
@@ -53,7 +67,10 @@ def net(make_net, write_lmdb, images, datums, reference, tmp_path):
     (tmp_path / "files.txt").write_text("0.h5 1.h5 2.h5\n")
 
     def make(case, batch_size, phase="TRAIN"):
-        return make_net(f'layer {{ name: "d" top: "data" top: "label" {CASES[case].replace("{}", str(batch_size))} }}', phase)
+        return make_net(
+            f'layer {{ name: "d" top: "data" top: "label" {CASES[case].replace("{}", str(batch_size))} }}',
+            phase,
+        )
 
     return make
 
@@ -81,7 +98,11 @@ def test_together_the_processes_read_what_one_would(net, case, processes):
 @pytest.mark.parametrize("case", DEALT_OUT)
 def test_a_resumed_share_goes_on_as_the_first_would(net, case):
     shard = Shard(1, 3)
-    for want, got in zip(read(net(case, 5), 9, shard=shard)[6:], read(net(case, 5), 3, shard=shard, start=6), strict=True):
+    for want, got in zip(
+        read(net(case, 5), 9, shard=shard)[6:],
+        read(net(case, 5), 3, shard=shard, start=6),
+        strict=True,
+    ):
         for top in want:
             np.testing.assert_array_equal(got[top], want[top])
 
@@ -90,7 +111,9 @@ def test_a_batch_may_be_larger_than_the_data(net):
     parts = [read(net("Data", 20), 2, shard=Shard(rank, 2)) for rank in range(2)]
     for index in range(2):
         for rank in range(2):
-            np.testing.assert_array_equal(parts[rank][index]["label"], (index * 40 + rank + np.arange(0, 40, 2)) % 12)
+            np.testing.assert_array_equal(
+                parts[rank][index]["label"], (index * 40 + rank + np.arange(0, 40, 2)) % 12
+            )
 
 
 def test_constants_are_alike_and_other_fillers_draw_for_each_process(net):
@@ -108,7 +131,10 @@ def test_a_test_phase_is_dealt_out_as_well_where_the_caller_says_so(net):
 
 
 def test_the_records_of_others_are_not_looked_at(data_net, write_lmdb, datums):
-    path = write_lmdb("half", {b"%d" % i: record if i % 2 else b"\xff\xff\xff" for i, record in enumerate(datums[:6])})
+    path = write_lmdb(
+        "half",
+        {b"%d" % i: record if i % 2 else b"\xff\xff\xff" for i, record in enumerate(datums[:6])},
+    )
     got = read(data_net(path, data="batch_size: 2"), 3, shard=Shard(1, 2))
     assert [batch["label"].tolist() for batch in got] == [[1, 3], [5, 1], [3, 5]]
     with pytest.raises(NetspecError, match=r"record 0 \('0'\) of '.*half' is no Datum"):
@@ -126,12 +152,18 @@ def test_the_images_of_others_are_not_looked_at(net, tmp_path):
 
 def test_a_faulty_record_is_called_by_its_number_in_the_data(data_net, write_lmdb, datums):
     path = write_lmdb("db", [*datums[:3], Datum(channels=3, height=2, width=2, data=bytes(12))])
-    with pytest.raises(NetspecError, match=r"record 3 \('00000003'\) of '.*db' is 3×2×2, smaller than crop_size 6"):
+    with pytest.raises(
+        NetspecError, match=r"record 3 \('00000003'\) of '.*db' is 3×2×2, smaller than crop_size 6"
+    ):
         read(data_net(path, "crop_size: 6", "batch_size: 2"), 1, shard=Shard(1, 2))
 
 
 def test_the_size_of_the_data_stays_that_of_all_of_them(net):
-    assert [dataset_size(net(case, 5)) for case in ("Data", "ImageData", "HDF5Data")] == [12, 12, 11]
+    assert [dataset_size(net(case, 5)) for case in ("Data", "ImageData", "HDF5Data")] == [
+        12,
+        12,
+        11,
+    ]
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
@@ -161,7 +193,10 @@ def test_a_share_that_can_not_be_is_refused(rank, processes, message):
 def test_wrong_settings_are_told(net):
     with pytest.raises(NetspecError, match="every is 0, expected 1 or more"):
         batches(net("Data", 4), every=0)
-    with pytest.raises(NetspecError, match=r"2 processes that share their data need one seed, got None\n  hint: pass all of them the same seed"):
+    with pytest.raises(
+        NetspecError,
+        match=r"2 processes that share their data need one seed, got None\n  hint: pass all of them the same seed",
+    ):
         batches(net("Data", 4), shard=Shard(0, 2))
 
 

@@ -12,7 +12,9 @@ from netspec.syntax.read import bind_source
 
 def transformer(text, phase="TEST", net_path="net.prototxt"):
     message, report = LayerParameter(), Report()
-    spans = bind_source(Source("net.prototxt", f'name: "data" transform_param {{ {text} }}'), message, report)
+    spans = bind_source(
+        Source("net.prototxt", f'name: "data" transform_param {{ {text} }}'), message, report
+    )
     report.raise_errors()
     return Transformer(message.transform_param, phase, net_path, spans, "layer 'data'")
 
@@ -38,7 +40,9 @@ def test_takes_the_mean_where_the_pixel_lay(images, write_mean):
     whole = (images.astype(np.float32) - mean) * np.float32(0.25)
     got = transformer(text).apply(images, rng())
     centre = whole[:, :, 1:8, 2:9]  # (10 - 7) // 2, (12 - 7) // 2: rounded down
-    flipped = [np.array_equal(image, want[:, :, ::-1]) for image, want in zip(got, centre, strict=True)]
+    flipped = [
+        np.array_equal(image, want[:, :, ::-1]) for image, want in zip(got, centre, strict=True)
+    ]
     straight = [np.array_equal(image, want) for image, want in zip(got, centre, strict=True)]
     assert all(a != b for a, b in zip(flipped, straight, strict=True))
     assert any(flipped)
@@ -61,7 +65,9 @@ def test_every_place_of_a_crop_comes_as_often(images):
         shares = np.bincount(places, minlength=count)
         assert len(shares) == count
         assert np.abs(shares - 3000 / count).max() < 0.15 * 3000 / count
-    assert len(set(zip(tops, lefts, strict=True))) == 15  # rows and columns are drawn apart from each other
+    assert (
+        len(set(zip(tops, lefts, strict=True))) == 15
+    )  # rows and columns are drawn apart from each other
     for image, top, left in zip(got[:50], tops, lefts, strict=False):
         np.testing.assert_array_equal(image, ramp[:, top : top + 8, left : left + 8])
 
@@ -82,11 +88,16 @@ def test_a_crop_makes_images_of_several_sizes_alike(images):
 def test_where_a_record_is_cropped_hangs_on_its_own_size_alone(images):
     """Not on those of its batch's others, which may be another process's."""
     make = transformer("crop_size: 8 mirror: true", "TRAIN")
-    alike = [make.apply([image] * 3, rng(7)) for image in (images[0], images[1][:, :8], images[2][:, :9, :8])]
+    alike = [
+        make.apply([image] * 3, rng(7))
+        for image in (images[0], images[1][:, :8], images[2][:, :9, :8])
+    ]
     mixed = make.apply([images[0], images[1][:, :8], images[2][:, :9, :8]], rng(7))
     for place in range(3):
         np.testing.assert_array_equal(mixed[place], alike[place][place])
-    part = make.apply([images[0], images[2][:, :9, :8]], rng(7), shard=Shard(1, 2))  # places 1 and 3 of four
+    part = make.apply(
+        [images[0], images[2][:, :9, :8]], rng(7), shard=Shard(1, 2)
+    )  # places 1 and 3 of four
     np.testing.assert_array_equal(part[1], make.apply([images[2][:, :9, :8]] * 4, rng(7))[3])
 
 
@@ -100,7 +111,9 @@ def test_a_mean_may_have_the_new_form_of_shape(images, tmp_path, shape):
     """Of several images in a mean file Caffe uses the first."""
     mean = rng(5).random(shape, np.float32)
     path = tmp_path / "mean.binaryproto"
-    path.write_bytes(BlobProto(shape=BlobShape(dim=shape), double_data=mean.ravel().tolist()).SerializeToString())
+    path.write_bytes(
+        BlobProto(shape=BlobShape(dim=shape), double_data=mean.ravel().tolist()).SerializeToString()
+    )
     got = transformer(f'mean_file: "{path}"').apply(images, rng())
     np.testing.assert_array_equal(got, images - mean.reshape(-1, 3, 10, 12)[0])
 
@@ -112,7 +125,10 @@ def test_a_mean_may_have_the_new_form_of_shape(images, tmp_path, shape):
         ('mean_file: "mean" mean_value: 3', "layer 'data' sets both mean_file and mean_value"),
         ("force_color: true force_gray: true", "layer 'data' sets both force_color and force_gray"),
         ("crop_size: 11", "layer 'data': record 0 is 3×10×12, smaller than crop_size 11"),
-        ("mean_value: 1 mean_value: 2", "layer 'data': record 0 has 3 channels, but there are 2 mean_values"),
+        (
+            "mean_value: 1 mean_value: 2",
+            "layer 'data': record 0 has 3 channels, but there are 2 mean_values",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told(images, text, message):
@@ -133,10 +149,16 @@ def test_a_mean_of_another_size_is_told(images, write_mean):
 
 
 def test_sizes_that_differ_in_a_batch_are_told(images):
-    with pytest.raises(NetspecError, match=r"image b is 3×9×12, but the first of its batch is 3×10×12") as caught:
-        transformer("").apply([images[0], images[1][:, :9]], rng(), ["image a", "image b"].__getitem__)
+    with pytest.raises(
+        NetspecError, match=r"image b is 3×9×12, but the first of its batch is 3×10×12"
+    ) as caught:
+        transformer("").apply(
+            [images[0], images[1][:, :9]], rng(), ["image a", "image b"].__getitem__
+        )
     assert "resize them to one size or set crop_size" in str(caught.value)
-    with pytest.raises(NetspecError, match=r"record 1 is 1×10×12, but the first of its batch is 3×10×12"):
+    with pytest.raises(
+        NetspecError, match=r"record 1 is 1×10×12, but the first of its batch is 3×10×12"
+    ):
         transformer("crop_size: 4").apply([images[0], images[1][:1]], rng())
 
 
@@ -145,9 +167,18 @@ def test_sizes_that_differ_in_a_batch_are_told(images):
     [
         (b"\xff\xff no blob", "is not a .binaryproto of a blob"),
         (b"", "holds 0 values of size scalar, expected one image"),
-        (BlobProto(num=1, channels=3, height=2, width=2, data=[0] * 11).SerializeToString(), "holds 11 values of size 1×3×2×2"),
-        (BlobProto(num=1, channels=-3, height=-2, width=2, data=[0] * 12).SerializeToString(), "holds 12 values of size 1×-3×-2×2"),
-        (BlobProto(shape=BlobShape(dim=[12]), data=[0] * 12).SerializeToString(), "holds 12 values of size 12"),
+        (
+            BlobProto(num=1, channels=3, height=2, width=2, data=[0] * 11).SerializeToString(),
+            "holds 11 values of size 1×3×2×2",
+        ),
+        (
+            BlobProto(num=1, channels=-3, height=-2, width=2, data=[0] * 12).SerializeToString(),
+            "holds 12 values of size 1×-3×-2×2",
+        ),
+        (
+            BlobProto(shape=BlobShape(dim=[12]), data=[0] * 12).SerializeToString(),
+            "holds 12 values of size 12",
+        ),
     ],
 )
 def test_a_damaged_mean_is_told(tmp_path, content, message):

@@ -21,7 +21,8 @@ SECOND = ["4 1.0 10 4 14 18", "7 0.2 1 1 7 3"]
 
 def window_list(*images, channels=3):
     return "".join(
-        f"# {i}\n{path}\n{channels}\n{HEIGHT}\n{WIDTH}\n{len(windows)}\n" + "".join(f"{window}\n" for window in windows)
+        f"# {i}\n{path}\n{channels}\n{HEIGHT}\n{WIDTH}\n{len(windows)}\n"
+        + "".join(f"{window}\n" for window in windows)
         for i, (path, windows) in enumerate(images)
     )
 
@@ -71,9 +72,18 @@ def original(image, window, crop, pad, square, flip, mean=None, scale=1.0):
         pad_x1, pad_y1 = max(0, -x1), max(0, -y1)
         pad_x2, pad_y2 = max(0, x2 - WIDTH + 1), max(0, y2 - HEIGHT + 1)
         x1, x2, y1, y2 = x1 + pad_x1, x2 - pad_x2, y1 + pad_y1, y2 - pad_y2
-        scale_x, scale_y = np.float32(crop) / np.float32(whole_w), np.float32(crop) / np.float32(whole_h)
-        out_w, out_h = c_round(np.float32(x2 - x1 + 1) * scale_x), c_round(np.float32(y2 - y1 + 1) * scale_y)
-        pad_x1, pad_x2 = c_round(np.float32(pad_x1) * scale_x), c_round(np.float32(pad_x2) * scale_x)
+        scale_x, scale_y = (
+            np.float32(crop) / np.float32(whole_w),
+            np.float32(crop) / np.float32(whole_h),
+        )
+        out_w, out_h = (
+            c_round(np.float32(x2 - x1 + 1) * scale_x),
+            c_round(np.float32(y2 - y1 + 1) * scale_y),
+        )
+        pad_x1, pad_x2 = (
+            c_round(np.float32(pad_x1) * scale_x),
+            c_round(np.float32(pad_x2) * scale_x),
+        )
         pad_h, pad_w = c_round(np.float32(pad_y1) * scale_y), pad_x2 if flip else pad_x1
         out_h, out_w = min(out_h, crop - pad_h), min(out_w, crop - pad_w)
     pixels = resize(image[:, y1 : y2 + 1, x1 : x2 + 1], out_h, out_w)
@@ -107,7 +117,11 @@ def windows_of(label):
 def test_every_pixel_is_the_originals(net, pictures, write_mean, pad, mode, phase):
     mean = np.random.default_rng(2).random((3, 22, 20), np.float32) * 100
     transform = f'crop_size: 16 mirror: true mean_file: "{write_mean(mean)}" scale: 9'  # transform_param's scale is not read
-    made = net(f'batch_size: 8 fg_fraction: 0.5 scale: 0.5 context_pad: {pad} crop_mode: "{mode}"', transform, phase)
+    made = net(
+        f'batch_size: 8 fg_fraction: 0.5 scale: 0.5 context_pad: {pad} crop_mode: "{mode}"',
+        transform,
+        phase,
+    )
     flips = set()
     for seed in range(4):
         batch = first_batch(made, seed)
@@ -115,7 +129,9 @@ def test_every_pixel_is_the_originals(net, pictures, write_mean, pad, mode, phas
         assert batch["data"].dtype == batch["label"].dtype == np.float32
         for data, label in zip(batch["data"], batch["label"], strict=True):
             candidates = {
-                (i, *corners, flip): original(pictures[i], corners, 16, pad, mode == "square", flip, mean, 0.5)
+                (i, *corners, flip): original(
+                    pictures[i], corners, 16, pad, mode == "square", flip, mean, 0.5
+                )
                 for i, corners in windows_of(int(label))
                 for flip in (False, True)
             }
@@ -126,7 +142,9 @@ def test_every_pixel_is_the_originals(net, pictures, write_mean, pad, mode, phas
 
 
 def test_background_comes_first_then_the_share_of_objects(net):
-    labels = np.stack([first_batch(net("batch_size: 10 fg_fraction: 0.35"), seed)["label"] for seed in range(20)])
+    labels = np.stack(
+        [first_batch(net("batch_size: 10 fg_fraction: 0.35"), seed)["label"] for seed in range(20)]
+    )
     assert not labels[:, :7].any()  # 3.5 is rounded down
     assert set(labels[:, 7:].ravel()) == {1, 2, 4}
 
@@ -154,10 +172,17 @@ def test_batches_are_a_function_of_seed_and_index(net):
 def test_mean_values(net):
     plain = first_batch(net("batch_size: 4 context_pad: 4", "crop_size: 16"))["data"]
     one = first_batch(net("batch_size: 4 context_pad: 4", "crop_size: 16 mean_value: 7"))["data"]
-    three = first_batch(net("batch_size: 4 context_pad: 4", "crop_size: 16 mean_value: 1 mean_value: 2 mean_value: 3"))["data"]
+    three = first_batch(
+        net(
+            "batch_size: 4 context_pad: 4",
+            "crop_size: 16 mean_value: 1 mean_value: 2 mean_value: 3",
+        )
+    )["data"]
     seen = one - plain
     assert set(np.unique(seen)) <= {-7.0, 0.0}  # beyond the image it stays 0
-    np.testing.assert_array_equal(three - plain, seen / 7 * np.array([1, 2, 3], np.float32)[:, None, None])
+    np.testing.assert_array_equal(
+        three - plain, seen / 7 * np.array([1, 2, 3], np.float32)[:, None, None]
+    )
 
 
 def test_cached_images_are_read_at_the_start(net, tmp_path):
@@ -183,7 +208,9 @@ def test_what_a_window_shows():
     place = place_window([2, 3, 11, 12], 40, 40, 16, 4, False, False)
     assert (place.x1, place.x2, place.left) == (0, 17, 2)
     assert place.left + place.width <= 16
-    assert place_window([2, 3, 11, 12], 40, 40, 16, 4, False, True).left == 0  # flipped, what hangs over lies right
+    assert (
+        place_window([2, 3, 11, 12], 40, 40, 16, 4, False, True).left == 0
+    )  # flipped, what hangs over lies right
     for corners in ([-1, 0, 5, 5], [0, 0, 30, 5], [0, 0, 5, 20], [5, 5, 4, 9]):
         assert place_window(corners, 20, 30, 16, 0, False, False) is None
     assert place_window([100, 100, 110, 110], 20, 30, 16, 4, False, False) is None
@@ -192,7 +219,9 @@ def test_what_a_window_shows():
 
 def test_a_sliver_of_the_image_may_vanish(net, tmp_path):
     """Far beyond the edge less than half a pixel of the square shows the image; Caffe stops there."""
-    (tmp_path / "windows.txt").write_text(window_list(("a.png", ["1 1 -800 0 -54 19"]), ("b.png", [])))
+    (tmp_path / "windows.txt").write_text(
+        window_list(("a.png", ["1 1 -800 0 -54 19"]), ("b.png", []))
+    )
     batch = first_batch(net("batch_size: 1 fg_fraction: 1 context_pad: 1"))
     assert batch["label"] == [1]
     assert not batch["data"].any()
@@ -203,7 +232,11 @@ def test_reads_the_list(tmp_path):
     path.write_text(window_list(("a b.png", FIRST), ("c.png", []), ("b.png", SECOND)) + "\n\n")
     images, (background, objects) = read_windows(str(path), 0.5, 0.3)
     assert images == ["a b.png", "c.png", "b.png"]
-    assert objects.tolist() == [[0, 1, 7, 2, 3, 12, 13], [0, 2, 8, 0, 0, 29, 19], [2, 4, 23, 10, 4, 14, 18]]
+    assert objects.tolist() == [
+        [0, 1, 7, 2, 3, 12, 13],
+        [0, 2, 8, 0, 0, 29, 19],
+        [2, 4, 23, 10, 4, 14, 18],
+    ]
     assert background.tolist() == [[0, 0, 10, 20, 10, 28, 18], [2, 0, 24, 1, 1, 7, 3]]
 
 
@@ -218,16 +251,34 @@ GOOD = "# 0\na.png\n3\n20\n30\n"
         ("# 0\n", "the list '.*' ends after line 1, expected the image's path"),
         ("# 0\na.png\n3\n20 30\n", "line 4 of '.*' is '20 30', expected the image's height"),
         (f"{GOOD}many\n", "line 6 of '.*' is 'many', expected the number of its windows"),
-        (f"{GOOD}2\n1 0.9 0 0 5 5\n", "the list '.*' ends after line 7, expected a window: label, overlap, x1, y1, x2, y2"),
-        (f"{GOOD}2\n1 0.9 0 0 5 5\n1 0.9 0 0 5\n", "line 8 of '.*' is '1 0.9 0 0 5', expected a window"),
+        (
+            f"{GOOD}2\n1 0.9 0 0 5 5\n",
+            "the list '.*' ends after line 7, expected a window: label, overlap, x1, y1, x2, y2",
+        ),
+        (
+            f"{GOOD}2\n1 0.9 0 0 5 5\n1 0.9 0 0 5\n",
+            "line 8 of '.*' is '1 0.9 0 0 5', expected a window",
+        ),
         (f"{GOOD}1\n1 0.9 0 0 5 x\n", "line 7 of '.*' is '1 0.9 0 0 5 x', expected a window"),
         (f"{GOOD}1\n1 0.9 0 0 5 5.5\n", "line 7 of '.*' is '1 0.9 0 0 5 5.5', expected a window"),
         (f"{GOOD}1\n1 0.9 0 0 5 nan\n", "line 7 of '.*' is '1 0.9 0 0 5 nan', expected a window"),
-        (f"{GOOD}1\n0 0.9 0 0 5 5\n", "line 7 of '.*' has label 0; a window that shows an object has one above 0"),
+        (
+            f"{GOOD}1\n0 0.9 0 0 5 5\n",
+            "line 7 of '.*' has label 0; a window that shows an object has one above 0",
+        ),
         (f"{GOOD}1\n1 0.9 0 0 5 5\n", "no window of '.*' has an overlap below bg_threshold 0.5"),
-        (f"{GOOD}1\n1 0.2 0 0 5 5\n", "no window of '.*' has an overlap of at least fg_threshold 0.5"),
-        (f"{GOOD}2\n1 0.9 0 0 5 5\n0 0 0 0 30 5\n", "line 8 of '.*': the window 0 0 30 5 lies outside of '.*a.png', which is 30 wide and 20 high"),
-        (f"{GOOD.replace('a', 'z')}2\n1 0.9 0 0 5 5\n0 0 0 0 3 5\n", "the image 'z.png' can't be read"),
+        (
+            f"{GOOD}1\n1 0.2 0 0 5 5\n",
+            "no window of '.*' has an overlap of at least fg_threshold 0.5",
+        ),
+        (
+            f"{GOOD}2\n1 0.9 0 0 5 5\n0 0 0 0 30 5\n",
+            "line 8 of '.*': the window 0 0 30 5 lies outside of '.*a.png', which is 30 wide and 20 high",
+        ),
+        (
+            f"{GOOD.replace('a', 'z')}2\n1 0.9 0 0 5 5\n0 0 0 0 3 5\n",
+            "the image 'z.png' can't be read",
+        ),
     ],
 )
 def test_faults_are_told(net, tmp_path, text, message):
@@ -238,10 +289,18 @@ def test_faults_are_told(net, tmp_path, text, message):
 
 
 def test_faults_of_the_settings(net, write_mean):
-    with pytest.raises(NetspecError, match="needs a crop_size above 0 and above twice its context_pad"):
+    with pytest.raises(
+        NetspecError, match="needs a crop_size above 0 and above twice its context_pad"
+    ):
         first_batch(net(transform=""))
-    for shape in ((1, 20, 20), (3, 10, 20), (3, 17, 20)):  # the last: the width's offset is the height's, too
-        with pytest.raises(NetspecError, match=r"the mean '.*' is \d+×\d+×20, too small for 3×16×16"):
+    for shape in (
+        (1, 20, 20),
+        (3, 10, 20),
+        (3, 17, 20),
+    ):  # the last: the width's offset is the height's, too
+        with pytest.raises(
+            NetspecError, match=r"the mean '.*' is \d+×\d+×20, too small for 3×16×16"
+        ):
             first_batch(net(transform=f'crop_size: 16 mean_file: "{write_mean(np.zeros(shape))}"'))
 
 
@@ -258,10 +317,14 @@ def test_faults_of_the_settings(net, write_mean):
         ("1 0.9 2", "1 1e39 2", 7, "a window"),
     ],
 )
-def test_numbers_out_of_range_are_told_with_their_line(pictures, tmp_path, old, new, line, expected):
+def test_numbers_out_of_range_are_told_with_their_line(
+    pictures, tmp_path, old, new, line, expected
+):
     path = tmp_path / "windows.txt"
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(NetspecError, match=rf"line {line} of '.*windows.txt' is '.*', expected {expected}"):
+    with pytest.raises(
+        NetspecError, match=rf"line {line} of '.*windows.txt' is '.*', expected {expected}"
+    ):
         read_windows(str(path), 0.5, 0.5)
 
 
@@ -269,5 +332,8 @@ def test_numbers_out_of_range_are_told_with_their_line(pictures, tmp_path, old, 
 def test_channels_out_of_range_are_told_before_data_are_read(net, pictures, tmp_path, channels):
     path = tmp_path / "windows.txt"
     path.write_text(path.read_text().replace("\n3\n", f"\n{channels}\n", 1))
-    with pytest.raises(NetspecError, match=r"windows.txt' is not a list of windows: expected '# 0', a path and the number of channels"):
+    with pytest.raises(
+        NetspecError,
+        match=r"windows.txt' is not a list of windows: expected '# 0', a path and the number of channels",
+    ):
         record_shape(net().layers[0])

@@ -25,7 +25,15 @@ def table_rows():
         default = row["default"] or None
         if default is not None and row["type"] not in enums:
             default = literal_eval(default)
-        yield field_row(row["scope"], row["name"], row["number"], row["label"], row["type"], default, row["packed"])
+        yield field_row(
+            row["scope"],
+            row["name"],
+            row["number"],
+            row["label"],
+            row["type"],
+            default,
+            row["packed"],
+        )
 
 
 def field_row(scope, name, number, label, type_name, default, packed):
@@ -61,7 +69,9 @@ def message_rows(prefix, message, descriptor):
         if field.type_name:
             type_name = field.type_name.removeprefix(".caffe.")
         default = default_of(descriptor.fields_by_name[field.name])
-        yield field_row(scope, field.name, field.number, label, type_name, default, field.options.packed)
+        yield field_row(
+            scope, field.name, field.number, label, type_name, default, field.options.packed
+        )
 
 
 def default_of(field):
@@ -100,7 +110,9 @@ def test_table_has_no_duplicates_and_every_message():
     rows = list(table_rows())
     assert len(rows) == len(set(rows))
     # a message without fields would show up nowhere in the rows above
-    assert {row[1] for row in rows if row[0] == "field"} == set(caffe_pb2.DESCRIPTOR.message_types_by_name)
+    assert {row[1] for row in rows if row[0] == "field"} == set(
+        caffe_pb2.DESCRIPTOR.message_types_by_name
+    )
 
 
 def test_module_is_proto2_in_package_caffe():
@@ -121,7 +133,11 @@ def test_module_is_made_from_the_proto_beside_it():
 
 
 def test_every_declaration_has_a_comment():
-    missing = [f"caffe.proto:{number}: {statement}" for number, statement, _, above in proto_declarations() if not above.startswith("// ")]
+    missing = [
+        f"caffe.proto:{number}: {statement}"
+        for number, statement, _, above in proto_declarations()
+        if not above.startswith("// ")
+    ]
     assert missing == []
 
 

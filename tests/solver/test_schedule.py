@@ -9,7 +9,13 @@ import pytest
 
 from netspec.schema.caffe_pb2 import SolverParameter
 from netspec.solver.learning_rate import learning_rate
-from netspec.solver.schedule import count_tests, first_bad_iteration, make_rates, piece_starts, plan_snapshots
+from netspec.solver.schedule import (
+    count_tests,
+    first_bad_iteration,
+    make_rates,
+    piece_starts,
+    plan_snapshots,
+)
 
 STEP = {"lr_policy": "step", "gamma": 0.1, "stepsize": 30}
 SLOW = {"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [4, 4, 4, 90, 200]}
@@ -20,7 +26,10 @@ SLOW = {"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [4, 4, 4, 90, 200]}
     [
         ({"lr_policy": "fixed"}, [(0, 99)]),
         (STEP, [(0, 29), (30, 59), (60, 89), (90, 99)]),
-        (SLOW, [(0, 3), (4, 4), (5, 5), (6, 89), (90, 99)]),  # one step an iteration; the last is past the end
+        (
+            SLOW,
+            [(0, 3), (4, 4), (5, 5), (6, 89), (90, 99)],
+        ),  # one step an iteration; the last is past the end
         ({"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [0, 100]}, [(0, 99)]),
     ],
 )
@@ -33,7 +42,9 @@ def test_constant_pieces(settings: dict, ranges: list[tuple[int, int]]) -> None:
 
 
 def test_very_many_pieces_are_cut() -> None:
-    p = SolverParameter(base_lr=1, max_iter=2_000_000_000, lr_policy="step", gamma=0.999, stepsize=1)
+    p = SolverParameter(
+        base_lr=1, max_iter=2_000_000_000, lr_policy="step", gamma=0.999, stepsize=1
+    )
     rates = make_rates(p)
     assert (len(rates.rows), rates.omitted) == (24, 2_000_000_000 - 24)
     assert (rates.rows[-2].first, rates.rows[-1].first) == (22, 1_999_999_999)
@@ -41,10 +52,18 @@ def test_very_many_pieces_are_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_iter", "points", "samples"), [(100, None, [*range(0, 100, 10), 99]), (100, 2, [0, 50, 99]), (3, None, [0, 1, 2]), (0, None, [])]
+    ("max_iter", "points", "samples"),
+    [
+        (100, None, [*range(0, 100, 10), 99]),
+        (100, 2, [0, 50, 99]),
+        (3, None, [0, 1, 2]),
+        (0, None, []),
+    ],
 )
 def test_samples(max_iter: int, points: int | None, samples: list[int]) -> None:
-    rates = make_rates(SolverParameter(base_lr=1, max_iter=max_iter, lr_policy="exp", gamma=0.9), points)
+    rates = make_rates(
+        SolverParameter(base_lr=1, max_iter=max_iter, lr_policy="exp", gamma=0.9), points
+    )
     assert rates.is_sample
     assert [row.first for row in rates.rows] == samples
 
@@ -99,5 +118,12 @@ def test_number_of_snapshots(settings: dict, count: int) -> None:
 
 def test_the_schedule_needs_neither_torch_nor_numpy() -> None:
     heavy = ["torch", "numpy", "yaml", "lmdb", "h5py", "PIL", "matplotlib", "graphviz"]
-    code = f"import sys, netspec.cli.solver; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    code = (
+        f"import sys, netspec.cli.solver; print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

@@ -25,7 +25,10 @@ def all_entries(path):
         reader.close()
 
 
-@pytest.mark.parametrize(("count", "size"), [(1, 3), (7, 0), (200, 100), (3000, 30), (40000, 8), (30, 2025), (30, 2100), (20, 50000)])
+@pytest.mark.parametrize(
+    ("count", "size"),
+    [(1, 3), (7, 0), (200, 100), (3000, 30), (40000, 8), (30, 2025), (30, 2100), (20, 50000)],
+)
 def test_reads_what_liblmdb_wrote(write_lmdb, count, size):
     """Inline and overflow values, trees of one to three levels."""
     keys = random.Random(count).sample(range(10**9), count)
@@ -65,7 +68,12 @@ def test_needs_neither_lock_file_nor_write_access(write_lmdb):
 
 @pytest.mark.parametrize(
     ("size", "message"),
-    [(0, "it is cut off: 0 bytes"), (100, "it is cut off: 100 bytes"), (4096, "it is cut off: 4,096 bytes"), (20000, "it is cut off: 20,000 bytes")],
+    [
+        (0, "it is cut off: 0 bytes"),
+        (100, "it is cut off: 100 bytes"),
+        (4096, "it is cut off: 4,096 bytes"),
+        (20000, "it is cut off: 20,000 bytes"),
+    ],
 )
 def test_a_cut_file_is_told(tmp_path, size, message):
     (tmp_path / "data.mdb").write_bytes(RAW.read_bytes()[:size])
@@ -75,7 +83,9 @@ def test_a_cut_file_is_told(tmp_path, size, message):
 
 def test_another_file_is_told(tmp_path):
     (tmp_path / "data.mdb").write_bytes(b"no database" * 1000)
-    with pytest.raises(NetspecError, match=r"the database '.*' can't be opened: it has no LMDB header"):
+    with pytest.raises(
+        NetspecError, match=r"the database '.*' can't be opened: it has no LMDB header"
+    ):
         read_all(tmp_path)
 
 
@@ -88,7 +98,10 @@ def read_all(path):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, RAW.stat().st_size - 1), st.integers(0, 255)), max_size=30), st.integers(0, 2 * RAW.stat().st_size))
+@given(
+    st.lists(st.tuples(st.integers(0, RAW.stat().st_size - 1), st.integers(0, 255)), max_size=30),
+    st.integers(0, 2 * RAW.stat().st_size),
+)
 def test_damage_is_an_error_or_nothing(tmp_path_factory, changes, end):
     folder = tmp_path_factory.mktemp("damaged")
     damaged = bytearray(RAW.read_bytes())

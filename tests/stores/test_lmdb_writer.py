@@ -54,7 +54,9 @@ def raising(error):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_an_interrupted_run_leaves_nothing(tmp_path, error):
     with pytest.raises(error):
-        write(tmp_path / "db", [(f"{i:08d}".encode(), b"x") for i in range(1500)], then=raising(error))
+        write(
+            tmp_path / "db", [(f"{i:08d}".encode(), b"x") for i in range(1500)], then=raising(error)
+        )
     assert os.listdir(tmp_path) == []
 
 
@@ -67,7 +69,9 @@ def test_a_killed_process_leaves_nothing_under_the_name(tmp_path):
                 writer.put(b"%08d" % i, b"x")
             os.kill(os.getpid(), 9)
     """
-    assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == -9
+    assert (
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == -9
+    )
     assert not (tmp_path / "db").exists()
 
 
@@ -113,7 +117,10 @@ def test_a_key_that_comes_twice(tmp_path):
 
 def test_refusals_of_the_system_are_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(NetspecError, match="can't be written"), LmdbWriter(tmp_path / "file" / "db"):
+    with (
+        pytest.raises(NetspecError, match="can't be written"),
+        LmdbWriter(tmp_path / "file" / "db"),
+    ):
         pass
 
 
@@ -131,6 +138,8 @@ def test_a_full_disk_is_told_and_cleaned_up(tmp_path):
         except NetspecError as error:
             print(error)
     """
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
+    )
     assert "can't be written" in result.stdout
     assert os.listdir(tmp_path) == []

@@ -36,18 +36,33 @@ def test_a_missing_database_names_the_commands_that_make_one(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     text = 'source: "examples/imagenet/ilsvrc12_train_lmdb"'
     with pytest.raises(NetspecError) as caught:
-        open_records("examples/imagenet/ilsvrc12_train_lmdb", LMDB, Span(Source("net.prototxt", text), 8, len(text)))
+        open_records(
+            "examples/imagenet/ilsvrc12_train_lmdb",
+            LMDB,
+            Span(Source("net.prototxt", text), 8, len(text)),
+        )
     message = str(caught.value)
-    assert message.startswith("net.prototxt:1:9: error: the database 'examples/imagenet/ilsvrc12_train_lmdb' does not exist\n")
-    for command in ("netspec dataset sample --only bvlc_alexnet", "netspec dataset build LIST OUT", "netspec dataset import-idx FOLDER OUT"):
+    assert message.startswith(
+        "net.prototxt:1:9: error: the database 'examples/imagenet/ilsvrc12_train_lmdb' does not exist\n"
+    )
+    for command in (
+        "netspec dataset sample --only bvlc_alexnet",
+        "netspec dataset build LIST OUT",
+        "netspec dataset import-idx FOLDER OUT",
+    ):
         assert f"`{command}`" in message
     with pytest.raises(NetspecError) as caught:
         open_records("mine/train_lmdb", LMDB)
-    assert "dataset sample" not in str(caught.value), "no sample is made at a path of the user's own"
+    assert "dataset sample" not in str(caught.value), (
+        "no sample is made at a path of the user's own"
+    )
 
 
 def test_a_folder_without_a_database_is_told(tmp_path):
-    with pytest.raises(NetspecError, match=r"is not a database: it holds neither data\.mdb \(LMDB\) nor CURRENT \(LevelDB\)"):
+    with pytest.raises(
+        NetspecError,
+        match=r"is not a database: it holds neither data\.mdb \(LMDB\) nor CURRENT \(LevelDB\)",
+    ):
         open_records(str(tmp_path))
 
 

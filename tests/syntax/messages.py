@@ -38,7 +38,9 @@ def faults(text: str, message: Message, suffix: str = ".prototxt") -> list[str]:
     try:
         read(text, message, suffix)
     except NetspecError as error:
-        return [":".join(str(d.span).rsplit(":", 2)[1:]) + ": " + d.message for d in error.diagnostics]
+        return [
+            ":".join(str(d.span).rsplit(":", 2)[1:]) + ": " + d.message for d in error.diagnostics
+        ]
     return []
 
 
@@ -62,17 +64,33 @@ def _scalars(field: FieldDescriptor) -> st.SearchStrategy:
         return st.sampled_from([value.number for value in field.enum_type.values])
     if field.type in _INTEGERS:
         low, high = _INTEGERS[field.type]
-        return st.integers(low, high) | st.sampled_from([n for n in (0, 1, 2, 7, -1, low, high) if low <= n <= high])
+        return st.integers(low, high) | st.sampled_from(
+            [n for n in (0, 1, 2, 7, -1, low, high) if low <= n <= high]
+        )
     if field.type == FieldDescriptor.TYPE_BOOL:
         return st.booleans()
     if field.type == FieldDescriptor.TYPE_STRING:
         return st.text(max_size=8) | st.sampled_from(
-            ["conv1", "no", "null", "~", "1e-3", "010", "a: b", "# x", "\x00\x07\n\t\\\"'", "x-1", "é\u2028\ufeff"]
+            [
+                "conv1",
+                "no",
+                "null",
+                "~",
+                "1e-3",
+                "010",
+                "a: b",
+                "# x",
+                "\x00\x07\n\t\\\"'",
+                "x-1",
+                "é\u2028\ufeff",
+            ]
         )
     if field.type == FieldDescriptor.TYPE_BYTES:
         return st.binary(max_size=8)
     # only one NaN: text has no word for the others
-    return st.floats(width=32 if field.type == FieldDescriptor.TYPE_FLOAT else 64, allow_nan=False) | st.just(float("nan"))
+    return st.floats(
+        width=32 if field.type == FieldDescriptor.TYPE_FLOAT else 64, allow_nan=False
+    ) | st.just(float("nan"))
 
 
 @st.composite
@@ -84,7 +102,11 @@ def messages(draw: st.DrawFn, kind: type[Message], depth: int = 3, most: int = 4
 
 
 def _fill(draw: st.DrawFn, message: Message, depth: int, most: int) -> None:
-    fields = [f for f in message.DESCRIPTOR.fields if f.type != FieldDescriptor.TYPE_BYTES and (depth or f.message_type is None)]
+    fields = [
+        f
+        for f in message.DESCRIPTOR.fields
+        if f.type != FieldDescriptor.TYPE_BYTES and (depth or f.message_type is None)
+    ]
     if not fields:
         return
     chosen = draw(st.lists(st.sampled_from(fields), max_size=most, unique_by=lambda f: f.name))
@@ -124,8 +146,21 @@ class Writer:
         if field.is_repeated and self.random.random() < 0.3:
             colon = ":" if field.message_type is None or self.random.random() < 0.5 else ""
             items = (self._gap(0) + "," + self._gap(0)).join(self._value(field, v) for v in values)
-            return self._gap() + field.name + self._gap(0) + colon + self._gap(0) + "[" + items + "]" + self._end()
-        return "".join(self._gap() + field.name + self._gap(0) + self._bare(field, v) + self._end() for v in values)
+            return (
+                self._gap()
+                + field.name
+                + self._gap(0)
+                + colon
+                + self._gap(0)
+                + "["
+                + items
+                + "]"
+                + self._end()
+            )
+        return "".join(
+            self._gap() + field.name + self._gap(0) + self._bare(field, v) + self._end()
+            for v in values
+        )
 
     def _end(self) -> str:
         return self._gap(0) + self.random.choice(["", "", ";", ","]) + self._gap()
@@ -141,9 +176,13 @@ class Writer:
         if isinstance(value, str):
             return self._string(value)
         if isinstance(value, bool):
-            return self.random.choice(["true", "True", "t", "1"] if value else ["false", "False", "f", "0"])
+            return self.random.choice(
+                ["true", "True", "t", "1"] if value else ["false", "False", "f", "0"]
+            )
         if field.enum_type is not None:
-            return self.random.choice([field.enum_type.values_by_number[value].name, str(value), hex(value)])
+            return self.random.choice(
+                [field.enum_type.values_by_number[value].name, str(value), hex(value)]
+            )
         if isinstance(value, int):
             octal = ("-" if value < 0 else "") + "0" + oct(abs(value))[2:]
             return self.random.choice([str(value), str(value), hex(value), octal])
@@ -169,11 +208,25 @@ class Writer:
         return quote + "".join(self._char(char, quote) for char in piece) + quote
 
     def _char(self, char: str, quote: str) -> str:
-        named = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v", "\\": "\\\\"}
+        named = {
+            "\n": "\\n",
+            "\t": "\\t",
+            "\r": "\\r",
+            "\a": "\\a",
+            "\b": "\\b",
+            "\f": "\\f",
+            "\v": "\\v",
+            "\\": "\\\\",
+        }
         code, raw = ord(char), char.encode()
-        escapes = ["".join(f"\\{byte:03o}" for byte in raw), "".join(f"\\x{byte:02x}" for byte in raw)]
+        escapes = [
+            "".join(f"\\{byte:03o}" for byte in raw),
+            "".join(f"\\x{byte:02x}" for byte in raw),
+        ]
         if char != "\\":  # text_format reads \u005c as the beginning of another escape
-            escapes += [f"\\u{code:04X}", f"\\U{code:08x}"] if code < 0x10000 else [f"\\U{code:08x}"]
+            escapes += (
+                [f"\\u{code:04X}", f"\\U{code:08x}"] if code < 0x10000 else [f"\\U{code:08x}"]
+            )
         escapes += [named[char]] if char in named else [f"\\{char}"] if char in "\"'" else []
         if char in ("\n", "\\", quote):
             return self.random.choice(escapes)

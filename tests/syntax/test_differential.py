@@ -34,28 +34,49 @@ STABLE = settings(max_examples=150, deadline=None, derandomize=True, database=No
 
 # What protobuf's Python parser takes and netspec refuses, with an example.
 REFUSED = {
-    "a plus sign, which its C++ parser refuses": (r"(?i)\+[0-9.ni]", "layer { param { lr_mult: +5 } }"),
+    "a plus sign, which its C++ parser refuses": (
+        r"(?i)\+[0-9.ni]",
+        "layer { param { lr_mult: +5 } }",
+    ),
     "Python's own numbers: 1_000": (r"[0-9]_[0-9]", "layer { param { lr_mult: 1_000 } }"),
-    "Python's own numbers: 0b11, 0o17": (r"0[bBoO][0-9]", "layer { loss_weight: [] convolution_param { axis: 0o17 } }"),
+    "Python's own numbers: 0b11, 0o17": (
+        r"0[bBoO][0-9]",
+        "layer { loss_weight: [] convolution_param { axis: 0o17 } }",
+    ),
     "more than one f behind a number": (r"[0-9.][fF]{2,}\b", "layer { param { lr_mult: 1.0ff } }"),
-    "an f behind inf and nan": (r"(?i)\b(inf|infinity|nan)f\b", "layer { param { lr_mult: inff } }"),
-    "escapes that do not exist, kept with their backslash": (r"\\[^abfnrtvxXuU0-7\\'\"?]", r'name: "\q"'),
+    "an f behind inf and nan": (
+        r"(?i)\b(inf|infinity|nan)f\b",
+        "layer { param { lr_mult: inff } }",
+    ),
+    "escapes that do not exist, kept with their backslash": (
+        r"\\[^abfnrtvxXuU0-7\\'\"?]",
+        r'name: "\q"',
+    ),
     "Python's names of characters": (r"\\N\{", r'name: "\N{LATIN SMALL LETTER A}"'),
     "spaces and digits that are not ASCII": (r"[^\x00-\x7f]|[\x1c-\x1f]", "name:\u00a0'x'"),
 }
 # What netspec takes and protobuf's Python parser refuses.
 TAKEN = {
-    "a minus sign that stands alone, as in C++": (r"-\s*(#.*\n\s*)*[0-9.in]", "layer { param { lr_mult: - 5 } }"),
+    "a minus sign that stands alone, as in C++": (
+        r"-\s*(#.*\n\s*)*[0-9.in]",
+        "layer { param { lr_mult: - 5 } }",
+    ),
     "octal escapes beyond a byte, cut to it as in C++": (r"\\[4-7][0-7][0-7]", r'name: "\400"'),
     "octal numbers of enum values, as in C++": (r"\b0[0-7]+\b", "layer { phase: 01 }"),
-    "hexadecimal and octal numbers of booleans, as in C++": (r"\b0[xX0]?[01]\b", "force_backward: 0x1"),
+    "hexadecimal and octal numbers of booleans, as in C++": (
+        r"\b0[xX0]?[01]\b",
+        "force_backward: 0x1",
+    ),
     "an empty list without a colon": (r"\w\s*(#.*\n\s*)*\[", "layer { bottom [] }"),
 }
 # What both take and read differently.
 READ_OTHERWISE = {
     r"\? is a question mark, as in C++": (r"\\\?", r'name: "\?"'),
     r"\X41 is \x41, as in C++": (r"\\X", r'name: "\X41"'),
-    "an escaped backslash begins no other escape": (r"\\(u005[cC]|U0000005[cC])", r'name: "\u005cn"'),
+    "an escaped backslash begins no other escape": (
+        r"\\(u005[cC]|U0000005[cC])",
+        r'name: "\u005cn"',
+    ),
 }
 
 
@@ -103,7 +124,9 @@ def test_exceptions_in_reading(pattern: str, text: str) -> None:
 
 
 _KINDS = descriptor_pb2.FieldDescriptorProto.Type.items()
-SCALARS = [name.removeprefix("TYPE_") for name, _ in _KINDS if name not in ("TYPE_GROUP", "TYPE_MESSAGE")]
+SCALARS = [
+    name.removeprefix("TYPE_") for name, _ in _KINDS if name not in ("TYPE_GROUP", "TYPE_MESSAGE")
+]
 NUMBERS = """
 0 1 -1 00 01 08 010 0x0 0x1 0X1F 0xg -0x1 -010 1f 1F 1.f 1.5f 1. .5 -.5 -0 -0.0 1e3 1E+3 1e-3 1e400 -1e400 1e-400
 inf -INF Infinity nan -nan 2 t f true True TRUE A B -8 2147483647 2147483648 -2147483648 4294967295 4294967296
@@ -120,7 +143,12 @@ def _message_of_scalars() -> type[Message]:
     file.enum_type[0].value.add(name="B", number=8)
     message = file.message_type.add(name="Scalars")
     for number, name in enumerate(SCALARS, 1):
-        field = message.field.add(name=name, number=number, type=kinds.Type.Value(f"TYPE_{name}"), label=kinds.LABEL_OPTIONAL)
+        field = message.field.add(
+            name=name,
+            number=number,
+            type=kinds.Type.Value(f"TYPE_{name}"),
+            label=kinds.LABEL_OPTIONAL,
+        )
         if name == "ENUM":
             field.type_name = ".scalars.Enum"
     pool = descriptor_pool.DescriptorPool()
@@ -148,7 +176,13 @@ def test_any_way_to_write_a_message(message: Message, seed: int) -> None:
 @STABLE
 @given(ANY_MESSAGE)
 def test_what_protobuf_prints(message: Message) -> None:
-    for options in ({}, {"as_one_line": True}, {"use_short_repeated_primitives": True}, {"pointy_brackets": True}, {"as_utf8": True}):
+    for options in (
+        {},
+        {"as_one_line": True},
+        {"use_short_repeated_primitives": True},
+        {"pointy_brackets": True},
+        {"as_utf8": True},
+    ):
         assert same(read(text_format.MessageToString(message, **options), type(message)()), message)
 
 
@@ -165,7 +199,23 @@ def test_printing_what_was_read(message: Message, seed: int) -> None:
 
 
 _TOKEN = re.compile(r"\s+|#[^\n]*|\w+|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|.", re.DOTALL)
-_ODD_TOKENS = [*"{}<>[]:;,-+.#\"'\\01\n_", "-1", "08", "010", "00.5", "1.", ".5", "1.f", "1e5", "1e", "0x", "0x1F", "0xg", "1.5.2", "nan"]
+_ODD_TOKENS = [
+    *"{}<>[]:;,-+.#\"'\\01\n_",
+    "-1",
+    "08",
+    "010",
+    "00.5",
+    "1.",
+    ".5",
+    "1.f",
+    "1e5",
+    "1e",
+    "0x",
+    "0x1F",
+    "0xg",
+    "1.5.2",
+    "nan",
+]
 _ODD_TOKENS += [
     "4294967296",
     "18446744073709551616",
@@ -183,7 +233,25 @@ _ODD_TOKENS += [
     "[1,2]",
     "[1,]",
 ]
-_ODD_TOKENS += ["true", "True", "t", "false", "name", "layer", "type", "TEST", "MAX", "phase", '"a"', "'b'", '"\\n"', '"\\x4"', '"\\400"', ";;", "::"]
+_ODD_TOKENS += [
+    "true",
+    "True",
+    "t",
+    "false",
+    "name",
+    "layer",
+    "type",
+    "TEST",
+    "MAX",
+    "phase",
+    '"a"',
+    "'b'",
+    '"\\n"',
+    '"\\x4"',
+    '"\\400"',
+    ";;",
+    "::",
+]
 
 
 def mutated(text: str, seed: int, words: list[str]) -> str:
@@ -217,7 +285,24 @@ def test_mutated_texts(message: Message, seed: int) -> None:
 
 
 @settings(STABLE, max_examples=300)
-@given(st.lists(st.sampled_from([*"{}<>[]:;,-+.#\"'\\01x \n\t", "name", "layer", "type", "phase", "TEST", "dim", "inf", "1e3"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *"{}<>[]:;,-+.#\"'\\01x \n\t",
+                "name",
+                "layer",
+                "type",
+                "phase",
+                "TEST",
+                "dim",
+                "inf",
+                "1e3",
+            ]
+        ),
+        max_size=12,
+    )
+)
 def test_texts_of_odd_tokens(tokens: list[str]) -> None:
     text = "".join(tokens)
     _hold_against_oracle(text, caffe_pb2.NetParameter)

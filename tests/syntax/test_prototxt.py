@@ -70,7 +70,9 @@ FEATURES = {
     "octal": "input_dim: 010 input_dim: -017 input_dim: 00 input_dim: 0777",
     "64 bits": "layer { reshape_param { shape { dim: 9223372036854775807 dim: -9223372036854775808 } } }",
     "unsigned": "layer { convolution_param { num_output: 4294967295 pad: 0 } }",
-    "floats": "layer { loss_weight: [1, -1, 1.5, .5, -.5, 5., 1e3, 1E-3, 1e+3, 0.1, -0, 0., 00] }".replace(", 00", ""),
+    "floats": "layer { loss_weight: [1, -1, 1.5, .5, -.5, 5., 1e3, 1E-3, 1e+3, 0.1, -0, 0., 00] }".replace(
+        ", 00", ""
+    ),
     "floats with f": "layer { loss_weight: [1f, 1.f, 1.0f, .5F, 1e3f, -2.5F, 0f] }",
     "inf and nan": "layer { loss_weight: [inf, -inf, nan, Infinity, -INFINITY, NaN] }",
     "floats beyond 32 bits": "layer { loss_weight: [1e400, -1e39, 1e-50, 3.4028235e38, 3.4028236e38] }",
@@ -101,19 +103,36 @@ def test_features(text: str) -> None:
 def test_cpp_parser_and_not_python_parser() -> None:
     """Where the two differ, Caffe's is the one to follow."""
     assert read(r'name: "\?\X41\400"', caffe_pb2.NetParameter()).name == "?A\0"
-    assert read("input_dim: - 5 input_dim: -\n# minus what\n7", caffe_pb2.NetParameter()).input_dim == [-5, -7]
+    assert read(
+        "input_dim: - 5 input_dim: -\n# minus what\n7", caffe_pb2.NetParameter()
+    ).input_dim == [-5, -7]
 
 
 # The text; line, column and message of its one fault.
 ERRORS = {
-    "no closing brace": ('layer {\n  name: "a"\n', "3:1: expected a field name or '}', got end of the file"),
+    "no closing brace": (
+        'layer {\n  name: "a"\n',
+        "3:1: expected a field name or '}', got end of the file",
+    ),
     "no closing angle": ('layer <\n  name: "a"\n}', "3:1: expected a field name or '>', got '}'"),
     "a brace too many": ("layer { }\n}", "2:1: expected a field name, got '}'"),
     "no colon": ('name "a"', "1:6: expected ':' or '{' after 'name', got '\"a\"'"),
-    "no colon before a number": ("layer {\n  pad 2\n}", "2:7: expected ':' or '{' after 'pad', got '2'"),
-    "no colon before a list of scalars": ("input_dim [1]", "1:11: expected ':' after 'input_dim', got '['"),
-    "no value": ("name:\nforce_backward: true", "1:1: expected a value after 'name:', got the next field, 'force_backward'"),
-    "no value before a block": ("layer { type:\nparam { } }", "1:9: expected a value after 'type:', got the next field, 'param'"),
+    "no colon before a number": (
+        "layer {\n  pad 2\n}",
+        "2:7: expected ':' or '{' after 'pad', got '2'",
+    ),
+    "no colon before a list of scalars": (
+        "input_dim [1]",
+        "1:11: expected ':' after 'input_dim', got '['",
+    ),
+    "no value": (
+        "name:\nforce_backward: true",
+        "1:1: expected a value after 'name:', got the next field, 'force_backward'",
+    ),
+    "no value before a block": (
+        "layer { type:\nparam { } }",
+        "1:9: expected a value after 'type:', got the next field, 'param'",
+    ),
     "no value before the end": ("name:", "1:6: expected a value, got end of the file"),
     "no value before a brace": ("layer { name: }", "1:15: expected a value, got '}'"),
     "equals": ('name = "a"', "1:6: '=' has no meaning in a prototxt"),
@@ -121,9 +140,18 @@ ERRORS = {
     "a number first": ("1: 2", "1:1: expected a field name, got '1'"),
     "two separators": ("force_backward: true,,", "1:22: expected a field name, got ','"),
     "a separator first": ("; name: 'a'", "1:1: expected a field name, got ';'"),
-    "no closing quote": ('name: "abc\nlayer {}', "1:7: this string has no closing quote on its line"),
-    "no closing quote after a backslash": ('name: "abc\\', "1:7: this string has no closing quote on its line"),
-    "an escaped closing quote": ('name: "abc\\"', "1:7: this string has no closing quote on its line"),
+    "no closing quote": (
+        'name: "abc\nlayer {}',
+        "1:7: this string has no closing quote on its line",
+    ),
+    "no closing quote after a backslash": (
+        'name: "abc\\',
+        "1:7: this string has no closing quote on its line",
+    ),
+    "an escaped closing quote": (
+        'name: "abc\\"',
+        "1:7: this string has no closing quote on its line",
+    ),
     "no comma in a list": ("input_dim: [1 2]", "1:15: expected ',' or ']' in the list, got '2'"),
     "a comma too many in a list": ("input_dim: [1, ]", "1:16: expected a value, got ']'"),
     "a list in a list": ("input_dim: [[1]]", "1:13: expected a value, got '['"),
@@ -152,7 +180,10 @@ ERRORS = {
 ONLY_OURS = {
     "a plus": ("input_dim: +5", "1:12: '+' has no meaning in a prototxt"),
     "a wrong escape": ("name: 'a'\n  'b\\q'", "2:3: '\\q' is not an escape of a string"),
-    "a space that is none": ("name:\u00a0'a'", "1:6: the character U+00A0 has no meaning in a prototxt"),
+    "a space that is none": (
+        "name:\u00a0'a'",
+        "1:6: the character U+00A0 has no meaning in a prototxt",
+    ),
 }
 
 
@@ -183,9 +214,15 @@ def test_an_unclosed_block_is_shown() -> None:
 
 
 def test_columns_count_characters() -> None:
-    assert faults('name: "é\u4e2d" 5', caffe_pb2.NetParameter()) == ["1:12: expected a field name, got '5'"]
-    assert faults("\t\tname 5", caffe_pb2.NetParameter()) == ["1:8: expected ':' or '{' after 'name', got '5'"]
-    assert faults("\r\nname 5\r\n", caffe_pb2.NetParameter()) == ["2:6: expected ':' or '{' after 'name', got '5'"]
+    assert faults('name: "é\u4e2d" 5', caffe_pb2.NetParameter()) == [
+        "1:12: expected a field name, got '5'"
+    ]
+    assert faults("\t\tname 5", caffe_pb2.NetParameter()) == [
+        "1:8: expected ':' or '{' after 'name', got '5'"
+    ]
+    assert faults("\r\nname 5\r\n", caffe_pb2.NetParameter()) == [
+        "2:6: expected ':' or '{' after 'name', got '5'"
+    ]
 
 
 def _net_of(path: Path, raw: bytes) -> caffe_pb2.NetParameter:
@@ -201,10 +238,14 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     assert _net_of(path, b"# caf\xe9\nname: 'a' # \xff\n").name == "a"
     with pytest.raises(
-        NetspecError, match=r"net.prototxt:1:7: error: 'name' takes a text in quotes, got 'caf\\xe9'\n.*\n.*\n  hint: the text is not UTF-8"
+        NetspecError,
+        match=r"net.prototxt:1:7: error: 'name' takes a text in quotes, got 'caf\\xe9'\n.*\n.*\n  hint: the text is not UTF-8",
     ):
         _net_of(path, b"name: 'caf\xe9'")
-    with pytest.raises(NetspecError, match="1:7: error: the byte 0xE9, which is no UTF-8, has no meaning in a prototxt"):
+    with pytest.raises(
+        NetspecError,
+        match="1:7: error: the byte 0xE9, which is no UTF-8, has no meaning in a prototxt",
+    ):
         _net_of(path, b"name: \xe9")
     with pytest.raises(NetspecError, match="hint: the text is not UTF-8"):
         _net_of(path, rb"name: '\351'")
@@ -247,8 +288,14 @@ def test_comments_stay_where_they_stood() -> None:
 
 
 def test_comments_between_the_parts_of_a_field_go_above_it() -> None:
-    assert _printed('name # one\n: # two\n"a" # three\n"b" # four\n') == '# one\n# two\n# three\nname: "ab"  # four\n'
-    assert _printed("input_dim: [ # one\n1, # two\n2 # three\n] # four\n") == "# one\n# two\n# three\ninput_dim: 1\ninput_dim: 2  # four\n"
+    assert (
+        _printed('name # one\n: # two\n"a" # three\n"b" # four\n')
+        == '# one\n# two\n# three\nname: "ab"  # four\n'
+    )
+    assert (
+        _printed("input_dim: [ # one\n1, # two\n2 # three\n] # four\n")
+        == "# one\n# two\n# three\ninput_dim: 1\ninput_dim: 2  # four\n"
+    )
 
 
 def test_values_are_printed_in_one_form() -> None:

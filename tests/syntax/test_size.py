@@ -17,13 +17,23 @@ DATA = 'layer { name: "data" type: "Input" top: "b0" input_param { shape { dim: 
 LAYER = "layer {{\n  name: 'l{0}'  # a comment\n  type: 'ReLU'\n  bottom: 'b{0}'\n  top: 'b{1}'\n  {2}\n}}\n"
 
 
-@pytest.mark.parametrize(("module", "suffix", "what"), [(prototxt, ".prototxt", "words, numbers and signs"), (yaml_text, ".yaml", "values")])
-def test_a_text_of_too_many_parts(monkeypatch: pytest.MonkeyPatch, module: object, suffix: str, what: str) -> None:
+@pytest.mark.parametrize(
+    ("module", "suffix", "what"),
+    [(prototxt, ".prototxt", "words, numbers and signs"), (yaml_text, ".yaml", "values")],
+)
+def test_a_text_of_too_many_parts(
+    monkeypatch: pytest.MonkeyPatch, module: object, suffix: str, what: str
+) -> None:
     monkeypatch.setattr(module, "MAX_PARTS", 20)
     with pytest.raises(NetspecError) as caught:
-        read.parse_source(Source("net" + suffix, "name: n\n" * 3 + "input_dim: [" + "1, " * 20 + "1]\n"))
+        read.parse_source(
+            Source("net" + suffix, "name: n\n" * 3 + "input_dim: [" + "1, " * 20 + "1]\n")
+        )
     (fault,) = caught.value.diagnostics
-    assert fault.message == f"the text has more than 20 {what}, the most that is read" or "stands twice" in fault.message
+    assert (
+        fault.message == f"the text has more than 20 {what}, the most that is read"
+        or "stands twice" in fault.message
+    )
     assert fault.span is not None
 
 
@@ -31,7 +41,9 @@ def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(read, "MAX_BYTES", 2**20)
     path = tmp_path / "net.prototxt"
     path.write_text("#" * (2**20 + 1))
-    with pytest.raises(NetspecError, match="more than the 1 MiB that a net or solver file may have"):
+    with pytest.raises(
+        NetspecError, match="more than the 1 MiB that a net or solver file may have"
+    ):
         netspec.load(path)
 
 
@@ -53,7 +65,9 @@ KINDS = {
         f'layer {{ type: "DummyData" top: "y{i}" top: "z{i}" dummy_data_param {{ shape {{ dim: 1 }} }} }} layer {{ foo: 1 type: "ReLU" }}\n'
         for i in range(n)
     ),
-    "bottoms of one layer": lambda n: 'layer { type: "Concat" top: "c" ' + 'bottom: "b0" ' * (3 * n) + "}",
+    "bottoms of one layer": lambda n: (
+        'layer { type: "Concat" top: "c" ' + 'bottom: "b0" ' * (3 * n) + "}"
+    ),
 }
 
 
@@ -61,11 +75,20 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_time_grows_with_the_text(kind: str, tmp_path: Path) -> None:
     small, large = (_seconds(DATA + KINDS[kind](n), tmp_path) for n in (4000, 16000))
-    assert large < 10 * small + 1  # 4 times, were it alone on the machine; 16 times, were it quadratic
+    assert (
+        large < 10 * small + 1
+    )  # 4 times, were it alone on the machine; 16 times, were it quadratic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [DATA + LAYER.format(0, 1, "x: 1") * 1_000_000, "x: 1 " * 1_000_000, "input_dim: [" + "1,\n" * 2_000_000 + "1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        DATA + LAYER.format(0, 1, "x: 1") * 1_000_000,
+        "x: 1 " * 1_000_000,
+        "input_dim: [" + "1,\n" * 2_000_000 + "1]",
+    ],
+)
 def test_what_is_too_large_is_refused_soon(text: str, tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text(text)

@@ -17,7 +17,13 @@ from netspec.syntax.read import file_kind, parse_source, read_source
 from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import Writer, messages, oracle, read, same
 
-FILES = sorted([*REFERENCE.rglob("*.prototxt"), *ROOT.glob("models/**/*.prototxt"), *ROOT.glob("models/**/*.yaml")])
+FILES = sorted(
+    [
+        *REFERENCE.rglob("*.prototxt"),
+        *ROOT.glob("models/**/*.prototxt"),
+        *ROOT.glob("models/**/*.yaml"),
+    ]
+)
 STABLE = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
 
@@ -31,7 +37,11 @@ def rewritten(text: str, kind: type[Message], suffix: str) -> str:
     """The text in the other syntax, as `netspec convert` writes it."""
     block = parse_source(Source("net" + suffix, text))
     bind(block, kind(), Report())
-    return yaml_text.print_tree(block, kind.DESCRIPTOR) if suffix == ".prototxt" else prototxt.print_tree(block)
+    return (
+        yaml_text.print_tree(block, kind.DESCRIPTOR)
+        if suffix == ".prototxt"
+        else prototxt.print_tree(block)
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -42,19 +52,29 @@ def test_there_and_back(path: Path) -> None:
     message = read(source.text, kind(), path.suffix)
     there = rewritten(source.text, kind, path.suffix)
     back = rewritten(there, kind, ".yaml" if path.suffix == ".prototxt" else ".prototxt")
-    for text, suffix in ((there, ".prototxt" if path.suffix == ".yaml" else ".yaml"), (back, path.suffix)):
+    for text, suffix in (
+        (there, ".prototxt" if path.suffix == ".yaml" else ".yaml"),
+        (back, path.suffix),
+    ):
         assert read(text, kind(), suffix) == message
-        assert text.count("#") == source.text.count("#") or "\nx-" in source.text  # the comments of x- keys go with these
+        assert (
+            text.count("#") == source.text.count("#") or "\nx-" in source.text
+        )  # the comments of x- keys go with these
 
 
 @STABLE
-@given(st.sampled_from([caffe_pb2.NetParameter, caffe_pb2.SolverParameter]).flatmap(messages), st.integers(0, 2**32))
+@given(
+    st.sampled_from([caffe_pb2.NetParameter, caffe_pb2.SolverParameter]).flatmap(messages),
+    st.integers(0, 2**32),
+)
 def test_there_and_back_for_any_message(message: Message, seed: int) -> None:
     kind = type(message)
     in_yaml = rewritten(Writer(seed).text(message), kind, ".prototxt")
     assert same(read(in_yaml, kind(), ".yaml"), message)
     assert same(oracle(rewritten(in_yaml, kind, ".yaml"), kind()), message)
-    assert same(read(yaml_text.print_tree(unbind(message), kind.DESCRIPTOR), kind(), ".yaml"), message)
+    assert same(
+        read(yaml_text.print_tree(unbind(message), kind.DESCRIPTOR), kind(), ".yaml"), message
+    )
 
 
 def test_the_same_field_names() -> None:
@@ -88,14 +108,25 @@ layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" propagate_down: 
 
 def test_solver_files() -> None:
     text = "net: a.prototxt\nbase_lr: 1e-3\nlr_policy: step\nstepvalue: [10, 20]\ntest_iter: 5\ntest_state: {stage: a}\nsolver_mode: GPU\n"
-    expected = caffe_pb2.SolverParameter(net="a.prototxt", base_lr=1e-3, lr_policy="step", stepvalue=[10, 20], test_iter=[5], solver_mode="GPU")
+    expected = caffe_pb2.SolverParameter(
+        net="a.prototxt",
+        base_lr=1e-3,
+        lr_policy="step",
+        stepvalue=[10, 20],
+        test_iter=[5],
+        solver_mode="GPU",
+    )
     expected.test_state.add(stage=["a"])
     assert read(text, caffe_pb2.SolverParameter(), ".yaml") == expected
 
 
 # What a field's value is written as; what it is. The schema gives the type, never YAML.
 TYPED = {
-    "exponent": ("force_backward: true\ninput_dim: 3\nlayer: {loss_weight: 1e-3}", "loss_weight", [pytest.approx(1e-3)]),
+    "exponent": (
+        "force_backward: true\ninput_dim: 3\nlayer: {loss_weight: 1e-3}",
+        "loss_weight",
+        [pytest.approx(1e-3)],
+    ),
     "exponents": (
         "layer: {loss_weight: [1E3, .5, 5., -1.5, 1f, .inf, -.inf, inf]}",
         "loss_weight",
@@ -103,13 +134,29 @@ TYPED = {
     ),
     "no": ("layer: {name: no}", "name", "no"),
     "yes, on, y": ("layer: {bottom: [yes, on, y, Off]}", "bottom", ["yes", "on", "y", "Off"]),
-    "numbers as texts": ("layer: {bottom: [1, 010, 1e-3, 1_000, 0x1F, 12:30]}", "bottom", ["1", "010", "1e-3", "1_000", "0x1F", "12:30"]),
-    "words as texts": ("layer: {bottom: [true, .nan, 2001-01-01, 'null', \"~\"]}", "bottom", ["true", ".nan", "2001-01-01", "null", "~"]),
-    "booleans": ("layer: {propagate_down: [true, True, false, 1, 0]}", "propagate_down", [True, True, False, True, False]),
+    "numbers as texts": (
+        "layer: {bottom: [1, 010, 1e-3, 1_000, 0x1F, 12:30]}",
+        "bottom",
+        ["1", "010", "1e-3", "1_000", "0x1F", "12:30"],
+    ),
+    "words as texts": (
+        "layer: {bottom: [true, .nan, 2001-01-01, 'null', \"~\"]}",
+        "bottom",
+        ["true", ".nan", "2001-01-01", "null", "~"],
+    ),
+    "booleans": (
+        "layer: {propagate_down: [true, True, false, 1, 0]}",
+        "propagate_down",
+        [True, True, False, True, False],
+    ),
     "enum by name": ("layer: {phase: TEST}", "phase", caffe_pb2.TEST),
     "enum by number": ("layer: {phase: 1}", "phase", caffe_pb2.TEST),
     "quoted": ('layer: {name: "a\\tb\\u00e9"}', "name", "a\tbé"),
-    "literal": ("layer:\n  name: |\n    one # no comment\n    two\n", "name", "one # no comment\ntwo\n"),
+    "literal": (
+        "layer:\n  name: |\n    one # no comment\n    two\n",
+        "name",
+        "one # no comment\ntwo\n",
+    ),
     "folded": ("layer:\n  name: >-\n    one\n    two\n", "name", "one two"),
     "a plain text on two lines": ("layer:\n  name: one\n    two\n", "name", "one two"),
     "a scalar for a list of one": ("layer: {bottom: data}", "bottom", ["data"]),
@@ -135,7 +182,9 @@ def test_nothing_is_an_empty_block(nothing: str) -> None:
     assert len(net(f"layer:{nothing}").layer) == 1
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n", "--- {}\n", "~", "null", "---\n...\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# only a comment\n", "---\n", "--- {}\n", "~", "null", "---\n...\n"]
+)
 def test_an_empty_file(text: str) -> None:
     assert net(text) == caffe_pb2.NetParameter()
 
@@ -163,17 +212,39 @@ layer:
 
 def test_an_alias_is_a_copy() -> None:
     """What one use of an anchor is typed as does not reach the others."""
-    message = net("x-a: &a 1\nname: *a\ninput_dim: [*a, 2]\nforce_backward: *a\nlayer: {loss_weight: *a}\n")
-    assert (message.name, list(message.input_dim), message.force_backward, list(message.layer[0].loss_weight)) == ("1", [1, 2], True, [1.0])
+    message = net(
+        "x-a: &a 1\nname: *a\ninput_dim: [*a, 2]\nforce_backward: *a\nlayer: {loss_weight: *a}\n"
+    )
+    assert (
+        message.name,
+        list(message.input_dim),
+        message.force_backward,
+        list(message.layer[0].loss_weight),
+    ) == ("1", [1, 2], True, [1.0])
 
 
 MERGES = {
     "one": ("<<: *conv", {"num_output": 1, "pad": [1], "stride": [1]}),
-    "what stands here wins": ("num_output: 9\n      <<: *conv", {"num_output": 9, "pad": [1], "stride": [1]}),
-    "what stands below wins": ("<<: *conv\n      num_output: 9", {"num_output": 9, "pad": [1], "stride": [1]}),
-    "of a list the first wins": ("<<: [*other, *conv]", {"num_output": 2, "pad": [2], "stride": [1], "group": 2}),
-    "of a list the first wins, other way round": ("<<: [*conv, *other]", {"num_output": 1, "pad": [1], "stride": [1], "group": 2}),
-    "of several keys the first wins": ("<<: *conv\n      <<: *other", {"num_output": 1, "pad": [1], "stride": [1], "group": 2}),
+    "what stands here wins": (
+        "num_output: 9\n      <<: *conv",
+        {"num_output": 9, "pad": [1], "stride": [1]},
+    ),
+    "what stands below wins": (
+        "<<: *conv\n      num_output: 9",
+        {"num_output": 9, "pad": [1], "stride": [1]},
+    ),
+    "of a list the first wins": (
+        "<<: [*other, *conv]",
+        {"num_output": 2, "pad": [2], "stride": [1], "group": 2},
+    ),
+    "of a list the first wins, other way round": (
+        "<<: [*conv, *other]",
+        {"num_output": 1, "pad": [1], "stride": [1], "group": 2},
+    ),
+    "of several keys the first wins": (
+        "<<: *conv\n      <<: *other",
+        {"num_output": 1, "pad": [1], "stride": [1], "group": 2},
+    ),
     "a mapping as it is": ("<<: {pad: 7}", {"pad": [7]}),
     "of a merged merge": ("<<: *chain", {"num_output": 3, "pad": [1], "stride": [1]}),
     "nothing": ("<<: []", {}),
@@ -194,7 +265,10 @@ layer:
 
 
 def test_a_merge_replaces_lists_and_blocks_as_a_whole() -> None:
-    text = "x: 1\n".replace("x", "x-x") + "x-l: &l {bottom: [a, b], relu_param: {negative_slope: 1, engine: CAFFE}}\n"
+    text = (
+        "x: 1\n".replace("x", "x-x")
+        + "x-l: &l {bottom: [a, b], relu_param: {negative_slope: 1, engine: CAFFE}}\n"
+    )
     message = net(text + "layer:\n- {<<: *l, bottom: c, relu_param: {negative_slope: 2}}\n")
     assert list(message.layer[0].bottom) == ["c"]
     assert not message.layer[0].relu_param.HasField("engine")

@@ -47,7 +47,9 @@ class Outcomes:
         elif answer == "told":
             self.told += 1
         else:
-            self.faults.append(f"{case.name}:\n{case.content[:1500].decode(errors='replace')}\n{answer}")
+            self.faults.append(
+                f"{case.name}:\n{case.content[:1500].decode(errors='replace')}\n{answer}"
+            )
 
 
 class Worker:
@@ -59,13 +61,25 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, place: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        place: TracebackType | None,
+    ) -> None:
         self._end()
 
     def _started(self) -> subprocess.Popen[str]:
         if self.process is None:
             command = [sys.executable, "-m", "tests.walk.worker"]
-            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             self._ask(Case("start", "net.prototxt", b"", "check"))
         return self.process
 
@@ -86,7 +100,11 @@ class Worker:
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        message = {"file": case.file, "content": base64.b64encode(case.content).decode(), "actions": case.actions}
+        message = {
+            "file": case.file,
+            "content": base64.b64encode(case.content).decode(),
+            "actions": case.actions,
+        }
         if case.cwd:
             message["cwd"] = case.cwd
         try:
@@ -96,7 +114,10 @@ class Worker:
             return f"the process has ended: {self._end()}"
         started, used = time.monotonic(), _used_seconds(process.pid)
         while not select.select([process.stdout], [], [], 0.5)[0]:
-            if _used_seconds(process.pid) - used > SECONDS or time.monotonic() - started > WAIT_SECONDS:
+            if (
+                _used_seconds(process.pid) - used > SECONDS
+                or time.monotonic() - started > WAIT_SECONDS
+            ):
                 self._end()
                 return f"no answer in {SECONDS:g} s"
         line = process.stdout.readline()

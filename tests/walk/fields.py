@@ -30,15 +30,42 @@ _VALUES = {
     F.TYPE_MESSAGE: ("{ }",),
 }
 # Of what all layers have; the types' own messages are in Spec.param.
-COMMON = ("loss_weight", "param", "blobs", "propagate_down", "phase", "include", "bottom", "top", "name")
+COMMON = (
+    "loss_weight",
+    "param",
+    "blobs",
+    "propagate_down",
+    "phase",
+    "include",
+    "bottom",
+    "top",
+    "name",
+)
 _BESIDE = {"SoftmaxWithLoss": "loss_param", "InfogainLoss": "loss_param"}
 # The examples in a size that runs in milliseconds.
-_SMALLER = {"224": "8", "56": "6", "8000": "80", "1000": "10", "256": "8", "1024": "32", "300": "5", "100": "5", "227": "9", "28": "6", "50": "40"}
+_SMALLER = {
+    "224": "8",
+    "56": "6",
+    "8000": "80",
+    "1000": "10",
+    "256": "8",
+    "1024": "32",
+    "300": "5",
+    "100": "5",
+    "227": "9",
+    "28": "6",
+    "50": "40",
+}
 _DATA = 'layer { name: "d" type: "%s" top: "data" top: "label" transform_param { crop_size: 12 mean_value: 9 } %s }'
 _SOURCES = {
     "Data": _DATA % ("Data", 'data_param { source: "raw_lmdb" backend: LMDB batch_size: 4 }'),
-    "ImageData": _DATA % ("ImageData", 'image_data_param { source: "list_full.txt" batch_size: 3 new_height: 20 new_width: 24 }'),
-    "WindowData": _DATA % ("WindowData", 'window_data_param { source: "windows.txt" batch_size: 4 }'),
+    "ImageData": _DATA
+    % (
+        "ImageData",
+        'image_data_param { source: "list_full.txt" batch_size: 3 new_height: 20 new_width: 24 }',
+    ),
+    "WindowData": _DATA
+    % ("WindowData", 'window_data_param { source: "windows.txt" batch_size: 4 }'),
     "HDF5Data": 'layer { name: "d" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "rows.txt" batch_size: 4 } }',
 }
 # Types whose layers read files beside the net, see `write_files`.
@@ -53,7 +80,9 @@ def write_files(folder: pathlib.Path) -> None:
     for source in (REFERENCE / "data").iterdir():
         (folder / source.name).symlink_to(source)
     image = next((REFERENCE / "data" / "images").iterdir())
-    (folder / "windows.txt").write_text(f"# 0\n{image}\n3\n20\n24\n2\n1 0.9 2 3 12 13\n0 0.1 5 5 9 9\n")
+    (folder / "windows.txt").write_text(
+        f"# 0\n{image}\n3\n20\n24\n2\n1 0.9 2 3 12 13\n0 0.1 5 5 9 9\n"
+    )
     with h5py.File(folder / "rows.h5", "w") as file:
         file["data"], file["label"] = np.ones((10_000, 3), np.float32), np.zeros(10_000, np.float32)
     (folder / "rows.txt").write_text("rows.h5\n")
@@ -65,9 +94,17 @@ def base(kind: str) -> caffe_pb2.NetParameter:
     if kind in _SOURCES:
         return text_format.Parse(_SOURCES[kind], caffe_pb2.NetParameter())
     words = SPECS[kind].example.text(kind).split(" ")
-    net = text_format.Parse(" ".join(_SMALLER.get(word, word) for word in words), caffe_pb2.NetParameter(force_backward=True))
+    net = text_format.Parse(
+        " ".join(_SMALLER.get(word, word) for word in words),
+        caffe_pb2.NetParameter(force_backward=True),
+    )
     net.layer[-1].ClearField("name")
-    if kind != "HDF5Output" and net.layer[-1].top and not SPECS[kind].is_loss and not SPECS[kind].is_source:
+    if (
+        kind != "HDF5Output"
+        and net.layer[-1].top
+        and not SPECS[kind].is_loss
+        and not SPECS[kind].is_source
+    ):
         net.layer[-1].loss_weight.extend([1.0] * len(net.layer[-1].top))
     return net
 
@@ -83,7 +120,15 @@ def paths(descriptor: Descriptor, depth: int = 0) -> Iterator[Path]:
 def layer_paths(kind: str) -> Iterator[Path]:
     """The fields that a layer of the type reads."""
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
-    own = [name for name in (SPECS[kind].param, _BESIDE.get(kind), "transform_param" if SPECS[kind].is_source else None) if name]
+    own = [
+        name
+        for name in (
+            SPECS[kind].param,
+            _BESIDE.get(kind),
+            "transform_param" if SPECS[kind].is_source else None,
+        )
+        if name
+    ]
     for name in (*own, *COMMON):
         yield (name,)
         if fields[name].message_type is not None:
@@ -105,11 +150,19 @@ def printed(message: Message, path: Path, value: str) -> str:
     set_fields = dict(message.ListFields())
     wanted = message.DESCRIPTOR.fields_by_name[path[0]] if path else None
     for field in message.DESCRIPTOR.fields:
-        held: list[Any] = list(set_fields[field]) if field in set_fields and field.is_repeated else [set_fields[field]] if field in set_fields else []
+        held: list[Any] = (
+            list(set_fields[field])
+            if field in set_fields and field.is_repeated
+            else [set_fields[field]]
+            if field in set_fields
+            else []
+        )
         last = held.pop() if field is wanted and held else None
         lines += [f"{field.name} {_text(field, each)}" for each in held]
         if field is wanted and len(path) == 1:
-            lines.append(f"{field.name} {value}" if value.startswith("{") else f"{field.name}: {value}")
+            lines.append(
+                f"{field.name} {value}" if value.startswith("{") else f"{field.name}: {value}"
+            )
         elif field is wanted:
             inner = last if last is not None else getattr(caffe_pb2, field.message_type.name)()
             lines.append(f"{field.name} {{ {printed(inner, path[1:], value)} }}")
@@ -130,20 +183,34 @@ def layer_cases(kind: str, files: pathlib.Path) -> Iterator[Case]:
     """A net for each value of each field of a layer type; its fillers' fields for each filler that reads some."""
     net = base(kind)
     for path in layer_paths(kind):
-        fillers = [("gaussian",), ("uniform",), ("constant",)] if len(path) > 2 and "filler" in path[-2] and path[-1] in _FILLER_FIELDS else [()]
+        fillers = (
+            [("gaussian",), ("uniform",), ("constant",)]
+            if len(path) > 2 and "filler" in path[-2] and path[-1] in _FILLER_FIELDS
+            else [()]
+        )
         for filler in fillers:
             layer = _with_filler(net.layer[-1], path, *filler)
             for value in values(caffe_pb2.LayerParameter.DESCRIPTOR, path):
-                above = printed(caffe_pb2.NetParameter(force_backward=True, layer=net.layer[:-1]), (), "")
+                above = printed(
+                    caffe_pb2.NetParameter(force_backward=True, layer=net.layer[:-1]), (), ""
+                )
                 text = f"{above}\nlayer {{ {printed(layer, path, value)} }}"
                 name = " ".join((kind, *filler, f"{'.'.join(path)}: {value}"))
-                yield Case(name, "net.prototxt", text.encode(), "net", str(files) if kind in NEED_FILES else "")
+                yield Case(
+                    name,
+                    "net.prototxt",
+                    text.encode(),
+                    "net",
+                    str(files) if kind in NEED_FILES else "",
+                )
 
 
 _FILLER_FIELDS = ("value", "min", "max", "mean", "std", "sparse")
 
 
-def _with_filler(layer: caffe_pb2.LayerParameter, path: Path, kind: str = "") -> caffe_pb2.LayerParameter:
+def _with_filler(
+    layer: caffe_pb2.LayerParameter, path: Path, kind: str = ""
+) -> caffe_pb2.LayerParameter:
     """The layer with the filler on the path of another kind."""
     changed = caffe_pb2.LayerParameter()
     changed.CopyFrom(layer)
@@ -177,4 +244,9 @@ def solver_cases(settings: str) -> Iterator[Case]:
             for value in values(solver.DESCRIPTOR, path):
                 is_long = field.name in _LONG and len(value) > 5
                 text = printed(solver, path, value)
-                yield Case(f"solver {'.'.join(path)}: {value}", "solver.prototxt", text.encode(), "solver check" if is_long else "training")
+                yield Case(
+                    f"solver {'.'.join(path)}: {value}",
+                    "solver.prototxt",
+                    text.encode(),
+                    "solver check" if is_long else "training",
+                )

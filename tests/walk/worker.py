@@ -69,7 +69,9 @@ def try_check(path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(["check", str(path)])
-    is_told = re.search(r"^(\S+: )?error: ", err.getvalue(), re.MULTILINE)  # a line that is shown is set off, and may hold the word
+    is_told = re.search(
+        r"^(\S+: )?error: ", err.getvalue(), re.MULTILINE
+    )  # a line that is shown is set off, and may hold the word
     if status not in (0, 1) or (status == 1) != bool(is_told):
         raise AssertionError(f"check ended with {status}: {err.getvalue()}")
 
@@ -106,7 +108,9 @@ def outcome(case: dict[str, str], folder: Path) -> str:
     except NetspecError as error:
         return "told" if error.diagnostics and str(error) else "a NetspecError that says nothing"
     except Exception as error:
-        if "DefaultCPUAllocator: can't allocate memory" in str(error):  # torch's own word, with a note that names the layer
+        if "DefaultCPUAllocator: can't allocate memory" in str(
+            error
+        ):  # torch's own word, with a note that names the layer
             return "told"
         return traceback.format_exc()
     return "fine"
@@ -115,7 +119,16 @@ def outcome(case: dict[str, str], folder: Path) -> str:
 def run() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("error")
-    held = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData:")).split()[1]) * 1024
+    held = (
+        int(
+            next(
+                line
+                for line in Path("/proc/self/status").read_text().splitlines()
+                if line.startswith("VmData:")
+            ).split()[1]
+        )
+        * 1024
+    )
     resource.setrlimit(resource.RLIMIT_DATA, (held + MEBIBYTES * 2**20,) * 2)
     answers, sys.stdout = sys.stdout, sys.stderr
     with tempfile.TemporaryDirectory() as folder:

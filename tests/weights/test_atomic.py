@@ -44,7 +44,9 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
         from netspec.atomic import write_atomically
         write_atomically({str(path)!r}, lambda file: (file.write(b"half"), file.flush(), os.kill(os.getpid(), 9)))
     """
-    assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == -9
+    assert (
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == -9
+    )
     assert path.read_bytes() == b"old"
 
 

@@ -17,11 +17,17 @@ SOLVERS = Path(__file__).parents[1] / "reference" / "solvers"
 SHAPES = {"conv1": [(4, 2, 3, 3), (4,)], "fc1": [(6, 36), (6,)], "fc2": [(5, 6), (5,)]}
 
 
-@pytest.mark.parametrize("path", sorted(SOLVERS.glob("*/*.caffemodel")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(SOLVERS.glob("*/*.caffemodel")), ids=lambda p: f"{p.parent.name}/{p.stem}"
+)
 def test_reads_what_caffe_wrote(path):
     weights = read_caffemodel(path)
     net = NetParameter.FromString(path.read_bytes())
-    shapes = {layer.name: [tuple(blob.shape.dim) for blob in layer.blobs] for layer in net.layer if layer.blobs}
+    shapes = {
+        layer.name: [tuple(blob.shape.dim) for blob in layer.blobs]
+        for layer in net.layer
+        if layer.blobs
+    }
     assert {name: [a.shape for a in arrays] for name, arrays in weights.items()} == shapes
     assert shapes == SHAPES or path.parent.name == "sgd_shared"
     for layer in net.layer:
@@ -34,9 +40,23 @@ def layers():
     rng = np.random.default_rng(0)
     return [
         LayerWeights("data", "Data", [], ["data", "label"], []),
-        LayerWeights("conv1/3x3", "Convolution", ["data"], ["conv1"], [rng.random((4, 3, 2, 2), np.float32), rng.random(4, np.float32)]),
-        LayerWeights("prelu", "PReLU", ["conv1"], ["conv1"], [np.float32(0.25)]),  # a blob without axes
-        LayerWeights("größe", "InnerProduct", ["conv1"], ["fc"], [rng.random((3, 5))[:, ::2].astype(np.float32), np.zeros((0, 2), np.float32)]),
+        LayerWeights(
+            "conv1/3x3",
+            "Convolution",
+            ["data"],
+            ["conv1"],
+            [rng.random((4, 3, 2, 2), np.float32), rng.random(4, np.float32)],
+        ),
+        LayerWeights(
+            "prelu", "PReLU", ["conv1"], ["conv1"], [np.float32(0.25)]
+        ),  # a blob without axes
+        LayerWeights(
+            "größe",
+            "InnerProduct",
+            ["conv1"],
+            ["fc"],
+            [rng.random((3, 5))[:, ::2].astype(np.float32), np.zeros((0, 2), np.float32)],
+        ),
     ]
 
 
@@ -45,10 +65,16 @@ def test_round_trip(tmp_path):
     write_caffemodel(path, "Net", layers())
     net = NetParameter.FromString(path.read_bytes())
     assert net.name == "Net"
-    assert [(entry.name, entry.type, list(entry.bottom), list(entry.top), len(entry.blobs)) for entry in net.layer] == [
-        (name, kind, list(bottoms), list(tops), len(arrays)) for name, kind, bottoms, tops, arrays in layers()
+    assert [
+        (entry.name, entry.type, list(entry.bottom), list(entry.top), len(entry.blobs))
+        for entry in net.layer
+    ] == [
+        (name, kind, list(bottoms), list(tops), len(arrays))
+        for name, kind, bottoms, tops, arrays in layers()
     ]
-    assert net.SerializeToString() == path.read_bytes()  # our own wire writing is protobuf's, byte for byte
+    assert (
+        net.SerializeToString() == path.read_bytes()
+    )  # our own wire writing is protobuf's, byte for byte
     weights = read_caffemodel(path)
     assert list(weights) == ["conv1/3x3", "prelu", "größe"]
     for name, _, _, _, arrays in layers()[1:]:
@@ -84,13 +110,20 @@ def test_reads_old_forms(tmp_path):
 
 
 def test_keeps_layers_that_nobody_knows(tmp_path):
-    assert list(read_text(tmp_path, 'layer { name: "x" type: "NoSuchType" blobs { shape { dim: 1 } data: 3 } }')) == ["x"]
+    assert list(
+        read_text(
+            tmp_path, 'layer { name: "x" type: "NoSuchType" blobs { shape { dim: 1 } data: 3 } }'
+        )
+    ) == ["x"]
 
 
 @pytest.mark.parametrize(
     ("blob", "message"),
     [
-        ("shape { dim: [2, 3] } data: [1, 2]", r"blob 0 of layer 'fc' has the shape 2×3, 6 values, but holds 2"),
+        (
+            "shape { dim: [2, 3] } data: [1, 2]",
+            r"blob 0 of layer 'fc' has the shape 2×3, 6 values, but holds 2",
+        ),
         ("num: 2 channels: 3 data: 1", "2×3×0×0"),
         ("shape { dim: [-1, -1] } data: 1", "which no blob can have"),
         ("shape { dim: [4611686018427387904, 4611686018427387904] } data: 1", "but holds 1"),
@@ -170,7 +203,9 @@ def test_the_blob_message_is_what_protobuf_itself_writes():
 def test_diffs_are_what_protobuf_itself_writes(tmp_path):
     path = tmp_path / "net.caffemodel"
     rng = np.random.default_rng(1)
-    diffs = [[rng.random(np.shape(array), np.float32) for array in layer.arrays] for layer in layers()]
+    diffs = [
+        [rng.random(np.shape(array), np.float32) for array in layer.arrays] for layer in layers()
+    ]
     diffs[1][1] = None
     write_caffemodel(path, "Net", layers(), diffs)
     net = NetParameter.FromString(path.read_bytes())
@@ -185,8 +220,12 @@ def test_diffs_are_what_protobuf_itself_writes(tmp_path):
 
 
 def test_a_diff_of_another_shape_is_told(tmp_path):
-    with pytest.raises(NetspecError, match="a blob of the shape 2×3 can't have a diff of the shape 3×2"):
-        write_caffemodel(tmp_path / "a", "Net", [("fc", "", [], [], [np.ones((2, 3))])], [[np.ones((3, 2))]])
+    with pytest.raises(
+        NetspecError, match="a blob of the shape 2×3 can't have a diff of the shape 3×2"
+    ):
+        write_caffemodel(
+            tmp_path / "a", "Net", [("fc", "", [], [], [np.ones((2, 3))])], [[np.ones((3, 2))]]
+        )
 
 
 def test_a_cut_file_names_its_last_whole_layer(tmp_path):

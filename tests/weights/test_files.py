@@ -15,7 +15,13 @@ from netspec.weights.files import WRITABLE, read_weights, write_weights
 rng = np.random.default_rng(0)
 LAYERS = [
     ("data", "Data", [], ["data"], []),
-    ("inception/1x1", "Convolution", ["data"], ["a"], [rng.random((4, 3, 1, 1), np.float32), rng.random(4, np.float32)]),
+    (
+        "inception/1x1",
+        "Convolution",
+        ["data"],
+        ["a"],
+        [rng.random((4, 3, 1, 1), np.float32), rng.random(4, np.float32)],
+    ),
     ("prelu", "PReLU", ["a"], ["a"], [np.float32(0.25)]),
     ("fc", "InnerProduct", ["a"], ["b"], [rng.random((12, 5), np.float32).T]),
 ]
@@ -79,8 +85,15 @@ def test_unknown_suffixes_name_the_known_ones(tmp_path):
 
 def test_a_file_of_another_kind_is_named(tmp_path):
     (tmp_path / "net.prototxt").write_text('layer { name: "a" }')
-    for path, what in ((tmp_path / "net.prototxt", "it is a prototxt"), (tmp_path, "it is a folder"), (tmp_path / "none", "it does not exist")):
-        with pytest.raises(NetspecError, match=f"is of no known kind of weight file\n  hint: {what}; known are .caffemodel"):
+    for path, what in (
+        (tmp_path / "net.prototxt", "it is a prototxt"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / "none", "it does not exist"),
+    ):
+        with pytest.raises(
+            NetspecError,
+            match=f"is of no known kind of weight file\n  hint: {what}; known are .caffemodel",
+        ):
             read_weights(path)
 
 
@@ -98,7 +111,9 @@ def test_caffes_hdf5_layout(tmp_path):
         file["data/conv1/1"] = np.zeros(2, np.float64)
         file["data/shares/1"] = np.ones(2, np.float32)  # its first blob is another layer's
     weights = read_weights(path)
-    assert {name: [None if a is None else a.shape for a in arrays] for name, arrays in weights.items()} == {
+    assert {
+        name: [None if a is None else a.shape for a in arrays] for name, arrays in weights.items()
+    } == {
         "conv1": [(2, 1, 3, 3), (2,)],
         "shares": [None, (2,)],
     }
@@ -150,20 +165,29 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, suffix, package):
 
 def test_nothing_here_imports_torch_or_pickle():
     for path in (Path(__file__).parents[2] / "netspec" / "weights").glob("*.py"):
-        assert not {"import torch", "import pickle", "from torch", "from pickle"} & set(path.read_text().split("\n")), path
+        assert not {"import torch", "import pickle", "from torch", "from pickle"} & set(
+            path.read_text().split("\n")
+        ), path
 
 
 def test_diffs_lie_beside_the_data_in_caffes_hdf5_layout(tmp_path):
     from netspec.weights.hdf5 import write_weights_hdf5
 
-    diffs = [[np.full(np.shape(array), i, np.float32) for i, array in enumerate(arrays)] for *_, arrays in LAYERS]
+    diffs = [
+        [np.full(np.shape(array), i, np.float32) for i, array in enumerate(arrays)]
+        for *_, arrays in LAYERS
+    ]
     write_weights(tmp_path / "a.h5", "Net", LAYERS, diffs)
     write_weights(tmp_path / "plain.h5", "Net", LAYERS)
     with h5py.File(tmp_path / "a.h5") as file, h5py.File(tmp_path / "plain.h5") as plain:
         assert (list(file), list(plain)) == (["data", "diff"], ["data"])
         assert file["diff/inception/1x1/1"][()].tolist() == [1, 1, 1, 1]
         assert list(file["diff/data"]) == []
-    assert {name: len(arrays) for name, arrays in read_weights(tmp_path / "a.h5").items()} == {"inception/1x1": 2, "prelu": 1, "fc": 1}
+    assert {name: len(arrays) for name, arrays in read_weights(tmp_path / "a.h5").items()} == {
+        "inception/1x1": 2,
+        "prelu": 1,
+        "fc": 1,
+    }
     # a shared blob has its data with its owner, but its diff with every layer that has it
     write_weights_hdf5(tmp_path / "b.h5", [("shares", [None])], [[np.ones(2, np.float32)]])
     with h5py.File(tmp_path / "b.h5") as file:
@@ -171,6 +195,14 @@ def test_diffs_lie_beside_the_data_in_caffes_hdf5_layout(tmp_path):
 
 
 def test_diffs_have_no_place_in_safetensors(tmp_path):
-    with pytest.raises(NetspecError, match=r"a\.safetensors' can't be written: safetensors files have no place for diffs(.|\n)*\.caffemodel"):
-        write_weights(tmp_path / "a.safetensors", "Net", LAYERS, [[None] * len(arrays) for *_, arrays in LAYERS])
+    with pytest.raises(
+        NetspecError,
+        match=r"a\.safetensors' can't be written: safetensors files have no place for diffs(.|\n)*\.caffemodel",
+    ):
+        write_weights(
+            tmp_path / "a.safetensors",
+            "Net",
+            LAYERS,
+            [[None] * len(arrays) for *_, arrays in LAYERS],
+        )
     assert not (tmp_path / "a.safetensors").exists()

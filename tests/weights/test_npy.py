@@ -19,11 +19,21 @@ rng = np.random.default_rng(0)
 
 def caffe_net(shapes):
     rng = np.random.default_rng(0)
-    return {name: [rng.random(shape, np.float32), rng.random(shape[0], np.float32)] for name, shape in shapes.items()}
+    return {
+        name: [rng.random(shape, np.float32), rng.random(shape[0], np.float32)]
+        for name, shape in shapes.items()
+    }
 
 
 # AlexNet's proportions: grouped convolutions, fc6 behind 256×6×6, here 8×6×6
-ALEXNET = {"conv1": (5, 3, 11, 11), "conv2": (8, 2, 5, 5), "conv5": (8, 6, 3, 3), "fc6": (16, 288), "fc7": (16, 16), "fc8": (10, 16)}
+ALEXNET = {
+    "conv1": (5, 3, 11, 11),
+    "conv2": (8, 2, 5, 5),
+    "conv5": (8, 6, 3, 3),
+    "fc6": (16, 288),
+    "fc7": (16, 16),
+    "fc8": (10, 16),
+}
 
 
 def to_tensorflow(net, flattened):
@@ -33,7 +43,11 @@ def to_tensorflow(net, flattened):
         if weights.ndim == 4:
             weights = weights.transpose(2, 3, 1, 0)
         elif name in flattened:
-            weights = weights.reshape(-1, *flattened[name]).transpose(2, 3, 1, 0).reshape(weights.shape[1], -1)
+            weights = (
+                weights.reshape(-1, *flattened[name])
+                .transpose(2, 3, 1, 0)
+                .reshape(weights.shape[1], -1)
+            )
         else:
             weights = weights.T
         out[name] = [np.ascontiguousarray(weights), bias]
@@ -55,7 +69,9 @@ def npy(path, content, protocol=4):
     array = np.empty((), dtype=object)
     array[()] = content
     with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|O", "fortran_order": False, "shape": ()}
+        )
         pickle.dump(array, file, protocol=protocol)
     return path
 
@@ -81,11 +97,21 @@ def python2_pickle(net):
     def array(shape, dtype, data):
         out.write(b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85")
         text(b"b")
-        out.write(b"\x87R(K\x01" + b"(" + b"".join(b"M" + n.to_bytes(2, "little") for n in shape) + b"tcnumpy\ndtype\n")
+        out.write(
+            b"\x87R(K\x01"
+            + b"("
+            + b"".join(b"M" + n.to_bytes(2, "little") for n in shape)
+            + b"tcnumpy\ndtype\n"
+        )
         text(dtype)
         out.write(b"K\x00K\x01\x87R(K\x03")
         text(b"<" if dtype != b"O8" else b"|")
-        out.write(b"NNN" + b"J\xff\xff\xff\xff" * 2 + (b"K\x3f" if dtype == b"O8" else b"K\x00") + b"tb\x89")
+        out.write(
+            b"NNN"
+            + b"J\xff\xff\xff\xff" * 2
+            + (b"K\x3f" if dtype == b"O8" else b"K\x00")
+            + b"tb\x89"
+        )
         data()
         out.write(b"tb")
 
@@ -95,7 +121,11 @@ def python2_pickle(net):
             text(name.encode())
             out.write(b"](")
             for a in arrays:
-                array(a.shape, b"f4", lambda a=a: out.write(b"T" + a.nbytes.to_bytes(4, "little") + a.tobytes()))
+                array(
+                    a.shape,
+                    b"f4",
+                    lambda a=a: out.write(b"T" + a.nbytes.to_bytes(4, "little") + a.tobytes()),
+                )
             out.write(b"e")
         out.write(b"ue")
 
@@ -108,21 +138,34 @@ def python2_pickle(net):
 def test_a_file_of_python_2(tmp_path):
     net = caffe_net(ALEXNET)
     raw = python2_pickle(to_tensorflow(net, {"fc6": (8, 6, 6)}))
-    assert pickle.loads(raw, encoding="latin1").item().keys() == net.keys()  # Python itself takes it for one
+    assert (
+        pickle.loads(raw, encoding="latin1").item().keys() == net.keys()
+    )  # Python itself takes it for one
     assert {op.name for op, _, _ in pickletools.genops(raw)} >= {"BINSTRING", "SHORT_BINSTRING"}
     with open(tmp_path / "a.npy", "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00F\x00" + b"{'descr': 'O', 'fortran_order': False, 'shape': (), }".ljust(69) + b"\n" + raw)
+        file.write(
+            b"\x93NUMPY\x01\x00F\x00"
+            + b"{'descr': 'O', 'fortran_order': False, 'shape': (), }".ljust(69)
+            + b"\n"
+            + raw
+        )
     same(read_npy(tmp_path / "a.npy"), net)
 
 
 def test_later_versions_name_weights_and_biases(tmp_path):
     net = caffe_net(ALEXNET)
-    content = {n: {"biases": b, "weights": w} for n, (w, b) in to_tensorflow(net, {"fc6": (8, 6, 6)}).items()}
+    content = {
+        n: {"biases": b, "weights": w}
+        for n, (w, b) in to_tensorflow(net, {"fc6": (8, 6, 6)}).items()
+    }
     same(read_npy(npy(tmp_path / "a.npy", content)), net)
 
 
 def test_fortran_order_doubles_and_scalars(tmp_path):
-    content = {"fc": [np.asfortranarray(rng.random((3, 5))), np.arange(5, dtype=">f8")], "scale": [np.float32(2), np.float64(3)]}
+    content = {
+        "fc": [np.asfortranarray(rng.random((3, 5))), np.arange(5, dtype=">f8")],
+        "scale": [np.float32(2), np.float64(3)],
+    }
     weights = read_npy(npy(tmp_path / "a.npy", content))
     np.testing.assert_array_equal(weights["fc"][0], content["fc"][0].T.astype(np.float32))
     assert weights["fc"][1].tolist() == [0, 1, 2, 3, 4]
@@ -136,20 +179,31 @@ def test_skipped_layers_are_left_out_and_may_hold_anything(tmp_path):
     with pytest.raises(NetspecError, match="layer 'bn' holds a dict with the keys mean"):
         read_npy(path)
     del net["fc6"], net["fc8"]
-    same(read_npy(path, skip_layers=["fc8", "bn", "fc6"]), net)  # fc7 does not become the first dense layer
+    same(
+        read_npy(path, skip_layers=["fc8", "bn", "fc6"]), net
+    )  # fc7 does not become the first dense layer
     with pytest.raises(NetspecError, match=r"no layer 'fc9'\n  hint: did you mean"):
         read_npy(path, skip_layers=["fc9"])
 
 
 # ---- which feature map a dense layer flattens
 
-VGG = {"conv2_2": (8, 4, 3, 3), "conv5_3": (32, 8, 3, 3), "conv5_2": (32, 32, 3, 3), "fc6": (12, 1568), "fc7": (12, 12)}
+VGG = {
+    "conv2_2": (8, 4, 3, 3),
+    "conv5_3": (32, 8, 3, 3),
+    "conv5_2": (32, 32, 3, 3),
+    "fc6": (12, 1568),
+    "fc7": (12, 12),
+}
 
 
 def test_of_several_that_fit_the_last_by_number(tmp_path):
     net = caffe_net(VGG)  # 1568 = 32×7×7 = 8×14×14
     content = to_tensorflow(net, {"fc6": (32, 7, 7)})
-    same(read_npy(npy(tmp_path / "a.npy", dict(reversed(content.items())))), dict(reversed(net.items())))
+    same(
+        read_npy(npy(tmp_path / "a.npy", dict(reversed(content.items())))),
+        dict(reversed(net.items())),
+    )
 
 
 def test_given_by_the_caller(tmp_path):
@@ -167,7 +221,10 @@ def test_given_by_the_caller(tmp_path):
 
 
 def test_two_that_fit_with_names_that_say_no_order(tmp_path):
-    path = npy(tmp_path / "a.npy", to_tensorflow(caffe_net({"a": (4, 3, 3, 3), "b": (16, 4, 3, 3), "ip": (9, 64)}), {}))
+    path = npy(
+        tmp_path / "a.npy",
+        to_tensorflow(caffe_net({"a": (4, 3, 3, 3), "b": (16, 4, 3, 3), "ip": (9, 64)}), {}),
+    )
     with pytest.raises(NetspecError, match="4×4×4 or 16×2×2 would fit"):
         read_npy(path)
 
@@ -201,7 +258,11 @@ class Runs:
 def test_code_is_refused_by_name_and_not_run(tmp_path, protocol, where):
     trace = tmp_path / "ran"
     bad = Runs(os.system, f"touch {trace}")
-    content = {"layer": {"conv1": bad}, "array": {"conv1": [bad, np.ones(2)]}, "key": {1: 2, bad: 3}}[where]
+    content = {
+        "layer": {"conv1": bad},
+        "array": {"conv1": [bad, np.ones(2)]},
+        "key": {1: 2, bad: 3},
+    }[where]
     path = npy(tmp_path / "a.npy", content, protocol)
     with pytest.raises(NetspecError) as caught:
         read_npy(path)
@@ -219,7 +280,9 @@ def test_other_functions_are_refused(tmp_path, function):
 def pickled(tmp_path, raw):
     path = tmp_path / "a.npy"
     with open(path, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|O", "fortran_order": False, "shape": ()}
+        )
         file.write(raw)
     return path
 
@@ -257,7 +320,14 @@ def test_pickles_that_are_no_files_of_arrays(tmp_path, raw, message):
 
 def test_lists_in_lists_take_no_time(tmp_path):
     # eight levels of 255 references to the level below would be 255**8 lists, if each were built anew
-    raw = b"]q\x00" + b"".join(b"](" + b"h" + bytes([i]) + (b"h" + bytes([i])) * 254 + b"eq" + bytes([i + 1]) for i in range(6)) + b"."
+    raw = (
+        b"]q\x00"
+        + b"".join(
+            b"](" + b"h" + bytes([i]) + (b"h" + bytes([i])) * 254 + b"eq" + bytes([i + 1])
+            for i in range(6)
+        )
+        + b"."
+    )
     with pytest.raises(NetspecError):
         read_npy(pickled(tmp_path, raw))
 
@@ -280,7 +350,13 @@ def test_contents_that_are_no_weights(tmp_path, content, message):
 
 def test_files_that_are_no_npy(tmp_path):
     path = tmp_path / "a.npy"
-    for content in (b"", b"\x93NUMPY", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x05\x00(((((", b"\x93NUMPY\x01\x00\x03\x00{1:"):
+    for content in (
+        b"",
+        b"\x93NUMPY",
+        b"PK\x03\x04",
+        b"\x93NUMPY\x01\x00\x05\x00(((((",
+        b"\x93NUMPY\x01\x00\x03\x00{1:",
+    ):
         path.write_bytes(content)
         with pytest.raises(NetspecError, match=r"not a \.npy file"):
             read_npy(path)
@@ -302,7 +378,9 @@ def reads_or_tells(path, content):
 
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_a_file_that_is_cut_anywhere_is_told(tmp_path, protocol):
-    whole = npy(tmp_path / "a.npy", to_tensorflow(caffe_net(SMALL), {"fc6": (2, 2, 2)}), protocol).read_bytes()
+    whole = npy(
+        tmp_path / "a.npy", to_tensorflow(caffe_net(SMALL), {"fc6": (2, 2, 2)}), protocol
+    ).read_bytes()
     for end in range(len(whole)):
         reads_or_tells(tmp_path / "b.npy", whole[:end])
 
@@ -311,7 +389,11 @@ def test_a_file_that_is_cut_anywhere_is_told(tmp_path, protocol):
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_told(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp()
-    whole = npy(folder / "a.npy", to_tensorflow(caffe_net(SMALL), {"fc6": (2, 2, 2)}), data.draw(st.sampled_from([2, 4])))
+    whole = npy(
+        folder / "a.npy",
+        to_tensorflow(caffe_net(SMALL), {"fc6": (2, 2, 2)}),
+        data.draw(st.sampled_from([2, 4])),
+    )
     content = bytearray(whole.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

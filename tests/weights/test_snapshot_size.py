@@ -31,29 +31,41 @@ base_lr: 0.01 lr_policy: "fixed" max_iter: 1 random_seed: 1 solver_mode: CPU typ
 """
 
 
-def sizes(folder: Path, width: int, kind: str, more: str) -> tuple[tuple[int, int], tuple[int, int]]:
+def sizes(
+    folder: Path, width: int, kind: str, more: str
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """What weights and state were predicted to take, and what they take."""
     (folder / "solver.prototxt").write_text(SOLVER.format(width=width, type=kind, more=more))
     file = load_solver(folder / "solver.prototxt")
     net = load_solver_net(file.train_net, file, Report())
     suffix = ".h5" if "HDF5" in more else ""
-    predicted = weights_bytes(net, bool(suffix), "snapshot_diff" in more), state_bytes(net, kind, 1, "s_iter_1.caffemodel", bool(suffix))
+    predicted = (
+        weights_bytes(net, bool(suffix), "snapshot_diff" in more),
+        state_bytes(net, kind, 1, "s_iter_1.caffemodel", bool(suffix)),
+    )
     solver = netspec.Solver(folder / "solver.prototxt")
     solver.step(1)
     solver.snapshot()
     solver.close()
-    return predicted, (os.path.getsize(f"s_iter_1.caffemodel{suffix}"), os.path.getsize(f"s_iter_1.solverstate{suffix}"))
+    return predicted, (
+        os.path.getsize(f"s_iter_1.caffemodel{suffix}"),
+        os.path.getsize(f"s_iter_1.solverstate{suffix}"),
+    )
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam", "AdaDelta"])
 @pytest.mark.parametrize("more", ["", "snapshot_diff: true"])
-def test_protobuf_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, more: str) -> None:
+def test_protobuf_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, more: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     predicted, written = sizes(tmp_path, 5, kind, more)
     assert predicted == written
 
 
-@pytest.mark.parametrize("more", ["snapshot_format: HDF5", "snapshot_format: HDF5 snapshot_diff: true"])
+@pytest.mark.parametrize(
+    "more", ["snapshot_format: HDF5", "snapshot_format: HDF5 snapshot_diff: true"]
+)
 def test_hdf5_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str) -> None:
     monkeypatch.chdir(tmp_path)
     predicted, written = sizes(tmp_path, 500, "SGD", more)
@@ -64,6 +76,15 @@ def test_each_solver_type_has_a_rule() -> None:
     assert RULES.keys() == HISTORIES.keys()
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0 bytes"), (1023, "1,023 bytes"), (1536, "1.5 KiB"), (243862414, "232.6 MiB"), (2**41, "2.0 TiB")])
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1,023 bytes"),
+        (1536, "1.5 KiB"),
+        (243862414, "232.6 MiB"),
+        (2**41, "2.0 TiB"),
+    ],
+)
 def test_sizes_for_people(size: int, text: str) -> None:
     assert size_text(size) == text

@@ -14,7 +14,9 @@ SOLVERS = Path(__file__).parents[1] / "reference" / "solvers"
 PARAMS = [(4, 2, 3, 3), (4,), (6, 36), (6,), (5, 6), (5,)]
 
 
-@pytest.mark.parametrize(("case", "arrays_a_param"), [("adam", 2), ("adadelta", 2), ("sgd_fixed", 1)])
+@pytest.mark.parametrize(
+    ("case", "arrays_a_param"), [("adam", 2), ("adadelta", 2), ("sgd_fixed", 1)]
+)
 def test_reads_and_writes_what_caffe_wrote_byte_for_byte(tmp_path, case, arrays_a_param):
     path = SOLVERS / case / "snap_iter_9.solverstate"
     state = read_solverstate(path)
@@ -26,7 +28,9 @@ def test_reads_and_writes_what_caffe_wrote_byte_for_byte(tmp_path, case, arrays_
 
 @pytest.mark.parametrize("suffix", ["", ".h5"])
 def test_round_trip(tmp_path, suffix):
-    state = SolverSnapshot(7, "a/b_iter_7.caffemodel", [np.arange(6, dtype=np.float32).reshape(2, 3), np.float32(1)], 2)
+    state = SolverSnapshot(
+        7, "a/b_iter_7.caffemodel", [np.arange(6, dtype=np.float32).reshape(2, 3), np.float32(1)], 2
+    )
     path = tmp_path / f"s.solverstate{suffix}"
     write_solverstate(path, state)
     read = read_solverstate(path)
@@ -46,7 +50,12 @@ def test_a_path_that_is_no_utf8_survives(tmp_path, suffix):
 def test_what_protobuf_reads_is_the_same(tmp_path):
     write_solverstate(tmp_path / "s", SolverSnapshot(3, "x", [np.ones((2, 2), np.float32)], 1))
     state = SolverState.FromString((tmp_path / "s").read_bytes())
-    assert (state.iter, state.learned_net, state.current_step, list(state.history[0].shape.dim)) == (3, "x", 1, [2, 2])
+    assert (
+        state.iter,
+        state.learned_net,
+        state.current_step,
+        list(state.history[0].shape.dim),
+    ) == (3, "x", 1, [2, 2])
 
 
 @pytest.mark.parametrize("suffix", ["", ".h5"])

@@ -22,7 +22,21 @@ from netspec.pytorch.layers import (
 )
 from netspec.pytorch.layers.builder import Builder
 
-_FAMILIES = (data, convolution, pooling, inner_product, normalization, neuron, shape, selection, arithmetic, loss, regression_loss, recurrent, python)
+_FAMILIES = (
+    data,
+    convolution,
+    pooling,
+    inner_product,
+    normalization,
+    neuron,
+    shape,
+    selection,
+    arithmetic,
+    loss,
+    regression_loss,
+    recurrent,
+    python,
+)
 
 BUILDERS: dict[str, Builder] = {}
 for _family in _FAMILIES:
@@ -38,5 +52,8 @@ def find_builder(layer: Layer) -> Builder:
             found = plugin.find_builders().get(layer.type)
             if found is not None:
                 return found if isinstance(found, Builder) else Builder(found)
-            raise NetspecError(f"the plugin '{plugin.origin}' has no builder for layer type '{layer.type}'", layer.spans.at("type"))
+            raise NetspecError(
+                f"the plugin '{plugin.origin}' has no builder for layer type '{layer.type}'",
+                layer.spans.at("type"),
+            )
     raise NetspecError(f"layer type '{layer.type}' has no builder", layer.spans.at("type"))

@@ -74,7 +74,9 @@ class Scale(nn.Module):
     Shapes: the factor covers the bottom's axes from `axis` on, or is a scalar.
     """
 
-    def __init__(self, factor: tuple[int, ...] | None, bias: tuple[int, ...] | None, axis: int) -> None:
+    def __init__(
+        self, factor: tuple[int, ...] | None, bias: tuple[int, ...] | None, axis: int
+    ) -> None:
         super().__init__()
         self.axis = axis
         self.weight = nn.Parameter(torch.empty(factor)) if factor is not None else None
@@ -145,7 +147,9 @@ def build_eltwise(layer: Layer) -> nn.Module:
     p = layer.message.eltwise_param
     if p.operation == EltwiseParameter.SUM:
         return EltwiseSum(list(p.coeff))
-    return EltwiseProduct(p.stable_prod_grad) if p.operation == EltwiseParameter.PROD else EltwiseMax()
+    return (
+        EltwiseProduct(p.stable_prod_grad) if p.operation == EltwiseParameter.PROD else EltwiseMax()
+    )
 
 
 def build_scale(layer: Layer) -> nn.Module:
@@ -156,7 +160,9 @@ def build_scale(layer: Layer) -> nn.Module:
 
 
 def build_bias(layer: Layer) -> nn.Module:
-    return Bias(layer.params[0].shape if layer.params else None, _axis(layer, layer.message.bias_param.axis))
+    return Bias(
+        layer.params[0].shape if layer.params else None, _axis(layer, layer.message.bias_param.axis)
+    )
 
 
 def build_reduction(layer: Layer) -> nn.Module:
@@ -170,7 +176,10 @@ def _axis(layer: Layer, axis: int) -> int:
 
 
 BUILDERS = {
-    "Eltwise": Builder(build_eltwise, leaves_top=lambda layer: layer.message.eltwise_param.operation != EltwiseParameter.PROD),
+    "Eltwise": Builder(
+        build_eltwise,
+        leaves_top=lambda layer: layer.message.eltwise_param.operation != EltwiseParameter.PROD,
+    ),
     "Scale": Builder(build_scale, leaves_top=lambda layer: len(layer.bottom_blobs) == 1),
     "Bias": Builder(build_bias, leaves_top=always),
     "Reduction": Builder(build_reduction),

@@ -41,7 +41,9 @@ def always(layer: Layer) -> bool:
     return True
 
 
-def emit_default(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> fx.Node | list[fx.Node]:
+def emit_default(
+    graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]
+) -> fx.Node | list[fx.Node]:
     """One call with all bottoms; without a submodule every top is the bottom."""
     if not target:
         return [bottoms[0]] * len(layer.top_blobs)

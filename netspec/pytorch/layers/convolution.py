@@ -13,7 +13,11 @@ from netspec.layers.window import Window, window_of
 from netspec.pytorch.layers.builder import Builder, always
 
 _FUNCTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-_TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {
+    1: nn.ConvTranspose1d,
+    2: nn.ConvTranspose2d,
+    3: nn.ConvTranspose3d,
+}
 _TRANSPOSED_FUNCTIONS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
 
@@ -25,7 +29,11 @@ def pad_behind(x: Tensor, window: Window, axis: int) -> Tensor:
     if window.stride == (1,) * len(window.stride):
         return x
     margins = [window.overhang(x.shape[axis + i], i) for i in range(len(window.kernel))]
-    return F.pad(x, [margin for each in reversed(margins) for margin in (0, each)]) if any(margins) else x
+    return (
+        F.pad(x, [margin for each in reversed(margins) for margin in (0, each)])
+        if any(margins)
+        else x
+    )
 
 
 class _PadsBehind(nn.Module):
@@ -57,7 +65,15 @@ _STRIDED_MODULES: dict[int, type[nn.Module]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 class ConvolutionND(nn.Module):
     """Convolution where torch has no module: a channel axis other than 1, no spatial axis, more than three, or a dilation of 0."""
 
-    def __init__(self, weight_shape: tuple[int, ...], outputs: int, bias: bool, window: Window, group: int, axis: int) -> None:
+    def __init__(
+        self,
+        weight_shape: tuple[int, ...],
+        outputs: int,
+        bias: bool,
+        window: Window,
+        group: int,
+        axis: int,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(weight_shape))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
@@ -91,7 +107,9 @@ def gathered(weight: Tensor, window: Window) -> tuple[Tensor, Window]:
         return weight, window
     kernel = [1 if i in axes else size for i, size in enumerate(window.kernel)]
     dilation = [max(1, value) for value in window.dilation]
-    return weight.sum([2 + i for i in axes], keepdim=True), Window(tuple(kernel), window.stride, window.pad, tuple(dilation))
+    return weight.sum([2 + i for i in axes], keepdim=True), Window(
+        tuple(kernel), window.stride, window.pad, tuple(dilation)
+    )
 
 
 class Im2col(nn.Module):
@@ -108,7 +126,9 @@ class Im2col(nn.Module):
         axes, w = len(self.window.kernel), self.window
         x = pad_behind(x, w, self.axis + 1)
         if axes == 2 and self.axis == 1 and all(w.dilation):
-            places = [(x.shape[2 + i] + 2 * w.pad[i] - w.extent(i)) // w.stride[i] + 1 for i in range(2)]
+            places = [
+                (x.shape[2 + i] + 2 * w.pad[i] - w.extent(i)) // w.stride[i] + 1 for i in range(2)
+            ]
             return F.unfold(x, w.kernel, w.dilation, w.pad, w.stride).unflatten(2, places)
         x = F.pad(x, [pad for pad in reversed(w.pad) for _ in range(2)])
         for i, dilation in enumerate(w.dilation):
@@ -135,7 +155,9 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, gro
     total: Tensor | None = None
     for k in range(window.kernel[0]):
         start = k * window.dilation[0]
-        taken = x[:, :, start : start + (places - 1) * window.stride[0] + 1 : window.stride[0]].movedim(2, 1)
+        taken = x[
+            :, :, start : start + (places - 1) * window.stride[0] + 1 : window.stride[0]
+        ].movedim(2, 1)
         part = convolve(taken.reshape(-1, *taken.shape[2:]), weight[:, :, k], None, rest, group)
         part = part.reshape(x.shape[0], places, *part.shape[1:]).movedim(1, 2)
         total = part if total is None else total + part
@@ -143,21 +165,41 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, gro
     return total if bias is None else total + bias.reshape(-1, *[1] * axes)
 
 
-def deconvolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
+def deconvolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int
+) -> Tensor:
     """Deconvolution over any number of spatial axes. Beyond three it is a convolution of x, spread by the stride.
 
     Shapes: x (N, C, …), weight (C, out/group, …).
     """
     axes = x.dim() - 2
     if 1 <= axes <= 3:
-        return _TRANSPOSED_FUNCTIONS[axes](x, weight, bias, window.stride, window.pad, 0, group, window.dilation)
-    spread = x.new_zeros(*x.shape[:2], *((size - 1) * step + 1 for size, step in zip(x.shape[2:], window.stride, strict=True)))
+        return _TRANSPOSED_FUNCTIONS[axes](
+            x, weight, bias, window.stride, window.pad, 0, group, window.dilation
+        )
+    spread = x.new_zeros(
+        *x.shape[:2],
+        *((size - 1) * step + 1 for size, step in zip(x.shape[2:], window.stride, strict=True)),
+    )
     places: list[slice] = [slice(None, None, step) for step in window.stride]
     spread[(slice(None), slice(None), *places)] = x
     margins = [window.extent(i) - 1 - window.pad[i] for i in range(axes)]
-    spread = F.pad(spread, [margin for margin in reversed(margins) for _ in range(2)])  # a negative margin cuts
-    turned = weight.flip(list(range(2, axes + 2))).reshape(group, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
-    return convolve(spread, turned, bias, Window(window.kernel, (1,) * axes, (0,) * axes, window.dilation), group)
+    spread = F.pad(
+        spread, [margin for margin in reversed(margins) for _ in range(2)]
+    )  # a negative margin cuts
+    turned = (
+        weight.flip(list(range(2, axes + 2)))
+        .reshape(group, -1, *weight.shape[1:])
+        .transpose(1, 2)
+        .flatten(0, 1)
+    )
+    return convolve(
+        spread,
+        turned,
+        bias,
+        Window(window.kernel, (1,) * axes, (0,) * axes, window.dilation),
+        group,
+    )
 
 
 def build_convolution(layer: Layer) -> nn.Module:
@@ -168,11 +210,22 @@ def build_convolution(layer: Layer) -> nn.Module:
     axis = p.axis % len(bottom)
     is_transposed = layer.type == "Deconvolution"
     if axis != 1 or axes not in _MODULES or 0 in window.dilation:
-        return (DeconvolutionND if is_transposed else ConvolutionND)(weight, p.num_output, p.bias_term, window, p.group, axis)
+        return (DeconvolutionND if is_transposed else ConvolutionND)(
+            weight, p.num_output, p.bias_term, window, p.group, axis
+        )
     has_strides = not is_transposed and max(window.stride) > 1
-    modules = _TRANSPOSED_MODULES if is_transposed else _STRIDED_MODULES if has_strides else _MODULES
+    modules = (
+        _TRANSPOSED_MODULES if is_transposed else _STRIDED_MODULES if has_strides else _MODULES
+    )
     module = modules[axes](
-        bottom[1], p.num_output, window.kernel, window.stride, window.pad, dilation=window.dilation, groups=p.group, bias=p.bias_term
+        bottom[1],
+        p.num_output,
+        window.kernel,
+        window.stride,
+        window.pad,
+        dilation=window.dilation,
+        groups=p.group,
+        bias=p.bias_term,
     )
     if isinstance(module, _PadsBehind):
         module.window = window
@@ -185,7 +238,9 @@ def build_im2col(layer: Layer) -> nn.Module:
     return Im2col(window_of(p, axes - axis - 1), axis)
 
 
-def emit_for_each(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> list[fx.Node]:
+def emit_for_each(
+    graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]
+) -> list[fx.Node]:
     """Each bottom goes through the same weights to its own top."""
     return [graph.call_module(target, (bottom,)) for bottom in bottoms]
 

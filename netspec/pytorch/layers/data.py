@@ -36,23 +36,33 @@ class Hdf5Output(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, data: Tensor, label: Tensor) -> None:
         if len(data) != len(label):
-            raise NetspecError(f"{self.label}: its bottoms hold {len(data)} and {len(label)} items in this pass", self.span)
+            raise NetspecError(
+                f"{self.label}: its bottoms hold {len(data)} and {len(label)} items in this pass",
+                self.span,
+            )
         try:
             import h5py  # an extra
         except ModuleNotFoundError:
-            raise NetspecError(f"{self.label} needs the package h5py", self.span, "pip install h5py") from None
+            raise NetspecError(
+                f"{self.label} needs the package h5py", self.span, "pip install h5py"
+            ) from None
         if not self.rows:
             try:
                 require_own_kind(self.path, HDF5_ROWS, hint="or remove it")
             except NetspecError as error:
                 fault = error.diagnostics[0]
-                raise NetspecError(f"{self.label}: {fault.message}", self.span, fault.hint) from None
+                raise NetspecError(
+                    f"{self.label}: {fault.message}", self.span, fault.hint
+                ) from None
         try:
             with h5py.File(self.path, "r+" if self.rows else "w") as file:
                 for name, value in (("data", data), ("label", label)):
                     self._add(file, name, _four_axes(value))
         except OSError as error:
-            raise NetspecError(f"{self.label}: '{self.path}' can't be written: {error.strerror or str(error)}", self.span) from None
+            raise NetspecError(
+                f"{self.label}: '{self.path}' can't be written: {error.strerror or str(error)}",
+                self.span,
+            ) from None
         self.rows += len(data)
 
     def _add(self, file: Any, name: str, rows: NDArray[Any]) -> None:
@@ -73,7 +83,11 @@ def _four_axes(value: Tensor) -> NDArray[Any]:
 
 
 def build_hdf5_output(layer: Layer) -> nn.Module:
-    return Hdf5Output(layer.message.hdf5_output_param.file_name, layer.label, layer.spans.at("hdf5_output_param", "file_name"))
+    return Hdf5Output(
+        layer.message.hdf5_output_param.file_name,
+        layer.label,
+        layer.spans.at("hdf5_output_param", "file_name"),
+    )
 
 
 BUILDERS = {"HDF5Output": Builder(build_hdf5_output)}

@@ -35,7 +35,9 @@ class Embed(nn.Module):
     Shapes: x (…), out (…, num_output).
     """
 
-    def __init__(self, rows: int, outputs: int, bias: bool, label: str, name: str, span: Span | None) -> None:
+    def __init__(
+        self, rows: int, outputs: int, bias: bool, label: str, name: str, span: Span | None
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(rows, outputs))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
@@ -45,7 +47,10 @@ class Embed(nn.Module):
         return f"{tuple(self.weight.shape)}, bias={self.bias is not None}"
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.embedding(row_index(x.trunc(), self.weight.shape[0], self.label, self.name, self.span), self.weight)
+        y = F.embedding(
+            row_index(x.trunc(), self.weight.shape[0], self.label, self.name, self.span),
+            self.weight,
+        )
         return y if self.bias is None else y + self.bias
 
 
@@ -57,10 +62,19 @@ def build_inner_product(layer: Layer) -> nn.Module:
 
 def build_embed(layer: Layer) -> nn.Module:
     p = layer.message.embed_param
-    return Embed(p.input_dim, p.num_output, p.bias_term, layer.label, layer.bottoms[0], layer.spans.at("bottom", 0))
+    return Embed(
+        p.input_dim,
+        p.num_output,
+        p.bias_term,
+        layer.label,
+        layer.bottoms[0],
+        layer.spans.at("bottom", 0),
+    )
 
 
-def emit_inner_product(graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]) -> fx.Node:
+def emit_inner_product(
+    graph: fx.Graph, layer: Layer, target: str, bottoms: list[fx.Node]
+) -> fx.Node:
     axes = len(layer.bottom_blobs[0].shape or ())
     axis = layer.message.inner_product_param.axis % axes
     x = bottoms[0] if axis == axes - 1 else graph.call_function(torch.flatten, (bottoms[0], axis))

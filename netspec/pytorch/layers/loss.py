@@ -20,7 +20,9 @@ from netspec.weights.read_bytes import read_message
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
-LOG_FLT_MIN = log(torch.finfo(torch.float32).tiny)  # a loss of 87.3365 is the most that one item can give
+LOG_FLT_MIN = log(
+    torch.finfo(torch.float32).tiny
+)  # a loss of 87.3365 is the most that one item can give
 LOG_THRESHOLD = 1e-20  # below it, the other losses take no logarithm
 
 
@@ -40,7 +42,9 @@ def raise_to(floor: float, x: Tensor) -> Tensor:
     return x
 
 
-def flat_labels(labels: Tensor, classes: int, ignore: int | None, label: str, span: Span | None) -> tuple[Tensor, Tensor | None]:
+def flat_labels(
+    labels: Tensor, classes: int, ignore: int | None, label: str, span: Span | None
+) -> tuple[Tensor, Tensor | None]:
     """Labels as whole numbers and which of them count; those that do not become class 0.
 
     Raises: NetspecError for a label that is no class (on the CPU; a GPU's own check ends the run there).
@@ -56,7 +60,11 @@ def flat_labels(labels: Tensor, classes: int, ignore: int | None, label: str, sp
             place = int(bad.nonzero()[0, 0])
             item = place // (index.numel() // labels.shape[0]) if labels.dim() else 0
             message = f"{label}: item {item} of the batch has label {int(index[place])}, but there are {classes} classes (0 to {classes - 1})"
-            error = NetspecError(message, span, "the data's labels, or the num_output of the layer that makes the scores, are wrong")
+            error = NetspecError(
+                message,
+                span,
+                "the data's labels, or the num_output of the layer that makes the scores, are wrong",
+            )
             error.item = item
             raise error
     return index, counted
@@ -68,16 +76,33 @@ class SoftmaxWithLoss(nn.Module):
     Shapes: scores (…, C, …) with C at `axis`; labels one for each place outside that axis.
     """
 
-    def __init__(self, axis: int, ignore: int | None, normalization: int, probabilities: bool, label: str, span: Span | None) -> None:
+    def __init__(
+        self,
+        axis: int,
+        ignore: int | None,
+        normalization: int,
+        probabilities: bool,
+        label: str,
+        span: Span | None,
+    ) -> None:
         super().__init__()
-        self.axis, self.ignore, self.normalization, self.probabilities = axis, ignore, normalization, probabilities
+        self.axis, self.ignore, self.normalization, self.probabilities = (
+            axis,
+            ignore,
+            normalization,
+            probabilities,
+        )
         self.label, self.span = label, span
 
     def extra_repr(self) -> str:
         return f"axis={self.axis}, ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        outer, classes, inner = prod(scores.shape[: self.axis]), scores.shape[self.axis], prod(scores.shape[self.axis + 1 :])
+        outer, classes, inner = (
+            prod(scores.shape[: self.axis]),
+            scores.shape[self.axis],
+            prod(scores.shape[self.axis + 1 :]),
+        )
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
         places = (outer, inner) if inner != 1 else (outer,)  # a last axis of 1 makes softmax slow
         log_p = F.log_softmax(wide(scores).reshape(outer, classes, *places[1:]), 1)
@@ -103,27 +128,47 @@ class InfogainLoss(nn.Module):
     matrix: Tensor | None
 
     def __init__(
-        self, axis: int, ignore: int | None, normalization: int, probabilities: bool, matrix: Tensor | None, label: str, span: Span | None
+        self,
+        axis: int,
+        ignore: int | None,
+        normalization: int,
+        probabilities: bool,
+        matrix: Tensor | None,
+        label: str,
+        span: Span | None,
     ) -> None:
         super().__init__()
-        self.axis, self.ignore, self.normalization, self.probabilities = axis, ignore, normalization, probabilities
+        self.axis, self.ignore, self.normalization, self.probabilities = (
+            axis,
+            ignore,
+            normalization,
+            probabilities,
+        )
         self.label, self.span = label, span
-        self.register_buffer("matrix", matrix, persistent=False)  # it is the source's, not the weight file's
+        self.register_buffer(
+            "matrix", matrix, persistent=False
+        )  # it is the source's, not the weight file's
 
     def extra_repr(self) -> str:
         return f"axis={self.axis}, ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
 
-    def forward(self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None
+    ) -> Tensor | tuple[Tensor, Tensor]:
         matrix = self.matrix if matrix is None else matrix.detach()
         assert matrix is not None
         classes = scores.shape[self.axis]
         log_p = F.log_softmax(wide(scores), self.axis)
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
-        rows = raise_to(log(LOG_THRESHOLD), log_p.movedim(self.axis, -1).reshape(-1, classes).clone())
+        rows = raise_to(
+            log(LOG_THRESHOLD), log_p.movedim(self.axis, -1).reshape(-1, classes).clone()
+        )
         terms = (matrix.reshape(classes, classes).to(rows.dtype)[index] * rows).sum(1)
         if counted is not None:
             terms = torch.where(counted, terms, 0.0)
-        loss = 0 - terms.sum() / normalizer(self.normalization, prod(scores.shape[: self.axis]), terms.numel(), counted)
+        loss = 0 - terms.sum() / normalizer(
+            self.normalization, prod(scores.shape[: self.axis]), terms.numel(), counted
+        )
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
 
@@ -155,7 +200,9 @@ class HingeLoss(nn.Module):
         rows = item_rows(wide(scores))
         index, _ = flat_labels(labels, rows.shape[1], None, self.label, self.span)
         margins = 1 + torch.ones_like(rows).scatter(1, index.unsqueeze(1), -1.0) * rows
-        margins = torch.where(margins > 0, margins, 0.0)  # not clamp: NaN counts as 0 in Caffe's maximum
+        margins = torch.where(
+            margins > 0, margins, 0.0
+        )  # not clamp: NaN counts as 0 in Caffe's maximum
         return (margins * margins if self.squared else margins).sum() / max(1, rows.shape[0])
 
 
@@ -163,7 +210,12 @@ def normalizer(mode: int, outer: int, full: int, counted: Tensor | None) -> Tens
     """What the summed loss is divided by; never less than 1. Source: Caffe's LossLayer get_normalizer."""
     if mode == LossParameter.VALID and counted is not None:
         return counted.sum().clamp(min=1)
-    sizes: dict[int, int] = {LossParameter.FULL: full, LossParameter.VALID: full, LossParameter.BATCH_SIZE: outer, LossParameter.NONE: 1}
+    sizes: dict[int, int] = {
+        LossParameter.FULL: full,
+        LossParameter.VALID: full,
+        LossParameter.BATCH_SIZE: outer,
+        LossParameter.NONE: 1,
+    }
     return max(1, sizes[mode])
 
 
@@ -182,7 +234,15 @@ class Accuracy(nn.Module):
     With `per_class` also each class's share.
     """
 
-    def __init__(self, axis: int, top_k: int, ignore: int | None, per_class: bool, label: str, span: Span | None) -> None:
+    def __init__(
+        self,
+        axis: int,
+        top_k: int,
+        ignore: int | None,
+        per_class: bool,
+        label: str,
+        span: Span | None,
+    ) -> None:
         super().__init__()
         self.axis, self.top_k, self.ignore, self.per_class = axis, top_k, ignore, per_class
         self.label, self.span = label, span
@@ -196,7 +256,9 @@ class Accuracy(nn.Module):
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
         rows = scores.detach().movedim(self.axis, -1).reshape(-1, classes)
         true = rows.gather(1, index.unsqueeze(1))
-        right = (rows >= true).sum(1) - 1 < self.top_k  # the label's own score is at or above itself
+        right = (rows >= true).sum(
+            1
+        ) - 1 < self.top_k  # the label's own score is at or above itself
         counted = torch.ones_like(right) if counted is None else counted
         dtype = wide(rows[:0]).dtype  # in half precision, 256 + 1 is 256
         right, counted = (right & counted).to(dtype), counted.to(dtype)
@@ -211,18 +273,40 @@ class Accuracy(nn.Module):
 
 def build_softmax_with_loss(layer: Layer) -> nn.Module:
     p, axis = layer.message.loss_param, class_axis(layer, layer.message.softmax_param.axis)
-    return SoftmaxWithLoss(axis, ignored_label(p), normalization_of(p), len(layer.top_blobs) > 1, layer.label, label_span(layer))
+    return SoftmaxWithLoss(
+        axis,
+        ignored_label(p),
+        normalization_of(p),
+        len(layer.top_blobs) > 1,
+        layer.label,
+        label_span(layer),
+    )
 
 
 def build_infogain_loss(layer: Layer) -> nn.Module:
     p, axis = layer.message.loss_param, class_axis(layer, layer.message.infogain_loss_param.axis)
-    matrix = None if len(layer.bottom_blobs) > 2 else read_matrix(layer, (layer.bottom_blobs[0].shape or (0,))[axis])
-    return InfogainLoss(axis, ignored_label(p), normalization_of(p), len(layer.top_blobs) > 1, matrix, layer.label, label_span(layer))
+    matrix = (
+        None
+        if len(layer.bottom_blobs) > 2
+        else read_matrix(layer, (layer.bottom_blobs[0].shape or (0,))[axis])
+    )
+    return InfogainLoss(
+        axis,
+        ignored_label(p),
+        normalization_of(p),
+        len(layer.top_blobs) > 1,
+        matrix,
+        layer.label,
+        label_span(layer),
+    )
 
 
 def read_matrix(layer: Layer, classes: int) -> Tensor:
     """The matrix that an InfogainLoss layer's `source` holds. Raises: NetspecError."""
-    source, span = layer.message.infogain_loss_param.source, layer.spans.at("infogain_loss_param", "source")
+    source, span = (
+        layer.message.infogain_loss_param.source,
+        layer.spans.at("infogain_loss_param", "source"),
+    )
     try:
         blob = read_message(resolve_path(source, net_path(layer)), BlobProto(), ".binaryproto file")
         matrix = blob_array(blob, f"'{source}'")
@@ -230,7 +314,10 @@ def read_matrix(layer: Layer, classes: int) -> Tensor:
         fault = error.diagnostics[0]
         raise NetspecError(f"{layer.label}: {fault.message}", span, fault.hint) from None
     if matrix.size != classes * classes:
-        raise NetspecError(f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, but must be {classes}×{classes}", span)
+        raise NetspecError(
+            f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, but must be {classes}×{classes}",
+            span,
+        )
     return torch.from_numpy(matrix)
 
 
@@ -239,12 +326,16 @@ def build_multinomial_logistic_loss(layer: Layer) -> nn.Module:
 
 
 def build_hinge_loss(layer: Layer) -> nn.Module:
-    return HingeLoss(layer.message.hinge_loss_param.norm == HingeLossParameter.L2, layer.label, label_span(layer))
+    return HingeLoss(
+        layer.message.hinge_loss_param.norm == HingeLossParameter.L2, layer.label, label_span(layer)
+    )
 
 
 def build_accuracy(layer: Layer) -> nn.Module:
     p, axis = layer.message.accuracy_param, class_axis(layer, layer.message.accuracy_param.axis)
-    return Accuracy(axis, p.top_k, ignored_label(p), len(layer.top_blobs) > 1, layer.label, label_span(layer))
+    return Accuracy(
+        axis, p.top_k, ignored_label(p), len(layer.top_blobs) > 1, layer.label, label_span(layer)
+    )
 
 
 def class_axis(layer: Layer, axis: int) -> int:

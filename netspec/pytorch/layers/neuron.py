@@ -36,7 +36,9 @@ class _Clip(torch.autograd.Function):
         x, top = (tensor.detach() for tensor in ctx.saved_tensors)
         if ctx.is_upside_down:
             return grad * 0, None, None
-        inside = torch.eq(x, top, out=torch.empty_like(x))  # what stayed as it was, as 1 or 0: far faster than a boolean
+        inside = torch.eq(
+            x, top, out=torch.empty_like(x)
+        )  # what stayed as it was, as 1 or 0: far faster than a boolean
         return inside.mul_(grad), None, None
 
 
@@ -266,7 +268,9 @@ def _swish_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module
 
 def _log_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
     slope = scaled(bottom, module.scale, module.shift).reciprocal() * (module.scale * module.outer)
-    return slope * slope  # in place it writes the slope over the top's gradient before it reads that
+    return (
+        slope * slope
+    )  # in place it writes the slope over the top's gradient before it reads that
 
 
 def _power_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
@@ -277,18 +281,39 @@ def _power_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module
 BUILDERS = {
     "AbsVal": Builder(lambda layer: AbsVal()),
     # Caffe's bound for the exponent is where Softplus goes over to x
-    "BNLL": Builder(lambda layer: nn.Softplus(threshold=50), gradient=lambda grad, x, bottom, top, module: grad * torch.sigmoid(bottom)),
-    "Clip": Builder(build_clip, gradient=lambda grad, x, bottom, top, module: grad * ((bottom >= module.low) & (bottom <= module.high))),
-    "ELU": Builder(build_elu, gradient=lambda grad, x, bottom, top, module: torch.where(bottom > 0, grad, grad * (module.alpha + top))),
-    "Exp": Builder(build_exp, gradient=lambda grad, x, bottom, top, module: grad * top * module.inner),
+    "BNLL": Builder(
+        lambda layer: nn.Softplus(threshold=50),
+        gradient=lambda grad, x, bottom, top, module: grad * torch.sigmoid(bottom),
+    ),
+    "Clip": Builder(
+        build_clip,
+        gradient=lambda grad, x, bottom, top, module: (
+            grad * ((bottom >= module.low) & (bottom <= module.high))
+        ),
+    ),
+    "ELU": Builder(
+        build_elu,
+        gradient=lambda grad, x, bottom, top, module: torch.where(
+            bottom > 0, grad, grad * (module.alpha + top)
+        ),
+    ),
+    "Exp": Builder(
+        build_exp, gradient=lambda grad, x, bottom, top, module: grad * top * module.inner
+    ),
     "Log": Builder(build_log, gradient=_log_gradient),
     "Power": Builder(build_power, gradient=_power_gradient),
     "PReLU": Builder(build_prelu),
     "ReLU": Builder(build_relu, gradient=_relu_gradient),
-    "Sigmoid": Builder(lambda layer: nn.Sigmoid(), gradient=lambda grad, x, bottom, top, module: grad * top * (1 - top)),
+    "Sigmoid": Builder(
+        lambda layer: nn.Sigmoid(),
+        gradient=lambda grad, x, bottom, top, module: grad * top * (1 - top),
+    ),
     "Softmax": Builder(build_softmax, gradient=_softmax_gradient),
     "Swish": Builder(build_swish, gradient=_swish_gradient),
-    "TanH": Builder(lambda layer: nn.Tanh(), gradient=lambda grad, x, bottom, top, module: grad * (1 - top * top)),
+    "TanH": Builder(
+        lambda layer: nn.Tanh(),
+        gradient=lambda grad, x, bottom, top, module: grad * (1 - top * top),
+    ),
     "Threshold": Builder(lambda layer: Threshold(layer.message.threshold_param.threshold)),
     "Dropout": Builder(build_dropout),
 }

@@ -49,7 +49,16 @@ class _AcrossChannels(torch.autograd.Function):
         return power.sub_(ratio.mul_(x), alpha=2 * alpha * beta / size), None, None, None, None
 
 
-def across_channels_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+def across_channels_gradient(
+    grad: Tensor,
+    x: Tensor,
+    bottom: Tensor,
+    top: Tensor,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+) -> Tensor:
     """The gradient of LRN over channels of x, from what its bottom and its top hold now."""
     scale = _window_sum(x * x, size).mul_(alpha / size).add_(k)
     ratio = _window_sum(grad * top / scale, size)
@@ -63,9 +72,17 @@ class LRN(nn.Module):
     Half precision is summed in 32 bits: beside k, alpha times a square would be rounded away.
     """
 
-    def __init__(self, size: int, alpha: float, beta: float, k: float, within_channel: bool) -> None:
+    def __init__(
+        self, size: int, alpha: float, beta: float, k: float, within_channel: bool
+    ) -> None:
         super().__init__()
-        self.size, self.alpha, self.beta, self.k, self.within_channel = size, alpha, beta, k, within_channel
+        self.size, self.alpha, self.beta, self.k, self.within_channel = (
+            size,
+            alpha,
+            beta,
+            k,
+            within_channel,
+        )
 
     def extra_repr(self) -> str:
         region = "within_channel" if self.within_channel else "across_channels"
@@ -76,7 +93,9 @@ class LRN(nn.Module):
         if self.within_channel:
             # a window of more than the plane around each place holds no more, it only divides by more
             size = self.size if self.size < 256 else min(self.size, 2 * max(x.shape[2:]) + 1)
-            mean = F.avg_pool2d(wide * wide, size, stride=1, padding=size // 2, count_include_pad=True)
+            mean = F.avg_pool2d(
+                wide * wide, size, stride=1, padding=size // 2, count_include_pad=True
+            )
             mean = mean if size == self.size else mean * (size / self.size) ** 2
             return (wide * (1 + self.alpha * mean).pow(-self.beta)).to(x.dtype)
         return _AcrossChannels.apply(wide, self.size, self.alpha, self.beta, self.k).to(x.dtype)
@@ -94,7 +113,9 @@ class BatchNorm(nn.Module):
     variance: Tensor
     scale_factor: Tensor
 
-    def __init__(self, channels: int, eps: float, fraction: float, use_global_stats: bool | None) -> None:
+    def __init__(
+        self, channels: int, eps: float, fraction: float, use_global_stats: bool | None
+    ) -> None:
         super().__init__()
         self.eps, self.fraction, self.use_global_stats = eps, fraction, use_global_stats
         for name, size in (("mean", channels), ("variance", channels), ("scale_factor", 1)):
@@ -110,7 +131,9 @@ class BatchNorm(nn.Module):
         shaped = x.unsqueeze(1) if x.dim() == 1 else x
         if not self.training if self.use_global_stats is None else self.use_global_stats:
             factor = torch.where(self.scale_factor == 0, 0.0, 1 / self.scale_factor)
-            return F.batch_norm(shaped, self.mean * factor, self.variance * factor, eps=self.eps).view_as(x)
+            return F.batch_norm(
+                shaped, self.mean * factor, self.variance * factor, eps=self.eps
+            ).view_as(x)
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
         if shaped.numel() == shaped.shape[1]:  # one value a channel: torch refuses, Caffe gives 0
             y, mean = (shaped - shaped) / self.eps**0.5, shaped.detach().reshape(-1).to(mean.dtype)
@@ -133,7 +156,9 @@ class _NormalizeVariance(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, eps: float, in_place: bool) -> Tensor:
         mean = rows.mean(1, keepdim=True)
         y = rows - mean
-        deviation = (torch.linalg.vector_norm(y, dim=1, keepdim=True) / rows.shape[1] ** 0.5).add_(eps)
+        deviation = (torch.linalg.vector_norm(y, dim=1, keepdim=True) / rows.shape[1] ** 0.5).add_(
+            eps
+        )
         y.div_(deviation)
         ctx.save_for_backward(y if in_place else rows, mean, deviation)
         ctx.in_place = in_place
@@ -146,8 +171,14 @@ class _NormalizeVariance(torch.autograd.Function):
             return mvn_gradient(grad, rows, deviation, True), None, None
         if not rows.numel():  # the kernel divides by its size
             return grad, None, None
-        batch, statistics, mask = (grad.unsqueeze(0), rows.unsqueeze(0)), (mean.squeeze(1), 1 / deviation.squeeze(1)), [True, False, False]
-        gradient = torch.ops.aten.native_batch_norm_backward(*batch, None, None, None, *statistics, True, 0.0, mask)[0]
+        batch, statistics, mask = (
+            (grad.unsqueeze(0), rows.unsqueeze(0)),
+            (mean.squeeze(1), 1 / deviation.squeeze(1)),
+            [True, False, False],
+        )
+        gradient = torch.ops.aten.native_batch_norm_backward(
+            *batch, None, None, None, *statistics, True, 0.0, mask
+        )[0]
         return gradient.squeeze(0), None, None
 
 
@@ -169,9 +200,16 @@ class MVN(nn.Module):
     Shapes: (N, C, H, W), of which the last ones may be missing → (N, C, H, W).
     """
 
-    def __init__(self, normalize_variance: bool, across_channels: bool, eps: float, in_place: bool = False) -> None:
+    def __init__(
+        self, normalize_variance: bool, across_channels: bool, eps: float, in_place: bool = False
+    ) -> None:
         super().__init__()
-        self.normalize_variance, self.across_channels, self.eps, self.in_place = normalize_variance, across_channels, eps, in_place
+        self.normalize_variance, self.across_channels, self.eps, self.in_place = (
+            normalize_variance,
+            across_channels,
+            eps,
+            in_place,
+        )
 
     def extra_repr(self) -> str:
         return f"normalize_variance={self.normalize_variance}, across_channels={self.across_channels}, eps={self.eps:g}"
@@ -184,7 +222,11 @@ class MVN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = self.rows(x)
-        y = _NormalizeVariance.apply(rows, self.eps, self.in_place) if self.normalize_variance else rows - rows.mean(1, keepdim=True)
+        y = (
+            _NormalizeVariance.apply(rows, self.eps, self.in_place)
+            if self.normalize_variance
+            else rows - rows.mean(1, keepdim=True)
+        )
         return y.view(*x.shape, *[1] * (4 - x.dim())).to(x.dtype)
 
 
@@ -210,13 +252,23 @@ def build_mvn(layer: Layer) -> nn.Module:
 
 
 def _lrn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return across_channels_gradient(grad, x, bottom, top, module.size, module.alpha, module.beta, module.k)
+    return across_channels_gradient(
+        grad, x, bottom, top, module.size, module.alpha, module.beta, module.k
+    )
 
 
 def _mvn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
     rows = module.rows(x)
-    deviation = torch.linalg.vector_norm(rows - rows.mean(1, keepdim=True), dim=1, keepdim=True) / rows.shape[1] ** 0.5 + module.eps
-    return mvn_gradient(module.rows(grad), module.rows(top), deviation, module.in_place).view_as(x).to(x.dtype)
+    deviation = (
+        torch.linalg.vector_norm(rows - rows.mean(1, keepdim=True), dim=1, keepdim=True)
+        / rows.shape[1] ** 0.5
+        + module.eps
+    )
+    return (
+        mvn_gradient(module.rows(grad), module.rows(top), deviation, module.in_place)
+        .view_as(x)
+        .to(x.dtype)
+    )
 
 
 BUILDERS = {

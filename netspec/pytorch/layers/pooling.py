@@ -34,7 +34,10 @@ class Rule:
     def on(self, sizes: tuple[int, int]) -> tuple[Window, tuple[int, int]]:
         """The window and the output's sizes for a plane."""
         window = replace(self.window, kernel=sizes) if self.whole_plane else self.window
-        return window, (pooled_size(sizes[0], window, 0, self.round_up), pooled_size(sizes[1], window, 1, self.round_up))
+        return window, (
+            pooled_size(sizes[0], window, 0, self.round_up),
+            pooled_size(sizes[1], window, 1, self.round_up),
+        )
 
     @property
     def is_torchs(self) -> bool:
@@ -45,7 +48,11 @@ class Rule:
         """
         pairs = list(zip(self.window.kernel, self.window.stride, self.window.pad, strict=True))
         fits = all(2 * pad <= kernel for kernel, _, pad in pairs)
-        return fits and (any(self.window.pad) or not self.round_up or all(stride <= kernel for kernel, stride, _ in pairs))
+        return fits and (
+            any(self.window.pad)
+            or not self.round_up
+            or all(stride <= kernel for kernel, stride, _ in pairs)
+        )
 
     def __str__(self) -> str:
         if self.whole_plane:
@@ -79,7 +86,9 @@ class MaxPooling(nn.Module):
         column = index % padded.shape[3] - left
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = torch.where(inside, row * width + column, torch.full_like(row, -1))
-        return y, place.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 can't tell places above 256 apart
+        return y, place.to(
+            torch.promote_types(x.dtype, torch.float32)
+        )  # bfloat16 can't tell places above 256 apart
 
 
 class AveragePooling(nn.Module):
@@ -95,7 +104,9 @@ class AveragePooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         sizes = (x.shape[2], x.shape[3])
         window, out = self.rule.on(sizes)
-        total = F.avg_pool2d(F.pad(x, _margins(window, sizes, out)), window.kernel, window.stride, divisor_override=1)
+        total = F.avg_pool2d(
+            F.pad(x, _margins(window, sizes, out)), window.kernel, window.stride, divisor_override=1
+        )
         counts = []
         for i in range(2):
             starts = torch.arange(out[i], device=x.device) * window.stride[i] - window.pad[i]
@@ -116,10 +127,14 @@ class StochasticPooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         sizes = (x.shape[2], x.shape[3])
         window, out = self.rule.on(sizes)
-        return pool_stochastic(F.pad(x, _margins(window, sizes, out)), window.kernel, window.stride, self.draws)
+        return pool_stochastic(
+            F.pad(x, _margins(window, sizes, out)), window.kernel, window.stride, self.draws
+        )
 
 
-def pool_stochastic(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], draws: bool) -> Tensor:
+def pool_stochastic(
+    x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], draws: bool
+) -> Tensor:
     """Stochastic pooling of a plane that the windows fit into; zeros are never drawn but from a window of nothing else."""
     values = x.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1]).flatten(4)
     exact = values.to(torch.promote_types(x.dtype, torch.float32))
@@ -128,7 +143,9 @@ def pool_stochastic(x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...],
     with torch.no_grad():
         sums = exact.cumsum(-1)
         total = sums[..., -1:]
-        place = (sums >= (1 - torch.rand_like(total)) * total).int().argmax(-1, keepdim=True)  # the first of them
+        place = (
+            (sums >= (1 - torch.rand_like(total)) * total).int().argmax(-1, keepdim=True)
+        )  # the first of them
     return values.gather(-1, place).squeeze(-1)
 
 
@@ -154,9 +171,16 @@ class SpatialPyramidPooling(nn.Module):
             raise NetspecError(f"{self.label}: {fault}", self.span)
         (height, top), (width, left) = (pyramid_window(size, level) for size in sizes)
         # windows beside one another: the last one ends where the pad behind does, and an average counts all of it
-        margins = (left, width * 2**level - sizes[1] - left, top, height * 2**level - sizes[0] - top)
+        margins = (
+            left,
+            width * 2**level - sizes[1] - left,
+            top,
+            height * 2**level - sizes[0] - top,
+        )
         if self.pool == SPPParameter.MAX:
-            return F.max_pool2d(F.pad(x, margins, value=_lowest(x)) if any(margins) else x, (height, width))
+            return F.max_pool2d(
+                F.pad(x, margins, value=_lowest(x)) if any(margins) else x, (height, width)
+            )
         if self.pool == SPPParameter.AVE:
             return F.avg_pool2d(F.pad(x, margins), (height, width))
         # Caffe's inner pooling layers know no phase, which makes it TRAIN: they draw in TEST too
@@ -168,9 +192,14 @@ def _lowest(x: Tensor) -> float:
     return max(-FLT_MAX, torch.finfo(x.dtype).min)
 
 
-def _margins(window: Window, sizes: tuple[int, int], out: tuple[int, int]) -> tuple[int, int, int, int]:
+def _margins(
+    window: Window, sizes: tuple[int, int], out: tuple[int, int]
+) -> tuple[int, int, int, int]:
     """What to pad (left, right, top, bottom) so that every window of the output lies inside."""
-    after = [max(0, (out[i] - 1) * window.stride[i] + window.kernel[i] - sizes[i] - window.pad[i]) for i in range(2)]
+    after = [
+        max(0, (out[i] - 1) * window.stride[i] + window.kernel[i] - sizes[i] - window.pad[i])
+        for i in range(2)
+    ]
     return window.pad[1], after[1], window.pad[0], after[0]
 
 
@@ -183,20 +212,30 @@ def build_pooling(layer: Layer) -> nn.Module:
             return MaxPooling(rule, mask=True)
         if p.global_pooling:
             return nn.AdaptiveMaxPool2d(1)
-        return nn.MaxPool2d(window.kernel, window.stride, window.pad, ceil_mode=rule.round_up) if rule.is_torchs else MaxPooling(rule, mask=False)
+        return (
+            nn.MaxPool2d(window.kernel, window.stride, window.pad, ceil_mode=rule.round_up)
+            if rule.is_torchs
+            else MaxPooling(rule, mask=False)
+        )
     if p.pool == PoolingParameter.AVE:
         if p.global_pooling:
             return nn.AdaptiveAvgPool2d(1)
         if rule.is_torchs:
-            kernel, stride, pad = ((value[0], value[1]) for value in (window.kernel, window.stride, window.pad))
-            return nn.AvgPool2d(kernel, stride, pad, ceil_mode=rule.round_up, count_include_pad=True)
+            kernel, stride, pad = (
+                (value[0], value[1]) for value in (window.kernel, window.stride, window.pad)
+            )
+            return nn.AvgPool2d(
+                kernel, stride, pad, ceil_mode=rule.round_up, count_include_pad=True
+            )
         return AveragePooling(rule)
     return StochasticPooling(rule, layer.phase == "TRAIN")
 
 
 def build_spp(layer: Layer) -> nn.Module:
     p = layer.message.spp_param
-    return SpatialPyramidPooling(p.pyramid_height, p.pool, layer.label, layer.spans.at("spp_param", "pyramid_height"))
+    return SpatialPyramidPooling(
+        p.pyramid_height, p.pool, layer.label, layer.spans.at("spp_param", "pyramid_height")
+    )
 
 
 BUILDERS = {"Pooling": Builder(build_pooling), "SPP": Builder(build_spp)}

@@ -37,7 +37,10 @@ class _Pass(torch.autograd.Function):
             raise NetspecError(message, ctx.owner.instance.layer.spans.at("type"), hint)
         needed = ctx.needs_input_grad[2:]
         diffs = ctx.owner.differentiate(grads, list(needed[: ctx.bottoms]))
-        made = [torch.from_numpy(diff).to(*kind) if need else None for diff, kind, need in zip(diffs, ctx.tensors, needed, strict=True)]
+        made = [
+            torch.from_numpy(diff).to(*kind) if need else None
+            for diff, kind, need in zip(diffs, ctx.tensors, needed, strict=True)
+        ]
         return None, None, *made
 
 
@@ -76,7 +79,9 @@ class PythonLayer(nn.Module):
         tops = _Pass.apply(self, len(bottoms), *bottoms, *self.blobs())
         return tops[0] if len(tops) == 1 else tops
 
-    def compute(self, bottoms: tuple[Tensor, ...], params: tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor, ...]:
+    def compute(
+        self, bottoms: tuple[Tensor, ...], params: tuple[Tensor, ...] | list[Tensor]
+    ) -> tuple[Tensor, ...]:
         """Runs the user's reshape and forward, as Caffe does in each forward pass."""
         instance = self.instance
         self.passes += 1
@@ -90,9 +95,13 @@ class PythonLayer(nn.Module):
         like = bottoms[0] if bottoms else self.place
         dtype = like.dtype if like.is_floating_point() else torch.float32
         # copies: the user's code finds the values of its last pass in its tops, and may change them in the next
-        return tuple(torch.from_numpy(blob.data.copy()).to(like.device, dtype) for blob in instance.tops)
+        return tuple(
+            torch.from_numpy(blob.data.copy()).to(like.device, dtype) for blob in instance.tops
+        )
 
-    def differentiate(self, grads: tuple[Tensor, ...], propagate_down: list[bool]) -> list[NDArray[Any]]:
+    def differentiate(
+        self, grads: tuple[Tensor, ...], propagate_down: list[bool]
+    ) -> list[NDArray[Any]]:
         """Runs the user's backward. Returns the diffs of the bottoms and of the params."""
         instance = self.instance
         for blob in [*instance.bottoms, *instance.blobs]:

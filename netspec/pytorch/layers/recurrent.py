@@ -19,12 +19,16 @@ def _activate(inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     return i, f * cont, o, inputs[..., 3 * hidden :].tanh()
 
 
-def _slopes(i: Tensor, f: Tensor, o: Tensor, g: Tensor, cell_before: Tensor, tanh_cell: Tensor) -> Tensor:
+def _slopes(
+    i: Tensor, f: Tensor, o: Tensor, g: Tensor, cell_before: Tensor, tanh_cell: Tensor
+) -> Tensor:
     """What the gates' inputs (…, 4, H) get of the gradient of c (i, f, g) or of h (o).
 
     f holds cont: like Caffe's on the CPU, its slope f·(1 - f) is the true one where cont is 0 or 1.
     """
-    return torch.stack((g * i * (1 - i), cell_before * f * (1 - f), tanh_cell * o * (1 - o), i * (1 - g * g)), -2)
+    return torch.stack(
+        (g * i * (1 - i), cell_before * f * (1 - f), tanh_cell * o * (1 - o), i * (1 - g * g)), -2
+    )
 
 
 class _Unit(torch.autograd.Function):
@@ -63,7 +67,9 @@ class _Sequence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, cont: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, inputs: Tensor, cont: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor
+    ) -> tuple[Tensor, Tensor]:
         steps: list[tuple[Tensor, ...]] = []
         transposed, before = weight.t(), (hidden, cell)
         for t in range(inputs.shape[0]):
@@ -82,12 +88,19 @@ class _Sequence(torch.autograd.Function):
         tanh_cells = cells.tanh()
         slopes = _slopes(i, f, o, g, torch.cat((cell.unsqueeze(0), cells[:-1])), tanh_cells)
         through = o * (1 - tanh_cells * tanh_cells)  # from h to c
-        grad_hidden, grad_cell = torch.zeros_like(hidden), torch.zeros_like(cell)  # nothing comes back from the next pass
+        grad_hidden, grad_cell = (
+            torch.zeros_like(hidden),
+            torch.zeros_like(cell),
+        )  # nothing comes back from the next pass
         steps: list[Tensor] = []
         for t in range(grad.shape[0] - 1, -1, -1):
             grad_hidden = grad_hidden + grad[t]
             grad_cell = torch.addcmul(grad_cell, grad_hidden, through[t])
-            steps.append((slopes[t] * torch.stack((grad_cell, grad_cell, grad_hidden, grad_cell), 1)).flatten(1))
+            steps.append(
+                (
+                    slopes[t] * torch.stack((grad_cell, grad_cell, grad_hidden, grad_cell), 1)
+                ).flatten(1)
+            )
             grad_hidden = (steps[-1] @ weight) * cont[t]
             grad_cell = grad_cell * f[t]
         grad_inputs = torch.stack(steps[::-1])
@@ -109,7 +122,9 @@ class Recurrent(nn.Module):
     gates = 1
     state_names: tuple[str, ...] = ("hidden",)
 
-    def __init__(self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool) -> None:
+    def __init__(
+        self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool
+    ) -> None:
         super().__init__()
         self.has_static, self.expose_hidden = static_inputs is not None, expose_hidden
         rows = self.gates * hidden
@@ -126,7 +141,12 @@ class Recurrent(nn.Module):
         return f"{self.weight_x.shape[1]}, {self.weight_h.shape[1]}{static}, expose_hidden={self.expose_hidden}"
 
     def blobs(self) -> list[Tensor]:
-        return [self.weight_x, self.bias, *([self.weight_static] if self.has_static else []), self.weight_h]
+        return [
+            self.weight_x,
+            self.bias,
+            *([self.weight_static] if self.has_static else []),
+            self.weight_h,
+        ]
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -142,11 +162,15 @@ class Recurrent(nn.Module):
         x, streams = x.flatten(2), x.shape[1]
         static = others[0].flatten(1) if self.has_static else None
         if self.expose_hidden:
-            states = [state.detach().squeeze(0).to(x.dtype) for state in others[-len(self.state_names) :]]
+            states = [
+                state.detach().squeeze(0).to(x.dtype) for state in others[-len(self.state_names) :]
+            ]
         else:
             states = [self._carried(name, streams).to(x.dtype) for name in self.state_names]
         top, *last = self.run(x, static, cont.detach().to(x.dtype), *states)
-        states = [state.detach().clone() for state in last]  # else a layer that writes over the top would change them
+        states = [
+            state.detach().clone() for state in last
+        ]  # else a layer that writes over the top would change them
         if self.expose_hidden:
             return top, *[state.unsqueeze(0) for state in states]
         for name, state in zip(self.state_names, states, strict=True):
@@ -158,7 +182,9 @@ class Recurrent(nn.Module):
         if state.shape[0] < streams:
             state = state.new_zeros(streams, state.shape[1])
             setattr(self, name, state)
-        return state[:streams].clone()  # what a pass in inference mode left can't be kept for a gradient
+        return state[
+            :streams
+        ].clone()  # what a pass in inference mode left can't be kept for a gradient
 
     def _keep(self, name: str, state: Tensor) -> None:
         """Stores a last state: as a new tensor, for the backward pass may yet read the old one."""
@@ -171,7 +197,9 @@ class Recurrent(nn.Module):
         inputs = F.linear(x, self.weight_x, self.bias)
         return inputs if static is None else inputs + F.linear(static, self.weight_static)
 
-    def run(self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+    def run(
+        self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         """The top and the last states."""
         raise NotImplementedError
 
@@ -182,28 +210,49 @@ class LSTM(Recurrent):
     gates = 4
     state_names = ("hidden", "cell")
 
-    def run(self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+    def run(
+        self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         starts = _starts(cont)
         if starts is not None and x.numel():
             return self._run_pieces(x, static, cont, starts, *states)
-        hiddens, cell = _Sequence.apply(self.step_inputs(x, static), cont.unsqueeze(-1), self.weight_h, *states)
+        hiddens, cell = _Sequence.apply(
+            self.step_inputs(x, static), cont.unsqueeze(-1), self.weight_h, *states
+        )
         return hiddens, hiddens[-1], cell
 
-    def _run_pieces(self, x: Tensor, static: Tensor | None, cont: Tensor, starts: list[int], *states: Tensor) -> tuple[Tensor, ...]:
+    def _run_pieces(
+        self, x: Tensor, static: Tensor | None, cont: Tensor, starts: list[int], *states: Tensor
+    ) -> tuple[Tensor, ...]:
         """Torch's own LSTM, several times as fast, over the pieces in which no stream begins anew."""
         weight_x: Tensor = self.weight_x
         if static is not None:
             x = torch.cat((x, static.expand(x.shape[0], *static.shape)), 2)
             weight_x = torch.cat((weight_x, self.weight_static), 1)
         no_bias = torch.zeros_like(self.bias)  # torch adds a second one
-        weights = [_torch_rows(weight_x), _torch_rows(self.weight_h), _torch_rows(self.bias), no_bias]
+        weights = [
+            _torch_rows(weight_x),
+            _torch_rows(self.weight_h),
+            _torch_rows(self.bias),
+            no_bias,
+        ]
         weights = _in_one_block(weights) if x.is_cuda else weights
         hidden, cell = (state.unsqueeze(0) for state in states)
         tops = []
         for start, end in zip(starts, [*starts[1:], x.shape[0]], strict=True):
             kept = cont[start].unsqueeze(-1)
             training = torch.is_grad_enabled()
-            top, hidden, cell = torch.lstm(x[start:end], (hidden * kept, cell * kept), weights, True, 1, 0.0, training, False, False)
+            top, hidden, cell = torch.lstm(
+                x[start:end],
+                (hidden * kept, cell * kept),
+                weights,
+                True,
+                1,
+                0.0,
+                training,
+                False,
+                False,
+            )
             tops.append(top)
         return torch.cat(tops) if len(tops) > 1 else tops[0], hidden[0], cell[0]
 
@@ -230,14 +279,18 @@ def _torch_rows(weight: Tensor) -> Tensor:
 
 def _in_one_block(weights: list[Tensor]) -> list[Tensor]:
     """The same weights in one piece of memory, as cuDNN wants them."""
-    parts = torch.cat([weight.reshape(-1) for weight in weights]).split([weight.numel() for weight in weights])
+    parts = torch.cat([weight.reshape(-1) for weight in weights]).split(
+        [weight.numel() for weight in weights]
+    )
     return [part.view_as(weight) for part, weight in zip(parts, weights, strict=True)]
 
 
 class RNN(Recurrent):
     """Blobs: weights of x, bias, weights of the static input, weights of h, weights and bias of the output."""
 
-    def __init__(self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool) -> None:
+    def __init__(
+        self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool
+    ) -> None:
         super().__init__(inputs, static_inputs, hidden, streams, expose_hidden)
         self.weight_o = nn.Parameter(torch.empty(hidden, hidden))
         self.bias_o = nn.Parameter(torch.empty(hidden))
@@ -245,9 +298,13 @@ class RNN(Recurrent):
     def blobs(self) -> list[Tensor]:
         return [*super().blobs(), self.weight_o, self.bias_o]
 
-    def run(self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+    def run(
+        self, x: Tensor, static: Tensor | None, cont: Tensor, *states: Tensor
+    ) -> tuple[Tensor, ...]:
         (hidden,), hiddens, transposed = states, [], self.weight_h.t()
-        for step, kept in zip(self.step_inputs(x, static).unbind(0), cont.unsqueeze(-1).unbind(0), strict=True):
+        for step, kept in zip(
+            self.step_inputs(x, static).unbind(0), cont.unsqueeze(-1).unbind(0), strict=True
+        ):
             hidden = torch.addmm(step, hidden * kept, transposed).tanh()
             hiddens.append(hidden)
         return F.linear(torch.stack(hiddens), self.weight_o, self.bias_o).tanh(), hidden
@@ -259,11 +316,21 @@ def build_recurrent(layer: Layer) -> nn.Module:
     exposed = len(kind.state_names) if p.expose_hidden else 0
     has_static = len(layer.bottom_blobs) > 2 + exposed
     streams = (layer.bottom_blobs[0].shape or (0, 0))[1]
-    return kind(params[0].shape[1], params[2].shape[1] if has_static else None, p.num_output, streams, p.expose_hidden)
+    return kind(
+        params[0].shape[1],
+        params[2].shape[1] if has_static else None,
+        p.num_output,
+        streams,
+        p.expose_hidden,
+    )
 
 
 def build_lstm_unit(layer: Layer) -> nn.Module:
     return LSTMUnit()
 
 
-BUILDERS = {"LSTM": Builder(build_recurrent), "RNN": Builder(build_recurrent), "LSTMUnit": Builder(build_lstm_unit)}
+BUILDERS = {
+    "LSTM": Builder(build_recurrent),
+    "RNN": Builder(build_recurrent),
+    "LSTMUnit": Builder(build_lstm_unit),
+}

@@ -35,7 +35,9 @@ class SigmoidCrossEntropyLoss(nn.Module):
         if self.ignore is not None:
             counted = targets.long() != self.ignore
             terms = torch.where(counted, terms, 0.0)
-        return terms.sum() / normalizer(self.normalization, scores.shape[0], scores.numel(), counted)
+        return terms.sum() / normalizer(
+            self.normalization, scores.shape[0], scores.numel(), counted
+        )
 
 
 class EuclideanLoss(nn.Module):
@@ -52,7 +54,9 @@ class _Contrastive(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
+    def forward(
+        ctx: Any, a: Tensor, b: Tensor, similar: Tensor, margin: float, legacy: bool
+    ) -> Tensor:
         difference = a - b
         squared = (difference * difference).sum(1)
         distance = squared.sqrt()
@@ -60,7 +64,11 @@ class _Contrastive(torch.autograd.Function):
         inside = rest.clamp(min=0)
         ctx.save_for_backward(difference, distance, rest, similar)
         ctx.legacy = legacy
-        return torch.where(similar, squared, inside if legacy else inside * inside).sum() / a.shape[0] / 2
+        return (
+            torch.where(similar, squared, inside if legacy else inside * inside).sum()
+            / a.shape[0]
+            / 2
+        )
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -82,7 +90,13 @@ class ContrastiveLoss(nn.Module):
         return f"margin={self.margin:g}, legacy_version={self.legacy}"
 
     def forward(self, a: Tensor, b: Tensor, similar: Tensor) -> Tensor:
-        return _Contrastive.apply(item_rows(wide(a)), item_rows(wide(b)), similar.reshape(-1)[: a.shape[0]].long() != 0, self.margin, self.legacy)
+        return _Contrastive.apply(
+            item_rows(wide(a)),
+            item_rows(wide(b)),
+            similar.reshape(-1)[: a.shape[0]].long() != 0,
+            self.margin,
+            self.legacy,
+        )
 
 
 def build_sigmoid_cross_entropy_loss(layer: Layer) -> nn.Module:

@@ -35,11 +35,19 @@ class ArgMax(nn.Module):
         index = _largest(rows, self.top_k, axis)
         if self.axis is not None and self.values:
             return rows.gather(axis, index)
-        place = index.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 could not tell places above 256 apart
+        place = index.to(
+            torch.promote_types(x.dtype, torch.float32)
+        )  # bfloat16 could not tell places above 256 apart
         if self.axis is not None:
             return place
-        found = torch.stack((place, rows.gather(axis, index).to(place.dtype)), 1) if self.values else place.unsqueeze(1)
-        return found.reshape(*found.shape, *[1] * (x.dim() - 3))  # as many axes as the input, 3 at least
+        found = (
+            torch.stack((place, rows.gather(axis, index).to(place.dtype)), 1)
+            if self.values
+            else place.unsqueeze(1)
+        )
+        return found.reshape(
+            *found.shape, *[1] * (x.dim() - 3)
+        )  # as many axes as the input, 3 at least
 
 
 def _largest(x: Tensor, count: int, axis: int) -> Tensor:
@@ -47,9 +55,14 @@ def _largest(x: Tensor, count: int, axis: int) -> Tensor:
     is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
     if 1 < count < x.shape[axis] and not is_traced:
         values, places = x.topk(count + 1, axis)
-        if (values.narrow(axis, 0, count) > values.narrow(axis, 1, count)).all():  # the order of equals is any here
+        if (
+            values.narrow(axis, 0, count) > values.narrow(axis, 1, count)
+        ).all():  # the order of equals is any here
             return places.narrow(axis, 0, count)
-    last, last_first = x.shape[axis] - 1, x.flip(axis)  # both ways to look keep the first of equals, so that they find the last
+    last, last_first = (
+        x.shape[axis] - 1,
+        x.flip(axis),
+    )  # both ways to look keep the first of equals, so that they find the last
     if count == 1:
         return last - last_first.argmax(axis, keepdim=True)
     return last - last_first.argsort(stable=True, dim=axis, descending=True).narrow(axis, 0, count)
@@ -68,7 +81,9 @@ def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | Non
             place = bad.nonzero()[0].tolist()
             where = f"'{name}'[{', '.join(map(str, place))}]" if place else f"'{name}'"
             held = f"rows 0 to {rows - 1}" if rows else "no rows"
-            raise NetspecError(f"{label}: {where} is {values[tuple(place)].item():g}, but there are {held}", span)
+            raise NetspecError(
+                f"{label}: {where} is {values[tuple(place)].item():g}, but there are {held}", span
+            )
     return values.long()
 
 
@@ -95,7 +110,11 @@ class Filter(nn.Module):
 
 def build_argmax(layer: Layer) -> nn.Module:
     p = layer.message.argmax_param
-    return ArgMax(p.top_k, p.axis % len(layer.bottom_blobs[0].shape or ()) if p.HasField("axis") else None, p.out_max_val)
+    return ArgMax(
+        p.top_k,
+        p.axis % len(layer.bottom_blobs[0].shape or ()) if p.HasField("axis") else None,
+        p.out_max_val,
+    )
 
 
 def build_batch_reindex(layer: Layer) -> nn.Module:

@@ -38,7 +38,11 @@ class Slice(nn.Module):
         self.axis, self.tops, self.points = axis, tops, tuple(points)
 
     def extra_repr(self) -> str:
-        return f"axis={self.axis}, points={self.points}" if self.points else f"axis={self.axis}, tops={self.tops}"
+        return (
+            f"axis={self.axis}, points={self.points}"
+            if self.points
+            else f"axis={self.axis}, tops={self.tops}"
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return torch.split(x, slice_sizes(x.shape[self.axis], self.tops, self.points), self.axis)
@@ -122,12 +126,18 @@ def build_flatten(layer: Layer) -> nn.Module:
 def build_slice(layer: Layer) -> nn.Module | None:
     """A single top is the whole bottom."""
     p, tops = layer.message.slice_param, len(layer.top_blobs)
-    return Slice(p.slice_dim if p.HasField("slice_dim") else p.axis, tops, p.slice_point) if tops > 1 else None
+    return (
+        Slice(p.slice_dim if p.HasField("slice_dim") else p.axis, tops, p.slice_point)
+        if tops > 1
+        else None
+    )
 
 
 def build_reshape(layer: Layer) -> nn.Module:
     p = layer.message.reshape_param
-    return Reshape(p.shape.dim, *replaced_axes(len(layer.bottom_blobs[0].shape or ()), p.axis, p.num_axes))
+    return Reshape(
+        p.shape.dim, *replaced_axes(len(layer.bottom_blobs[0].shape or ()), p.axis, p.num_axes)
+    )
 
 
 def build_tile(layer: Layer) -> nn.Module:
