@@ -1,1 +1,4 @@
-"""Ratios, measured side by side in one run: `python -m benchmarks [NAME…]`. No figure here is a test."""
+"""Ratios, measured side by side in one run: `python -m benchmarks [NAME…]`.
+
+No figure here is a test.
+"""

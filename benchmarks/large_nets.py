@@ -9,19 +9,27 @@ import netspec
 from benchmarks.side_by_side import interleaved, report
 
 _BLOCK = """
-layer {{ name: "conv{i}" type: "Convolution" bottom: "{before}" top: "conv{i}" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
-  convolution_param {{ num_output: 8 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} bias_filler {{ type: "constant" value: 0.1 }} }} }}
-layer {{ name: "bn{i}" type: "BatchNorm" bottom: "conv{i}" top: "conv{i}" batch_norm_param {{ moving_average_fraction: 0.99 }} }}
-layer {{ name: "scale{i}" type: "Scale" bottom: "conv{i}" top: "conv{i}" scale_param {{ bias_term: true }} }}
+layer {{ name: "conv{i}" type: "Convolution" bottom: "{before}" top: "conv{i}"
+  param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
+  convolution_param {{ num_output: 8 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }}
+    bias_filler {{ type: "constant" value: 0.1 }} }} }}
+layer {{ name: "bn{i}" type: "BatchNorm" bottom: "conv{i}" top: "conv{i}"
+  batch_norm_param {{ moving_average_fraction: 0.99 }} }}
+layer {{ name: "scale{i}" type: "Scale" bottom: "conv{i}" top: "conv{i}"
+  scale_param {{ bias_term: true }} }}
 layer {{ name: "relu{i}" type: "ReLU" bottom: "conv{i}" top: "conv{i}" }}
-layer {{ name: "sum{i}" type: "Eltwise" bottom: "{before}" bottom: "conv{i}" top: "sum{i}" eltwise_param {{ operation: SUM }} }}
+layer {{ name: "sum{i}" type: "Eltwise" bottom: "{before}" bottom: "conv{i}" top: "sum{i}"
+  eltwise_param {{ operation: SUM }} }}
 """
 
 
 def net_text(layers: int) -> str:
     """A residual net of about that many layers."""
     text = [
-        'name: "Large"\nlayer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 8 dim: 32 dim: 32 } } }'
+        (
+            'name: "Large"\nlayer { name: "data" type: "Input" top: "data" '
+            "input_param { shape { dim: 1 dim: 8 dim: 32 dim: 32 } } }"
+        )
     ]
     before = "data"
     for i in range(layers // 5):

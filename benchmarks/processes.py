@@ -1,4 +1,6 @@
-"""Two processes of one thread each against one process, on a small convolution net; and what their agreement costs.
+"""Two processes of one thread each against one process, on a small convolution net.
+
+And what their agreement costs.
 
 A process has its own batch, so two train twice the images in an iteration.
 """
@@ -29,19 +31,25 @@ layer {{ name: "data" type: "DummyData" top: "data" top: "label" dummy_data_para
 layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
   convolution_param {{ num_output: 32 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }}
-layer {{ name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1" pooling_param {{ kernel_size: 2 stride: 2 }} }}
+layer {{ name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+  pooling_param {{ kernel_size: 2 stride: 2 }} }}
 layer {{ name: "norm1" type: "LRN" bottom: "pool1" top: "norm1" }}
 layer {{ name: "conv2" type: "Convolution" bottom: "norm1" top: "conv2"
   convolution_param {{ num_output: 64 kernel_size: 3 pad: 1 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "relu2" type: "ReLU" bottom: "conv2" top: "conv2" }}
-layer {{ name: "pool2" type: "Pooling" bottom: "conv2" top: "pool2" pooling_param {{ kernel_size: 2 stride: 2 }} }}
+layer {{ name: "pool2" type: "Pooling" bottom: "conv2" top: "pool2"
+  pooling_param {{ kernel_size: 2 stride: 2 }} }}
 layer {{ name: "fc" type: "InnerProduct" bottom: "pool2" top: "fc"
   inner_product_param {{ num_output: 128 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "relu3" type: "ReLU" bottom: "fc" top: "fc" }}
-layer {{ name: "ip" type: "InnerProduct" bottom: "fc" top: "ip" inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "fc" top: "ip"
+  inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
 """
-SOLVER = 'net: "{net}" base_lr: 0.001 momentum: 0.9 lr_policy: "fixed" max_iter: 1000 random_seed: 1 solver_mode: CPU snapshot_prefix: "bench"'
+SOLVER = (
+    'net: "{net}" base_lr: 0.001 momentum: 0.9 lr_policy: "fixed" max_iter: 1000 random_seed: '
+    '1 solver_mode: CPU snapshot_prefix: "bench"'
+)
 PAIR, TWO_THREADS, ONE_THREAD = (
     "2 processes × 1 thread",
     "1 process × 2 threads",
@@ -83,7 +91,8 @@ def _member(rank: int, solver: str, meeting: str) -> None:
         report("the same", seconds, PAIR, ONE_THREAD)
         step = median(seconds[PAIR])
         print(
-            f"agreeing twice an iteration takes {median(agreement) * 1e3:.2f} ms, {100 * median(agreement) / step:.1f} % of an iteration\n"
+            f"agreeing twice an iteration takes {median(agreement) * 1e3:.2f} ms, "
+            f"{100 * median(agreement) / step:.1f} % of an iteration\n"
         )
         sys.stdout.flush()
     pair.close()
@@ -105,7 +114,10 @@ def _timed(solver: Solver | None, threads: int, processes: Processes) -> float:
 
 
 def _agreements(processes: Processes) -> list[float]:
-    """Seconds of what an iteration agrees on: whether a loss is not finite, and what signals have asked for."""
+    """Seconds of what an iteration agrees on.
+
+    Whether a loss is not finite, and what signals have asked for.
+    """
     lasted = []
     for _ in range(STEPS):
         begin = time.perf_counter()

@@ -25,11 +25,15 @@ def interleaved(
 def report(
     title: str, seconds: dict[str, list[float]], of: str, to: str, bound: float | None = None
 ) -> float:
-    """Prints medians, minima and the ratio of two variants by each; returns the ratio of the medians."""
+    """Prints medians, minima and the ratio of two variants by each.
+
+    Returns the ratio of the medians.
+    """
     print(title)
     for name, values in seconds.items():
         print(
-            f"  {name:<40} median {median(values) * 1e3:10.1f} ms   min {min(values) * 1e3:10.1f} ms   ({len(values)} rounds)"
+            f"  {name:<40} median {median(values) * 1e3:10.1f} ms   min {min(values) * 1e3:10.1f} "
+            f"ms   ({len(values)} rounds)"
         )
     ratio = median(seconds[of]) / median(seconds[to])
     best = min(seconds[of]) / min(seconds[to])

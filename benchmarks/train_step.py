@@ -1,4 +1,7 @@
-"""A training step of the compiled bvlc_alexnet against a hand-written eager AlexNet: batch 64, 32 bits, SGD."""
+"""A training step of the compiled bvlc_alexnet against a hand-written eager AlexNet.
+
+Batch 64, 32 bits, SGD.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files that are whole or not there: a run that is interrupted leaves no half file under the final name."""
+"""Files that are whole or not there.
+
+A run that is interrupted leaves no half file under the final name.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,14 @@ from netspec.diagnostics import NetspecError
 
 
 def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> None:
-    """Writes a file beside its place, brings it safely to the disk, then renames it over what was there.
+    """Writes a file beside its place, brings it safely to the disk, then renames it.
 
-    Args: content: the bytes, or a function that writes them to the open file (which it may read and seek).
-    Raises: NetspecError where the system refuses (no folder, no permission, a full disk). The old file stands then, as
+    What was there is replaced.
+
+    Args: content: the bytes, or a function that writes them to the open file (which it may read and
+        seek).
+    Raises: NetspecError where the system refuses (no folder, no permission, a full disk). The old
+        file stands then, as
     it does after any other exception, and the half-written one is gone.
     """
     try:
@@ -25,7 +32,8 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], obj
         raise NetspecError(f"'{path!s}' can't be written: {error}") from None
     if os.path.exists(final) and not os.path.isfile(final):
         raise NetspecError(
-            f"'{path}' can't be written: it is {'a folder' if final.is_dir() else 'not a plain file'}"
+            f"'{path}' can't be written: it is "
+            f"{'a folder' if final.is_dir() else 'not a plain file'}"
         )
     partial = final.parent / f".{secrets.token_hex(8)}.partial"
     try:
@@ -55,9 +63,8 @@ def _write(partial: Path, content: bytes | Callable[[BinaryIO], object]) -> None
 
 def fsync_folder(folder: Path) -> None:
     """Brings the names in a folder to the disk, so that a rename outlasts a power cut."""
-    with contextlib.suppress(
-        OSError
-    ):  # some network file systems have no such thing; the rename itself stands
+    # some network file systems have no such thing; the rename itself stands
+    with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,6 +1,7 @@
 """Where a fault is and how it is told: Source, Span, Diagnostic, Report, NetspecError.
 
-The only place that renders a message. Spans keep offsets; line and column are computed when printed.
+The only place that renders a message. Spans keep offsets; line and column are computed when
+printed.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ def whole_file(path: object) -> Span:
 class Diagnostic:
     """One fault: what is wrong, where, how to mend it, and the places that have to do with it.
 
-    `kind` is one for faults that are told together where their messages do not show that they are of a kind;
-    `before` is the place in the file that the fault is told before, where that is not its span.
+    `kind` is one for faults that are told together where their messages do not show that they are
+    of a kind; `before` is the place in the file that the fault is told before, where that is not
+    its span.
     """
 
     severity: str
@@ -97,7 +99,10 @@ class Diagnostic:
     before: Span | None = None
 
     def render(self) -> str:
-        """The message as a user reads it: place, text, the line with carets, hint, related places."""
+        """The message as a user reads it.
+
+        Place, text, the line with carets, hint, related places.
+        """
         message = printable(self.message)
         lines = [
             f"{printable(str(self.span))}: {self.severity}: {message}"
@@ -118,7 +123,10 @@ def note(message: str, span: Span | None) -> Diagnostic:
 
 
 def printable(text: str) -> str:
-    """A text from a user's file as it may go to a terminal: control characters as escapes, not too long."""
+    """A text from a user's file as it may go to a terminal.
+
+    Control characters become escapes, and a long text is cut.
+    """
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
     return (
@@ -166,7 +174,10 @@ def excerpt(span: Span, width: int = 100) -> list[str]:
 
 
 class NetspecError(Exception):
-    """What a user's file, data or run has wrong. `.diagnostics` holds every fault that was found."""
+    """What a user's file, data or run has wrong.
+
+    `.diagnostics` holds every fault that was found.
+    """
 
     def __init__(
         self,
@@ -217,9 +228,13 @@ class Report:
         return any(d.severity == ERROR for d in self.diagnostics)
 
     def in_order(self) -> list[Diagnostic]:
-        """What was collected, each once, by its place in the file; what has no place comes first."""
+        """What was collected, each once, by its place in the file.
+
+        What has no place comes first.
+        """
         ordered = sorted(self.diagnostics, key=_place)
-        # A YAML anchor that several layers use is bound for each of them, its faults are told for each.
+        # A YAML anchor that several layers use is bound for each of them, its faults are told for
+        # each.
         once = {
             (d.severity, d.message, d.span and (d.span.source.path, d.span.start)): d
             for d in reversed(ordered)
@@ -257,7 +272,10 @@ def os_reason(error: Exception) -> str:
 
 
 def unreadable(path: object, error: Exception) -> NetspecError:
-    """What to raise for a file that can't be opened; of one that does not exist, with the nearest name of its folder as hint."""
+    """What to raise for a file that can't be opened.
+
+    Of one that does not exist, with the nearest name of its folder as hint.
+    """
     import os
 
     if not isinstance(error, FileNotFoundError):
@@ -319,9 +337,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     if near:
         return folded[near[0]]
-    longer = [
-        name for name in folded if len(word) > 2 and word.lower() in name.split("_")
-    ]  # slope for negative_slope
+    # slope for negative_slope
+    longer = [name for name in folded if len(word) > 2 and word.lower() in name.split("_")]
     return folded[longer[0]] if len(longer) == 1 else None
 
 

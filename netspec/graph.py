@@ -98,7 +98,10 @@ class Blob:
 
 @dataclass(slots=True, eq=False)
 class Layer:
-    """A layer of the net: its message, where its fields stand, and the versions of the blobs it joins."""
+    """A layer of the net.
+
+    Its message, where its fields stand, and the versions of the blobs it joins.
+    """
 
     name: str
     type: str
@@ -108,13 +111,14 @@ class Layer:
     phase: str
     bottom_blobs: list[Blob] = field(default_factory=list)
     top_blobs: list[Blob] = field(default_factory=list)
-    bottom_writes: list[int] = field(
-        default_factory=list
-    )  # in-place writes that each bottom's memory had seen when it was read
+    # in-place writes that each bottom's memory had seen when it was read
+    bottom_writes: list[int] = field(default_factory=list)
     params: list[Param] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)  # one for each top
     macs: int = 0  # multiply-adds of one forward pass over the whole batch
-    prepared: Any = None  # what its spec made while it inferred the shapes, for lowering to take over (a Python layer's object)
+    # what its spec made while it inferred the shapes, for lowering to take over (a Python layer's
+    # object)
+    prepared: Any = None
 
     def __repr__(self) -> str:
         return (
@@ -146,10 +150,10 @@ class Layer:
 class Net:
     """A net for one phase, checked and with every shape known.
 
-    `blobs` maps a name to its last version. `inputs` are the tops of Input layers, `sources` those of
-    data layers, both in file order; `outputs` the blobs that no layer reads, in byte order as in Caffe.
-    A blob with a loss_weight that layers read as well is an output under the name of Caffe's Split
-    layer: `split_outputs` has these.
+    `blobs` maps a name to its last version. `inputs` are the tops of Input layers, `sources` those
+    of data layers, both in file order; `outputs` the blobs that no layer reads, in byte order as in
+    Caffe. A blob with a loss_weight that layers read as well is an output under the name of Caffe's
+    Split layer: `split_outputs` has these.
     """
 
     name: str
@@ -199,12 +203,18 @@ class Net:
         )
 
     def blob(self, name: str) -> Blob:
-        """The last version of the blob of that name, or the blob that is the output of that name. Raises: KeyError."""
+        """The last version of the blob of that name, or the blob that is the output of that name.
+
+        Raises: KeyError.
+        """
         return self.split_outputs[name] if name in self.split_outputs else self.blobs[name]
 
     @property
     def batch_size(self) -> int | None:
-        """Items in one forward pass: the first axis of the first blob of the data that has one; None where none has."""
+        """Items in one forward pass: the first axis of the first blob of the data that has one.
+
+        None where none has.
+        """
         shapes = (self.blobs[name].shape for name in (*self.sources, *self.inputs))
         return next((shape[0] for shape in shapes if shape), None)
 

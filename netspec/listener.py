@@ -1,6 +1,7 @@
 """Who hears of a training run: the run's facts when it begins, then its events. Torch-free.
 
-The progress on the terminal, the log files and TensorBoard are listeners; the solver tells each event once.
+The progress on the terminal, the log files and TensorBoard are listeners; the solver tells each
+event once.
 """
 
 from __future__ import annotations
@@ -31,17 +32,14 @@ class RunInfo:
     start_records: int = 0  # that the run has read when it begins, more than 0 where it goes on
     display: int = 0  # iterations from one display to the next
     epoch_size: int | None = None  # records in one pass over the training data
-    loss_weights: dict[str, float] = field(
-        default_factory=dict
-    )  # of the train net's outputs that have one
+    # of the train net's outputs that have one
+    loss_weights: dict[str, float] = field(default_factory=dict)
     test_loss_weights: list[dict[str, float]] = field(default_factory=list)  # of each test net
     test_iter: list[int] = field(default_factory=list)
-    test_sizes: list[int | None] = field(
-        default_factory=list
-    )  # records in one pass over each test net's data
-    test_batch_sizes: list[int | None] = field(
-        default_factory=list
-    )  # items that each test net reads in one forward pass
+    # records in one pass over each test net's data
+    test_sizes: list[int | None] = field(default_factory=list)
+    # items that each test net reads in one forward pass
+    test_batch_sizes: list[int | None] = field(default_factory=list)
 
     @property
     def effective_batch(self) -> int:
@@ -53,7 +51,10 @@ class RunInfo:
         return self.effective_batch * self.iter_size
 
     def epoch(self, iteration: int) -> float | None:
-        """How many passes over the training data an iteration ends; None where their number of records is not known."""
+        """How many passes over the training data an iteration ends.
+
+        None where their number of records is not known.
+        """
         if not self.epoch_size:
             return None
         return (
@@ -74,7 +75,7 @@ class Listener:
         """An iteration has ended; how many are done in all."""
 
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
-        """An iteration's smoothed loss, the outputs of its last forward pass, and its learning rate."""
+        """An iteration's smoothed loss, the outputs of its last forward pass, its learning rate."""
 
     def debugged(self, lines: Iterable[str]) -> None:
         """What debug_info asks for, in Caffe's lines."""
@@ -83,25 +84,37 @@ class Listener:
         """A batch of a test begins."""
 
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
-        """A test has ended; the mean of each output over its batches, and of the loss with test_compute_loss."""
+        """A test has ended.
+
+        The mean of each output over its batches, and of the loss with test_compute_loss.
+        """
 
     def saved(self, iteration: int, weights: Path, state: Path) -> None:
         """A snapshot has been written."""
 
     def best(self, iteration: int, metric: str, value: float) -> None:
-        """A test was better than all before by the metric that --keep-best names; its snapshot is kept."""
+        """A test was better than all before by the metric that --keep-best names.
+
+        Its snapshot is kept.
+        """
 
     def removed(self, state: Path) -> None:
         """An old snapshot has been deleted, as --keep-last says; the path its state had."""
 
     def warned(self, message: str) -> None:
-        """Something went wrong that does not end the run, such as a snapshot for which the disk was full."""
+        """A fault that does not end the run, such as a snapshot for which the disk was full."""
 
     def finished(self, iteration: int, loss: float | None) -> None:
-        """The last iteration has been done; the smoothed loss of one more forward pass where `display` asks for it."""
+        """The last iteration has been done.
+
+        The smoothed loss of one more forward pass where `display` asks for it.
+        """
 
     def ended(self, iteration: int, reason: str, message: str = "") -> None:
-        """The run is over: 'done', 'stopped' by a signal, or 'failed' with the message of what went wrong."""
+        """The run is over.
+
+        'done', 'stopped' by a signal, or 'failed' with the message of what went wrong.
+        """
 
     def close(self) -> None:
         """Lets go of files and of the terminal; called once, whatever happened."""

@@ -38,16 +38,21 @@ def load(
     allow_python_layers: bool = False,
     plugins: Iterable[str | Path] = (),
 ) -> Net:
-    """Reads a net (prototxt, or YAML by its suffix) for one phase, checks it and infers every shape.
+    """Reads a net for one phase, checks it and infers every shape.
+
+    The file is prototxt, or YAML by its suffix.
 
     Args:
         phase: "TRAIN" or "TEST", in any case.
-        level, stages: the rest of the state that the layers' include and exclude rules are held against.
+        level, stages: the rest of the state that the layers' include and exclude rules are held
+            against.
         inputs: shapes by top that stand in for those of Input and data layers.
         require_shapes: False lets a data layer of unknown size pass; shapes below it are then None.
         report: takes the warnings; errors are raised.
-        allow_python_layers: run the Python code that layers of type Python name; it can do anything.
-        plugins: Python files that define layer types; they are run, and known from then on in this process.
+        allow_python_layers: run the Python code that layers of type Python name; it can do
+            anything.
+        plugins: Python files that define layer types; they are run, and known from then on in this
+            process.
 
     Raises: NetspecError with every fault that was found.
     """
@@ -127,7 +132,10 @@ def read_text_file(path: str | Path) -> Source:
 def read_net(
     source: Source, report: Report, block: Block | None = None
 ) -> tuple[caffe_pb2.NetParameter, Spans]:
-    """The message of a source (or of its tree where that is known), in today's format, and where its fields stand. Faults go to the report."""
+    """The message of a source, in today's format, and where its fields stand.
+
+    Of its tree where that is known. Faults go to the report.
+    """
     message = caffe_pb2.NetParameter()
     spans = bind_source(source, message, report, block)
     upgrade(message, spans, report)
@@ -169,7 +177,7 @@ def _probe(net: Net) -> Probe | None:
 
 
 def _checked_path(path: object) -> str | Path:
-    """Raises NetspecError where a net's text is given for its path, or something that is neither."""
+    """Raises NetspecError where a net's text is given for its path, or neither of them."""
     if not isinstance(path, (str, Path)):
         raise NetspecError(
             f"expected the path of a net, got {type(path).__name__}",

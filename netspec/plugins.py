@@ -1,9 +1,10 @@
 """Layer types from outside: packages that are installed, and single files that a user names.
 
-A plugin is a module with `SPECS`, its layer types (netspec.layers.spec.Spec), and `BUILDERS`, what lowers them. A package
-names its module for each by the entry points `netspec.layers` and `netspec.pytorch`, so that torch is imported only where
-it is needed; a file has both. Importing one runs its code: installed ones are imported when a net has a word that netspec
-does not know, files when they are named.
+A plugin is a module with `SPECS`, its layer types (netspec.layers.spec.Spec), and `BUILDERS`, what
+lowers them. A package names its module for each by the entry points `netspec.layers` and
+`netspec.pytorch`, so that torch is imported only where it is needed; a file has both. Importing one
+runs its code: installed ones are imported when a net has a word that netspec does not know, files
+when they are named.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ on_load: list[Callable[[Plugin], None]] = []  # who wants to know of each that i
 
 
 class Plugin:
-    """A module with layer types, and where its builders are: in the module itself, or at an entry point."""
+    """A module with layer types, and where its builders are.
+
+    In the module itself, or at an entry point.
+    """
 
     def __init__(self, origin: str, module: ModuleType, builders: EntryPoint | None = None) -> None:
         self.origin = origin  # a file, or a package with its version
@@ -62,9 +66,8 @@ def plugins(installed: bool = True) -> list[Plugin]:
 
 @cache
 def _installed() -> tuple[Plugin, ...]:
-    from importlib.metadata import (
-        entry_points,
-    )  # only a net with a word that is not known pays for it
+    # only a net with a word that is not known pays for it
+    from importlib.metadata import entry_points
 
     builders = {
         (point.dist and point.dist.name, point.name): point for point in entry_points(group=PYTORCH)

@@ -21,22 +21,21 @@ _KINDS = {
 def require_regular(path: str | Path) -> None:
     """For files that a library opens.
 
-    Raises: OSError for a folder, a device, a socket or a named pipe, whose reading may never end, and where there is no file;
-    ValueError for a path with a NUL.
+    Raises: OSError for a folder, a device, a socket or a named pipe, whose reading may never end,
+        and where there is no file; ValueError for a path with a NUL.
     """
     _refuse_endless(os.stat(path).st_mode, path)
 
 
 def open_regular(path: str | Path) -> BufferedReader:
-    """Opens a file to read its bytes. A pipe without a name is one as well: /dev/stdin, or a shell's <(command).
+    """Opens a file to read its bytes.
+
+    A pipe without a name is one as well: /dev/stdin, or a shell's <(command).
 
     Raises: OSError, ValueError, as `require_regular`.
     """
     require_regular(path)  # first: to open a socket or a device is not without consequences
-    # what took its place since then does not block
-    file = open(
-        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-    )  # noqa: SIM115 - the caller closes it
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
     try:
         mode = os.fstat(file.fileno()).st_mode
         _refuse_endless(mode, path)
@@ -48,10 +47,16 @@ def open_regular(path: str | Path) -> BufferedReader:
     return file
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """What took the place of a file since it was looked at does not block."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_file(path: str | Path, most: int, what: str = "such a file") -> bytes:
     """The content of a file.
 
-    Args: most: bytes that it may have; it may never have more than this machine's memory. what: `what` it is, for errors.
+    Args: most: bytes that it may have; it may never have more than this machine's memory. what:
+        `what` it is, for errors.
     Raises: OSError, ValueError, as `require_regular`, and OSError for a larger one.
     """
     with open_regular(path) as file:

@@ -1,4 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP while a command works: acknowledged at once, and heeded twice, first gently, then at once. Torch-free."""
+"""SIGINT, SIGTERM and SIGHUP while a command works.
+
+Acknowledged at once, and heeded twice, first gently, then at once. Torch-free.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from select import select
 
 STOP = (signal.SIGINT, signal.SIGTERM)
 HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # Windows has none
-ECHO = 0.5  # seconds in which a second signal is still the first: timeout(1) sends each to its child and to the group
+# seconds in which a second signal is still the first: timeout(1) sends each to its child and to the
+# group
+ECHO = 0.5
 PATIENCE = 5.0  # seconds that the main thread has to end by itself after it was interrupted
 
 STOPPING = "stopping after this iteration; a second signal stops at once"
@@ -35,12 +40,15 @@ def interrupted_status(error: KeyboardInterrupt) -> int:
 
 
 class TwoStage:
-    """What becomes of each signal: it is passed on with its effect; after one whose effect is to stop, a later one ends all.
+    """What becomes of each signal: it is passed on with its effect.
+
+    After one whose effect is to stop, a later one ends all.
 
     Args:
         effect_of: a signal's effect: 'stop', 'snapshot' or 'none'.
         ask: hears of every signal with its effect.
-        end_now: ends the work; tells whether the main thread is to be interrupted for it. None: it ends only by itself.
+        end_now: ends the work; tells whether the main thread is to be interrupted for it. None: it
+            ends only by itself.
         acknowledged: the signals that a line on stderr acknowledges.
     """
 
@@ -82,7 +90,10 @@ def end_at_once(number: int) -> bool:
 
 
 def tell(line: str) -> None:
-    """A line on stderr, over the live line if there is one; written past Python's buffers, which the main thread may hold."""
+    """A line on stderr, over the live line if there is one.
+
+    Written past Python's buffers, which the main thread may hold.
+    """
     with suppress(OSError, ValueError, AttributeError):
         descriptor = sys.stderr.fileno()
         os.write(
@@ -95,14 +106,15 @@ def tell(line: str) -> None:
 def signals_heard(
     hear: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)
 ) -> Iterator[None]:
-    """Within it `hear` is told of each signal at once, in a thread of its own: the main thread may be inside a long computation.
+    """Within it `hear` is told of each signal at once, in a thread of its own.
 
-    Where it says so, the main thread is interrupted. Raises: Interrupted then; a computation that does not come to an end
-    is ended with its process.
+    The main thread may be inside a long computation.
+
+    Where it says so, the main thread is interrupted. Raises: Interrupted then; a computation that
+    does not come to an end is ended with its process.
     """
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # Python gives signals to the main thread only
+    # Python gives signals to the main thread only
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     reader, writer = os.pipe()
@@ -124,7 +136,10 @@ def signals_heard(
 
 
 class _Listening:
-    """The thread that reads what Python's own handler writes for each signal, and the handler in the main thread."""
+    """The thread that reads what Python's own handler writes for each signal.
+
+    And the handler in the main thread.
+    """
 
     def __init__(self, reader: int, hear: Callable[[int], bool], main_thread: int) -> None:
         self.reader, self.hear, self.main_thread = reader, hear, main_thread
@@ -132,10 +147,8 @@ class _Listening:
 
     def on_signal(self, number: int, frame: object) -> None:
         if self.interrupting:
-            number, self.interrupting = (
-                self.interrupting,
-                0,
-            )  # once: what follows must not disturb the cleaning up
+            # once: what follows must not disturb the cleaning up
+            number, self.interrupting = self.interrupting, 0
             raise Interrupted(number)
 
     def run(self) -> None:
@@ -148,7 +161,10 @@ class _Listening:
                     return
 
     def _interrupt(self, number: int) -> None:
-        """Makes the main thread's handler raise; a third signal, or a computation without an end, ends the process."""
+        """Makes the main thread's handler raise.
+
+        A third signal, or a computation without an end, ends the process.
+        """
         self.interrupting = number
         signal.pthread_kill(self.main_thread, number)
         begin = time.monotonic()

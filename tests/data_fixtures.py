@@ -1,4 +1,4 @@
-"""Nets made by hand, so that these tests need no layer to be known to the compiler, and databases made on the spot."""
+"""Nets made by hand, so that tests need no known layer type, and databases."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def make_net(tmp_path):
 
 @pytest.fixture
 def data_net(make_net):
-    """data_net(source, transform_param, data_param) → a net of one Data layer with data and label."""
+    """data_net(source, transform_param, data_param) → a net of one Data layer with two tops."""
 
     def make(
         source,
@@ -42,7 +42,10 @@ def data_net(make_net):
         phase="TEST",
         tops='top: "data" top: "label"',
     ):
-        text = f'layer {{ name: "data" type: "Data" {tops} transform_param {{ {transform} }} data_param {{ source: "{source}" {data} }} }}'
+        text = (
+            f'layer {{ name: "data" type: "Data" {tops} transform_param {{ {transform} }} '
+            f'data_param {{ source: "{source}" {data} }} }}'
+        )
         return make_net(text, phase)
 
     return make

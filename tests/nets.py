@@ -8,11 +8,14 @@ Shape = tuple[int, ...]
 def input_text(name: str, shape: Shape) -> str:
     """An Input layer with a top of its name, in a line without its end."""
     dims = " ".join(f"dim: {dim}" for dim in shape)
-    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}'
+    return (
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+        f"input_param {{ shape {{ {dims} }} }} }}"
+    )
 
 
 def net_text(layer: str, force_backward: bool = False, **shapes: Shape) -> str:
-    """Inputs of these names and shapes, one a line, and in the line below the layer 'l' with them as bottoms.
+    """Inputs of these names and shapes, one a line, and below them the layer 'l' that reads them.
 
     Args:
         layer: the rest of the layer: its type, tops and fields.

@@ -1,4 +1,7 @@
-"""docs/add_a_layer.md, word for word: a type from outside in every command, from a file and from an installed package."""
+"""docs/add_a_layer.md, word for word.
+
+A type from outside in every command, from a file and from an installed package.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Damaged files as a user meets them: databases, mean files, weights and states. Each message names the file, says what is
+"""Damaged files as a user meets them: databases, mean files, weights and states.
+
+Each message names the file, says what is
 wrong with which record or layer, and how to mend it.
 """
 
@@ -26,11 +28,16 @@ RECORDS = 12
 NET = """
 layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }}
   data_param {{ source: "{source}" backend: LMDB batch_size: 4 }} }}
-layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {{ num_output: 2 kernel_size: 3 }} }}
-layer {{ name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" inner_product_param {{ num_output: 3 }} }}
+layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" \
+convolution_param {{ num_output: 2 kernel_size: 3 }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "conv" top: "ip" \
+inner_product_param {{ num_output: 3 }} }}
 layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
 """
-SOLVER = 'net: "{net}" base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 9 solver_mode: CPU type: "{type}" snapshot_prefix: "{prefix}"'
+SOLVER = (
+    'net: "{net}" base_lr: 0.01 lr_policy: "fixed" momentum: 0.9 max_iter: 9 solver_mode: '
+    'CPU type: "{type}" snapshot_prefix: "{prefix}"'
+)
 PIXELS = np.random.default_rng(0).integers(0, 256, (RECORDS, 3, 20, 24), np.uint8)
 
 
@@ -166,7 +173,10 @@ def test_a_cut_leveldb(tmp_path: Path, file: str, keep: float | None, message: s
 
 @pytest.mark.parametrize("name", ["raw_lmdb/data.mdb", "raw_leveldb/000005.ldb"])
 def test_flipped_bytes_are_told_or_only_change_values(tmp_path: Path, name: str) -> None:
-    """Neither LMDB nor Caffe's reading of LevelDB has checksums: a change within an image can't be noticed."""
+    """Neither LMDB nor Caffe's reading of LevelDB has checksums.
+
+    A change within an image can't be noticed.
+    """
     folder, file = name.split("/")
     net = write_net(tmp_path, tmp_path / "db")
     shutil.copytree(REFERENCE / "data" / folder, tmp_path / "db")
@@ -411,7 +421,10 @@ def test_a_size_that_the_first_record_does_not_hold_is_told_before_the_net_is_ma
         writer.put(b"0", datum.SerializeToString())
     with pytest.raises(
         netspec.NetspecError,
-        match=r"net.prototxt:3:\d+: error: .*record 0 \('0'\) of '.*db' (holds \d+ values, but says|has no size)",
+        match=(
+            r"net.prototxt:3:\d+: error: .*record 0 \('0'\) of '.*db' (holds \d+ values, "
+            r"but says|has no size)"
+        ),
     ):
         netspec.load(write_net(tmp_path, tmp_path / "db"), phase="TRAIN")
 

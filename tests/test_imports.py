@@ -1,4 +1,7 @@
-"""A module imports only from the rooms above its own, and nowhere in a circle: the way of the data has one direction."""
+"""A module imports only from the rooms above its own, and nowhere in a circle.
+
+The way of the data has one direction.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,8 @@ def test_no_modules_import_one_another() -> None:
     }
     graph = {}
     for module, path in paths.items():
-        # of `from netspec.layers import find_spec`, find_spec is no module, but netspec.layers is one
+        # of `from netspec.layers import find_spec`, find_spec is no module, but netspec.layers is
+        # one
         found = {
             name if name in paths else name.rpartition(".")[0]
             for name in imported(ast.parse(path.read_text()))

@@ -1,4 +1,6 @@
-"""Whatever a file holds: a net or solver loads, or a NetspecError tells what is wrong. Never a traceback, never much memory.
+"""Whatever a file holds: a net or solver loads, or a NetspecError tells what is wrong.
+
+Never a traceback, never much memory.
 
 A longer run by hand: raise EXAMPLES, and set derandomize to False.
 """
@@ -313,17 +315,38 @@ def test_any_layer_on_any_shape(
 
 
 HUGE = "4294967295"
-INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n'
+INPUT = (
+    'layer { name: "data" type: "Input" top: "data" '
+    "input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n"
+)
 BOMBS = {
     "kernel": INPUT
-    + f'layer {{ name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param {{ num_output: 4 kernel_size: {HUGE} pad: {HUGE} }} }}',
+    + (
+        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+        f"convolution_param {{ num_output: 4 kernel_size: {HUGE} pad: {HUGE} }} }}"
+    ),
     "output": INPUT
-    + f'layer {{ name: "c" type: "InnerProduct" bottom: "data" top: "c" inner_product_param {{ num_output: {HUGE} }} }}',
+    + (
+        'layer { name: "c" type: "InnerProduct" bottom: "data" top: "c" '
+        f"inner_product_param {{ num_output: {HUGE} }} }}"
+    ),
     "window": INPUT
-    + f'layer {{ name: "c" type: "Pooling" bottom: "data" top: "c" pooling_param {{ kernel_size: 2 stride: {HUGE} pad: {HUGE} }} }}',
-    "input": 'input: "data" input_shape { dim: 9223372036854775807 dim: 9223372036854775807 dim: 3 dim: 8 }',
-    "dummy": f'layer {{ type: "DummyData" top: "data" dummy_data_param {{ num: {HUGE} channels: {HUGE} height: {HUGE} width: {HUGE} }} }}',
-    "batch": f'layer {{ type: "Data" top: "data" data_param {{ source: "x" batch_size: {HUGE} }} transform_param {{ crop_size: {HUGE} }} }}',
+    + (
+        'layer { name: "c" type: "Pooling" bottom: "data" top: "c" '
+        f"pooling_param {{ kernel_size: 2 stride: {HUGE} pad: {HUGE} }} }}"
+    ),
+    "input": (
+        'input: "data" input_shape { dim: 9223372036854775807 '
+        "dim: 9223372036854775807 dim: 3 dim: 8 }"
+    ),
+    "dummy": (
+        f'layer {{ type: "DummyData" top: "data" dummy_data_param {{ num: {HUGE} channels: {HUGE} '
+        f"height: {HUGE} width: {HUGE} }} }}"
+    ),
+    "batch": (
+        f'layer {{ type: "Data" top: "data" data_param {{ source: "x" batch_size: {HUGE} }} '
+        f"transform_param {{ crop_size: {HUGE} }} }}"
+    ),
     "axes": 'input: "data" input_shape { ' + "dim: 1 " * 5_000 + "}",
     "digits": "input_dim: " + "9" * 100_000,
     "fraction": "layer { loss_weight: " + "1" * 100_000 + "x }",

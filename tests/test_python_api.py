@@ -1,4 +1,4 @@
-"""The public Python names, as README and the design promise them, and what they say of wrong use."""
+"""The public Python names, as README and the design promise them, and their messages."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ DEPLOY = ROOT / "models/mnist_alexnet/deploy.prototxt"
 NET = """
 name: "Small"
 layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {
-  shape { dim: 2 dim: 3 } shape { dim: 2 } data_filler { type: "gaussian" } data_filler { type: "constant" } } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+  shape { dim: 2 dim: 3 } shape { dim: 2 } data_filler { type: "gaussian" } \
+data_filler { type: "constant" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
 layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" include { phase: TRAIN } }
-layer { name: "deployed" type: "Softmax" bottom: "ip" top: "prob" include { phase: TEST stage: "deploy" } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" \
+include { phase: TRAIN } }
+layer { name: "deployed" type: "Softmax" bottom: "ip" top: "prob" \
+include { phase: TEST stage: "deploy" } }
 """
 YAML = """
 name: Small
@@ -96,7 +100,8 @@ def test_what_a_module_tells(tmp_path: Path) -> None:
 def test_what_a_solver_tells(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "solver.prototxt").write_text(
-        f'net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" max_iter: 3 snapshot_prefix: "{tmp_path}/s"'
+        'net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" max_iter: '
+        f'3 snapshot_prefix: "{tmp_path}/s"'
     )
     solver = netspec.Solver(tmp_path / "solver.prototxt")
     assert list(solver.step(2)) == ["loss"]
@@ -148,7 +153,11 @@ def test_batches_as_tensors() -> None:
 
 def test_batches_of_arrays_need_no_torch(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
-    code = f"import sys, netspec; next(netspec.batches(netspec.load({str(tmp_path / 'net.prototxt')!r}))); print('torch' in sys.modules)"
+    code = (
+        "import sys, netspec; "
+        f"next(netspec.batches(netspec.load({str(tmp_path / 'net.prototxt')!r}))); "
+        "print('torch' in sys.modules)"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -185,7 +194,10 @@ SHAPE = "the shape given for 'data' takes integers, such as (10, 3, 227, 227), g
 WRONG_CALLS = {
     "a text for a path": (
         lambda: netspec.load(NET),
-        "expected the path of a net, got a text\n  hint: netspec.loads(text) takes the text of a net",
+        (
+            "expected the path of a net, got a text\n"
+            "  hint: netspec.loads(text) takes the text of a net"
+        ),
     ),
     "a text on one line": (
         lambda: netspec.compile("layer { }"),
@@ -283,7 +295,10 @@ WRONG_ARGUMENTS = {
     "an array": (
         (DATA.numpy(), LABEL),
         {},
-        "the input 'data' (2×3) takes a tensor, got ndarray\n  hint: torch.from_numpy(array) makes one",
+        (
+            "the input 'data' (2×3) takes a tensor, got ndarray\n"
+            "  hint: torch.from_numpy(array) makes one"
+        ),
     ),
     "None": ((DATA, None), {}, "the input 'label' (2) takes a tensor, got NoneType"),
 }

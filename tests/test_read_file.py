@@ -1,4 +1,7 @@
-"""Inputs that are no regular files, or too large: each is refused with its path before anything waits for its end."""
+"""Inputs that are no regular files, or too large.
+
+Each is refused with its path before anything waits for its end.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ DATA = 'layer {{ name: "d" type: "{}" top: "d" {} {} }}'
 
 @pytest.fixture
 def endless(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Path]]:
-    """Makes something at a name whose reading would not end, of the kind of the test's parameter."""
+    """Makes something whose reading would not end, of the kind of the test's parameter."""
     opened = []
 
     def make(name: str) -> Path:
@@ -99,7 +102,8 @@ ACTIONS: dict[str, Callable[[Path], object]] = {
     "windows.txt": lambda path: layer(
         path.parent,
         "WindowData",
-        f'transform_param {{ crop_size: 8 }} window_data_param {{ source: "{path}" batch_size: 1 }}',
+        f'transform_param {{ crop_size: 8 }} window_data_param {{ source: "{path}" '
+        "batch_size: 1 }",
     ),
     "files.txt": lambda path: layer(
         path.parent, "HDF5Data", f'hdf5_data_param {{ source: "{path}" batch_size: 1 }}'
@@ -145,7 +149,10 @@ def test_a_folder_in_its_place(tmp_path: Path, name: str) -> None:
 
 
 def test_a_net_from_a_pipe_is_read() -> None:
-    code = f"import sys; sys.path[:] = {sys.path!r}; from netspec.cli import main; sys.exit(main(['shapes', '/dev/stdin']))"
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; from netspec.cli import main; "
+        "sys.exit(main(['shapes', '/dev/stdin']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], input=NET, capture_output=True, text=True, check=False
     )

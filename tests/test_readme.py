@@ -1,4 +1,8 @@
-"""What the pages say is so: commands parse, their files exist or are made by the commands before them, snippets run, links resolve."""
+"""What the pages say is so.
+
+Commands parse, their files exist or are made by the commands before them, snippets run, links
+resolve.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +28,8 @@ DOCS = [
     *sorted(ROOT.glob("docs/*.md")),
 ]
 PAGES = [*DOCS, *MODEL_READMES]
-OURS = (
-    "models/",
-    "tools/",
-    "tests/",
-    "examples/",
-    "data/",
-)  # what a path in a readme begins with, unless the reader brings the file
+# what a path in a readme begins with, unless the reader brings the file
+OURS = ("models/", "tools/", "tests/", "examples/", "data/")
 
 
 def commands(text: str) -> list[str]:
@@ -54,7 +53,10 @@ ALL = [
 
 
 def parsed(line: str) -> argparse.Namespace:
-    """The arguments of a netspec command, by its own parser. Raises: argparse.ArgumentError, AssertionError."""
+    """The arguments of a netspec command, by its own parser.
+
+    Raises: argparse.ArgumentError, AssertionError.
+    """
     words = shlex.split(line)
     _, name, *arguments = words[words.index("netspec") :]
     if name == "help":
@@ -206,7 +208,10 @@ def snippets(page: str) -> list[str]:
 
 
 def run_and_compare(code: str, names: dict[str, object]) -> int:
-    """Runs a block and compares each value that a line shows in its comment; returns how many there were."""
+    """Runs a block and compares each value that a line shows in its comment.
+
+    Returns how many there were.
+    """
     shown = 0
     for node in ast.parse(code).body:
         line = code.splitlines()[node.lineno - 1]
@@ -238,8 +243,10 @@ def test_the_python_of_nets_and_modules_shows_what_comes_out(
 
 
 TRAINED = """
-layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 4 } }
+layer { name: "data" type: "DummyData" top: "data" top: "label" \
+dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param { num_output: 4 } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
 
@@ -258,7 +265,8 @@ def test_the_python_of_weights_batches_and_solvers_runs(
     )
     (folder / "train_val.prototxt").write_text(TRAINED)
     (folder / "solver.prototxt").write_text(
-        f'net: "{folder}/train_val.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 110 snapshot_prefix: "{folder}/mnist_alexnet"'
+        f'net: "{folder}/train_val.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: '
+        f'110 snapshot_prefix: "{folder}/mnist_alexnet"'
     )
     monkeypatch.chdir(tmp_path)
     net = netspec.loads(TRAINED)

@@ -1,4 +1,7 @@
-"""Signals while a command works: acknowledged at once, the second ends it, whatever the main thread is doing."""
+"""Signals while a command works.
+
+Acknowledged at once, the second ends it, whatever the main thread is doing.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ import hashlib, sys
 from netspec import signals
 from netspec.cli import main
 signals.ECHO, signals.PATIENCE = 0.2, 0.2
-with signals.signals_heard(signals.TwoStage(lambda number: "stop", lambda effect, number: None, lambda number: True)):
+heard = signals.TwoStage(lambda number: "stop", lambda effect, number: None, lambda number: True)
+with signals.signals_heard(heard):
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """

@@ -1,7 +1,9 @@
-"""Nets, solvers and weight files as wrong as they come: each ends in success or in a message, in 10 seconds and 2 GiB.
+"""Nets, solvers and weight files as wrong as they come.
 
-The slow tests walk every field of every layer type and of the solver through the ends of its range, and change thousands of files
-at random; a sample of both is quick.
+Each ends in success or in a message, in 10 seconds and 2 GiB.
+
+The slow tests walk every field of every layer type and of the solver through the ends of its range,
+and change thousands of files at random; a sample of both is quick.
 """
 
 from __future__ import annotations

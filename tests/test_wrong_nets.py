@@ -1,7 +1,10 @@
-"""Wrong nets and solvers with what `netspec check` tells of them as comments in the files, and nothing more than that.
+"""Wrong nets and solvers with what `netspec check` tells of them.
 
-In wrong_nets/, `# error:`, `# warning:`, `# note:` or `# hint:` behind a line says what is told of that line; on a line
-of its own it goes with the line above. `# error+2:` means two lines further down.
+It stands as comments in the files, and nothing more is told.
+
+In wrong_nets/, `# error:`, `# warning:`, `# note:` or `# hint:` behind a line says what is told of
+that line; on a line of its own it goes with the line above. `# error+2:` means two lines further
+down.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ from netspec.cli.check import check_file
 
 FILES = sorted((Path(__file__).parent / "wrong_nets").iterdir())
 _EXPECTED = re.compile(
-    r"# (error|warning|note|hint)(?:\+([0-9]+))?: (.*?)(?= # (?:error|warning|note|hint)(?:\+[0-9]+)?: |$)"
+    r"# (error|warning|note|hint)(?:\+([0-9]+))?: (.*?)(?= # "
+    r"(?:error|warning|note|hint)(?:\+[0-9]+)?: |$)"
 )
 
 # A line's number, "error", "warning", "note" or "hint", and the text.

@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Draws the network architecture of a prototxt to a picture: Caffe's draw_net.py, with its flags and defaults."""
+"""Draws the network architecture of a prototxt to a picture.
+
+Caffe's draw_net.py, with its flags and defaults.
+"""
 
 import argparse
 import sys
@@ -38,9 +41,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(
-        0, str(Path(__file__).resolve().parents[1])
-    )  # works from a checkout that isn't installed
+    # works from a checkout that isn't installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from netspec.cli.streams import guarded
 
     sys.exit(guarded(main))

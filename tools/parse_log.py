@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Makes CSV tables of a training log: Caffe's parse_log.py, with its arguments. Reads Caffe's logs and netspec's."""
+"""Makes CSV tables of a training log.
+
+Caffe's parse_log.py, with its arguments. Reads Caffe's logs and netspec's.
+"""
 
 import argparse
 import sys
@@ -43,9 +46,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(
-        0, str(Path(__file__).resolve().parents[1])
-    )  # works from a checkout that isn't installed
+    # works from a checkout that isn't installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from netspec.cli.streams import guarded
 
     sys.exit(guarded(main))

@@ -1,13 +1,15 @@
 #!/usr/bin/env python
-"""Brings a .caffemodel of an older format to today's: Caffe's upgrade_net_proto_binary. Weights are kept."""
+"""Brings a .caffemodel of an older format to today's: Caffe's upgrade_net_proto_binary.
+
+Weights are kept.
+"""
 
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(
-        0, str(Path(__file__).resolve().parents[1])
-    )  # works from a checkout that isn't installed
+    # works from a checkout that isn't installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from netspec.cli.upgrade_tool import upgrade_tool
 
     sys.exit(upgrade_tool(__doc__))

@@ -1,13 +1,15 @@
 #!/usr/bin/env python
-"""Brings a solver file of an older format to today's: Caffe's upgrade_solver_proto_text. Comments are kept."""
+"""Brings a solver file of an older format to today's: Caffe's upgrade_solver_proto_text.
+
+Comments are kept.
+"""
 
 import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path.insert(
-        0, str(Path(__file__).resolve().parents[1])
-    )  # works from a checkout that isn't installed
+    # works from a checkout that isn't installed
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from netspec.cli.upgrade_tool import upgrade_tool
 
     sys.exit(upgrade_tool(__doc__))

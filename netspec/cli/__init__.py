@@ -40,7 +40,10 @@ OK, FAILED, USAGE = 0, 1, 2
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs a command and returns its exit status: 0 fine, 1 the net, data or run has errors, 2 usage."""
+    """Runs a command and returns its exit status.
+
+    0 fine, 1 the net, data or run has errors, 2 usage.
+    """
     from netspec.cli.streams import guarded
 
     return guarded(lambda: _main(sys.argv[1:] if argv is None else argv))

@@ -1,4 +1,7 @@
-"""Where a training run begins: at a snapshot or anew, and what of an earlier run it must not write over."""
+"""Where a training run begins.
+
+At a snapshot or anew, and what of an earlier run it must not write over.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ GO_ON_OR_OVERWRITE = "--resume goes on with that run, --overwrite writes over it
 
 
 def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[None]:
-    """Holds the run's snapshots against other runs, in a folder that is made where it is not there. Raises: NetspecError."""
+    """Holds the run's snapshots against other runs, in a folder that is made where it is not there.
+
+    Raises: NetspecError.
+    """
     from netspec.weights.snapshot_files import sole_writer
 
     p = solver.param
@@ -42,10 +48,11 @@ def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[
 
 
 def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
-    """Goes on from a state, or else begins with the weights that the command line or the solver file names.
+    """Goes on from a state, or begins with the weights that command line or solver file name.
 
     Returns: the path of the state.
-    Raises: NetspecError where the run would write over what another has left, or a file is missing or damaged.
+    Raises: NetspecError where the run would write over what another has left, or a file is missing
+        or damaged.
     """
     state = args.snapshot or (_newest(solver) if args.resume else None)
     if solver.processes.is_root:
@@ -71,7 +78,10 @@ def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
 
 
 def _check_named_files(paths: list[str]) -> None:
-    """A mistyped name is reported before what lies there of another run, which would mislead. Raises: NetspecError."""
+    """A mistyped name is reported before what lies there of another run, which would mislead.
+
+    Raises: NetspecError.
+    """
     for path in paths:
         if not os.path.exists(path):
             raise unreadable(path, FileNotFoundError())
@@ -93,9 +103,8 @@ def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | 
     from netspec.weights.snapshot_files import files_of_snapshots
 
     for path in (args.log, args.caffe_log):
-        if (
-            path and not state and os.path.isfile(path) and os.path.getsize(path)
-        ):  # a state's run appends to its log
+        # a state's run appends to its log
+        if path and not state and os.path.isfile(path) and os.path.getsize(path):
             raise NetspecError(f"the log '{path}' already exists", None, GO_ON_OR_OVERWRITE)
     p, prefix = solver.param, solver.snapshot_prefix
     if not (p.snapshot or p.snapshot_after_train or args.keep_best):
@@ -123,7 +132,10 @@ def _newest(solver: Solver) -> str | None:
                 file=sys.stderr,
             )
         if state is None and faults:
-            hint = "`--snapshot STATE` names one that lies elsewhere; without --resume the run begins anew"
+            hint = (
+                "`--snapshot STATE` names one that lies elsewhere; "
+                "without --resume the run begins anew"
+            )
             raise NetspecError(
                 f"none of the {len(faults)} snapshots '{solver.snapshot_prefix}_iter_*' is whole",
                 None,
@@ -131,7 +143,8 @@ def _newest(solver: Solver) -> str | None:
             )
         if state is None:
             print(
-                f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: the run begins at iteration 0",
+                f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: "
+                "the run begins at iteration 0",
                 flush=True,
             )
         other = state and further_on(solver.snapshot_prefix, state)
@@ -149,7 +162,10 @@ def _report_resumption(solver: Solver, args: argparse.Namespace) -> None:
     companion, now = solver.resumed_from, solver.records_a_batch
     before = companion.records_a_batch if companion else None
     if before not in (None, now):
-        message = f"the run before read {before} records in a forward pass, this one reads {now}: it goes on at the same record, but not bit for bit"
+        message = (
+            f"the run before read {before} records in a forward pass, this one reads {now}: "
+            "it goes on at the same record, but not bit for bit"
+        )
         print(f"warning: {message}", file=sys.stderr)
     parts = len(companion.carried) if companion else 0
     if solver.carried and parts != solver.processes.count:
@@ -168,6 +184,7 @@ def _report_resumption(solver: Solver, args: argparse.Namespace) -> None:
         )
     if solver.iter >= solver.param.max_iter:
         print(
-            f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: nothing is left to train",
+            f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: "
+            "nothing is left to train",
             flush=True,
         )

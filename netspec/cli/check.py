@@ -26,10 +26,12 @@ from netspec.syntax.read import file_kind, parse_source, without_collector
 _PHASE_HELP = "which phases' nets (default ALL: those that the file means to have, as told below)"
 _ABOUT_PHASES = """
 Without --phase, a net is checked for the phases that its file means to have:
-- a phase for which layers make data, after the include and exclude rules; for both where neither has data.
-- A net with data for one phase only is checked for that one. Where a rule asks for the other phase all the
-  same, a warning says that its data are missing.
-- A net that only Input layers feed, without a loss and without rules for a phase, is a deploy net: TEST.
+- a phase for which layers make data, after the include and exclude rules; for both where neither
+  has data.
+- A net with data for one phase only is checked for that one. Where a rule asks for the other phase
+  all the same, a warning says that its data are missing.
+- A net that only Input layers feed, without a loss and without rules for a phase, is a deploy
+  net: TEST.
 """
 _MAX_NOTES = 8  # of layers whose data are not there, one below the other
 
@@ -90,8 +92,8 @@ def check_file(
 ) -> tuple[list[Diagnostic], str]:
     """Every fault of a file, in the order of their places, and what kind of file it is.
 
-    Given both phases, a net is checked for those that its file means to have. With a solver go the nets that it names,
-    except those in `named`, which are checked for themselves.
+    Given both phases, a net is checked for those that its file means to have. With a solver go the
+    nets that it names, except those in `named`, which are checked for themselves.
     """
     report = Report()
     try:
@@ -135,7 +137,10 @@ def check_file(
 
 
 def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """One warning for all data that are not there: on a machine without them it is the same for each layer that reads some."""
+    """One warning for all data that are not there.
+
+    On a machine without them it is the same for each layer that reads some.
+    """
     told: list[Diagnostic] = []
     more: list[Diagnostic] = []
     first: Diagnostic | None = None

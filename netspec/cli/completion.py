@@ -1,4 +1,4 @@
-"""`netspec completion SHELL`: a script that lets a shell complete netspec's commands, options and files."""
+"""`netspec completion SHELL`: a script by which a shell completes commands, options and files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def whole_parser() -> argparse.ArgumentParser:
 
 
 def _complete(action: Any) -> None:
-    """Says what completes the values of an argument, and leaves its second spellings, which are Caffe's, out of the lists."""
+    """Says what completes the values of an argument.
+
+    Leaves its second spellings, which are Caffe's, out of the lists.
+    """
     options = [
         option for option in action.option_strings if option.startswith("--") or len(option) == 2
     ]

@@ -1,4 +1,7 @@
-"""`netspec convert IN OUT`: nets and solvers between prototxt and YAML, weights between their formats, old formats to today's."""
+"""`netspec convert IN OUT`: nets and solvers between prototxt and YAML, weights between formats.
+
+It also brings old formats to today's.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="IN",
-        help="a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)",
+        help=(
+            "a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)"
+        ),
     )
     parser.add_argument(
         "target", metavar="OUT", help="the file to write; its suffix says the format"
@@ -40,8 +45,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--upgrade",
         action="store_true",
-        help="bring an older format to today's: V0 and V1 layers, a net's input fields, a solver's solver_type (Caffe's upgrade_net_proto_text, "
-        "upgrade_net_proto_binary and upgrade_solver_proto_text)",
+        help=(
+            "bring an older format to today's: V0 and V1 layers, a net's input fields, "
+            "a solver's solver_type (Caffe's upgrade_net_proto_text, "
+            "upgrade_net_proto_binary and upgrade_solver_proto_text)"
+        ),
     )
     parser.add_argument(
         "--skip-layer",
@@ -55,7 +63,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=C,H,W",
-        help="only for .npy: the shape that a dense layer's input had before it was flattened, such as fc6=256,6,6",
+        help=(
+            "only for .npy: the shape that a dense layer's input had before it was flattened, "
+            "such as fc6=256,6,6"
+        ),
     )
     configure_overwrite(parser)
     configure_plugin(parser)
@@ -72,15 +83,17 @@ def run(args: argparse.Namespace) -> int:
             )
         convert_text(args.source, args.target, overwrite=args.overwrite)
         return 0
-    if kinds := WEIGHTS.get(
-        Path(args.target).suffix
-    ):  # any other suffix is refused when the weights have been read
+    # any other suffix is refused when the weights have been read
+    if kinds := WEIGHTS.get(Path(args.target).suffix):
         require_own_kind(args.target, *kinds, overwrite=args.overwrite)
     return convert_weights(args)
 
 
 def upgrade_file(args: argparse.Namespace) -> int:
-    """Brings a net, a solver or a caffemodel to today's format, whatever its name, and tells what was old."""
+    """Brings a net, a solver or a caffemodel to today's format, and tells what was old.
+
+    The file's name does not matter.
+    """
     if args.skip_layer or args.flattened:
         raise NetspecError(
             "--upgrade keeps every layer as it is",
@@ -150,10 +163,13 @@ def old_parts(message: Message) -> list[str]:
 def convert_text(
     source_path: str, target_path: str, is_upgrade: bool = False, overwrite: bool = False
 ) -> list[str]:
-    """Rewrites a net or solver in the syntax that the target's suffix names, or in today's format; comments are kept.
+    """Rewrites a net or solver in the syntax that the target's suffix names, or in today's format.
+
+    Comments are kept.
 
     Returns: what of it was of an older format, where that was upgraded.
-    Raises: NetspecError where the source is wrong, the target can't be written, or a file of another kind lies there.
+    Raises: NetspecError where the source is wrong, the target can't be written, or a file of
+        another kind lies there.
     """
     block = parse_source(read_text_file(source_path))
     report = Report()
@@ -178,7 +194,10 @@ def convert_text(
 def _upgraded(
     block: Block, message: Message, spans: Spans, report: Report
 ) -> tuple[Block, list[str]]:
-    """The tree of a net or solver in today's format, and what of it was older. Warnings go to stderr."""
+    """The tree of a net or solver in today's format, and what of it was older.
+
+    Warnings go to stderr.
+    """
     before = type(message)()
     before.CopyFrom(message)
     if isinstance(message, caffe_pb2.SolverParameter):
@@ -203,7 +222,8 @@ def convert_weights(args: argparse.Namespace) -> int:
         own = [array for array in arrays if array is not None]
         if len(own) < len(arrays):
             raise NetspecError(
-                f"'{args.source}': layer '{name}' shares an array of another layer, which this format can't say"
+                f"'{args.source}': layer '{name}' shares an array of another layer, "
+                "which this format can't say"
             )
         layers.append((name, "", [], [], own))
     write_weights(args.target, Path(args.source).stem, layers)

@@ -1,4 +1,4 @@
-"""`netspec dataset build | info | mean | sample | import-idx`: databases and mean files for Data layers."""
+"""`netspec dataset build, info, mean, sample, import-idx`: databases and mean files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sample.add_argument(
         "--only",
         metavar="NET",
-        help="only what this net reads, bvlc_alexnet for instance; without it all but flowers17_alexnet's",
+        help=(
+            "only what this net reads, bvlc_alexnet for instance; without it all but "
+            "flowers17_alexnet's"
+        ),
     )
     sample.add_argument(
         "--root",
@@ -86,7 +89,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_build(parser: argparse.ArgumentParser) -> None:
-    source_help = "a text file with 'path label' a line; or a folder whose folders are the classes, labelled 0, 1, … in the order of their names"
+    source_help = (
+        "a text file with 'path label' a line; or a folder whose folders are the classes, "
+        "labelled 0, 1, … in the order of their names"
+    )
     parser.add_argument("source", metavar="LIST|FOLDER", help=source_help)
     parser.add_argument(
         "out",
@@ -99,7 +105,10 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
         default="",
         help="the folder that the paths of a list start from",
     )
-    labels_help = "number a folder's classes as in this file, a name a line: for a test set, labels.txt of the training set"
+    labels_help = (
+        "number a folder's classes as in this file, a name a line: for a test set, "
+        "labels.txt of the training set"
+    )
     parser.add_argument("--labels", metavar="FILE", help=labels_help)
     parser.add_argument("--gray", action="store_true", help="store one channel")
     parser.add_argument("--shuffle", action="store_true", help="store in random order")
@@ -119,7 +128,10 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoded",
         action="store_true",
-        help="store compressed images, not values; files that are so already as they are, colours too",
+        help=(
+            "store compressed images, not values; files that are so "
+            "already as they are, colours too"
+        ),
     )
     parser.add_argument(
         "--encode-type",
@@ -156,7 +168,8 @@ def _build(args: argparse.Namespace) -> int:
         )
     if bool(args.resize_width) != bool(args.resize_height):
         sys.stderr.write(
-            "warning: --resize_width and --resize_height have an effect only together, as in Caffe: nothing is resized\n"
+            "warning: --resize_width and --resize_height have an effect only together, "
+            "as in Caffe: nothing is resized\n"
         )
     skipped = []
 
@@ -164,9 +177,8 @@ def _build(args: argparse.Namespace) -> int:
         skipped.append(message)
         if len(skipped) <= _MAX_LEFT_OUT:
             sys.stderr.write(f"warning: {message}\n")
-        elif (
-            len(skipped) == _MAX_LEFT_OUT + 1
-        ):  # a wrong --root leaves out every image of a million
+        elif len(skipped) == _MAX_LEFT_OUT + 1:
+            # a wrong --root leaves out every image of a million
             sys.stderr.write("warning: more images are left out, which are counted but not shown\n")
 
     def note(message: str) -> None:
@@ -195,7 +207,8 @@ def _build(args: argparse.Namespace) -> int:
     if classes:
         last = len(classes.names) - 1
         print(
-            f"{os.path.join(args.out, NAMES_FILE)}: the names of the labels, 0 {classes.names[0]} to {last} {classes.names[last]}"
+            f"{os.path.join(args.out, NAMES_FILE)}: the names of the labels, 0 {classes.names[0]} "
+            f"to {last} {classes.names[last]}"
         )
     return 0
 
@@ -218,7 +231,8 @@ def _class_folder(args: argparse.Namespace) -> ClassFolder:
     )
     if not args.shuffle and len(classes.names) > 1:
         sys.stderr.write(
-            "note: the records are in the order of the classes; for training, --shuffle mixes them\n"
+            "note: the records are in the order of the classes; for training, "
+            "--shuffle mixes them\n"
         )
     return classes
 
@@ -240,9 +254,8 @@ def _mean(args: argparse.Namespace) -> int:
     from netspec.graph import shape_text
     from netspec.making.mean_image import mean_of_database, write_mean
 
-    require_own_kind(
-        args.out, MEAN, overwrite=args.overwrite
-    )  # before the hours that a large database may take
+    # before the hours that a large database may take
+    require_own_kind(args.out, MEAN, overwrite=args.overwrite)
     with _Progress("records") as progress:
         mean = mean_of_database(args.database, progress)
     write_mean(args.out, mean)
@@ -266,7 +279,8 @@ def _sample(args: argparse.Namespace) -> int:
     if any(is_new for _, _, is_new in made):
         names = " and ".join(s.stands_for for s in sets)
         print(
-            f"The digits are scikit-learn's 1,797 handwritten ones, enlarged. They stand in for {names}:"
+            "The digits are scikit-learn's 1,797 handwritten ones, enlarged. "
+            f"They stand in for {names}:"
         )
         print("accuracies reached on them say nothing about the real data.")
     return 0
@@ -290,13 +304,15 @@ def _size(text: str) -> int:
 
 
 class _Progress:
-    """A line on stderr: five times a second over itself on a terminal, every ten seconds one below the other in a file."""
+    """A line on stderr.
+
+    Five times a second over itself on a terminal, every ten seconds one below the other in a file.
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._next = time.monotonic() + (
-            1 if sys.stderr.isatty() else 10
-        )  # what takes less says nothing
+        # what takes less says nothing
+        self._next = time.monotonic() + (1 if sys.stderr.isatty() else 10)
         self._live = False
 
     def __enter__(self) -> _Progress:

@@ -13,7 +13,10 @@ _MAX_CLASSES = 20  # that are listed each
 
 
 def info_text(info: DatabaseInfo, decoded: bool) -> str:
-    """A line for each thing, and one for each broken part. Args: decoded: whether compressed images were decoded."""
+    """A line for each thing, and one for each broken part.
+
+    Args: decoded: whether compressed images were decoded.
+    """
     found = (
         f"{info.records:,} records"
         if not _lacks_records(info)

@@ -22,7 +22,10 @@ def configure_device(parser: argparse.ArgumentParser, gpu_help: str = ONE_GPU) -
 
 
 def chosen_devices(args: argparse.Namespace) -> list[str] | None:
-    """The devices that the options name, None where they name none. Raises: NetspecError where a GPU is not there."""
+    """The devices that the options name, None where they name none.
+
+    Raises: NetspecError where a GPU is not there.
+    """
     if args.cpu:
         return ["cpu"]
     if args.gpu is None:
@@ -32,11 +35,11 @@ def chosen_devices(args: argparse.Namespace) -> list[str] | None:
         word.isascii() and word.isdecimal() and len(word) < 10 for word in words
     ):
         raise NetspecError(
-            f"--gpu takes the number of a GPU, several with commas between them, or all; got '{args.gpu}'"
+            "--gpu takes the number of a GPU, several with commas between them, or all; "
+            f"got '{args.gpu}'"
         )
-    from netspec.pytorch.device import (
-        gpu_count,
-    )  # torch takes seconds to import: usage errors come first
+    # torch takes seconds to import: usage errors come first
+    from netspec.pytorch.device import gpu_count
 
     count = gpu_count()
     numbers = range(count) if args.gpu == "all" else [int(word) for word in words]
@@ -56,6 +59,9 @@ def chosen_devices(args: argparse.Namespace) -> list[str] | None:
 
 
 def chosen_device(args: argparse.Namespace) -> str | None:
-    """The first of the devices that the options name, None where they name none. Raises: NetspecError."""
+    """The first of the devices that the options name, None where they name none.
+
+    Raises: NetspecError.
+    """
     devices = chosen_devices(args)
     return devices[0] if devices else None

@@ -12,7 +12,10 @@ from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.render import FORMATS, picture_format, render
 from netspec.files.overwrite import require_own_picture
 
-_RANKDIR_HELP = "where the data flow to; TB, down, stays readable however deep the net is (default %(default)s; Caffe's draw_net.py has LR)"
+_RANKDIR_HELP = (
+    "where the data flow to; TB, down, stays readable however deep the net is (default "
+    "%(default)s; Caffe's draw_net.py has LR)"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP
     )
-    phase_help = "which phase's net; ALL lays both over each other and tags what only one of them has (default %(default)s)"
+    phase_help = (
+        "which phase's net; ALL lays both over each other and tags what only one of them has "
+        "(default %(default)s)"
+    )
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
     configure_level(parser)
     input_help = "the shape of a data layer's top where its data do not exist; may be repeated"

@@ -4,7 +4,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "layers": ("netspec layers", "netspec layers Pooling"),
     "shapes": (
         "netspec shapes models/bvlc_alexnet/deploy.prototxt",
-        "netspec shapes models/mnist_alexnet/train_val.prototxt --phase TRAIN --input data=64,1,28,28 --format csv",
+        (
+            "netspec shapes models/mnist_alexnet/train_val.prototxt --phase TRAIN --input "
+            "data=64,1,28,28 --format csv"
+        ),
     ),
     "draw": (
         "netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.png",
@@ -16,15 +19,27 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "train": (
         "netspec train models/mnist_alexnet/solver.prototxt --max-iter 200 --log run.jsonl",
-        "netspec train models/mnist_alexnet/solver.prototxt --resume --keep-last 3 --keep-best accuracy",
+        (
+            "netspec train models/mnist_alexnet/solver.prototxt --resume "
+            "--keep-last 3 --keep-best accuracy"
+        ),
         "netspec train models/tf_alexnet/solver.prototxt --weights alexnet.caffemodel --gpu 0,1",
     ),
     "test": (
-        "netspec test models/mnist_alexnet/train_val.prototxt models/mnist_alexnet/mnist_alexnet_iter_200.caffemodel --iterations all",
-        "netspec test --model train_val.prototxt --weights alexnet.caffemodel --iterations 1000 --gpu 0",
+        (
+            "netspec test models/mnist_alexnet/train_val.prototxt "
+            "models/mnist_alexnet/mnist_alexnet_iter_200.caffemodel --iterations all"
+        ),
+        (
+            "netspec test --model train_val.prototxt --weights "
+            "alexnet.caffemodel --iterations 1000 --gpu 0"
+        ),
     ),
     "time": (
-        "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input data=8,3,227,227",
+        (
+            "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input "
+            "data=8,3,227,227"
+        ),
         "netspec time --model models/bvlc_alexnet/deploy.prototxt --phase TEST --gpu 0",
     ),
     "solver": ("netspec solver schedule models/bvlc_alexnet/solver.prototxt",),
@@ -51,12 +66,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec dataset build flowers data/flowers_lmdb --resize-width 256 --resize-height 256",
     ),
     "dataset build": (
-        "netspec dataset build flowers data/flowers_lmdb --shuffle --resize-width 256 --resize-height 256",
+        (
+            "netspec dataset build flowers data/flowers_lmdb --shuffle --resize-width 256 "
+            "--resize-height 256"
+        ),
         "netspec dataset build train.txt data/train_lmdb --root images --encoded",
     ),
     "dataset info": ("netspec dataset info examples/mnist/mnist_train_lmdb",),
     "dataset mean": (
-        "netspec dataset mean examples/imagenet/ilsvrc12_train_lmdb data/ilsvrc12/imagenet_mean.binaryproto",
+        (
+            "netspec dataset mean examples/imagenet/ilsvrc12_train_lmdb "
+            "data/ilsvrc12/imagenet_mean.binaryproto"
+        ),
     ),
     "dataset sample": ("netspec dataset sample", "netspec dataset sample --only flowers17_alexnet"),
     "dataset import-idx": (

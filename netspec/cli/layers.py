@@ -1,4 +1,7 @@
-"""`netspec layers`: the layer types; `netspec layers TYPE`: what one needs to know to write a layer of it."""
+"""`netspec layers`: the layer types.
+
+`netspec layers TYPE`: what one needs to know to write a layer of it.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,10 @@ def layer_page(type_name: str) -> str:
 
 
 def parameter_fields(type_name: str) -> list[Any]:
-    """The fields of a layer that hold settings of a type: those whose comment in the schema names it."""
+    """The fields of a layer that hold settings of a type.
+
+    Those whose comment in the schema names it.
+    """
     own = all_specs()[type_name]
     if own.fields:
         return [find_field(caffe_pb2.LayerParameter.DESCRIPTOR, own.param)]
@@ -134,9 +140,8 @@ def parameter_fields(type_name: str) -> list[Any]:
         for field in fields
         if re.search(rf"\b{type_name}\b", comments[f"LayerParameter.{field.name}"])
     ]
-    return sorted(
-        found, key=lambda field: field.name in ("transform_param", "loss_param")
-    )  # its own first
+    # its own first
+    return sorted(found, key=lambda field: field.name in ("transform_param", "loss_param"))
 
 
 def _settings(name: str, message: Any) -> str:
@@ -201,7 +206,8 @@ def _example(type_name: str) -> str:
     lines += [*(f"  {line}" for line in inputs), _indented_lines(print_tree(tree)), ""]
     if example.code:
         lines.append(
-            "  It runs where --allow-python-layers, or allow_python_layers=True in Python, is given."
+            "  It runs where --allow-python-layers, or "
+            "allow_python_layers=True in Python, is given."
         )
         return "\n".join(lines)
     given = " ".join(

@@ -1,4 +1,7 @@
-"""What the libraries beneath (torch, Pillow, numpy) warn of: a line like netspec's own, without their source lines."""
+"""What the libraries beneath (torch, Pillow, numpy) warn of.
+
+A line like netspec's own, without their source lines.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ _FOR_AUTHORS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, Re
 
 @contextmanager
 def library_warnings_told() -> Iterator[None]:
-    """Within it a warning is a line `warning: …` on stderr, each once; filters, also those of PYTHONWARNINGS, hold as before."""
-    os.environ.setdefault(
-        "TORCH_CPP_LOG_LEVEL", "ERROR"
-    )  # read when torch is imported: its C++ code writes to stderr by itself
+    """Within it a warning is a line `warning: …` on stderr, each once.
+
+    Filters, also those of PYTHONWARNINGS, hold as before.
+    """
+    # read when torch is imported: its C++ code writes to stderr by itself
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     show, told = warnings.showwarning, set[str]()
 
     def tell(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
@@ -26,9 +31,8 @@ def library_warnings_told() -> Iterator[None]:
         if not issubclass(category, _FOR_AUTHORS) and line not in told:
             told.add(line)
             over_live_line = "\r\x1b[K" if sys.stderr.isatty() else ""
-            sys.stderr.write(
-                f"{over_live_line}warning: {line}\n"
-            )  # at once: print writes the line's end apart, and another process between
+            # at once: print writes the line's end apart, and another process between
+            sys.stderr.write(f"{over_live_line}warning: {line}\n")
             sys.stderr.flush()
 
     warnings.showwarning = tell

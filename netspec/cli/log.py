@@ -47,7 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     plot.add_argument(
         "-o", "--out", metavar="FILE", required=True, help="the picture: .png, .svg or .pdf"
     )
-    what = "the panels: loss, accuracy, lr, or (a part of) an output's name, with commas between (default: the first three, where there are any)"
+    what = (
+        "the panels: loss, accuracy, lr, or (a part of) an output's name, "
+        "with commas between (default: the first three, where there are any)"
+    )
     plot.add_argument("--what", type=_words, default=[], metavar="A,B", help=what)
     plot.add_argument(
         "--x",
@@ -82,7 +85,8 @@ def _parse(args: argparse.Namespace) -> int:
     run = read_log(args.log)
     if run.earlier_runs:
         print(
-            f"{args.log}: {counted(run.earlier_runs + 1, 'run')} from iteration 0 on; the tables are of the last",
+            f"{args.log}: {counted(run.earlier_runs + 1, 'run')} from iteration 0 on; "
+            "the tables are of the last",
             file=sys.stderr,
         )
     tables = {".train": csv_of_training(run, args.delimiter)}

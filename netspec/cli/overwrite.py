@@ -15,7 +15,7 @@ def configure_overwrite(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_overwrite_database(parser: argparse.ArgumentParser, *spellings: str) -> None:
-    """Adds --overwrite for an LMDB, whose folder is never written over where it holds anything else."""
+    """Adds --overwrite for an LMDB, whose folder is never overwritten if it holds anything else."""
     parser.add_argument(
         "--overwrite",
         *spellings,

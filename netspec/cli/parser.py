@@ -1,4 +1,4 @@
-"""The parser of a command with all that its help shows, and what is told of a word that it does not know."""
+"""The parser of a command with all that its help shows, and what is told of an unknown word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.diagnostics import did_you_mean, nearest
 
 
 def command_parser(name: str, summary: str) -> argparse.ArgumentParser:
-    """The parser of `netspec NAME`, with examples below the help of the command and of each of its subcommands."""
+    """The parser of `netspec NAME`, with examples below its help and each subcommand's."""
     parser = argparse.ArgumentParser(prog=f"netspec {name}", description=summary)
     fill(parser, name)
     return parser
@@ -27,9 +27,8 @@ def fill(parser: argparse.ArgumentParser, name: str) -> None:
             choices=COLOR_CHOICES,
             help="colours in diagnostics (default auto: on a terminal, unless NO_COLOR is set)",
         )
-        inner.formatter_class = (
-            argparse.RawDescriptionHelpFormatter
-        )  # which keeps the examples' lines
+        # which keeps the examples' lines
+        inner.formatter_class = argparse.RawDescriptionHelpFormatter
         own = [inner.epilog.strip("\n"), ""] if inner.epilog else []
         inner.epilog = "\n".join([*own, "examples:", *(f"  {line}" for line in EXAMPLES[path])])
 
@@ -58,7 +57,10 @@ def innermost(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Argu
 
 
 def spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
-    """The arguments, with options as the parser spells them: --max_iter is --max-iter, and the other way round."""
+    """The arguments, with options as the parser spells them.
+
+    --max_iter is --max-iter, and the other way round.
+    """
     known = innermost(parser, argv)._option_string_actions
     spelled: list[str] = []
     for i, argument in enumerate(argv):
@@ -76,17 +78,22 @@ def spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
 
 
 def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None:
-    """What is wrong with the first subcommand or long option that does not exist, with the nearest that does; or None."""
+    """What is wrong with the first subcommand or long option that does not exist; or None.
+
+    The nearest that does exist is told.
+    """
     commands, word = subcommands(parser), _first_word(argv)
     if commands and word is not None and word not in commands:
-        return f"{parser.prog}: there is no command '{word}'; {did_you_mean(word, commands) or 'expected ' + ' or '.join(commands)}"
+        return (
+            f"{parser.prog}: there is no command '{word}'; "
+            f"{did_you_mean(word, commands) or 'expected ' + ' or '.join(commands)}"
+        )
     inner = innermost(parser, argv)
     known = inner._option_string_actions
     for argument in argv[: argv.index("--")] if "--" in argv else argv:
         name = argument.partition("=")[0]
-        if name.startswith("--") and not any(
-            option.startswith(name) for option in known
-        ):  # argparse takes abbreviations
+        # argparse takes abbreviations
+        if name.startswith("--") and not any(option.startswith(name) for option in known):
             return no_option(name, inner)
     return None
 

@@ -1,4 +1,7 @@
-"""What a training run tells on the terminal: a line for each event, and where it is a terminal a live line below them."""
+"""What a training run tells on the terminal.
+
+A line for each event, and where it is a terminal a live line below them.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,14 @@ LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
 
 
 class Progress(Listener):
-    """Hears a run's events and prints them. Lines go to `out`; the live line goes to `live` where that is a terminal."""
+    """Hears a run's events and prints them.
+
+    Lines go to `out`; the live line goes to `live` where that is a terminal.
+    """
 
     def __init__(self, out: TextIO | None = None, live: TextIO | None = None) -> None:
-        self.out: TextIO | None = (
-            out or sys.stdout
-        )  # None where nobody reads: standard output is closed, or was lost
+        # None where nobody reads: standard output is closed, or was lost
+        self.out: TextIO | None = out or sys.stdout
         live = live or sys.stderr
         self.live = live if live is not None and live.isatty() else None
         self.started_at = self.last_live = time.monotonic()
@@ -42,7 +47,8 @@ class Progress(Listener):
             batch += f", {run.images_per_iteration} images an iteration"
         records = f", {run.epoch_size:,} records" if run.epoch_size else ""
         self._line(
-            f"{run.net}: {run.param_count:,} parameters, {run.rule}, {batch}{records}, on {run.device}"
+            f"{run.net}: {run.param_count:,} parameters, {run.rule}, "
+            f"{batch}{records}, on {run.device}"
         )
         for batches, size, batch_size in zip(
             run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True
@@ -57,10 +63,8 @@ class Progress(Listener):
         now = time.monotonic()
         self.iteration = iteration
         if self.first_iter is None:
-            self.first_iter, self.started_at = (
-                iteration,
-                now,
-            )  # the first iteration's set-up is left out of the speed
+            # the first iteration's set-up is left out of the speed
+            self.first_iter, self.started_at = iteration, now
             self.test_seconds = 0.0
             return
         done = iteration - self.first_iter
@@ -79,7 +83,10 @@ class Progress(Listener):
             self.test_began = time.monotonic()
             rest = ""
         else:
-            rest = f"  {_duration((time.monotonic() - self.test_began) * (batches - batch) / batch)} left"
+            rest = (
+                f"  {_duration((time.monotonic() - self.test_began) * (batches - batch) / batch)} "
+                "left"
+            )
         self._live(f"{_bar(batch / batches)} test {index}: batch {batch}/{batches}{rest}")
 
     def _live(self, text: str) -> None:
@@ -98,7 +105,8 @@ class Progress(Listener):
             if not (len(v) == 1 and weights.get(n) == 1 and f"{v[0]:.6g}" == f"{loss:.6g}")
         }
         self._line(
-            f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr {rate:.6g}{self._speed()}"
+            f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr "
+            f"{rate:.6g}{self._speed()}"
         )
 
     def debugged(self, lines: Iterable[str]) -> None:
@@ -110,7 +118,8 @@ class Progress(Listener):
             self.test_seconds += time.monotonic() - self.test_began
         total = "" if loss is None else f"  test loss {loss:.6g}"
         self._line(
-            f"test {index} at iteration {iteration} {_values(means, self.run.test_loss_weights[index])}{total}"
+            f"test {index} at iteration {iteration} "
+            f"{_values(means, self.run.test_loss_weights[index])}{total}"
         )
 
     def saved(self, iteration: int, weights: Path, state: Path) -> None:
@@ -146,7 +155,11 @@ class Progress(Listener):
         return f"{passes}  {self.images_per_second:.1f} images/s"
 
     def _line(self, text: str) -> None:
-        """Prints a line. Where nobody reads on (a closed terminal or pipe, a full disk), the training goes on without."""
+        """Prints a line.
+
+        Where nobody reads on (a closed terminal or pipe, a full disk), the training goes on
+        without.
+        """
         self._clear()
         if self.out is None:
             return
@@ -156,7 +169,8 @@ class Progress(Listener):
             _to_nowhere(self.out)
             self.out = None
             _warn(
-                f"the output can't be written: {error.strerror or error}; the training goes on without it"
+                f"the output can't be written: {error.strerror or error}; "
+                "the training goes on without it"
             )
 
     def _clear(self) -> None:
@@ -177,12 +191,18 @@ class Progress(Listener):
 
 
 def coverage(batches: int, batch_size: int | None, size: int, option: str) -> str:
-    """What a test will read of its data; where that is more than all of it, how many batches read it once."""
+    """What a test will read of its data.
+
+    Where that is more than all of it, how many batches read it once.
+    """
     text = f"{batches:,} {'batch' if batches == 1 else 'batches'} of its {size:,} records"
     once = -(-size // batch_size) if batch_size else batches
     if batches <= once or not batch_size:
         return text
-    return f"{text}, all of them {batches * batch_size / size:.1f} times; {option} {once} reads them once"
+    return (
+        f"{text}, all of them {batches * batch_size / size:.1f} times; "
+        f"{option} {once} reads them once"
+    )
 
 
 def _warn(message: str) -> None:
@@ -193,7 +213,10 @@ def _warn(message: str) -> None:
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    """What a stream still holds, and all that follows, goes nowhere: else its last flush would fail as the program ends."""
+    """What a stream still holds, and all that follows, goes nowhere.
+
+    Else its last flush would fail as the program ends.
+    """
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -216,9 +239,8 @@ def _values(outputs: Values, weights: dict[str, float]) -> str:
     for name, values in outputs.items():
         weight = weights.get(name, 0)
         weighted = f" (× {weight:g} = {weight * sum(values):.6g})" if weight not in (0, 1) else ""
-        shown.append(
-            f"  {name} {' '.join(f'{value:.6g}' for value in values[:8])}{' …' if len(values) > 8 else ''}{weighted}"
-        )
+        few = " ".join(f"{value:.6g}" for value in values[:8])
+        shown.append(f"  {name} {few}{' …' if len(values) > 8 else ''}{weighted}")
     return "".join(shown)
 
 

@@ -51,7 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="rows of the rates (default: 10 samples of a curve, at most 24 of its steps)",
     )
     configure_level(schedule, "the train net's state")
-    input_help = "the shape of an input or of a data layer's top, where its data do not exist; may be repeated"
+    input_help = (
+        "the shape of an input or of a data layer's top, "
+        "where its data do not exist; may be repeated"
+    )
     schedule.add_argument(
         "--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help
     )
@@ -94,13 +97,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | None], Report]:
-    """The train net and the test nets, None for those that can't be read, and what is wrong in them."""
+    """The train net and the test nets, None for unreadable ones, and what is wrong in them."""
     inputs, every, nets = input_shapes(args.input), Report(), []
     for source in file.nets:
         report = Report()
-        is_train = (
-            source.phase == caffe_pb2.TRAIN
-        )  # the command line's level and stages are the train net's, as in Caffe
+        # the command line's level and stages are the train net's, as in Caffe
+        is_train = source.phase == caffe_pb2.TRAIN
         net = None
         try:
             net = load_solver_net(
@@ -121,7 +123,10 @@ def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | N
     known = {name for net in nets if net for name in [*net.inputs, *net.sources]}
     for name in inputs:
         if all(nets) and name not in known:
-            message = f"no net of the solver has an input '{name}'; there is {', '.join(sorted(known)) or 'none'}"
+            message = (
+                f"no net of the solver has an input '{name}'; there is "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
             every.error(message, whole_file(file.path), did_you_mean(name, known))
     return nets, every
 
@@ -203,7 +208,10 @@ def _data_text(schedule: Schedule) -> str:
     if total is None or schedule.images_per_iteration is None:
         return "?"
     batch = f"batch {reading.batch:,}" + (f" × iter_size {p.iter_size}" if p.iter_size > 1 else "")
-    words = f"{batch}: {_counted(schedule.images_per_iteration, 'image')} an iteration, {total:,} in all"
+    words = (
+        f"{batch}: {_counted(schedule.images_per_iteration, 'image')} "
+        f"an iteration, {total:,} in all"
+    )
     epochs = schedule.epochs(p.max_iter)
     return (
         f"{words}, {_epochs(epochs)} epochs of {reading.size:,}"
@@ -266,7 +274,10 @@ def _snapshot_lines(schedule: Schedule) -> Iterator[str]:
     if plan.total is None or plan.weights is None or plan.state is None:
         yield "  ? bytes: the net's parameters are not known"
     else:
-        yield f"  {size_text(plan.weights)} of weights and {size_text(plan.state)} of state each, {size_text(plan.total)} in all"
+        yield (
+            f"  {size_text(plan.weights)} of weights and {size_text(plan.state)} of state each, "
+            f"{size_text(plan.total)} in all"
+        )
 
 
 def _epochs(value: float | None) -> str:
@@ -311,9 +322,8 @@ def _rows(schedule: Schedule) -> list[dict[str, int | float | None]]:
     rows: list[dict[str, int | float | None]] = []
     for row in schedule.rates.rows:
         done = row.first if schedule.rates.is_sample else row.last + 1
-        rate = (
-            float(float_text(row.rate)) if isfinite(row.rate) else None
-        )  # JSON has no inf and no nan
+        # JSON has no inf and no nan
+        rate = float(float_text(row.rate)) if isfinite(row.rate) else None
         rows.append(
             {
                 "first": row.first,

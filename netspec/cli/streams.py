@@ -1,4 +1,7 @@
-"""What a command does where its output can't go: the reader of a pipe has gone, the stream is closed, the disk is full."""
+"""What a command does where its output can't go.
+
+The reader of a pipe has gone, the stream is closed, the disk is full.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def guarded(run: Callable[[], int]) -> int:
-    """Runs a command with all of its output written out, and returns its exit status; 1 where stdout takes no more.
+    """Runs a command with all of its output written out, and returns its exit status.
 
-    A closed stdout or stderr takes everything and keeps nothing. A text that the stream's encoding lacks is escaped.
+    1 where stdout takes no more.
+
+    A closed stdout or stderr takes everything and keeps nothing. A text that the stream's encoding
+    lacks is escaped.
     """
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
@@ -28,14 +34,14 @@ def guarded(run: Callable[[], int]) -> int:
         try:
             return run()
         finally:
-            sys.stdout.flush()  # here, not when the interpreter ends, where a failure would be told with a traceback
+            # here, not when the interpreter ends, where a failure would be told with a traceback
+            sys.stdout.flush()
     except BrokenPipeError:  # `netspec … | head`: nobody reads on
         _discard_stdout()
         return 1
     except OSError as error:
-        if (
-            error.filename is not None or error.errno not in _FULL
-        ):  # files have names, and errors of their own
+        # files have names, and errors of their own
+        if error.filename is not None or error.errno not in _FULL:
             raise
         _discard_stdout()
         print(f"error: the standard output can't be written: {os_reason(error)}", file=sys.stderr)
@@ -47,6 +53,6 @@ def _nowhere() -> io.TextIOWrapper:
 
 
 def _discard_stdout() -> None:
-    """Lets what is still to be written vanish, so that the interpreter's own last flush succeeds."""
+    """Drops what is still to be written, so that the interpreter's own last flush succeeds."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

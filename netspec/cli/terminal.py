@@ -1,4 +1,7 @@
-"""Diagnostics on the terminal: each kind once with its count and lines, in colours and with line numbers where it has them."""
+"""Diagnostics on the terminal.
+
+Each kind once with its count and lines, in colours and with line numbers where it has them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def set_color(choice: str) -> None:
 
 
 def has_colors() -> bool:
-    """Whether diagnostics are shown in colours: as --color says, else NO_COLOR, FORCE_COLOR, and whether stderr is a terminal."""
+    """Whether diagnostics are shown in colours.
+
+    As --color says, else NO_COLOR, FORCE_COLOR, and whether stderr is a terminal.
+    """
     if _color != "auto":
         return _color == "always"
     if os.environ.get("NO_COLOR"):
@@ -44,7 +50,10 @@ def has_colors() -> bool:
 def show(
     diagnostics: Iterable[Diagnostic], every: bool = False, how_to_see_all: str = _HOW_TO_SEE_ALL
 ) -> None:
-    """Prints diagnostics to stderr: of each kind the first, at most MAX_KINDS of a file; `every` shows them all."""
+    """Prints diagnostics to stderr: of each kind the first, at most MAX_KINDS of a file.
+
+    `every` shows them all.
+    """
     told = list(diagnostics)
     lines = _in_full(told) if every else _by_kind(told, how_to_see_all)
     if lines:
@@ -64,9 +73,8 @@ def _by_kind(diagnostics: list[Diagnostic], how_to_see_all: str) -> list[str]:
     lines: list[str] = []
     for path, kinds in files.items():
         groups = list(kinds.values())
-        ranked = sorted(
-            range(len(groups)), key=lambda i: groups[i][0].severity != ERROR
-        )  # errors before warnings
+        # errors before warnings
+        ranked = sorted(range(len(groups)), key=lambda i: groups[i][0].severity != ERROR)
         shown = sorted(ranked[:MAX_KINDS])
         for i in shown:
             lines += _in_full(groups[i][:1]) + _more(groups[i])
@@ -102,7 +110,10 @@ def counts(diagnostics: list[Diagnostic], more: str = "") -> str:
 
 
 def kind_of(message: str) -> str:
-    """What messages of one kind share: without the names that the user gave, numbers, and values that were got."""
+    """What messages of one kind share.
+
+    Without the names that the user gave, numbers, and values that were got.
+    """
     return _NUMBERS.sub("0", _GOT.sub("got", _QUOTED.sub(_same, message)))
 
 

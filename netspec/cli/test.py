@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from netspec.pytorch.run_test import Scores
     from netspec.pytorch.weights import LoadReport
 
-USAGE_TEXT = "netspec test: name one net and its weights, as in `netspec test train_val.prototxt alexnet.caffemodel`"
+USAGE_TEXT = (
+    "netspec test: name one net and its weights, as in `netspec test train_val.prototxt "
+    "alexnet.caffemodel`"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -71,11 +74,8 @@ def run(args: argparse.Namespace) -> int:
     net = load_net(path, args)
     size = dataset_size(net)  # data that are not there are told first
     chosen = chosen_device(args)
-    from netspec.pytorch.device import (
-        default_device,
-        device_text,
-        faults_told,
-    )  # torch takes seconds to import
+    # torch takes seconds to import
+    from netspec.pytorch.device import default_device, device_text, faults_told
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
@@ -125,7 +125,10 @@ def _warn_untrained(layers: list[str], paths: list[str]) -> None:
         return
     report = Report()
     where = f"'{paths[0]}' does not have" if len(paths) == 1 else "no weight file has"
-    message = f"{where} {len(layers)} of the net's layers, which are tested with the values of their fillers: {', '.join(layers)}"
+    message = (
+        f"{where} {len(layers)} of the net's layers, which are tested with the values of their "
+        f"fillers: {', '.join(layers)}"
+    )
     report.warning(message, None, "weights are matched by the layers' names")
     print_warnings(report)
 

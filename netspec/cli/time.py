@@ -57,17 +57,15 @@ def run(args: argparse.Namespace) -> int:
     path = args.model or args.net_file
     if not path or (args.model and args.net_file):
         print(
-            "netspec time: name one net, as in `netspec time models/bvlc_alexnet/train_val.prototxt`",
+            "netspec time: name one net, as in `netspec time "
+            "models/bvlc_alexnet/train_val.prototxt`",
             file=sys.stderr,
         )
         return 2
     net = load_net(path, args)
     chosen = chosen_device(args)
-    from netspec.pytorch.device import (
-        default_device,
-        device_text,
-        faults_told,
-    )  # torch takes seconds to import
+    # torch takes seconds to import
+    from netspec.pytorch.device import default_device, device_text, faults_told
     from netspec.pytorch.time_layers import time_layers
 
     device = chosen or default_device()
@@ -121,7 +119,10 @@ def _text(net: Net, times: Times) -> str:
         f"Average Backward pass: {ms['backward']:.6g} ms.",
         f"Average Forward-Backward: {ms['forward_backward']:.6g} ms.",
         f"Total Time: {step * 1000:.6g} ms.",
-        f"Whole net at once: forward {ms['whole_forward']:.6g} ms, backward {ms['whole_backward']:.6g} ms",
+        (
+            f"Whole net at once: forward {ms['whole_forward']:.6g} ms, backward "
+            f"{ms['whole_backward']:.6g} ms"
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -144,7 +145,10 @@ def _row(time: LayerTime, count: int, step: float) -> tuple[str, ...]:
 
 
 def _sums(times: Times) -> dict[str, float]:
-    """Seconds over all iterations. As each layer is timed by itself, a pass is the sum of its layers."""
+    """Seconds over all iterations.
+
+    As each layer is timed by itself, a pass is the sum of its layers.
+    """
     return {
         "forward": times.forward,
         "backward": times.backward,

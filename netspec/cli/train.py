@@ -83,7 +83,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kept.add_argument(
         "--keep-best",
         metavar="METRIC",
-        help="and that of the best test so far by an output of a test net: accuracy, loss, NAME:max or NAME:min",
+        help=(
+            "and that of the best test so far by an output of a test net: accuracy, loss, "
+            "NAME:max or NAME:min"
+        ),
     )
     logs = parser.add_argument_group("logs, beside what the terminal shows")
     logs.add_argument(
@@ -126,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
     path = args.solver or args.solver_file
     if not path or (args.solver and args.solver_file):
         print(
-            "netspec train: name one solver file, as in `netspec train models/bvlc_alexnet/solver.prototxt`",
+            "netspec train: name one solver file, as in `netspec train "
+            "models/bvlc_alexnet/solver.prototxt`",
             file=sys.stderr,
         )
         return 2
@@ -139,7 +143,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.resume and args.overwrite:
         print(
-            "netspec train: --resume goes on with the run before, --overwrite begins anew; give one of them",
+            "netspec train: --resume goes on with the run before, --overwrite begins anew; "
+            "give one of them",
             file=sys.stderr,
         )
         return 2
@@ -153,10 +158,8 @@ def run(args: argparse.Namespace) -> int:
         )
         return 2
     args.solver_file = path
-    from netspec.pytorch.launch import (
-        guarded_member,
-        launch,
-    )  # torch takes seconds to import: usage errors come first
+    # torch takes seconds to import: usage errors come first
+    from netspec.pytorch.launch import guarded_member, launch
     from netspec.pytorch.processes import is_member
 
     if is_member():  # one of torchrun's processes
@@ -205,9 +208,10 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
         "level",
         "global_batch",
     )
+    # begin_run loads them
     overrides = Overrides(
         **{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True
-    )  # begin_run loads them
+    )
     retention = Retention(args.keep_last, args.keep_best)
     listener = Listeners()  # who they are is known when it is clear whether the run goes on
     with faults_told(device or "the device", None, "a smaller net, or a smaller --batch-size"):
@@ -259,7 +263,10 @@ def _listeners(args: argparse.Namespace, is_resumed: bool) -> list[Listener]:
 
 
 def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: str | None) -> int:
-    """Runs the solver to its end, heeding signals; returns the exit status, 128 + the signal that has stopped it."""
+    """Runs the solver to its end, heeding signals.
+
+    Returns the exit status, 128 + the signal that has stopped it.
+    """
     from netspec.pytorch.device import faults_told
     from netspec.pytorch.solver_nets import describe_run
 
@@ -292,10 +299,13 @@ def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: 
 
 
 def _heed(solver: Solver, args: argparse.Namespace) -> TwoStage:
-    """SIGINT and SIGTERM have the one effect, SIGHUP the other; each is heeded after the iteration, or the batch of a test.
+    """SIGINT and SIGTERM have the one effect, SIGHUP the other.
 
-    Of several processes none ends at a second signal: the first may reach each of them twice. The launcher acknowledges and
-    counts; under torchrun, which sends SIGTERM when a process has failed, the first of each machine acknowledges Ctrl-C.
+    Each is heeded after the iteration, or the batch of a test.
+
+    Of several processes none ends at a second signal: the first may reach each of them twice. The
+    launcher acknowledges and counts; under torchrun, which sends SIGTERM when a process has failed,
+    the first of each machine acknowledges Ctrl-C.
     """
     from netspec.pytorch.launch import effect_of
 

@@ -1,4 +1,7 @@
-"""The scripts in tools/ that carry the names of Caffe's upgrade tools: `netspec convert --upgrade` with their arguments."""
+"""The scripts in tools/ that carry the names of Caffe's upgrade tools.
+
+They are `netspec convert --upgrade` with their arguments.
+"""
 
 from __future__ import annotations
 

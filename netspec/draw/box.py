@@ -19,7 +19,8 @@ _TABLE = 'TABLE BORDER="0" CELLBORDER="0"'
 def html(text: str) -> str:
     r"""Text for an HTML-like label: no markup, no control characters, nothing endless.
 
-    Graphviz reads its own escapes, such as \N, in such a label too, but not across an element's end.
+    Graphviz reads its own escapes, such as \N, in such a label too, but not across an element's
+    end.
 
     >>> html('<b> & "c"')
     '&lt;b&gt; &amp; &quot;c&quot;'
@@ -30,7 +31,7 @@ def html(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    r"""A DOT string of an attribute, with graphviz's own escapes, such as \N, taken for what they look like.
+    r"""A DOT string of an attribute, in which graphviz's own escapes, such as \N, stand as text.
 
     >>> print(quoted('a "b" \\N'))
     "a \"b\" \\N"
@@ -54,7 +55,10 @@ def is_slim(node: Node) -> bool:
 
 
 def box_label(node: Node, diagram: Diagram, name: str, display_lrm: bool = False) -> str:
-    """The label of a layer's box: its name, its type and params, its settings, its phase if it isn't in all of them."""
+    """The label of a layer's box.
+
+    Its name, its type and params, its settings, its phase if it isn't in all of them.
+    """
     rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, display_lrm)
     return (
         f'<{_TABLE} CELLSPACING="0" CELLPADDING="1">'
@@ -110,11 +114,17 @@ def _tags(node: Node, diagram: Diagram) -> list[str]:
 def _tag(phase: str) -> str:
     colour = style.TAG_COLOURS.get(phase, style.MUTED)
     words = text(phase, 8, style.PAPER, bold=True)
-    return f'<{_TABLE} CELLPADDING="1" CELLSPACING="1" BGCOLOR="{colour}" STYLE="rounded"><TR><TD>{words}</TD></TR></TABLE>'
+    return (
+        f'<{_TABLE} CELLPADDING="1" CELLSPACING="1" BGCOLOR="{colour}" '
+        f'STYLE="rounded"><TR><TD>{words}</TD></TR></TABLE>'
+    )
 
 
 def _cell(*parts: str) -> str:
-    """A cell; several parts stand side by side in a table of their own, so that the rows stay centred."""
+    """A cell.
+
+    Several parts stand side by side in a table of their own, so that the rows stay centred.
+    """
     if len(parts) == 1:
         return f"<TD>{parts[0]}</TD>"
     inner = "".join(f"<TD>{part}</TD>" for part in parts)

@@ -1,4 +1,7 @@
-"""Net(s) → DOT text. Pure: the same nets give the same text, and nothing of graphviz is imported."""
+"""Net(s) → DOT text.
+
+Pure: the same nets give the same text, and nothing of graphviz is imported.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,18 @@ from netspec.graph import Net, shape_text
 from netspec.layers import find_spec
 
 RANKDIRS = ("TB", "LR", "BT", "RL")
-FONT = "Arial"  # its widths are known where it isn't installed, and Liberation Sans and Helvetica have the same
+# its widths are known where it isn't installed, and Liberation Sans and Helvetica have the same
+FONT = "Arial"
 GROUP_SIZE = 4  # layers that share their names up to a '/' before a frame is drawn around them
 _GAP = '<FONT POINT-SIZE="4">&#160;</FONT>'  # a line of its own, that high
 READERS = 2  # arrows from a source's label blob before each reader gets a plug of that name instead
 
 
 def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool = False) -> str:
-    """The picture of a net, or of the nets that one file makes for several phases, in graphviz's language.
+    """The picture, in graphviz's language, of a net or of those one file makes for several phases.
 
-    A box is a layer, an arrow a blob; in-place layers follow each other in the order in which they run.
+    A box is a layer, an arrow a blob; in-place layers follow each other in the order in which they
+    run.
 
     Args:
         nets: one net, or one for each phase; a layer that not all of them have gets a tag.
@@ -79,12 +84,19 @@ class _Picture:
         )
         font = f'fontname="{FONT}" fontcolor="{style.INK}"'
         # newrank: branches begin side by side, though a frame lies around them
-        # tailclip, outputorder: arrows begin below their box, for graphviz would begin some beside its round corner
+        # tailclip, outputorder: arrows begin below their box, for graphviz would begin some beside
+        # its round corner
         layout = f"rankdir={self.rankdir} {gaps} newrank=true outputorder=edgesfirst"
         return [
             f'  graph [{layout} pad=0.3 bgcolor="{style.PAPER}" {font} labelloc=t label=<{label}>]',
-            f'  node [shape=box style="filled,rounded" penwidth=1.2 width=0 height=0 {font} fontsize=10]',
-            f'  edge [tailclip=false color="{style.EDGE}" penwidth=1.1 arrowsize=0.6 fontname="{FONT}" fontcolor="{style.MUTED}" fontsize=9.5]',
+            (
+                '  node [shape=box style="filled,rounded" penwidth=1.2 '
+                f"width=0 height=0 {font} fontsize=10]"
+            ),
+            (
+                f'  edge [tailclip=false color="{style.EDGE}" penwidth=1.1 arrowsize=0.6 '
+                f'fontname="{FONT}" fontcolor="{style.MUTED}" fontsize=9.5]'
+            ),
         ]
 
     def frame_of(self, node: Node) -> str:
@@ -99,10 +111,14 @@ class _Picture:
         name = (node.layer.name.removeprefix(f"{frame}/") if frame else "") or node.layer.name
         colours = style.PALETTE[style.family(node.layer.type)]
         margin = "0.08,0.03" if is_slim(node) else "0.12,0.06"
-        look = f'fillcolor="{colours.fill}" color="{colours.line}" margin="{margin}" tooltip={quoted(_tooltip(node))}'
+        look = (
+            f'fillcolor="{colours.fill}" color="{colours.line}" margin="{margin}" '
+            f"tooltip={quoted(_tooltip(node))}"
+        )
         self.add(
             frame,
-            f"n{node.index} [label=<{box_label(node, self.diagram, name, self.display_lrm)}> {look}]",
+            f"n{node.index} [label=<{box_label(node, self.diagram, name, self.display_lrm)}> "
+            f"{look}]",
         )
 
     def add_arrow(self, edge: Edge) -> None:
@@ -125,9 +141,8 @@ class _Picture:
         elif edge.head.in_place and not edge.bottom:
             attributes = ["weight=20", "arrowhead=none"]  # the same blob, only its contents change
         elif self.depths[edge.head] == self.depths[edge.tail] + 1:
-            attributes.append(
-                f"weight={6 if len(edge.blob.consumers) > 1 else 4}"
-            )  # branches begin side by side
+            # branches begin side by side
+            attributes.append(f"weight={6 if len(edge.blob.consumers) > 1 else 4}")
         if len(edge.blobs) < len(self.diagram.phases):
             attributes.append("style=dashed")
         self.arrows.append(
@@ -142,7 +157,9 @@ class _Picture:
             self.arrows.append(f"n{edge.tail.index} -> {stub}")
 
     def plug(self, edge: Edge, frame: str, beside: Node | None = None) -> str:
-        """A blob's name in an outline: where an output leaves the net, or in place of a long arrow from a source.
+        """A blob's name in an outline.
+
+        It stands where an output leaves the net, or in place of a long arrow from a source.
 
         Readers that stand side by side, below the same first bottom, share one.
         """
@@ -165,7 +182,10 @@ class _Picture:
         return " ".join(map(html, words))
 
     def beside(self, label: str) -> str:
-        """A label that does not touch its arrow, which runs on its left or, where data flow sideways, below it."""
+        """A label that does not touch its arrow.
+
+        The arrow runs on its left or, where data flow sideways, below it.
+        """
         return (
             f"label=<&#160;{label}>"
             if self.rankdir in ("TB", "BT")
@@ -176,7 +196,10 @@ class _Picture:
         return " or ".join(shape_text(shape) for shape in self.diagram.item_shapes(edge) if shape)
 
 
-_FRAME = f'style="filled,rounded" fillcolor="{style.GROUP.fill}" color="{style.GROUP.line}" margin=10 labeljust=l'
+_FRAME = (
+    f'style="filled,rounded" fillcolor="{style.GROUP.fill}" '
+    f'color="{style.GROUP.line}" margin=10 labeljust=l'
+)
 
 
 def _name_front(node: Node) -> str:
@@ -185,7 +208,10 @@ def _name_front(node: Node) -> str:
 
 
 def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
-    """The sources' blobs whose arrows would run along the whole picture again and again: labels that many layers read."""
+    """The sources' blobs whose arrows would run along the whole picture again and again.
+
+    Labels that many layers read.
+    """
     aside = [
         edge
         for edge in diagram.edges
@@ -196,7 +222,10 @@ def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
 
 
 def _depths(diagram: Diagram) -> dict[Node, int]:
-    """How many arrows lead to each box on the longest way. An arrow that skips some is the one to bend, not the way past it."""
+    """How many arrows lead to each box on the longest way.
+
+    An arrow that skips some is the one to bend, not the way past it.
+    """
     depths = dict.fromkeys(diagram.nodes, 0)
     for edge in diagram.edges:  # in file order, so that a tail's depth is known
         if edge.head:

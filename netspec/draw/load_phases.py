@@ -21,10 +21,12 @@ def load_phases(
     report: Report | None = None,
     allow_python_layers: bool = False,
 ) -> list[Net]:
-    """The net of a phase, or for ALL those of both; a picture needs no shapes, so data need not be there.
+    """The net of a phase, or for ALL those of both.
 
-    A file that makes no net for one of the phases (no layers, or faults in them) is drawn for the other; the report
-    says so. Raises: NetspecError where nothing is left to draw.
+    A picture needs no shapes, so data need not be there.
+
+    A file that makes no net for one of the phases (no layers, or faults in them) is drawn for the
+    other; the report says so. Raises: NetspecError where nothing is left to draw.
     """
     report = report or Report()
     nets: list[Net] = []

@@ -1,4 +1,7 @@
-"""One diagram from the nets of one file: the TRAIN net, the TEST net, or both laid over each other."""
+"""One diagram from the nets of one file.
+
+The TRAIN net, the TEST net, or both laid over each other.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ Key = tuple[object, ...]
 class Node:
     """A layer of the file, with the Layer that each phase makes of it.
 
-    Two layers that stand in for each other, one for each phase (the usual pair of data layers), are one node.
+    Two layers that stand in for each other, one for each phase (the usual pair of data layers), are
+    one node.
     """
 
     layers: dict[str, Layer]
@@ -40,13 +44,19 @@ class Node:
 
     @property
     def params(self) -> list[Param]:
-        """The params, from the phase that knows them: where a shape is missing, the layer has none."""
+        """The params, from the phase that knows them.
+
+        Where a shape is missing, the layer has none.
+        """
         return max((layer.params for layer in self.layers.values()), key=len)
 
 
 @dataclass(slots=True, eq=False)
 class Edge:
-    """A blob on its way from the layer that writes it to one that reads it. `head` is None for an output of the net."""
+    """A blob on its way from the layer that writes it to one that reads it.
+
+    `head` is None for an output of the net.
+    """
 
     tail: Node
     head: Node | None
@@ -70,7 +80,10 @@ class Diagram:
 
     @property
     def param_count(self) -> int | None:
-        """The number of values in all params, a shared one counted once; None where shapes are missing."""
+        """The number of values in all params, a shared one counted once.
+
+        None where shapes are missing.
+        """
         if not all(node.is_sized for node in self.nodes):
             return None
         return sum(
@@ -78,7 +91,7 @@ class Diagram:
         )
 
     def item_shapes(self, edge: Edge) -> list[Shape]:
-        """The blob's shape without the batch, in each phase where it is another; none where it isn't known."""
+        """The blob's shape without the batch, in each phase where it differs; none if unknown."""
         shapes: list[Shape] = []
         for phase, blob in edge.blobs.items():
             shape = blob.shape
@@ -92,7 +105,10 @@ class Diagram:
 
 
 def merge_phases(nets: Sequence[Net]) -> Diagram:
-    """Lays nets of one file, each of another phase, over each other. A layer is the same where its place in the file is."""
+    """Lays nets of one file, each of another phase, over each other.
+
+    A layer is the same where its place in the file is.
+    """
     diagram = Diagram(nets[0].name, tuple(net.phase for net in nets))
     node_of: dict[Layer, Node] = {}
     for net in nets:
@@ -112,14 +128,16 @@ def merge_phases(nets: Sequence[Net]) -> Diagram:
 
 
 def _add_layers(diagram: Diagram, net: Net, node_of: dict[Layer, Node]) -> None:
-    """Puts each layer on the node of its key; a new node goes behind that of the layer before it."""
+    """Puts each layer on the node of its key.
+
+    A new node goes behind that of the layer before it.
+    """
     nodes = diagram.nodes
     known = {_key(node.layer): node for node in nodes}
     at = 0
     for layer in net.layers:
-        node = known.pop(
-            _key(layer), None
-        )  # taken once: layers made by hand may have no place to tell them apart
+        # taken once: layers made by hand may have no place to tell them apart
+        node = known.pop(_key(layer), None)
         if node is None:
             node = Node({})
             nodes.insert(at, node)
@@ -134,7 +152,10 @@ def _key(layer: Layer) -> Key:
 
 
 def _join_twins(diagram: Diagram, node_of: dict[Layer, Node]) -> None:
-    """Makes one node of two with the same name, type, bottoms and tops of which one is for TRAIN only and one for TEST only."""
+    """Makes one node of two that differ only in that one is for TRAIN and one for TEST.
+
+    Name, type, bottoms and tops are the same.
+    """
     kept: dict[Key, Node] = {}
     nodes = []
     for node in diagram.nodes:

@@ -1,4 +1,7 @@
-"""DOT text → a picture file, by graphviz where it is installed and works, else by a renderer that pip installs."""
+"""DOT text → a picture file.
+
+By graphviz where it is installed and works, else by a renderer that pip installs.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,8 @@ FORMATS = {
     ".dot": "dot",
 }
 PURE_FORMATS = ("png", "svg")  # what graphviz-pure writes; the others are made from its PNG
-STARTS = {
-    "png": b"\x89PNG",
-    "svg": b"<?xml",
-    "pdf": b"%PDF",
-    "jpg": b"\xff\xd8\xff",
-}  # the first bytes of a file
+# the first bytes of a file
+STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "jpg": b"\xff\xd8\xff"}
 DPI = {"png": 144, "jpg": 288}  # a JPEG blurs text of the PNG's size
 LONGEST_REASON = 200  # characters of what a renderer says
 LONGEST_SIDE = 9000  # pixels; a longer picture is drawn smaller, for few viewers open it
@@ -36,7 +35,10 @@ _GET_PURE = "'pip install graphviz-pure' does without it"
 
 
 def picture_format(path: str | Path) -> str:
-    """The format that a file's suffix asks for. Raises: NetspecError where no file can be written there."""
+    """The format that a file's suffix asks for.
+
+    Raises: NetspecError where no file can be written there.
+    """
     if Path(path).is_dir():
         raise NetspecError(f"'{path}' can't be written: it is a folder")
     suffix = Path(path).suffix.lower()
@@ -63,7 +65,8 @@ def picture_format(path: str | Path) -> str:
 def render(dot: str, path: str | Path, report: Report | None = None) -> None:
     """Draws DOT text into a file, whose suffix is the format.
 
-    A 'dot' that fails, as one without its plugins does, is noted in the report, and graphviz-pure draws.
+    A 'dot' that fails, as one without its plugins does, is noted in the report, and graphviz-pure
+    draws.
     Raises: NetspecError.
     """
     form = picture_format(path)
@@ -80,9 +83,8 @@ def _picture(dot: str, form: str, report: Report) -> bytes:
     except NetspecError as error:
         if not _find("graphviz-pure"):
             raise
-        drawn = _by_graphviz_pure(
-            dot, form
-        )  # where that fails too, the text is at fault: its error is the one to tell
+        # where that fails too, the text is at fault: its error is the one to tell
+        drawn = _by_graphviz_pure(dot, form)
         reason = error.diagnostics[0].message
     report.diagnostics.append(Diagnostic(NOTE, f"{reason}; graphviz-pure has drawn it instead"))
     return drawn
@@ -145,7 +147,10 @@ def _from_png(png: bytes, form: str) -> bytes:
 
 
 def _find(program: str) -> str | None:
-    """A program of the PATH, or one that pip put where this Python's scripts go, a folder that need not be on the PATH."""
+    """A program of the PATH, or one that pip put where this Python's scripts go.
+
+    That folder need not be on the PATH.
+    """
     found = shutil.which(program)
     if found or program != "graphviz-pure":
         return found

@@ -1,4 +1,7 @@
-"""What a drawing shows of each layer type, and in which colours: the tables, and the few rules that no table holds."""
+"""What a drawing shows of each layer type, and in which colours.
+
+The tables, and the few rules that no table holds.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Files that nets, weights and commands share: where they are, what they hold, whether they may be written over. No torch, no numpy."""
+"""Files that nets, weights and commands share.
+
+Where they are, what they hold, whether they may be written over. No torch, no numpy.
+"""

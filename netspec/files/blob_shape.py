@@ -13,7 +13,9 @@ OLD_SIZES = ("num", "channels", "height", "width")
 
 
 def blob_shape(blob: BlobProto) -> Shape:
-    """The shape that a blob states; any of the old fields num, channels, height and width makes it one of four axes.
+    """The shape that a blob states.
+
+    Any of the old fields num, channels, height and width makes it one of four axes.
 
     Source: Blob::FromProto.
     """

@@ -1,4 +1,7 @@
-"""What a file is that is not what it should be, and whether it is cut short: for hints. Free of numpy."""
+"""What a file is that is not what it should be, and whether it is cut short: for hints.
+
+Free of numpy.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ FOREIGN_KINDS: dict[str | None, str | None] = {
     "a blob, such as a mean file": "transform_param { mean_file: … } names a mean file",
     "an LMDB": _DATABASE_HINT,
     "a LevelDB": _DATABASE_HINT,
-    "the data file of an LMDB": "a data layer names the folder that it lies in: data_param { source: … }",
+    "the data file of an LMDB": (
+        "a data layer names the folder that it lies in: data_param { source: … }"
+    ),
     "an HDF5 file": "weights go after --weights, a solver's state after --snapshot",
     "a NumPy file": "`netspec convert` makes a caffemodel of weights",
     "a zip file, as PyTorch writes them": None,
@@ -49,7 +54,10 @@ FOREIGN_KINDS: dict[str | None, str | None] = {
 
 
 def file_kind(path: str | os.PathLike[str]) -> str | None:
-    """What lies at a path, in words such as 'a caffemodel'; None where that is not known or it can't be read."""
+    """What lies at a path, in words such as 'a caffemodel'.
+
+    None where that is not known or it can't be read.
+    """
     try:
         return _kind(path)
     except (OSError, ValueError):
@@ -81,9 +89,8 @@ def _kind(path: str | os.PathLike[str]) -> str | None:
 
 def _text_kind(start: bytes) -> str | None:
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(
-            start
-        )  # which may end within a character
+        # which may end within a character
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
     except UnicodeDecodeError:
         return None
     if text.lstrip()[:1] == "<":
@@ -98,7 +105,10 @@ def _text_kind(start: bytes) -> str | None:
 
 
 def _message_kind(raw: bytes) -> str | None:
-    """Which of Caffe's binary files it is: protobuf reads many a file as another message, so its contents are asked."""
+    """Which of Caffe's binary files it is.
+
+    Protobuf reads many a file as another message, so its contents are asked.
+    """
     state, blob, net = SolverState(), BlobProto(), NetParameter()
     if _reads(state, raw) and state.HasField("iter") and (state.history or state.learned_net):
         return "a solverstate"
@@ -120,7 +130,10 @@ def _reads(message: Message, raw: bytes) -> bool:
 
 
 def cut_short(raw: bytes, message: Message) -> tuple[int, int] | None:
-    """Where a message's last whole field ends, and how many bytes it has at least; None where its end is not missing."""
+    """Where a message's last whole field ends, and how many bytes it has at least.
+
+    None where its end is not missing.
+    """
     at = 0
     try:
         while at < len(raw):

@@ -1,7 +1,10 @@
-"""HDF5 files that others made: what is read of them lies in the file itself, and takes no more memory than the file can hold.
+"""HDF5 files that others made.
 
-An HDF5 file can name other files whose bytes HDF5 then reads as its own (external links, external storage, virtual datasets),
-and a dataset of any size takes a few hundred bytes where nothing was ever written to it.
+What is read of them lies in the file itself, and takes no more memory than the file can hold.
+
+An HDF5 file can name other files whose bytes HDF5 then reads as its own (external links, external
+storage, virtual datasets), and a dataset of any size takes a few hundred bytes where nothing was
+ever written to it.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ from netspec.read_file import MIB, require_regular
 if TYPE_CHECKING:
     import h5py
 
-_FREE = (
-    64 * MIB
-)  # what all datasets of a file may have beyond what is stored of them: parts that were never written read as 0
+# what all datasets of a file may have beyond what is stored of them: parts that were never written
+# read as 0
+_FREE = 64 * MIB
 _DEFLATE = 1032  # to 1, the most that gzip's method shrinks anything
 _MAX_LINKS = 16  # that one name may lead over
 _HOW_TO_COPY = "copy its values into the file, as `h5repack` or h5py do"
@@ -30,7 +33,8 @@ _HOW_TO_COPY = "copy its values into the file, as `h5repack` or h5py do"
 class Hdf5File:
     """An HDF5 file, open for reading, as a context manager.
 
-    Raises: NetspecError for what lies in another file or claims more than is stored; otherwise whatever h5py raises.
+    Raises: NetspecError for what lies in another file or claims more than is stored; otherwise
+        whatever h5py raises.
     """
 
     def __init__(self, path: str | Path, span: Span | None = None) -> None:
@@ -39,9 +43,8 @@ class Hdf5File:
         require_regular(path)
         self.path, self._span = str(path), span
         self._file = h5py.File(path, "r")
-        self._unread = os.stat(
-            path
-        ).st_size  # bytes of the file that no dataset has been found to lie in
+        # bytes of the file that no dataset has been found to lie in
+        self._unread = os.stat(path).st_size
         self._free = _FREE
 
     def __enter__(self) -> Hdf5File:
@@ -56,7 +59,10 @@ class Hdf5File:
         return list(self._file)
 
     def find(self, name: str) -> h5py.Group | h5py.Dataset | None:
-        """The group or dataset of a name, None where there is none. Links within the file are followed."""
+        """The group or dataset of a name, None where there is none.
+
+        Links within the file are followed.
+        """
         return self._find(self._file, name, 0)
 
     def datasets(self, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -76,7 +82,10 @@ class Hdf5File:
                     yield name, item
 
     def shape(self, dataset: h5py.Dataset) -> tuple[int, ...]:
-        """The shape of a dataset whose values lie in the file. Raises: NetspecError where they don't."""
+        """The shape of a dataset whose values lie in the file.
+
+        Raises: NetspecError where they don't.
+        """
         if dataset.external:
             self._refuse(dataset, f"keeps its values in another file, '{dataset.external[0][0]}'")
         if dataset.is_virtual:
@@ -84,11 +93,13 @@ class Hdf5File:
         return tuple(dataset.shape or ())
 
     def read(self, dataset: h5py.Dataset) -> Any:
-        """The values of a dataset as h5py gives them. Raises: NetspecError where it claims more than the file holds."""
+        """The values of a dataset as h5py gives them.
+
+        Raises: NetspecError where it claims more than the file holds.
+        """
         shape = self.shape(dataset)
-        size = (
-            max(prod(shape), prod(dataset.chunks or ())) * dataset.dtype.itemsize
-        )  # a chunk is unpacked whole
+        # a chunk is unpacked whole
+        size = max(prod(shape), prod(dataset.chunks or ())) * dataset.dtype.itemsize
         stored = min(dataset.id.get_storage_size(), self._unread)
         self._unread -= stored
         is_packed = dataset.id.get_create_plist().get_nfilters() > 0

@@ -1,4 +1,7 @@
-"""The size of the array in a .binaryproto file (a BlobProto): numpy-free, for the probe and the transformer."""
+"""The size of the array in a .binaryproto file (a BlobProto).
+
+numpy-free, for the probe and the transformer.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from netspec.schema.caffe_pb2 import BlobProto
 
 
 def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tuple[int, int, int]]:
-    """A mean file's message and the (C, H, W) of its first image, which is all that Caffe uses of it.
+    """A mean file's message and the (C, H, W) of its first image, all that Caffe uses of it.
 
     Raises: NetspecError where it is missing, no BlobProto, or its sizes do not fit its values.
     Source: DataTransformer's constructor and Blob::FromProto.
@@ -37,7 +40,10 @@ def read_mean_blob(path: str, span: Span | None = None) -> tuple[BlobProto, tupl
     shape = blob_shape(blob)
     values = len(blob.double_data) or len(blob.data)
     if min(shape, default=0) <= 0 or prod(shape) != values or not 3 <= len(shape) <= 4:
-        message = f"the mean file '{path}' holds {values:,} values of size {shape_text(shape)}, expected one image C×H×W"
+        message = (
+            f"the mean file '{path}' holds {values:,} values of size {shape_text(shape)}, "
+            "expected one image C×H×W"
+        )
         raise NetspecError(message, span, how_to_get_mean(path) if values else _hint(path))
     channels, height, width = shape[-3:]
     return blob, (channels, height, width)

@@ -1,4 +1,7 @@
-"""What may be written over: a file of the kind that is written, by its content. Any other needs --overwrite."""
+"""What may be written over: a file of the kind that is written, by its content.
+
+Any other needs --overwrite.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,8 @@ WEIGHTS = {
     ".hdf5": (HDF5_WEIGHTS,),
     ".safetensors": (SAFETENSORS,),
 }
-_OWN_SUFFIXES = (
-    ".binaryproto",
-    *PICTURES,
-    *WEIGHTS,
-)  # under which nothing but netspec's own output is expected
+# under which nothing but netspec's own output is expected
+_OWN_SUFFIXES = (".binaryproto", *PICTURES, *WEIGHTS)
 _STARTS = {
     b"%PDF-": PICTURES[".pdf"],
     b"<?xml": PICTURES[".svg"],

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 def resolve_path(path: str, *named_in: str | None) -> str:
     """The path to open for a path that a net, or a list that the net names, holds.
 
-    Caffe looks from the working directory only. Where nothing is there, the folders of the files that name
-    the path are tried, the nearest first, so that a net works from any folder.
+    Caffe looks from the working directory only. Where nothing is there, the folders of the files
+    that name the path are tried, the nearest first, so that a net works from any folder.
 
     Args:
         path: as the user wrote it.
-        named_in: the paths of the files that name it (a list, then the net); None or "" are passed over.
+        named_in: the paths of the files that name it (a list, then the net); None or "" are passed
+            over.
 
     Returns:
         the first that exists, or `path` unchanged, so that a message quotes the user's own word.

@@ -1,4 +1,7 @@
-"""Which data sets `netspec dataset sample` makes, and where the nets in models/ look for them. No numpy: hints name them, too."""
+"""Which data sets `netspec dataset sample` makes, and where the nets in models/ look for them.
+
+No numpy: hints name them, too.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +52,17 @@ SAMPLE_SETS = (
     ),
 )
 
-HOW_TO_BUILD = "`netspec dataset build LIST OUT` makes one from images, `netspec dataset import-idx FOLDER OUT` from MNIST's files"
+HOW_TO_BUILD = (
+    "`netspec dataset build LIST OUT` makes one from images, `netspec dataset import-idx FOLDER "
+    "OUT` from MNIST's files"
+)
 
 
 def how_to_get(path: str) -> str:
-    """A hint for a database that does not exist: a stand-in where a sample set has that path, else how to build it."""
+    """A hint for a database that does not exist.
+
+    A stand-in where a sample set has that path, else how to build it.
+    """
     sample = _how_to_sample(path)
     return f"{sample}; {HOW_TO_BUILD}" if sample else HOW_TO_BUILD
 
@@ -61,11 +70,17 @@ def how_to_get(path: str) -> str:
 def how_to_get_mean(path: str) -> str:
     """The same for a mean file."""
     sample = _how_to_sample(path)
-    return f"`netspec dataset mean DB {path}` makes one from a database{'; ' if sample else ''}{sample}"
+    return (
+        f"`netspec dataset mean DB {path}` makes one from a "
+        f"database{'; ' if sample else ''}{sample}"
+    )
 
 
 def _how_to_sample(path: str) -> str:
     for each in SAMPLE_SETS:
         if path and os.path.normpath(path) in (each.train, each.test, each.mean):
-            return f"`netspec dataset sample --only {each.nets[0]}` makes a small stand-in there, of handwritten digits"
+            return (
+                f"`netspec dataset sample --only {each.nets[0]}` makes a small stand-in there, "
+                "of handwritten digits"
+            )
     return ""

@@ -1,10 +1,16 @@
-"""Numbers of variable length, as protobuf and LevelDB write them: seven bits a byte, the lowest first."""
+"""Numbers of variable length, as protobuf and LevelDB write them.
+
+Seven bits a byte, the lowest first.
+"""
 
 from __future__ import annotations
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number of at most 64 bits, and where it ends. Raises: ValueError, IndexError where the bytes end first."""
+    """A number of at most 64 bits, and where it ends.
+
+    Raises: ValueError, IndexError where the bytes end first.
+    """
     byte = data[at]
     if byte < 128:
         return byte, at + 1

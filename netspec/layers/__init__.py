@@ -49,7 +49,10 @@ SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in 
 
 
 def find_spec(type_name: str) -> Spec | None:
-    """What is known of a layer type, netspec's own or a plugin's, or None. Raises: NetspecError for a plugin that fails."""
+    """What is known of a layer type, netspec's own or a plugin's, or None.
+
+    Raises: NetspecError for a plugin that fails.
+    """
     return SPECS.get(type_name) or (_of_plugins().get(type_name) if type_name else None)
 
 
@@ -71,7 +74,10 @@ def _of_plugins() -> dict[str, Spec]:
 
 
 def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
-    """The name and the message of a data layer's parameters where it states them and they have a batch_size."""
+    """The name and the message of a data layer's parameters.
+
+    Where it states them and they have a batch_size.
+    """
     spec = find_spec(layer.type)
     if spec is None or not (spec.is_source and spec.param):
         return None
@@ -87,7 +93,10 @@ def unknown_type(type_name: str) -> tuple[str, str | None]:
 
 
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:
-    """The field and the message where a layer has too few or too many bottoms or tops, else None."""
+    """The field and the message where a layer has too few or too many bottoms or tops.
+
+    None where it has not.
+    """
     for field, count, (least, most) in (
         ("bottom", bottoms, spec.bottoms),
         ("top", tops, spec.tops),
@@ -102,6 +111,9 @@ def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:
             )
             return (
                 field,
-                f"of type {spec.type} takes {wanted} {field}{'' if wanted == '1' else 's'}, got {count}",
+                (
+                    f"of type {spec.type} takes {wanted} "
+                    f"{field}{'' if wanted == '1' else 's'}, got {count}"
+                ),
             )
     return None

@@ -1,4 +1,7 @@
-"""Arithmetic of several blobs, or along axes. Source: Caffe's EltwiseLayer, ScaleLayer, BiasLayer and ReductionLayer."""
+"""Arithmetic of several blobs, or along axes.
+
+Source: Caffe's EltwiseLayer, ScaleLayer, BiasLayer and ReductionLayer.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,10 @@ class Eltwise(Spec):
 
 
 class Scale(Spec):
-    """Multiplies by a factor that is learned, or by a second bottom; with `bias_term` adds a learned bias."""
+    """Multiplies by a factor that is learned, or by a second bottom.
+
+    With `bias_term` adds a learned bias.
+    """
 
     type = "Scale"
     param = "scale_param"
@@ -119,7 +125,9 @@ class Reduction(Spec):
 
 
 def spread_shape(context: LayerContext, name: str) -> Shape:
-    """The shape of the factor or bias that is spread over the bottom from `axis` on: a second bottom's, or that to learn.
+    """The shape of the factor or bias that is spread over the bottom from `axis` on.
+
+    A second bottom's, or that to learn.
 
     `num_axes` counts only for what is learned: 0 is a scalar, -1 all axes to the end.
     """
@@ -128,15 +136,16 @@ def spread_shape(context: LayerContext, name: str) -> Shape:
         given = context.bottoms[1]
         axis = context.axis(p.axis, len(bottom), "axis") if given else 0  # a scalar has no axis
         if bottom[axis : axis + len(given)] != given:
-            message = f"the {name} ({shape_text(given)}) must match the bottom ({shape_text(bottom)}) from axis {axis} on"
+            message = (
+                f"the {name} ({shape_text(given)}) must match the bottom ({shape_text(bottom)}) "
+                f"from axis {axis} on"
+            )
             raise context.stop(
                 message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
             )
         return given
-    axis, count = (
-        context.axis(p.axis, len(bottom), "axis"),
-        p.num_axes,
-    )  # Caffe wants the axis in range for a scalar too
+    # Caffe wants the axis in range for a scalar too
+    axis, count = context.axis(p.axis, len(bottom), "axis"), p.num_axes
     if count < -1 or axis + count > len(bottom):
         raise context.stop(
             f"'num_axes' {count} from axis {axis} leaves a blob of {len(bottom)} axes",

@@ -1,4 +1,7 @@
-"""The values that a net's text gives to a layer's params: `blobs { … }`. Source: Caffe's Layer constructor, Blob::FromProto."""
+"""The values that a net's text gives to a layer's params: `blobs { … }`.
+
+Source: Caffe's Layer constructor, Blob::FromProto.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +40,18 @@ def _blob_fault(blob: BlobProto, index: int, param: Param) -> str | None:
             f"'blobs' {index} has the shape {shape_text(shape)}, but holds {counted(held, 'value')}"
         )
     if not same_shape(param.shape, shape):
-        return f"param {index} is {shape_text(param.shape)}, but 'blobs' {index} is {shape_text(shape)}"
+        return (
+            f"param {index} is {shape_text(param.shape)}, but 'blobs' {index} "
+            f"is {shape_text(shape)}"
+        )
     return None
 
 
 def same_shape(net: Shape, file: Shape) -> bool:
-    """Whether shapes agree; old files write four axes with leading 1s. Source: Caffe's Blob::ShapeEquals."""
+    """Whether shapes agree; old files write four axes with leading 1s.
+
+    Source: Caffe's Blob::ShapeEquals.
+    """
     return net == file or (
         len(file) == 4 and len(net) < 4 and (1,) * (4 - len(net)) + tuple(net) == file
     )

@@ -1,4 +1,7 @@
-"""Convolution. Source: Caffe's BaseConvolutionLayer, ConvolutionLayer, DeconvolutionLayer and Im2colLayer."""
+"""Convolution.
+
+Source: Caffe's BaseConvolutionLayer, ConvolutionLayer, DeconvolutionLayer and Im2colLayer.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from netspec.layers.window import (
 
 
 class Convolution(Spec):
-    """Cross-correlation over any number of spatial axes, even none; weights are out × in/group × kernel."""
+    """Cross-correlation over any number of spatial axes, even none.
+
+    Weights are out × in/group × kernel.
+    """
 
     type = "Convolution"
     param = "convolution_param"
@@ -69,7 +75,10 @@ class Convolution(Spec):
         for i in range(1, len(context.bottoms)):
             context.same_shapes(0, i)
         if channels % p.group:
-            message = f"'group' {p.group} does not divide the {channels} channels of '{context.layer.bottoms[0]}'"
+            message = (
+                f"'group' {p.group} does not divide the {channels} channels of "
+                f"'{context.layer.bottoms[0]}'"
+            )
             raise context.stop(message, "group", notes=[context.made_here(0)])
         window = window_of(p, len(sizes))
         out = self.out_sizes(context, sizes, window)
@@ -93,13 +102,19 @@ class Convolution(Spec):
 
 
 class Deconvolution(Convolution):
-    """Convolution the other way round: each input value is spread over a window. Weights are in × out/group × kernel."""
+    """Convolution the other way round: each input value is spread over a window.
+
+    Weights are in × out/group × kernel.
+    """
 
     type = "Deconvolution"
     example = Example(
         MAPS,
         f"convolution_param {{ num_output: 32 kernel_size: 4 stride: 2 pad: 1 {FILLER} }}",
-        shapes="num_output channels; along each spatial axis stride·(H - 1) + dilation·(kernel - 1) + 1 - 2·pad",
+        shapes=(
+            "num_output channels; along each spatial axis stride·(H - 1) "
+            "+ dilation·(kernel - 1) + 1 - 2·pad"
+        ),
     )
 
     def out_sizes(self, context: LayerContext, sizes: Shape, window: Window) -> Shape:
@@ -111,7 +126,10 @@ class Deconvolution(Convolution):
         for i, (size, result) in enumerate(zip(sizes, out, strict=True)):
             if result < 1:
                 axis = ("height", "width")[i] if len(sizes) == 2 else f"spatial axis {i}"
-                message = f"a {axis} of {size} grows to {result + 2 * window.pad[i]}, of which a pad of {window.pad[i]} on both sides leaves {result}"
+                message = (
+                    f"a {axis} of {size} grows to {result + 2 * window.pad[i]}, "
+                    f"of which a pad of {window.pad[i]} on both sides leaves {result}"
+                )
                 short = ("pad_h", "pad_w")[i] if len(sizes) == 2 else "pad"
                 path = (
                     (short,)
@@ -129,7 +147,10 @@ class Deconvolution(Convolution):
 
 
 class Im2col(Spec):
-    """Each window of the bottom as a column: its values, channel by channel, become channels of the top."""
+    """Each window of the bottom as a column.
+
+    Its values, channel by channel, become channels of the top.
+    """
 
     type = "Im2col"
     param = "convolution_param"

@@ -1,4 +1,6 @@
-"""Where data comes from, and where HDF5Output puts it. The tops of the sources are the module's inputs.
+"""Where data comes from, and where HDF5Output puts it.
+
+The tops of the sources are the module's inputs.
 
 Source: Caffe's InputLayer, MemoryDataLayer, DummyDataLayer, HDF5DataLayer, HDF5OutputLayer.
 """
@@ -16,7 +18,10 @@ from netspec.syntax.bind import float_text
 
 
 class Source(Spec):
-    """What all of them share. A shape that the user gives for a top stands in for what the file says."""
+    """What all of them share.
+
+    A shape that the user gives for a top stands in for what the file says.
+    """
 
     bottoms: ClassVar[tuple[int, int | None]] = (0, 0)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
@@ -71,7 +76,10 @@ class Input(Source):
         given, tops = len(context.param.shape), len(context.layer.top_blobs)
         missing = [top for top in context.layer.tops if top not in context.given]
         if given not in (1, tops) and (given or missing):
-            hint = f"write 'input_param {{ shape {{ dim: 1 dim: 3 dim: 224 dim: 224 }} }}', or give --input {(missing or ['data'])[0]}=1,3,224,224"
+            hint = (
+                "write 'input_param { shape { dim: 1 dim: 3 dim: 224 dim: 224 } }', "
+                f"or give --input {(missing or ['data'])[0]}=1,3,224,224"
+            )
             raise context.stop(
                 f"'shape' stands once, or once for each of the {tops} tops, got {given}",
                 "shape",
@@ -94,7 +102,8 @@ class DummyData(Source):
     param = "dummy_data_param"
     example = Example(
         {},
-        'dummy_data_param { shape { dim: 64 dim: 3 dim: 32 dim: 32 } shape { dim: 64 } data_filler { type: "gaussian" } data_filler { value: 1 } }',
+        "dummy_data_param { shape { dim: 64 dim: 3 dim: 32 dim: 32 } shape { dim: 64 } "
+        'data_filler { type: "gaussian" } data_filler { value: 1 } }',
         DATA,
         "those of its 'shape', one for all tops or one for each",
     )
@@ -109,7 +118,8 @@ class DummyData(Source):
             )
         if len(p.data_filler) not in (0, 1, tops):
             context.error(
-                f"'data_filler' stands once, or once for each of the {tops} tops, got {len(p.data_filler)}",
+                f"'data_filler' stands once, or once for each of the {tops} tops, "
+                f"got {len(p.data_filler)}",
                 "data_filler",
             )
         if p.shape and len(p.shape) not in (1, tops):
@@ -153,8 +163,8 @@ def _dims(context: LayerContext, index: int) -> Shape:
 class MemoryData(Source):
     """Images and labels that the caller feeds, as to an Input layer.
 
-    The module takes them as arguments: module(data=…, label=…). transform_param changes nothing, as in Caffe where arrays
-    are set from Python.
+    The module takes them as arguments: module(data=…, label=…). transform_param changes nothing, as
+    in Caffe where arrays are set from Python.
 
     Shapes: N×C×H×W by the settings, then N.
     """
@@ -171,7 +181,10 @@ class MemoryData(Source):
             if not getattr(context.param, name):
                 context.error(f"'{name}' must be given and at least 1", name)
         if context.message.HasField("transform_param"):
-            message = f"{context.layer.label}: 'transform_param' changes nothing here; the caller feeds what the net reads"
+            message = (
+                f"{context.layer.label}: 'transform_param' changes nothing here; "
+                "the caller feeds what the net reads"
+            )
             context.report.warning(message, context.layer.spans.at("transform_param"))
 
     def shapes(self, context: LayerContext) -> list[Shape]:
@@ -219,10 +232,12 @@ class HDF5Data(Source):
 class HDF5Output(Spec):
     """Writes its two bottoms to an HDF5 file, as the datasets "data" and "label".
 
-    Each forward pass adds its rows, in TRAIN and TEST alike; the file is whole after each. The first pass of a compiled
-    module begins the file anew. (Caffe writes one pass and stops at the second.)
+    Each forward pass adds its rows, in TRAIN and TEST alike; the file is whole after each. The
+    first pass of a compiled module begins the file anew. (Caffe writes one pass and stops at the
+    second.)
 
-    Shapes: two bottoms of as many items; both datasets have four axes, those that a bottom lacks are 1, as in Caffe.
+    Shapes: two bottoms of as many items; both datasets have four axes, those that a bottom lacks
+        are 1, as in Caffe.
     """
 
     type = "HDF5Output"

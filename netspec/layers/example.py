@@ -1,4 +1,7 @@
-"""The example of a layer type: a small net that loads, and the rule of its shapes, which `netspec layers TYPE` shows."""
+"""The example of a layer type.
+
+A small net that loads, and the rule of its shapes, which `netspec layers TYPE` shows.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ class Example(NamedTuple):
     def text(self, type_name: str) -> str:
         """The net's text; the layer is named like its type."""
         lines = [
-            f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {" ".join(f"dim: {dim}" for dim in shape)} }} }} }}'
+            (
+                f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+                f"input_param {{ shape {{ {' '.join(f'dim: {dim}' for dim in shape)} }} }} }}"
+            )
             for name, shape in self.bottoms.items()
         ]
         ends = [f'bottom: "{name}"' for name in self.bottoms] + [
@@ -49,7 +55,10 @@ class Example(NamedTuple):
         return "\n".join(
             [
                 *lines,
-                f'layer {{ name: "{type_name.lower()}" type: "{type_name}" {" ".join(ends)} {self.settings} }}',
+                (
+                    f'layer {{ name: "{type_name.lower()}" '
+                    f'type: "{type_name}" {" ".join(ends)} {self.settings} }}'
+                ),
             ]
         )
 
@@ -60,7 +69,10 @@ ROWS: dict[str, Shape] = {"data": (32, 10)}
 SCORES: dict[str, Shape] = {"scores": (32, 10), "label": (32,)}
 SEQUENCE: dict[str, Shape] = {"data": (16, 8, 100), "cont": (16, 8)}
 DATA = ("data", "label")
-TRANSFORM = "transform_param { crop_size: 227 mirror: true mean_value: 104 mean_value: 117 mean_value: 123 }"
+TRANSFORM = (
+    "transform_param { crop_size: 227 mirror: true mean_value: 104 mean_value: 117 "
+    "mean_value: 123 }"
+)
 CROPPED: dict[str, Shape] = {"data": (64, 3, 227, 227), "label": (64,)}
 WINDOW = "floor((H + 2·pad - (dilation·(kernel - 1) + 1)) / stride) + 1"
 SAME = "the top has the first bottom's"

@@ -1,4 +1,7 @@
-"""What a filler can fill, and with which numbers. Source: the checks of Caffe's filler.hpp and of its random numbers."""
+"""What a filler can fill, and with which numbers.
+
+Source: the checks of Caffe's filler.hpp and of its random numbers.
+"""
 
 from __future__ import annotations
 

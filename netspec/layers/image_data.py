@@ -1,4 +1,7 @@
-"""Records of images, with the transformer that they go through. Source: Caffe's DataLayer, ImageDataLayer, WindowDataLayer."""
+"""Records of images, with the transformer that they go through.
+
+Source: Caffe's DataLayer, ImageDataLayer, WindowDataLayer.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,14 @@ from netspec.layers.spec import MAX_COUNT, MISSING_DATA, LayerContext, input_opt
 
 
 class ImageSource(Source):
-    """What the sources of images share: transform_param crops and scales each record; the labels' top is one number a record."""
+    """What the sources of images share: transform_param crops and scales each record.
+
+    The labels' top is one number a record.
+    """
 
     source: ClassVar[str]  # what the field 'source' names
-    old_places: ClassVar[tuple[str, ...]] = (
-        "scale",
-        "mean_file",
-        "crop_size",
-        "mirror",
-    )  # moved from here in V1 layers only
+    # moved from here in V1 layers only
+    old_places: ClassVar[tuple[str, ...]] = ("scale", "mean_file", "crop_size", "mirror")
 
     def check(self, context: LayerContext) -> None:
         transform = context.message.transform_param
@@ -53,13 +55,19 @@ class ImageSource(Source):
         return [data, data[:1]][: len(context.layer.top_blobs)]
 
     def record(self, context: LayerContext) -> Shape:
-        """One record after cropping, C × H × W: from the mean file or the data; failing these from the net's text."""
+        """One record after cropping, C × H × W: from the mean file or the data.
+
+        Failing these from the net's text.
+        """
         transform = context.message.transform_param
         shape = context.record_shape()
         if shape is None:
             return self.missing(context)
         if transform.crop_size > min(shape[1:]):
-            message = f"'crop_size' {transform.crop_size} is larger than the records, which are {shape_text(shape)} (C×H×W)"
+            message = (
+                f"'crop_size' {transform.crop_size} is larger than the records, "
+                f"which are {shape_text(shape)} (C×H×W)"
+            )
             raise context.stop(message, "transform_param", "crop_size")
         means = len(transform.mean_value)
         if means > 1 and means != shape[0]:
@@ -92,11 +100,14 @@ class ImageSource(Source):
             (context.param.batch_size, 1 if is_gray else 3, crop or 227, crop or 227),
         )
         # 227 is made up: who takes it as it stands sees shapes of another net
-        return f"to see shapes without it, give {options if crop else f'the sizes of its records, such as {options}'}"
+        return (
+            "to see shapes without it, give "
+            f"{options if crop else f'the sizes of its records, such as {options}'}"
+        )
 
 
 class Data(ImageSource):
-    """Records of an LMDB or LevelDB, in the order of their keys, cropped and scaled by transform_param.
+    """Records of an LMDB or LevelDB in their keys' order, cropped and scaled by transform_param.
 
     Shapes: N×C×H×W with the records' own sizes, or crop_size; the second top, the labels, is N.
     """
@@ -125,7 +136,10 @@ class Data(ImageSource):
             )
         channels = 1 if transform.force_gray else max(len(transform.mean_value), 3)
         if not (transform.force_gray or transform.force_color or len(transform.mean_value) > 1):
-            message = f"{context.layer.label}: the database '{context.param.source}' does not exist; records of 3 channels are assumed"
+            message = (
+                f"{context.layer.label}: the database '{context.param.source}' does not exist; "
+                "records of 3 channels are assumed"
+            )
             context.report.warning(
                 message, context.layer.spans.at("data_param", "source"), advice, kind=MISSING_DATA
             )
@@ -135,7 +149,8 @@ class Data(ImageSource):
 class ImageData(ImageSource):
     """Image files that a list names with their labels, in BGR order.
 
-    Shapes: N×C×H×W with new_height and new_width, or the first image's own sizes, or crop_size; C is 3, or 1 where is_color
+    Shapes: N×C×H×W with new_height and new_width, or the first image's own sizes, or crop_size; C
+        is 3, or 1 where is_color
     is false. The labels are N.
     """
 
@@ -146,7 +161,8 @@ class ImageData(ImageSource):
     source = "a list of images"
     example = Example(
         {},
-        f'{TRANSFORM} image_data_param {{ source: "train.txt" batch_size: 64 shuffle: true new_height: 256 new_width: 256 }}',
+        f'{TRANSFORM} image_data_param {{ source: "train.txt" batch_size: 64 shuffle: true '
+        "new_height: 256 new_width: 256 }",
         DATA,
         inputs=CROPPED,
     )
@@ -169,7 +185,9 @@ class ImageData(ImageSource):
 
 
 class WindowData(ImageSource):
-    """Windows of images, part of them on objects and the rest on background, each stretched to a square of crop_size.
+    """Windows of images, each stretched to a square of crop_size.
+
+    Part of them are on objects and the rest on background.
 
     Shapes: N×3×crop_size×crop_size; the labels are N.
     """
@@ -212,7 +230,10 @@ class WindowData(ImageSource):
             )
         if context.message.transform_param.HasField("scale"):
             # Caffe's V1 upgrade moves the scale to where the layer does not look
-            message = f"{context.layer.label}: 'scale' of transform_param has no effect on WindowData, as in Caffe"
+            message = (
+                f"{context.layer.label}: 'scale' of transform_param has no "
+                "effect on WindowData, as in Caffe"
+            )
             hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
             context.report.warning(
                 message, context.layer.spans.at("transform_param", "scale"), hint
@@ -221,7 +242,10 @@ class WindowData(ImageSource):
     def record(self, context: LayerContext) -> Shape:
         shape = super().record(context)
         if shape[0] != 3:
-            message = f"'{context.param.source}' speaks of images of {shape[0]} channels, but windows are read in colour: 3"
+            message = (
+                f"'{context.param.source}' speaks of images of {shape[0]} channels, "
+                "but windows are read in colour: 3"
+            )
             raise context.stop(message, "source")
         return shape
 

@@ -11,7 +11,10 @@ from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
 
 class InnerProduct(Spec):
-    """A dense layer over everything from `axis` on; weights are out × in (in × out where `transpose`)."""
+    """A dense layer over everything from `axis` on.
+
+    Weights are out × in (in × out where `transpose`).
+    """
 
     type = "InnerProduct"
     param = "inner_product_param"

@@ -21,8 +21,14 @@ def require_labels(context: LayerContext, axis: int) -> None:
     wanted = prod(scores[:axis]) * prod(scores[axis + 1 :])
     if prod(labels) != wanted:
         names = context.layer.bottoms
-        message = f"'{names[0]}' ({shape_text(scores)}) has {wanted} predictions along axis {axis}, '{names[1]}' {prod(labels)} labels"
-        hint = "the label blob holds one class index for each item (and each place, where the scores have more axes)"
+        message = (
+            f"'{names[0]}' ({shape_text(scores)}) has {wanted} predictions along axis {axis}, "
+            f"'{names[1]}' {prod(labels)} labels"
+        )
+        hint = (
+            "the label blob holds one class index for each item (and each place, "
+            "where the scores have more axes)"
+        )
         raise context.stop(
             message, "bottom", 1, hint=hint, notes=[context.made_here(0), context.made_here(1)]
         )
@@ -33,7 +39,10 @@ def require_one_label_each(context: LayerContext) -> None:
     items, labels = context.bottoms[0][0], prod(context.bottoms[1])
     if labels != items:
         names = context.layer.bottoms
-        message = f"'{names[0]}' has {items} items, '{names[1]}' ({shape_text(context.bottoms[1])}) {labels} labels"
+        message = (
+            f"'{names[0]}' has {items} items, '{names[1]}' "
+            f"({shape_text(context.bottoms[1])}) {labels} labels"
+        )
         raise context.stop(
             message,
             "bottom",
@@ -44,9 +53,12 @@ def require_one_label_each(context: LayerContext) -> None:
 
 
 def warn_of_learned(context: LayerContext, *indices: int) -> None:
-    """Warns of bottoms that follow from learned params, though no gradient goes there: Caffe stops in the backward pass.
+    """Warns of bottoms that follow from learned params, though no gradient goes there.
 
-    Caffe asks for params anywhere above, whatever `propagate_down` says there; the layer's own says that it is meant.
+    Caffe stops in the backward pass.
+
+    Caffe asks for params anywhere above, whatever `propagate_down` says there; the layer's own says
+    that it is meant.
     """
     flags, blobs = context.message.propagate_down, context.layer.bottom_blobs
     if context.layer.phase != "TRAIN":
@@ -54,7 +66,10 @@ def warn_of_learned(context: LayerContext, *indices: int) -> None:
     for i in indices:
         if i >= len(blobs) or (i < len(flags) and not flags[i]) or not _is_learned(blobs[i]):
             continue
-        message = f"{context.layer.label}: '{blobs[i].name}' follows from learned params, but {context.spec.type} sends no gradient to it; Caffe stops here"
+        message = (
+            f"{context.layer.label}: '{blobs[i].name}' follows from learned params, "
+            f"but {context.spec.type} sends no gradient to it; Caffe stops here"
+        )
         hint = "give 'propagate_down' once for each bottom, false for this one"
         context.report.warning(
             message, context.layer.spans.at("bottom", i), hint, [context.made_here(i)]
@@ -74,9 +89,13 @@ def _is_learned(blob: Blob) -> bool:
 
 
 def warn_of_second_top(context: LayerContext, hint: str | None = None) -> None:
-    """Warns of a second top where Caffe can't build the layer: it expects a loss_weight for each."""
+    """Warns of a second top where Caffe can't build the layer.
+
+    It expects a loss_weight for each.
+    """
     context.warn(
-        f"Caffe can't build {context.spec.type} with a second top{' that has no loss_weight' if hint else ''}",
+        f"Caffe can't build {context.spec.type} with a second "
+        f"top{' that has no loss_weight' if hint else ''}",
         "top",
         1,
         hint=hint,
@@ -84,7 +103,10 @@ def warn_of_second_top(context: LayerContext, hint: str | None = None) -> None:
 
 
 class Loss(Spec):
-    """What all losses share: a scalar top of weight 1 that needs no name, and two bottoms of as many items."""
+    """What all losses share.
+
+    A scalar top of weight 1 that needs no name, and two bottoms of as many items.
+    """
 
     bottoms = (2, 2)
     is_loss = True
@@ -108,7 +130,10 @@ class Loss(Spec):
 
 
 class SoftmaxWithLoss(Loss):
-    """The mean of -log softmax at the labels. A second top, which Caffe documents but can't build, is the softmax."""
+    """The mean of -log softmax at the labels.
+
+    A second top, which Caffe documents but can't build, is the softmax.
+    """
 
     type = "SoftmaxWithLoss"
     param = "softmax_param"
@@ -130,7 +155,9 @@ class SoftmaxWithLoss(Loss):
 
 
 class InfogainLoss(Loss):
-    """-log softmax at every class, weighted by the label's row of a matrix H. A second top is the softmax.
+    """-log softmax at every class, weighted by the label's row of a matrix H.
+
+    A second top is the softmax.
 
     H is the third bottom, or stands in the file `source`.
     """
@@ -167,14 +194,20 @@ class InfogainLoss(Loss):
         require_labels(context, axis)
         classes = scores[axis]
         if len(context.bottoms) > 2 and prod(context.bottoms[2]) != classes * classes:
-            message = f"the matrix '{context.layer.bottoms[2]}' ({shape_text(context.bottoms[2])}) must hold {classes}×{classes} values"
+            message = (
+                f"the matrix '{context.layer.bottoms[2]}' ({shape_text(context.bottoms[2])}) "
+                f"must hold {classes}×{classes} values"
+            )
             raise context.stop(
                 message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
             )
 
 
 class MultinomialLogisticLoss(Loss):
-    """The mean of -log at the labels, of a bottom that holds probabilities; everything after the first axis is classes."""
+    """The mean of -log at the labels, of a bottom that holds probabilities.
+
+    Everything after the first axis is classes.
+    """
 
     type = "MultinomialLogisticLoss"
     reads = BOTTOM
@@ -185,7 +218,10 @@ class MultinomialLogisticLoss(Loss):
 
 
 class HingeLoss(Loss):
-    """One class against all others: max(0, 1 - score) at the label, max(0, 1 + score) elsewhere; L2 squares them."""
+    """One class against all others: max(0, 1 - score) at the label, max(0, 1 + score) elsewhere.
+
+    L2 squares them.
+    """
 
     type = "HingeLoss"
     param = "hinge_loss_param"
@@ -197,7 +233,10 @@ class HingeLoss(Loss):
 
 
 class Accuracy(Spec):
-    """The share of items whose label is among the top_k scores; a second top gives it for each class."""
+    """The share of items whose label is among the top_k scores.
+
+    A second top gives it for each class.
+    """
 
     type = "Accuracy"
     param = "accuracy_param"

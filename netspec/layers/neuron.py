@@ -1,4 +1,6 @@
-"""Activations: the top has the bottom's shape and may be the bottom. All but Softmax go element by element.
+"""Activations: the top has the bottom's shape and may be the bottom.
+
+All but Softmax go element by element.
 
 Source: Caffe's NeuronLayers and SoftmaxLayer.
 """
@@ -49,14 +51,14 @@ class Clip(Neuron):
     example = Example(MAPS, "clip_param { min: 0 max: 6 }")
 
     def check(self, context: LayerContext) -> None:
-        if not context.message.HasField(
-            self.param
-        ):  # of a block that is there, binding requires both
+        # of a block that is there, binding requires both
+        if not context.message.HasField(self.param):
             hint = "write clip_param { min: 0 max: 1 }; a side without a limit is -inf or inf"
             context.warn("without 'min' and 'max' every value becomes 0", hint=hint)
         elif context.param.min > context.param.max:
             context.warn(
-                f"'min' {context.param.min:g} is greater than 'max' {context.param.max:g}: every value becomes 'min'",
+                f"'min' {context.param.min:g} is greater than 'max' {context.param.max:g}: "
+                "every value becomes 'min'",
                 "min",
             )
         warn_in_place(context)
@@ -136,7 +138,10 @@ class Power(Neuron):
 
 
 class PReLU(Neuron):
-    """x above 0, a learned slope · x at and below it; one slope a channel (axis 1), or one for all."""
+    """x above 0, a learned slope · x at and below it.
+
+    One slope a channel (axis 1), or one for all.
+    """
 
     type = "PReLU"
     param = "prelu_param"
@@ -236,7 +241,10 @@ class Threshold(Neuron):
 
 
 class Dropout(Neuron):
-    """In TRAIN sets a share of the values to 0 and divides the others by the share that is kept; in TEST nothing."""
+    """In TRAIN sets a share of the values to 0 and divides the others by the share that is kept.
+
+    In TEST nothing.
+    """
 
     type = "Dropout"
     param = "dropout_param"
@@ -248,9 +256,8 @@ class Dropout(Neuron):
 
     def check(self, context: LayerContext) -> None:
         ratio = context.param.dropout_ratio
-        if not 0 <= ratio < 1 and not (
-            ratio == 1 and context.layer.phase == "TEST"
-        ):  # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
+        # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
+        if not 0 <= ratio < 1 and not (ratio == 1 and context.layer.phase == "TEST"):
             context.error(
                 f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}",
                 "dropout_ratio",
@@ -271,14 +278,19 @@ def scaled_macs(layer: Layer, scale: float) -> int:
 
 
 def warn_in_place(context: LayerContext) -> None:
-    """Warns where params are learned through a layer in place whose gradient Caffe takes from memory it has written over.
+    """Warns where params are learned through an in-place layer whose gradient is not theirs.
+
+    Caffe takes it from memory it has written over.
 
     netspec gives Caffe's numbers here too (netspec/pytorch/overwritten.py).
     """
     layer = context.layer
     if layer.phase != "TRAIN" or layer.tops[0] != layer.bottoms[0] or not _follows_params(layer):
         return
-    message = f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
+    message = (
+        f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: "
+        "it reads memory that it has overwritten"
+    )
     context.report.warning(message, layer.spans.at("top", 0), "give its top a name of its own")
 
 

@@ -10,7 +10,10 @@ from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
 
 
 class LRN(Spec):
-    """Divides by (k + alpha/n · sum of squares)^beta over n channels, or over an n×n window of the plane."""
+    """Divides by (k + alpha/n · sum of squares)^beta.
+
+    The sum is over n channels, or over an n×n window of the plane.
+    """
 
     type = "LRN"
     param = "lrn_param"
@@ -18,9 +21,8 @@ class LRN(Spec):
     example = Example(MAPS, "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }", shapes=SAME)
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
-        return (
-            frozenset() if layer.message.lrn_param.norm_region else self.reads
-        )  # within a channel it is made of layers of its own
+        # within a channel it is made of layers of its own
+        return frozenset() if layer.message.lrn_param.norm_region else self.reads
 
     def settings(self, layer: Layer) -> list[str]:
         message = layer.message.lrn_param
@@ -52,7 +54,10 @@ class LRN(Spec):
 
 
 class BatchNorm(Spec):
-    """Normalises each channel; params are mean, variance and their common scale factor. A Scale layer follows it."""
+    """Normalises each channel; params are mean, variance and their common scale factor.
+
+    A Scale layer follows it.
+    """
 
     type = "BatchNorm"
     param = "batch_norm_param"
@@ -63,9 +68,13 @@ class BatchNorm(Spec):
     def check(self, context: LayerContext) -> None:
         for i, spec in enumerate(context.message.param):
             if spec.HasField("lr_mult") and spec.lr_mult != 0:
-                hint = "take 'lr_mult: 0' for all three, or leave 'param' out; the learnable factor is a Scale layer's"
+                hint = (
+                    "take 'lr_mult: 0' for all three, or leave 'param' out; the learnable factor "
+                    "is a Scale layer's"
+                )
                 context.error(
-                    f"the statistics are not learned, so that 'lr_mult' {spec.lr_mult:g} has no meaning",
+                    "the statistics are not learned, so that 'lr_mult' "
+                    f"{spec.lr_mult:g} has no meaning",
                     "param",
                     i,
                     "lr_mult",
@@ -94,7 +103,7 @@ class BatchNorm(Spec):
 
 
 class MVN(Spec):
-    """Takes the mean off each channel's plane, or each item, and divides by its deviation plus `eps`."""
+    """Takes the mean off each channel's plane, or each item, and divides by deviation + `eps`."""
 
     type = "MVN"
     param = "mvn_param"
@@ -120,9 +129,8 @@ class MVN(Spec):
                 0,
                 notes=[context.made_here(0)],
             )
-        return [
-            (*bottom, *[1] * (4 - len(bottom)))
-        ]  # Caffe's top has 4 axes, whatever the bottom has
+        # Caffe's top has 4 axes, whatever the bottom has
+        return [(*bottom, *[1] * (4 - len(bottom)))]
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * (2 if layer.message.mvn_param.normalize_variance else 0)

@@ -11,7 +11,10 @@ from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 
 
 class Pooling(Spec):
-    """The maximum or the average of each window; the output's size rounds up unless round_mode is FLOOR."""
+    """The maximum or the average of each window.
+
+    The output's size rounds up unless round_mode is FLOOR.
+    """
 
     type = "Pooling"
     param = "pooling_param"
@@ -19,8 +22,11 @@ class Pooling(Spec):
     example = Example(
         MAPS,
         "pooling_param { pool: MAX kernel_size: 3 stride: 2 }",
-        shapes="along height and width ceil((H + 2·pad - kernel) / stride) + 1; with pad, a last window that would start beyond "
-        "the input and its near padding is dropped",
+        shapes=(
+            "along height and width ceil((H + 2·pad - kernel) / stride) + 1; with pad, "
+            "a last window that would start beyond "
+            "the input and its near padding is dropped"
+        ),
     )
 
     def settings(self, layer: Layer) -> list[str]:
@@ -41,7 +47,8 @@ class Pooling(Spec):
         sized = [f for f in ("kernel_size", "kernel_h", "kernel_w") if context.has(f)]
         if p.global_pooling and sized:
             context.error(
-                f"'global_pooling' takes the whole plane as its window; '{sized[0]}' has no place beside it",
+                "'global_pooling' takes the whole plane as its window; "
+                f"'{sized[0]}' has no place beside it",
                 sized[0],
             )
         elif not p.global_pooling and not sized:
@@ -93,7 +100,10 @@ class Pooling(Spec):
 
 
 class SPP(Spec):
-    """Pools over grids of 1, 2, 4, … cells a side, each made one axis, and joins them; a single grid keeps its axes."""
+    """Pools over grids of 1, 2, 4, … cells a side, each made one axis, and joins them.
+
+    A single grid keeps its axes.
+    """
 
     type = "SPP"
     param = "spp_param"
@@ -139,17 +149,26 @@ class SPP(Spec):
 
 
 def pyramid_window(size: int, level: int) -> tuple[int, int]:
-    """The kernel, which is the stride too, and the pad of an axis at a level of the pyramid, which has 2^level cells."""
+    """The kernel, which is the stride too, and the pad of an axis at a level of the pyramid.
+
+    The level has 2^level cells.
+    """
     cells = 2**level
     kernel = -(-size // cells)
     return kernel, (kernel * cells - size + 1) // 2
 
 
 def pyramid_fault(sizes: Shape, level: int, is_stochastic: bool) -> str | None:
-    """Why a plane can't be pooled at a level of the pyramid: its pooling has the limits of any other."""
+    """Why a plane can't be pooled at a level of the pyramid.
+
+    Its pooling has the limits of any other.
+    """
     for size, axis in zip(sizes, ("height", "width"), strict=True):
         kernel, pad = pyramid_window(size, level)
-        cells = f"level {level} of the pyramid lays {2**level} windows of {kernel} over a {axis} of {size}"
+        cells = (
+            f"level {level} of the pyramid lays {2**level} "
+            f"windows of {kernel} over a {axis} of {size}"
+        )
         if pad >= kernel:
             return f"{cells}: their pad of {pad} must be smaller than they are"
         if pad and is_stochastic:

@@ -13,13 +13,17 @@ HOW_TO_ALLOW = (
 
 
 class Python(Spec):
-    """A layer written as a Python class, which `module` and `layer` name. It runs only where the user allows it.
+    """A layer written as a Python class, which `module` and `layer` name.
 
-    The class has pycaffe's methods setup(bottom, top), reshape(bottom, top), forward(bottom, top) and
-    backward(top, propagate_down, bottom), over lists of blobs with .data, .diff, .shape and .reshape(…). It finds its text as
-    self.param_str and the phase as self.phase; self.blobs.add_blob(…) adds a param. It computes on the CPU, in single
-    precision, and can't be exported. Without bottoms it is a data layer that the module itself runs in each forward pass.
-    The module is looked for in the net's folder, then as Python does, then in the working directory.
+    It runs only where the user allows it.
+
+    The class has pycaffe's methods setup(bottom, top), reshape(bottom, top), forward(bottom, top)
+    and backward(top, propagate_down, bottom), over lists of blobs with .data, .diff, .shape and
+    .reshape(…). It finds its text as self.param_str and the phase as self.phase;
+    self.blobs.add_blob(…) adds a param. It computes on the CPU, in single precision, and can't be
+    exported. Without bottoms it is a data layer that the module itself runs in each forward pass.
+    The module is looked for in the net's folder, then as Python does, then in the working
+    directory.
 
     Shapes: what its reshape gives its tops.
     """
@@ -41,10 +45,16 @@ class Python(Spec):
                 context.error(f"'{name}' must name {what}", name)
         if context.allow_python_layers or _is_given(context):
             return
-        message = f"{context.layer.label} would run the Python code of '{context.param.module}.{context.param.layer}', which is not allowed"
+        message = (
+            f"{context.layer.label} would run the Python code of "
+            f"'{context.param.module}.{context.param.layer}', which is not allowed"
+        )
         span, hint = context.layer.spans.at("type"), HOW_TO_ALLOW
         if not context.layer.bottoms and context.layer.tops:  # it is a data layer
-            hint += f"; to see shapes without it, give {input_options(context.layer.tops, (1, 3, 224, 224))}"
+            hint += (
+                "; to see shapes without it, give "
+                f"{input_options(context.layer.tops, (1, 3, 224, 224))}"
+            )
         if context.lenient:  # a drawing needs no shapes, and so none of its code
             context.report.warning(f"{message}; its shapes are unknown", span, hint)
         else:
@@ -54,9 +64,8 @@ class Python(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         if not context.allow_python_layers:  # the shapes are given
             return [context.given[top] for top in context.layer.tops]
-        from netspec.layers.python_object import (
-            Instance,
-        )  # only a net with such a layer pays for it
+        # only a net with such a layer pays for it
+        from netspec.layers.python_object import Instance
 
         context.layer.prepared = instance = Instance(context.layer)
         instance.set_up()
@@ -67,7 +76,7 @@ class Python(Spec):
 
 
 def _is_given(context: LayerContext) -> bool:
-    """Whether the user gives the shapes of a data layer, so that none of its code has to run for them."""
+    """Whether the user gives the shapes of a data layer, so that its code need not run for them."""
     return (
         not context.layer.bottoms
         and bool(context.layer.tops)

@@ -1,4 +1,6 @@
-"""The object of a Python layer: the user's class, the blobs that it works on, and a stand-in for the module caffe.
+"""The object of a Python layer.
+
+The user's class, the blobs that it works on, and a stand-in for the module caffe.
 
 Source: pycaffe's Blob and Layer, Caffe's PythonLayer.
 """
@@ -29,7 +31,10 @@ _STAND_IN_ONLY = "netspec stands in for caffe with Layer, TRAIN and TEST only"
 
 
 class Blob:
-    """What a Python layer sees of a blob. Memory is made when it is first looked at, filled with zeros."""
+    """What a Python layer sees of a blob.
+
+    Memory is made when it is first looked at, filled with zeros.
+    """
 
     def __init__(self, shape: tuple[int, ...] | None = None) -> None:
         self._shape = shape
@@ -56,7 +61,8 @@ class Blob:
     def _axis(self, i: int) -> int:
         if len(self.shape) > 4:
             raise ValueError(
-                f"num, channels, height and width are for blobs of at most 4 axes, this one has {len(self.shape)}"
+                "num, channels, height and width are for blobs of at most 4 axes, "
+                f"this one has {len(self.shape)}"
             )
         return self.shape[i] if i < len(self.shape) else 1
 
@@ -117,7 +123,10 @@ class Layer:
 
 
 class Instance:
-    """The object of a user's class with the blobs that it works on. Its faults become diagnostics."""
+    """The object of a user's class with the blobs that it works on.
+
+    Its faults become diagnostics.
+    """
 
     def __init__(self, layer: graph.Layer, modules: UserModules | None = None) -> None:
         self.layer = layer
@@ -136,7 +145,10 @@ class Instance:
         return self.object.blobs
 
     def take(self) -> Instance:
-        """Itself when first asked, then another one that is set up anew: two modules share no object."""
+        """Itself when first asked, then another one that is set up anew.
+
+        Two modules share no object.
+        """
         if not self._is_taken:
             self._is_taken = True
             return self
@@ -160,9 +172,13 @@ class Instance:
         self.call("reshape", self.bottoms, self.tops)
         for i, blob in enumerate(self.tops):
             if not blob.is_shaped:
-                hint = f"its reshape does it: top[{i}].reshape(*bottom[0].shape), or with the sizes as numbers"
+                hint = (
+                    f"its reshape does it: top[{i}].reshape(*bottom[0].shape), "
+                    "or with the sizes as numbers"
+                )
                 raise NetspecError(
-                    f"{self.layer.label}: its setup and reshape give top '{self.layer.tops[i]}' no shape",
+                    f"{self.layer.label}: its setup and reshape give top "
+                    f"'{self.layer.tops[i]}' no shape",
                     self._span("top", i),
                     hint,
                 )
@@ -170,7 +186,10 @@ class Instance:
     def call(self, method: str, *arguments: object) -> None:
         """Runs a method of the object. Raises: NetspecError for whatever it raises."""
         if not hasattr(self.object, method):
-            message = f"{self.layer.label}: the class '{self.layer.message.python_param.layer}' has no method '{method}'"
+            message = (
+                f"{self.layer.label}: the class '{self.layer.message.python_param.layer}' has no "
+                f"method '{method}'"
+            )
             raise NetspecError(message, self._span("python_param", "layer"))
         with self._told(f"its {method} failed"):
             getattr(self.object, method)(*arguments)

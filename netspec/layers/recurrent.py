@@ -1,4 +1,7 @@
-"""Layers with a memory: LSTM, RNN, and the LSTM's step. Source: Caffe's RecurrentLayer, LSTMLayer, RNNLayer, LSTMUnitLayer."""
+"""Layers with a memory: LSTM, RNN, and the LSTM's step.
+
+Source: Caffe's RecurrentLayer, LSTMLayer, RNNLayer, LSTMUnitLayer.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
 
 class Recurrent(Spec):
-    """What LSTM and RNN share: bottoms x (T×N×…), cont (T×N), maybe a static input (N×…), maybe the first states.
+    """What LSTM and RNN share.
 
-    With `expose_hidden` the states are further bottoms and tops (1×N×H each); else they carry over from one forward
-    pass to the next.
+    Bottoms x (T×N×…), cont (T×N), maybe a static input (N×…), maybe the first states.
+
+    With `expose_hidden` the states are further bottoms and tops (1×N×H each); else they carry over
+    from one forward pass to the next.
     """
 
     param = "recurrent_param"
@@ -52,13 +57,19 @@ class Recurrent(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         x, hidden = context.bottoms[0], context.param.num_output
         if len(x) < 3 or not x[0]:
-            message = f"'{context.layer.bottoms[0]}' must be T×N×… (at least one timestep, streams, values), got {shape_text(x)}"
+            message = (
+                f"'{context.layer.bottoms[0]}' must be T×N×… (at least one timestep, streams, "
+                f"values), got {shape_text(x)}"
+            )
             raise context.stop(message, "bottom", 0, notes=[context.made_here(0)])
         require_shape(context, 1, x[:2], "the continuation flags, one for each timestep and stream")
         exposed = self.states if context.param.expose_hidden else ()
         static = context.bottoms[2] if len(context.bottoms) > 2 + len(exposed) else None
         if static is not None and (len(static) < 2 or static[0] != x[1]):
-            message = f"the static input '{context.layer.bottoms[2]}' must be {x[1]}×… (streams, values), got {shape_text(static)}"
+            message = (
+                f"the static input '{context.layer.bottoms[2]}' must be {x[1]}×… (streams, "
+                f"values), got {shape_text(static)}"
+            )
             raise context.stop(
                 message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
             )
@@ -72,16 +83,15 @@ class Recurrent(Spec):
         return [(x[0], x[1], hidden), *[state] * len(exposed)]
 
     def add_params(self, context: LayerContext, inputs: int, static_inputs: int | None) -> None:
-        """Adds the params in Caffe's order: those of the inputs, of the static input, of the memory."""
+        """Adds the params in Caffe's order: those of the inputs, the static input, the memory."""
         raise NotImplementedError
 
     def macs(self, layer: Layer) -> int:
         steps, streams = (layer.bottom_blobs[0].shape or (0, 0))[:2]
         weights = [param.count for param in layer.params if len(param.shape) == 2]
         exposed = len(self.states) if layer.message.recurrent_param.expose_hidden else 0
-        static = (
-            weights.pop(1) if len(layer.bottom_blobs) > 2 + exposed else 0
-        )  # multiplied once, not at each timestep
+        # multiplied once, not at each timestep
+        static = weights.pop(1) if len(layer.bottom_blobs) > 2 + exposed else 0
         return streams * (steps * sum(weights) + static)
 
 
@@ -130,7 +140,10 @@ class RNN(Recurrent):
 
 
 class LSTMUnit(Spec):
-    """One timestep of an LSTM: from the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state."""
+    """One timestep of an LSTM.
+
+    From the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state.
+    """
 
     type = "LSTMUnit"
     unforced: ClassVar[tuple[int, ...]] = (2,)
@@ -161,7 +174,10 @@ class LSTMUnit(Spec):
 def require_shape(context: LayerContext, index: int, shape: Shape, what: str) -> None:
     """Requires a bottom to have a shape that follows from the first one's."""
     if context.bottoms[index] != shape:
-        message = f"'{context.layer.bottoms[index]}', {what}, must be {shape_text(shape)}, got {shape_text(context.bottoms[index])}"
+        message = (
+            f"'{context.layer.bottoms[index]}', {what}, must be {shape_text(shape)}, "
+            f"got {shape_text(context.bottoms[index])}"
+        )
         raise context.stop(
             message, "bottom", index, notes=[context.made_here(index), context.made_here(0)]
         )

@@ -1,4 +1,7 @@
-"""Losses between values. Source: Caffe's SigmoidCrossEntropyLossLayer, EuclideanLossLayer and ContrastiveLossLayer."""
+"""Losses between values.
+
+Source: Caffe's SigmoidCrossEntropyLossLayer, EuclideanLossLayer and ContrastiveLossLayer.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ class SigmoidCrossEntropyLoss(Loss):
         scores, targets = context.bottoms
         if prod(scores) != prod(targets):
             names = context.layer.bottoms
-            message = f"'{names[0]}' ({shape_text(scores)}) and '{names[1]}' ({shape_text(targets)}) must hold as many values"
+            message = (
+                f"'{names[0]}' ({shape_text(scores)}) and '{names[1]}' ({shape_text(targets)}) "
+                "must hold as many values"
+            )
             raise context.stop(
                 message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
             )
@@ -42,14 +48,20 @@ class EuclideanLoss(Loss):
         a, b = context.bottoms
         if prod(a[1:]) != prod(b[1:]):
             names = context.layer.bottoms
-            message = f"the items of '{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must hold as many values"
+            message = (
+                f"the items of '{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) "
+                "must hold as many values"
+            )
             raise context.stop(
                 message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
             )
 
 
 class ContrastiveLoss(Loss):
-    """Half the squared distance of similar pairs, half the squared rest up to the margin of others; a flag for each pair."""
+    """Half the squared distance of similar pairs, half the squared rest up to the margin of others.
+
+    A flag for each pair.
+    """
 
     type = "ContrastiveLoss"
     unforced: ClassVar[tuple[int, ...]] = (2,)
@@ -89,7 +101,10 @@ class ContrastiveLoss(Loss):
                 2,
             )
         elif flags != pairs:
-            message = f"'{names[2]}' ({shape_text(context.bottoms[2])}) must hold one flag for each of the {pairs} pairs"
+            message = (
+                f"'{names[2]}' ({shape_text(context.bottoms[2])}) must hold one flag for each of "
+                f"the {pairs} pairs"
+            )
             raise context.stop(
                 message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
             )

@@ -1,4 +1,7 @@
-"""Layers that pick values or items. Source: Caffe's ArgMaxLayer, BatchReindexLayer and FilterLayer."""
+"""Layers that pick values or items.
+
+Source: Caffe's ArgMaxLayer, BatchReindexLayer and FilterLayer.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ class ArgMax(Spec):
     example = Example(
         ROWS,
         "argmax_param { top_k: 5 axis: 1 }",
-        shapes="with 'axis' that of the bottom, top_k along it; without N×1×top_k, or N×2×top_k with out_max_val",
+        shapes=(
+            "with 'axis' that of the bottom, top_k along it; without N×1×top_k, "
+            "or N×2×top_k with out_max_val"
+        ),
     )
 
     def check(self, context: LayerContext) -> None:
@@ -54,9 +60,8 @@ class ArgMax(Spec):
             )
         if axis is not None:
             return [(*bottom[:axis], p.top_k, *bottom[axis + 1 :])]
-        return [
-            (bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))
-        ]  # as many axes as the bottom, 3 at least
+        # as many axes as the bottom, 3 at least
+        return [(bottom[0], 2 if p.out_max_val else 1, p.top_k, *[1] * (len(bottom) - 3))]
 
 
 class BatchReindex(Spec):
@@ -89,7 +94,8 @@ class BatchReindex(Spec):
 class Filter(Spec):
     """The items of its bottoms at which the last bottom, the selector, is not 0.
 
-    How many these are is known at run time only; the shapes here are those of the bottoms, as in Caffe before data comes.
+    How many these are is known at run time only; the shapes here are those of the bottoms, as in
+    Caffe before data comes.
     """
 
     type = "Filter"
@@ -113,12 +119,18 @@ class Filter(Spec):
         *bottoms, selector = context.bottoms
         last = len(bottoms)
         if not selector or any(size != 1 for size in selector[1:]):
-            message = f"the selector '{context.layer.bottoms[last]}' has one value for each item, not {shape_text(selector)}"
+            message = (
+                f"the selector '{context.layer.bottoms[last]}' has one value for each item, "
+                f"not {shape_text(selector)}"
+            )
             raise context.stop(message, "bottom", last, notes=[context.made_here(last)])
         for i, bottom in enumerate(bottoms):
             if bottom[:1] != selector[:1]:
                 held = bottom[0] if bottom else "no"
-                message = f"'{context.layer.bottoms[i]}' holds {held} items, but the selector '{context.layer.bottoms[last]}' {selector[0]}"
+                message = (
+                    f"'{context.layer.bottoms[i]}' holds {held} items, but the selector "
+                    f"'{context.layer.bottoms[last]}' {selector[0]}"
+                )
                 raise context.stop(
                     message, "bottom", i, notes=[context.made_here(i), context.made_here(last)]
                 )

@@ -12,7 +12,10 @@ from netspec.syntax.bind import float_text
 
 
 class Setting(NamedTuple):
-    """A field of a layer's own parameter message and how it reads; left out at its default unless `always`."""
+    """A field of a layer's own parameter message and how it reads.
+
+    Left out at its default unless `always`.
+    """
 
     field: str
     text: str
@@ -39,7 +42,10 @@ def shown_settings(message: Message, rows: Iterable[Setting]) -> list[str]:
 
 
 def differs(message: Message, field: str) -> bool:
-    """Whether a field says something else than its default. A label to ignore is never a default."""
+    """Whether a field says something else than its default.
+
+    A label to ignore is never a default.
+    """
     descriptor = message.DESCRIPTOR.fields_by_name[field]
     value = getattr(message, field)
     if descriptor.is_repeated:
@@ -66,7 +72,7 @@ def spatial_axes(layer: Layer) -> int:
 
 
 def window_sizes(message: Message, field: str, default: int, axes: int) -> tuple[int, ...]:
-    """One size an axis, whether the file spells `field`, a list of it, or `field`_h and `field`_w."""
+    """One size an axis, whether the file spells `field`, a list of it, or `field`_h, `field`_w."""
     stem = field.removesuffix("_size")
     across = [f"{stem}_h", f"{stem}_w"]
     if any(name in message.DESCRIPTOR.fields_by_name and message.HasField(name) for name in across):

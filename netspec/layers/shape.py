@@ -99,7 +99,10 @@ class Silence(Spec):
 
 
 class Slice(Spec):
-    """Cuts its bottom along `axis` into its tops: where each `slice_point` says, or into equal parts."""
+    """Cuts its bottom along `axis` into its tops.
+
+    Where each `slice_point` says, or into equal parts.
+    """
 
     type = "Slice"
     param = "slice_param"
@@ -123,14 +126,16 @@ class Slice(Spec):
         points, tops = list(context.param.slice_point), len(context.layer.top_blobs)
         if points and len(points) != tops - 1:
             context.error(
-                f"'slice_point' stands for each top but the first, {tops - 1} times, got {len(points)}",
+                f"'slice_point' stands for each top but the first, {tops - 1} times, "
+                f"got {len(points)}",
                 "slice_point",
                 -1,
             )
         for i, (before, point) in enumerate(zip([0, *points], points, strict=False)):
             if point <= before:
                 context.error(
-                    f"each 'slice_point' must be above the one before, the first above 0; {point} follows {before}",
+                    f"each 'slice_point' must be above the one before, the first above 0; {point} "
+                    f"follows {before}",
                     "slice_point",
                     i,
                 )
@@ -145,10 +150,16 @@ class Slice(Spec):
         axis = context.axis(getattr(context.param, field), len(bottom), field)
         size = bottom[axis]
         if points and (tops > size or points[-1] > size):  # the last top may be empty, as in Caffe
-            message = f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which can't be cut into {tops} tops at {', '.join(map(str, points))}"
+            message = (
+                f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which can't be cut "
+                f"into {tops} tops at {', '.join(map(str, points))}"
+            )
             raise context.stop(message, "slice_point", -1, notes=[context.made_here(0)])
         if not points and size % tops:
-            message = f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which does not divide into {tops} equal tops"
+            message = (
+                f"axis {axis} of '{context.layer.bottoms[0]}' holds {size}, which does not divide "
+                f"into {tops} equal tops"
+            )
             raise context.stop(
                 message, "top", -1, hint="give 'slice_point'", notes=[context.made_here(0)]
             )
@@ -173,7 +184,10 @@ class Reshape(Spec):
     example = Example(
         MAPS,
         "reshape_param { shape { dim: 0 dim: 8 dim: -1 dim: 56 } }",
-        shapes="those of 'shape', where 0 copies the bottom's size at the same place and -1 takes what is left",
+        shapes=(
+            "those of 'shape', where 0 copies the bottom's size at the "
+            "same place and -1 takes what is left"
+        ),
     )
 
     def shares_memory(self, layer: Layer) -> bool:
@@ -204,10 +218,12 @@ class Reshape(Spec):
     def infer(self, context: LayerContext) -> list[Shape]:
         bottom, p = context.bottoms[0], context.param
         axes, dims = len(bottom), list(p.shape.dim)
-        if (
-            not -axes - 1 <= p.axis <= axes
-        ):  # unlike elsewhere, the place behind the last axis counts too
-            message = f"axis {p.axis} is out of range for a blob of {axes} axes, where it goes from {-axes - 1} to {axes}"
+        # unlike elsewhere, the place behind the last axis counts too
+        if not -axes - 1 <= p.axis <= axes:
+            message = (
+                f"axis {p.axis} is out of range for a blob of {axes} axes, where it goes from "
+                f"{-axes - 1} to {axes}"
+            )
             raise context.stop(message, "axis", notes=[context.made_here(0)])
         start, end = replaced_axes(axes, p.axis, p.num_axes)
         if end > axes:
@@ -217,7 +233,10 @@ class Reshape(Spec):
             raise context.stop(message, "num_axes", notes=[context.made_here(0)])
         for i, dim in enumerate(dims):
             if dim == 0 and start + i >= axes:
-                message = f"0 copies the size of the bottom's axis {start + i}, but the last axis of '{context.layer.bottoms[0]}' is {axes - 1}"
+                message = (
+                    f"0 copies the size of the bottom's axis {start + i}, but the last axis of "
+                    f"'{context.layer.bottoms[0]}' is {axes - 1}"
+                )
                 raise context.stop(message, "shape", "dim", i, notes=[context.made_here(0)])
         shape = reshaped(bottom, dims, start, end)
         left, taken = _left_and_taken(bottom, dims, start, end)
@@ -226,19 +245,28 @@ class Reshape(Spec):
                 "?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims)
             )
             text = sizes_text([*bottom[:start], *new, *bottom[end:]]) or "a scalar"
-            message = f"the {prod(bottom)} values of '{context.layer.bottoms[0]}' ({shape_text(bottom)}) do not fill {text}"
+            message = (
+                f"the {prod(bottom)} values of '{context.layer.bottoms[0]}' ({shape_text(bottom)}) "
+                f"do not fill {text}"
+            )
             raise context.stop(message, "shape", notes=[context.made_here(0)])
         return [shape]
 
 
 def replaced_axes(axes: int, axis: int, num_axes: int) -> tuple[int, int]:
-    """The axes that a Reshape replaces, the second not included. A negative axis counts from one behind the last."""
+    """The axes that a Reshape replaces, the second not included.
+
+    A negative axis counts from one behind the last.
+    """
     start = axis + axes + 1 if axis < 0 else axis
     return start, axes if num_axes == -1 else start + num_axes
 
 
 def reshaped(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -> Shape:
-    """A shape whose axes from `start` to `end` are replaced: 0 copies the axis at the same place, -1 is what is left."""
+    """A shape whose axes from `start` to `end` are replaced.
+
+    0 copies the axis at the same place, -1 is what is left.
+    """
     new = [bottom[start + i] if dim == 0 else dim for i, dim in enumerate(dims)]
     if -1 in dims:
         left, taken = _left_and_taken(bottom, dims, start, end)
@@ -249,7 +277,10 @@ def reshaped(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -
 def _left_and_taken(
     bottom: Sequence[int], dims: Sequence[int], start: int, end: int
 ) -> tuple[int, int]:
-    """What the replaced axes hold, and what of it the given sizes take; axes that are only copied count in neither."""
+    """What the replaced axes hold, and what of it the given sizes take.
+
+    Axes that are only copied count in neither.
+    """
     copied = {start + i for i, dim in enumerate(dims) if dim == 0}
     left = prod([bottom[i] for i in range(start, end) if i not in copied])
     return left, prod([dim for dim in dims if dim > 0]) * prod(
@@ -302,14 +333,20 @@ class Crop(Spec):
             )
             raise context.stop(message, "offset", -1, notes=[context.made_here(0)])
         if len(size) < len(bottom):
-            message = f"'{context.layer.bottoms[1]}' has {len(size)} axes, but '{context.layer.bottoms[0]}' is cut up to axis {len(bottom) - 1}"
+            message = (
+                f"'{context.layer.bottoms[1]}' has {len(size)} axes, but "
+                f"'{context.layer.bottoms[0]}' is cut up to axis {len(bottom) - 1}"
+            )
             raise context.stop(
                 message, "bottom", 1, notes=[context.made_here(0), context.made_here(1)]
             )
         for i, offset in enumerate(offsets_of(given, cut)):
             here, wanted = bottom[axis + i], size[axis + i]
             if offset + wanted > here:
-                message = f"axis {axis + i} of '{context.layer.bottoms[0]}' holds {here}, which can't be cut to {wanted} from {offset} on"
+                message = (
+                    f"axis {axis + i} of '{context.layer.bottoms[0]}' holds {here}, "
+                    f"which can't be cut to {wanted} from {offset} on"
+                )
                 path = ("offset", i if len(given) > 1 else 0) if given else ("bottom", 1)
                 raise context.stop(
                     message, *path, notes=[context.made_here(0), context.made_here(1)]
@@ -323,7 +360,10 @@ def offsets_of(given: Sequence[int], axes: int) -> list[int]:
 
 
 class Parameter(Spec):
-    """A learnt array as a top, zeros at first; without a shape it is a single number, as in Caffe."""
+    """A learnt array as a top, zeros at first.
+
+    Without a shape it is a single number, as in Caffe.
+    """
 
     type = "Parameter"
     param = "parameter_param"

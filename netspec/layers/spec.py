@@ -1,4 +1,7 @@
-"""What a layer type is: its arity, its checks, its shape rule, its params and cost. No torch, no numpy."""
+"""What a layer type is: its arity, its checks, its shape rule, its params and cost.
+
+No torch, no numpy.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 
 
 def input_options(tops: list[str], data: Shape) -> str:
-    """How to give the shapes of a data layer's tops on the command line: the data's, then the number of items of the others."""
+    """How to give the shapes of a data layer's tops on the command line.
+
+    First the data's, then the number of items of the others.
+    """
     shapes = [data, *[data[:1]] * (len(tops) - 1)]
     return " ".join(
         f"--input {top}={','.join(map(str, shape))}"
@@ -33,7 +39,10 @@ BOTTOM, TOP = frozenset(("bottom",)), frozenset(("top",))
 
 
 class Probe(Protocol):
-    """Looks into the data that a data layer names. Raises: NetspecError where they are there but can't be read."""
+    """Looks into the data that a data layer names.
+
+    Raises: NetspecError where they are there but can't be read.
+    """
 
     def record_shape(self, layer: Layer) -> Shape | None:
         """(C, H, W) of a record before it is cropped; None where nothing says it."""
@@ -53,9 +62,8 @@ class Spec:
 
     type: ClassVar[str] = ""
     param: ClassVar[str] = ""  # the field of LayerParameter with the layer's own parameters
-    fields: ClassVar[
-        tuple[Field, ...]
-    ] = ()  # what that field holds, where caffe.proto does not say it
+    # what that field holds, where caffe.proto does not say it
+    fields: ClassVar[tuple[Field, ...]] = ()
     example: ClassVar[Example] = Example({})
     shown: ClassVar[tuple[Setting, ...]] = ()  # what a picture shows of its parameters
     shown_param: ClassVar[str] = ""  # the field that holds these, where it is not `param`
@@ -63,25 +71,22 @@ class Spec:
     tops: ClassVar[tuple[int, int | None]] = (1, 1)
     in_place: ClassVar[bool] = False  # may its top be its bottom?
     is_source: ClassVar[bool] = False  # are its tops inputs of the module?
-    is_input: ClassVar[bool] = (
-        False  # of a source: are they inputs of the net, too, and it no data layer?
-    )
+    # of a source: are they inputs of the net, too, and it no data layer?
+    is_input: ClassVar[bool] = False
     reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
     continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
-    has_side_effects: ClassVar[bool] = (
-        False  # does it do something beside its tops, and so run without one?
-    )
+    # does it do something beside its tops, and so run without one?
+    has_side_effects: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset()  # what its gradient reads: "bottom", "top"
     gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
-    unforced: ClassVar[
-        tuple[int, ...]
-    ] = ()  # bottoms that force_backward gives no gradient: labels, cont
+    # bottoms that force_backward gives no gradient: labels, cont
+    unforced: ClassVar[tuple[int, ...]] = ()
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
 
     def shares_memory(self, layer: Layer) -> bool:
-        """Whether its tops share the memory of its first bottom, so that in-place writes show in both."""
+        """Whether its tops share its first bottom's memory: in-place writes show in both."""
         return False
 
     @property
@@ -95,19 +100,22 @@ class Spec:
         return shown_settings(layer.field(param), self.shown) if param and self.shown else []
 
     def gradient_reads(self, layer: Layer) -> frozenset[str]:
-        """Which of the values "bottom" and "top" Caffe's gradient of the layer reads where they stand, and not from a copy."""
+        """Which of "bottom" and "top" Caffe's gradient of the layer reads where they stand.
+
+        It may read the other from a copy.
+        """
         return self.reads
 
     def misreads_in_place(self, layer: Layer) -> bool:
-        """Whether its gradient in place, which finds the top where it looks for the bottom, is another one."""
+        """Whether its gradient is another one in place, where it finds the top for the bottom."""
         return "bottom" in self.gradient_reads(layer)
 
     def keeps_signs(self, layer: Layer) -> bool:
-        """Whether in place it leaves what is above 0 there, and sends no gradient to what it does not leave."""
+        """Whether in place it leaves what is above 0, and sends no gradient to what it does not."""
         return False
 
     def shares_gradient(self, layer: Layer) -> bool:
-        """Whether its top's gradient lies, from set-up on, where the layer's bottom or its inside has its own."""
+        """Whether its top's gradient lies, from set-up on, with its bottom's or its inside's."""
         return False
 
     def check(self, context: LayerContext) -> None:
@@ -155,11 +163,17 @@ class LayerContext:
         return bool(self.param.HasField(field))
 
     def record_shape(self) -> Shape | None:
-        """(C, H, W) of a record of the layer's data before it is cropped; None where nothing says it. Raises: NetspecError."""
+        """The (C, H, W) of a record before it is cropped; None where nothing says it.
+
+        Raises: NetspecError.
+        """
         return self.probe.record_shape(self.layer) if self.probe else None
 
     def hdf5_row_shapes(self) -> list[Shape] | None:
-        """For each top the shape of a row of its dataset; None where the file is not there. Raises: NetspecError."""
+        """For each top the shape of a row of its dataset; None where the file is not there.
+
+        Raises: NetspecError.
+        """
         return self.probe.hdf5_row_shapes(self.layer) if self.probe else None
 
     def error(
@@ -210,7 +224,10 @@ class LayerContext:
         return Stop()
 
     def check_ranges(self) -> None:
-        """Reports unsigned numbers above the largest int: Caffe keeps every one of them in an int."""
+        """Reports unsigned numbers above the largest int.
+
+        Caffe keeps every one of them in an int.
+        """
         self._check_ranges(self.message, ())
 
     def _check_ranges(self, message: Any, path: tuple[str | int, ...]) -> None:
@@ -227,7 +244,10 @@ class LayerContext:
                 for i, number in enumerate(value) if is_repeated else [(0, value)]:
                     if number > MAX_COUNT:
                         full = (*path, field.name, i) if is_repeated else (*path, field.name)
-                        text = f"{self.layer.label}: '{field.name}' is out of range: expected at most {MAX_COUNT}, got {number}"
+                        text = (
+                            f"{self.layer.label}: '{field.name}' is out of range: "
+                            f"expected at most {MAX_COUNT}, got {number}"
+                        )
                         self.report.error(text, self.layer.spans.at(*full))
 
     def made_here(self, index: int) -> Diagnostic:
@@ -254,7 +274,10 @@ class LayerContext:
             return
         axes = "every axis" if but is None else f"every axis but {but}"
         names = [self.layer.bottom_blobs[i].name for i in (first, second)]
-        message = f"'{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) must agree in {axes}"
+        message = (
+            f"'{names[0]}' ({shape_text(a)}) and '{names[1]}' ({shape_text(b)}) "
+            f"must agree in {axes}"
+        )
         raise self.stop(
             message, "bottom", second, notes=[self.made_here(first), self.made_here(second)]
         )
@@ -263,7 +286,10 @@ class LayerContext:
         """Requires the first two bottoms to hold the same number of items."""
         a, b = self.bottoms[0][:1], self.bottoms[1][:1]
         if a != b:
-            message = f"the two bottoms hold {shape_text(a)} and {shape_text(b)} items, which must be the same number"
+            message = (
+                f"the two bottoms hold {shape_text(a)} and {shape_text(b)} items, "
+                "which must be the same number"
+            )
             raise self.stop(message, "bottom", 1, notes=[self.made_here(0), self.made_here(1)])
 
     def add_param(
@@ -275,7 +301,8 @@ class LayerContext:
     ) -> None:
         """Adds a param with its ParamSpec from the layer's `param` list.
 
-        `filler_field` names the field of its filler; where the file states none, it is filled with `default`.
+        `filler_field` names the field of its filler; where the file states none, it is filled with
+        `default`.
         """
         index = len(self.params)
         param = Param(
@@ -304,13 +331,14 @@ class LayerContext:
         self.params.append(param)
 
     def check_filler(self, filler: FillerParameter, shape: Shape, *path: str | int) -> None:
-        """Reports a filler that Caffe does not have, whose numbers are out of range, or that can't fill the shape."""
+        """Reports a filler that Caffe lacks, is out of range, or can't fill the shape."""
         fault = filler_fault(filler, shape)
         if fault:
             self.error(fault.message, *path, fault.field, hint=fault.hint)
         elif filler.type == "positive_unitball" and len(shape) > 4:
             self.warn(
-                f"the filler 'positive_unitball' takes at most 4 axes in Caffe, got {shape_text(shape)}",
+                "the filler 'positive_unitball' takes at most 4 axes in Caffe, "
+                f"got {shape_text(shape)}",
                 *path,
                 "type",
             )

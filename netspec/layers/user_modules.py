@@ -1,4 +1,7 @@
-"""The Python modules of a net's own code: found in its folder, and kept apart from those of other nets with the same names."""
+"""The Python modules of a net's own code.
+
+Found in its folder, and kept apart from those of other nets with the same names.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _OWN: dict[tuple[str, ...], dict[str, ModuleType]] = {}
 
 
 class UserModules:
-    """Where the code of a net's Python layers is looked for: in the net's folder, as Python does, in the working directory."""
+    """Where the code of a net's Python layers is looked for.
+
+    In the net's folder, as Python does, in the working directory.
+    """
 
     def __init__(self, path: str) -> None:
         """path: the net's file, or "" where it has none."""
@@ -36,13 +42,17 @@ class UserModules:
 
     @contextmanager
     def found(self) -> Iterator[None]:
-        """While code runs that was loaded here, it can import more; afterwards sys.path and sys.modules are as they were."""
+        """While code runs that was loaded here, it can import more.
+
+        Afterwards sys.path and sys.modules are as they were.
+        """
         before = dict(sys.modules)
         usual = set(map(os.path.abspath, sys.path))
         last = [folder for folder in self.last if folder not in usual]
+        # of the same names
         others = {
             top for top in self._tops & before.keys() if _folder_of(before[top]) not in self.first
-        }  # of the same names
+        }
         hidden = {name for name in before if name.partition(".")[0] in others} if others else set()
         for name in hidden:
             del sys.modules[name]
@@ -59,7 +69,10 @@ class UserModules:
             )
 
     def _put_away(self, before: dict[str, ModuleType], hidden: set[str], beside: set[str]) -> None:
-        """Keeps what was imported from the folders beside for the next time, and shows the program its own modules again."""
+        """Keeps what was imported from the folders beside for the next time.
+
+        The program finds its own modules again.
+        """
         now = dict(sys.modules)
         for name, module in now.items():
             top = name.partition(".")[0]
@@ -85,7 +98,7 @@ def _folder_of(module: ModuleType | None) -> str | None:
 
 @contextmanager
 def caffe_at_hand(stand_in: ModuleType) -> Iterator[None]:
-    """While user code is imported or runs, `import caffe` finds the stand-in where no Caffe is installed."""
+    """While user code is imported or runs, `import caffe` finds the stand-in without a Caffe."""
     if "caffe" in sys.modules or is_caffe_installed():
         yield
         return
@@ -102,6 +115,5 @@ def is_caffe_installed() -> bool:
     from importlib.util import find_spec
 
     found = find_spec("caffe")
-    return (
-        found is not None and found.origin is not None
-    )  # a mere folder of that name is no package
+    # a mere folder of that name is no package
+    return found is not None and found.origin is not None

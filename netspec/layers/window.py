@@ -1,4 +1,7 @@
-"""The sliding window of convolution and pooling: one rule over all spatial axes, H and W are just two."""
+"""The sliding window of convolution and pooling.
+
+One rule over all spatial axes, H and W are just two.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ class Window:
         return self.dilation[i] * (self.kernel[i] - 1) + 1
 
     def overhang(self, size: int, i: int) -> int:
-        """How many zeros stand behind an axis and its pad for the kernel's one place there; see `convolved_size`."""
+        """How many zeros stand behind an axis and its pad for the kernel's one place there.
+
+        See `convolved_size`.
+        """
         missing = self.extent(i) - size - 2 * self.pad[i]
         return missing if 0 < missing < self.stride[i] else 0
 
@@ -66,19 +72,12 @@ def check_window(context: LayerContext) -> None:
         )
         if pair and plain:
             context.error(f"give '{name}' or '{short}_h' and '{short}_w', not both", pair[0])
-        elif len(pair) == 1 and (
-            short != "pad" or context.spec.param == "pooling_param"
-        ):  # a convolution's absent pad is 0
+        elif len(pair) == 1 and (short != "pad" or context.spec.param == "pooling_param"):
+            # a convolution's absent pad is 0
             missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
             context.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
-    for name in (
-        "kernel_size",
-        "kernel_h",
-        "kernel_w",
-        "stride",
-        "stride_h",
-        "stride_w",
-    ):  # a dilation of 0 reads one value all over
+    # a dilation of 0 reads one value all over
+    for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w"):
         _check_positive(context, name)
 
 
@@ -117,7 +116,8 @@ def require_axes(context: LayerContext, axes: int) -> None:
 def convolved_size(size: int, window: Window, i: int) -> int:
     """Source: Caffe's ConvolutionLayer::compute_output_shape.
 
-    C++ divides towards 0: a kernel that reaches over the end by less than a stride has one place, and reads zeros there.
+    C++ divides towards 0: a kernel that reaches over the end by less than a stride has one place,
+    and reads zeros there.
     """
     spare = size + 2 * window.pad[i] - window.extent(i)
     return (spare // window.stride[i] if spare >= 0 else -(-spare // window.stride[i])) + 1
@@ -126,8 +126,8 @@ def convolved_size(size: int, window: Window, i: int) -> int:
 def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
     """Source: Caffe's PoolingLayer::Reshape.
 
-    Rounds up by default. Only where any pad is set is a last window that would start beyond the input and
-    its pad dropped; without pad it stays, and holds nothing.
+    Rounds up by default. Only where any pad is set is a last window that would start beyond the
+    input and its pad dropped; without pad it stays, and holds nothing.
     """
     spare = size + 2 * window.pad[i] - window.kernel[i]
     out = (-(-spare // window.stride[i]) if round_up else spare // window.stride[i]) + 1
@@ -137,12 +137,13 @@ def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
 
 
 def require_reach(context: LayerContext, sizes: Iterable[int], field: str) -> None:
-    """Requires that the places up to the end of the last window can be counted with an int, as Caffe counts them."""
+    """Requires that the places up to the end of the last window fit into an int, as in Caffe."""
     for size in sizes:
         if size > MAX_COUNT:
             name = f"{field}_h" if context.has(f"{field}_h") else field
             raise context.stop(
-                f"'{name}' is out of range: the windows would span {size} values, more than {MAX_COUNT}",
+                f"'{name}' is out of range: the windows would span {size} values, "
+                f"more than {MAX_COUNT}",
                 name,
             )
 
@@ -158,9 +159,15 @@ def require_room(context: LayerContext, sizes: Shape, out: Shape, window: Window
                 else f"a dilated window of {window.extent(i)}"
             )
             pad = f" with pad {window.pad[i]}" if window.pad[i] else ""
-            message = f"{spans} does not fit into a {axis} of {size}{pad}: the output's size would be {result}"
+            message = (
+                f"{spans} does not fit into a {axis} of {size}{pad}: "
+                f"the output's size would be {result}"
+            )
             name = context.layer.bottom_blobs[0].name
-            hint = f"'{name}' is {shape_with_axes(context.bottoms[0])}; take a smaller kernel, more pad, or a larger input"
+            hint = (
+                f"'{name}' is {shape_with_axes(context.bottoms[0])}; take a smaller kernel, "
+                "more pad, or a larger input"
+            )
             raise context.stop(
                 message, *_kernel_place(context, i), hint=hint, notes=[context.made_here(0)]
             )

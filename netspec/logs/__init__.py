@@ -1,1 +1,4 @@
-"""What a training run writes down, and reading it again: log files, TensorBoard, tables and plots."""
+"""What a training run writes down, and reading it again.
+
+Log files, TensorBoard, tables and plots.
+"""

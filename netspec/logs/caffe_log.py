@@ -1,6 +1,7 @@
 """A run's events in the words and the form of Caffe's own log, for the tools that read it.
 
-Source: Caffe 1.0's solver.cpp, sgd_solver.cpp, caffe.cpp, whose lines are told here with their places; glog.
+Source: Caffe 1.0's solver.cpp, sgd_solver.cpp, caffe.cpp, whose lines are told here with their
+    places; glog.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from netspec.logs.line_file import LineFile
 
 
 class CaffeLog(Listener):
-    """Writes each event of a run as Caffe does, so that parse_log.py, parse_log.sh and their like read it.
+    """Writes each event of a run as Caffe does: parse_log.py, parse_log.sh and their like read it.
 
-    Args: append: for a run that is resumed: its lines follow those of the run before, as `tee -a` would have it.
-    Raises: NetspecError where the file can't be opened. A disk that is full later is told once on stderr.
+    Args: append: for a run that is resumed: its lines follow those of the run before, as `tee -a`
+        would have it.
+    Raises: NetspecError where the file can't be opened. A disk that is full later is told once on
+        stderr.
     """
 
     def __init__(self, path: str | Path, append: bool = False) -> None:
@@ -50,7 +53,10 @@ class CaffeLog(Listener):
         now = time.monotonic()
         done, lapse = iteration - self._last_display[0], now - self._last_display[1]
         self._last_display = (iteration, now)
-        speed = f"({done / max(lapse, 1e-9):g} iter/s, {lapse:g}s/{self._run.display if self._run else done} iters)"
+        speed = (
+            f"({done / max(lapse, 1e-9):g} iter/s, "
+            f"{lapse:g}s/{self._run.display if self._run else done} iters)"
+        )
         self._write("solver.cpp:218", f"Iteration {iteration} {speed}, loss = {loss:g}")
         self._outputs(
             "solver.cpp:237", "Train", outputs, self._run.loss_weights if self._run else {}
@@ -116,7 +122,10 @@ class CaffeLog(Listener):
                 number += 1
 
     def _write(self, place: str, message: str, severity: str = "I") -> None:
-        """One line of the log for each of the message: Caffe's tools want the head of a line on every one."""
+        """One line of the log for each of the message.
+
+        Caffe's tools want the head of a line on every one.
+        """
         head = f"{severity}{datetime.now():%m%d %H:%M:%S.%f} {os.getpid():5d} {place}]"
         for line in message.splitlines() or [""]:
             self._file.write(f"{head} {line}")

@@ -11,7 +11,9 @@ from netspec.diagnostics import NetspecError, os_reason
 
 
 class LineFile:
-    """Each line is on its way to the disk when `write` returns. A line that can't be written is lost; the first is told.
+    """Each line is on its way to the disk when `write` returns.
+
+    A line that can't be written is lost; the first is told.
 
     Args: append: go on with what stands in the file; else it begins anew.
     Raises: NetspecError where the file can't be opened.
@@ -56,7 +58,8 @@ class LineFile:
         if not self._has_warned:
             self._has_warned = True
             print(
-                f"warning: the log '{self.path}' can't be written: {error.strerror or error}; the training goes on",
+                f"warning: the log '{self.path}' can't be written: {error.strerror or error}; "
+                "the training goes on",
                 file=sys.stderr,
             )
 

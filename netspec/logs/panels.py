@@ -1,4 +1,7 @@
-"""Runs → the panels of a picture: loss, accuracy and learning rate over iterations, time or epochs."""
+"""Runs → the panels of a picture.
+
+Loss, accuracy and learning rate over iterations, time or epochs.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,8 @@ X_AXES = ("iterations", "seconds", "epochs")
 LOSS, ACCURACY, RATE = "loss", "accuracy", "lr"
 _IS_ACCURACY = re.compile(r"acc|top.?\d", re.IGNORECASE)  # accuracy, acc/top5, loss3/top-1
 _LOSS_LOG, _RATE_LOG = 1000, 10  # how far values spread before their axis is logarithmic
-_UNITS = (
-    ("hours", 3600.0, 3 * 3600.0),
-    ("minutes", 60.0, 300.0),
-    ("seconds", 1.0, 0.0),
-)  # seconds, from how many on
+# seconds, from how many on
+_UNITS = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 300.0), ("seconds", 1.0, 0.0))
 
 
 def run_panels(
@@ -27,7 +27,8 @@ def run_panels(
     """The panels to draw and the x axis's label.
 
     Args:
-        what: 'loss', 'accuracy', 'lr', or (a part of) the name of an output; all that the logs tell of the first three by default.
+        what: 'loss', 'accuracy', 'lr', or (a part of) the name of an output; all that the logs tell
+            of the first three by default.
         x: one of X_AXES.
 
     Raises: NetspecError where no log tells of one of them, or a log does not tell what x asks for.

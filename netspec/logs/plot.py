@@ -1,4 +1,7 @@
-"""Curves in panels below each other, as a picture file. Knows nothing of logs: what is drawn is said by Panel and Curve."""
+"""Curves in panels below each other, as a picture file.
+
+Knows nothing of logs: what is drawn is said by Panel and Curve.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,8 @@ if TYPE_CHECKING:
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 WIDTH, PANEL_HEIGHT, DPI = 8.0, 2.4, 144  # inches, inches, dots an inch
 INK, MUTED, GRID = "#1e293b", "#475569", "#e2e8f0"
-COLOURS = (
-    "#2563eb",
-    "#d9480f",
-    "#2b8a3e",
-    "#9c36b5",
-    "#c99700",
-    "#0c8599",
-    "#e64980",
-    "#5c4033",
-)  # one a run, in order
+# one a run, in order
+COLOURS = ("#2563eb", "#d9480f", "#2b8a3e", "#9c36b5", "#c99700", "#0c8599", "#e64980", "#5c4033")
 DASHES = ("-", "--", ":", "-.")  # one a name in a panel, in order
 MARKS = ("o", "s", "^", "D", "v", "P")
 MAX_MARKS = 40  # on one curve
@@ -67,15 +62,15 @@ class Panel:
 
     y_label: str
     curves: Sequence[Curve]
-    log_from: float = (
-        inf  # the ratio of the largest to the smallest value from which the axis is logarithmic
-    )
+    # the ratio of the largest to the smallest value from which the axis is logarithmic
+    log_from: float = inf
 
 
 def plot_panels(panels: Sequence[Panel], x_label: str, path: str | Path) -> None:
     """Draws panels below each other over one x axis into a file, whose suffix is the format.
 
-    Raises: NetspecError where the format is unknown, matplotlib is missing, or the file can't be written.
+    Raises: NetspecError where the format is unknown, matplotlib is missing, or the file can't be
+        written.
     """
     check_picture_path(path)
     with _settings():
@@ -83,7 +78,10 @@ def plot_panels(panels: Sequence[Panel], x_label: str, path: str | Path) -> None
 
 
 def check_picture_path(path: str | Path) -> None:
-    """Raises NetspecError where a picture could not be written under this name, before anything is computed for it."""
+    """Raises NetspecError where a picture could not be written under this name.
+
+    It is called before anything is computed for it.
+    """
     _format(path)
     try:
         import matplotlib  # noqa: F401
@@ -95,7 +93,10 @@ def check_picture_path(path: str | Path) -> None:
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Writes a figure into a file, whose suffix is the format: .png, .svg or .pdf. Raises: NetspecError."""
+    """Writes a figure into a file, whose suffix is the format: .png, .svg or .pdf.
+
+    Raises: NetspecError.
+    """
     form = _format(path)
     buffer = io.BytesIO()
     dates: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -121,9 +122,8 @@ def _settings() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context(RC), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from"
-        )  # a file name in a script that the font lacks
+        # a file name in a script that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
 
@@ -148,9 +148,10 @@ def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
     styles = _styles(panel)
     for i, curve in enumerate(panel.curves):
         style = styles[curve.name]
+        # wider, so that it shows below the others
         covered = sum(
             (later.xs, later.ys) == (curve.xs, curve.ys) for later in panel.curves[i + 1 :]
-        )  # wider, so that it shows below the others
+        )
         _draw_curve(
             axes,
             curve,
@@ -163,9 +164,8 @@ def _draw_panel(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
     values = [y for curve in panel.curves for y in map(_drawable, curve.ys) if not isnan(y)]
-    if values and max(values) - min(values) < 1e-4 * abs(
-        max(values)
-    ):  # one value but for rounding: its digits would fill the axis
+    # one value but for rounding: its digits would fill the axis
+    if values and max(values) - min(values) < 1e-4 * abs(max(values)):
         axes.set_ylim(*sorted((0.95 * max(values), 1.05 * max(values))))
     if (
         values
@@ -183,9 +183,8 @@ def _draw_curve(axes: Axes, curve: Curve, style: dict[str, Any], colour: str) ->
         return
     style = {**style, "markevery": max(1, len(curve.xs) // MAX_MARKS)}
     axes.plot(curve.xs, [_drawable(y) for y in curve.ys], color=colour, **style)
-    axes.update_datalim(
-        [(x, 0) for x in (min(curve.xs), max(curve.xs))], updatey=False
-    )  # matplotlib leaves out the xs of gaps
+    # matplotlib leaves out the xs of gaps
+    axes.update_datalim([(x, 0) for x in (min(curve.xs), max(curve.xs))], updatey=False)
     # a number that is none leaves a gap: the first of them says so, for that is where a run breaks
     lost = next(
         ((x, y) for x, y in zip(curve.xs, curve.ys, strict=True) if isnan(_drawable(y))), None
@@ -212,7 +211,10 @@ def _drawable(y: float) -> float:
 
 
 def _styles(panel: Panel) -> dict[str, dict[str, Any]]:
-    """How the curves of each name are drawn, in any colour: marked ones bold, the others pale where there are marked ones."""
+    """How the curves of each name are drawn, in any colour.
+
+    Marked ones bold, the others pale where there are marked ones.
+    """
     kinds = {curve.name: curve.is_marked for curve in panel.curves}
     styles: dict[str, dict[str, Any]] = {}
     for name, is_marked in kinds.items():
@@ -272,7 +274,10 @@ def _name_runs(figure: Figure, colours: dict[str, str]) -> None:
 
 
 def _label(name: str) -> str:
-    """A name as text: cut in the middle where it is long, and never read as a formula or as a label to hide."""
+    """A name as text.
+
+    Cut in the middle where it is long, and never read as a formula or as a label to hide.
+    """
     if len(name) > LONGEST_NAME:
         name = name[: LONGEST_NAME // 2] + "…" + name[-(LONGEST_NAME // 2) + 1 :]
     name = "".join(char if char.isprintable() else "�" for char in name).replace("$", r"\$")

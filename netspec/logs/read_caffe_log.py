@@ -1,6 +1,10 @@
-"""Caffe's log → rows: what glog writes to a file, or what `tee` kept of the terminal with other lines in between.
+"""Caffe's log → rows.
 
-Source: the messages of solver.cpp and sgd_solver.cpp, from the first Caffe to 1.0, and of NVIDIA's and Intel's.
+The log is what glog writes to a file, or what `tee` kept of the terminal with other lines in
+between.
+
+Source: the messages of solver.cpp and sgd_solver.cpp, from the first Caffe to 1.0, and of NVIDIA's
+    and Intel's.
 """
 
 from __future__ import annotations
@@ -12,9 +16,11 @@ from math import nan
 
 from netspec.logs.run import Row, Run
 
-# I1122 05:18:54.123456  1234 solver.cpp:218] message; glog 0.6 writes the year before the month, on macOS a thread's id is hexadecimal
+# I1122 05:18:54.123456  1234 solver.cpp:218] message; glog 0.6 writes the year before the month, on
+# macOS a thread's id is hexadecimal
 HEAD = re.compile(
-    r"[IWEF](\d{4})?(0[1-9]|1[0-2])([0-3]\d) (\d\d):(\d\d):(\d\d)(\.\d+) +(?:0x)?[\da-f]+ [^\s\]]+:\d+ ?\] ?"
+    r"[IWEF](\d{4})?(0[1-9]|1[0-2])([0-3]\d) (\d\d):(\d\d):(\d\d)(\.\d+) "
+    r"+(?:0x)?[\da-f]+ [^\s\]]+:\d+ ?\] ?"
 )
 _CREATED = re.compile(r"Log file created at: (\d{4})/")
 _TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d{1,3})\)")
@@ -23,20 +29,19 @@ _RATE = re.compile(r"Iteration (\d+), lr = ([^\s,]+)")
 _OUTPUT = re.compile(
     r"(Train|Test) net output #\d+: (.+?) ?= ?(\S+)(?: \(\* (\S+) = (\S+) loss\))?"
 )
-_SCORE = re.compile(
-    r"Test score #(\d+): (\S+)"
-)  # of 2014, when outputs were told without their names
+# of 2014, when outputs were told without their names
+_SCORE = re.compile(r"Test score #(\d+): (\S+)")
 _TEST_LOSS = re.compile(r"Test loss: (\S+)")
 _DAY = 86400.0
-_EPOCH = date(
-    2020, 1, 1
-).toordinal()  # near: seconds since the year 1 would lose their microseconds
+# near: seconds since the year 1 would lose their microseconds
+_EPOCH = date(2020, 1, 1).toordinal()
 
 
 def read_caffe_log(lines: Iterable[str], name: str, changed: float) -> Run:
     """Reads a Caffe log.
 
-    Args: changed: when the file was written last, in seconds since 1970; glog's lines don't tell the year.
+    Args: changed: when the file was written last, in seconds since 1970; glog's lines don't tell
+        the year.
     """
     reader = _Reader(Run(name), datetime.fromtimestamp(changed))
     for line in lines:
@@ -55,7 +60,10 @@ def read_caffe_log(lines: Iterable[str], name: str, changed: float) -> Run:
 
 
 class _Reader:
-    """Follows the run through its messages: a row is begun by one and filled by those that come next."""
+    """Follows the run through its messages.
+
+    A row is begun by one and filled by those that come next.
+    """
 
     def __init__(self, run: Run, changed: datetime) -> None:
         self.run = run
@@ -65,9 +73,8 @@ class _Reader:
         self.test_row: Row | None = None
         self.has_test_loss = False  # whether the log tells it; else it is summed up
         self.is_resumed = False
-        self.rate: tuple[int, float] | None = (
-            None  # an iteration's that was told before its loss, as by the first Caffe
-        )
+        # an iteration's that was told before its loss, as by the first Caffe
+        self.rate: tuple[int, float] | None = None
 
     def take(self, head: re.Match[str], text: str) -> None:
         if text.startswith("Solving"):
@@ -103,7 +110,10 @@ class _Reader:
                 self.train_row.rate = self.rate[1]
 
     def resume(self, iteration: int) -> None:
-        """What comes now belongs to another part of the run, or to another run: one that begins at 0 goes on from none."""
+        """What comes now belongs to another part of the run, or to another run.
+
+        One that begins at 0 goes on from none.
+        """
         if not self.is_resumed:
             return
         self.is_resumed, self.rate = False, None
@@ -165,9 +175,8 @@ class _Clock:
         year, month, day, hour, minute, second, fraction = head.groups()
         if year:
             self.year = int(year)
-        elif (
-            self.year is None
-        ):  # the end of the log is known; it begins in the same year or in the one before
+        elif self.year is None:
+            # the end of the log is known; it begins in the same year or in the one before
             self.year = self.changed.year - (
                 (int(month), int(day)) > (self.changed.month, self.changed.day)
             )

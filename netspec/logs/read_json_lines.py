@@ -15,7 +15,10 @@ _LONGEST = 1e12  # seconds of a run, images in an epoch
 
 
 def read_json_lines(lines: Iterable[str], name: str) -> Run:
-    """Reads a JsonLog's lines. Events and fields that it does not know are passed over, and lines that are no events."""
+    """Reads a JsonLog's lines.
+
+    Events and fields that it does not know are passed over, and lines that are no events.
+    """
     reader = _Reader(Run(name))
     for line in lines:
         event = read_event(line)
@@ -45,9 +48,8 @@ class _Reader:
         self.run = run
         self.before = 0.0  # seconds of the parts before this one
         self.now = 0.0
-        self.begin = self.begin_epoch = self.epochs_an_iteration = (
-            0.0  # of this part; the last is 0 where it is not known
-        )
+        # of this part; the last is 0 where it is not known
+        self.begin = self.begin_epoch = self.epochs_an_iteration = 0.0
         self.test_loss_weights: list[dict[str, float]] = []
 
     def take(self, event: dict[str, Any]) -> None:

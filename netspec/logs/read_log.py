@@ -18,11 +18,14 @@ _SOUGHT = 1 << 20  # bytes in which a log must show what it is
 
 
 def read_log(path: str | Path) -> Run:
-    """Reads a log that `netspec train --log` or `--caffe-log` wrote, or Caffe; what the file holds tells which.
+    """Reads a log that `netspec train --log` or `--caffe-log` wrote, or Caffe.
+
+    What the file holds tells which.
 
     Other lines among a log's own are passed over, and a last line that is cut off.
 
-    Raises: NetspecError where the file can't be read, is no log, or tells of no iteration and no test.
+    Raises: NetspecError where the file can't be read, is no log, or tells of no iteration and no
+        test.
     """
     try:
         file = open_regular(path)  # _read closes it
@@ -33,13 +36,19 @@ def read_log(path: str | Path) -> Run:
     except OSError as error:
         raise unreadable(path, error) from None
     if not run.train and not any(run.tests):
-        hint = "'display' and 'test_interval' of the solver file say how often a run tells how it stands"
+        hint = (
+            "'display' and 'test_interval' of the solver file say how "
+            "often a run tells how it stands"
+        )
         raise NetspecError(f"'{path}' tells of no iteration and no test", hint=hint)
     return run
 
 
 def log_format(path: str | Path) -> str | None:
-    """JSON_LINES or CAFFE, by what a file holds; None where that is no log. Raises: NetspecError where it can't be read."""
+    """JSON_LINES or CAFFE, by what a file holds; None where that is no log.
+
+    Raises: NetspecError where it can't be read.
+    """
     try:
         with open_regular(path) as file:
             return _format(file.read(_SOUGHT))
@@ -55,9 +64,8 @@ def _format(start: bytes) -> str | None:
 
 
 def _encoding(start: bytes) -> str:
-    return (
-        "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    )  # PowerShell's > writes UTF-16
+    # PowerShell's > writes UTF-16
+    return "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
 
 
 def _read(file: BinaryIO, name: str) -> Run:
@@ -70,5 +78,8 @@ def _read(file: BinaryIO, name: str) -> Run:
             return read_json_lines(lines, name)
         if form == CAFFE:
             return read_caffe_log(lines, name, changed)
-    hint = "`netspec train --log FILE` or `--caffe-log FILE` writes one, and so does `caffe train … 2>&1 | tee FILE`"
+    hint = (
+        "`netspec train --log FILE` or `--caffe-log FILE` writes one, and so does `caffe train … "
+        "2>&1 | tee FILE`"
+    )
     raise NetspecError(f"'{name}' is not a training log", hint=hint)

@@ -14,12 +14,10 @@ class Row:
     """What a run told at one iteration. None is what it did not tell."""
 
     iter: int
-    seconds: float | None = (
-        None  # of training since the run began; the pauses before it was resumed don't count
-    )
-    loss: float | None = (
-        None  # of the training the smoothed loss, of a test the mean of the weighted sum
-    )
+    # of training since the run began; the pauses before it was resumed don't count
+    seconds: float | None = None
+    # of the training the smoothed loss, of a test the mean of the weighted sum
+    loss: float | None = None
     rate: float | None = None  # the learning rate; rows of the training only
     outputs: Values = field(default_factory=dict)
     epoch: float | None = None  # passes over the training data that had ended

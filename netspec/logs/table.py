@@ -1,4 +1,7 @@
-"""A run's rows as the tables that Caffe's parse_log.py makes: NumIters, Seconds, LearningRate, then the outputs."""
+"""A run's rows as the tables that Caffe's parse_log.py makes.
+
+NumIters, Seconds, LearningRate, then the outputs.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,18 @@ LOSS = "loss"  # the column of a run that tells no outputs
 
 
 def csv_of_training(run: Run, delimiter: str = ",") -> str:
-    """The training as CSV; empty where the log has no row of it. Rows that tell no outputs are left out, as by Caffe's tool."""
+    """The training as CSV; empty where the log has no row of it.
+
+    Rows that tell no outputs are left out, as by Caffe's tool.
+    """
     return _table(run.train, [row.rate for row in run.train], delimiter)
 
 
 def csv_of_test(run: Run, net: int, delimiter: str = ",") -> str:
-    """A test net's rows as CSV; their learning rate is that of the training row of their iteration, or of the last before it."""
+    """A test net's rows as CSV.
+
+    Their learning rate is that of the training row of their iteration, or of the last before it.
+    """
     rated = [row for row in run.train if row.rate is not None]
     iterations = [row.iter for row in rated]
     places = [max(0, bisect_right(iterations, row.iter) - 1) for row in run.tests[net]]

@@ -25,17 +25,21 @@ MAX_ELEMENTS = 100  # an output with more is no bundle of curves
 class TensorBoardLog(Listener):
     """Writes scalars for TensorBoard.
 
-    They are train/loss, train/lr, train/images_per_second, train/OUTPUT, test0/OUTPUT, test0/loss and so on.
-    An output whose name one of these has already is OUTPUT_output. Of an output with several elements each is a scalar,
-    OUTPUT/0 and so on; one with more than MAX_ELEMENTS is left out.
+    They are train/loss, train/lr, train/images_per_second, train/OUTPUT, test0/OUTPUT, test0/loss
+    and so on. An output whose name one of these has already is OUTPUT_output. Of an output with
+    several elements each is a scalar, OUTPUT/0 and so on; one with more than MAX_ELEMENTS is left
+    out.
 
-    Raises: NetspecError where tensorboardX is missing or the folder can't be written to. A disk that is full later is
-    told once on stderr; nothing more is written then, for TensorBoard reads no further than a broken record.
+    Raises: NetspecError where tensorboardX is missing or the folder can't be written to. A disk
+        that is full later is
+    told once on stderr; nothing more is written then, for TensorBoard reads no further than a
+    broken record.
     """
 
     def __init__(self, folder: str | Path) -> None:
         try:
-            # Not SummaryWriter: it writes from a thread, whose end at a full disk would leave the training waiting for it.
+            # Not SummaryWriter: it writes from a thread, whose end at a full disk would leave the
+            # training waiting for it.
             from tensorboardX.proto.event_pb2 import Event
             from tensorboardX.record_writer import RecordWriter
         except ImportError:
@@ -45,7 +49,8 @@ class TensorBoardLog(Listener):
         self._throughput = Throughput(0)
         self._last_flush = 0.0
         self._records: RecordWriter | None = None
-        name = f"events.out.tfevents.{time.time():.0f}.{platform.node()}.{os.getpid()}"  # TensorBoard looks for the words in front
+        # TensorBoard looks for the words in front
+        name = f"events.out.tfevents.{time.time():.0f}.{platform.node()}.{os.getpid()}"
         try:
             os.makedirs(folder, exist_ok=True)
             self._records = RecordWriter(os.path.join(self.folder, name))
@@ -137,7 +142,8 @@ class TensorBoardLog(Listener):
     def _warn(self, error: OSError) -> None:
         reason = error.strerror or error
         print(
-            f"warning: the TensorBoard folder '{self.folder}' can't be written to: {reason}; the training goes on without it",
+            f"warning: the TensorBoard folder '{self.folder}' can't be written to: {reason}; "
+            "the training goes on without it",
             file=sys.stderr,
         )
 

@@ -22,7 +22,10 @@ from netspec.readers.image_list import read_list, split_line
 from netspec.readers.images import decode, read_image_file, resize
 from netspec.stores.lmdb_writer import NAMES_FILE, LmdbWriter
 
-_ROOT_HINT = "paths count from the working directory, then from the list's folder; --root FOLDER names another"
+_ROOT_HINT = (
+    "paths count from the working directory, then from the list's folder; "
+    "--root FOLDER names another"
+)
 _AT_ONCE = 64  # images that are read side by side; they are put in the list's order
 
 
@@ -56,13 +59,17 @@ def build_database(
     replace_old: bool = False,
     note: Callable[[str], object] | None = None,
 ) -> int:
-    """Writes the images of a list ("path label" a line) to a new LMDB; the key is the line's number, then the path.
+    """Writes the images of a list ("path label" a line) to a new LMDB.
 
-    Those of a folder of classes are numbered in the order of their paths, and the names of the classes are put beside
-    the records, in labels.txt. An image that can't be read is left out and told to `warn`; that sizes differ, to `note`.
-    With `replace_old` an LMDB that exists is replaced when the new one is whole. Returns the number of records.
+    The key is the line's number, then the path.
 
-    Raises: NetspecError where the list has a line that is none, no image (or none of a class) can be read, sizes differ under check_size, or
+    Those of a folder of classes are numbered in the order of their paths, and the names of the
+    classes are put beside the records, in labels.txt. An image that can't be read is left out and
+    told to `warn`; that sizes differ, to `note`. With `replace_old` an LMDB that exists is replaced
+    when the new one is whole. Returns the number of records.
+
+    Raises: NetspecError where the list has a line that is none, no image (or none of a class) can
+        be read, sizes differ under check_size, or
     the LMDB already exists or can't be written. Nothing stands under its name then.
     """
     options = options or BuildOptions()
@@ -91,7 +98,8 @@ def build_database(
             shapes.add(shape)
             if options.check_size and shape != first[1]:
                 raise NetspecError(
-                    f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' is {shape_text(first[1])}"
+                    f"{line.where}: '{line.path}' is {shape_text(shape)}, but '{first[0].path}' "
+                    f"is {shape_text(first[1])}"
                 )
             writer.put(f"{i:08d}_{line.path}".encode(errors="surrogateescape"), value)
             if progress:
@@ -105,12 +113,14 @@ def build_database(
             lost = {line.label for line in lines} - stored
             if lost:
                 raise NetspecError(
-                    f"none of the images of the class '{source.names[min(lost)]}' of '{place}' could be read"
+                    "none of the images of the class "
+                    f"'{source.names[min(lost)]}' of '{place}' could be read"
                 )
             writer.put_file(NAMES_FILE, source.names_file())
     if note and len(shapes) > 1:
         note(
-            f"the images have {len(shapes):,} sizes, a batch takes one: --resize-width and --resize-height make them alike, or crop_size in the net"
+            f"the images have {len(shapes):,} sizes, a batch takes one: --resize-width and "
+            "--resize-height make them alike, or crop_size in the net"
         )
     return writer.count
 
@@ -118,7 +128,7 @@ def build_database(
 def _records(
     lines: list[_Line], list_path: str, options: BuildOptions
 ) -> Iterator[tuple[_Line, tuple[bytes, tuple[int, ...]] | NetspecError]]:
-    """Each line with its record's bytes and the image's shape, or with what is wrong with the image."""
+    """Each line with its record's bytes and the image's shape, or with the image's fault."""
 
     def make(line: _Line) -> tuple[bytes, tuple[int, ...]] | NetspecError:
         try:
@@ -126,9 +136,8 @@ def _records(
         except NetspecError as error:
             return error
 
-    with ThreadPoolExecutor(
-        os.cpu_count()
-    ) as pool:  # Pillow decodes outside the interpreter's lock
+    # Pillow decodes outside the interpreter's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(lines), _AT_ONCE):
             chunk = lines[start : start + _AT_ONCE]
             yield from zip(chunk, pool.map(make, chunk), strict=True)
@@ -151,7 +160,10 @@ def _record(line: _Line, list_path: str, options: BuildOptions) -> tuple[bytes, 
 
 
 def _encoding(line: _Line, options: BuildOptions) -> str:
-    """The format to encode to: as asked for, or that of the file's name. '' where values are kept as they are."""
+    """The format to encode to.
+
+    As asked for, or that of the file's name. '' where values are kept as they are.
+    """
     if options.encode_type:
         return options.encode_type.lower()
     if not options.encoded:
@@ -188,7 +200,8 @@ def _read_list(path: str, note: Callable[[str], object] | None) -> list[_Line]:
     bare = [i + 1 for i, text in enumerate(texts) if " " not in text]
     if note and bare:
         note(
-            f"{path}:{bare[0]}: no label behind the path: label 0 is stored, as in Caffe ({len(bare):,} of {len(texts):,} lines)"
+            f"{path}:{bare[0]}: no label behind the path: label 0 is stored, "
+            f"as in Caffe ({len(bare):,} of {len(texts):,} lines)"
         )
     for i, text in enumerate(texts):
         name, label = split_line(text, i, path)

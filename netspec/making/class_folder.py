@@ -13,7 +13,7 @@ from netspec.readers.image_list import read_list
 
 
 class ClassFolder(NamedTuple):
-    """The classes of a folder in the order of their names, and its images in the order of their paths."""
+    """The classes of a folder in their names' order, its images in their paths' order."""
 
     path: str
     names: list[str]  # the place of a name is its label
@@ -27,12 +27,16 @@ class ClassFolder(NamedTuple):
 def read_class_folder(
     path: str | Path, names: list[str] | None = None, warn: Callable[[str], object] | None = None
 ) -> ClassFolder:
-    """Each folder in the folder is a class, each file in it an image; what begins with a dot is passed over.
+    """Each folder in the folder is a class, each file in it an image.
+
+    What begins with a dot is passed over.
 
     Files beside the classes and folders within one are left out and told to `warn`.
 
-    Args: names: the classes that there can be, in the order of their labels; without it those that there are.
-    Raises: NetspecError where there is no class, a class is none of `names` or has no files, or the system refuses.
+    Args: names: the classes that there can be, in the order of their labels; without it those that
+        there are.
+    Raises: NetspecError where there is no class, a class is none of `names` or has no files, or the
+        system refuses.
     """
     folder = str(path)
     classes, beside = _entries(folder)
@@ -42,7 +46,8 @@ def read_class_folder(
         )
     if beside and warn:
         warn(
-            f"{folder}: left out {_files(beside)}, which {'lies' if len(beside) == 1 else 'lie'} in no class's folder"
+            f"{folder}: left out {_files(beside)}, which {'lies' if len(beside) == 1 else 'lie'} "
+            "in no class's folder"
         )
     found = ClassFolder(folder, names or classes, [])
     label_of = {name: label for label, name in enumerate(found.names)}
@@ -59,7 +64,10 @@ def read_class_folder(
 
 
 def read_names(path: str | Path) -> list[str]:
-    """The names of labels, a line each. Raises: NetspecError where there is none or one comes twice."""
+    """The names of labels, a line each.
+
+    Raises: NetspecError where there is none or one comes twice.
+    """
     names = [name.strip() for name in read_list(str(path))]
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
@@ -74,7 +82,10 @@ def _images(folder: str, name: str, warn: Callable[[str], object] | None) -> lis
     nested, files = _entries(os.path.join(folder, name))
     if not files:
         hint = (
-            f"'{nested[0]}' lies in it: are the classes one folder further down, in '{os.path.join(folder, name)}'?"
+            (
+                f"'{nested[0]}' lies in it: are the classes one folder further down, "
+                f"in '{os.path.join(folder, name)}'?"
+            )
             if nested
             else None
         )
@@ -85,7 +96,8 @@ def _images(folder: str, name: str, warn: Callable[[str], object] | None) -> lis
     if nested and warn:
         more = f" and {len(nested) - 1} more" if len(nested) > 1 else ""
         warn(
-            f"{folder}: left out the folder '{name}/{nested[0]}'{more}: images lie in the folder of their class"
+            f"{folder}: left out the folder '{name}/{nested[0]}'{more}: "
+            "images lie in the folder of their class"
         )
     return files
 
@@ -115,5 +127,8 @@ def _files(names: list[str]) -> str:
 def _hint(folder: str, files: list[str]) -> str:
     lists = [name for name in files if name.endswith(".txt")]
     if lists:
-        return f"a list of images is named itself: netspec dataset build {os.path.join(folder, lists[0])} OUT --root {folder}"
+        return (
+            "a list of images is named itself: netspec dataset build "
+            f"{os.path.join(folder, lists[0])} OUT --root {folder}"
+        )
     return f"an image of the class rose would be {os.path.join(folder, 'rose', 'x.jpg')}"

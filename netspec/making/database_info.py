@@ -20,9 +20,8 @@ from netspec.stores.damage import key_text
 from netspec.stores.records import Entries, database_kind, no_database, open_entries
 
 _MAX_FAULTS = 20  # that are kept, of however many
-_MAX_DISTINCT = (
-    100_000  # sizes or labels that are counted each, so that no database needs much memory
-)
+# sizes or labels that are counted each, so that no database needs much memory
+_MAX_DISTINCT = 100_000
 
 RAW, FLOATS = "raw", "float_data"  # kinds of record; any other is the format of a compressed image
 Progress = Callable[[int, int | None], object]  # records done, of how many where that is known
@@ -30,7 +29,10 @@ Progress = Callable[[int, int | None], object]  # records done, of how many wher
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is broken: a record by its place and key, or a part of the file, whose records are not known."""
+    """What is broken.
+
+    A record by its place and key, or a part of the file, whose records are not known.
+    """
 
     reason: str
     record: int | None = None
@@ -38,7 +40,10 @@ class Fault:
 
 
 class Tally(Counter[Any]):
-    """How often each value came. Past 100,000 different ones, `others` counts those that are new."""
+    """How often each value came.
+
+    Past 100,000 different ones, `others` counts those that are new.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +70,10 @@ class Range:
 
 @dataclass(slots=True)
 class DatabaseInfo:
-    """What a walk over a database found. Sizes, labels and values are those of the records that are not broken."""
+    """What a walk over a database found.
+
+    Sizes, labels and values are those of the records that are not broken.
+    """
 
     path: str
     kind: str  # LMDB or LevelDB
@@ -79,9 +87,8 @@ class DatabaseInfo:
     sizes: Tally = field(default_factory=Tally)
     labels: Tally = field(default_factory=Tally)
     label_range: Range = field(default_factory=Range)
-    values: dict[str, Range] = field(
-        default_factory=dict
-    )  # kind (raw, float_data) → range of its values
+    # kind (raw, float_data) → range of its values
+    values: dict[str, Range] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)  # the first twenty
     fault_count: int = 0
 
@@ -91,19 +98,20 @@ class DatabaseInfo:
 
     def add_fault(self, fault: Fault) -> None:
         self.fault_count += 1
-        if (
-            len(self.faults) < _MAX_FAULTS and fault not in self.faults
-        ):  # each page behind the end of a cut file tells the same
+        # each page behind the end of a cut file tells the same
+        if len(self.faults) < _MAX_FAULTS and fault not in self.faults:
             self.faults.append(fault)
 
 
 def examine_database(
     path: str | os.PathLike[str], decode: bool = True, progress: Progress | None = None
 ) -> DatabaseInfo:
-    """Walks over all records of an LMDB or LevelDB, past what is broken as far as its structure allows.
+    """Walks over all records of an LMDB or LevelDB, past what is broken as far as possible.
 
-    Args: decode: decode each compressed image, which alone finds broken ones; else only its header is read.
-    Raises: NetspecError where there is no database, its head is broken so that nothing can be found, or it is empty.
+    Args: decode: decode each compressed image, which alone finds broken ones; else only its header
+        is read.
+    Raises: NetspecError where there is no database, its head is broken so that nothing can be
+        found, or it is empty.
     """
     path = os.fspath(path)
     kind = database_kind(path)
@@ -140,7 +148,8 @@ def _walk(entries: Entries, info: DatabaseInfo, decode: bool, progress: Progress
     if info.whole and info.expected is not None and info.expected != info.records:
         info.add_fault(
             Fault(
-                f"its header says that it holds {info.expected:,} records, but there are {info.records:,}"
+                f"its header says that it holds {info.expected:,} records, but there are "
+                f"{info.records:,}"
             )
         )
 
@@ -167,7 +176,10 @@ def _add_record(info: DatabaseInfo, key: bytes, value: bytes, decode: bool) -> N
 
 
 def _contents(datum: Datum, decode: bool) -> tuple[str, tuple[int, ...], NDArray[Any] | None]:
-    """Kind and size of a record, and its values where they are not compressed. Raises: NetspecError for a broken one."""
+    """Kind and size of a record, and its values where they are not compressed.
+
+    Raises: NetspecError for a broken one.
+    """
     if datum.encoded:
         image_format, shape = image_header(datum.data, name="it")
         return image_format.lower(), datum_pixels(datum, name="it").shape if decode else shape, None

@@ -21,7 +21,10 @@ _JPEG_QUALITY = 95  # Source: cv::imencode
 
 
 def raw_datum(image: np.ndarray, label: int) -> bytes:
-    """A record that holds the values themselves. Shapes: (C, H, W) uint8, channels in the order B, G, R."""
+    """A record that holds the values themselves.
+
+    Shapes: (C, H, W) uint8, channels in the order B, G, R.
+    """
     channels, height, width = image.shape
     datum = Datum(
         channels=channels,
@@ -35,12 +38,18 @@ def raw_datum(image: np.ndarray, label: int) -> bytes:
 
 
 def encoded_datum(file: bytes, label: int) -> bytes:
-    """A record that holds the bytes of an image file. Its sizes stay unset, as Caffe leaves them."""
+    """A record that holds the bytes of an image file.
+
+    Its sizes stay unset, as Caffe leaves them.
+    """
     return Datum(data=file, label=label, encoded=True).SerializeToString()
 
 
 def encode_image(image: np.ndarray, kind: str) -> bytes:
-    """The bytes of an image file. `kind` is one of FORMATS. Shapes: (3 or 1, H, W) uint8, channels in the order B, G, R."""
+    """The bytes of an image file. `kind` is one of FORMATS.
+
+    Shapes: (3 or 1, H, W) uint8, channels in the order B, G, R.
+    """
     from PIL import Image  # raw records need no PIL
 
     picture = Image.fromarray(

@@ -21,8 +21,8 @@ from netspec.stores.records import open_records
 class MeanImage:
     """Sums images and divides.
 
-    The sums are whole numbers in double precision, exact up to 2**53. Caffe adds in single precision, which is exact, and
-    the same, up to 65,793 images, and rounds beyond that.
+    The sums are whole numbers in double precision, exact up to 2**53. Caffe adds in single
+    precision, which is exact, and the same, up to 65,793 images, and rounds beyond that.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,11 @@ class MeanImage:
         self._sum = np.zeros(0)
 
     def add(self, image: np.ndarray, where: str) -> None:
-        """Adds an image. Shapes: (C, H, W), all alike. Raises: NetspecError that says `where` one has another shape."""
+        """Adds an image.
+
+        Shapes: (C, H, W), all alike.
+        Raises: NetspecError that says `where` one has another shape.
+        """
         if not self.count:
             self._sum = np.zeros(image.shape)
         if image.shape != self._sum.shape:
@@ -55,7 +59,8 @@ def mean_of_database(
 ) -> np.ndarray:
     """The mean of each value over all records, compressed ones decoded. Shapes: (C, H, W), float32.
 
-    Raises: NetspecError where the database is missing, damaged or empty, or a record is no image or of another size.
+    Raises: NetspecError where the database is missing, damaged or empty, or a record is no image or
+        of another size.
     """
     records = open_records(str(path))
     mean = MeanImage()
@@ -72,7 +77,10 @@ def mean_of_database(
 
 
 def write_mean(path: str | Path, mean: np.ndarray) -> None:
-    """Writes a mean image as Caffe does: a BlobProto with the old num, channels, height and width. Shapes: (C, H, W)."""
+    """Writes a mean image as Caffe does: a BlobProto with the old num, channels, height and width.
+
+    Shapes: (C, H, W).
+    """
     channels, height, width = mean.shape
     blob = BlobProto(
         num=1, channels=channels, height=height, width=width, data=mean.ravel().tolist()

@@ -1,9 +1,13 @@
-"""The embedded data set: scikit-learn's 1,797 handwritten digits, at the paths that the nets in models/ name.
+"""The embedded data set.
 
-They are real images, 8×8 with 17 greys, which NIST collected from 13 people. Enlarged they stand in for MNIST, ImageNet and
-flowers, so that every net trains on a fresh machine. A fifth is kept for testing; the same people wrote both parts.
+Scikit-learn's 1,797 handwritten digits, at the paths that the nets in models/ name.
 
-Source: sklearn.datasets.load_digits, the test part of UCI's "Optical Recognition of Handwritten Digits".
+They are real images, 8×8 with 17 greys, which NIST collected from 13 people. Enlarged they stand in
+for MNIST, ImageNet and flowers, so that every net trains on a fresh machine. A fifth is kept for
+testing; the same people wrote both parts.
+
+Source: sklearn.datasets.load_digits, the test part of UCI's "Optical Recognition of Handwritten
+    Digits".
 """
 
 from __future__ import annotations
@@ -56,9 +60,12 @@ def sample_digits(
     root: str | Path = ".",
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Made]:
-    """Makes the LMDBs and mean files of the sets below a folder. What is there already is kept as it is.
+    """Makes the LMDBs and mean files of the sets below a folder.
 
-    Raises: NetspecError where scikit-learn is missing, a path is taken by something else, or a file can't be written.
+    What is there already is kept as it is.
+
+    Raises: NetspecError where scikit-learn is missing, a path is taken by something else, or a file
+        can't be written.
     """
     made = []
     for sample in sets:
@@ -81,10 +88,12 @@ def sample_digits(
 
 
 def split_digits() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """The training and the test digits: images (N, 8, 8) uint8, labels (N,), places in scikit-learn's order (N,).
+    """The training and the test digits.
 
-    Every fifth digit, counted through all the zeros, then all the ones and so on, is for testing. The training part is in
-    an order drawn once.
+    Images (N, 8, 8) uint8, labels (N,), places in scikit-learn's order (N,).
+
+    Every fifth digit, counted through all the zeros, then all the ones and so on, is for testing.
+    The training part is in an order drawn once.
 
     Raises: NetspecError where scikit-learn is missing.
     """
@@ -100,9 +109,8 @@ def split_digits() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     by_label = np.argsort(digits.target, kind="stable")
     test = np.sort(by_label[::5])
     train = np.setdiff1d(by_label, test)
-    train = np.random.RandomState(_SEED).permutation(
-        train
-    )  # RandomState: its numbers stay the same in every numpy
+    # RandomState: its numbers stay the same in every numpy
+    train = np.random.RandomState(_SEED).permutation(train)
     return [(images[part], digits.target[part], part) for part in (train, test)]
 
 
@@ -120,7 +128,8 @@ def _write(
             if sample.channels == 1:
                 value = raw_datum(large[None], int(label))
             else:
-                # JPEG, as ImageNet's own files: 16 MB and 0.3 ms an image to decode. PNG: 44 MB and 0.8 ms; values: 353 MB
+                # JPEG, as ImageNet's own files: 16 MB and 0.3 ms an image to decode. PNG: 44 MB and
+                # 0.8 ms; values: 353 MB
                 value = encoded_datum(
                     encode_image(np.stack([large] * sample.channels), "jpg"), int(label)
                 )
@@ -137,11 +146,15 @@ def enlarge(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _refuse_mixture(train: Path, test: Path) -> None:
-    """Digits for testing beside someone's own training records, or the other way round, would be worth nothing."""
+    """Digits for testing beside someone's own training records would be worth nothing.
+
+    So would they be the other way round.
+    """
     for there, other in ((train, test), (test, train)):
         if os.path.lexists(there) and not os.path.lexists(other) and not _holds_digits(there):
             raise NetspecError(
-                f"'{there}' already exists with other records than the digits, but '{other}' is not: nothing was made"
+                f"'{there}' already exists with other records than the digits, "
+                f"but '{other}' is not: nothing was made"
             )
 
 

@@ -1,1 +1,4 @@
-"""The passes, each a function of its file's name: it takes a valid value and leaves a valid value."""
+"""The passes, each a function of its file's name.
+
+It takes a valid value and leaves a valid value.
+"""

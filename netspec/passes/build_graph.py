@@ -1,4 +1,6 @@
-"""Joins the layers by their blobs: every write makes a version, every read takes the last one above it.
+"""Joins the layers by their blobs.
+
+Every write makes a version, every read takes the last one above it.
 
 Source: Caffe's Net::Init, AppendTop and AppendBottom.
 """
@@ -21,14 +23,15 @@ _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 def build_graph(
     name: str, phase: str, layers: Placed, report: Report, left_out: Placed = ()
 ) -> Net:
-    """The graph of the kept layers, shapes still unknown. `left_out` are the others of the file, for notes.
+    """The graph of the kept layers, shapes still unknown.
+
+    `left_out` are the others of the file, for notes.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
     net = Net(name, phase)
-    lost: set[str] = (
-        set()
-    )  # the words of layers with a fault: a blob of such a name may have been meant there
+    # the words of layers with a fault: a blob of such a name may have been meant there
+    lost: set[str] = set()
     for message, place in layers:
         layer = Layer(message.name, message.type, message, place, place.whole(), phase)
         if message.HasField("phase"):
@@ -74,9 +77,8 @@ def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_o
                 hint, notes = _near_blob(name, net, left_out, report)
                 message = f"{layer.label} reads blob '{name}', which no earlier layer makes"
                 report.error(message, layer.spans.at("bottom", i), hint, notes)
-            blob = Blob(
-                name, -1, layer, -1, layer.spans.at("bottom", i)
-            )  # stands in for what is missing; shape unknown
+            # stands in for what is missing; shape unknown
+            blob = Blob(name, -1, layer, -1, layer.spans.at("bottom", i))
         blob.consumers.append((layer, i))
         layer.bottom_blobs.append(blob)
         layer.bottom_writes.append(len(blob.memory.writes))
@@ -85,7 +87,10 @@ def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_o
 def _near_blob(
     name: str, net: Net, left_out: Placed, report: Report
 ) -> tuple[str | None, list[Diagnostic]]:
-    """The hint and the notes for a blob that is read and not made: a left-out layer may make it, or its name may be near another's."""
+    """The hint and the notes for a blob that is read and not made.
+
+    A left-out layer may make it, or its name may be near another's.
+    """
     if report.is_crowded:
         return None, []
     for message, place in left_out:
@@ -123,7 +128,10 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
                 pass  # a fault in its 'include' keeps a layer that was not meant to be here
             elif not in_place:
                 first = note(f"'{name}' is made here", before.span)
-                hint = "a layer may write over a blob only in place: as the bottom and the top of the same position"
+                hint = (
+                    "a layer may write over a blob only in place: "
+                    "as the bottom and the top of the same position"
+                )
                 report.error(
                     f"{layer.label} makes blob '{name}' a second time",
                     layer.spans.at("top", i),
@@ -152,7 +160,10 @@ def _write_tops(layer: Layer, net: Net, report: Report) -> None:
 
 
 def _check_other_readers(layer: Layer, top: int, blob: Blob, report: Report) -> None:
-    """Warns of an in-place write to a blob that layers above read: they have the values before it."""
+    """Warns of an in-place write to a blob that layers above read.
+
+    They have the values before it.
+    """
     other = next((reader for reader, _ in blob.consumers if reader is not layer), None)
     if other is None:
         return

@@ -8,10 +8,11 @@ from netspec.layers import find_spec
 
 
 def check_gradients(net: Net, report: Report) -> None:
-    """Reports each Flatten that in Caffe takes its bottom's gradient away from the layer that makes the bottom.
+    """Reports each Flatten that in Caffe takes its bottom's gradient away from the bottom's layer.
 
-    FlattenLayer::Backward makes the bottom's gradient share the top's memory, but the maker goes on reading where it was.
-    A Split between them, as a second reader brings one, has a memory of its own.
+    FlattenLayer::Backward makes the bottom's gradient share the top's memory, but the maker goes on
+    reading where it was. A Split between them, as a second reader brings one, has a memory of its
+    own.
     """
     flattens = [layer for layer in net.layers if layer.type == "Flatten" and layer.bottom_blobs]
     if report.failed or not flattens or not (net.phase == "TRAIN" or net.force_backward):
@@ -26,8 +27,14 @@ def check_gradients(net: Net, report: Report) -> None:
         shares = spec is not None and spec.shares_gradient(maker)
         if not shares or (layer, 0) not in passing or len(bottom.consumers) > 1:
             continue
-        message = f"{layer.label}: Caffe loses the gradient of '{bottom.name}', which {maker.type} makes for a Flatten; here it reaches {maker.label}"
-        hint = "nets that Caffe trained had none below this layer; a Reshape in place of the Flatten passes it in Caffe too"
+        message = (
+            f"{layer.label}: Caffe loses the gradient of '{bottom.name}', which {maker.type} "
+            f"makes for a Flatten; here it reaches {maker.label}"
+        )
+        hint = (
+            "nets that Caffe trained had none below this layer; a Reshape in place of the Flatten "
+            "passes it in Caffe too"
+        )
         report.warning(
             message,
             layer.spans.at("bottom", 0),

@@ -31,7 +31,8 @@ def filter_state(
             )
             place.is_faulty = True
         rules = layer.include or layer.exclude
-        # where the rules themselves hold a fault, the layer stays: what reads it has none of its own
+        # where the rules themselves hold a fault, the layer stays: what reads it has none of its
+        # own
         doubtful = (layer.include and layer.exclude) or any(
             rule.is_faulty for name in RULES for rule in place.fields.get(name, ())
         )

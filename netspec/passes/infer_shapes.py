@@ -14,7 +14,8 @@ from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec
 
 MULTIPLIERS = ("lr_mult", "decay_mult")
-# Who made a shared param: its layer, the param and its index, and the multipliers that any of its users has given.
+# Who made a shared param: its layer, the param and its index, and the multipliers that any of its
+# users has given.
 Owner = tuple[Layer, Param, int, dict[str, float]]
 
 
@@ -79,14 +80,18 @@ def _checked_inputs(net: Net, inputs: Mapping[str, Shape], report: Report) -> di
             )
         elif any(dim < 0 for dim in shape):
             report.error(
-                f"the shape given for '{name}' has a negative dimension: {shape_text(tuple(shape))}",
+                f"the shape given for '{name}' has a negative dimension: "
+                f"{shape_text(tuple(shape))}",
                 file,
             )
     return {name: tuple(shape) for name, shape in inputs.items()}
 
 
 def _python_sources(net: Net) -> list[str]:
-    """The tops of data layers written in Python, which the module itself runs: their shapes may be given, too."""
+    """The tops of data layers written in Python, which the module itself runs.
+
+    Their shapes may be given, too.
+    """
     return [
         top
         for layer in net.layers
@@ -123,7 +128,10 @@ def _check_param_specs(layer: Layer, report: Report) -> None:
 
 
 def _share_params(layer: Layer, owners: dict[str, Owner], report: Report) -> None:
-    """Params of one name are one array; the first is the owner. Source: Caffe's Net::AppendParam."""
+    """Params of one name are one array; the first is the owner.
+
+    Source: Caffe's Net::AppendParam.
+    """
     for i, param in enumerate(layer.params):
         if not param.name:
             continue
@@ -147,7 +155,10 @@ def _share_params(layer: Layer, owners: dict[str, Owner], report: Report) -> Non
         ]
         permissive = layer.message.param[i].share_mode == ParamSpec.PERMISSIVE
         if permissive and param.count != owner.count:
-            message = f"{layer.label} shares param '{param.name}' as {shape_text(param.shape)}: {param.count} values, not {owner.count}"
+            message = (
+                f"{layer.label} shares param '{param.name}' as {shape_text(param.shape)}: "
+                f"{param.count} values, not {owner.count}"
+            )
             report.error(message, place, None, notes)
         elif not permissive and param.shape != owner.shape:
             hint = (
@@ -156,7 +167,8 @@ def _share_params(layer: Layer, owners: dict[str, Owner], report: Report) -> Non
                 else None
             )
             report.error(
-                f"{layer.label} shares param '{param.name}' with another shape, {shape_text(param.shape)}",
+                f"{layer.label} shares param '{param.name}' with another shape, "
+                f"{shape_text(param.shape)}",
                 place,
                 hint,
                 notes,
@@ -176,7 +188,10 @@ def _merge_multipliers(
             given[name] = getattr(spec, name)
             setattr(owner, name, given[name])
         elif getattr(spec, name) != given[name]:
-            message = f"'{name}' of the shared param '{param.name}' is {getattr(spec, name):g} here, but {given[name]:g} above"
+            message = (
+                f"'{name}' of the shared param '{param.name}' is {getattr(spec, name):g} here, "
+                f"but {given[name]:g} above"
+            )
             report.error(f"{layer.label}: {message}", layer.spans.at("param", i, name))
 
 

@@ -1,4 +1,7 @@
-"""For which phases a net's file is meant: those that it has data for, TEST alone where it is a deploy net."""
+"""For which phases a net's file is meant.
+
+Those that it has data for, TEST alone where it is a deploy net.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from netspec.syntax.bind import Spans
 
 
 def sources_of(layers: Placed) -> set[str]:
-    """The blobs that layers without bottoms make, but for those of Parameter layers, which are no data."""
+    """The blobs that layers without bottoms make, except those of Parameter layers.
+
+    These are no data.
+    """
     return {
         top
         for layer, _ in layers
@@ -56,7 +62,10 @@ def _is_deploy(layers: Placed) -> bool:
 
 
 def _rules_of_phases(net: caffe_pb2.NetParameter, spans: Spans) -> dict[str, Span | None]:
-    """For each phase that a rule asks for, where the first such rule stands: include that phase, or exclude the other."""
+    """For each phase that a rule asks for, where the first such rule stands.
+
+    Include that phase, or exclude the other.
+    """
     found: dict[str, Span | None] = {}
     for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True):
         for name in RULES:

@@ -1,6 +1,7 @@
 """Which layers Caffe's backward pass runs through, and which tops count in it.
 
-Source: Caffe's Net::Init (layer_need_backward, bottom_need_backward), InsertSplits and Layer::SetLossWeights.
+Source: Caffe's Net::Init (layer_need_backward, bottom_need_backward), InsertSplits and
+    Layer::SetLossWeights.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from netspec.layers import find_spec
 class BackwardPlan:
     """What the backward pass of a list of layers does.
 
-    `learning` layers give their params gradients; a gradient reaches each `passing` (layer, index of its
-    bottom), and none passes a `stopped` one, by its propagate_down. `weights` are those of the tops that count in
-    the objective; a `silent` one counts in its value but passes no gradient down, and at each of `entries`, which
-    does not count, a gradient of its weight enters.
+    `learning` layers give their params gradients; a gradient reaches each `passing` (layer, index
+    of its bottom), and none passes a `stopped` one, by its propagate_down. `weights` are those of
+    the tops that count in the objective; a `silent` one counts in its value but passes no gradient
+    down, and at each of `entries`, which does not count, a gradient of its weight enters.
     """
 
     learning: set[Layer] = field(default_factory=set)
@@ -34,8 +35,9 @@ class BackwardPlan:
 class _Step:
     """A layer, or (`layer` None) a Split as Caffe inserts one where a blob is read more than once.
 
-    Blobs are told apart as in Caffe, by name: the versions of one name share their flags, and the memory of their
-    gradient. A Reshape, which `shares_gradient`, gives its top the bottom's memory and leaves it alone.
+    Blobs are told apart as in Caffe, by name: the versions of one name share their flags, and the
+    memory of their gradient. A Reshape, which `shares_gradient`, gives its top the bottom's memory
+    and leaves it alone.
     """
 
     layer: Layer | None
@@ -60,7 +62,8 @@ def plan_backward(layers: Sequence[Layer], force_backward: bool = False) -> Back
     """The backward pass of layers that stand in file order, from the objective down.
 
     Args:
-        force_backward: run through every layer, down to the inputs, as the net's field of that name asks.
+        force_backward: run through every layer, down to the inputs, as the net's field of that name
+            asks.
     """
     steps = _with_splits(layers)
     _mark_needed(steps)
@@ -75,9 +78,8 @@ def plan_backward(layers: Sequence[Layer], force_backward: bool = False) -> Back
 def _with_splits(layers: Sequence[Layer]) -> list[_Step]:
     kept = set(layers)
     steps: list[_Step] = []
-    reads: dict[
-        Blob, list[object]
-    ] = {}  # what is left of a split blob's tops, for its readers in order
+    # what is left of a split blob's tops, for its readers in order
+    reads: dict[Blob, list[object]] = {}
     for layer in layers:
         bottoms = [reads[b].pop(0) if reads.get(b) else b.name for b in layer.bottom_blobs]
         weighted = [bool(weight) for weight in layer.loss_weights]
@@ -119,7 +121,10 @@ def _mark_needed(steps: list[_Step]) -> None:
 
 
 def _skip_unneeded(steps: list[_Step]) -> set[_Step]:
-    """Takes out what leads to no objective; returns the layers all of whose tops want no gradient."""
+    """Takes out what leads to no objective.
+
+    Returns the layers all of whose tops want no gradient.
+    """
     under_loss: set[object] = set()
     unwanted: set[object] = set()
     skipped = set()
@@ -158,9 +163,8 @@ def _plan(steps: list[_Step], skipped: set[_Step]) -> BackwardPlan:
         for i, counts in enumerate(step.weighted)
         if counts
     ]
-    weights = {
-        memory: step.weight(i) for step, i, memory in weighted
-    }  # it stands in the gradient's memory, where the last one set counts
+    # it stands in the gradient's memory, where the last one set counts
+    weights = {memory: step.weight(i) for step, i, memory in weighted}
     written, readers = _first_readers(steps, skipped, memories)
     for step, i, memory in weighted:
         blob, reader = step.blob(i), readers.get(memory)
@@ -181,9 +185,12 @@ def _plan(steps: list[_Step], skipped: set[_Step]) -> BackwardPlan:
 def _first_readers(
     steps: list[_Step], skipped: set[_Step], memories: dict[object, object]
 ) -> tuple[set[object], dict[object, Blob]]:
-    """The memories that the backward pass writes to, and the top by which it first reads what stood in one from the start.
+    """The memories that the backward pass writes to, and the top by which it first reads each.
 
-    A layer in place writes over what it has read; what has been written to before is no longer what stood there.
+    What it reads there stood in it from the start.
+
+    A layer in place writes over what it has read; what has been written to before is no longer what
+    stood there.
     """
     written: set[object] = set()
     readers: dict[object, Blob] = {}

@@ -1,6 +1,9 @@
-"""Older formats to today's: V0 and V1 layers, the nets' input fields, BatchNorm's params, the solver's type.
+"""Older formats to today's.
 
-Source: Caffe's upgrade rules (util/upgrade_proto.cpp); ../tests/reference/upgrade holds its results.
+V0 and V1 layers, the nets' input fields, BatchNorm's params, the solver's type.
+
+Source: Caffe's upgrade rules (util/upgrade_proto.cpp); ../tests/reference/upgrade holds its
+    results.
 """
 
 from __future__ import annotations
@@ -47,7 +50,10 @@ def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
 
 
 def upgrade_solver(solver: caffe_pb2.SolverParameter, spans: Spans, report: Report) -> None:
-    """The old enum `solver_type` becomes today's `type`, in place; so do the nets that stand inside the solver file."""
+    """The old enum `solver_type` becomes today's `type`, in place.
+
+    So do the nets that stand inside the solver file.
+    """
     for name in ("net_param", "train_net_param", "test_net_param"):
         nets = (
             solver.test_net_param
@@ -100,7 +106,7 @@ def _copy(message: Any) -> Any:
 
 
 def _child(spans: Spans, name: str) -> Spans:
-    """The spans of a message field, made at the place of its owner where the file does not write it."""
+    """The spans of a message field, made at its owner's place where the file does not write it."""
     return spans.fields.setdefault(name, [Spans(spans.name, spans.value)])[0]
 
 
@@ -116,11 +122,8 @@ def _upgrade_v0(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> No
     del net.layers[:]
     net.layers.extend(copies)
     spans.fields["layers"] = [places[i] for i in kept]
-    for name in (
-        "state",
-        "input_shape",
-        "debug_info",
-    ):  # the original loses these on the way; V0 had none of them
+    # the original loses these on the way; V0 had none of them
+    for name in ("state", "input_shape", "debug_info"):
         net.ClearField(name)
 
 
@@ -134,7 +137,8 @@ def _fold_padding(net: caffe_pb2.NetParameter, places: list[Spans], report: Repo
             is_foldable = layer.layer.type in ("conv", "pool")
             if not is_foldable:
                 report.error(
-                    f"a padding layer feeds layer '{layer.layer.name}', which is neither conv nor pool",
+                    f"a padding layer feeds layer '{layer.layer.name}', "
+                    "which is neither conv nor pool",
                     places[i].at("bottom", j),
                 )
             padding = net.layers[maker]
@@ -218,7 +222,10 @@ def _move_v0_fields(
 
 
 def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
-    """V1 → V2: enum types to texts, blobs_lr and weight_decay into param, data settings into transform_param."""
+    """V1 → V2.
+
+    Enum types to texts, blobs_lr and weight_decay into param, data settings into transform_param.
+    """
     places = spans.fields.pop("layers", [])
     for old, place in zip(net.layers, places, strict=True):
         _move_transform_fields(old, place)
@@ -227,9 +234,8 @@ def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
             name = descriptor.name
             if name in ("blobs_lr", "weight_decay", "param", "blob_share_mode", "type"):
                 continue
-            _move(
-                old, Spans(None, None), name, new, place, name
-            )  # the span keeps its name and place
+            # the span keeps its name and place
+            _move(old, Spans(None, None), name, new, place, name)
         if old.HasField("type") and old.type:
             new.type = V1_TYPES[_V1_TYPE_ENUM.Name(old.type)]
         _collect_param_specs(old, place, new)
@@ -324,9 +330,12 @@ def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -
 
 
 def _strip_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> bool:
-    """Whether the input fields make no layer: shapes without an `input`, or inputs without a shape that layers make themselves.
+    """Whether the input fields make no layer.
 
-    As in the original; a caffemodel of old may hold such an `input`, a net that was brought up by hand any of them.
+    Shapes without an `input`, or inputs without a shape that layers make themselves.
+
+    As in the original; a caffemodel of old may hold such an `input`, a net that was brought up by
+    hand any of them.
     """
     if net.input and (net.input_shape or net.input_dim):
         return False
@@ -346,7 +355,10 @@ def _strip_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> 
 
 
 def _fix_batch_norm(net: caffe_pb2.NetParameter, spans: Spans) -> None:
-    """Old files write three params with lr_mult 0 for BatchNorm's statistics; weight decay must leave them alone too."""
+    """Old files write three params with lr_mult 0 for BatchNorm's statistics.
+
+    Weight decay must leave them alone too.
+    """
     for layer in net.layer:
         if layer.type == "BatchNorm" and len(layer.param) == 3:
             for param in layer.param:

@@ -10,13 +10,15 @@ from netspec.pytorch.processes import Processes, data_parallel, is_loss_of_other
 
 
 class Backward:
-    """Adds to the gradients of a net's params; after the last part of an iteration they are the mean over the processes."""
+    """Adds to the gradients of a net's params.
+
+    After the last part of an iteration they are the mean over the processes.
+    """
 
     def __init__(self, module: NetModule, processes: Processes) -> None:
         self.module, self.processes = module, processes
-        self._objective: nn.Module | None = (
-            None  # made at the first pass, which shows which params it reaches
-        )
+        # made at the first pass, which shows which params it reaches
+        self._objective: nn.Module | None = None
 
     def run(self, outputs: dict[str, Tensor], is_last: bool) -> Tensor:
         """The loss of a forward pass, after its backward pass. Raises: OthersLostError."""

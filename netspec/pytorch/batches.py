@@ -1,4 +1,7 @@
-"""netspec.batches: what a net's data layers feed, as arrays or as tensors. torch comes in only for tensors."""
+"""netspec.batches: what a net's data layers feed, as arrays or as tensors.
+
+torch comes in only for tensors.
+"""
 
 from __future__ import annotations
 
@@ -46,15 +49,19 @@ def batches(
     every: int = 1,
     tensors: bool = False,
 ) -> arrays.Batches | TensorBatches:
-    """What the net's data layers feed, batch after batch, without an end: `module(**next(stream))` takes one of tensors.
+    """What the net's data layers feed, batch after batch, without an end.
+
+    `module(**next(stream))` takes one of tensors.
 
     Args:
         tensors: give torch tensors instead of numpy arrays.
         start, seed, prefetch, shard, every: see `netspec.readers.batches.batches`.
 
     Returns:
-        an iterator of {top: array or tensor}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
-    Raises: NetspecError where the net has no data layers, data is missing or settings contradict each other.
+        an iterator of {top: array or tensor}, float32; `close()`, leaving its `with` block or
+        dropping it ends the thread.
+    Raises: NetspecError where the net has no data layers, data is missing or settings contradict
+        each other.
     """
     if not isinstance(net, Net):
         raise NetspecError(

@@ -1,4 +1,7 @@
-"""What the nets of a run carry over from one forward pass to the next: the states of their LSTM and RNN layers."""
+"""What the nets of a run carry over from one forward pass to the next.
+
+The states of their LSTM and RNN layers.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,8 @@ from netspec.graph import shape_text
 from netspec.pytorch.layers.recurrent import Recurrent
 from netspec.weights.carried_states import PackedStates, pack_states, unpack_states
 
-Held = dict[
-    str, Tensor
-]  # a layer keeps each new state as a new tensor, so the old ones stay what they are
+# a layer keeps each new state as a new tensor, so the old ones stay what they are
+Held = dict[str, Tensor]
 
 
 class Carried:
@@ -63,7 +65,10 @@ class Carried:
             if own is None:
                 continue
             if array.shape[1:] != tuple(own.shape[1:]):  # the number of streams may have grown
-                message = f"'{path}' is the state of another net: '{name}' is {shape_text(array.shape)}, here {shape_text(tuple(own.shape))}"
+                message = (
+                    f"'{path}' is the state of another net: '{name}' is {shape_text(array.shape)}, "
+                    f"here {shape_text(tuple(own.shape))}"
+                )
                 raise NetspecError(
                     message,
                     None,

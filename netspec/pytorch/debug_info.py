@@ -1,4 +1,7 @@
-"""The lines of `debug_info`: the mean absolute value of each blob, param and gradient. Source: Caffe's Net::…DebugInfo."""
+"""The lines of `debug_info`: the mean absolute value of each blob, param and gradient.
+
+Source: Caffe's Net::…DebugInfo.
+"""
 
 from __future__ import annotations
 
@@ -33,25 +36,31 @@ class DebugInfo:
         for i, blob in enumerate(self.module.layer_params[index]):
             name = layer.params[i].name or str(i)
             self.lines.append(
-                f"    [Forward] Layer {layer.name}, param blob {name} data: {mean_magnitude(blob):g}"
+                f"    [Forward] Layer {layer.name}, param blob {name} data: "
+                f"{mean_magnitude(blob):g}"
             )
 
     def _look_back(self, index: int, bottom: int, grad: Tensor) -> None:
         self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad)
 
     def add_backward(self) -> None:
-        """Adds what the backward pass has left: gradients of bottoms and params, last layer first, and the sums over all params."""
+        """Adds what the backward pass has left.
+
+        Gradients of bottoms and params, last layer first, and the sums over all params.
+        """
         params = self.module.layer_params
         for index in reversed(range(len(self.net.layers))):
             layer = self.net.layers[index]
             for bottom, magnitude in sorted(self.backward.get(index, {}).items()):
                 self.lines.append(
-                    f"    [Backward] Layer {layer.name}, bottom blob {layer.bottoms[bottom]} diff: {magnitude:g}"
+                    f"    [Backward] Layer {layer.name}, bottom blob {layer.bottoms[bottom]} "
+                    f"diff: {magnitude:g}"
                 )
             for i, blob in enumerate(params[index]):
                 if blob.grad is not None:
                     self.lines.append(
-                        f"    [Backward] Layer {layer.name}, param blob {i} diff: {mean_magnitude(blob.grad):g}"
+                        f"    [Backward] Layer {layer.name}, param blob {i} diff: "
+                        f"{mean_magnitude(blob.grad):g}"
                     )
         owned = [
             blob

@@ -10,7 +10,8 @@ import torch
 from netspec.diagnostics import NetspecError, counted
 from netspec.schema.caffe_pb2 import SolverParameter
 
-# What torch says in a plain RuntimeError: its allocator of the host's memory, and CUDA where no allocator of torch's is between.
+# What torch says in a plain RuntimeError: its allocator of the host's memory, and CUDA where no
+# allocator of torch's is between.
 _OUT_OF_MEMORY = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
@@ -24,7 +25,12 @@ def gpu_count() -> int:
 
 
 def default_device(p: SolverParameter | None = None) -> str:
-    """A GPU where there is one and the solver does not say CPU: the solver's device_id, or the first. Raises: NetspecError."""
+    """A GPU where there is one and the solver does not say CPU.
+
+    The solver's device_id, or the first.
+
+    Raises: NetspecError.
+    """
     says_cpu = p is not None and p.HasField("solver_mode") and p.solver_mode == SolverParameter.CPU
     if says_cpu or not torch.cuda.is_available():
         return "cpu"
@@ -32,7 +38,8 @@ def default_device(p: SolverParameter | None = None) -> str:
     if number >= gpu_count():
         hint = "--gpu names another; they are counted from 0"
         raise NetspecError(
-            f"the solver file's device_id is {number}, but this machine shows {counted(gpu_count(), 'GPU')}",
+            f"the solver file's device_id is {number}, but this machine shows "
+            f"{counted(gpu_count(), 'GPU')}",
             None,
             hint,
         )
@@ -58,7 +65,8 @@ def faults_told(device: str, batch_size: int | None, hint: str) -> Iterator[None
     Args:
         hint: what to do where its memory does not suffice.
 
-    Raises: NetspecError where memory does not suffice, or a GPU has found a label or an index that is none.
+    Raises: NetspecError where memory does not suffice, or a GPU has found a label or an index that
+        is none.
     """
     try:
         yield
@@ -73,9 +81,8 @@ def faults_told(device: str, batch_size: int | None, hint: str) -> Iterator[None
             ) from None
         if not _is_out_of_memory(error):
             raise
-        holder = (
-            "this machine" if isinstance(error, MemoryError) else device
-        )  # numpy's arrays are the host's
+        # numpy's arrays are the host's
+        holder = "this machine" if isinstance(error, MemoryError) else device
         batch = "this net" if batch_size is None else f"a batch of {batch_size}"
         raise NetspecError(
             f"the memory of {holder} does not suffice for {batch}{place}", None, hint

@@ -14,19 +14,15 @@ from netspec.pytorch.module import NetModule
 from netspec.readers.batches import batches, open_reader, reader_of
 from netspec.readers.reader import WHOLE, Shard
 
-ITEM_BY_ITEM = (
-    "Flatten",
-    "Reshape",
-    "Split",
-    "Power",
-    "Threshold",
-    "Clip",
-)  # what may stand between labels and their data layer
+# what may stand between labels and their data layer
+ITEM_BY_ITEM = ("Flatten", "Reshape", "Split", "Power", "Threshold", "Clip")
 Run = Callable[[Sequence[Tensor]], dict[str, Tensor]]
 
 
 class Feed:
-    """The module of a net and the stream of its data, from batch `start` on. Nothing is opened before the first pass.
+    """The module of a net and the stream of its data, from batch `start` on.
+
+    Nothing is opened before the first pass.
 
     Args:
         shard: which records of each batch are this process's.
@@ -85,9 +81,8 @@ class Feed:
         blob = self._fed_blob(error)
         if blob is None or not reader_of(blob.producer):
             return error
-        reader = open_reader(
-            blob.producer, self.seed, self.shard
-        )  # a batch is a function of the seed, the shard and its index
+        # a batch is a function of the seed, the shard and its index
+        reader = open_reader(blob.producer, self.seed, self.shard)
         try:
             record = reader.record(self.index, error.item)
         finally:
@@ -97,7 +92,10 @@ class Feed:
         return NetspecError(error.diagnostics)
 
     def _fed_blob(self, error: NetspecError) -> Blob | None:
-        """The blob that was fed and whose item is at fault; None where the items between are not known to be the same."""
+        """The blob that was fed and whose item is at fault.
+
+        None where the items between are not known to be the same.
+        """
         if error.blob is not None:
             return self.net.first_version(error.blob)
         readers = [

@@ -11,7 +11,10 @@ from netspec.schema.caffe_pb2 import FillerParameter
 
 
 def fill(tensor: Tensor, filler: FillerParameter, generator: torch.Generator | None = None) -> None:
-    """Fills a param in place, as `filler_fault` allows it. xavier and msra ignore `min`, `max`, `mean` and `std`, as in Caffe."""
+    """Fills a param in place, as `filler_fault` allows it.
+
+    xavier and msra ignore `min`, `max`, `mean` and `std`, as in Caffe.
+    """
     if not tensor.numel():
         return
     with torch.no_grad():

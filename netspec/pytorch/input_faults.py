@@ -1,4 +1,7 @@
-"""What is wrong with the arguments of a compiled module: looked for only after its forward pass has failed."""
+"""What is wrong with the arguments of a compiled module.
+
+Looked for only after its forward pass has failed.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,17 @@ from netspec.graph import shape_text, shape_with_axes
 if TYPE_CHECKING:
     from netspec.pytorch.module import About
 
-_ABOUT_TYPES = re.compile(
-    r"type|not implemented for", re.IGNORECASE
-)  # what torch says of values of another type
+# what torch says of values of another type
+_ABOUT_TYPES = re.compile(r"type|not implemented for", re.IGNORECASE)
 
 
 def input_fault(
     about: About, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> NetspecError | None:
-    """The first argument that no forward pass takes: an unknown name, one too many or missing, one that is no tensor."""
+    """The first argument that no forward pass takes.
+
+    An unknown name, one too many or missing, one that is no tensor.
+    """
     names = about.input_names
     if len(args) > len(names):
         return NetspecError(
@@ -72,7 +77,7 @@ def input_notes(
     params: Sequence[Tensor],
     error: Exception,
 ) -> Iterator[str]:
-    """Where the tensors that a failed pass was given are other than the net declares, in shape, type or device."""
+    """Where a failed pass's tensors are other than the net declares, in shape, type or device."""
     by_argument = dict(zip(about.arguments, about.input_names, strict=True))
     given = {
         **dict(zip(about.input_names, args, strict=False)),
@@ -82,15 +87,24 @@ def input_notes(
     for name, value in given.items():
         shape = about.input_shapes.get(name)
         if reference is not None and value.device != reference.device:
-            yield f"the input '{name}' is on {value.device}, the module's params on {reference.device}"
+            yield (
+                f"the input '{name}' is on {value.device}, the module's params on "
+                f"{reference.device}"
+            )
         elif (
             reference is not None
             and value.dtype != reference.dtype
             and _ABOUT_TYPES.search(str(error))
         ):
-            yield f"the input '{name}' is of type {value.dtype}, the module's params are {reference.dtype}"
+            yield (
+                f"the input '{name}' is of type {value.dtype}, the module's params are "
+                f"{reference.dtype}"
+            )
         elif shape is not None and tuple(value.shape) != shape:
-            yield f"the input '{name}' is {shape_text(tuple(value.shape))}, the net declares {shape_with_axes(shape)}"
+            yield (
+                f"the input '{name}' is {shape_text(tuple(value.shape))}, the net declares "
+                f"{shape_with_axes(shape)}"
+            )
 
 
 def _inputs(about: About) -> str | None:

@@ -34,22 +34,25 @@ from netspec.signals import STOP, TwoStage, signals_heard
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
 LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to tell why
-ORPHAN_PATIENCE = (
-    60.0  # seconds in which a process without a launcher may stop and write its snapshot
-)
-STOPPED = "stopped_"  # a file in the folder of a meeting has this name and the exit status of a run that a signal has stopped
+# seconds in which a process without a launcher may stop and write its snapshot
+ORPHAN_PATIENCE = 60.0
+# a file in the folder of a meeting has this name and the exit status of a run that a signal has
+# stopped
+STOPPED = "stopped_"
 INTERRUPTED = 130  # exit status after Ctrl-C before the training heeds it
 Run = Callable[[Namespace], int]
 
 
 def launch(run: Run, args: Namespace, count: int) -> int:
-    """Runs a command in `count` processes; returns its exit status, 128 + the signal where a signal has stopped it or ended one of them.
+    """Runs a command in `count` processes.
 
-    The processes know nothing of a second signal, which ends them: Ctrl-C may reach each of them twice.
+    Returns its exit status, 128 + the signal where a signal has stopped it or ended one of them.
+
+    The processes know nothing of a second signal, which ends them: Ctrl-C may reach each of them
+    twice.
     """
-    logging.getLogger("torch.multiprocessing.spawn").setLevel(
-        logging.CRITICAL
-    )  # it tells of each process that it ends
+    # it tells of each process that it ends
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)
     with TemporaryDirectory(prefix="netspec-") as folder, ExitStack() as stack:
         with _interrupts_held():
             context: Any = start_processes(
@@ -80,10 +83,12 @@ def launch(run: Run, args: Namespace, count: int) -> int:
 
 
 def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) -> int:
-    """Says which process has ended the run; one that only lost the others, or was then told to end, is not it."""
-    if INTERRUPTED in statuses or (
-        stopped_by and status == -stopped_by
-    ):  # before the training heeds signals
+    """Says which process has ended the run.
+
+    One that only lost the others, or was then told to end, is not it.
+    """
+    # before the training heeds signals
+    if INTERRUPTED in statuses or (stopped_by and status == -stopped_by):
         print("interrupted", file=sys.stderr, flush=True)
         return 128 + (stopped_by or signal.SIGINT)
     if status in (LOST_STATUS, -signal.SIGTERM):
@@ -100,7 +105,8 @@ def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) 
         else f"has ended with status {status}"
     )
     print(
-        f"netspec train: {who} {what}, so the run ends; snapshots that it has written stand: --resume goes on from the newest",
+        f"netspec train: {who} {what}, so the run ends; snapshots that it has written stand: "
+        "--resume goes on from the newest",
         file=sys.stderr,
         flush=True,
     )
@@ -109,7 +115,10 @@ def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Keeps back Ctrl-C, for the processes that start here as well: each takes it when it can end without a traceback."""
+    """Keeps back Ctrl-C, for the processes that start here as well.
+
+    Each takes it when it can end without a traceback.
+    """
     resource_tracker.ensure_running()  # its own start would let the signal through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
@@ -119,7 +128,10 @@ def _interrupts_held() -> Iterator[None]:
 
 
 class _Signals:
-    """Passes on to the processes the signals that this one gets; a second one that asks them to stop kills them."""
+    """Passes on to the processes the signals that this one gets.
+
+    A second one that asks them to stop kills them.
+    """
 
     def __init__(self, pids: list[int], args: Namespace) -> None:
         self.pids = pids
@@ -133,9 +145,8 @@ class _Signals:
 
     def _end(self, number: int) -> bool:
         self.ended_by = number
-        self._send(
-            signal.SIGKILL
-        )  # snapshots that stand are whole, and one that is being written is none
+        # snapshots that stand are whole, and one that is being written is none
+        self._send(signal.SIGKILL)
         return False
 
     def _send(self, number: int) -> None:
@@ -165,40 +176,43 @@ def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> N
 
 
 def _end_as_orphan(args: Namespace, started_by: int) -> None:
-    """Stops the process after its launcher or torchrun has been killed, whatever effect signals have, and clears away what it has left."""
+    """Stops the process after its launcher or torchrun has been killed.
+
+    Whatever effect signals have; what it has left is cleared away.
+    """
     launcher = parent_process()
     if launcher is not None:
         wait([launcher.sentinel])
         shutil.rmtree(_folder(os.environ["NETSPEC_MEETING"]), ignore_errors=True)
     while os.getppid() == started_by:
         time.sleep(1)
-    args.sigint_effect = (
-        "stop"  # a run without a launcher only keeps the next one from its snapshots
-    )
+    # a run without a launcher only keeps the next one from its snapshots
+    args.sigint_effect = "stop"
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(ORPHAN_PATIENCE)
     os._exit(1)
 
 
 def guarded_member(run: Run, args: Namespace) -> NoReturn:
-    """Runs a command as one process of several and ends it; tells its fault where no other process is likely to tell the same.
+    """Runs a command as one process of several and ends it.
 
-    Rank 0 tells what it meets. Another waits a moment first: a wrong file is met by all, and the end of rank 0 ends it.
-    On a busy machine a moment may not be enough: what is told leaves a mark where they have met.
-    One that has only lost the others leaves the telling to them.
+    Tells its fault where no other process is likely to tell the same.
+
+    Rank 0 tells what it meets. Another waits a moment first: a wrong file is met by all, and the
+    end of rank 0 ends it. On a busy machine a moment may not be enough: what is told leaves a mark
+    where they have met. One that has only lost the others leaves the telling to them.
     """
     if parent_process() or "TORCHELASTIC_RUN_ID" in os.environ:
         Thread(
             target=_end_as_orphan, args=(args, os.getppid()), name="netspec-orphan", daemon=True
         ).start()
     try:
-        signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, [signal.SIGINT]
-        )  # a Ctrl-C that the launcher has kept back comes here
+        # a Ctrl-C that the launcher has kept back comes here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         status = run(args)
-        if (
-            status > 128
-        ):  # a signal has stopped the run; whoever watches over the processes takes any status but 0 for a fault
+        # a signal has stopped the run; whoever watches over the processes takes any status but 0
+        # for a fault
+        if status > 128:
             _note_stop(status)
             status = 0
         _leave(status)
@@ -213,14 +227,12 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
         _leave(1)
     status = LOST_STATUS if isinstance(fault, OthersLostError) else 1
     rank = int(os.environ["RANK"])
-    signal.signal(
-        signal.SIGTERM, signal.SIG_DFL
-    )  # whoever watches over the processes may end this one
+    # whoever watches over the processes may end this one
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if isinstance(fault, OthersLostError):
         time.sleep(0 if fault.is_told_to_end else LOST_PATIENCE)
-        if (
-            fault.is_told_to_end or "NETSPEC_MEETING" in os.environ
-        ):  # whoever watches over the processes tells which has failed
+        # whoever watches over the processes tells which has failed
+        if fault.is_told_to_end or "NETSPEC_MEETING" in os.environ:
             _leave(status)
     elif rank:
         time.sleep(SAME_FAULT)
@@ -259,16 +271,16 @@ def _folder(meeting: str) -> Path:
 
 
 def _leave(status: int) -> NoReturn:
-    """Ends the process without taking down the threads of torch.distributed, which now and then ends in an abort.
+    """Ends the process without taking down the threads of torch.distributed.
+
+    To take them down now and then ends in an abort.
 
     Files that a user's Python layer has left open are flushed, as at the end of any Python.
     """
     for file in gc.get_objects():
-        if issubclass(
-            type(file), (io.TextIOWrapper, io.BufferedWriter)
-        ):  # isinstance would wake what only stands in for a class
-            with suppress(
-                OSError, ValueError
-            ):  # a pipe without a reader, a full disk; a closed file
+        # isinstance would wake what only stands in for a class
+        if issubclass(type(file), (io.TextIOWrapper, io.BufferedWriter)):
+            # a pipe without a reader, a full disk; a closed file
+            with suppress(OSError, ValueError):
                 file.flush()
     os._exit(status)

@@ -1,4 +1,7 @@
-"""A forward pass in which every layer's tops are looked at as they are computed, and its bottoms' gradients on the way back."""
+"""A forward pass that looks at every layer's tops and, on the way back, at its bottoms' gradients.
+
+The tops are looked at as they are computed.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,19 @@ from torch import Tensor, fx
 from netspec.pytorch.module import NetModule
 
 Look = Callable[[int, list[Tensor]], None]  # index of the layer in the net's file order, its tops
-LookBack = Callable[
-    [int, int, Tensor], None
-]  # index of the layer, index of the bottom, the gradient that arrives there
+# index of the layer, index of the bottom, the gradient that arrives there
+LookBack = Callable[[int, int, Tensor], None]
 
 
 def forward_watched(
     module: NetModule, inputs: Sequence[Tensor], look: Look, look_back: LookBack | None = None
 ) -> dict[str, Tensor]:
-    """The module's outputs. `look` is told each layer's tops before a later layer may write over them.
+    """The module's outputs.
 
-    Args: look_back: is told the gradient at each bottom in the backward pass that follows, last layer first.
+    `look` is told each layer's tops before a later layer may write over them.
+
+    Args: look_back: is told the gradient at each bottom in the backward pass that follows, last
+        layer first.
     """
     outputs: dict[str, Tensor] = _Watched(module, look, look_back).run(*inputs)
     return module.shown(outputs)
@@ -32,9 +37,8 @@ class _Watched(fx.Interpreter):
         super().__init__(module)
         self.look, self.look_back = look, look_back
         self.tops = module.about.tops
-        self.layers_of_node: dict[str, list[int]] = defaultdict(
-            list
-        )  # Split's tops are its bottom's node
+        # Split's tops are its bottom's node
+        self.layers_of_node: dict[str, list[int]] = defaultdict(list)
         for layer, names in enumerate(self.tops):
             for name in dict.fromkeys(names):
                 self.layers_of_node[name].append(layer)
@@ -42,9 +46,8 @@ class _Watched(fx.Interpreter):
             target: layer for layer, target in enumerate(module.about.order) if target
         }
         self.values: dict[str, Tensor] = {}
-        self.bottoms_seen: Counter[int] = (
-            Counter()
-        )  # a Convolution with many bottoms is called once for each
+        # a Convolution with many bottoms is called once for each
+        self.bottoms_seen: Counter[int] = Counter()
 
     def run_node(self, node: fx.Node) -> Any:
         value = super().run_node(node)
@@ -71,7 +74,8 @@ class _Watched(fx.Interpreter):
 def _hooked(bottom: Any, look_back: LookBack, layer: int, index: int, in_place: bool) -> Any:
     if not (isinstance(bottom, Tensor) and bottom.requires_grad):
         return bottom
-    # a blob that several layers read has a gradient from each of them; torch forgets the hook of a view that is written over
+    # a blob that several layers read has a gradient from each of them; torch forgets the hook of a
+    # view that is written over
     alias = bottom.clone() if in_place else bottom.view_as(bottom)
     alias.register_hook(lambda grad: look_back(layer, index, grad))
     return alias

@@ -1,4 +1,7 @@
-"""The losses of the last iterations: what a run displays is their mean, and what it watches for is that each is a number."""
+"""The losses of the last iterations.
+
+What a run displays is their mean, and what it watches for is that each is a number.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from netspec.pytorch.processes import Processes
 
 
 class Losses:
-    """The last `average_loss` losses, kept where they were computed until somebody looks. Source: Solver::UpdateSmoothedLoss."""
+    """The last `average_loss` losses, kept where they were computed until somebody looks.
+
+    Source: Solver::UpdateSmoothedLoss.
+    """
 
     def __init__(self, length: int, device: torch.device) -> None:
         self._window: deque[Tensor] = deque(maxlen=length)

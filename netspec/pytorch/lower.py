@@ -44,15 +44,19 @@ def compile(
     """Compiles a net to a torch.nn.Module.
 
     Args:
-        net: a loaded net, or the path of one (then phase, level, stages, inputs, allow_python_layers and plugins go to `netspec.load`).
+        net: a loaded net, or the path of one (then phase, level, stages, inputs,
+            allow_python_layers and plugins go to `netspec.load`).
         phase: "TRAIN" or "TEST"; None is the loaded net's own, or TEST.
-        outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are inputs.
-        weights: one or more files of weights, matched by layer name; a later one wins. `module.load_report` tells what of them
-            was loaded.
+        outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are
+            inputs.
+        weights: one or more files of weights, matched by layer name; a later one wins.
+            `module.load_report` tells what of them was loaded.
         seed: makes the fillers repeatable.
-        strict: raise where weights do not fit the net, or no layer of it is in them; False only reports it.
+        strict: raise where weights do not fit the net, or no layer of it is in them; False only
+            reports it.
 
-    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or weights do not fit.
+    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or
+        weights do not fit.
     """
     if not isinstance(net, Net):
         net = load(
@@ -77,8 +81,14 @@ def compile(
 
 
 def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:
-    """Raises NetspecError where a loaded net is asked to be another one: its layers are chosen and its shapes known."""
-    hint = "give phase, level, stages and inputs to netspec.load, or give netspec.compile the net's path"
+    """Raises NetspecError where a loaded net is asked to be another one.
+
+    Its layers are chosen and its shapes known.
+    """
+    hint = (
+        "give phase, level, stages and inputs to netspec.load, "
+        "or give netspec.compile the net's path"
+    )
     if phase is not None and phase_of(phase) != net.phase:
         raise NetspecError(
             f"the net '{net.name}' is loaded for phase {net.phase}, got phase {phase_of(phase)}",
@@ -87,7 +97,8 @@ def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> Non
         )
     if is_more_given:
         raise NetspecError(
-            f"the net '{net.name}' is loaded already: 'level', 'stages' and 'inputs' can't change it",
+            f"the net '{net.name}' is loaded already: 'level', "
+            "'stages' and 'inputs' can't change it",
             None,
             hint,
         )
@@ -110,7 +121,10 @@ def _blob_names(outputs: str | Iterable[str]) -> list[str]:
 
 
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
-    """Fills every owned param with the values that the file gives it in `blobs`, or as its filler says, in file order."""
+    """Fills every owned param, in file order.
+
+    With the values that the file gives it in `blobs`, or as its filler says.
+    """
     generator = None
     if seed is not None:
         generator = torch.Generator()
@@ -269,7 +283,10 @@ class _Lowering:
             self.nodes[blob] = node
 
     def _written(self, blob: Blob, writes: int) -> fx.Node:
-        """The node whose values stand in a blob's memory after that many in-place writes: its own, or the last write."""
+        """The node whose values stand in a blob's memory after that many in-place writes.
+
+        Its own, or the last write.
+        """
         return self.nodes[blob.overwritten_by(writes) or blob]
 
     def _value(self, blob: Blob, writes: int) -> fx.Node:
@@ -281,7 +298,10 @@ class _Lowering:
         return self._value(blob, len(blob.memory.writes))
 
     def _set_learned(self, layer: Layer, submodule: nn.Module) -> None:
-        """A param has a gradient below a loss and where its lr_mult is not 0, or with force_backward; a shared one is its owner's."""
+        """A param has a gradient below a loss where its lr_mult is not 0, or with force_backward.
+
+        A shared one's lr_mult is its owner's.
+        """
         for i, (param, blob) in enumerate(zip(layer.params, blobs_of(submodule), strict=True)):
             if param.owner is not None:
                 owner = next(
@@ -302,7 +322,7 @@ class _Lowering:
                 )
 
     def _loss_terms(self) -> dict[str, tuple[Blob, float]]:
-        """The tops that count in the objective, by a key of their own where an in-place write hides their value."""
+        """The tops that count in the objective, by other keys where in-place writes hide values."""
         terms = {}
         for layer in self.layers:
             for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
@@ -316,10 +336,10 @@ class _Lowering:
         return terms
 
     def _entries(self) -> dict[str, tuple[Blob, float]]:
-        """Where Caffe's pass begins with a gradient though the blob does not count in the objective.
+        """Where Caffe's pass begins with a gradient though the objective leaves the blob out.
 
-        With force_backward it runs through dead ends too, from a gradient of 0. That shows where a layer does not read
-        it (Power and Log in place), or makes NaN of it.
+        With force_backward it runs through dead ends too, from a gradient of 0. That shows where a
+        layer does not read it (Power and Log in place), or makes NaN of it.
         """
         entries = dict(self.plan.entries)
         if self.net.force_backward:
@@ -331,7 +351,10 @@ class _Lowering:
         return {self._key(blob, blob.producer): (blob, weight) for blob, weight in entries.items()}
 
     def _key(self, blob: Blob, layer: Layer) -> str:
-        """What a blob is called among the graph's outputs: its name, where the output of that name has its value."""
+        """What a blob is called among the graph's outputs.
+
+        Its name, where the output of that name has its value.
+        """
         name = self.net.output_name(blob)
         is_output = (
             name in self.outputs
@@ -351,12 +374,16 @@ def _owns(layer: Layer, name: str, index: int) -> bool:
 
 
 def _python_name(name: str, taken: set[str]) -> str:
-    """A blob's or layer's name as a Python name of its own: 'inception_3a/1x1' → inception_3a_1x1."""
+    """A blob's or layer's name as a Python name of its own.
+
+    'inception_3a/1x1' → inception_3a_1x1.
+    """
     base = re.sub(r"\W", "_", name)
     if not base or base[0].isdigit():
         base = f"_{base}"
     if keyword.iskeyword(base) or hasattr(NetModule, base) or base in ("self", "meta", "training"):
-        base = f"{base}_"  # the module has something of that name: a layer 'loss' is its submodule loss_
+        # the module has something of that name: a layer 'loss' is its submodule loss_
+        base = f"{base}_"
     unique, count = base, 1
     while unique in taken:
         unique, count = f"{base}_{count}", count + 1

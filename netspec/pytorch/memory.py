@@ -1,4 +1,7 @@
-"""Whether the memory suffices for a net's params: told before they are made, for the system may end a process that tries."""
+"""Whether the memory suffices for a net's params.
+
+Told before they are made, for the system may end a process that tries.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ _BYTES = 4  # of a value in single precision
 
 
 def require_memory(layers: Iterable[Layer]) -> None:
-    """Raises NetspecError, at the layer with the most, where the params of the layers take more than there is."""
+    """Raises NetspecError where the params of the layers take more memory than there is.
+
+    It stands at the layer with the most.
+    """
     sizes = {
         layer: _BYTES * sum(param.count for param in layer.params if param.owner is None)
         for layer in layers

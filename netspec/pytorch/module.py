@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class About:
-    """What the module keeps of its net: names by which users ask for things, and places for messages."""
+    """What the module keeps of its net.
+
+    Names by which users ask for things, and places for messages.
+    """
 
     net_name: str
     phase: str
@@ -31,29 +34,26 @@ class About:
     targets: dict[str, str]  # layer → submodule, for layers with one
     places: dict[str, str]  # submodule → "layer 'conv1' (net.prototxt:12:1)"
     loss_weights: dict[str, float]  # by key of the graph's output
-    silent: set[str] = field(
-        default_factory=set
-    )  # terms of the objective that pass no gradient down
-    entries: dict[str, float] = field(
-        default_factory=dict
-    )  # gradients that go down from what is no such term
-    order: list[str] = field(
-        default_factory=list
-    )  # the submodule of each of the net's layers, "" where there is none
-    layers: list[tuple[str, str, list[str], list[str]]] = field(
-        default_factory=list
-    )  # name, type, bottoms, tops: for weight files
-    tops: list[list[str]] = field(
-        default_factory=list
-    )  # of each of the net's layers, the graph's nodes that are its tops
-    input_shapes: dict[str, Shape] = field(
-        default_factory=dict
-    )  # as the net declares them; for messages
+    # terms of the objective that pass no gradient down
+    silent: set[str] = field(default_factory=set)
+    # gradients that go down from what is no such term
+    entries: dict[str, float] = field(default_factory=dict)
+    # the submodule of each of the net's layers, "" where there is none
+    order: list[str] = field(default_factory=list)
+    # name, type, bottoms, tops: for weight files
+    layers: list[tuple[str, str, list[str], list[str]]] = field(default_factory=list)
+    # of each of the net's layers, the graph's nodes that are its tops
+    tops: list[list[str]] = field(default_factory=list)
+    # as the net declares them; for messages
+    input_shapes: dict[str, Shape] = field(default_factory=dict)
     load_report: LoadReport | None = None
 
 
 class Outputs(dict):
-    """The outputs of a net of which some terms of the objective are no outputs; `terms` holds these."""
+    """The outputs of a net of which some terms of the objective are no outputs.
+
+    `terms` holds these.
+    """
 
     terms: dict[str, Tensor]
 
@@ -93,11 +93,12 @@ class NetModule(fx.GraphModule):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> NetModule:
         module: NetModule = super().__new__(cls, *args, **kwargs)
-        # torch.compile bounds its recompilations by code object: shared by all nets, the ninth would be refused
+        # torch.compile bounds its recompilations by code object: shared by all nets, the ninth
+        # would be refused
         call = NetModule.__call__
-        type(module).__call__ = FunctionType(
+        type(module).__call__ = FunctionType(  # type: ignore[method-assign]
             call.__code__.replace(), call.__globals__, call.__name__, None, call.__closure__
-        )  # type: ignore[method-assign]
+        )
         return module
 
     def __copy__(self) -> NetModule:
@@ -112,7 +113,7 @@ class NetModule(fx.GraphModule):
 
     @property
     def code(self) -> str:
-        """The forward pass as Python text, without the endings by which the running code frees memory."""
+        """The forward pass as Python text, without the code that frees memory."""
         return re.sub(r";  (?:\w+ = )+None$", "", super().code, flags=re.MULTILINE).strip() + "\n"
 
     @property
@@ -146,7 +147,10 @@ class NetModule(fx.GraphModule):
 
     @property
     def layer_params(self) -> list[list[Tensor]]:
-        """The params of each of the net's layers in file order: what tells layers apart that share a name, or have none."""
+        """The params of each of the net's layers in file order.
+
+        The order tells layers apart that share a name, or have none.
+        """
         return [
             blobs_of(self.get_submodule(target)) if target else [] for target in self.about.order
         ]
@@ -182,7 +186,10 @@ class NetModule(fx.GraphModule):
         return self.shown(outputs)
 
     def shown(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What a user sees of the graph's outputs; terms of the objective that are no outputs stay beside them."""
+        """What a user sees of the graph's outputs.
+
+        Terms of the objective that are no outputs stay beside them.
+        """
         about = self.about
         if len(outputs) == len(about.output_names):
             return outputs
@@ -193,7 +200,10 @@ class NetModule(fx.GraphModule):
         return shown
 
     def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Adds to an error of the forward pass what is known of its cause. Raises: NetspecError where the arguments are at fault."""
+        """Adds to an error of the forward pass what is known of its cause.
+
+        Raises: NetspecError where the arguments are at fault.
+        """
         if isinstance(error, NetspecError):
             return
         fault = input_fault(self.about, args, kwargs)

@@ -1,4 +1,4 @@
-"""Where a run's numbers stopped being numbers: the first layer whose output is not finite, and why."""
+"""Where a run's numbers became non-finite: the first layer with such an output, and why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from netspec.pytorch.module import NetModule
 
 
 def all_finite(tensors: Sequence[Tensor]) -> bool:
-    """Whether every value is finite. Sums tell it fast; where one overflows, the values are looked at."""
+    """Whether every value is finite.
+
+    Sums tell it fast; where one overflows, the values are looked at.
+    """
     floats = [
         tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()
     ]
@@ -46,14 +49,18 @@ class NotFinite:
             )
             cause = f"its param {self.param} is not finite either: {maker}"
         return note(
-            f"{self.layer.label} ({self.layer.type}) is the first whose output is not finite: '{self.top}'; {cause}",
+            f"{self.layer.label} ({self.layer.type}) is the first whose output is not finite: "
+            f"'{self.top}'; {cause}",
             self.layer.span,
         )
 
 
 @torch.no_grad()
 def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> NotFinite | None:
-    """The first layer of a forward pass with a top that is not finite; None where all are finite."""
+    """The first layer of a forward pass with a top that is not finite.
+
+    None where all are finite.
+    """
     for name, value in zip(module.input_names, inputs, strict=True):
         if not all_finite([value]):
             rows = (
@@ -90,7 +97,9 @@ def report_not_finite(
     base_lr: Span | None,
     inputs: Sequence[Tensor],
 ) -> dict[str, Tensor]:
-    """A forward pass of an iteration whose loss was no number; without outputs where all that it computes is finite.
+    """A forward pass of an iteration whose loss was no number.
+
+    Without outputs where all that it computes is finite.
 
     Raises: NetspecError at the first layer whose output is not.
     """
@@ -103,7 +112,10 @@ def report_not_finite(
 def loss_fault(
     loss: float, iteration: int, found: NotFinite | None, base_lr: Span | None
 ) -> NetspecError:
-    """What to tell of a loss that is no finite number. The rate is only blamed after an update, and not for what is in the data."""
+    """What to tell of a loss that is no finite number.
+
+    The rate is only blamed after an update, and not for what is in the data.
+    """
     fault = Diagnostic(
         ERROR, f"the loss is {loss:g} at iteration {iteration}: the run stops, its snapshots stand"
     )

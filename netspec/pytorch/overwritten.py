@@ -1,10 +1,12 @@
 """Blobs that an in-place layer has overwritten: what Caffe reads there, forward and backward.
 
-In Caffe the layers of an in-place chain share one memory, and so do the bottom and top of a Flatten, Reshape or Split
-(graph.Memory). A layer that reads its bottom or top in the backward pass finds there what was written last: after
-conv → ReLU → Scale, all in place, ReLU's gradient passes where the *scaled* values are positive, and a Clip in place
-passes every gradient, for what it wrote is in its range. Nets trained that way have such gradients in their weights, so
-they are kept. A layer with its own copy (BatchNorm, Scale in place, PReLU in place, Dropout's mask) is not concerned.
+In Caffe the layers of an in-place chain share one memory, and so do the bottom and top of a
+Flatten, Reshape or Split (graph.Memory). A layer that reads its bottom or top in the backward pass
+finds there what was written last: after conv → ReLU → Scale, all in place, ReLU's gradient passes
+where the *scaled* values are positive, and a Clip in place passes every gradient, for what it wrote
+is in its range. Nets trained that way have such gradients in their weights, so they are kept. A
+layer with its own copy (BatchNorm, Scale in place, PReLU in place, Dropout's mask) is not
+concerned.
 """
 
 from __future__ import annotations
@@ -22,13 +24,17 @@ from netspec.pytorch.layers.builder import Gradient
 from netspec.pytorch.module import blobs_of
 
 COMPILE_FAULT = (
-    "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's gradient reads; "
+    "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's "
+    "gradient reads; "
     "give that layer's top a name of its own, or train without torch.compile"
 )
 
 
 class _ReadOverwritten(torch.autograd.Function):
-    """A blob that another one's in-place write has reached: the values are those, the gradient is the blob's own."""
+    """A blob that another one's in-place write has reached.
+
+    The values are those, the gradient is the blob's own.
+    """
 
     @staticmethod
     def forward(ctx: Any, blob: Tensor, written: Tensor) -> Tensor:
@@ -42,14 +48,18 @@ class _ReadOverwritten(torch.autograd.Function):
 def read_overwritten(blob: Tensor, written: Tensor) -> Tensor:
     """What stands in a blob's memory after an in-place write by way of another blob's name.
 
-    In Caffe each reader of a blob has a gradient of its own there, which does not pass the layer that wrote.
+    In Caffe each reader of a blob has a gradient of its own there, which does not pass the layer
+    that wrote.
     """
     result: Tensor = _ReadOverwritten.apply(blob, written.detach())
     return result
 
 
 class _Memory:
-    """What the last in-place layer wrote to a memory in the last forward pass; those who kept it before see that too."""
+    """What the last in-place layer wrote to a memory in the last forward pass.
+
+    Those who kept it before see that too.
+    """
 
     def __init__(self) -> None:
         self.value: Tensor | None = None
@@ -87,7 +97,10 @@ class _OverwrittenFunction(torch.autograd.Function):
 
 
 class Overwritten(nn.Module):
-    """A layer whose gradient reads what was written over its bottom or top. Its values are the layer's own."""
+    """A layer whose gradient reads what was written over its bottom or top.
+
+    Its values are the layer's own.
+    """
 
     def __init__(
         self,
@@ -106,15 +119,14 @@ class Overwritten(nn.Module):
     def forward(self, bottom: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and bottom.requires_grad):
             return self.layer(bottom)
-        if (
-            self.top_memory or self.bottom_memory
-        ) and torch.compiler.is_compiling():  # it would keep the first pass's values
+        # it would keep the first pass's values
+        if (self.top_memory or self.bottom_memory) and torch.compiler.is_compiling():
             raise RuntimeError(COMPILE_FAULT)
         return _OverwrittenFunction.apply(bottom, self)
 
 
 class KeepsOverwritten(nn.Module):
-    """A layer that keeps bottoms for its gradient which are written over before that is computed."""
+    """A layer whose gradient needs bottoms that are written over before."""
 
     def __init__(self, layer: nn.Module, memories: list[_Memory | None]) -> None:
         super().__init__()
@@ -132,9 +144,8 @@ class KeepsOverwritten(nn.Module):
         for i, memory in enumerate(self.memories):
             if memory is not None:
                 own[i] = bottoms[i].clone()
-                memory.kept.append(
-                    own[i].data
-                )  # written over without torch's count of versions, which would refuse it
+                # written over without torch's count of versions, which would refuse it
+                memory.kept.append(own[i].data)
         return self.layer(*own)
 
 
@@ -148,7 +159,10 @@ class _Wrapping:
         return [b.producer for b in blob.memory.writes[writes:] if b.producer in self.submodules]
 
     def writers_over_bottom(self, layer: Layer, i: int) -> list[Layer]:
-        """Those that write over a bottom after the layer has read it, by another name: by its own, Caffe refuses the net."""
+        """Those that write over a bottom after the layer has read it, by another name.
+
+        By its own, Caffe refuses the net.
+        """
         blob = layer.bottom_blobs[i]
         writers = self.later_writers(blob, layer.bottom_writes[i])
         return [] if any(blob in writer.bottom_blobs for writer in writers) else writers
@@ -157,7 +171,7 @@ class _Wrapping:
         return self.memories.setdefault(writers[-1], _Memory()) if writers else None
 
     def wrapped(self, layer: Layer) -> nn.Module | None:
-        """The module in place of a layer's own where Caffe's gradient reads what was written over its blobs."""
+        """The module for a layer whose gradient, in Caffe, reads what was written over it."""
         module, spec, gradient = (
             self.submodules[layer],
             find_spec(layer.type),
@@ -208,7 +222,8 @@ class _Wrapping:
 def _differs_after(spec: Spec, writers: list[Layer]) -> bool:
     """Whether the layer's gradient is another one for what the writers leave.
 
-    One that asks for signs alone is the same after those that keep them, or let no gradient through where they do not.
+    One that asks for signs alone is the same after those that keep them, or let no gradient through
+    where they do not.
     """
     if not spec.gradient_reads_signs:
         return bool(writers)

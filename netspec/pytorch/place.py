@@ -1,4 +1,7 @@
-"""Where a run stands beside its weights and history: into the companion of a snapshot, and out of it."""
+"""Where a run stands beside its weights and history.
+
+Into the companion of a snapshot, and out of it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BeforeTest:
-    """Where the run stood when its last test began: a run that goes on there begins with that test, whatever was read of it."""
+    """Where the run stood when its last test began.
+
+    A run that goes on there begins with that test, whatever was read of it.
+    """
 
     iter: int = -1
     batches: list[int] = field(default_factory=list)  # that had been read of each test net's data
@@ -29,7 +35,10 @@ def before_test(solver: Solver) -> BeforeTest:
 
 
 def companion_of(solver: Solver) -> Companion:
-    """What a snapshot of now must know. All processes take part: each has carried states of its own."""
+    """What a snapshot of now must know.
+
+    All processes take part: each has carried states of its own.
+    """
     place = solver.before_test if solver.before_test.iter == solver.iter else before_test(solver)
     carried = solver.processes.gathered(packed(place.states)) if solver.carried else []
     return Companion(
@@ -46,8 +55,8 @@ def companion_of(solver: Solver) -> Companion:
 def go_on(solver: Solver, companion: Companion | None, path: str | Path) -> None:
     """Takes up the place of a state whose iteration, weights and history the solver has.
 
-    The original's have no companion: the data goes on with the batch that the iteration would have read, carried states
-    begin at 0.
+    The original's have no companion: the data goes on with the batch that the iteration would have
+    read, carried states begin at 0.
 
     Raises: NetspecError where a carried state is another net's.
     """

@@ -1,4 +1,7 @@
-"""The processes of one training run, over torch.distributed: which of them this is, and what they agree on."""
+"""The processes of one training run, over torch.distributed.
+
+Which of them this is, and what they agree on.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,11 @@ from netspec.pytorch.device import default_device
 from netspec.pytorch.module import NetModule
 from netspec.solver.solver_file import load_solver
 
-# How long a process waits for the others before it gives up: rank 0 may be writing a large snapshot to a slow disk.
+# How long a process waits for the others before it gives up: rank 0 may be writing a large snapshot
+# to a slow disk.
 PATIENCE = timedelta(minutes=30)
-LOST_STATUS = 75  # exit status of a process that stopped only because another one did (EX_TEMPFAIL of sysexits.h)
+# exit status of a process that stopped only because another one did (EX_TEMPFAIL of sysexits.h)
+LOST_STATUS = 75
 
 
 class OthersLostError(NetspecError):
@@ -108,21 +113,23 @@ class Processes:
 def lost(error: Exception) -> OthersLostError:
     """What a failed collective means: its message is of sockets, not of the run."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    reason = (
-        re.sub(r"^\[\S+:\d+\] ", "", line).split(". ")[0].rstrip(".")
-    )  # without the place in gloo's sources, and its advice
+    # without the place in gloo's sources, and its advice
+    reason = re.sub(r"^\[\S+:\d+\] ", "", line).split(". ")[0].rstrip(".")
     return OthersLostError(f"another process of the run has ended, so this one stops ({reason})")
 
 
 def is_loss_of_others(error: Exception) -> bool:
-    """Whether an exception out of the backward pass is one of the connection between the processes."""
+    """Whether an exception of the backward pass is one of the connection between processes."""
     return isinstance(error, dist.DistError) or any(
         word in str(error) for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer")
     )
 
 
 def is_member() -> bool:
-    """Whether torchrun, or `netspec train` itself, has started this process as one of several. Raises: NetspecError."""
+    """Whether torchrun, or `netspec train` itself, has started this process as one of several.
+
+    Raises: NetspecError.
+    """
     for name in ("RANK", "LOCAL_RANK"):  # a wrong one is told here, once
         _told(name, 0)
     return _told("WORLD_SIZE", 1) > 1 and "RANK" in os.environ
@@ -141,7 +148,10 @@ def _told(name: str, default: int) -> int:
 
 
 def join(device: torch.device) -> Processes:
-    """Joins the run that the environment tells of (torchrun's variables). Raises: NetspecError where the others are not met."""
+    """Joins the run that the environment tells of (torchrun's variables).
+
+    Raises: NetspecError where the others are not met.
+    """
     rank, count = _told("RANK", 0), _told("WORLD_SIZE", 1)
     local_rank = _told("LOCAL_RANK", rank)
     meeting = os.environ.get("NETSPEC_MEETING", "env://")
@@ -158,7 +168,10 @@ def join(device: torch.device) -> Processes:
             else dist.new_group(backend="gloo", timeout=PATIENCE)
         )
     except (RuntimeError, ValueError) as error:
-        hint = "torchrun sets MASTER_ADDR and MASTER_PORT; GLOO_SOCKET_IFNAME names the network interface where there are several"
+        hint = (
+            "torchrun sets MASTER_ADDR and MASTER_PORT; GLOO_SOCKET_IFNAME names the network "
+            "interface where there are several"
+        )
         raise NetspecError(
             f"process {rank} of {count} can't meet the others: {str(error).splitlines()[0]}",
             None,
@@ -170,17 +183,16 @@ def join(device: torch.device) -> Processes:
 def _agreed_name(store: Any, rank: int, count: int) -> str:
     """A name of this meeting, which only the processes that are here now can know.
 
-    torchrun keeps one store for all its restarts: without a name of their own the processes would take the addresses
-    that the dead have left there for those of the living.
+    torchrun keeps one store for all its restarts: without a name of their own the processes would
+    take the addresses that the dead have left there for those of the living.
 
     Raises: RuntimeError where the others do not come.
     """
     own = uuid4().hex
     if rank == 0:
         store.set("netspec", own)
-        present = [
-            store.get(f"{own}/{other}").decode() for other in range(1, count)
-        ]  # waits for each
+        # waits for each
+        present = [store.get(f"{own}/{other}").decode() for other in range(1, count)]
         store.set(f"{own}/present", " ".join(present))
         return own
     begin = time.monotonic()
@@ -197,7 +209,7 @@ def _agreed_name(store: Any, rank: int, count: int) -> str:
 
 
 class Objective(nn.Module):
-    """The objective of a net as a module of its own, which is what DistributedDataParallel has to see."""
+    """The objective of a net as a module of its own, as DistributedDataParallel has to see it."""
 
     def __init__(self, module: NetModule) -> None:
         super().__init__()
@@ -208,11 +220,15 @@ class Objective(nn.Module):
 
 
 def data_parallel(module: NetModule, outputs: dict[str, Tensor], processes: Processes) -> nn.Module:
-    """The objective of a net as a function of its outputs; with several processes, params get the mean of their gradients.
+    """The objective of a net as a function of its outputs.
 
-    BatchNorm's statistics stay each process's own, as in Caffe: rank 0's are those that are tested and saved.
+    With several processes, params get the mean of their gradients.
 
-    Args: outputs: of a first forward pass, from which is seen whether a backward pass reaches every param.
+    BatchNorm's statistics stay each process's own, as in Caffe: rank 0's are those that are tested
+    and saved.
+
+    Args: outputs: of a first forward pass, from which is seen whether a backward pass reaches every
+        param.
     """
     objective = Objective(module)
     learned = [param for param in module.parameters() if param.requires_grad]
@@ -222,9 +238,8 @@ def data_parallel(module: NetModule, outputs: dict[str, Tensor], processes: Proc
         int(len(_reached(module.loss(outputs))) < len(learned))
     )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # broadcast_buffers has a successor that older torch lacks
+        # broadcast_buffers has a successor that older torch lacks
+        warnings.simplefilter("ignore", FutureWarning)
         return DistributedDataParallel(
             objective,
             broadcast_buffers=False,
@@ -249,7 +264,9 @@ def _reached(loss: Tensor) -> set[int]:
 
 
 def local_device(devices: list[str] | None, solver: str) -> torch.device:
-    """The device of this process among those of its machine, or by what the solver file says where none are named.
+    """The device of this process among those of its machine.
+
+    By what the solver file says where none are named.
 
     Raises: NetspecError where the machine has fewer GPUs than processes.
     """

@@ -10,13 +10,15 @@ REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
 
 
 class Requests:
-    """Takes requests at any time, in a signal's handler or in another thread, and tells them when the run can heed them."""
+    """Takes requests at any time and tells them when the run can heed them.
+
+    They come in a signal's handler or in another thread.
+    """
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
-        self._asked: deque[tuple[int, int]] = (
-            deque()
-        )  # only its atomic methods are used: none is lost while others are read
+        # only its atomic methods are used: none is lost while others are read
+        self._asked: deque[tuple[int, int]] = deque()
         self.is_told_to_stop = False  # this process has been
 
     def ask(self, request: str, signal_number: int = 0) -> None:
@@ -25,7 +27,10 @@ class Requests:
         self._asked.append((REQUESTS.index(request), signal_number))
 
     def agreed(self) -> tuple[str, int]:
-        """What has been asked since the last time of any of the processes, the weightiest of it, and by which signal. All of them call it at once."""
+        """What any of the processes has been asked since the last time, the weightiest of it.
+
+        And by which signal. All of them call it at once.
+        """
         request = signal_number = 0
         while self._asked:
             request, signal_number = max((request, signal_number), self._asked.popleft())

@@ -40,7 +40,10 @@ class Scores:
         for name, values in outputs.items():
             before = self.totals.get(name, [0.0] * len(values))
             if len(before) != len(values):
-                sizes = f"{len(before)} values in the first batch, {len(values)} in batch {self.iterations}"
+                sizes = (
+                    f"{len(before)} values in the first batch, {len(values)} in batch "
+                    f"{self.iterations}"
+                )
                 raise NetspecError(f"output '{name}' holds {sizes}: there is no mean of it")
             self.totals[name] = [total + value for total, value in zip(before, values, strict=True)]
         self.total_loss += loss
@@ -75,7 +78,10 @@ class Scores:
         rounds, rest = divmod(self.records, size)
         if self.records == size:
             return f"{text} records, every record of the data set once"
-        times = f"every record of the data set ({size:,}) {'once' if rounds == 1 else f'{rounds} times'}"
+        times = (
+            f"every record of the data set ({size:,}) "
+            f"{'once' if rounds == 1 else f'{rounds} times'}"
+        )
         more = f", {rest:,} of them once more: the data wrapped around" if rest else ""
         return f"{text} records, {times}{more}"
 
@@ -94,7 +100,10 @@ def load_trained(net: Net, paths: Iterable[str]) -> tuple[NetModule, list[LoadRe
             raise NetspecError(f"'{report.path}' does not fit the net: {faults}")
     if module.params and not any(report.loaded for report in reports):
         names = ", ".join(f"'{report.path}'" for report in reports)
-        hint = f"the net's layers with params are {_some(module.params)}; the file's are {_some(reports[0].unused)}"
+        hint = (
+            f"the net's layers with params are {_some(module.params)}; the file's are "
+            f"{_some(reports[0].unused)}"
+        )
         raise NetspecError(f"no layer of the net '{net.name}' is in {names}", None, hint)
     return module, reports
 
@@ -105,7 +114,10 @@ def _some(names: Iterable[str]) -> str:
 
 
 def untrained_layers(net: Net, reports: Iterable[LoadReport]) -> list[str]:
-    """The layers that no file has filled; one all of whose params are a loaded layer's is none of them."""
+    """The layers that no file has filled.
+
+    One all of whose params are a loaded layer's is none of them.
+    """
     loaded = {name for report in reports for name in report.loaded}
     found = []
     for layer in net.layers:

@@ -1,4 +1,7 @@
-"""Seeds as a function of what they are for, so that a resumed run draws what it would have drawn."""
+"""Seeds as a function of what they are for.
+
+So a resumed run draws what it would have drawn.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ def mixed_seed(seed: int, *purpose: str | int) -> int:
 
 
 def seed_generators(seed: int, net: Net) -> None:
-    """Seeds what the layers of a net draw from; a user's Python layer may take numpy's generator or Python's own."""
+    """Seeds what the layers of a net draw from.
+
+    A user's Python layer may take numpy's generator or Python's own.
+    """
     torch.manual_seed(seed)
     if any(layer.type == "Python" for layer in net.layers):
         random.seed(seed)

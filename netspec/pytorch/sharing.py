@@ -1,4 +1,7 @@
-"""Params that several layers share by name are one tensor; statistics, and where only the counts agree, are a view of it."""
+"""Params that several layers share by name are one tensor.
+
+Statistics, and where only the counts agree, are a view of it.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,8 @@ def share_param(
         setattr(module, leaf, shared)
         return
 
-    def view(
-        _: nn.Module,
-    ) -> Tensor:  # made anew at each use, so that it follows the owner to other devices
+    # made anew at each use, so that it follows the owner to other devices
+    def view(_: nn.Module) -> Tensor:
         return blobs_of(owner)[owner_index].view(shape)
 
     (module._parameters if leaf in module._parameters else module._buffers).pop(leaf)
@@ -31,7 +33,9 @@ def share_param(
 
 
 def tie_params(module: NetModule, other: NetModule) -> None:
-    """Makes a net's layers hold the very params of another net's layers of the same names, as a test net does.
+    """Gives a net's layers the very params of another net's layers of their names.
+
+    A test net shares the train net's so.
 
     Raises: NetspecError where a layer of one name has another shape.
     """
@@ -40,13 +44,19 @@ def tie_params(module: NetModule, other: NetModule) -> None:
         source_module = theirs.get((layer, occurrence))
         counts = [len(blobs_of(holder)) for holder in (source_module, submodule) if holder]
         if len(set(counts)) > 1:
-            message = f"layer '{layer}' has {counts[0]} params in the train net, {counts[1]} in the test net"
+            message = (
+                f"layer '{layer}' has {counts[0]} params in the train net, "
+                f"{counts[1]} in the test net"
+            )
             raise NetspecError(message, None, "layers of one name share their params")
         for i, (blob, source) in enumerate(
             zip(blobs_of(submodule), blobs_of(source_module) if source_module else (), strict=False)
         ):
             if blob.shape != source.shape:
-                shapes = f"{shape_text(tuple(source.shape))} in the train net, {shape_text(tuple(blob.shape))} in the test net"
+                shapes = (
+                    f"{shape_text(tuple(source.shape))} in the train net, "
+                    f"{shape_text(tuple(blob.shape))} in the test net"
+                )
                 raise NetspecError(
                     f"param {i} of layer '{layer}' is {shapes}",
                     None,
@@ -59,7 +69,10 @@ def tie_params(module: NetModule, other: NetModule) -> None:
 
 
 def _by_name(module: NetModule) -> dict[tuple[str, int], nn.Module]:
-    """The submodules with params by their layer's name and its occurrence: layers may share a name, or have none."""
+    """The submodules with params by their layer's name and its occurrence.
+
+    Layers may share a name, or have none.
+    """
     found: dict[tuple[str, int], nn.Module] = {}
     for (name, _, _, _), target, blobs in zip(
         module.about.layers, module.about.order, module.layer_params, strict=True

@@ -1,4 +1,7 @@
-"""Snapshots: the weights and the state of a run, in Caffe's files and names. Source: Caffe's Solver::Snapshot, Restore."""
+"""Snapshots: the weights and the state of a run, in Caffe's files and names.
+
+Source: Caffe's Solver::Snapshot, Restore.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +55,8 @@ class Snapshots:
             retention,
             listener,
         )
-        self.last: tuple[int, str, str] | None = (
-            None  # iteration, weights' and state's digest of the snapshot that the run now stands at
-        )
+        # iteration, weights' and state's digest of the snapshot that the run now stands at
+        self.last: tuple[int, str, str] | None = None
 
     def state_path(self, iteration: int) -> Path:
         """PREFIX_iter_N.solverstate, with .h5 in the HDF5 form."""
@@ -67,12 +69,14 @@ class Snapshots:
     def write(self, companion: Companion, extra: bool = False) -> None:
         """Writes a snapshot, then deletes what need not stay.
 
-        Raises: NetspecError where the weights are no longer finite or the files can't be written; earlier snapshots stand.
+        Raises: NetspecError where the weights are no longer finite or the files can't be written;
+            earlier snapshots stand.
         """
         if not all_finite(self.updater.blobs):
             hint = "a lower base_lr or clip_gradients may help"
             raise NetspecError(
-                f"the weights are not finite after iteration {companion.iter}: they are not saved, earlier snapshots stand",
+                f"the weights are not finite after iteration {companion.iter}: "
+                "they are not saved, earlier snapshots stand",
                 None,
                 hint,
             )
@@ -85,7 +89,9 @@ class Snapshots:
         self._prune()
 
     def write_in_passing(self, companion: Companion) -> None:
-        """A snapshot on the way, unless it is there: a disk that is full now may have room at the next one, so the run goes on.
+        """A snapshot on the way, unless it is there.
+
+        A disk that is full now may have room at the next one, so the run goes on.
 
         Raises: NetspecError where the weights are no longer finite.
         """
@@ -131,9 +137,8 @@ class Snapshots:
         self.last = None
         if companion is not None:
             own = self.state_path(iteration)
-            if os.path.realpath(Path(path).parent) == os.path.realpath(
-                own.parent
-            ):  # another folder's are another run's
+            # another folder's are another run's
+            if os.path.realpath(Path(path).parent) == os.path.realpath(own.parent):
                 self.retention.recall(companion, own.parent, own.name.rpartition("_iter_")[0])
             if os.path.realpath(path) == os.path.realpath(self.state_path(iteration)):
                 self.last = iteration, companion.weights_digest, companion.state_digest
@@ -141,10 +146,10 @@ class Snapshots:
 
 
 def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: Companion) -> None:
-    """Writes a snapshot's files: whole, and the state last, so that where it is there the others are.
+    """Writes a snapshot's files: whole, and the state last, so where it is the others are too.
 
-    They are written into a folder of their own, STATE.writing, and moved to their places when all are on the disk. What
-    a killed run has left of such folders is cleared away.
+    They are written into a folder of their own, STATE.writing, and moved to their places when all
+    are on the disk. What a killed run has left of such folders is cleared away.
 
     Raises: NetspecError where the disk is full or refuses; what was written is gone then.
     """
@@ -166,9 +171,8 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
         )
         companion.state_digest = file_digest(folder / state.name)
         write_companion(folder / state.name, companion)
-        delete_snapshot(
-            state
-        )  # one of the same name: its state must not stand beside these weights
+        # one of the same name: its state must not stand beside these weights
+        delete_snapshot(state)
         for path in (weights, companion_path(state), state):
             os.replace(folder / path.name, path)
         fsync_folder(state.parent)
@@ -186,7 +190,12 @@ def write_snapshot(state: Path, module: NetModule, updater: Updater, companion: 
 
 
 def _writing_folder(state: Path) -> Path:
-    """A new folder to write a snapshot's files into; those that killed runs have left are cleared away. Raises: OSError."""
+    """A new folder to write a snapshot's files into.
+
+    Those that killed runs have left are cleared away.
+
+    Raises: OSError.
+    """
     prefix = state.name.rpartition("_iter_")[0]
     state.parent.mkdir(parents=True, exist_ok=True)
     for left in state.parent.iterdir():
@@ -198,7 +207,10 @@ def _writing_folder(state: Path) -> Path:
 
 
 def _diffs(module: NetModule, updater: Updater) -> list[list[np.ndarray]] | None:
-    """With snapshot_diff: for each layer's params what the last update took from them, 0 for what no update changes."""
+    """With snapshot_diff: for each layer's params what the last update took from them.
+
+    0 for what no update changes.
+    """
     if updater.changes is None:
         return None
     # by their memory: a param that is shared in another shape is a view of its owner's
@@ -219,9 +231,12 @@ def _diffs(module: NetModule, updater: Updater) -> list[list[np.ndarray]] | None
 def read_snapshot(
     path: str | Path, module: NetModule, updater: Updater
 ) -> tuple[int, Companion | None]:
-    """Restores weights and history from a solverstate; returns its iteration and its companion, which the original's states lack.
+    """Restores weights and history from a solverstate.
 
-    The weights are looked for under the path that the state names, from the working directory, then beside the state.
+    Returns its iteration and its companion, which the original's states lack.
+
+    The weights are looked for under the path that the state names, from the working directory, then
+    beside the state.
 
     Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
     """
@@ -240,13 +255,17 @@ def read_snapshot(
     if len(state.history) != len(updater.history):
         hint = f"a {updater.p.type} solver of this net keeps {len(updater.history)}"
         raise NetspecError(
-            f"'{path}' is the state of another solver or net, or is cut short: it has {len(state.history)} history blobs",
+            f"'{path}' is the state of another solver or net, or is cut short: "
+            f"it has {len(state.history)} history blobs",
             None,
             hint,
         )
     for i, (array, tensor) in enumerate(zip(state.history, updater.history, strict=True)):
         if not same_shape(tuple(tensor.shape), array.shape):
-            message = f"'{path}' is the state of another net: history blob {i} is {shape_text(array.shape)}, here {shape_text(tuple(tensor.shape))}"
+            message = (
+                f"'{path}' is the state of another net: history blob {i} is "
+                f"{shape_text(array.shape)}, here {shape_text(tuple(tensor.shape))}"
+            )
             raise NetspecError(
                 message,
                 None,
@@ -260,17 +279,22 @@ def read_snapshot(
 
 
 def _weights_of(path: str | Path, learned_net: str, companion: Companion | None) -> Path:
-    """Where the weights of a state are. Raises: NetspecError where they are not those that its companion knows."""
+    """Where the weights of a state are.
+
+    Raises: NetspecError where they are not those that its companion knows.
+    """
     named, beside = Path(learned_net), Path(path).parent / Path(learned_net).name
     if companion is None or not companion.weights_digest:
-        return (
-            named if os.path.exists(named) else beside
-        )  # not Path.exists, which raises for a name that is too long
+        # not Path.exists, which raises for a name that is too long
+        return named if os.path.exists(named) else beside
     weights = next(
         (other for other in (beside, weights_path(path), named) if os.path.exists(other)), beside
     )
     if os.path.isfile(weights) and file_digest(weights) != companion.weights_digest:
-        hint = f"another run may have written over them; `--weights {weights}` begins a new run with them"
+        hint = (
+            "another run may have written over them; `--weights "
+            f"{weights}` begins a new run with them"
+        )
         raise NetspecError(
             f"'{weights}' is not what was written together with '{path}'", None, hint
         )

@@ -1,4 +1,8 @@
-"""What a run is made of: the nets of a solver file, each for its state, and what the command line sets in place of the files' values."""
+"""What a run is made of.
+
+The nets of a solver file, each for its state, and what the command line sets in place of the files'
+values.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +40,8 @@ class Overrides:
     level: int = 0
     stages: list[str] = field(default_factory=list)
     global_batch: bool = False  # the train net's batch_size is that of all processes together
-    skip_weights: bool = (
-        False  # the file's `weights` are not loaded: others, or a snapshot, come in their place
-    )
+    # the file's `weights` are not loaded: others, or a snapshot, come in their place
+    skip_weights: bool = False
 
     def applied_to(self, message: caffe_pb2.SolverParameter) -> caffe_pb2.SolverParameter:
         """The solver's settings with these in their place."""
@@ -72,7 +75,10 @@ def load_train_net(
 def load_test_nets(
     file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool
 ) -> list[Net]:
-    """The nets to test. The command line's level and stages are the train net's alone, as in Caffe. Raises: NetspecError."""
+    """The nets to test. The command line's level and stages are the train net's alone, as in Caffe.
+
+    Raises: NetspecError.
+    """
     nets = []
     for source in file.test_nets:
         report = Report()
@@ -105,7 +111,8 @@ def _check_divisible(net: Net, report: Report) -> None:
     if source is not None and batched_param(source.message) is None:
         hint = "without --global-batch each process has this batch"
         report.error(
-            f"{source.label}: --global-batch can't divide the batch of a layer of type {source.type}",
+            f"{source.label}: --global-batch can't divide the batch of a "
+            f"layer of type {source.type}",
             source.spans.at("type"),
             hint,
         )
@@ -123,7 +130,10 @@ def learnable(net: Net, module: NetModule) -> tuple[list[Tensor], list[tuple[flo
 
 
 def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
-    """Finds out whether more or less of the metric of --keep-best is better. Raises: NetspecError where no test net has such an output."""
+    """Finds out whether more or less of the metric of --keep-best is better.
+
+    Raises: NetspecError where no test net has such an output.
+    """
     if retention.keep_best is None:
         return retention
     given = retention.keep_best
@@ -148,7 +158,10 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
         spec is not None and spec.is_metric,
     )
     if not (direction or is_loss or is_metric):
-        message = f"--keep-best '{given}' is neither a loss nor an Accuracy: is more of it better, or less?"
+        message = (
+            f"--keep-best '{given}' is neither a loss nor an Accuracy: "
+            "is more of it better, or less?"
+        )
         raise NetspecError(
             message, blob.span, f"--keep-best {given}:max, or --keep-best {given}:min"
         )

@@ -1,4 +1,7 @@
-"""The test nets of a run: their modules share the trained weights, their data goes on from test to test."""
+"""The test nets of a run.
+
+Their modules share the trained weights, their data goes on from test to test.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,9 @@ class Means:
 class Tester:
     """Runs test nets.
 
-    Several processes take turns at the batches, and all of them learn the means. Where states carry over from batch to
-    batch, each process runs all of them. The mean is over batches, not over records: where the data wraps around, some records count twice.
+    Several processes take turns at the batches, and all of them learn the means. Where states carry
+    over from batch to batch, each process runs all of them. The mean is over batches, not over
+    records: where the data wraps around, some records count twice.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class Tester:
         self.with_own = [
             module for module in self.modules if not module.params.keys() <= trained.params.keys()
         ]
+        # each process runs every batch
         self.alone = [
             bool(processes.count == 1 or Carried({"": module})) for module in self.modules
-        ]  # each process runs every batch
+        ]
         self.batches = [0] * len(nets)  # that have been read of each net's data
         self._feeds: dict[int, Feed] = {}
 
@@ -70,14 +75,20 @@ class Tester:
         return [blob for module in self.with_own for blobs in module.layer_params for blob in blobs]
 
     def load_weights(self, path: str | Path) -> None:
-        """Loads a weight file into those nets, too, as Caffe does. Raises: NetspecError where it does not fit."""
+        """Loads a weight file into those nets, too, as Caffe does.
+
+        Raises: NetspecError where it does not fit.
+        """
         for module in self.with_own:
             load_weights(module, path).raise_mismatches()
 
     def run(
         self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]
     ) -> Means | None:
-        """Tests one net on its next batches; None where `goes_on`, which is told each batch, says that the run stops."""
+        """Tests one net on its next batches.
+
+        None where `goes_on`, which is told each batch, says that the run stops.
+        """
         start = self.batches[index]
         rank, every = (0, 1) if self.alone[index] else (self.processes.rank, self.processes.count)
         feed = self._feed(index, start + rank, every, seed)
@@ -112,9 +123,10 @@ class Tester:
                 numbers({name: value / count for name, value in sums.items()}), loss / count
             )
         values = numbers(sums)
+        # another may have had no batch
         sizes: dict[str, int] = processes.broadcast(
             {name: len(own) for name, own in values.items()}
-        )  # another may have had no batch
+        )
         flat = [number for name, size in sizes.items() for number in values.get(name, [0.0] * size)]
         totals = iter(processes.all_reduce_sum([loss, *flat]))
         loss = next(totals) / count

@@ -1,9 +1,11 @@
-"""How long each layer takes forward and backward, run one at a time. Source: `time` in Caffe's tools/caffe.cpp.
+"""How long each layer takes forward and backward, run one at a time.
 
-Caffe runs Forward of all layers in order, then Backward of all in reverse. Here each layer's piece of the lowered
-graph runs on bottoms of its own, where its gradients end; so a layer's time holds nothing of its neighbours'.
-What belongs to no layer, such as adding up the gradients of a blob that several layers read, is in the times of the
-whole net only; these are what a training step takes.
+Caffe runs Forward of all layers in order, then Backward of all in reverse. Here each layer's piece
+of the lowered graph runs on bottoms of its own, where its gradients end; so a layer's time holds
+nothing of its neighbours'. What belongs to no layer, such as adding up the gradients of a blob that
+several layers read, is in the times of the whole net only; these are what a training step takes.
+
+Source: `time` in Caffe's tools/caffe.cpp.
 """
 
 from __future__ import annotations
@@ -38,12 +40,14 @@ class LayerTime:
 
 @dataclass(slots=True)
 class Times:
-    """What was measured, in seconds. The times of the whole net are those of its passes in one piece."""
+    """What was measured, in seconds.
+
+    The times of the whole net are those of its passes in one piece.
+    """
 
     layers: list[LayerTime]
-    iterations: list[float] = field(
-        default_factory=list
-    )  # all layers forward and backward, for each iteration
+    # all layers forward and backward, for each iteration
+    iterations: list[float] = field(default_factory=list)
     whole_forward: float = 0.0
     whole_backward: float = 0.0
 
@@ -59,10 +63,13 @@ class Times:
 def time_layers(
     net: Net, device: str, iterations: int, heard: Callable[[int, float], None]
 ) -> Times:
-    """Times each layer, and the whole net in one piece, in turns, after one pass of each that does not count.
+    """Times each layer and the whole net in turns.
 
-    The params are those of the fillers, random numbers stand in for the tops of Input and data layers.
-    Gradients go where a training step's go. A net without a loss has no such step: there they start at its outputs.
+    One pass of each before that does not count.
+
+    The params are those of the fillers, random numbers stand in for the tops of Input and data
+    layers. Gradients go where a training step's go. A net without a loss has no such step: there
+    they start at its outputs.
 
     Args: heard: is told each iteration: its index and the seconds of all its layers.
     Raises: NetspecError where a layer can't be built or refuses to run.
@@ -194,7 +201,10 @@ class Piece:
         return seconds
 
     def backward(self) -> float:
-        """Computes the gradients of bottoms and params from tops' gradients of 1; returns the seconds that took."""
+        """Computes the gradients of bottoms and params from tops' gradients of 1.
+
+        Returns the seconds that took.
+        """
         seconds = self.run.gradient_time(self.computed) if self.goes_back else 0.0
         for leaf in self.leaves:
             leaf.grad = None
@@ -220,7 +230,7 @@ def _extract(
 
 
 def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node]]]:
-    """For each of the net's layers in file order, the graph's nodes that compute it, and those of them that are its tops.
+    """For each layer, in file order, the graph's nodes that compute it, and which are its tops.
 
     Both are empty where a layer computes nothing: a data layer, a Split, a Dropout in TEST.
     """
@@ -230,7 +240,8 @@ def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node
     called = {str(node.target): i for i, node in enumerate(nodes) if node.op == "call_module"}
     found, start = [], 0
     for target, tops in zip(about.order, about.tops, strict=True):
-        # nodes stand in file order, so a layer's end with its last top, or with its call where it has none
+        # nodes stand in file order, so a layer's end with its last top, or with its call where it
+        # has none
         end = max(
             [
                 start,
@@ -247,7 +258,8 @@ def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node
 def stand_ins(net: Net) -> list[Tensor]:
     """Numbers for each top of Input and data layers, in the order of the module's inputs.
 
-    They lie in [0, 1): a logarithm has a value there, and what reads whole numbers, such as labels, finds class 0.
+    They lie in [0, 1): a logarithm has a value there, and what reads whole numbers, such as labels,
+    finds class 0.
     """
     generator = torch.Generator().manual_seed(SEED)
     values = []
@@ -260,7 +272,10 @@ def stand_ins(net: Net) -> list[Tensor]:
 
 
 def _tells_continuation(blob: Blob) -> bool:
-    """Whether a blob's values say where sequences go on: at ones, as in the midst of one. A 0 would begin it anew at that step."""
+    """Whether a blob's values say where sequences go on.
+
+    At ones, as in the midst of one. A 0 would begin it anew at that step.
+    """
     return any(
         (spec := find_spec(layer.type)) is not None and spec.continuation == i
         for layer, i in blob.consumers

@@ -45,7 +45,9 @@ from netspec.solver.solver_file import load_solver
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import Companion
 
-LOOKS_ON_GPU = 16  # iterations from one look at whether the loss is finite to the next: each makes the CPU wait for the GPU
+# iterations from one look at whether the loss is finite to the next: each makes the CPU wait for
+# the GPU
+LOOKS_ON_GPU = 16
 
 
 class Solver:
@@ -55,7 +57,8 @@ class Solver:
         path: the solver file.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
         listener: hears of the run's events.
-        allow_python_layers: run the Python code that layers of type Python name; it can do anything.
+        allow_python_layers: run the Python code that layers of type Python name; it can do
+            anything.
         processes: the processes of the run, of which this is one.
         retention: which snapshots stay; all where it is not given.
 
@@ -115,9 +118,8 @@ class Solver:
         self.snapshots = Snapshots(
             self.snapshot_prefix, hdf5, self.module, self.updater, retention, self.listener
         )
-        self.resumed_from: Companion | None = (
-            None  # what stood beside the state that the run goes on from
-        )
+        # what stood beside the state that the run goes on from
+        self.resumed_from: Companion | None = None
         self.before_test = BeforeTest()
         self._held: Held = {}  # the carried states before the iteration
         self._backward = Backward(self.module, self.processes)
@@ -168,7 +170,10 @@ class Solver:
         return reports
 
     def step(self, n: int) -> dict[str, Tensor]:
-        """Trains n iterations, fewer where a signal stops it; returns the outputs of the last forward pass."""
+        """Trains n iterations, fewer where a signal stops it.
+
+        Returns the outputs of the last forward pass.
+        """
         outputs: dict[str, Tensor] = {}
         self.is_stopping = False
         for _ in range(n):
@@ -209,7 +214,10 @@ class Solver:
         return {name: value.detach() for name, value in outputs.items()}
 
     def _forward_backward(self, is_last: bool, with_info: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        """Adds to the gradients; after the last part of an iteration they are the mean over the processes."""
+        """Adds to the gradients.
+
+        After the last part of an iteration they are the mean over the processes.
+        """
         info = DebugInfo(self.net, self.module) if with_info else None
         outputs = self._train_feed().forward(info.forward if info else None)
         loss = self._backward.run(outputs, is_last)
@@ -221,8 +229,9 @@ class Solver:
     def _require_finite(self, is_shown: bool) -> None:
         """Raises NetspecError where the loss is no finite number.
 
-        On the CPU that is before it reaches the weights. A GPU's losses are looked at every LOOKS_ON_GPU iterations, when they
-        are displayed, and before a snapshot: up to 15 updates may pass by then. Weights that are not finite are never saved.
+        On the CPU that is before it reaches the weights. A GPU's losses are looked at every
+        LOOKS_ON_GPU iterations, when they are displayed, and before a snapshot: up to 15 updates
+        may pass by then. Weights that are not finite are never saved.
         """
         p = self.param
         if self.device.type == "cuda" and not (
@@ -242,7 +251,10 @@ class Solver:
         self._report_not_finite(own)
 
     def _report_not_finite(self, loss: float) -> NoReturn:
-        """Makes the iteration's forward passes again, with the same batches and masks, and looks at every layer."""
+        """Makes the iteration's forward passes again, and looks at every layer.
+
+        Batches and masks are the same.
+        """
         self._close_feed()
         self._seed()
         self.carried.put_back(self._held)
@@ -273,9 +285,8 @@ class Solver:
         if self.is_stopping:
             return
         loss = None
-        if (
-            p.display and self.iter % p.display == 0
-        ):  # Caffe shows the loss of one more forward pass, without an update
+        # Caffe shows the loss of one more forward pass, without an update
+        if p.display and self.iter % p.display == 0:
             self._seed()
             held = self.carried.held()
             with torch.no_grad():
@@ -297,7 +308,10 @@ class Solver:
         )
 
     def test(self) -> list[Values]:
-        """Runs every test net for its test_iter; returns the mean of each output over the batches. A signal may end it early."""
+        """Runs every test net for its test_iter; returns the mean of each output over the batches.
+
+        A signal may end it early.
+        """
         # BatchNorm's statistics are each process's own in training; carried states stay so
         self.processes.copy_from_root(
             [blob for blob in self.updater.blobs if not isinstance(blob, nn.Parameter)]
@@ -337,7 +351,8 @@ class Solver:
     def snapshot(self) -> Path:
         """Writes weights and state; returns the path of the state.
 
-        Raises: NetspecError where the weights are no longer finite or the files can't be written; earlier snapshots stand.
+        Raises: NetspecError where the weights are no longer finite or the files can't be written;
+            earlier snapshots stand.
         """
         companion = companion_of(self)
         if self.processes.is_root:
@@ -355,11 +370,15 @@ class Solver:
         return self.batch_size * self.processes.count
 
     def restore(self, path: str | Path) -> None:
-        """Goes on from a .solverstate, with the companion beside it bit for bit; rank 0 reads them for all.
+        """Goes on from a .solverstate, with the companion beside it bit for bit.
 
-        An original's state has no companion: its data goes on with the batch that the iteration would have read.
+        Rank 0 reads them for all.
 
-        Raises: NetspecError where a file is missing or damaged, or belongs to another net or solver.
+        An original's state has no companion: its data goes on with the batch that the iteration
+        would have read.
+
+        Raises: NetspecError where a file is missing or damaged, or belongs to another net or
+            solver.
         """
         self.iter, self.resumed_from = self.processes.broadcast(
             self.snapshots.read(path) if self.processes.is_root else None

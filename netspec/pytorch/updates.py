@@ -1,7 +1,8 @@
 """The six update rules, each over lists of tensors. Source: Caffe's solvers/*.cpp.
 
-A rule takes the weights, their gradients (regularised), their history and the rate (lr · lr_mult), and changes
-weights and history in place. `step` counts from 0. The learning rate stands inside SGD's history, unlike torch's.
+A rule takes the weights, their gradients (regularised), their history and the rate (lr · lr_mult),
+and changes weights and history in place. `step` counts from 0. The learning rate stands inside
+SGD's history, unlike torch's.
 """
 
 from __future__ import annotations
@@ -109,9 +110,8 @@ def _adam(
     torch._foreach_mul_(v, p.momentum2)
     torch._foreach_addcmul_(v, grads, grads, 1 - p.momentum2)
     correction = sqrt(1 - p.momentum2**t) / (1 - p.momentum**t)
-    _subtract_ratio(
-        weights, m, v, rate * correction, p.delta
-    )  # delta stands outside the correction, unlike torch's eps
+    # delta stands outside the correction, unlike torch's eps
+    _subtract_ratio(weights, m, v, rate * correction, p.delta)
 
 
 def _subtract_ratio(
@@ -148,7 +148,9 @@ def regularise(weights: Tensors, grads: Tensors, decay: float, kind: str) -> Non
 
 
 class Updater:
-    """Applies a solver's rule to the weights it learns; `history` is in Caffe's order, that of the solverstate.
+    """Applies a solver's rule to the weights it learns.
+
+    `history` is in Caffe's order, that of the solverstate.
 
     Every owned blob has its place in the history, also what is frozen or kept by the layer itself.
     """
@@ -158,7 +160,8 @@ class Updater:
     ) -> None:
         self.p, self.rule, self.blobs = p, RULES[p.type], blobs
         self.histories = HISTORIES[p.type]
-        # with snapshot_diff: what the last update took from each blob, which is what Caffe keeps in its diff
+        # with snapshot_diff: what the last update took from each blob, which is what Caffe keeps in
+        # its diff
         self.changes: list[Tensor] | None = (
             [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
         )
@@ -180,7 +183,10 @@ class Updater:
 
     @torch.no_grad()
     def apply(self, rate: float, step: int) -> None:
-        """One update: clip, divide by iter_size, regularise, update. Source: Caffe's SGDSolver::ApplyUpdate."""
+        """One update: clip, divide by iter_size, regularise, update.
+
+        Source: Caffe's SGDSolver::ApplyUpdate.
+        """
         for i in self.with_gradient:
             if self.blobs[i].grad is None:  # a weight that the loss does not reach still decays
                 self.blobs[i].grad = torch.zeros_like(self.blobs[i])

@@ -21,16 +21,17 @@ from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 
 @dataclass(slots=True)
 class LoadReport:
-    """What became of each layer: layer names, and for another shape what the net and the file hold."""
+    """What became of each layer.
+
+    Layer names, and for another shape what the net and the file hold.
+    """
 
     path: str
     loaded: list[str] = field(default_factory=list)
-    missing: list[str] = field(
-        default_factory=list
-    )  # layers of the net that the file lacks; they keep their values
-    mismatched: dict[str, str] = field(
-        default_factory=dict
-    )  # layer → what differs; left as they were
+    # layers of the net that the file lacks; they keep their values
+    missing: list[str] = field(default_factory=list)
+    # layer → what differs; left as they were
+    mismatched: dict[str, str] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
 
     def __str__(self) -> str:
@@ -45,13 +46,19 @@ class LoadReport:
         return "\n".join(lines)
 
     def raise_mismatches(self) -> LoadReport:
-        """Raises NetspecError where a layer has another shape, or no layer was found: training on would lose its weights unnoticed."""
+        """Raises NetspecError where a layer has another shape, or no layer was found.
+
+        Training on would lose its weights unnoticed.
+        """
         if self.missing and not self.loaded and not self.mismatched:
             theirs, ours = (
                 ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
                 for names in (self.unused, self.missing)
             )
-            message = f"'{self.path}' has weights for no layer of the net: it has {theirs or 'none'}, the net {ours}"
+            message = (
+                f"'{self.path}' has weights for no layer of the net: "
+                f"it has {theirs or 'none'}, the net {ours}"
+            )
             raise NetspecError(
                 message, None, "layers are matched by name; is it the file of another net?"
             )
@@ -67,8 +74,10 @@ def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> L
 
     Layers that the file lacks, and those of another shape or number of params, stay as they are.
 
-    Args: strict: raise, before anything is copied, where a layer does not fit or the file has no layer of the net.
-    Raises: NetspecError where the file can't be read, or two layers with params share a name, so that it can't tell them apart.
+    Args: strict: raise, before anything is copied, where a layer does not fit or the file has no
+        layer of the net.
+    Raises: NetspecError where the file can't be read, or two layers with params share a name, so
+        that it can't tell them apart.
     """
     report, copies = _matched(module, path)
     if strict:
@@ -208,9 +217,8 @@ def save_weights(
     from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import
 
     owned = [
-        [
-            None if is_borrowed else array for array, is_borrowed in zip(own, borrowed, strict=True)
-        ]  # there Caffe writes a shared param once
+        # there Caffe writes a shared param once
+        [None if is_borrowed else array for array, is_borrowed in zip(own, borrowed, strict=True)]
         for own, borrowed in zip(arrays, _borrowed(module), strict=True)
     ]
     write_weights_hdf5(

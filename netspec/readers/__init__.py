@@ -1,1 +1,4 @@
-"""The readers of the data layers: from a database, a list or a file to the batches that a net is fed. numpy, no torch."""
+"""The readers of the data layers.
+
+From a database, a list or a file to the batches that a net is fed. numpy, no torch.
+"""

@@ -1,4 +1,7 @@
-"""batches(): what a net's data layers feed, in order, for ever, read ahead while the caller computes."""
+"""batches(): what a net's data layers feed, in order, for ever.
+
+It is read ahead while the caller computes.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +32,23 @@ def batches(
 ) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
-    A batch is a function of the seed and its index alone: a run that goes on at `start` reads exactly what the
-    interrupted one would have read. Every batch has arrays of its own, but for DummyData's constants.
+    A batch is a function of the seed and its index alone: a run that goes on at `start` reads
+    exactly what the interrupted one would have read. Every batch has arrays of its own, but for
+    DummyData's constants.
 
     Args:
         start: index of the first batch.
-        seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without random_seed.
+        seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without
+            random_seed.
         prefetch: batches to read ahead in a background thread; 0 reads each when it is asked for.
-        shard: this process's part of the records, where several train one net; batch_size is each process's own.
-            In Caffe only train data are dealt out.
+        shard: this process's part of the records, where several train one net; batch_size is each
+            process's own. In Caffe only train data are dealt out.
         every: the batches are those of index start, start + every, start + 2 × every, …
     Returns:
-        an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it ends the thread.
-    Raises: NetspecError where data is missing or settings contradict each other; faults of later records when
-        their batch is asked for.
+        an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it
+        ends the thread.
+    Raises: NetspecError where data is missing or settings contradict each other; faults of later
+        records when their batch is asked for.
     """
     if every < 1:
         raise NetspecError(f"every is {every}, expected 1 or more")
@@ -57,7 +63,9 @@ def batches(
 
 
 def dataset_size(net: Net) -> int | None:
-    """Records in one pass over the net's first data layer; None where that has no end or counting takes long.
+    """Records in one pass over the net's first data layer.
+
+    None where that has no end or counting takes long.
 
     Raises: NetspecError where its data is missing.
     """
@@ -87,7 +95,10 @@ def open_readers(net: Net, seed: int, shard: Shard = WHOLE) -> list[Reader]:
 
 
 def reader_of(layer: Layer) -> str:
-    """The module and class that reads a data layer's data, "" where the caller feeds it or it is no data layer."""
+    """The module and class that reads a data layer's data.
+
+    "" where the caller feeds it or it is no data layer.
+    """
     spec = find_spec(layer.type)
     return spec.reader if spec is not None else ""
 
@@ -132,11 +143,15 @@ class Batches(Iterator[Batch]):
                 daemon=True,
             )
             thread.start()
-        # also runs when the stream is dropped and when the interpreter ends, so the thread never outlives them
+        # also runs when the stream is dropped and when the interpreter ends, so the thread never
+        # outlives them
         self._end = weakref.finalize(self, _end, readers, thread, self._queue, stop)
 
     def __next__(self) -> Batch:
-        """The next batch. Raises: what its reader raised, once; StopIteration after that or after close()."""
+        """The next batch.
+
+        Raises: what its reader raised, once; StopIteration after that or after close().
+        """
         if not self._end.alive:
             raise StopIteration
         if self._queue is None:
@@ -173,7 +188,10 @@ def _read_all(readers: list[Reader], indices: Iterator[int]) -> Iterator[Batch]:
 
 
 def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], stop: Event) -> None:
-    """The thread: fills the queue till it is told to stop. It holds no reference to the stream, which may be dropped."""
+    """The thread: fills the queue till it is told to stop.
+
+    It holds no reference to the stream, which may be dropped.
+    """
     try:
         while not stop.is_set():
             queue.put(next(source))

@@ -16,16 +16,16 @@ from netspec.schema.caffe_pb2 import DataParameter
 from netspec.stores.damage import key_text
 from netspec.stores.records import database_kind, open_records
 
-_COUNTED_AT_ONCE = (
-    1 << 30
-)  # bytes of LevelDB up to which reading it through for its count is no burden
+# bytes of LevelDB up to which reading it through for its count is no burden
+_COUNTED_AT_ONCE = 1 << 30
 
 
 class DatabaseReader:
     """Feeds the records in key order, over the end and on from the first even inside a batch.
 
-    Sizes may differ between batches, as in Caffe, which then gives the whole net new shapes. What other processes
-    feed is stepped over undecoded: an LMDB is not even read there, a LevelDB can only be gone through.
+    Sizes may differ between batches, as in Caffe, which then gives the whole net new shapes. What
+    other processes feed is stepped over undecoded: an LMDB is not even read there, a LevelDB can
+    only be gone through.
 
     Shapes: first top (N, C, h, w); second top, the labels, (N).
     Source: the Data layer. It does not shuffle, and ignores rand_skip.

@@ -15,7 +15,9 @@ from netspec.schema.caffe_pb2 import FillerParameter
 
 
 class DummyReader:
-    """Constants are filled once and fed as the same array each time; all other fillers fill anew for each batch.
+    """Constants are filled once and fed as the same array each time.
+
+    All other fillers fill anew for each batch.
 
     There are no records to deal out: each process draws batches of its own.
 
@@ -81,7 +83,9 @@ class DummyReader:
 
 
 def dummy_shapes(layer: Layer) -> list[tuple[int, ...]]:
-    """The shape of each top; shapes and the old num, channels, height and width hold once or once a top.
+    """The shape of each top.
+
+    Shapes and the old num, channels, height and width hold once or once a top.
 
     Raises: NetspecError where there are too few or too many of them, or both forms.
     """

@@ -12,15 +12,17 @@ from netspec.layers.filler_fault import filler_fault
 from netspec.schema.caffe_pb2 import FillerParameter
 
 
-@np.errstate(
-    over="ignore", invalid="ignore"
-)  # beyond the range of 32 bits lies infinity, as in Caffe
+# beyond the range of 32 bits lies infinity, as in Caffe
+@np.errstate(over="ignore", invalid="ignore")
 def fill(
     filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """An array as the filler makes it; the numbers follow Caffe's distributions, not its random stream.
+    """An array as the filler makes it.
 
-    Raises: NetspecError for an unknown filler, one whose numbers are out of range, or a shape that it can't fill.
+    The numbers follow Caffe's distributions, not its random stream.
+
+    Raises: NetspecError for an unknown filler, one whose numbers are out of range, or a shape that
+        it can't fill.
     Source: filler.hpp.
     """
     kind, fault = filler.type, filler_fault(filler, shape)
@@ -54,7 +56,10 @@ def _uniform(
 def _gaussian(
     filler: FillerParameter, shape: tuple[int, ...], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """`sparse` keeps each value with probability sparse / shape[0]: so many of each column on average."""
+    """`sparse` keeps each value with probability sparse / shape[0].
+
+    So many of each column on average.
+    """
     values = rng.standard_normal(shape, np.float32) * np.float32(filler.std) + np.float32(
         filler.mean
     )

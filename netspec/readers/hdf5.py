@@ -48,11 +48,8 @@ class Hdf5Reader:
         self._rows = [shape[0][0] for shape in shapes]
         self.size = sum(self._rows)
         self._loaded: tuple[str, list[NDArray[Any]]] = ("", [])  # one file at a time, as Caffe does
-        self._epoch: tuple[int, list[int], list[int]] = (
-            -1,
-            [],
-            [],
-        )  # number, files in order, where each one ends
+        # number, files in order, where each one ends
+        self._epoch: tuple[int, list[int], list[int]] = (-1, [], [])
         self._row_order: tuple[tuple[int, int], NDArray[np.int64]] = (
             (-1, -1),
             np.empty(0, np.int64),
@@ -80,12 +77,18 @@ class Hdf5Reader:
         self._loaded = ("", [])
 
     def _run(self, wanted: range) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-        """The arrays of the file that has the first of some rows of the endless stream, and the places of all that it has of them."""
+        """The arrays of the file that has the first of some rows of the endless stream.
+
+        And the places of all that it has of them.
+        """
         file, places = self._rows_from(wanted)
         return self._load(file), places
 
     def _rows_from(self, wanted: range) -> tuple[int, NDArray[np.int64]]:
-        """The file that has the first of some rows of the endless stream, and the places of all that it has of them."""
+        """The file that has the first of some rows of the endless stream.
+
+        And the places of all that it has of them.
+        """
         epoch, place = divmod(wanted.start, self.size)
         if self._epoch[0] != epoch:
             order = list(range(len(self._files)))
@@ -137,18 +140,27 @@ class Hdf5Reader:
     ) -> None:
         for top, shape, expected in zip(self._layer.tops, shapes, first, strict=True):
             if shape[0] != shapes[0][0]:
-                message = f"in '{file}' the dataset '{top}' has {shape[0]} rows, '{self._layer.tops[0]}' has {shapes[0][0]}"
+                message = (
+                    f"in '{file}' the dataset '{top}' has {shape[0]} rows, '{self._layer.tops[0]}' "
+                    f"has {shapes[0][0]}"
+                )
                 raise NetspecError(f"{self._layer.label}: {message}", self._span)
             if shape[1:] != expected[1:]:
                 rows = [shape_text(each[1:]) for each in (shape, expected)]
-                message = f"the rows of '{top}' in '{file}' are {rows[0]}, those in '{self._files[0]}' {rows[1]}"
+                message = (
+                    f"the rows of '{top}' in '{file}' are {rows[0]}, "
+                    f"those in '{self._files[0]}' {rows[1]}"
+                )
                 raise NetspecError(f"{self._layer.label}: {message}", self._span)
         if shapes[0][0] == 0:
             raise NetspecError(f"{self._layer.label}: '{file}' has no rows", self._span)
 
 
 def read_file_list(path: str, span: Span | None = None) -> list[str]:
-    """The paths in a list of HDF5 files, parted by any white space, as Caffe reads it. Raises: NetspecError."""
+    """The paths in a list of HDF5 files, parted by any white space, as Caffe reads it.
+
+    Raises: NetspecError.
+    """
     try:
         files = read_file(path, GIB, "a list").decode(errors="surrogateescape").split()
     except (OSError, ValueError) as error:
@@ -170,9 +182,8 @@ def dataset_shapes(path: str, tops: list[str], span: Span | None = None) -> list
             return [_dataset_shape(content, top, span) for top in tops]
     except (NetspecError, ModuleNotFoundError):
         raise
-    except (
-        Exception
-    ) as error:  # on damaged files h5py raises OSError, KeyError, RuntimeError, TypeError, ...
+    except Exception as error:
+        # on damaged files h5py raises OSError, KeyError, RuntimeError, TypeError, ...
         raise NetspecError(f"the HDF5 file '{path}' can't be read: {error}", span) from None
 
 

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
 
 
 class ImageListReader:
-    """Feeds the images of a list in its order, or in a new one for each pass where `shuffle` is set.
+    """Feeds the images of a list in its order or, with `shuffle`, in a new one for each pass.
 
     force_color and force_gray do nothing here, `is_color` does.
 
@@ -49,12 +49,13 @@ class ImageListReader:
             int(generator(seed, layer, SKIP).integers(0, param.rand_skip)) if param.rand_skip else 0
         )
         if self._skip >= len(self._lines):
-            message = f"{layer.label}: rand_skip came to {self._skip}, but '{self._path}' has only {len(self._lines)} lines"
+            message = (
+                f"{layer.label}: rand_skip came to {self._skip}, but '{self._path}' has only "
+                f"{len(self._lines)} lines"
+            )
             raise NetspecError(message, layer.spans.at("image_data_param", "rand_skip"))
-        self._order: tuple[int, NDArray[np.int64]] = (
-            -1,
-            np.empty(0, np.int64),
-        )  # of the epoch in use
+        # of the epoch in use
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     @property
     def size(self) -> int:
@@ -67,7 +68,8 @@ class ImageListReader:
             line = self._line(self._skip + number)
             where = f"line {line + 1} of '{self._path}': "
             path, labels[place] = split_line(self._lines[line], line, self._path, self._span)
-            # Caffe puts the folder before the path as it is, so one without its slash becomes part of the name
+            # Caffe puts the folder before the path as it is, so one without its slash becomes part
+            # of the name
             path = resolve_path(self._param.root_folder + path, self._path, net_path(self._layer))
             names.append(f"'{path}'")
             images.append(
@@ -113,9 +115,8 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
         if span is None:  # a command names it
             raise unreadable(path, error) from None
         raise NetspecError(f"the list '{path}' can't be read: {os_reason(error)}", span) from None
-    while (
-        lines and not lines[-1].strip()
-    ):  # Caffe looks for an image without a name there, and stops
+    # Caffe looks for an image without a name there, and stops
+    while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
         raise NetspecError(f"the list '{path}' is empty", span)
@@ -123,9 +124,12 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
 
 
 def split_line(line: str, index: int, path: str, span: Span | None = None) -> tuple[str, int]:
-    """Path and label of a line, which its last space parts. A line without a space has label 0, as in Caffe.
+    """Path and label of a line, which its last space parts.
 
-    Raises: NetspecError where what follows the space is no number, for which Caffe would take 0, or one beyond C's int.
+    A line without a space has label 0, as in Caffe.
+
+    Raises: NetspecError where what follows the space is no number, for which Caffe would take 0, or
+        one beyond C's int.
     """
     image, space, word = line.rstrip("\r").rpartition(" ")
     if not space:
@@ -133,13 +137,15 @@ def split_line(line: str, index: int, path: str, span: Span | None = None) -> tu
     number = _NUMBER.match(word)
     if not number:
         raise NetspecError(
-            f"line {index + 1} of '{path}' ends in '{word}', expected a path, a space and a whole number",
+            f"line {index + 1} of '{path}' ends in '{word}', expected a path, "
+            "a space and a whole number",
             span,
         )
     label = whole_number(number[1])
     if label is None:
         raise NetspecError(
-            f"line {index + 1} of '{path}' has a label out of range, '{number[1][:40]}', expected {INT32_RANGE}",
+            f"line {index + 1} of '{path}' has a label out of range, '{number[1][:40]}', "
+            f"expected {INT32_RANGE}",
             span,
         )
     return image, label

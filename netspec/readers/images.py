@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 _HOW_TO_LOOK = "`netspec dataset info DB` tells every broken record of a database"
-# What OpenCV reads. Pillow knows more, and starts Ghostscript for one of them, EPS. The frequent ones come first.
+# What OpenCV reads. Pillow knows more, and starts Ghostscript for one of them, EPS. The frequent
+# ones come first.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "DIB")
 _READ = "BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP are read"
 _RESIZE_BITS = 11  # OpenCV weighs 8-bit pixels with whole numbers of so many bits
@@ -37,12 +38,13 @@ def decode(
     """The pixels of an image file's bytes.
 
     Args:
-        color: True gives three channels, False one, None what the file holds (a grey one stays one channel, an
-            alpha channel becomes a fourth), as cv::imdecode's flags 1, 0 and -1.
+        color: True gives three channels, False one, None what the file holds (a grey one stays one
+            channel, an alpha channel becomes a fourth), as cv::imdecode's flags 1, 0 and -1.
         name: what a message calls the image.
 
-    The pixels are OpenCV's, but for a 16-bit colour PNG read as grey, which may be one level off. A camera's note
-    that the picture lies on its side (EXIF orientation) is not followed, as in the OpenCV 2.4 of Caffe's time.
+    The pixels are OpenCV's, but for a 16-bit colour PNG read as grey, which may be one level off. A
+    camera's note that the picture lies on its side (EXIF orientation) is not followed, as in the
+    OpenCV 2.4 of Caffe's time.
 
     Shapes: (C, H, W), channels in the order B, G, R(, A).
     Raises: NetspecError where the bytes are no whole image.
@@ -51,13 +53,13 @@ def decode(
     try:
         with _open(data) as picture:
             if color is False:
-                picture.draft(
-                    "L", None
-                )  # a JPEG's grey is its luma as stored, not a mix of its colours
+                # a JPEG's grey is its luma as stored, not a mix of its colours
+                picture.draft("L", None)
             return _as_stored(picture) if color is None else _planes(picture, color)
     except MemoryError:
         raise NetspecError(f"{name} is too large to decode", span, hint) from None
-    except Exception as error:  # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
+    except Exception as error:
+        # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
         raise NetspecError(
             f"{name} does not decode as an image: {_reason(error)}", span, hint
         ) from None
@@ -73,7 +75,12 @@ def image_shape(
 def image_header(
     data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None
 ) -> tuple[str, tuple[int, int, int]]:
-    """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives, by its header. Raises: NetspecError."""
+    """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives.
+
+    The header says it.
+
+    Raises: NetspecError.
+    """
     try:
         with _open(data) as picture:
             channels = {None: _channels(picture), True: 3, False: 1}[color]
@@ -105,7 +112,8 @@ def read_image(
         return resize(image, height, width)
     except MemoryError:
         raise NetspecError(
-            f"{where}the image '{path}' can't be resized to {height}×{width}: the memory does not suffice",
+            f"{where}the image '{path}' can't be resized to {height}×{width}: "
+            "the memory does not suffice",
             span,
         ) from None
 
@@ -128,14 +136,18 @@ def datum_pixels(
     `color` is for compressed images only, as force_color and force_gray are.
 
     Shapes: (C, H, W).
-    Raises: NetspecError where its sizes and its data contradict each other, or its image does not decode.
+    Raises: NetspecError where its sizes and its data contradict each other, or its image does not
+        decode.
     Source: DataTransformer::Transform(Datum), which reads past the end of data that is too short.
     """
     if datum.encoded:
         return decode(datum.data, color, name, span, _HOW_TO_LOOK)
     shape = datum.channels, datum.height, datum.width
     if min(shape) <= 0:
-        message = f"{name} has no size: channels, height and width are {shape[0]}, {shape[1]} and {shape[2]}"
+        message = (
+            f"{name} has no size: channels, height and width are "
+            f"{shape[0]}, {shape[1]} and {shape[2]}"
+        )
         raise NetspecError(message, span, _HOW_TO_LOOK)
     data = datum.data
     values: NDArray[Any] = (
@@ -151,7 +163,9 @@ def datum_pixels(
 
 
 def resize(image: Pixels, height: int, width: int) -> Pixels:
-    """Bilinear, each pixel from its four neighbours however much smaller the result (no antialiasing).
+    """Bilinear, each pixel from its four neighbours, however much smaller the result.
+
+    There is no antialiasing.
 
     Shapes: (C, H, W) to (C, height, width).
     Source: cv::resize with INTER_LINEAR for 8-bit pixels, in its whole-number arithmetic.
@@ -159,10 +173,8 @@ def resize(image: Pixels, height: int, width: int) -> Pixels:
     old_height, old_width = image.shape[1:]
     if (old_height, old_width) == (height, width):
         return image
-    if (old_height, old_width) == (
-        2 * height,
-        2 * width,
-    ):  # OpenCV takes the mean of 2×2 pixels here
+    # OpenCV takes the mean of 2×2 pixels here
+    if (old_height, old_width) == (2 * height, 2 * width):
         four = (
             image.astype(np.uint16)
             .reshape(image.shape[0], height, 2, width, 2)
@@ -171,9 +183,8 @@ def resize(image: Pixels, height: int, width: int) -> Pixels:
         return ((four + 2) >> 2).astype(np.uint8)
     left, right, left_weight, right_weight = _neighbours(old_width, width, clamp_weights=True)
     upper, lower, upper_weight, lower_weight = _neighbours(old_height, height, clamp_weights=False)
-    rows, inverse = np.unique(
-        np.concatenate([upper, lower]), return_inverse=True
-    )  # rows that count, each once
+    # rows that count, each once
+    rows, inverse = np.unique(np.concatenate([upper, lower]), return_inverse=True)
     wide = np.take(image, rows, axis=1).astype(np.int32)
     across = (
         np.take(wide, left, axis=2) * left_weight + np.take(wide, right, axis=2) * right_weight
@@ -188,8 +199,8 @@ def _neighbours(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """For each new place along an axis, the two old places to mix and their weights.
 
-    Past the edge OpenCV moves the weight to the edge pixel along the width, along the height it takes the edge
-    row twice.
+    Past the edge OpenCV moves the weight to the edge pixel along the width, along the height it
+    takes the edge row twice.
     """
     middle = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
     first = np.floor(middle).astype(np.int64)
@@ -211,7 +222,10 @@ def _open(data: bytes) -> Image.Image:
 
 @cache
 def _silence_pillow() -> None:
-    """Damage is told by our own errors. Filters that the user has set come first, and so do handlers of the root logger."""
+    """Damage is told by our own errors.
+
+    Filters that the user has set come first, and so do handlers of the root logger.
+    """
     warnings.filterwarnings("ignore", module=r"PIL\.", append=True)
     logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -247,16 +261,18 @@ def _planes(picture: Image.Image, color: bool) -> Pixels:
 
 def _rgb_bands(picture: Image.Image) -> Pixels:
     if picture.mode in ("P", "PA"):
-        picture = picture.convert(
-            "RGBA"
-        )  # straight to RGB, Pillow would warn of the lost transparency
+        # straight to RGB, Pillow would warn of the lost transparency
+        picture = picture.convert("RGBA")
     elif picture.mode not in ("RGB", "RGBA", "RGBX"):
         picture = picture.convert("RGB")
     return np.stack([np.asarray(picture.getchannel(band)) for band in "BGR"])
 
 
 def _cmyk_to_bgr(picture: Image.Image) -> Pixels:
-    """OpenCV's own mix; it takes the inks inverted, as Photoshop stores them, and Pillow has turned them round."""
+    """OpenCV's own mix of the inks.
+
+    It takes them inverted, as Photoshop stores them, and Pillow has turned them round.
+    """
     cyan, magenta, yellow, black = (
         255 - np.asarray(band).astype(np.int32) for band in picture.split()
     )
@@ -266,7 +282,10 @@ def _cmyk_to_bgr(picture: Image.Image) -> Pixels:
 
 
 def _grey(bgr: Pixels, image_format: str | None) -> Pixels:
-    """PNG's grey comes from libpng, which cuts off the fraction; any other's from OpenCV, which rounds."""
+    """PNG's grey comes from libpng, which cuts off the fraction.
+
+    Any other's comes from OpenCV, which rounds.
+    """
     blue, green, red = bgr.astype(np.int32)
     if image_format == "PNG":
         return ((9797 * red + 19234 * green + 3737 * blue) >> 15).astype(np.uint8)
@@ -279,7 +298,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return f"its format is unknown; {_READ}"
     if isinstance(error, Image.DecompressionBombError):
-        return f"it claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, as a decompression bomb does"
+        return (
+            f"it claims more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, "
+            "as a decompression bomb does"
+        )
     if "truncated" in str(error).lower():
         return "it is cut short"
     return str(error) or type(error).__name__

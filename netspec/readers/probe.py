@@ -1,7 +1,7 @@
 """What a data layer's records look like, found without reading data where possible.
 
-`netspec shapes` runs this, so numpy, Pillow and h5py are imported only where a compressed record or an HDF5 file
-has to be asked for its size.
+`netspec shapes` runs this, so numpy, Pillow and h5py are imported only where a compressed record or
+an HDF5 file has to be asked for its size.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ RecordShape = tuple[int, int, int]
 def record_shape(layer: Layer) -> RecordShape | None:
     """(C, H, W) of a record of a Data, ImageData or WindowData layer before it is cropped.
 
-    Found in this order: the mean file, which must have that size; the first record; the settings alone, where
-    crop_size and something that fixes the channels are given (the shape is then that of the crop).
+    Found in this order: the mean file, which must have that size; the first record; the settings
+    alone, where crop_size and something that fixes the channels are given (the shape is then that
+    of the crop).
 
     Returns:
         None where neither mean nor data is there and the settings do not say it.
@@ -45,7 +46,9 @@ def record_shape(layer: Layer) -> RecordShape | None:
 
 
 def hdf5_row_shapes(layer: Layer) -> list[tuple[int, ...]] | None:
-    """For each top of an HDF5Data layer, the shape of a row of its dataset in the first file; None where it is not there.
+    """For each top of an HDF5Data layer, the shape of a row of its dataset in the first file.
+
+    None where it is not there.
 
     Raises: NetspecError where the file is there but can't be read or lacks a dataset.
     """
@@ -89,7 +92,8 @@ def _database_shape(layer: Layer) -> RecordShape | None:
     values = len(datum.data) or len(datum.float_data)
     if values != prod(shape):
         raise NetspecError(
-            f"{records.describe(0, key)} holds {values} values, but says that it is {shape_text(shape)} (C×H×W)",
+            f"{records.describe(0, key)} holds {values} values, but says that it is "
+            f"{shape_text(shape)} (C×H×W)",
             span,
         )
     return shape
@@ -116,7 +120,10 @@ def _image_list_shape(layer: Layer) -> RecordShape | None:
 
 
 def _window_shape(layer: Layer) -> RecordShape | None:
-    """Windows are cut to crop_size; the channels stand in the third line of the list, below number and path."""
+    """Windows are cut to crop_size.
+
+    The channels stand in the third line of the list, below number and path.
+    """
     path = resolve_path(layer.message.window_data_param.source, net_path(layer))
     size = layer.message.transform_param.crop_size
     if not size or not os.path.isfile(path):

@@ -15,12 +15,16 @@ Batch = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one of several processes reads: of the stream's records those whose number modulo `processes` is its rank.
+    """What one of several processes reads.
 
-    So the processes together read in each batch what a single one with `processes` times the batch_size would.
+    Of the stream's records those whose number modulo `processes` is its rank.
+
+    So the processes together read in each batch what a single one with `processes` times the
+    batch_size would.
 
     Raises: NetspecError where the rank is none of the processes'.
-    Source: the Skip of the Data and HDF5Data layers. In Caffe ImageData and WindowData deal nothing out.
+    Source: the Skip of the Data and HDF5Data layers. In Caffe ImageData and WindowData deal nothing
+        out.
     """
 
     rank: int = 0
@@ -33,7 +37,8 @@ class Shard:
             )
         if not 0 <= self.rank < self.processes:
             raise NetspecError(
-                f"there is no rank {self.rank} among {self.processes} processes, expected 0 to {self.processes - 1}"
+                f"there is no rank {self.rank} among {self.processes} processes, "
+                f"expected 0 to {self.processes - 1}"
             )
 
     @property
@@ -42,7 +47,7 @@ class Shard:
         return slice(self.rank, None, self.processes)
 
     def numbers(self, batch_index: int, batch_size: int) -> range:
-        """The numbers, in the endless stream, of the records in this process's batch of an index."""
+        """The numbers, in the endless stream, of this process's records in a batch."""
         whole = batch_size * self.processes
         return range(batch_index * whole, (batch_index + 1) * whole)[self.own]
 
@@ -51,16 +56,25 @@ WHOLE = Shard()  # the only process reads all
 
 
 class Reader(Protocol):
-    """Reads what a data layer feeds. `read` is a function of the seed, the shard and the index alone."""
+    """Reads what a data layer feeds.
+
+    `read` is a function of the seed, the shard and the index alone.
+    """
 
     @property
     def size(self) -> int | None:
-        """Records in one pass over the data; None where there is no such number or it would take long to find."""
+        """Records in one pass over the data.
+
+        None where there is no such number or it would take long to find.
+        """
         ...
 
     def read(self, batch_index: int) -> Batch: ...
     def record(self, batch_index: int, item: int) -> str | None:
-        """What a message calls the record that is an item of a batch; None where items are no records."""
+        """What a message calls the record that is an item of a batch.
+
+        None where items are no records.
+        """
         ...
 
     def close(self) -> None: ...

@@ -22,8 +22,9 @@ Floats = NDArray[np.float32]
 class Transformer:
     """Does what a layer's transform_param says, to a batch at a time.
 
-    Each pixel becomes (value - mean) × scale, with the mean taken where the pixel lay before the crop and the
-    flip. Caffe multiplies after it subtracts, so a mean is in the units of the records.
+    Each pixel becomes (value - mean) × scale, with the mean taken where the pixel lay before the
+    crop and the flip. Caffe multiplies after it subtracts, so a mean is in the units of the
+    records.
 
     Source: the DataTransformer.
     """
@@ -36,7 +37,10 @@ class Transformer:
         spans: Spans,
         layer_label: str,
     ) -> None:
-        """Reads the mean file. Raises: NetspecError for settings that exclude each other or a mean that can't be used."""
+        """Reads the mean file.
+
+        Raises: NetspecError for settings that exclude each other or a mean that can't be used.
+        """
         self._param = param
         self._spans = spans
         self._label = layer_label
@@ -72,15 +76,17 @@ class Transformer:
     ) -> Floats:
         """The batch of some records.
 
-        The crop's place is random in the TRAIN phase and the centre, rounded down, in TEST. The flip is random
-        in both: Caffe does not ask for the phase there.
+        The crop's place is random in the TRAIN phase and the centre, rounded down, in TEST. The
+        flip is random in both: Caffe does not ask for the phase there.
 
         Args:
             rng: where all randomness comes from; the same state gives the same batch.
             name: what a message calls the record at a place of the batch.
-            shard: which records of all processes' batch these are; each is cropped and flipped as it would be there.
+            shard: which records of all processes' batch these are; each is cropped and flipped as
+                it would be there.
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
-        Raises: NetspecError where a record does not fit the crop, the mean or the others of its batch.
+        Raises: NetspecError where a record does not fit the crop, the mean or the others of its
+            batch.
         """
         channels, height, width = self._batch_shape(records, name)
         tops, lefts, flips = self._places(
@@ -88,15 +94,13 @@ class Transformer:
         )
         batch = np.empty((len(records), channels, height, width), np.float32)
         straight = np.empty((channels, height, width), np.float32) if flips.any() else batch[0]
-        for i, record in enumerate(
-            records
-        ):  # image by image: what one needs stays in the processor's cache
+        # image by image: what one needs stays in the processor's cache
+        for i, record in enumerate(records):
             window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
             image = straight if flips[i] else batch[i]
             image[...] = record[window]  # only the crop becomes float
-            with np.errstate(
-                over="ignore", invalid="ignore"
-            ):  # infinity and NaN as in Caffe, and without numpy's word on them
+            # infinity and NaN as in Caffe, and without numpy's word on them
+            with np.errstate(over="ignore", invalid="ignore"):
                 if self._mean is not None:
                     image -= self._mean[window]
                 elif self._mean_values is not None:
@@ -112,8 +116,8 @@ class Transformer:
     ) -> NDArray[np.int64]:
         """The top row and left column of each record's crop, and whether it is flipped.
 
-        A record gets what it would get if every record of all processes' batch had its size: a process does not
-        know the sizes of what the others read.
+        A record gets what it would get if every record of all processes' batch had its size: a
+        process does not know the sizes of what the others read.
 
         Args:
             spare: the rows and columns of each record that its crop leaves out.
@@ -160,7 +164,10 @@ class Transformer:
                 self._span("crop_size"),
             )
         if self._mean is not None and shape != self._mean.shape:
-            message = f"{self._label}: {name(place)} is {size}, but the mean '{self._param.mean_file}' is {shape_text(self._mean.shape)}"
+            message = (
+                f"{self._label}: {name(place)} is {size}, but the mean '{self._param.mean_file}' "
+                f"is {shape_text(self._mean.shape)}"
+            )
             raise NetspecError(
                 message,
                 self._span("mean_file"),
@@ -168,7 +175,10 @@ class Transformer:
             )
         values = len(self._param.mean_value)
         if values > 1 and values != shape[0]:
-            message = f"{self._label}: {name(place)} has {shape[0]} channels, but there are {values} mean_values"
+            message = (
+                f"{self._label}: {name(place)} has {shape[0]} channels, "
+                f"but there are {values} mean_values"
+            )
             raise NetspecError(
                 message, self._span("mean_value"), "give one for all channels or one a channel"
             )
@@ -178,7 +188,10 @@ class Transformer:
                 if shape[0] == first[0]
                 else "force_color or force_gray makes them alike"
             )
-            message = f"{self._label}: {name(place)} is {size}, but the first of its batch is {shape_text(first)} (C×H×W)"
+            message = (
+                f"{self._label}: {name(place)} is {size}, but the first of its batch is "
+                f"{shape_text(first)} (C×H×W)"
+            )
             raise NetspecError(message, self._span(), hint)
 
     def _span(self, field: str | None = None) -> Span | None:

@@ -28,11 +28,12 @@ _IMAGE, _LABEL, _LINE = 0, 1, 2  # columns of a table of windows; x1, y1, x2 and
 
 
 class WindowReader:
-    """Draws windows, in each batch first those of background, then fg_fraction of it that show objects.
+    """Draws windows: in each batch those of background, then fg_fraction of it with objects.
 
-    Each is cut out of its image with its surroundings, stretched to crop_size × crop_size and flipped at random where
-    `mirror` is set, in TEST too. What lies beyond the image is 0, so the mean where one is subtracted. Several processes
-    draw the windows of one large batch, and each cuts out its own.
+    Each is cut out of its image with its surroundings, stretched to crop_size × crop_size and
+    flipped at random where `mirror` is set, in TEST too. What lies beyond the image is 0, so the
+    mean where one is subtracted. Several processes draw the windows of one large batch, and each
+    cuts out its own.
 
     Shapes: first top (N, 3, crop_size, crop_size); second top, the labels, (N), 0 for background.
     Source: the WindowData layer. It scales by window_data_param.scale, not by transform_param's.
@@ -46,9 +47,8 @@ class WindowReader:
             layer.message.window_data_param,
             layer.message.transform_param,
         )
-        whole = (
-            batch_size(layer, "window_data_param") * shard.processes
-        )  # drawn for all processes, so that fg_fraction holds over the whole
+        # drawn for all processes, so that fg_fraction holds over the whole
+        whole = batch_size(layer, "window_data_param") * shard.processes
         self._span = layer.spans.at("window_data_param", "source")
         self._crop = int(self._transform.crop_size)
         if 2 * self._param.context_pad >= self._crop:
@@ -68,7 +68,10 @@ class WindowReader:
             strict=True,
         ):
             if count and not len(windows):
-                message = f"{layer.label}: no window of '{self._path}' has an overlap {side} {field} {getattr(self._param, field):g}"
+                message = (
+                    f"{layer.label}: no window of '{self._path}' has an overlap {side} {field} "
+                    f"{getattr(self._param, field):g}"
+                )
                 raise NetspecError(
                     message,
                     layer.spans.at("window_data_param", field),
@@ -92,7 +95,10 @@ class WindowReader:
 
     def record(self, batch_index: int, item: int) -> str:
         window = self._drawn(batch_index)[0][item]
-        return f"the window in line {window[_LINE]} of '{self._path}', of '{self._image_path(int(window[_IMAGE]))}'"
+        return (
+            f"the window in line {window[_LINE]} of '{self._path}', of "
+            f"'{self._image_path(int(window[_IMAGE]))}'"
+        )
 
     def close(self) -> None:
         self._files = None
@@ -135,7 +141,10 @@ class WindowReader:
             flip,
         )
         if place is None:
-            message = f"line {window[_LINE]} of '{self._path}': the window {' '.join(map(str, corners))} lies outside of"
+            message = (
+                f"line {window[_LINE]} of '{self._path}': the window "
+                f"{' '.join(map(str, corners))} lies outside of"
+            )
             raise NetspecError(
                 f"{message} '{path}', which is {width} wide and {height} high", self._span
             )
@@ -171,7 +180,8 @@ class WindowReader:
         offset = (shape[2] - self._crop) // 2  # Caffe takes the width's offset for the height, too
         if shape[0] != _CHANNELS or offset < 0 or shape[1] < offset + self._crop:
             raise NetspecError(
-                f"{self._layer.label}: the mean '{transform.mean_file}' is {shape_text(shape)}, too small for 3×{self._crop}×{self._crop}",
+                f"{self._layer.label}: the mean '{transform.mean_file}' is {shape_text(shape)}, "
+                f"too small for 3×{self._crop}×{self._crop}",
                 span,
             )
         mean = np.array(blob.double_data or blob.data, np.float32)[: math.prod(shape)].reshape(
@@ -204,8 +214,9 @@ def place_window(
 ) -> Place | None:
     """What a window shows and where; None for one that lies outside of its image.
 
-    With a context the window grows till its surroundings fill `context_pad` pixels on each side of the square; with `square`
-    it first grows to a square. What then hangs over the image's edge is left out of the square.
+    With a context the window grows till its surroundings fill `context_pad` pixels on each side of
+    the square; with `square` it first grows to a square. What then hangs over the image's edge is
+    left out of the square.
 
     Source: WindowDataLayer::load_batch, in its single precision.
     """
@@ -242,7 +253,11 @@ def place_window(
 def _clip(
     first: int, last: int, size: int, crop: int, flip: bool
 ) -> tuple[int, int, int, int] | None:
-    """Along one axis: the first and last place inside the image, then where they begin in the square and how far they reach."""
+    """Along one axis.
+
+    The first and last place inside the image, then where they begin in the square and how far they
+    reach.
+    """
     before, after = max(0, -first), max(0, last - size + 1)
     scale = np.float32(crop) / np.float32(last - first + 1)
     first, last = first + before, last - after
@@ -267,9 +282,10 @@ def read_windows(
 ) -> tuple[list[str], tuple[NDArray[np.int32], ...]]:
     """The images of a list of windows, and its windows of background and of objects.
 
-    For each image the list has a line each with '# ' and its number, its path, channels, height, width, and the number of
-    its windows, which follow in a line each: label, overlap, x1, y1, x2, y2. Images are counted as they come, whatever
-    number the list gives them. Windows with an overlap between the two thresholds are left out.
+    For each image the list has a line each with '# ' and its number, its path, channels, height,
+    width, and the number of its windows, which follow in a line each: label, overlap, x1, y1, x2,
+    y2. Images are counted as they come, whatever number the list gives them. Windows with an
+    overlap between the two thresholds are left out.
 
     Shapes: windows (n, 7): image, label (0 for background), line, x1, y1, x2, y2.
     Raises: NetspecError where it can't be read or breaks the form, with the line's number.
@@ -292,7 +308,10 @@ def read_windows(
                 is_background = ~is_object & (overlaps < np.float32(bg_threshold))
                 wrong = windows[is_object & (windows[:, _LABEL] <= 0)]
                 if len(wrong):
-                    message = f"line {wrong[0, _LINE]} of '{path}' has label {wrong[0, _LABEL]}; a window that shows an object has one above 0"
+                    message = (
+                        f"line {wrong[0, _LINE]} of '{path}' has label {wrong[0, _LABEL]}; "
+                        "a window that shows an object has one above 0"
+                    )
                     raise NetspecError(message, span)
                 objects.append(windows[is_object])
                 windows[:, _LABEL] = 0

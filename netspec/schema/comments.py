@@ -1,4 +1,7 @@
-"""What caffe.proto says of each of its messages, fields and values: its comments, which protobuf's descriptors lack."""
+"""What caffe.proto says of each of its messages, fields and values.
+
+Its comments, which protobuf's descriptors lack.
+"""
 
 from __future__ import annotations
 

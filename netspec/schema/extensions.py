@@ -1,7 +1,8 @@
 """Fields that caffe.proto does not have: proto2 extensions, known in texts by their short names.
 
-A layer type from outside describes the message of its own parameters in Python (`fields` of its spec); the message and
-the field of LayerParameter that holds it are made when a net first names the field.
+A layer type from outside describes the message of its own parameters in Python (`fields` of its
+spec); the message and the field of LayerParameter that holds it are made when a net first names the
+field.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from netspec.diagnostics import NetspecError
 from netspec.plugins import Plugin, plugins
 from netspec.schema import caffe_pb2
 
-_FIRST_NUMBER = 10000  # where the extensions of caffe.proto begin; text alone names them, so that the numbers mean nothing
+# where the extensions of caffe.proto begin; text alone names them, so that the numbers mean nothing
+_FIRST_NUMBER = 10000
 _KINDS = {
     "float": FieldDescriptor.TYPE_FLOAT,
     "int": FieldDescriptor.TYPE_INT32,
@@ -27,8 +29,8 @@ _KINDS = {
 class Field(NamedTuple):
     """A field of a layer type's own parameters.
 
-    `kind` is float, int, uint, bool, string, a message of caffe.proto such as "FillerParameter", or a tuple of the
-    names of an enum's values, the first of which is its default.
+    `kind` is float, int, uint, bool, string, a message of caffe.proto such as "FillerParameter", or
+    a tuple of the names of an enum's values, the first of which is its default.
     """
 
     name: str
@@ -51,7 +53,10 @@ _LAYER: Any = caffe_pb2.LayerParameter.DESCRIPTOR
 
 
 def extension(owner: Any, name: str) -> FieldDescriptor | None:
-    """The field of that name that a plugin adds to a message of caffe.proto, or None. Raises: NetspecError."""
+    """The field of that name that a plugin adds to a message of caffe.proto, or None.
+
+    Raises: NetspecError.
+    """
     if owner.full_name != _LAYER.full_name:
         return None
     if name in _made:

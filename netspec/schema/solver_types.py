@@ -5,6 +5,5 @@ from __future__ import annotations
 # How many history blobs each keeps for a param.
 HISTORIES = {"SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2}
 SOLVER_TYPES = tuple(HISTORIES)
-OLD_SOLVER_TYPES = {
-    name.upper(): name for name in HISTORIES
-}  # the enum `solver_type` of older files → the type of today
+# the enum `solver_type` of older files → the type of today
+OLD_SOLVER_TYPES = {name.upper(): name for name in HISTORIES}

@@ -1,7 +1,9 @@
 """What is wrong or without sense in a solver file, each fault at its field.
 
-An error where Caffe stops or where the run could mean nothing; a warning where Caffe passes over it in silence.
-Source: the checks of Caffe's Solver::Init, InitTrainNet, InitTestNets, of GetLearningRate and of the solvers' constructors.
+An error where Caffe stops or where the run could mean nothing; a warning where Caffe passes over it
+in silence.
+Source: the checks of Caffe's Solver::Init, InitTrainNet, InitTestNets, of GetLearningRate and of
+    the solvers' constructors.
 """
 
 from __future__ import annotations
@@ -23,20 +25,23 @@ TYPE_SETTINGS = {
     "rms_decay": ("RMSProp",),
     "delta": ("AdaGrad", "RMSProp", "AdaDelta", "Adam"),
 }
-# The shares of old values that a type keeps; outside 0 ≤ share < 1 its sums grow without bound, or it divides by zero.
+# The shares of old values that a type keeps; outside 0 ≤ share < 1 its sums grow without bound, or
+# it divides by zero.
 DECAY_RATES = {
     "RMSProp": ("rms_decay",),
     "AdaDelta": ("momentum",),
     "Adam": ("momentum", "momentum2"),
 }
 POLICY_SETTINGS = ("gamma", "power", "stepsize", "stepvalue")
-# Without these Caffe divides by zero, or stops. Any other is 0 where it is missing: the rate then falls to 0, or stays as it is.
+# Without these Caffe divides by zero, or stops. Any other is 0 where it is missing: the rate then
+# falls to 0, or stays as it is.
 POLICY_NEEDS = {"step": ("stepsize",), "sigmoid": ("stepsize",)}
+# with gamma 0
 RATE_FALLS = {
     "step": "at the first step",
     "multistep": "at the first stepvalue",
     "exp": "after the first iteration",
-}  # with gamma 0
+}
 FLOATS = (
     "base_lr",
     "gamma",
@@ -51,7 +56,10 @@ FLOATS = (
 
 
 class _Fields:
-    """A solver's fields with their places. Those that did not bind are left out: what follows from a fault is not told."""
+    """A solver's fields with their places.
+
+    Those that did not bind are left out: what follows from a fault is not told.
+    """
 
     def __init__(
         self, p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str]
@@ -98,7 +106,8 @@ def check_solver(
     """Reports what is wrong in a solver file, each fault at its field.
 
     Args:
-        unbound: the fields whose values are not known, for they did not bind; checks of them are left out.
+        unbound: the fields whose values are not known, for they did not bind; checks of them are
+            left out.
     """
     fields = _Fields(p, spans, report, unbound)
     _check_numbers(fields)
@@ -124,7 +133,8 @@ def _check_numbers(fields: _Fields) -> None:
         ):
             place = fields.at(name)
             fields.error(
-                f"'{name}' must be a finite number of 32 bits, got {place.text if place else value}",
+                f"'{name}' must be a finite number of 32 bits, got "
+                f"{place.text if place else value}",
                 name,
             )
             fields.unbound.add(name)
@@ -140,7 +150,10 @@ def _check_numbers(fields: _Fields) -> None:
             "lr_policy 'poly' needs 'max_iter'", fields.at("lr_policy"), "its rate reaches 0 there"
         )
     elif not fields.meant("max_iter"):
-        hint = "the number of iterations to train; --max-iter gives it too, and a script that calls step(n) needs none"
+        hint = (
+            "the number of iterations to train; --max-iter gives it too, and a script that calls "
+            "step(n) needs none"
+        )
         fields.report.warning(
             "'max_iter' is not given: the run trains nothing by itself", fields.spans.value, hint
         )
@@ -172,7 +185,10 @@ def _check_train_net(fields: _Fields) -> None:
 
 
 def _check_test_nets(fields: _Fields) -> None:
-    """How many nets are tested: one for each test_net_param and test_net, and of the common net what is left of test_iter."""
+    """How many nets are tested.
+
+    One for each test_net_param and test_net, and of the common net what is left of test_iter.
+    """
     p = fields.p
     if not fields.known("test_iter", "test_net", "test_net_param") or not any(
         fields.meant(name) for name in TRAIN_NETS
@@ -182,7 +198,10 @@ def _check_test_nets(fields: _Fields) -> None:
     has_common = fields.meant("net") or fields.meant("net_param")
     if tests < named or (tests > named and not has_common):
         if not named:
-            hint = "name the net to test by test_net, or one for both phases by net in place of train_net"
+            hint = (
+                "name the net to test by test_net, or one for both phases "
+                "by net in place of train_net"
+            )
             fields.error(
                 "'test_iter' has no net to test: 'train_net' is for training only",
                 "test_iter",
@@ -194,7 +213,10 @@ def _check_test_nets(fields: _Fields) -> None:
                 if tests > named
                 else fields.at("test_net" if p.test_net else "test_net_param")
             )
-            hint = "they are taken in this order: test_net_param, test_net; a net for both phases takes what is left"
+            hint = (
+                "they are taken in this order: test_net_param, test_net; a net for both phases "
+                "takes what is left"
+            )
             fields.report.error(
                 f"{counted(named, 'test net')} and {tests} 'test_iter': each test net takes one",
                 place,
@@ -248,7 +270,10 @@ def _check_tests(fields: _Fields) -> None:
         and not p.test_initialization
         and fields.known("max_iter", "test_initialization")
     ):
-        message = f"no test is ever run: the first would be at iteration {p.test_interval}, the run ends at {p.max_iter}"
+        message = (
+            f"no test is ever run: the first would be at iteration {p.test_interval}, "
+            f"the run ends at {p.max_iter}"
+        )
         fields.warn(message, "test_interval")
 
 
@@ -286,7 +311,8 @@ def _check_type(fields: _Fields) -> None:
         )
     if fields.given("delta") and p.delta <= 0 and p.type in TYPE_SETTINGS["delta"]:
         fields.warn(
-            f"'delta' is {fields.text('delta')}: where a gradient is 0, {p.type} may divide by zero",
+            f"'delta' is {fields.text('delta')}: where a gradient is 0, {p.type} "
+            "may divide by zero",
             "delta",
             "its default is 1e-8",
         )
@@ -319,11 +345,11 @@ def _check_policy(fields: _Fields) -> None:
             if name in POLICY_NEEDS.get(policy, ()):
                 fields.error(f"lr_policy '{policy}' needs '{name}'", "lr_policy")
             elif name == "gamma" and policy in RATE_FALLS:
-                if policy != "multistep" or fields.meant(
-                    "stepvalue"
-                ):  # without one the rate never changes
+                # without one the rate never changes
+                if policy != "multistep" or fields.meant("stepvalue"):
                     fields.warn(
-                        f"lr_policy '{policy}' without 'gamma': the rate falls to 0 {RATE_FALLS[policy]}",
+                        f"lr_policy '{policy}' without 'gamma': the rate falls to 0 "
+                        f"{RATE_FALLS[policy]}",
                         "lr_policy",
                         "'gamma' is 0 by default",
                     )
@@ -425,7 +451,10 @@ def _check_output(fields: _Fields) -> None:
                 "give 'snapshot', the number of iterations from one to the next",
             )
         elif p.snapshot > p.max_iter > 0:
-            message = f"no snapshot is ever written: the first would be at iteration {p.snapshot}, the run ends at {p.max_iter}"
+            message = (
+                f"no snapshot is ever written: the first would be at iteration {p.snapshot}, "
+                f"the run ends at {p.max_iter}"
+            )
             fields.warn(message, "snapshot")
     if (
         fields.given("debug_info")

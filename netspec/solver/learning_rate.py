@@ -1,4 +1,7 @@
-"""The learning rate as a pure function of the iteration. Source: Caffe's SGDSolver::GetLearningRate."""
+"""The learning rate as a pure function of the iteration.
+
+Source: Caffe's SGDSolver::GetLearningRate.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ LR_POLICIES: dict[str, tuple[str, ...]] = {
 
 
 def learning_rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
-    """The learning rate of an iteration (from 0), before any param's lr_mult; settings without sense give inf or nan."""
+    """The learning rate of an iteration (from 0), before any param's lr_mult.
+
+    Settings without sense give inf or nan.
+    """
     try:
         rate = _rate(p, iteration)
     except (OverflowError, ZeroDivisionError):
@@ -44,7 +50,10 @@ def _rate(p: caffe_pb2.SolverParameter, iteration: int) -> float:
 
 
 def current_step(p: caffe_pb2.SolverParameter, iteration: int) -> int:
-    """How often the rate has been stepped down when an iteration begins; 0 with the policies that have no steps, as in Caffe's states."""
+    """How often the rate has been stepped down when an iteration begins.
+
+    0 with the policies that have no steps, as in Caffe's states.
+    """
     if p.lr_policy == "step":
         return max(0, iteration) // p.stepsize
     return sum(at <= iteration for at in step_iterations(p)) if p.lr_policy == "multistep" else 0

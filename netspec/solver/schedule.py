@@ -20,18 +20,18 @@ from netspec.solver.solver_file import SolverFile
 from netspec.weights.read_bytes import PROTOBUF_LIMIT
 from netspec.weights.snapshot_size import size_text, state_bytes, weights_bytes
 
-CONSTANT_PIECES = (
-    "fixed",
-    "step",
-    "multistep",
-)  # policies whose rate changes at some iterations only
+# policies whose rate changes at some iterations only
+CONSTANT_PIECES = ("fixed", "step", "multistep")
 MAX_PIECES, SAMPLES = 24, 10  # rows of the rates, by the kind of policy
 _SMALLEST, _LARGEST = 2.0**-149, 3.4028235e38  # of Caffe's floats
 
 
 @dataclass(frozen=True, slots=True)
 class RateRow:
-    """A row of the rates: iterations, both inclusive, and their rate; in a sample first and last are the same."""
+    """A row of the rates: iterations, both inclusive, and their rate.
+
+    In a sample first and last are the same.
+    """
 
     first: int
     last: int
@@ -49,7 +49,10 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a net reads: items in a forward pass, records in one pass over its data, each None where it is not known."""
+    """What a net reads.
+
+    Items in a forward pass, records in one pass over its data, each None where it is not known.
+    """
 
     batch: int | None = None
     size: int | None = None
@@ -73,7 +76,10 @@ class PlannedTest:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlan:
-    """When snapshots are written and what one takes, in bytes; None where the net's params are not known."""
+    """When snapshots are written and what one takes, in bytes.
+
+    None where the net's params are not known.
+    """
 
     iterations: int  # from one to the next; 0: at the end only
     count: int
@@ -157,7 +163,10 @@ def make_schedule(
 
 
 def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates:
-    """The rows of the rates: a row for each constant piece, or so many samples and the last iteration."""
+    """The rows of the rates.
+
+    A row for each constant piece, or so many samples and the last iteration.
+    """
     if p.lr_policy not in CONSTANT_PIECES:
         count = min(points or SAMPLES, p.max_iter)
         iterations = (
@@ -236,9 +245,12 @@ def has_all_params(net: Net) -> bool:
 
 
 def first_bad_iteration(p: caffe_pb2.SolverParameter) -> int | None:
-    """The first iteration of the run whose rate is 0, negative or no number, in Caffe's floats; None where there is none.
+    """The first iteration of the run whose rate is 0, negative or no number, in Caffe's floats.
 
-    Every policy moves in one direction, so once it has come to that it stays so. A bad start is the solver check's to tell.
+    None where there is none.
+
+    Every policy moves in one direction, so once it has come to that it stays so. A bad start is the
+    solver check's to tell.
     """
     last = p.max_iter - 1
     if last < 0 or _is_bad(learning_rate(p, 0)) or not _is_bad(learning_rate(p, last)):
@@ -274,7 +286,8 @@ def _snapshot_warnings(plan: SnapshotPlan, p: caffe_pb2.SolverParameter) -> list
         folder = os.path.dirname(folder) or "."
     if plan.total is not None and plan.total > (free := shutil.disk_usage(folder).free):
         found.append(
-            f"the snapshots take {size_text(plan.total)}, of which {size_text(free)} are free in '{folder}'"
+            f"the snapshots take {size_text(plan.total)}, of which {size_text(free)} "
+            f"are free in '{folder}'"
         )
     largest = max(plan.weights or 0, plan.state or 0)
     if (

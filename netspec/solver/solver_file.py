@@ -1,4 +1,6 @@
-"""The solver file: read and checked, and the nets that it names, each for the state that Caffe builds it for.
+"""The solver file.
+
+Read and checked, and the nets that it names, each for the state that Caffe builds it for.
 
 Source: Caffe's Solver::InitTrainNet, InitTestNets; UpgradeSolverAsNeeded.
 """
@@ -24,9 +26,8 @@ from netspec.syntax.read import parse_source, require_kind, without_collector
 from netspec.syntax.tree import Block, Scalar
 
 PATH_HINT = "paths count from the working directory, then from the solver's folder"
-_MAX_STRANGERS = (
-    100  # unknown fields that are looked at for what they may have meant, which takes time
-)
+# unknown fields that are looked at for what they may have meant, which takes time
+_MAX_STRANGERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ class NetSource:
         return self.state_with(caffe_pb2.NetState())
 
     def state_with(self, own: caffe_pb2.NetState) -> caffe_pb2.NetState:
-        """The phase, then the net's own state, then what the solver gives: stages add up, of the rest the later wins."""
+        """The phase, then the net's own state, then what the solver gives.
+
+        Stages add up, of the rest the later wins.
+        """
         state = caffe_pb2.NetState(phase=self.phase)
         state.MergeFrom(own)
         state.MergeFrom(self.given)
@@ -63,9 +67,8 @@ class SolverFile:
     message: caffe_pb2.SolverParameter
     spans: Spans
     warnings: list[Diagnostic] = field(default_factory=list)
-    unbound: set[str] = field(
-        default_factory=set
-    )  # fields whose values are not known; only a faulty file has any
+    # fields whose values are not known; only a faulty file has any
+    unbound: set[str] = field(default_factory=set)
 
     @property
     def train_net(self) -> NetSource:
@@ -76,7 +79,10 @@ class SolverFile:
 
     @property
     def test_nets(self) -> list[NetSource]:
-        """The nets to test, in Caffe's order: test_net_param, test_net, and what is left of test_iter on the common net."""
+        """The nets to test, in Caffe's order.
+
+        test_net_param, test_net, and what is left of test_iter on the common net.
+        """
         p = self.message
         named: list[tuple[str, int | None]] = [
             ("test_net_param", i) for i in range(len(p.test_net_param))
@@ -121,7 +127,10 @@ class SolverFile:
 
     @property
     def weights(self) -> list[tuple[str, Span | None]]:
-        """The weight files to begin with, in order, and where each is named; one text may name several."""
+        """The weight files to begin with, in order, and where each is named.
+
+        One text may name several.
+        """
         named = [
             (names, self.spans.at("weights", i)) for i, names in enumerate(self.message.weights)
         ]
@@ -184,7 +193,7 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
 
 
 def _unbound_fields(block: Block, faults: list[Diagnostic]) -> set[str]:
-    """The solver's own fields that are in the file and yet have no value, or another than the one that is meant."""
+    """The solver's own fields that are in the file and yet have no value, or not the one meant."""
     known = caffe_pb2.SolverParameter.DESCRIPTOR.fields_by_name
     at_fault = {(fault.span.source, fault.span.start) for fault in faults if fault.span}
     unbound: set[str] = set()
@@ -223,7 +232,10 @@ def check_net_paths(file: SolverFile, report: Report) -> None:
 
 
 def _path_hint(path: str, file: SolverFile) -> str:
-    """How paths are looked up; where the end of this one names a file in the solver's folder, how to name it."""
+    """How paths are looked up.
+
+    Where the end of this one names a file in the solver's folder, how to name it.
+    """
     folder, parts = Path(file.path).parent, Path(path).parts
     for i in range(1, len(parts)):  # the longest end first
         end = Path(*parts[i:])
@@ -254,10 +266,12 @@ def load_solver_net(
     """One of the solver's nets, for the state that the solver gives it. Faults go to the report.
 
     Args:
-        level, stages: of the command line; level 0 leaves the files' own, stages are added. Caffe gives them to the train net only.
+        level, stages: of the command line; level 0 leaves the files' own, stages are added. Caffe
+            gives them to the train net only.
         batch_size: replaces that of the net's data layers.
         share: among how many processes the batch is divided.
-        inputs: shapes by top that stand in for those of Input and data layers; the net need not have them all.
+        inputs: shapes by top that stand in for those of Input and data layers; the net need not
+            have them all.
         require_shapes, allow_python_layers: as for pipeline.load.
     Raises: NetspecError where its file is not there or can't be read.
     """
@@ -297,6 +311,9 @@ def _set_batch_size(layers: Placed, size: int | None, share: int, report: Report
         param.batch_size = size or param.batch_size
         if param.batch_size % share:
             hint = "without --global-batch each process has this batch size"
-            message = f"layer '{layer.name}': {share} processes can't share a batch_size of {param.batch_size}"
+            message = (
+                f"layer '{layer.name}': {share} processes can't share a batch_size of "
+                f"{param.batch_size}"
+            )
             report.error(message, place.at(name, "batch_size"), hint)
         param.batch_size //= share

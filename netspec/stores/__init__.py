@@ -1,1 +1,4 @@
-"""The databases, LMDB and LevelDB: their keys and values, read and written by their place, and what is damaged in them. No torch."""
+"""The databases, LMDB and LevelDB.
+
+Their keys and values, read and written by their place, and what is damaged in them. No torch.
+"""

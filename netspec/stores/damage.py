@@ -7,15 +7,10 @@ import struct
 from collections.abc import Callable
 from typing import NoReturn
 
-DAMAGE = (
-    OSError,
-    ValueError,
-    IndexError,
-    struct.error,
-)  # what a reader raises on a file that is not as it should be
-Damaged = Callable[
-    [str, bytes | None], object
-]  # hears what is wrong, and the key of the record where one alone is at fault
+# what a reader raises on a file that is not as it should be
+DAMAGE = (OSError, ValueError, IndexError, struct.error)
+# hears what is wrong, and the key of the record where one alone is at fault
+Damaged = Callable[[str, bytes | None], object]
 
 
 def refuse(reason: str, key: bytes | None = None) -> NoReturn:

@@ -1,7 +1,7 @@
 """A read-only reader of LevelDB folders: the records in the order of their keys.
 
-It takes no lock and writes nothing, so a database on a read-only disk or in use by another reader is no trouble,
-and it streams: in memory are one block of each table in use and what the log holds.
+It takes no lock and writes nothing, so a database on a read-only disk or in use by another reader
+is no trouble, and it streams: in memory are one block of each table in use and what the log holds.
 
 Source: LevelDB's doc/impl.md and version_edit.cc.
 """
@@ -29,9 +29,8 @@ _COMPARATOR_TAG, _LOG, _NEXT_FILE, _LAST_SEQUENCE, _COMPACT, _DELETED_FILE, _NEW
     9,
 )
 
-Item = tuple[
-    bytes, int, bytes
-]  # key, minus (sequence number × 256 + kind) so that a key's newest is first, value
+# key, minus (sequence number × 256 + kind) so that a key's newest is first, value
+Item = tuple[bytes, int, bytes]
 
 
 class LevelDbReader:
@@ -39,8 +38,8 @@ class LevelDbReader:
 
     The format has no count of its records: that is known after one pass over all of them.
 
-    Raises (in every method): OSError, ValueError, struct.error or IndexError for a folder that is no LevelDB or is
-    damaged; `records.open_records` turns these into messages.
+    Raises (in every method): OSError, ValueError, struct.error or IndexError for a folder that is
+    no LevelDB or is damaged; `records.open_records` turns these into messages.
     """
 
     def __init__(self, path: str) -> None:
@@ -68,7 +67,10 @@ class LevelDbReader:
         return index % self._count if self._count else index
 
     def entry(self, index: int) -> tuple[bytes, bytes]:
-        """Key and value of the record at a place; places wrap around. Going back starts from the first again."""
+        """Key and value of the record at a place; places wrap around.
+
+        Going back starts from the first again.
+        """
         while True:
             index = self.place(index)
             if index < self._place:
@@ -89,7 +91,10 @@ class LevelDbReader:
         self._stream.close()
 
     def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of each record that can be read; `damaged` hears of the files and blocks that can't."""
+        """Key and value of each record that can be read.
+
+        `damaged` hears of the files and blocks that can't.
+        """
         self._manifest.compare_with_folder(damaged)
         log = sorted(_read_logs(self._path, self._manifest, damaged, may_end_early=False))
         yield from self._merged(log, damaged)
@@ -100,7 +105,10 @@ class LevelDbReader:
         yield from self._merged(self._log, refuse)
 
     def _merged(self, log: list[Item], damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of each record that counts: the newest of its key, unless that is a deletion."""
+        """Key and value of each record that counts.
+
+        The newest of its key, unless that is a deletion.
+        """
         # tables of level 0 may overlap, those of a deeper level follow one another
         levels = self._manifest.levels()
         streams = [self._items([number], damaged) for number in levels.get(0, [])]
@@ -138,9 +146,8 @@ class _Manifest:
         self.numbers: dict[int, int] = {}
         for edit in log_records(self._path):
             _apply_edit(edit, self._files, self.numbers)
-        if (
-            not {_LOG, _NEXT_FILE, _LAST_SEQUENCE} <= self.numbers.keys()
-        ):  # Source: VersionSet::Recover
+        # Source: VersionSet::Recover
+        if not {_LOG, _NEXT_FILE, _LAST_SEQUENCE} <= self.numbers.keys():
             raise ValueError(
                 f"its {name} is cut off or damaged: it does not say which log is in use"
             )
@@ -159,7 +166,10 @@ class _Manifest:
         return number >= self.numbers[_LOG] or number == self.numbers.get(_OLD_LOG, 0)
 
     def compare_with_folder(self, damaged: Damaged) -> None:
-        """Tells what the reading of records would not notice: edits, tables or logs that got lost."""
+        """Tells what the reading of records would not notice.
+
+        Edits, tables or logs that got lost.
+        """
         for _ in log_records(self._path, damaged, may_end_early=False):
             pass
         known = {number for _, number in self._files}
@@ -167,7 +177,8 @@ class _Manifest:
             number, suffix = os.path.splitext(name)
             if suffix in (".ldb", ".sst") and number.isdecimal() and int(number) not in known:
                 damaged(
-                    f"its table {name} is not named by its manifest, so that its records are not read",
+                    f"its table {name} is not named by its manifest, "
+                    "so that its records are not read",
                     None,
                 )
         if self.numbers[_LOG] and not os.path.exists(self.log_path()):

@@ -1,6 +1,7 @@
 """The parts of LevelDB's files: blocks, tables and logs.
 
-Checksums are not verified, as in Caffe's own reading; every length is held against the bytes that are there.
+Checksums are not verified, as in Caffe's own reading; every length is held against the bytes that
+are there.
 
 Source: LevelDB's doc/table_format.md and doc/log_format.md.
 """
@@ -37,7 +38,10 @@ def read_slice(data: bytes, at: int) -> tuple[bytes, int]:
 
 
 def table_entries(path: str, damaged: Damaged = refuse) -> Iterator[tuple[bytes, bytes]]:
-    """Internal key and value of each entry of a table file, in its order; `damaged` hears of what can't be read."""
+    """Internal key and value of each entry of a table file, in its order.
+
+    `damaged` hears of what can't be read.
+    """
     where = f"its table {os.path.basename(path)}"
     try:
         file = open_regular(path)  # closed below
@@ -125,8 +129,8 @@ def log_records(
 ) -> Iterator[bytes]:
     """The records of a log file; `damaged` hears of what can't be read.
 
-    Its end may be missing, for a process may have died while it wrote: LevelDB takes what is there. Only without
-    `may_end_early` is that damage.
+    Its end may be missing, for a process may have died while it wrote: LevelDB takes what is there.
+    Only without `may_end_early` is that damage.
     """
     name = os.path.basename(path)
     parts: list[bytes] = []  # of a record that goes over several pieces
@@ -150,7 +154,10 @@ def log_records(
 
 
 def _log_pieces(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Kind and content of each piece of a log; _CUT where the file ends within one, _WRONG where one leaves its block."""
+    """Kind and content of each piece of a log.
+
+    _CUT where the file ends within one, _WRONG where one leaves its block.
+    """
     while block := file.read(_LOG_BLOCK):
         at = 0
         while at + _LOG_HEADER.size <= len(block):

@@ -1,10 +1,11 @@
 """A read-only reader of LMDB files: the records of the main table in the order of their keys.
 
-liblmdb maps the file into memory and trusts every number in it: a cut file ends the process with SIGBUS, a
-damaged one with an assertion. This reader takes the pages it needs by plain reads and checks what it follows,
-so damage is an error to catch. It takes no lock and needs no write access.
+liblmdb maps the file into memory and trusts every number in it: a cut file ends the process with
+SIGBUS, a damaged one with an assertion. This reader takes the pages it needs by plain reads and
+checks what it follows, so damage is an error to catch. It takes no lock and needs no write access.
 
-Source: lmdb.h and mdb.c of LMDB 0.9 (data version 1, 64 bits, little endian), which is what Caffe wrote.
+Source: lmdb.h and mdb.c of LMDB 0.9 (data version 1, 64 bits, little endian), which is what Caffe
+    wrote.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from netspec.stores.damage import DAMAGE, Damaged, reason, refuse
 
 _PAGE = struct.Struct("<QHHHH")  # page number, pad, flags, lower, upper
 _META = struct.Struct("<IIQQ")  # magic, version, address, map size
-_TABLE = struct.Struct(
-    "<IHHQQQQQ"
-)  # page size or pad, flags, depth, branch, leaf and overflow pages, entries, root
-_NODE = struct.Struct(
-    "<HHHH"
-)  # low and high half of the data size (or page number), flags, size of the key
+# page size or pad, flags, depth, branch, leaf and overflow pages, entries, root
+_TABLE = struct.Struct("<IHHQQQQQ")
+# low and high half of the data size (or page number), flags, size of the key
+_NODE = struct.Struct("<HHHH")
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _BRANCH, _LEAF, _OVERFLOW, _META_FLAG = 1, 2, 4, 8  # kinds of page
 _BIG, _SUBTABLE, _DUPLICATES = 1, 2, 4  # kinds of node
@@ -35,8 +34,8 @@ _MAX_DEPTH = 32  # liblmdb's own limit
 class LmdbReader:
     """The entries of an LMDB by their place in key order.
 
-    Raises (in every method): OSError, ValueError, struct.error or IndexError for a file that is no LMDB, is cut
-    off or damaged; `records.open_records` turns these into messages.
+    Raises (in every method): OSError, ValueError, struct.error or IndexError for a file that is no
+    LMDB, is cut off or damaged; `records.open_records` turns these into messages.
     """
 
     def __init__(self, path: str) -> None:
@@ -45,9 +44,8 @@ class LmdbReader:
         self._file = open(file, "rb", buffering=0)  # noqa: SIM115 - closed by close()
         try:
             self.size = os.fstat(self._file.fileno()).st_size
-            self.expected_size = (
-                0  # by the header; the file may be shorter where the last pages were never used
-            )
+            # by the header; the file may be shorter where the last pages were never used
+            self.expected_size = 0
             self._page_size, self._depth, self.count, self._root = self._read_metas()
         except BaseException:
             self._file.close()
@@ -81,7 +79,10 @@ class LmdbReader:
         return next(self._nodes(page, self._pointers(page)[node : node + 1]))
 
     def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of each record that can be read; `damaged` hears of the pages and records that can't."""
+        """Key and value of each record that can be read.
+
+        `damaged` hears of the pages and records that can't.
+        """
         for _, page in self._leaves(damaged):
             yield from self._nodes(page, self._pointers(page), damaged)
 
@@ -100,7 +101,7 @@ class LmdbReader:
         return page_size, depth, count, root
 
     def _read_meta(self, offset: int) -> tuple[int, int, int, int, int, int]:
-        """Page size, transaction, depth, count, root page and last page by the meta page at an offset."""
+        """Page size, transaction, depth, count, root and last page, by an offset's meta page."""
         page = self._read(offset, _PAGE.size + _META.size + 2 * _TABLE.size + 16)
         magic, version, _, _ = _META.unpack_from(page, _PAGE.size)
         if magic != _MAGIC or not _PAGE.unpack_from(page)[2] & _META_FLAG:
@@ -124,7 +125,8 @@ class LmdbReader:
             if self.size >= self.expected_size > 0:
                 raise ValueError(f"it points to byte {offset:,}, past its end")
             raise ValueError(
-                f"it is cut off: {self.size:,} bytes, at least {self.expected_size or offset + length:,} expected"
+                f"it is cut off: {self.size:,} bytes, at least "
+                f"{self.expected_size or offset + length:,} expected"
             )
         self._file.seek(offset)
         data = self._file.read(length)

@@ -1,4 +1,7 @@
-"""The one way by which netspec writes an LMDB: beside its place, and there only when it is whole."""
+"""The one way by which netspec writes an LMDB.
+
+Beside its place, and there only when it is whole.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,24 @@ import lmdb  # noqa: TID253 - only what writes an LMDB imports this module
 from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError
 
-NAMES_FILE = (
-    "labels.txt"  # in the folder of an LMDB: the names of its labels, a line each, from label 0 on
-)
+# in the folder of an LMDB: the names of its labels, a line each, from label 0 on
+NAMES_FILE = "labels.txt"
 HOW_TO_REPLACE = "--overwrite puts the new one in its place"
 RECORDS_PER_COMMIT = 1000  # Source: convert_imageset
-_BYTES_PER_COMMIT = (
-    64 << 20
-)  # what is not committed yet is kept in memory, to be put again when the map has to grow
+# what is not committed yet is kept in memory, to be put again when the map has to grow
+_BYTES_PER_COMMIT = 64 << 20
 _FIRST_MAP = 64 << 20
 
 
 class LmdbWriter:
-    """Writes records to a new LMDB, as a context manager: it takes its name where the block ends well.
+    """Writes records to a new LMDB, as a context manager.
 
-    Args: path: the folder to make. replace: whether an LMDB that already exists may be replaced, when the new one is whole.
-    Raises: NetspecError where something already exists, a key comes twice or does not fit, or the system refuses.
+    It takes its name where the block ends well.
+
+    Args: path: the folder to make. replace: whether an LMDB that already exists may be replaced,
+        when the new one is whole.
+    Raises: NetspecError where something already exists, a key comes twice or does not fit, or the
+        system refuses.
     """
 
     def __init__(self, path: str | Path, replace: bool = False) -> None:
@@ -55,7 +60,8 @@ class LmdbWriter:
     def __enter__(self) -> LmdbWriter:
         try:
             self._partial.mkdir(parents=True)
-            # Nobody else knows the folder, so no lock; it goes to the disk once, at the end, so no sync before.
+            # Nobody else knows the folder, so no lock; it goes to the disk once, at the end, so no
+            # sync before.
             self._env = lmdb.open(
                 str(self._partial), map_size=_FIRST_MAP, lock=False, sync=False, mode=0o644
             )
@@ -68,7 +74,8 @@ class LmdbWriter:
         """Adds a record. Keys in rising order make the smallest file."""
         if not key or len(key) > self._env.max_key_size():
             raise NetspecError(
-                f"the key '{key.decode(errors='replace')}' has {len(key)} bytes; an LMDB takes 1 to {self._env.max_key_size()}"
+                f"the key '{key.decode(errors='replace')}' has {len(key)} bytes; "
+                f"an LMDB takes 1 to {self._env.max_key_size()}"
             )
         self._pending.append((key, value))
         self._pending_bytes += len(value)
@@ -107,7 +114,8 @@ class LmdbWriter:
                         append = key > self._last_key
                         if not transaction.put(key, value, overwrite=False, append=append):
                             raise NetspecError(
-                                f"the key '{key.decode(errors='replace')}' comes twice in '{self.path}'"
+                                f"the key '{key.decode(errors='replace')}' "
+                                f"comes twice in '{self.path}'"
                             )
                         self._last_key = max(key, self._last_key)
                 break

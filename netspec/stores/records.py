@@ -15,10 +15,16 @@ from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import DAMAGE, Damaged, key_text, reason
 
 _INSTEAD = {
-    "a blob, such as a mean file": "transform_param.mean_file names it in a net; `netspec dataset mean DB OUT` made it of a database",
+    "a blob, such as a mean file": (
+        "transform_param.mean_file names it in a net; `netspec dataset "
+        "mean DB OUT` made it of a database"
+    ),
     "an HDF5 file": "an HDF5Data layer reads it, by a list of such files",
     "the data file of an LMDB": "call it data.mdb and name the folder that it is in",
-    "text": "`netspec dataset build LIST OUT` makes a database of a list of images; an ImageData layer reads the list itself",
+    "text": (
+        "`netspec dataset build LIST OUT` makes a database of a list of images; "
+        "an ImageData layer reads the list itself"
+    ),
     "a caffemodel": "it holds a net's weights",
     "a solverstate": "it holds the state of a training run",
 }
@@ -28,8 +34,8 @@ HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT
 class Entries(Protocol):
     """A store of keys and values.
 
-    `count` may have to read all of it, `entry` wraps around at its end: `place` tells where to. `walk` goes past damage as
-    far as it can, and tells of it.
+    `count` may have to read all of it, `entry` wraps around at its end: `place` tells where to.
+    `walk` goes past damage as far as it can, and tells of it.
     """
 
     @property
@@ -52,14 +58,19 @@ class Records:
 
     @property
     def count(self) -> int:
-        """The number of records. A LevelDB has to be read through once for it. Raises: NetspecError."""
+        """The number of records. A LevelDB has to be read through once for it.
+
+        Raises: NetspecError.
+        """
         try:
             return self._entries.count
         except DAMAGE as error:
             raise self._damaged(error) from None
 
     def read(self, index: int) -> tuple[bytes, Datum]:
-        """Key and Datum at a place in key order; places past the end wrap around, as Caffe's cursor does.
+        """Key and Datum at a place in key order.
+
+        Places past the end wrap around, as Caffe's cursor does.
 
         Raises: NetspecError where the database is damaged or the value is no Datum.
         """
@@ -97,9 +108,9 @@ def open_records(
 ) -> Records:
     """Opens the database at a path.
 
-    What lies on the disk decides what it is: a folder with data.mdb (or a lone .mdb file) is an LMDB, one with
-    CURRENT a LevelDB. `backend` counts only where both lie there: its default in the schema is LEVELDB, so nets
-    that mean an LMDB often forget to say so, and Caffe then stops.
+    What lies on the disk decides what it is: a folder with data.mdb (or a lone .mdb file) is an
+    LMDB, one with CURRENT a LevelDB. `backend` counts only where both lie there: its default in the
+    schema is LEVELDB, so nets that mean an LMDB often forget to say so, and Caffe then stops.
 
     Raises: NetspecError where it is missing, empty or damaged.
     """
@@ -124,7 +135,7 @@ def open_records(
 def open_entries(
     path: str, backend: int = DataParameter.LEVELDB, span: Span | None = None
 ) -> Entries:
-    """The keys and values of the database at a path, of which nothing but the head has been looked at.
+    """The keys and values of the database at a path, of which only the head has been looked at.
 
     Raises: NetspecError where it is missing or can't be opened.
     """
@@ -154,7 +165,10 @@ def open_entries(
 
 
 def no_database(path: str, span: Span | None = None) -> NetspecError:
-    """What to raise for a path that exists and is not a database: what it is, and what that is for."""
+    """What to raise for a path that exists and is not a database.
+
+    What it is, and what that is for.
+    """
     kind = file_kind(path)
     if kind is None or kind == "a folder":
         return NetspecError(

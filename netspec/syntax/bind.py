@@ -40,10 +40,8 @@ _FLOAT = re.compile(
 )
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
 _MAX_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
-_FILES = {
-    "NetParameter": "a net",
-    "SolverParameter": "a solver",
-}  # what the message of a whole file is called
+# what the message of a whole file is called
+_FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}
 _MAX_NAMES = 8  # of an enum, in a message
 
 # The blocks around a field, the nearest last: what each is called, and its type.
@@ -52,7 +50,10 @@ _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False,
 
 
 class Spans:
-    """Where a message's fields stand: a tree beside the message that moves with it when it is upgraded."""
+    """Where a message's fields stand.
+
+    A tree beside the message that moves with it when it is upgraded.
+    """
 
     __slots__ = ("fields", "is_faulty", "name", "value")
 
@@ -77,7 +78,10 @@ class Spans:
         return here
 
     def at(self, *path: str | int) -> Span | None:
-        """The span to show for a path: a scalar's value, a block's name, or the nearest enclosing block's."""
+        """The span to show for a path.
+
+        A scalar's value, a block's name, or the nearest enclosing block's.
+        """
         here = self.find(*path)
         return here.name if here.fields and here.name else here.value
 
@@ -101,7 +105,8 @@ def _required_of(descriptor: Descriptor) -> tuple[str, ...]:
 def bind(block: Block, message: Message, report: Report) -> Spans:
     """Fills the message from the tree and returns where each field stands.
 
-    Every fault goes to the report. Scalars of the tree are typed on the way, so that it can be printed.
+    Every fault goes to the report. Scalars of the tree are typed on the way, so that it can be
+    printed.
     """
     spans = Spans(None, block.span)
     kind = cast(Descriptor, message.DESCRIPTOR)
@@ -201,7 +206,10 @@ def _bind_message(
 
 
 def _owner_hint(name: str, around: Around) -> str | None:
-    """Where a field belongs that does not belong here: to a block inside, to one around, or to one beside it."""
+    """Where a field belongs that does not belong here.
+
+    To a block inside, to one around, or to one beside it.
+    """
     here = around[-1][0]
     for i in range(len(around) - 1, -1, -1):
         outer, descriptor, block = around[i]
@@ -224,7 +232,8 @@ def _owner_hint(name: str, around: Around) -> str | None:
 def _type_name(descriptor: FieldDescriptor) -> str:
     if descriptor.enum_type is not None:
         names = [value.name for value in descriptor.enum_type.values]
-        return f"one of {', '.join(names[:_MAX_NAMES])}{f' and {len(names) - _MAX_NAMES} others' if len(names) > _MAX_NAMES else ''}"
+        others = f" and {len(names) - _MAX_NAMES} others" if len(names) > _MAX_NAMES else ""
+        return f"one of {', '.join(names[:_MAX_NAMES])}{others}"
     if descriptor.type in _INTEGER_RANGES:
         return "a whole number"
     words = {
@@ -244,15 +253,17 @@ def _shown(scalar: Scalar) -> str:
 
 
 def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: str) -> object:
-    """The scalar's value by the field's type, or None with a fault reported. The scalar is made printable."""
+    """The scalar's value by the field's type, or None with a fault reported.
+
+    The scalar is made printable.
+    """
     kind = descriptor.type
     value: object = None
     hint = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
-        meant = (
-            V1_TYPES.get(scalar.text, scalar.text) if name == "type" else scalar.text
-        )  # the older form's word for a layer type
+        # the older form's word for a layer type
+        meant = V1_TYPES.get(scalar.text, scalar.text) if name == "type" else scalar.text
         hint = (
             "the text is not UTF-8"
             if scalar.kind == STRING
@@ -274,7 +285,10 @@ def _typed(scalar: Scalar, descriptor: FieldDescriptor, report: Report, name: st
             report.near(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
         )
     elif scalar.kind == PLAIN and _LEADING_ZERO.match(scalar.text):
-        hint = "leave out the leading zero: it makes a number octal to some readers of YAML, not to others"
+        hint = (
+            "leave out the leading zero: it makes a number octal to some "
+            "readers of YAML, not to others"
+        )
     elif kind in _INTEGER_RANGES:
         value = _integer_value(scalar.text)
         low, high = _INTEGER_RANGES[kind]
@@ -374,9 +388,8 @@ def float_text(value: float, double: bool = False) -> str:
     else:
         try:
             stored = struct.pack("f", value)
-            (value,) = struct.unpack(
-                "f", stored
-            )  # nine digits of the double may read back as the float next to it
+            # nine digits of the double may read back as the float next to it
+            (value,) = struct.unpack("f", stored)
         except OverflowError:  # beyond 32 bits: protobuf stores infinity
             return "inf" if value > 0 else "-inf"
         text = next(

@@ -1,4 +1,7 @@
-"""Layers of one form under the other's name: today's in 'layers', the older ones in 'layer'. One fault for the file, not one a layer."""
+"""Layers of one form under the other's name: today's in 'layers', the older ones in 'layer'.
+
+One fault for the file, not one a layer.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _FAULTS = {
 
 
 def mend_layer_forms(net: Block, report: Report) -> None:
-    """Reports layers under the wrong name and gives them the right one, so that their own faults can be found."""
+    """Reports layers under the wrong name and gives them the right one.
+
+    Their own faults can then be found.
+    """
     for name, right, is_right, is_wrong in (
         ("layers", "layer", _is_v1, _is_v2),
         ("layer", "layers", _is_v2, _is_v1),

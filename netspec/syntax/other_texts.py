@@ -1,4 +1,7 @@
-"""What a text is that is no net and no solver: a list of labels, a label map, another of Caffe's messages."""
+"""What a text is that is no net and no solver.
+
+A list of labels, a label map, another of Caffe's messages.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ _BLOCK_OR_FIELD = r"(?m)[{}]|^\s*\w+\s*:"
 _WINDOW_LIST = r"#\s*\d+\s*\n\S"
 
 _BLOB = frozenset(BlobProto.DESCRIPTOR.fields_by_name)
-# Messages that stand in files of their own: the fields that show one, those that it may have (None: any), what it is, and a hint.
+# Messages that stand in files of their own: the fields that show one, those that it may have (None:
+# any), what it is, and a hint.
 _MESSAGES: tuple[tuple[frozenset[str], frozenset[str] | None, str, str | None], ...] = (
     (frozenset({"item"}), frozenset({"item"}), "a label map", None),
     (
@@ -39,7 +43,10 @@ _MESSAGES: tuple[tuple[frozenset[str], frozenset[str] | None, str, str | None], 
 
 
 def kind_of_text(text: str) -> str | None:
-    """What a text is that could not be parsed, in words such as 'a list of labels'; None where that is not known."""
+    """What a text is that could not be parsed, in words such as 'a list of labels'.
+
+    None where that is not known.
+    """
     start = text.lstrip()
     if start[:1] == "<":
         return "HTML or XML, such as a page that a download left behind"
@@ -56,7 +63,10 @@ def kind_of_text(text: str) -> str | None:
 
 
 def message_of_fields(names: set[str]) -> tuple[str, str | None] | None:
-    """What a text with these top-level fields is, and a hint; None where it may be a net or a solver."""
+    """What a text with these top-level fields is, and a hint.
+
+    None where it may be a net or a solver.
+    """
     found = (
         (kind, hint)
         for shown_by, allowed, kind, hint in _MESSAGES

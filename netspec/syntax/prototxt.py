@@ -12,7 +12,8 @@ _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\v\f]+)
       | (?P<comment>\#[^\n]*)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-      | (?P<number>0[xX][0-9a-fA-F]++(?![\w.]) | (?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[fF]?(?![\w.]))
+      | (?P<number>0[xX][0-9a-fA-F]++(?![\w.])
+          | (?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[fF]?(?![\w.]))
       | (?P<string>"(?:[^"\\\n]++|\\.)*+" | '(?:[^'\\\n]++|\\.)*+')
       | (?P<punctuation>[{}<>\[\]:;,-])
       | (?P<bad>.)""",
@@ -49,9 +50,8 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.tokens: list[Token] = []
-        self.comments: dict[
-            int, list[tuple[str, bool]]
-        ] = {}  # token index → (text, stands on the line of the token before)
+        # token index → (text, stands on the line of the token before)
+        self.comments: dict[int, list[tuple[str, bool]]] = {}
         self.at = 0
         self._read_tokens()
         self.commented = list(self.comments)  # in ascending order
@@ -66,16 +66,18 @@ class _Parser:
                 self.comments.setdefault(len(tokens), []).append(
                     (match[0][1:].strip(), not newline)
                 )
-            elif (
-                kind == "bad"
-            ):  # told when the parser comes here, so that the first fault of a file is told
+            elif kind == "bad":
+                # told when the parser comes here, so that the first fault of a file is told
                 tokens.append(("bad", match[0], match.start(), match.end()))
                 break
             else:
                 tokens.append((kind or "", match[0], match.start(), match.end()))
                 newline = False
                 if len(tokens) > MAX_PARTS:
-                    message = f"the text has more than {MAX_PARTS:,} words, numbers and signs, the most that is read"
+                    message = (
+                        f"the text has more than {MAX_PARTS:,} words, numbers and signs, "
+                        "the most that is read"
+                    )
                     raise NetspecError(message, Span(self.source, match.start(), match.end()))
         tokens.append(("end", "end of the file", len(text), len(text)))
 
@@ -133,7 +135,7 @@ class _Parser:
         return block
 
     def _fields(self, opening: Token | None, depth: int) -> Block:
-        """Fields up to the closing brace of `opening`, which stays unread, or to the end of the file."""
+        """Fields up to the closing brace of `opening`, which stays unread, or the file's end."""
         closing = _CLOSING[opening[1]] if opening else "end of the file"
         if depth > MAX_DEPTH:
             raise NetspecError(
@@ -160,9 +162,8 @@ class _Parser:
         bare = self.tokens[self.at] if not colon else None
         is_list = self._accept("[")
         values = self._list(depth) if is_list else [self._value(depth)]
-        if bare and not all(
-            isinstance(value, Block) for value in values
-        ):  # a list of blocks needs no colon
+        # a list of blocks needs no colon
+        if bare and not all(isinstance(value, Block) for value in values):
             raise NetspecError(f"expected ':' after '{name[1]}', got '['", self._span(bare, bare))
         if (
             colon
@@ -170,7 +171,10 @@ class _Parser:
             and self.tokens[self.at - 1][0] == "word"
             and self.tokens[self.at][1] in (":", "{", "<")
         ):
-            missing = f"expected a value after '{name[1]}:', got the next field, '{self.tokens[self.at - 1][1]}'"
+            missing = (
+                f"expected a value after '{name[1]}:', got the next field, "
+                f"'{self.tokens[self.at - 1][1]}'"
+            )
             raise NetspecError(missing, self._span(name, name))
         field = Field(name[1], self._span(name, name), values, is_list)
         self._accept(";") or self._accept(",")
@@ -182,7 +186,7 @@ class _Parser:
         return field
 
     def _take_comments(self, field: Field, first: int) -> None:
-        """Hangs the comments between a field's tokens on it, those within its blocks have been taken."""
+        """Hangs the comments between a field's tokens on it, once its blocks have theirs."""
         start = bisect_left(self.commented, first)
         for i in self.commented[start : bisect_left(self.commented, self.at, start)]:
             field.comments += [text for text, _ in self.comments.pop(i, ())]

@@ -19,9 +19,8 @@ from netspec.syntax.other_texts import kind_of_text, message_of_fields
 from netspec.syntax.tree import Block
 
 YAML_SUFFIXES = (".yaml", ".yml")
-MAX_BYTES = (
-    16 * MIB
-)  # of a text, over a hundred times the largest net in use: its tree takes up to 200 bytes for each
+# of a text, over a hundred times the largest net in use: its tree takes up to 200 bytes for each
+MAX_BYTES = 16 * MIB
 FileKind = type[caffe_pb2.NetParameter] | type[caffe_pb2.SolverParameter]
 # Top-level fields that only a net has, whatever else stands beside them.
 _NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
@@ -78,10 +77,14 @@ def _known_fields(block: Block) -> tuple[bool, int, int]:
 
 
 def require_kind(block: Block, path: str, wanted: FileKind) -> None:
-    """Raises NetspecError where a net is given for a solver, or a solver for a net: each of its fields would be a fault."""
+    """Raises NetspecError where a net is given for a solver, or a solver for a net.
+
+    Each of its fields would be a fault.
+    """
     if not block.fields:
         raise NetspecError(
-            f"'{path}' is empty: {'a net' if wanted is caffe_pb2.NetParameter else 'a solver'} is expected",
+            f"'{path}' is empty: {'a net' if wanted is caffe_pb2.NetParameter else 'a solver'} "
+            "is expected",
             whole_file(path),
         )
     message = message_of_fields({field.name for field in block.fields})
@@ -110,7 +113,10 @@ def require_kind(block: Block, path: str, wanted: FileKind) -> None:
 def bind_source(
     source: Source, message: Message, report: Report, block: Block | None = None
 ) -> Spans:
-    """Fills the message from a source, or from its tree where that is known. What a parser refuses goes to the report too."""
+    """Fills the message from a source, or from its tree where that is known.
+
+    What a parser refuses goes to the report too.
+    """
     try:
         with without_collector():
             block = block or parse_source(source)
@@ -125,7 +131,10 @@ def bind_source(
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pauses the collector: a hundred thousand tokens, fields and spans are all still in use; looking through them takes longer than parsing."""
+    """Pauses the collector: a hundred thousand tokens, fields and spans are all still in use.
+
+    Looking through them takes longer than parsing.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The tree of a message that an upgrade has changed, with the comments of the text that it was bound from."""
+"""The tree of a message that an upgrade has changed, with the comments of its text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from netspec.syntax.tree import Block, Field, Scalar
 
 
 class _Written(NamedTuple):
-    """A value as the text has it: the field that it stands in, and what was bound from it where it is a block."""
+    """A value as the text has it.
+
+    The field that it stands in, and what was bound from it where it is a block.
+    """
 
     field: Field
     value: Scalar | Block
@@ -23,11 +26,12 @@ class _Written(NamedTuple):
 def rewrite(block: Block, before: Message, message: Message, spans: Spans) -> Block:
     """What a printer prints of a changed message.
 
-    A block that is as it was stays as it was written; the fields of other blocks come in the order of their numbers, those of
-    the file in the order in which they were written. A comment goes along with its field, and where that is no more, to the
-    one that follows it.
+    A block that is as it was stays as it was written; the fields of other blocks come in the order
+    of their numbers, those of the file in the order in which they were written. A comment goes
+    along with its field, and where that is no more, to the one that follows it.
 
-    Args: block, before: the tree, and the message that was bound from it. message, spans: what became of these.
+    Args: block, before: the tree, and the message that was bound from it. message, spans: what
+        became of these.
     """
     return _Rewriting(block, before).file(message, spans)
 
@@ -89,9 +93,8 @@ class _Rewriting:
     def _message(self, name: str, item: Message, place: Spans) -> Field:
         written = self._written_at(place.value)
         field = Field(name, None, [])
-        self._comes_from(
-            field, written
-        )  # before the fields inside, which may come from the same one
+        # before the fields inside, which may come from the same one
+        self._comes_from(field, written)
         if written is not None and written.field.name == name and written.message == item:
             field.values.append(written.value)
             self.kept.add(id(written.value))

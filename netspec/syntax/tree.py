@@ -7,14 +7,16 @@ from netspec.diagnostics import Span
 # What kind of text a scalar was written as. A YAML plain scalar may turn out to be any of them.
 STRING, WORD, PLAIN = "string", "word", "plain"
 NULLS = ("", "~", "null")  # plain scalars by which YAML says nothing
-MAX_PARTS = 1_500_000  # words, numbers and signs of a text: about 60,000 layers; reading so many takes some ten seconds
+# words, numbers and signs of a text: about 60,000 layers; reading so many takes some ten seconds
+MAX_PARTS = 1_500_000
 MAX_DEPTH = 100  # blocks within blocks; as in protobuf's own text format
 
 
 class Scalar:
     """One value: its kind, its text (a string's bytes are decoded in `value`), its span.
 
-    `value` is a string's bytes from the parser; binding replaces it by the typed value of the field.
+    `value` is a string's bytes from the parser; binding replaces it by the typed value of the
+    field.
     """
 
     __slots__ = ("kind", "span", "text", "value")

@@ -1,4 +1,7 @@
-"""YAML with the schema's field names, into the same tree as prototxt, and back. Nothing is ever constructed."""
+"""YAML with the schema's field names, into the same tree as prototxt, and back.
+
+Nothing is ever constructed.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ Node = Scalar | Block | list[Any]
 
 
 def parse(source: Source) -> Block:
-    """Parses a YAML net or solver into its tree. Top-level keys that begin with `x-` only hold anchors.
+    """Parses a YAML net or solver into its tree.
+
+    Top-level keys that begin with `x-` only hold anchors.
 
     Raises: NetspecError at the first place that is not YAML, or not of the form of a net.
     """
@@ -53,9 +58,8 @@ class _Parser:
         self.anchors: dict[str, Node] = {}
         self.copies = 0
         self.scalars: list[Span] = []
-        self.starts: list[
-            tuple[int, int, Field]
-        ] = []  # for the comments: where each field or list item begins, its depth
+        # for the comments: where each field or list item begins, its depth
+        self.starts: list[tuple[int, int, Field]] = []
 
     def file(self) -> Block:
         try:
@@ -220,9 +224,8 @@ class _Parser:
                 ]
                 fields += new
         own = {field.name for field in fields}
-        for (
-            block
-        ) in merged:  # what stands here wins over what is merged, an earlier merge over a later one
+        # what stands here wins over what is merged, an earlier merge over a later one
+        for block in merged:
             fields += [field for field in block.fields if field.name not in own]
             own.update(field.name for field in block.fields)
         end = max(
@@ -269,7 +272,10 @@ def _place(node: Scalar | Block) -> Span:
 
 
 def _fields(key: Scalar, value: Node) -> list[Field]:
-    """A key and its value as fields: a list of blocks becomes a field each, as prototxt writes it."""
+    """A key and its value as fields.
+
+    A list of blocks becomes a field each, as prototxt writes it.
+    """
     if isinstance(value, list) and value and all(isinstance(item, Block) for item in value):
         return [Field(key.text, key.span, [item], is_list=True) for item in value]
     if isinstance(value, list):
@@ -278,7 +284,10 @@ def _fields(key: Scalar, value: Node) -> list[Field]:
 
 
 def print_tree(block: Block, descriptor: Descriptor) -> str:
-    """The YAML of a bound tree: block style, lists of scalars on one line, comments where they stood."""
+    """The YAML of a bound tree.
+
+    Block style, lists of scalars on one line, comments where they stood.
+    """
     return "".join(line + "\n" for line in _lines(block, descriptor)) or "{}\n"
 
 

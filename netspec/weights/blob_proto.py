@@ -1,4 +1,7 @@
-"""BlobProto, the array of Caffe's binary files: to numpy, and from numpy straight to protobuf's wire format."""
+"""BlobProto, the array of Caffe's binary files.
+
+To numpy, and from numpy straight to protobuf's wire format.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ Buffer = bytes | memoryview
 
 
 def blob_array(blob: BlobProto, where: str) -> np.ndarray:
-    """The values of a blob in single precision, in its shape; the old num, channels, height, width give four axes.
+    """The values of a blob in single precision, in its shape.
+
+    The old num, channels, height, width give four axes.
 
     Args: where: whose blob it is, for errors.
     Raises: NetspecError where the shape does not fit the number of values.
@@ -35,23 +40,29 @@ def blob_array(blob: BlobProto, where: str) -> np.ndarray:
         )
     if prod(shape) != len(values):
         wants = "value" if prod(shape) == 1 else "values"
-        message = f"{where} has the shape {shape_text(shape)}, {prod(shape):,} {wants}, but holds {len(values):,}"
+        message = (
+            f"{where} has the shape {shape_text(shape)}, {prod(shape):,} {wants}, "
+            f"but holds {len(values):,}"
+        )
         raise NetspecError(message, hint=f"the file is damaged: {HOW_TO_COPY}")
-    with np.errstate(
-        over="ignore"
-    ):  # a double beyond the range of a float becomes inf, as in Caffe
+    # a double beyond the range of a float becomes inf, as in Caffe
+    with np.errstate(over="ignore"):
         return np.array(values, dtype=np.float32).reshape(shape)
 
 
 def wire_blob(array: np.ndarray, diff: np.ndarray | None = None) -> list[Buffer]:
-    """The serialized BlobProto of an array and, where there is one, its gradient, as buffers to write one after the other.
+    """The serialized BlobProto of an array and, where there is one, its gradient.
 
-    Not through protobuf's own objects: they take the values one by one, 7 s for AlexNet, and hold them twice more.
+    As buffers to write one after the other.
+
+    Not through protobuf's own objects: they take the values one by one, 7 s for AlexNet, and hold
+    them twice more.
     """
     shape = np.shape(array)
     if diff is not None and np.shape(diff) != shape:
         raise NetspecError(
-            f"a blob of the shape {shape_text(shape)} can't have a diff of the shape {shape_text(np.shape(diff))}"
+            f"a blob of the shape {shape_text(shape)} can't have a diff of the shape "
+            f"{shape_text(np.shape(diff))}"
         )
     parts = _wire_floats(BlobProto.DATA_FIELD_NUMBER, array)
     if diff is not None:

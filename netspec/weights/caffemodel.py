@@ -16,7 +16,10 @@ from netspec.weights.read_bytes import PROTOBUF_LIMIT, read_message, wrong_kind
 
 
 class LayerWeights(NamedTuple):
-    """A layer as a weight file holds it; a plain tuple in this order does as well. Arrays in Caffe's order and layout."""
+    """A layer as a weight file holds it; a plain tuple in this order does as well.
+
+    Arrays in Caffe's order and layout.
+    """
 
     name: str
     type: str
@@ -32,11 +35,12 @@ Diffs = Iterable[Sequence[np.ndarray | None]]
 def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
     """The arrays of every layer that has any, by the layer's name, in file order.
 
-    Reads the present form and both older ones (V1 `layers`, V0 `layers { layer { } }`). Types are not looked at: a file
-    may hold layers that nobody knows, and the caller matches by name. Of two layers with one name the later wins, as
-    where Caffe copies one after the other.
+    Reads the present form and both older ones (V1 `layers`, V0 `layers { layer { } }`). Types are
+    not looked at: a file may hold layers that nobody knows, and the caller matches by name. Of two
+    layers with one name the later wins, as where Caffe copies one after the other.
 
-    Raises: NetspecError where the file is no caffemodel, is cut short, or a blob's shape does not fit its values.
+    Raises: NetspecError where the file is no caffemodel, is cut short, or a blob's shape does not
+        fit its values.
     """
     net = read_message(path, NetParameter(), "caffemodel")
     if not (net.layer or net.layers):
@@ -69,9 +73,12 @@ def _text(name: str | bytes) -> str:
 def write_caffemodel(
     path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None
 ) -> None:
-    """Writes what Caffe itself reads: `layer` entries with name, type, bottoms, tops and blobs in single precision.
+    """Writes what Caffe itself reads.
 
-    Args: diffs: for each layer, for each of its arrays, the gradient to store with it (snapshot_diff), or None.
+    `layer` entries with name, type, bottoms, tops and blobs in single precision.
+
+    Args: diffs: for each layer, for each of its arrays, the gradient to store with it
+        (snapshot_diff), or None.
     Raises: NetspecError where the file can't be written or would pass protobuf's 2 GiB.
     """
     parts: list[Buffer] = [NetParameter(name=net_name).SerializeToString()]
@@ -88,7 +95,10 @@ def write_caffemodel(
 def with_diffs(
     layers: Iterable[LayerTuple], diffs: Diffs | None
 ) -> Iterator[tuple[LayerTuple, Sequence[np.ndarray | None]]]:
-    """Each layer with its diffs, None for each array where there are none. Raises: ValueError where their numbers differ."""
+    """Each layer with its diffs, None for each array where there are none.
+
+    Raises: ValueError where their numbers differ.
+    """
     if diffs is None:
         return ((layer, [None] * len(layer[4])) for layer in layers)
     return zip(layers, diffs, strict=True)
@@ -99,7 +109,8 @@ def write_parts(path: str | Path, parts: list[Buffer]) -> None:
     size = sum(map(len, parts))
     if size > PROTOBUF_LIMIT:
         raise NetspecError(
-            f"'{path}' can't be written: {size:,} bytes are more than the 2 GiB that protobuf's format allows",
+            f"'{path}' can't be written: {size:,} bytes are more than the "
+            "2 GiB that protobuf's format allows",
             hint="give the file the suffix .safetensors or .h5, which have no such limit",
         )
     write_atomically(path, lambda file: file.writelines(parts))

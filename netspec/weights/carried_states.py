@@ -1,4 +1,7 @@
-"""The states that LSTM and RNN layers carry over from one forward pass to the next, as the companion of a snapshot holds them."""
+"""The states that LSTM and RNN layers carry over from one forward pass to the next.
+
+They stand in the companion of a snapshot.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from typing import Any
 import numpy as np
 
 States = dict[str, np.ndarray]
-PackedStates = dict[
-    str, dict[str, Any]
-]  # of each state its shape and its values: base64 of little-endian single precision
+# of each state its shape and its values: base64 of little-endian single precision
+PackedStates = dict[str, dict[str, Any]]
 
 
 def pack_states(states: States) -> PackedStates:

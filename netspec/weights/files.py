@@ -28,13 +28,16 @@ def read_weights(
     flattened: Mapping[str, tuple[int, int, int]] | None = None,
     counts: Mapping[str, Sequence[int]] | None = None,
 ) -> Weights:
-    """The arrays of every layer in a file that has any, in Caffe's order and layout, single precision.
+    """The arrays of every layer in a file that has any, as Caffe orders them, single precision.
 
-    None in place of an array (only from .h5): the layer shares that one with another layer, which has it.
+    None in place of an array (only from .h5): the layer shares that one with another layer, which
+    has it.
 
-    Args: skip_layers: names to leave out. flattened: only for .npy, see `netspec.weights.npy.read_npy`.
-        counts: only for .h5, see `netspec.weights.hdf5.read_weights_hdf5`.
-    Raises: NetspecError where the file can't be read, is damaged or of no known kind, or has no layer of `skip_layers`.
+    Args: skip_layers: names to leave out. flattened: only for .npy, see
+        `netspec.weights.npy.read_npy`. counts: only for .h5, see
+        `netspec.weights.hdf5.read_weights_hdf5`.
+    Raises: NetspecError where the file can't be read, is damaged or of no known kind, or has no
+        layer of `skip_layers`.
     """
     suffix = Path(path).suffix
     if suffix == ".npy":
@@ -87,11 +90,14 @@ def _is_hdf5(path: str | Path) -> bool:
 def write_weights(
     path: str | Path, net_name: str, layers: Iterable[LayerTuple], diffs: Diffs | None = None
 ) -> None:
-    """Writes (name, type, bottoms, tops, arrays) of each layer, in the format that the suffix names, whole or not at all.
+    """Writes (name, type, bottoms, tops, arrays) of each layer, whole or not at all.
 
-    Args: diffs: for each layer, for each of its arrays, the gradient to store beside it, or None: what Caffe does with
-        snapshot_diff. Readers pass over them.
-    Raises: NetspecError where the suffix is not known, its format has no place for diffs, or the file can't be written.
+    The suffix names the format.
+
+    Args: diffs: for each layer, for each of its arrays, the gradient to store beside it, or None:
+        what Caffe does with snapshot_diff. Readers pass over them.
+    Raises: NetspecError where the suffix is not known, its format has no place for diffs, or the
+        file can't be written.
     """
     suffix = Path(path).suffix
     if suffix == ".caffemodel":

@@ -35,9 +35,10 @@ def read_weights_hdf5(
 
     None stands where a layer shares the blob of another one: Caffe writes only the owner's.
 
-    Args: counts: for each layer of a net how many values its params have. What has another number of them is not read:
-        it comes in its shape, filled with zeros that take no memory.
-    Raises: NetspecError where the file is no HDF5, is damaged, has no such layout, or keeps values in other files.
+    Args: counts: for each layer of a net how many values its params have. What has another number
+        of them is not read: it comes in its shape, filled with zeros that take no memory.
+    Raises: NetspecError where the file is no HDF5, is damaged, has no such layout, or keeps values
+        in other files.
     """
     return _reading(path, lambda file: _weights(file, counts))
 
@@ -54,9 +55,8 @@ def _weights(file: Hdf5File, counts: Counts | None) -> dict[str, list[np.ndarray
             f"'{file.path}' has no group 'data', where Caffe keeps weights", hint=hint
         )
     found: dict[str, dict[int, np.ndarray]] = {}
-    for name, item in file.datasets(
-        data
-    ):  # a layer's name may hold slashes, which makes groups in groups
+    # a layer's name may hold slashes, which makes groups in groups
+    for name, item in file.datasets(data):
         layer, _, index = name.rpartition("/")
         if not (layer and index.isascii() and index.isdecimal() and len(index) < 4):
             raise NetspecError(f"'{file.path}': '/data/{name}' is not named <layer>/<index>")
@@ -74,9 +74,12 @@ def write_weights_hdf5(
     layers: Iterable[tuple[str, Sequence[np.ndarray | None]]],
     diffs: Diffs | None = None,
 ) -> None:
-    """Writes (layer, arrays) in Caffe's layout; None leaves an array out, as Caffe does with shared ones.
+    """Writes (layer, arrays) in Caffe's layout.
 
-    Args: diffs: for each layer its arrays' gradients, which go to /diff/<layer>/<index>, also that of a shared array.
+    None leaves an array out, as Caffe does with shared ones.
+
+    Args: diffs: for each layer its arrays' gradients, which go to /diff/<layer>/<index>, also that
+        of a shared array.
     Raises: NetspecError where the file can't be written.
     Source: Net::ToHDF5.
     """
@@ -151,7 +154,10 @@ def write_solverstate_hdf5(
 
 
 def _write_text(file: h5py.File, name: str, text: bytes) -> None:
-    """A text with the 0 that ends it: Caffe reads the bytes of the type and takes what stands before the first 0. h5py writes none."""
+    """A text with the 0 that ends it.
+
+    Caffe reads the bytes of the type and takes what stands before the first 0. h5py writes none.
+    """
     kind = h5py.h5t.C_S1.copy()
     kind.set_size(len(text) + 1)
     kind.set_strpad(h5py.h5t.STR_NULLTERM)
@@ -210,10 +216,8 @@ def _writing(path: str | Path, fill: Callable[[h5py.File], None]) -> None:
 
     try:
         write_atomically(path, write)
-    except (
-        RuntimeError,
-        ValueError,
-    ) as error:  # two layers of one name, or a name that HDF5 can't hold
+    except (RuntimeError, ValueError) as error:
+        # two layers of one name, or a name that HDF5 can't hold
         raise NetspecError(f"'{path}' can't be written: {_line(error)}") from None
 
 

@@ -1,4 +1,7 @@
-"""Weights that caffe-to-tensorflow saved with NumPy, bvlc_alexnet.npy and its like, brought back to Caffe's layout."""
+"""Weights that caffe-to-tensorflow saved with NumPy, brought back to Caffe's layout.
+
+Such as bvlc_alexnet.npy.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,19 @@ _ROLES = ("weights", "biases")  # the keys of later versions, in Caffe's order
 def read_npy(
     path: str | Path, flattened: Mapping[str, CHW] | None = None, skip_layers: Collection[str] = ()
 ) -> dict[str, list[np.ndarray]]:
-    """The arrays of a file {layer: [weights, biases]} or {layer: {"weights": …, "biases": …}}, in Caffe's order.
+    """The arrays of a file {layer: [weights, biases]}, in Caffe's order.
 
-    Convolution kernels (height, width, in, out) become (out, in, height, width); dense weights (in, out) become (out, in).
-    A dense layer that reads a feature map takes its inputs as H×W×C there and as C×H×W in Caffe: its rows change places,
-    by the (C, H, W) of `flattened` or else by the rule of `flattened_maps`. No code in the file is run.
+    The lists may also be {"weights": …, "biases": …}.
+
+    Convolution kernels (height, width, in, out) become (out, in, height, width); dense weights (in,
+    out) become (out, in). A dense layer that reads a feature map takes its inputs as H×W×C there
+    and as C×H×W in Caffe: its rows change places, by the (C, H, W) of `flattened` or else by the
+    rule of `flattened_maps`. No code in the file is run.
 
     Args: flattened: the (C, H, W) that a dense layer flattens: {"fc6": (256, 6, 6)}.
         skip_layers: layers to leave out.
-    Raises: NetspecError where the file is damaged or holds anything but such a dict, where a layer in `flattened` or
+    Raises: NetspecError where the file is damaged or holds anything but such a dict, where a layer
+        in `flattened` or
     `skip_layers` is not in it, or where it is not plain which feature map a dense layer reads.
     Source: DataReshaper of caffe-to-tensorflow, which did the opposite.
     """
@@ -62,7 +69,10 @@ def read_npy(
 
 
 def _refuse_repeats(path: str | Path, layers: Mapping[str, list[np.ndarray]], size: int) -> None:
-    """A pickle can refer to one array any number of times, at two bytes each. Raises: NetspecError."""
+    """A pickle can refer to one array any number of times, at two bytes each.
+
+    Raises: NetspecError.
+    """
     claimed = sum(array.nbytes for arrays in layers.values() for array in arrays)
     if claimed > size + _SHARED:
         raise NetspecError(
@@ -77,13 +87,15 @@ def flattened_maps(
     given: Mapping[str, CHW],
     skip_layers: Collection[str] = (),
 ) -> dict[str, CHW]:
-    """The (C, H, W) that dense layers flatten, by the sizes in the file where `given` does not say it.
+    """The (C, H, W) that dense layers flatten: `given`, else by the sizes in the file.
 
-    The rule. A dense layer with as many rows as another dense layer has outputs reads that one. Any other reads a feature
-    map: C×S×S, where C is the outputs of a convolution and rows / C is a square. AlexNet's fc6 has 9216 rows = 256×6×6,
-    and of its other convolutions neither 96 nor 384 leaves a square. Where several do (VGG's 25088 is 512×7×7 and
-    128×14×14) and the convolutions' names differ only in numbers, the last of them by number is taken. The order in the
-    file is not asked: Python 2 wrote dicts in any order. (rows, 1, 1) in `given` leaves the inputs in their order.
+    The rule. A dense layer with as many rows as another dense layer has outputs reads that one. Any
+    other reads a feature map: C×S×S, where C is the outputs of a convolution and rows / C is a
+    square. AlexNet's fc6 has 9216 rows = 256×6×6, and of its other convolutions neither 96 nor 384
+    leaves a square. Where several do (VGG's 25088 is 512×7×7 and 128×14×14) and the convolutions'
+    names differ only in numbers, the last of them by number is taken. The order in the file is not
+    asked: Python 2 wrote dicts in any order. (rows, 1, 1) in `given` leaves the inputs in their
+    order.
 
     Raises: NetspecError where that leaves no answer, or more than one.
     """
@@ -105,7 +117,8 @@ def flattened_maps(
     }
     if len(after_dense) == len(dense) and not given:
         raise NetspecError(
-            f"'{path}': it is not plain which dense layer reads the feature map: each of {', '.join(dense)} fits behind another one",
+            f"'{path}': it is not plain which dense layer reads the feature map: "
+            f"each of {', '.join(dense)} fits behind another one",
             hint="say it by flattened, as NAME=C,H,W",
         )
     for name in dense.keys() - after_dense - given.keys() - set(skip_layers):
@@ -124,7 +137,8 @@ def _flattened_map(path: str | Path, name: str, rows: int, outputs: Mapping[str,
     texts = " or ".join(shape_text(chw) for chw in sorted(fits.values()))
     why = f"{texts} would fit" if fits else "no convolution's outputs times a square give that"
     raise NetspecError(
-        f"'{path}': it is not plain which feature map C×H×W the {rows} inputs of '{name}' come from: {why}",
+        f"'{path}': it is not plain which feature map C×H×W the {rows} "
+        f"inputs of '{name}' come from: {why}",
         hint=f"say it by flattened, as {name}=C,H,W",
     )
 
@@ -157,9 +171,8 @@ def _to_caffe(path: str | Path, name: str, array: np.ndarray, chw: CHW | None) -
             f"'{path}': layer '{name}' has an array with {array.ndim} axes; expected 1, 2 or 4"
         )
     with np.errstate(over="ignore"):
-        return np.array(
-            array, dtype=np.float32, order="C"
-        )  # a copy: the pickle's bytes are read-only
+        # a copy: the pickle's bytes are read-only
+        return np.array(array, dtype=np.float32, order="C")
 
 
 def _layers(path: str | Path, content: Any) -> dict[str, Any]:

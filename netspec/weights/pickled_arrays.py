@@ -1,7 +1,10 @@
-"""The arrays of a .npy file that NumPy wrote with pickle, read as data: nothing that the file names is ever called.
+"""The arrays of a .npy file that NumPy wrote with pickle, read as data.
 
-A pickle is a program for a small stack machine. This one knows the instructions that a dict of lists of arrays needs, and
-six names, which it takes as labels of data. Whatever else a file asks for is refused by name.
+Nothing that the file names is ever called.
+
+A pickle is a program for a small stack machine. This one knows the instructions that a dict of
+lists of arrays needs, and six names, which it takes as labels of data. Whatever else a file asks
+for is refused by name.
 """
 
 from __future__ import annotations
@@ -67,10 +70,8 @@ _VALUES = {
     "BINUNICODE8",
 }
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
-_OLD_STRINGS = {
-    "BINSTRING",
-    "SHORT_BINSTRING",
-}  # Python 2's str, which pickletools decodes as latin-1
+# Python 2's str, which pickletools decodes as latin-1
+_OLD_STRINGS = {"BINSTRING", "SHORT_BINSTRING"}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -90,7 +91,8 @@ def unpickle_arrays(stream: io.BytesIO) -> Any:
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
         # pickletools' own errors, and what a stack that does not fit its instructions comes to
         raise Refused(
-            f"the pickle is damaged or cut short ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            "the pickle is damaged or cut short "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
         ) from None
     raise Refused("the pickle has no end")
 
@@ -174,7 +176,8 @@ class _Machine:
     def push_global(self, name: str) -> None:
         if name not in _KNOWN:
             raise Refused(
-                f"the pickle asks for '{name}', which no file of arrays needs; nothing of it was run"
+                f"the pickle asks for '{name}', which no file of arrays needs; "
+                "nothing of it was run"
             )
         self.stack.append(_Global(_KNOWN[name]))
 
@@ -253,7 +256,7 @@ def _text(value: Any) -> str:
 
 
 class _Finish:
-    """Puts arrays in place of what was built, lists in place of tuples, texts in place of names as bytes."""
+    """Puts arrays in place of what was built, lists of tuples, texts of names as bytes."""
 
     def __init__(self) -> None:
         self.done: dict[int, Any] = {}  # what the pickle refers to often is finished once
@@ -289,12 +292,12 @@ def read_npy_object(path: str | Path, raw: bytes) -> Any:
     """
     stream = io.BytesIO(raw)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # numpy's about files of Python 2, pickletools' about escapes in damaged ones
+        # numpy's about files of Python 2, pickletools' about escapes in damaged ones
+        warnings.simplefilter("ignore")
         try:
             shape, array = _read_header(stream)
-        except Exception as error:  # the header is a Python literal: ast, tokenize and numpy each have errors of their own
+        except Exception as error:
+            # the header is a Python literal: ast, tokenize and numpy each have errors of their own
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise NetspecError(f"'{path}' is not a .npy file, or is cut short: {reason}") from None
         if array is not None:
@@ -311,7 +314,10 @@ def read_npy_object(path: str | Path, raw: bytes) -> Any:
 
 
 def _read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], np.ndarray | None]:
-    """The shape that a .npy file says, and its array, or None where that is of objects and a pickle follows."""
+    """The shape that a .npy file says, and its array.
+
+    None in its place where it is of objects and a pickle follows.
+    """
     version = np.lib.format.read_magic(stream)
     read_header = (
         np.lib.format.read_array_header_1_0

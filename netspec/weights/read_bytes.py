@@ -1,4 +1,4 @@
-"""The bytes of a binary file, and the protobuf message in it, with clear errors for what is none."""
+"""The bytes of a binary file and the protobuf message in it, with clear errors for neither."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
 from netspec.read_file import GIB, read_file
 from netspec.schema.caffe_pb2 import NetParameter
 
-PROTOBUF_LIMIT = (
-    2**31 - 1
-)  # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
+# bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
+PROTOBUF_LIMIT = 2**31 - 1
 _LARGEST = 256 * GIB  # bytes of a weight file of any other format
 
 M = TypeVar("M", bound=Message)
@@ -33,7 +32,9 @@ def read_bytes(path: str | Path, most: int = _LARGEST) -> bytes:
 
 
 def read_message(path: str | Path, message: M, what: str) -> M:
-    """Fills a message from a file that holds it in binary form; `what` says in errors what the file should have been.
+    """Fills a message from a file that holds it in binary form.
+
+    `what` says in errors what the file should have been.
 
     Raises: NetspecError where the file can't be read, is cut short or is something else.
     """

@@ -12,7 +12,10 @@ from netspec.weights.snapshot_files import Companion, delete_snapshot, is_snapsh
 
 @dataclass(slots=True)
 class Best:
-    """The best test so far: its metric and value, and the snapshot of the weights that were tested."""
+    """The best test so far.
+
+    Its metric and value, and the snapshot of the weights that were tested.
+    """
 
     metric: str
     value: float
@@ -32,12 +35,10 @@ class Retention:
     keep_last: int | None = None
     keep_best: str | None = None
     lower_is_better: bool = False
-    states: list[Path] = field(
-        default_factory=list
-    )  # of the run's snapshots that stand, oldest first
-    extra: set[str] = field(
-        default_factory=set
-    )  # names of those that were taken only for being the best
+    # of the run's snapshots that stand, oldest first
+    states: list[Path] = field(default_factory=list)
+    # names of those that were taken only for being the best
+    extra: set[str] = field(default_factory=set)
     best: Best | None = None
 
     def is_better(self, value: float) -> bool:
@@ -58,7 +59,8 @@ class Retention:
     def prune(self) -> list[Path]:
         """Deletes what need not stay; returns the states that went.
 
-        The newest snapshot always stays, and nothing is deleted where its files are no longer there.
+        The newest snapshot always stays, and nothing is deleted where its files are no longer
+        there.
         """
         if not self.states or not (
             self.states[-1].exists() and weights_path(self.states[-1]).exists()
@@ -76,16 +78,15 @@ class Retention:
         ]
         gone = []
         for state in leaving:
-            with suppress(
-                OSError
-            ):  # it stays in the list, to be tried again after the next snapshot
+            # it stays in the list, to be tried again after the next snapshot
+            with suppress(OSError):
                 delete_snapshot(state)
                 gone.append(state)
         self.states = [state for state in self.states if state not in gone]
         return gone
 
     def remember(self, companion: Companion, state: Path, extra: bool = False) -> None:
-        """Writes into the companion of a snapshot that is about to be written what a resumed run must know."""
+        """Writes into a snapshot's companion, before its end, what a resumed run needs."""
         companion.snapshots = [path.name for path in self.states if path != state] + [state.name]
         companion.extra = sorted(
             (self.extra & set(companion.snapshots)) - {state.name}
@@ -101,10 +102,10 @@ class Retention:
             }
 
     def recall(self, companion: Companion, folder: Path, prefix: str) -> None:
-        """Takes up what an earlier part of the run knew of its snapshots, prefix_iter_N in the folder.
+        """Takes up what an earlier part of the run knew of its snapshots, prefix_iter_N there.
 
-        A best one stays where this part does not ask for one. One by another metric counts no more: it stays as well,
-        and is no longer the run's to delete.
+        A best one stays where this part does not ask for one. One by another metric counts no more:
+        it stays as well, and is no longer the run's to delete.
         """
         own = {name for name in companion.snapshots if is_snapshot_of(name, prefix)}
         best = companion.best

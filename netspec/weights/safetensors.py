@@ -30,13 +30,8 @@ def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
     raw = read_bytes(path)
     try:
         tensors = load(raw)
-    except (
-        SafetensorError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-    ) as error:  # the latter: a dtype that numpy lacks
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # the latter: a dtype that numpy lacks
         raise NetspecError(
             f"'{path}' is not a safetensors file that can be read, or is cut short: {error}",
             hint=HOW_TO_COPY,
@@ -52,13 +47,13 @@ def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:
         if tensor.dtype.kind not in "fiu":
             raise NetspecError(f"'{path}': the tensor '{key}' holds no numbers")
         with np.errstate(over="ignore"):
-            found.setdefault(layer, {})[int(index)] = np.array(
-                tensor, dtype=np.float32
-            )  # a copy: the tensor is read-only
+            # a copy: the tensor is read-only
+            found.setdefault(layer, {})[int(index)] = np.array(tensor, dtype=np.float32)
     for layer, arrays in found.items():
         if len(arrays) != max(arrays) + 1:
             raise NetspecError(
-                f"'{path}': layer '{layer}' has no tensor '{layer}/{min(set(range(max(arrays))) - arrays.keys())}'"
+                f"'{path}': layer '{layer}' has no tensor "
+                f"'{layer}/{min(set(range(max(arrays))) - arrays.keys())}'"
             )
     return {layer: [arrays[i] for i in range(len(arrays))] for layer, arrays in found.items()}
 

@@ -1,10 +1,13 @@
-"""The files of a snapshot: Caffe's weights and state, and beside them what Caffe's state has no field for.
+"""The files of a snapshot.
+
+Caffe's weights and state, and beside them what Caffe's state has no field for.
 
     PREFIX_iter_N.caffemodel         or .caffemodel.h5
     PREFIX_iter_N.solverstate        or .solverstate.h5
     PREFIX_iter_N.solverstate.json   the companion (PREFIX_iter_N.solverstate.h5.json)
 
-They are written in this order but for the state, which comes last: where a state is there, the snapshot is whole.
+They are written in this order but for the state, which comes last: where a state is there, the
+snapshot is whole.
 """
 
 from __future__ import annotations
@@ -43,28 +46,24 @@ _MAX_BYTES = 64 * MIB  # of a companion
 class Companion:
     """What a run must know to go on bit for bit, beside its weights and its history.
 
-    Crops, flips, shuffles and dropout are functions of the seed and of the batch or iteration, so the seed and the
-    places in the data stand for all generators.
+    Crops, flips, shuffles and dropout are functions of the seed and of the batch or iteration, so
+    the seed and the places in the data stand for all generators.
     """
 
     iter: int
     seed: int
     train_batches: int  # that each process has read of the training data
     records_a_batch: int  # that all processes together read in one of them
-    test_batches: list[int] = field(
-        default_factory=list
-    )  # that have been read of each test net's data
+    # that have been read of each test net's data
+    test_batches: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # the last ones, for average_loss
-    carried: list[PackedStates] = field(
-        default_factory=list
-    )  # of each process, by rank, what its LSTM and RNN layers carry over
+    # of each process, by rank, what its LSTM and RNN layers carry over
+    carried: list[PackedStates] = field(default_factory=list)
     carried_digest: str = ""  # of `carried`, "" where there is none
-    snapshots: list[str] = field(
-        default_factory=list
-    )  # file names of the run's states that stand, oldest first
-    extra: list[str] = field(
-        default_factory=list
-    )  # those of them that were taken only for being the best
+    # file names of the run's states that stand, oldest first
+    snapshots: list[str] = field(default_factory=list)
+    # those of them that were taken only for being the best
+    extra: list[str] = field(default_factory=list)
     best: dict[str, float | int | str] | None = None  # metric, value, iter, state: see Retention
     weights_digest: str = ""  # BLAKE2b of the weights' file
     state_digest: str = ""  # and of the state's; older companions lack it
@@ -82,7 +81,10 @@ def weights_path(state: str | Path) -> Path:
 
 
 def is_snapshot_of(name: str, prefix: str) -> bool:
-    """Whether a text is the file name PREFIX_iter_N.solverstate; a path, which could name another run's, is none."""
+    """Whether a text is the file name PREFIX_iter_N.solverstate.
+
+    A path, which could name another run's, is none.
+    """
     return (
         bool(re.fullmatch(re.escape(prefix) + _STATE_NAME.pattern, name))
         and os.path.basename(name) == name
@@ -201,7 +203,9 @@ def check_state(state: str | Path, companion: Companion | None) -> None:
 
 
 def delete_snapshot(state: str | Path) -> None:
-    """Deletes a snapshot's files, its state first: what is left of it, if anything, is never taken for a whole one.
+    """Deletes a snapshot's files, its state first.
+
+    What is left of it, if anything, is never taken for a whole one.
 
     Raises: OSError where the state can't be deleted; the others then stand as well.
     """
@@ -232,9 +236,12 @@ def check_whole(state: str | Path) -> None:
 
 @contextmanager
 def sole_writer(prefix: str) -> Iterator[None]:
-    """Holds PREFIX.lock for a run: two of one prefix would clear away and write over each other's snapshots.
+    """Holds PREFIX.lock for a run.
 
-    Raises: NetspecError where another run holds it (one that was killed holds nothing), or where nothing can be written
+    Two of one prefix would clear away and write over each other's snapshots.
+
+    Raises: NetspecError where another run holds it (one that was killed holds nothing), or where
+        nothing can be written
     there: it is told before the first iteration, and not at the first snapshot.
     """
     path = Path(f"{prefix}.lock")
@@ -248,7 +255,10 @@ def sole_writer(prefix: str) -> Iterator[None]:
 
 
 def _locked(path: Path, prefix: str) -> int:
-    """The lock file, open and held; a run that was just killed is given some seconds to end. Raises: NetspecError."""
+    """The lock file, open and held; a run that was just killed is given some seconds to end.
+
+    Raises: NetspecError.
+    """
     end = time.monotonic() + LOCK_PATIENCE
     while True:
         try:
@@ -284,10 +294,12 @@ def _locked(path: Path, prefix: str) -> int:
 
 
 def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]:
-    """The state that was written last of all whole snapshots PREFIX_iter_N, and what is wrong with later ones.
+    """The state that was written last of all whole snapshots PREFIX_iter_N.
 
-    Last by the time that its companion tells, or else that of the file: a folder may still hold later iterations of a
-    run before this one.
+    And what is wrong with later ones.
+
+    Last by the time that its companion tells, or else that of the file: a folder may still hold
+    later iterations of a run before this one.
 
     Raises: NetspecError where the folder can't be read.
     """
@@ -303,7 +315,10 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
 
 
 def further_on(prefix: str, newest: Path) -> Path | None:
-    """The whole snapshot PREFIX_iter_N of the highest iteration, where that is higher than the newest one's. Raises: NetspecError."""
+    """The whole snapshot PREFIX_iter_N of the highest iteration, if it is newer than the newest.
+
+    Raises: NetspecError.
+    """
     own = snapshot_iteration(newest) or 0
     for state in sorted(
         snapshot_states(prefix), key=lambda state: snapshot_iteration(state) or 0, reverse=True
@@ -317,12 +332,18 @@ def further_on(prefix: str, newest: Path) -> Path | None:
 
 
 def snapshot_states(prefix: str) -> list[Path]:
-    """The states of the snapshots PREFIX_iter_N. Raises: NetspecError where the folder can't be read."""
+    """The states of the snapshots PREFIX_iter_N.
+
+    Raises: NetspecError where the folder can't be read.
+    """
     return [path for path in files_of_snapshots(prefix) if _STATE_NAME.search(path.name)]
 
 
 def files_of_snapshots(prefix: str) -> list[Path]:
-    """The states and the weights of the snapshots PREFIX_iter_N. Raises: NetspecError where the folder can't be read."""
+    """The states and the weights of the snapshots PREFIX_iter_N.
+
+    Raises: NetspecError where the folder can't be read.
+    """
     folder = Path(prefix).parent
     name = re.compile(
         re.escape(Path(prefix).name) + r"_iter_[0-9]+\.(solverstate|caffemodel)(\.h5)?"

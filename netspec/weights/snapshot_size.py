@@ -15,7 +15,9 @@ _HDF5_WEIGHTS, _HDF5_GROUP, _HDF5_BLOB, _HDF5_STATE = 2200, 1060, 300, 3000
 
 
 def weights_bytes(net: Net, hdf5: bool = False, with_diffs: bool = False) -> int:
-    """The size of the .caffemodel, in which each layer that shares a param writes it again; in HDF5 only its owner does.
+    """The size of the .caffemodel, in which each layer that shares a param writes it again.
+
+    In HDF5 only its owner does.
 
     Args: with_diffs: whether the gradients stand beside the weights (snapshot_diff).
     """
@@ -47,7 +49,10 @@ def weights_bytes(net: Net, hdf5: bool = False, with_diffs: bool = False) -> int
 def state_bytes(
     net: Net, solver_type: str, iteration: int, weights_path: str, hdf5: bool = False
 ) -> int:
-    """The size of the .solverstate: history blobs for every param that a layer owns, learned or not."""
+    """The size of the .solverstate.
+
+    History blobs for every param that a layer owns, learned or not.
+    """
     shapes = [
         param.shape for layer in net.layers for param in layer.params if param.owner is None
     ] * HISTORIES.get(solver_type, 1)

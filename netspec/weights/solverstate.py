@@ -18,8 +18,9 @@ from netspec.weights.read_bytes import read_message, wrong_kind
 class SolverSnapshot:
     """The state of a solver.
 
-    `history` has an array a learnable param, in the net's order; Adam and AdaDelta append a second one each.
-    `learned_net` is the path of the weights as it was written, seen from the working directory.
+    `history` has an array a learnable param, in the net's order; Adam and AdaDelta append a second
+    one each. `learned_net` is the path of the weights as it was written, seen from the working
+    directory.
     """
 
     iter: int
@@ -31,7 +32,8 @@ class SolverSnapshot:
 def read_solverstate(path: str | Path) -> SolverSnapshot:
     """The state in a .solverstate file, or in one of the HDF5 form that ends in .h5.
 
-    Raises: NetspecError where the file is none, is cut short, or a blob's shape does not fit its values.
+    Raises: NetspecError where the file is none, is cut short, or a blob's shape does not fit its
+        values.
     """
     if str(path).endswith((".h5", ".hdf5")):
         from netspec.weights.hdf5 import read_solverstate_hdf5  # h5py takes 0.3 s to import
@@ -64,7 +66,8 @@ def write_solverstate(path: str | Path, state: SolverSnapshot) -> None:
             path, state.iter, state.learned_net, state.history, state.current_step
         )
         return
-    # the path by its bytes, which need not be UTF-8: protobuf's Python objects refuse such, the format does not
+    # the path by its bytes, which need not be UTF-8: protobuf's Python objects refuse such, the
+    # format does not
     learned_net: list[Buffer] = [state.learned_net.encode(errors="surrogateescape")]
     parts: list[Buffer] = [SolverState(iter=state.iter).SerializeToString()]
     parts += wire_field(SolverState.LEARNED_NET_FIELD_NUMBER, learned_net)

@@ -15,9 +15,12 @@ from netspec.weights.read_bytes import read_message, wrong_kind
 
 
 def upgrade_caffemodel(source: str | Path, target: str | Path) -> NetParameter:
-    """Writes a binary net in today's format, with everything that it holds; returns what it was, without its blobs.
+    """Writes a binary net in today's format, with everything that it holds.
 
-    Raises: NetspecError where the source is no caffemodel, can't be upgraded, or the target can't be written.
+    Returns what it was, without its blobs.
+
+    Raises: NetspecError where the source is no caffemodel, can't be upgraded, or the target can't
+        be written.
     """
     net = read_message(source, NetParameter(), "caffemodel")
     if not (net.layer or net.layers or net.input):

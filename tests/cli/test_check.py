@@ -12,7 +12,8 @@ from netspec.cli import main
 from netspec.schema import caffe_pb2
 from tests.conftest import REFERENCE, ROOT
 
-NET = """layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
+NET = """layer { name: "data" type: "Input" top: "data" \
+input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
 layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }
 """
 SOLVER = 'net: "net.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 10\n'
@@ -45,7 +46,8 @@ def test_a_wrong_net(capsys: pytest.CaptureFixture) -> None:
     assert err == (
         "net.prototxt:2:43: error: layer 'relu' reads blob 'dta', which no earlier layer makes\n"
         '  layer { name: "relu" type: "ReLU" bottom: "dta" top: "relu" }\n'
-        "                                            ^^^^^\n  hint: did you mean 'data'?\nnet.prototxt:1:41: note: 'data' is made here\n"
+        "                                            ^^^^^\n  hint: did you mean 'data'?\n"
+        "net.prototxt:1:41: note: 'data' is made here\n"
     )
 
 
@@ -149,7 +151,8 @@ def test_a_solver_whose_net_is_not_there(capsys: pytest.CaptureFixture) -> None:
 
 INNER = """net_param {
   input: "data" input_dim: [4, 3, 8, 8]
-  layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" inner_product_param { num_output: 3 } }
+  layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" \
+inner_product_param { num_output: 3 } }
   layers { name: "drop" type: DROPOUT bottom: "fc" top: "fc" include { phase: TRAIN } }
 }
 base_lr: 0.1 lr_policy: "fixed" max_iter: 3 test_iter: 1 test_iter: 1 test_interval: 2
@@ -275,7 +278,10 @@ def test_colors(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_data_that_are_not_there_are_one_warning(capsys: pytest.CaptureFixture) -> None:
-    layer = 'layer {{ name: "{0}" type: "Data" top: "{0}" data_param {{ source: "{0}_lmdb" batch_size: 4 }} transform_param {{ crop_size: 8 }} }}\n'
+    layer = (
+        'layer {{ name: "{0}" type: "Data" top: "{0}" '
+        'data_param {{ source: "{0}_lmdb" batch_size: 4 }} transform_param {{ crop_size: 8 }} }}\n'
+    )
     status, out, err = check(capsys, "net.prototxt", net=layer.format("a") + layer.format("b"))
     assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
     assert "net.prototxt:1:62: warning: layer 'a': the database 'a_lmdb' does not exist" in err
@@ -401,9 +407,9 @@ def test_a_fault_of_both_phases_is_told_once(capsys: pytest.CaptureFixture) -> N
 
 
 def test_stages_and_levels(capsys: pytest.CaptureFixture) -> None:
-    text = (
-        NET
-        + 'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" include { stage: "a" stage: "b" min_level: 2 } }'
+    text = NET + (
+        'layer { name: "t" type: "Nonsense" bottom: "relu" top: "t" '
+        'include { stage: "a" stage: "b" min_level: 2 } }'
     )
     for arguments, status in (
         (["--stage", "a,b"], 0),
@@ -415,8 +421,14 @@ def test_stages_and_levels(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_unknown_sizes_and_layers_of_tomorrow_are_no_errors(capsys: pytest.CaptureFixture) -> None:
-    text = 'layer { name: "db" type: "Data" top: "data" data_param { source: "none" batch_size: 4 } }\n'
-    text += 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 3 axis: 7 } }\n'
+    text = (
+        'layer { name: "db" type: "Data" top: "data" '
+        'data_param { source: "none" batch_size: 4 } }\n'
+    )
+    text += (
+        'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" '
+        "inner_product_param { num_output: 3 axis: 7 } }\n"
+    )
     status, out, err = check(capsys, "net.prototxt", net=text)
     assert (status, out) == (0, "net.prototxt: TRAIN and TEST net: 1 warning\n")
     assert "warning: layer 'db': the size of its data is unknown" in err
@@ -450,12 +462,13 @@ def test_a_rule_for_a_phase_without_data(capsys: pytest.CaptureFixture, rule: st
     status, out, err = check(capsys, "net.prototxt", net=text)
     assert (status, out) == (0, "net.prototxt: TRAIN net: 1 warning\n")
     assert err.startswith(
-        "net.prototxt:1:48: warning: no layer makes data in phase TEST, so that only the TRAIN net is checked\n"
+        "net.prototxt:1:48: warning: no layer makes data in phase TEST, so that only the TRAIN "
+        "net is checked\n"
     )
     assert (
-        f"net.prototxt:3:{text.splitlines()[2].index(rule) + 1}: note: this rule asks for phase TEST"
-        in err
-    )
+        f"net.prototxt:3:{text.splitlines()[2].index(rule) + 1}: note: "
+        "this rule asks for phase TEST"
+    ) in err
 
 
 def test_a_phase_whose_data_ask_for_a_stage(capsys: pytest.CaptureFixture) -> None:
@@ -505,7 +518,10 @@ def test_a_net_without_data(capsys: pytest.CaptureFixture) -> None:
 
 def test_given_shapes_go_to_the_phases_that_have_them(capsys: pytest.CaptureFixture) -> None:
     rule = "include {{ phase: {1} }}"
-    dummy = f'layer {{{{ name: "{{0}}" type: "Input" top: "{{0}}" {rule} }}}}\nlayer {{{{ type: "Silence" bottom: "{{0}}" {rule} }}}}\n'
+    dummy = (
+        f'layer {{{{ name: "{{0}}" type: "Input" top: "{{0}}" {rule} }}}}\n'
+        f'layer {{{{ type: "Silence" bottom: "{{0}}" {rule} }}}}\n'
+    )
     text = dummy.format("a", "TRAIN") + dummy.format("b", "TEST")
     assert check(capsys, "net.prototxt", "--input", "a=1,2", "--input", "b=3", net=text)[0] == 0
 

@@ -1,4 +1,7 @@
-"""Shell completion: what bash itself completes with the script, and that the other shells' scripts are whole."""
+"""Shell completion: what bash itself completes with the script.
+
+The other shells' scripts are whole.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +80,8 @@ def test_each_script_names_every_command(
     assert main(["completion", shell]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in COMMANDS)
-    assert (
-        " -s gpu" not in text
-    )  # fish stops at a short option of several letters, as Caffe's flags are
+    # fish stops at a short option of several letters, as Caffe's flags are
+    assert " -s gpu" not in text
     if shutil.which(shell):
         (tmp_path / "script").write_text(text, encoding="utf-8")
         subprocess.run([shell, "-n", str(tmp_path / "script")], check=True)

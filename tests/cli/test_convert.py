@@ -1,4 +1,7 @@
-"""`netspec convert` of nets and solvers: the same message in the other syntax, comments kept, nothing half-written."""
+"""`netspec convert` of nets and solvers.
+
+The same message in the other syntax, comments kept, nothing half-written.
+"""
 
 from __future__ import annotations
 

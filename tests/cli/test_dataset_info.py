@@ -131,7 +131,10 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
     [
         (
             DATA / "mean.binaryproto",
-            "is not a database; it is a blob, such as a mean file\n  hint: transform_param.mean_file names it",
+            (
+                "is not a database; it is a blob, such as a mean file\n"
+                "  hint: transform_param.mean_file names it"
+            ),
         ),
         (
             DATA / "list.txt",

@@ -100,9 +100,8 @@ def test_every_example_loads(name, tmp_path, monkeypatch):
     (tmp_path / "net.prototxt").write_text(
         re.sub(r"^(Shapes|Params|It runs|Where).*", "", text, flags=re.MULTILINE)
     )
-    inputs = (
-        example.inputs if name == "HDF5Data" else None
-    )  # the others' shapes are known by their settings
+    # the others' shapes are known by their settings
+    inputs = example.inputs if name == "HDF5Data" else None
     try:
         for phase in ("TRAIN", "TEST"):
             net = netspec.load(
@@ -153,7 +152,10 @@ def test_the_table_of_the_readme(capsys):
 
 
 def test_needs_nothing_heavy():
-    text = "import sys\nfrom netspec.cli import main\nmain(['layers'])\nmain(['layers', 'Python'])\nmain(['layers', 'Data'])\n"
+    text = (
+        "import sys\nfrom netspec.cli import main\nmain(['layers'])\nmain(['layers', 'Python'])\n"
+        "main(['layers', 'Data'])\n"
+    )
     text += (
         "print([n for n in ('numpy', 'torch', 'yaml', 'h5py', 'PIL', 'lmdb') if n in sys.modules])"
     )

@@ -155,7 +155,10 @@ def test_usage(arguments: str) -> None:
 
 def test_parse_needs_nothing_heavy() -> None:
     code = "import sys; from netspec.cli import main; main(['log', 'parse', 'runs/a.jsonl']); "
-    code += "print([name for name in ('torch', 'numpy', 'matplotlib', 'tensorboardX', 'yaml') if name in sys.modules])"
+    code += (
+        "print([name for name in ('torch', 'numpy', 'matplotlib', 'tensorboardX', 'yaml') "
+        "if name in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -186,7 +189,10 @@ def test_caffes_own_script_makes_the_tables(tmp_path: Path) -> None:
 
 def test_caffes_own_script_takes_any_name_and_a_reader_that_goes(tmp_path: Path) -> None:
     tell(CaffeLog(tmp_path / "run[1].log"))
-    line = f'set -o pipefail; "{sys.executable}" tools/parse_log.py "{tmp_path}/run[1].log" "{tmp_path}" --verbose'
+    line = (
+        f'set -o pipefail; "{sys.executable}" tools/parse_log.py "{tmp_path}/run[1].log" '
+        f'"{tmp_path}" --verbose'
+    )
     done = subprocess.run(
         ["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -103,7 +103,10 @@ def test_every_example_is_of_a_command() -> None:
         ("help tset", "netspec: there is no command 'tset'; did you mean 'test'?"),
         (
             "convert_imageset",
-            "netspec: there is no command 'convert_imageset'; `netspec dataset build` does what it did",
+            (
+                "netspec: there is no command 'convert_imageset'; "
+                "`netspec dataset build` does what it did"
+            ),
         ),
         ("--verison", "netspec: there is no option '--verison'; did you mean '--version'?"),
         (
@@ -121,7 +124,10 @@ def test_every_example_is_of_a_command() -> None:
         ),
         (
             "dataset build list out --resise-width=3",
-            "netspec dataset build: there is no option '--resise-width'; did you mean '--resize-width'?",
+            (
+                "netspec dataset build: there is no option '--resise-width'; "
+                "did you mean '--resize-width'?"
+            ),
         ),
         (
             "draw net.prototxt --rankdr LR",
@@ -183,7 +189,8 @@ def test_a_reader_that_takes_one_line() -> None:
 def test_closed_streams(closed: str, tmp_path: Path) -> None:
     out = tmp_path / "net.dot"
     done = shell(
-        f"$netspec shapes {DEPLOY} {closed} && $netspec draw {DEPLOY} {out} {closed}; $netspec shapes none.prototxt {closed}; echo $?"
+        f"$netspec shapes {DEPLOY} {closed} && $netspec draw {DEPLOY} {out} {closed}; "
+        f"$netspec shapes none.prototxt {closed}; echo $?"
     )
     assert done.stdout.splitlines()[-1] == "1"
     assert out.read_text(encoding="utf-8").startswith("digraph")

@@ -1,4 +1,7 @@
-"""Numbers as options take them: what is none is told in words, with status 2, by every command alike."""
+"""Numbers as options take them.
+
+What is none is told in words, with status 2, by every command alike.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ from netspec.cli import main
         ),
         (
             "time n --level -2147483649",
-            "argument --level/-level: must be a whole number that fits into 32 bits, got '-2147483649'",
+            (
+                "argument --level/-level: must be a whole number that fits into 32 bits, "
+                "got '-2147483649'"
+            ),
         ),
         (
             "time n --iterations 1" + "0" * 5000,

@@ -1,4 +1,7 @@
-"""Every command that writes a file: one of the same kind is written over, any other stands unless --overwrite is given."""
+"""Every command that writes a file.
+
+One of the same kind is written over, any other stands unless --overwrite is given.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from netspec.weights.solverstate import SolverSnapshot, write_solverstate
 h5py = pytest.importorskip("h5py")
 
 NET = 'name: "n"\nlayer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 } } }\n'
-LOG = '{"event": "start", "iter": 0}\n{"event": "train", "iter": 5, "loss": 1.0, "lr": 0.1, "outputs": {"loss": 1.0}, "seconds": 1}\n'
+LOG = (
+    '{"event": "start", "iter": 0}\n{"event": "train", "iter": 5, "loss": 1.0, "lr": 0.1, '
+    '"outputs": {"loss": 1.0}, "seconds": 1}\n'
+)
 
 
 def weights(path: Path) -> None:
@@ -138,7 +144,10 @@ def test_a_mean_image_never_costs_a_net(folder: Path, capsys: pytest.CaptureFixt
 def test_tables_are_written_all_or_none(folder: Path, capsys: pytest.CaptureFixture) -> None:
     (folder / "in.log").write_text(
         LOG
-        + '{"event": "test", "iter": 5, "net": 0, "loss": 1.0, "outputs": {"loss": 1.0}, "seconds": 1}\n'
+        + (
+            '{"event": "test", "iter": 5, "net": 0, "loss": 1.0, '
+            '"outputs": {"loss": 1.0}, "seconds": 1}\n'
+        )
     )
     (folder / "in.log.test").write_text(NET)
     assert main(["log", "parse", "in.log"]) == 1
@@ -169,7 +178,10 @@ def test_hdf5_output_writes_over_its_own_only(folder: Path) -> None:
     path = folder / "net.prototxt"
     path.write_text(
         text
-        + 'layer { name: "o" type: "HDF5Output" bottom: "x" bottom: "y" hdf5_output_param { file_name: "rows.h5" } }'
+        + (
+            'layer { name: "o" type: "HDF5Output" bottom: "x" bottom: "y" '
+            'hdf5_output_param { file_name: "rows.h5" } }'
+        )
     )
     import torch
 

@@ -77,7 +77,10 @@ def test_a_test_shows_the_time_that_is_left(
         (23, "a test reads 23 batches of its 360 records"),
         (
             1000,
-            "a test reads 1,000 batches of its 360 records, all of them 44.4 times; --test-iter 23 reads them once",
+            (
+                "a test reads 1,000 batches of its 360 records, all of them 44.4 times; "
+                "--test-iter 23 reads them once"
+            ),
         ),
     ],
 )

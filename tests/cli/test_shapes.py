@@ -1,4 +1,7 @@
-"""`netspec shapes`: the table, JSON and CSV that a user or a script reads, and what the command does not import."""
+"""`netspec shapes`: the table, JSON and CSV that a user or a script reads.
+
+And what the command does not import.
+"""
 
 from __future__ import annotations
 

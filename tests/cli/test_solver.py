@@ -1,4 +1,4 @@
-"""`netspec solver schedule`: what it tells of a run, with and without the data, and what it says of faults."""
+"""`netspec solver schedule`: what it tells of a run, with and without the data, and of faults."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from netspec.schema.caffe_pb2 import Datum
 from netspec.stores.lmdb_writer import LmdbWriter
 
 NET = """name: "Tiny"
-layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } data_param { source: "train_lmdb" backend: LMDB batch_size: 4 } }
-layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST } data_param { source: "test_lmdb" backend: LMDB batch_size: 3 } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 10 } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN } \
+data_param { source: "train_lmdb" backend: LMDB batch_size: 4 } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST } \
+data_param { source: "test_lmdb" backend: LMDB batch_size: 3 } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param { num_output: 10 } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
 SOLVER = """net: "net.prototxt"
-type: "Adam" momentum: 0.9 base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 50 max_iter: 120 iter_size: 2
+type: "Adam" momentum: 0.9 base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 50 \
+max_iter: 120 iter_size: 2
 test_iter: 5 test_interval: 40 snapshot: 50 snapshot_prefix: "snap"
 """
 
@@ -113,9 +117,9 @@ def test_an_input_that_no_net_has(capsys: pytest.CaptureFixture) -> None:
     status, _, err = schedule(capsys, "solver.prototxt", "--input", "dat=4,1,5,5")
     assert status == 1
     assert (
-        "error: no net of the solver has an input 'dat'; there is data, label\n  hint: did you mean 'data'?"
-        in err
-    )
+        "error: no net of the solver has an input 'dat'; there is data, label\n"
+        "  hint: did you mean 'data'?"
+    ) in err
 
 
 def test_overrides(capsys: pytest.CaptureFixture) -> None:

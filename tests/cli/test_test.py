@@ -1,4 +1,4 @@
-"""`netspec test`: Caffe's lines, the object for scripts, and numbers that agree with a net worked out by hand."""
+"""`netspec test`: Caffe's lines, the object for scripts, and numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -18,18 +18,27 @@ from netspec.schema.caffe_pb2 import Datum
 from netspec.stores.lmdb_writer import LmdbWriter
 
 RECORDS, BATCH = 11, 4
-DATA = 'layer {{ name: "data" type: "Data" top: "data" top: "label" {more} data_param {{ source: "{db}" backend: LMDB batch_size: 4 }} }}'
+DATA = (
+    'layer {{ name: "data" type: "Data" top: "data" top: "label" {more} '
+    'data_param {{ source: "{db}" backend: LMDB batch_size: 4 }} }}'
+)
 LAYERS = """
 layer { name: "scale" type: "Power" bottom: "data" top: "scaled" power_param { scale: 0.01 } }
-layer { name: "ip" type: "InnerProduct" bottom: "scaled" top: "ip" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" loss_weight: 0.5 }
-layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
+layer { name: "ip" type: "InnerProduct" bottom: "scaled" top: "ip" \
+inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" \
+loss_weight: 0.5 }
+layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" \
+include { phase: TEST } }
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with a net, its weights, and a database of 11 random 4×4 records of 3 classes."""
+    """The working directory with a net, its weights, and a database.
+
+    It has 11 random 4×4 records of 3 classes.
+    """
     with LmdbWriter(tmp_path / "test_lmdb") as writer:
         for i, image in enumerate(images()):
             datum = Datum(channels=1, height=4, width=4, data=image.tobytes(), label=i % 3)
@@ -183,11 +192,17 @@ def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixt
         ("1", "1 batch of 4: 4 of 11 records"),
         (
             "all",
-            "3 batches of 4: 12 records, every record of the data set (11) once, 1 of them once more: the data wrapped around",
+            (
+                "3 batches of 4: 12 records, every record of the data set (11) once, "
+                "1 of them once more: the data wrapped around"
+            ),
         ),
         (
             "6",
-            "6 batches of 4: 24 records, every record of the data set (11) 2 times, 2 of them once more: the data wrapped around",
+            (
+                "6 batches of 4: 24 records, every record of the data set (11) 2 times, "
+                "2 of them once more: the data wrapped around"
+            ),
         ),
         ("11", "11 batches of 4: 44 records, every record of the data set (11) 4 times"),
     ],
@@ -271,7 +286,10 @@ def test_a_later_weight_file_wins(folder: Path, capsys: pytest.CaptureFixture) -
 def test_layers_that_no_file_holds_are_warned_of(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    more = 'layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" inner_product_param { num_output: 2 } }'
+    more = (
+        'layer { name: "more" type: "InnerProduct" bottom: "ip" top: "more" '
+        "inner_product_param { num_output: 2 } }"
+    )
     (folder / "more.prototxt").write_text((folder / "net.prototxt").read_text() + more)
     assert (
         main(
@@ -290,7 +308,8 @@ def test_layers_that_no_file_holds_are_warned_of(
     )
     captured = capsys.readouterr()
     assert captured.err.startswith(
-        "warning: 'a.caffemodel' does not have 1 of the net's layers, which are tested with the values of their fillers: more\n"
+        "warning: 'a.caffemodel' does not have 1 of the net's layers, which are tested with the "
+        "values of their fillers: more\n"
     )
     assert json.loads(captured.out)["weights"][0]["missing"] == ["more"]
 
@@ -314,15 +333,15 @@ def test_weights_of_another_net_are_refused(folder: Path, capsys: pytest.Capture
     text = (folder / "net.prototxt").read_text()
     (folder / "other.prototxt").write_text(text.replace('name: "ip"', 'name: "fc"'))
     err = refused(capsys, "other.prototxt", "a.caffemodel")
-    assert (
-        err
-        == "error: no layer of the net 'Tiny' is in 'a.caffemodel'\n  hint: the net's layers with params are fc; the file's are ip\n"
+    assert err == (
+        "error: no layer of the net 'Tiny' is in 'a.caffemodel'\n"
+        "  hint: the net's layers with params are fc; the file's are ip\n"
     )
     (folder / "wide.prototxt").write_text(text.replace("num_output: 3", "num_output: 4"))
     err = refused(capsys, "wide.prototxt", "a.caffemodel")
-    assert (
-        err
-        == "error: 'a.caffemodel' does not fit the net: layer 'ip': param 0 is 4×16 in the net, 3×16 in the file\n"
+    assert err == (
+        "error: 'a.caffemodel' does not fit the net: layer 'ip': param 0 is 4×16 in the net, "
+        "3×16 in the file\n"
     )
     assert "file 'none.caffemodel' does not exist" in refused(
         capsys, "net.prototxt", "none.caffemodel"
@@ -366,7 +385,10 @@ def test_wrong_data_are_told_with_their_place(folder: Path, capsys: pytest.Captu
 def test_a_net_that_takes_its_data_from_the_caller_is_told(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    inputs = 'layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 1 dim: 4 dim: 4 } shape { dim: 4 } } }'
+    inputs = (
+        'layer { name: "data" type: "Input" top: "data" top: "label" '
+        "input_param { shape { dim: 4 dim: 1 dim: 4 dim: 4 } shape { dim: 4 } } }"
+    )
     (folder / "input.prototxt").write_text(inputs + LAYERS)
     assert "no data layer feeds the input 'data'" in refused(
         capsys, "input.prototxt", "a.caffemodel"
@@ -380,7 +402,8 @@ def test_data_without_an_end_have_no_pass(folder: Path, capsys: pytest.CaptureFi
     )
     (folder / "dummy.prototxt").write_text(dummy + LAYERS)
     assert refused(capsys, "dummy.prototxt", "a.caffemodel", "--iterations", "all").startswith(
-        "error: --iterations all asks for one pass over the data, but the net's data has no known end\n"
+        "error: --iterations all asks for one pass over the data, "
+        "but the net's data has no known end\n"
     )
     assert (
         run(capsys, "dummy.prototxt", "a.caffemodel", "--iterations", "2")

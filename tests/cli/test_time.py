@@ -1,4 +1,4 @@
-"""`netspec time`: Caffe's lines, the table, and the object for scripts, of nets whose data are not there."""
+"""`netspec time`: Caffe's lines, the table, the object for scripts, of nets without their data."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ MNIST = str(ROOT / "models/mnist_alexnet/train_val.prototxt")
 SMALL = ["--input", "data=2,1,28,28"]
 NET = """
 name: "Tiny"
-layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 10 } shape { dim: 4 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "data" type: "Input" top: "data" top: "label" \
+input_param { shape { dim: 4 dim: 10 } shape { dim: 4 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
 layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" include { phase: TRAIN } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" \
+include { phase: TRAIN } }
 layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" }
 """
 
@@ -151,7 +154,10 @@ def test_a_signal_ends_it_without_a_traceback(tiny: str, number: int) -> None:
 
 
 def test_needs_shapes_but_no_data(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    data = 'layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "nowhere_lmdb" batch_size: 4 } }'
+    data = (
+        'layer { name: "data" type: "Data" top: "data" top: "label" '
+        'data_param { source: "nowhere_lmdb" batch_size: 4 } }'
+    )
     path = tmp_path / "net.prototxt"
     path.write_text(data + NET[NET.index('layer { name: "ip"') :])
     assert main(["time", str(path), "--cpu"]) == 1

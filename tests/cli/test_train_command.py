@@ -1,4 +1,7 @@
-"""`netspec train` at the command line: how runs end, what their logs say of it, and what is left to go on from."""
+"""`netspec train` at the command line.
+
+How runs end, what their logs say of it, and what is left to go on from.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,18 @@ from netspec.weights.snapshot_files import sole_writer
 
 NET = """
 name: "Tiny"
-layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "train_lmdb" backend: LMDB batch_size: 4 }
+layer { name: "data" type: "Data" top: "data" top: "label" \
+data_param { source: "train_lmdb" backend: LMDB batch_size: 4 }
   transform_param { scale: 0.01 } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
-layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST } }
+layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" \
+include { phase: TEST } }
 """
 SOLVER = """
-net: "net.prototxt" base_lr: 0.05 momentum: 0.9 lr_policy: "fixed" max_iter: 6 display: 2 random_seed: 5 solver_mode: CPU
+net: "net.prototxt" base_lr: 0.05 momentum: 0.9 lr_policy: "fixed" \
+max_iter: 6 display: 2 random_seed: 5 solver_mode: CPU
 test_iter: 2 test_interval: 2 snapshot: 3 snapshot_prefix: "snap"
 """
 ENDLESS = ("--max-iter", "1000000", "--test-interval", "1000000", "--display", "1")
@@ -35,7 +42,10 @@ ENDLESS = ("--max-iter", "1000000", "--test-interval", "1000000", "--display", "
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with a solver, its net, and a database of 11 random records of 3 classes."""
+    """The working directory with a solver, its net, and a database.
+
+    It has 11 random records of 3 classes.
+    """
     write_database(tmp_path / "train_lmdb")
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "solver.prototxt").write_text(SOLVER)
@@ -162,7 +172,10 @@ class Sleeper(caffe.Layer):
 )
 def test_a_second_signal_stops_now(folder: Path, processes: tuple[str, ...]) -> None:
     (folder / "sleeper.py").write_text(SLEEPER)
-    layer = 'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "sleeper" layer: "Sleeper" } }\n'
+    layer = (
+        'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "sleeper" '
+        'layer: "Sleeper" } }\n'
+    )
     change("net.prototxt", ('layer { name: "ip"', layer + 'layer { name: "ip"'))
     process = start("--allow-python-layers", "--log", "run.jsonl", *processes)
     wait_for(process, "asleep")
@@ -206,7 +219,10 @@ def test_a_librarys_warning_is_a_line_without_its_source(
     folder: Path, processes: tuple[str, ...]
 ) -> None:
     (folder / "warner.py").write_text(WARNER)
-    layer = 'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "warner" layer: "Warner" } }\n'
+    layer = (
+        'layer { name: "s" type: "Python" bottom: "data" top: "s" python_param { module: "warner" '
+        'layer: "Warner" } }\n'
+    )
     change("net.prototxt", ('layer { name: "ip"', layer + 'layer { name: "ip"'))
     process = start("--allow-python-layers", "--max-iter", "2", *processes)
     _, told = process.communicate(timeout=120)
@@ -249,9 +265,9 @@ layer {{ name: "ip\"""",
     message = capsys.readouterr().err
     assert "at iteration 0: the run stops, its snapshots stand" in message
     assert (
-        f"layer 'culprit' ({layer}) is the first whose output is not finite: 'wrong'; its bottoms and params are finite"
-        in message
-    )
+        f"layer 'culprit' ({layer}) is the first whose output is not finite: 'wrong'; "
+        "its bottoms and params are finite"
+    ) in message
     assert (states(), events()[-1]["reason"]) == ([], "failed")
 
 
@@ -291,9 +307,9 @@ def test_a_log_on_a_full_disk_is_told_once_and_the_training_goes_on(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert train("--log", "/dev/full") == 0
-    assert (
-        capsys.readouterr().err
-        == "warning: the log '/dev/full' can't be written: No space left on device; the training goes on\n"
+    assert capsys.readouterr().err == (
+        "warning: the log '/dev/full' can't be written: No space left on device; "
+        "the training goes on\n"
     )
     assert states() == [3, 6]
 
@@ -318,7 +334,8 @@ def test_of_equal_tests_the_first_is_the_best_and_one_that_is_no_number_never_is
         (
             'top: "accuracy" include { phase: TEST } }',
             """top: "a" include { phase: TEST } }
-layer { name: "s" type: "Power" bottom: "a" top: "s" power_param { shift: -2 } include { phase: TEST } }
+layer { name: "s" type: "Power" bottom: "a" top: "s" power_param { shift: -2 } \
+include { phase: TEST } }
 layer { name: "l" type: "Log" bottom: "s" top: "metric" loss_weight: 1 include { phase: TEST } }""",
         ),
     )
@@ -453,9 +470,9 @@ def test_output_to_a_full_disk_does_not_end_the_run(folder: Path) -> None:
     with open("/dev/full", "w") as full:
         process = start("--log", "run.jsonl", stdout=full.fileno())
         _, told = process.communicate(timeout=60)
-    assert (
-        told
-        == "warning: the output can't be written: No space left on device; the training goes on without it\n"
+    assert told == (
+        "warning: the output can't be written: No space left on device; "
+        "the training goes on without it\n"
     )
     assert (process.returncode, events()[-1]["reason"], states()) == (0, "done", [3, 6])
 
@@ -498,7 +515,8 @@ def test_what_is_neither_loss_nor_accuracy_needs_its_way_told(
         (
             'top: "accuracy" include { phase: TEST } }',
             """top: "accuracy" include { phase: TEST } }
-layer { name: "p" type: "Power" bottom: "accuracy" top: "percent" power_param { scale: 100 } include { phase: TEST } }""",
+layer { name: "p" type: "Power" bottom: "accuracy" top: "percent" power_param { scale: 100 } \
+include { phase: TEST } }""",
         ),
     )
     change(
@@ -570,7 +588,8 @@ def test_a_run_does_not_write_over_another_ones_snapshots_or_log(
     assert train() == 1
     assert capsys.readouterr().err == (
         "error: snapshots 'snap_iter_*' of another run already exist\n"
-        "  hint: --resume goes on with that run, --overwrite writes over it, --snapshot-prefix PATH puts this run's elsewhere\n"
+        "  hint: --resume goes on with that run, --overwrite writes over it, "
+        "--snapshot-prefix PATH puts this run's elsewhere\n"
     )
     for option, log in (("--log", "run.jsonl"), ("--caffe-log", "run.log")):
         assert train("--snapshot-prefix", "new", option, log) == 1
@@ -581,9 +600,9 @@ def test_a_run_does_not_write_over_another_ones_snapshots_or_log(
         ("--weights", "snap_iter_3.caffmodel", "caffemodel"),
     ):
         assert train(option, path) == 1, "a mistyped name is no reason to advise --overwrite"
-        assert (
-            capsys.readouterr().err
-            == f"{path}: error: file '{path}' does not exist\n  hint: did you mean 'snap_iter_3.{near}'?\n"
+        assert capsys.readouterr().err == (
+            f"{path}: error: file '{path}' does not exist\n"
+            f"  hint: did you mean 'snap_iter_3.{near}'?\n"
         )
     assert train("--snapshot-prefix", "new", "--max-iter", "1") == 0
     assert train("--snapshot", "new_iter_1.solverstate") == 1, (
@@ -619,8 +638,10 @@ def test_resume_asks_which_is_meant_where_an_older_snapshot_is_further_on(
     capsys.readouterr()
     assert train("--resume") == 1
     assert capsys.readouterr().err == (
-        "error: 'snap_iter_4.solverstate' was written last, but 'snap_iter_6.solverstate', which is older, is further on\n"
-        "  hint: say which is meant: `--snapshot snap_iter_4.solverstate` or `--snapshot snap_iter_6.solverstate`\n"
+        "error: 'snap_iter_4.solverstate' was written last, but 'snap_iter_6.solverstate', "
+        "which is older, is further on\n"
+        "  hint: say which is meant: `--snapshot snap_iter_4.solverstate` or `--snapshot "
+        "snap_iter_6.solverstate`\n"
     )
     assert train("--snapshot", "snap_iter_4.solverstate", "--max-iter", "7") == 0
     assert train("--resume", "--max-iter", "8") == 0
@@ -689,9 +710,9 @@ def test_a_run_that_goes_on_otherwise_than_before_says_so(
     )
     told = capsys.readouterr()
     assert (
-        "warning: the run before read 2 records in a forward pass, this one reads 4: it goes on at the same record"
-        in told.err
-    )
+        "warning: the run before read 2 records in a forward pass, this one reads 4: "
+        "it goes on at the same record"
+    ) in told.err
     assert "warning: --weights is not read, for the run goes on from its snapshot" in told.err
     assert "the run is at iteration 4, its max_iter is 4: nothing is left to train" in told.out
 

@@ -1,4 +1,4 @@
-"""What is drawn: a golden file, then one test for each thing that Caffe's tool gets wrong or leaves out."""
+"""What is drawn: a golden file, then a test for each thing that Caffe's tool gets wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from netspec.graph import Net
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = Path(__file__).parents[2] / "models"
-INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n'
+INPUT = (
+    'layer { name: "data" type: "Input" top: "data" '
+    "input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n"
+)
 
 
 class Drawn:
@@ -69,7 +72,10 @@ def drawn(nets_of: Callable[..., list[Net]]) -> Callable[..., Drawn]:
     [("two_phases", {}), ("two_phases_lr", {"rankdir": "LR", "display_lrm": True})],
 )
 def test_golden(name, options):
-    """To renew the files after a change of the drawing: netspec draw two_phases.prototxt two_phases.dot, and look at the picture."""
+    """To renew the files after a change of the drawing.
+
+    netspec draw two_phases.prototxt two_phases.dot, and look at the picture.
+    """
     text = dot_text(load_phases(GOLDEN / "two_phases.prototxt"), **options)
     assert text == (GOLDEN / f"{name}.dot").read_text(encoding="utf-8")
     assert text == dot_text(load_phases(GOLDEN / "two_phases.prototxt"), **options)
@@ -90,7 +96,8 @@ def test_alexnet():
 def test_in_place_layers_are_a_chain_in_order(drawn):
     picture = drawn(
         INPUT
-        + """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 2 kernel_size: 1 } }
+        + """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+          convolution_param { num_output: 2 kernel_size: 1 } }
         layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
         layer { name: "drop" type: "Dropout" bottom: "conv" top: "conv" }
         layer { name: "norm" type: "LRN" bottom: "conv" top: "norm" }"""
@@ -109,10 +116,13 @@ def test_in_place_layers_are_a_chain_in_order(drawn):
 def test_a_branch_taken_before_an_in_place_write_leaves_there(drawn):
     picture = drawn(
         INPUT
-        + """layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 2 kernel_size: 1 } }
-        layer { name: "early" type: "Pooling" bottom: "a" top: "early" pooling_param { kernel_size: 2 } }
+        + """layer { name: "a" type: "Convolution" bottom: "data" top: "a"
+          convolution_param { num_output: 2 kernel_size: 1 } }
+        layer { name: "early" type: "Pooling" bottom: "a" top: "early"
+          pooling_param { kernel_size: 2 } }
         layer { name: "relu" type: "ReLU" bottom: "a" top: "a" }
-        layer { name: "late" type: "Pooling" bottom: "a" top: "late" pooling_param { kernel_size: 2 } }"""
+        layer { name: "late" type: "Pooling" bottom: "a" top: "late"
+          pooling_param { kernel_size: 2 } }"""
     )
     ways = [(tail, head) for tail, head, _ in picture.arrows]
     assert ("a", "early") in ways
@@ -139,8 +149,10 @@ def test_a_layer_of_one_phase_has_a_tag_where_both_are_drawn(phase, tag):
 def test_an_arrow_past_a_layer_of_one_phase_says_when_it_is_taken(drawn):
     picture = drawn(
         INPUT
-        + """layer { name: "drop" type: "Dropout" bottom: "data" top: "data" include { phase: TRAIN } }
-        layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }"""
+        + """layer { name: "drop" type: "Dropout" bottom: "data" top: "data"
+          include { phase: TRAIN } }
+        layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+          inner_product_param { num_output: 2 } }"""
     )
     assert "in TEST only" in picture.arrow("data", "ip")
     assert "only" not in picture.arrow("drop", "ip")
@@ -148,7 +160,8 @@ def test_an_arrow_past_a_layer_of_one_phase_says_when_it_is_taken(drawn):
 
 def test_arrows_tell_the_blob_where_its_name_is_not_the_layers(drawn):
     picture = drawn(
-        """layer { name: "in" type: "Input" top: "data" top: "side" input_param { shape { dim: 4 dim: 3 } } }
+        """layer { name: "in" type: "Input" top: "data" top: "side"
+          input_param { shape { dim: 4 dim: 3 } } }
         layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "side" top: "sum" }"""
     )
     labels = [
@@ -170,7 +183,8 @@ def test_outputs_are_shown_but_not_the_losses(drawn):
 def test_names_with_special_characters(drawn):
     name = r"a<b> \"q\" & {x|y} \\N \\"
     picture = drawn(
-        f'name: "{name}"\nlayer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ dim: 1 }} }} }}'
+        f'name: "{name}"\nlayer {{ name: "{name}" type: "Input" top: "{name}" '
+        "input_param { shape { dim: 1 } } }"
     )
     assert picture.text.startswith('digraph "a<b> \\"q\\" & {x|y} /N /" {')
     box = next(line for line in picture.text.splitlines() if line.startswith("  n0 "))
@@ -191,7 +205,8 @@ def test_names_that_mean_something_to_graphviz_or_come_twice(drawn):
 
 def test_layers_without_a_name_and_endless_names(drawn):
     picture = drawn(
-        'layer { type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } } layer { type: "ReLU" bottom: "data" top: "data" }'
+        'layer { type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } } '
+        'layer { type: "ReLU" bottom: "data" top: "data" }'
         f'layer {{ name: "{"x" * 5000}" type: "ReLU" bottom: "data" top: "data" }}'
     )
     assert list(picture.boxes.values())[:2] == ["Input|batch 1", "ReLU"]
@@ -209,7 +224,8 @@ def test_shared_params_count_once(drawn):
 def test_lr_mults_only_on_request(drawn):
     net = (
         INPUT
-        + """layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" param { lr_mult: 1 } param { lr_mult: 2.5 }
+        + """layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" param { lr_mult: 1 }
+          param { lr_mult: 2.5 }
         inner_product_param { num_output: 2 } }"""
     )
     assert "lr mult 1, 2.5" in drawn(net, display_lrm=True).box("ip")
@@ -228,8 +244,14 @@ def test_layers_of_one_front_name_get_a_frame(drawn):
 
 
 def test_a_label_that_many_read_is_plugged_in(drawn):
-    data = 'layer { name: "in" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }'
-    reader = 'layer {{ name: "loss{0}" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" top: "loss{0}" }}'
+    data = (
+        'layer { name: "in" type: "Input" top: "data" top: "label" '
+        "input_param { shape { dim: 4 dim: 3 } shape { dim: 4 } } }"
+    )
+    reader = (
+        'layer {{ name: "loss{0}" type: "SoftmaxWithLoss" bottom: "data" bottom: "label" '
+        'top: "loss{0}" }}'
+    )
     two, three = (drawn(data + "".join(map(reader.format, range(n)))) for n in (2, 3))
     assert ("in", "loss0") in [
         (tail, head)
@@ -240,15 +262,16 @@ def test_a_label_that_many_read_is_plugged_in(drawn):
         ("label", f"loss{i}") for i in range(3)
     ]
     assert ("in", "label") in [(tail, head) for tail, head, _ in three.arrows]
-    assert (
-        list(three.boxes.values()).count("label") == 2
-    )  # below the source, and one that the three share
+    # below the source, and one that the three share
+    assert list(three.boxes.values()).count("label") == 2
 
 
 def test_data_need_not_be_there(drawn):
     picture = drawn(
-        'layer { name: "data" type: "Data" top: "data" data_param { source: "no/such_lmdb" batch_size: 8 } }'
-        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }'
+        'layer { name: "data" type: "Data" top: "data" '
+        'data_param { source: "no/such_lmdb" batch_size: 8 } }'
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" '
+        "inner_product_param { num_output: 2 } }"
     )
     assert "parameters" not in picture.text
     assert picture.box("data") == "data|Data|such_lmdb · batch 8"
@@ -258,7 +281,8 @@ def test_data_need_not_be_there(drawn):
 def test_a_net_of_one_phase_only_is_drawn(tmp_path):
     path = tmp_path / "net.prototxt"
     path.write_text(
-        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } include { phase: TRAIN } }'
+        'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } '
+        "include { phase: TRAIN } }"
         'layer { name: "relu" type: "ReLU" bottom: "data" top: "relu" }'
     )
     report = Report()
@@ -278,7 +302,8 @@ def test_nothing_to_draw(tmp_path):
 
 def test_the_old_format_is_upgraded(drawn):
     picture = drawn(
-        'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4 layers { name: "r" type: RELU bottom: "data" top: "r" }'
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 4 input_dim: 4 '
+        'layers { name: "r" type: RELU bottom: "data" top: "r" }'
     )
     assert [(tail, head) for tail, head, _ in picture.arrows] == [("input", "r"), ("r", "r")]
 
@@ -286,7 +311,8 @@ def test_the_old_format_is_upgraded(drawn):
 def test_a_shortcut_bends_and_not_the_way_past_it(drawn):
     picture = drawn(
         INPUT
-        + """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 3 kernel_size: 1 } }
+        + """layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+          convolution_param { num_output: 3 kernel_size: 1 } }
         layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "conv" top: "sum" }"""
     )
     assert "weight" in picture.arrow("conv", "sum")
@@ -294,7 +320,10 @@ def test_a_shortcut_bends_and_not_the_way_past_it(drawn):
 
 
 def test_dot_text_needs_no_graphviz():
-    code = "import sys, netspec.draw.dot, netspec.draw.render; sys.exit(any(name in sys.modules for name in ('graphviz', 'torch')))"
+    code = (
+        "import sys, netspec.draw.dot, netspec.draw.render; sys.exit(any(name in sys.modules for "
+        "name in ('graphviz', 'torch')))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False

@@ -70,9 +70,8 @@ def test_a_jpeg_is_the_png_at_twice_the_size(tmp_path):
         assert all(
             abs(2 * small - large) <= 2 for small, large in zip(png.size, jpg.size, strict=True)
         )
-        assert (
-            jpg.convert("L").getextrema()[0] < 60 < 250 < jpg.convert("L").getpixel((2, 2))
-        )  # dark text on white
+        # dark text on white
+        assert jpg.convert("L").getextrema()[0] < 60 < 250 < jpg.convert("L").getpixel((2, 2))
 
 
 def put_dot(folder: Path, script: str) -> None:
@@ -182,8 +181,10 @@ def test_text_that_a_renderer_refuses_is_told(place, tmp_path, monkeypatch):
 def test_special_characters_are_in_the_picture(place, tmp_path, monkeypatch):
     net = tmp_path / "net.prototxt"
     net.write_text(
-        r'name: "<&> \\G" layer { name: "a<b> \"q\" \\N é" type: "Input" top: "\\T|x" input_param { shape { dim: 1 dim: 2 } } }'
-        r' layer { type: "ReLU" bottom: "\\T|x" top: " " } layer { name: "\001\n" type: "ReLU" bottom: " " top: "]]>" }',
+        r'name: "<&> \\G" layer { name: "a<b> \"q\" \\N é" type: "Input" top: "\\T|x" '
+        r"input_param { shape { dim: 1 dim: 2 } } }"
+        r' layer { type: "ReLU" bottom: "\\T|x" top: " " } '
+        r'layer { name: "\001\n" type: "ReLU" bottom: " " top: "]]>" }',
         encoding="utf-8",
     )
     if place == "pure":

@@ -78,12 +78,18 @@ CASES = [
     ),
     (
         "Data",
-        'data_param { source: "a/b_lmdb/" batch_size: 7 } transform_param { scale: 0.5 mean_file: "m" }',
+        (
+            'data_param { source: "a/b_lmdb/" batch_size: 7 } '
+            'transform_param { scale: 0.5 mean_file: "m" }'
+        ),
         "b_lmdb · batch 7 · minus mean · scale 0.5",
     ),
     (
         "ImageData",
-        'image_data_param { source: "l.txt" batch_size: 2 new_height: 8 new_width: 9 shuffle: true }',
+        (
+            'image_data_param { source: "l.txt" batch_size: 2 '
+            "new_height: 8 new_width: 9 shuffle: true }"
+        ),
         "l.txt · batch 2 · resized to 8×9 · shuffled",
     ),
     ("Python", 'python_param { module: "m" layer: "L" }', "m · L"),

@@ -1,4 +1,7 @@
-"""HDF5 files that refer to other files, or claim more than they hold: weights, solver states and data are refused alike."""
+"""HDF5 files that refer to other files, or claim more than they hold.
+
+Weights, solver states and data are refused alike.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +134,8 @@ def test_data(tmp_path: Path, secret: Path, put: Put, message: str) -> None:
     (tmp_path / "list.txt").write_text(f"{path}\n")
     net = tmp_path / "net.prototxt"
     net.write_text(
-        f'layer {{ name: "h" type: "HDF5Data" top: "data" hdf5_data_param {{ source: "{tmp_path / "list.txt"}" batch_size: 2 }} }}'
+        'layer { name: "h" type: "HDF5Data" top: "data" '
+        f'hdf5_data_param {{ source: "{tmp_path / "list.txt"}" batch_size: 2 }} }}'
     )
     refused(lambda: next(netspec.batches(netspec.load(net), prefetch=0)), message, path, secret)
     refused(
@@ -170,7 +174,10 @@ def test_a_dataset_that_many_names_share_is_not_read_without_end(tmp_path: Path)
 
 
 def test_what_no_param_of_the_net_fits_is_not_read(tmp_path: Path) -> None:
-    """A net that takes over only some layers of a file reads only those, and learns the shapes of the others."""
+    """A net that takes over only some layers of a file reads only those.
+
+    It learns the shapes of the others.
+    """
     path = tmp_path / "w.h5"
     with h5py.File(path, "w") as file:
         file["data/ip/0"] = SECRET.reshape(2, 4)
@@ -187,7 +194,8 @@ def test_the_net_is_told_of_a_param_of_any_claimed_size(tmp_path: Path) -> None:
     path, net = tmp_path / "w.h5", tmp_path / "net.prototxt"
     net.write_text(
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 } } }'
-        'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 2 bias_term: false } }'
+        'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" '
+        "inner_product_param { num_output: 2 bias_term: false } }"
     )
     with h5py.File(path, "w") as file:
         never_written(file, "data/ip/0", path)

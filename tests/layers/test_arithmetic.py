@@ -29,7 +29,7 @@ def net_text(layer: str, *shapes: Shape, top: str = "y") -> str:
 def run(
     net: Net, *bottoms: np.ndarray, top: str = "y", params: Sequence[np.ndarray] = ()
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """The top, the gradient that was put in there, and the gradients of bottoms and params, in double precision."""
+    """The top, its gradient, and the gradients of bottoms and params, in double precision."""
     module = netspec.compile(net).double()
     with torch.no_grad():
         for blob, values in zip(module.params.get("l", []), params, strict=True):
@@ -163,7 +163,8 @@ def test_scale_by_a_second_bottom_learns_its_bias(load_text: Load) -> None:
 
 def test_fillers_and_multipliers(load_text: Load) -> None:
     text = net_text(
-        'type: "Bias" bias_param { filler { type: "constant" value: 3 } } param { name: "b" lr_mult: 2 decay_mult: 0 }',
+        'type: "Bias" bias_param { filler { type: "constant" value: 3 } } '
+        'param { name: "b" lr_mult: 2 decay_mult: 0 }',
         (2, 3),
     )
     param = load_text(text).layer("l").params[0]
@@ -198,7 +199,8 @@ def test_reduction(
     x[0, 1, 2] = 0  # where ASUM's gradient is 0
     net = load_text(
         net_text(
-            f'type: "Reduction" reduction_param {{ operation: {operation} axis: {axis} coeff: {coefficient} }}',
+            f'type: "Reduction" reduction_param {{ operation: {operation} axis: {axis} '
+            f"coeff: {coefficient} }}",
             x.shape,
         )
     )
@@ -255,7 +257,10 @@ def test_eltwise_product(load_text: Load, stable: str) -> None:
 
 
 def test_eltwise_maximum(load_text: Load) -> None:
-    """A tie of the first two goes to the second; a later bottom must be greater. NaN is never greater."""
+    """A tie of the first two goes to the second; a later bottom must be greater.
+
+    NaN is never greater.
+    """
     nan = float("nan")
     a = np.array([1.0, 0, 0, 1, 1, 0, nan, 2])
     b = np.array([0.0, 1, 0, 1, 0, 0, 1, nan])
@@ -288,12 +293,17 @@ def test_hand_written_gradient() -> None:
 
 
 EVERY = [
-    'type: "Scale" scale_param { bias_term: true }', 'type: "Scale" scale_param { num_axes: 0 bias_term: true }', 'type: "Bias"',
-    'type: "Bias" bias_param { num_axes: 0 }', 'type: "Reduction"', 'type: "Reduction" reduction_param { operation: MEAN axis: 1 }',
-    'type: "Reduction" reduction_param { operation: ASUM axis: -1 coeff: 2 }', 'type: "Reduction" reduction_param { operation: SUMSQ axis: 2 }',
-    'type: "Eltwise" bottom: "a"', 'type: "Eltwise" bottom: "l0" eltwise_param { coeff: 2 coeff: 3 }',
-    'type: "Eltwise" bottom: "l0" eltwise_param { operation: MAX }', 'type: "Eltwise" bottom: "l0" eltwise_param { operation: PROD }',
-    'type: "Eltwise" bottom: "l0" eltwise_param { operation: PROD stable_prod_grad: false }', 'type: "Scale" bottom: "l0" scale_param { axis: 0 }',
+    'type: "Scale" scale_param { bias_term: true }',
+    'type: "Scale" scale_param { num_axes: 0 bias_term: true }', 'type: "Bias"',
+    'type: "Bias" bias_param { num_axes: 0 }', 'type: "Reduction"',
+    'type: "Reduction" reduction_param { operation: MEAN axis: 1 }',
+    'type: "Reduction" reduction_param { operation: ASUM axis: -1 coeff: 2 }',
+    'type: "Reduction" reduction_param { operation: SUMSQ axis: 2 }', 'type: "Eltwise" bottom: "a"',
+    'type: "Eltwise" bottom: "l0" eltwise_param { coeff: 2 coeff: 3 }',
+    'type: "Eltwise" bottom: "l0" eltwise_param { operation: MAX }',
+    'type: "Eltwise" bottom: "l0" eltwise_param { operation: PROD }',
+    'type: "Eltwise" bottom: "l0" eltwise_param { operation: PROD stable_prod_grad: false }',
+    'type: "Scale" bottom: "l0" scale_param { axis: 0 }',
     'type: "Bias" bottom: "l0" bias_param { axis: 0 }',
 ]  # fmt: skip
 

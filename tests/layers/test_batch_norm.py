@@ -43,7 +43,10 @@ BATCH = torch.tensor([[1.0, -2.0], [3.0, 0.0], [-1.0, 2.0], [5.0, 4.0]])
 def test_which_statistics_count(
     settings: str, phase: str, mode: str | None, takes_the_batch: bool, load_text: Loader
 ) -> None:
-    """The field, else the layer's own phase, else train() and eval(), which begin as the net's phase says."""
+    """The field, else the layer's own phase, else train() and eval().
+
+    These begin as the net's phase says.
+    """
     module = netspec.compile(load_text(NET % settings, phase=phase))
     if mode is not None:
         module.train(mode == "train")
@@ -60,7 +63,10 @@ def test_which_statistics_count(
 
 
 def test_statistics_shared_by_name(load_text: Loader) -> None:
-    names = 'param { name: "m" lr_mult: 0 } param { name: "v" lr_mult: 0 } param { name: "s" lr_mult: 0 }'
+    names = (
+        'param { name: "m" lr_mult: 0 } param { name: "v" lr_mult: 0 } '
+        'param { name: "s" lr_mult: 0 }'
+    )
     text = f"""
     {X}
     layer {{ name: "z" type: "Input" top: "z" input_param {{ shape {{ dim: 4 dim: 2 }} }} }}

@@ -1,4 +1,4 @@
-"""`blobs { … }` in a net's text: the values that params begin with, and what is told where they do not fit."""
+"""`blobs { … }` in a net's text: the values params begin with, and faults where they don't fit."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 d
 
 
 def dense(blobs: str, more: str = "") -> str:
-    return (
-        INPUT
-        + f'layer {{ name: "f" type: "InnerProduct" bottom: "x" top: "y" inner_product_param {{ num_output: 1 {more} }}\n{blobs} }}\n'
+    return INPUT + (
+        'layer { name: "f" type: "InnerProduct" bottom: "x" top: "y" '
+        f"inner_product_param {{ num_output: 1 {more} }}\n{blobs} }}\n"
     )
 
 
@@ -37,7 +37,10 @@ def test_params_begin_with_the_values(load_text: Load, weights: str) -> None:
 
 
 def test_the_owner_of_a_shared_param_gives_its_values(load_text: Load) -> None:
-    fields = 'bottom: "x" param { name: "w" } inner_product_param { num_output: 1 bias_term: false } blobs { shape { dim: [1, 3] } data: '
+    fields = (
+        'bottom: "x" param { name: "w" } inner_product_param { num_output: 1 bias_term: false } '
+        "blobs { shape { dim: [1, 3] } data: "
+    )
     text = "".join(
         f'layer {{ name: "f{i}" type: "InnerProduct" top: "y{i}" {fields} [{i}, {i}, {i}] }} }}\n'
         for i in (1, 2)
@@ -57,9 +60,13 @@ def test_statistics_begin_with_the_values(load_text: Load) -> None:
 
 
 def test_an_old_layers_values_stay(load_text: Load) -> None:
-    fields = "inner_product_param { num_output: 1 bias_term: false } blobs { num: 1 channels: 1 height: 1 width: 3 data: [1, 2, 3] }"
+    fields = (
+        "inner_product_param { num_output: 1 bias_term: false } blobs { num: 1 channels: 1 "
+        "height: 1 width: 3 data: [1, 2, 3] }"
+    )
     net = load_text(
-        f'input: "x" input_dim: [2, 3, 1, 1] layers {{ name: "f" type: INNER_PRODUCT bottom: "x" top: "y" {fields} }}'
+        'input: "x" input_dim: [2, 3, 1, 1] layers { name: "f" type: INNER_PRODUCT bottom: "x" '
+        f'top: "y" {fields} }}'
     )
     assert netspec.compile(net).params["f"][0].tolist() == [[1, 2, 3]]
 

@@ -1,4 +1,7 @@
-"""Every layer case that the original Caffe computed: outputs, gradients, params after the forward passes."""
+"""Every layer case that the original Caffe computed.
+
+Outputs, gradients, params after the forward passes.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,7 @@ def check_gradients(
 
 
 def check_inner_blobs(path: Path, phase: str, feed: dict, record: dict[str, np.ndarray]) -> None:
-    """Cut at blobs inside it, a net needs only the inputs that lead there and gives their values."""
+    """Cut at inner blobs, a net needs only the inputs that lead there and gives their values."""
     blobs = entries(record, "blob/")
     if not blobs:
         return

@@ -1,4 +1,7 @@
-"""Convolution where Caffe's sizes are not torch's: a kernel wider than its input, a dilation of 0. Values by loops."""
+"""Convolution where Caffe's sizes are not torch's: a kernel wider than its input, a dilation of 0.
+
+Values by loops.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The specs of the data layers: shapes by the settings and the files, every check at the line of the faulty field."""
+"""The specs of the data layers.
+
+Shapes by the settings and the files, every check at the line of the faulty field.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ SHAPES = [
     ),
     (
         "ImageData",
-        'image_data_param { source: "none" batch_size: 4 new_height: 5 new_width: 6 is_color: false }',
+        (
+            'image_data_param { source: "none" batch_size: 4 new_height: 5 new_width: 6 '
+            "is_color: false }"
+        ),
         (4, 1, 5, 6),
     ),
     (
@@ -46,7 +52,10 @@ SHAPES = [
     ),
     (
         "DummyData",
-        "dummy_data_param { num: 4 channels: 3 height: 5 width: 6 num: 4 channels: 1 height: 1 width: 1 }",
+        (
+            "dummy_data_param { num: 4 channels: 3 height: 5 width: 6 "
+            "num: 4 channels: 1 height: 1 width: 1 }"
+        ),
         (4, 3, 5, 6),
     ),
 ]
@@ -130,18 +139,27 @@ FAULTS = [
     (
         "ImageData",
         'image_data_param { source: "none" }',
-        "the size of its data is unknown: a list of images 'none', or a file that it names, does not exist",
+        (
+            "the size of its data is unknown: a list of images 'none', "
+            "or a file that it names, does not exist"
+        ),
         3,
     ),
     (
         "ImageData",
-        'image_data_param { source: "x" new_height: 5 new_width: 6 } transform_param { | crop_size: 6 }',
+        (
+            'image_data_param { source: "x" new_height: 5 new_width: 6 } '
+            "transform_param { | crop_size: 6 }"
+        ),
         "'crop_size' 6 is larger than the records, which are 3×5×6 (C×H×W)",
         4,
     ),
     (
         "ImageData",
-        'image_data_param { source: "x" new_height: 5 new_width: 6 } transform_param { | mean_value: 1 mean_value: 2 }',
+        (
+            'image_data_param { source: "x" new_height: 5 new_width: 6 } '
+            "transform_param { | mean_value: 1 mean_value: 2 }"
+        ),
         "2 'mean_value' for records of 3 channels",
         4,
     ),
@@ -165,19 +183,28 @@ FAULTS = [
     ),
     (
         "WindowData",
-        'transform_param { crop_size: 7 } window_data_param { source: "x" batch_size: 4 | crop_mode: "wrap" }',
+        (
+            'transform_param { crop_size: 7 } window_data_param { source: "x" batch_size: 4 | '
+            'crop_mode: "wrap" }'
+        ),
         "'crop_mode' is warp or square, got 'wrap'",
         4,
     ),
     (
         "WindowData",
-        'transform_param { crop_size: 8 } window_data_param { source: "x" batch_size: 4 | context_pad: 4 }',
+        (
+            'transform_param { crop_size: 8 } window_data_param { source: "x" batch_size: 4 | '
+            "context_pad: 4 }"
+        ),
         "'context_pad' 4 on both sides leaves nothing of a square of 8",
         4,
     ),
     (
         "WindowData",
-        'transform_param { crop_size: 8 } window_data_param { source: "x" batch_size: 4 | fg_fraction: 1.5 }',
+        (
+            'transform_param { crop_size: 8 } window_data_param { source: "x" batch_size: 4 | '
+            "fg_fraction: 1.5 }"
+        ),
         "'fg_fraction' must lie between 0 and 1, got 1.5",
         4,
     ),
@@ -189,7 +216,10 @@ FAULTS = [
     ),
     (
         "Data",
-        'data_param { source: "x" batch_size: 4 } transform_param { force_color: true | force_gray: true }',
+        (
+            'data_param { source: "x" batch_size: 4 } '
+            "transform_param { force_color: true | force_gray: true }"
+        ),
         "give 'force_color' or 'force_gray'",
         4,
     ),
@@ -221,7 +251,8 @@ def test_windows_are_read_in_colour(load_text, tmp_path):
         load_text(
             layer(
                 "WindowData",
-                'window_data_param { source: "windows.txt" batch_size: 2 } transform_param { crop_size: 7 }',
+                'window_data_param { source: "windows.txt" batch_size: 2 } '
+                "transform_param { crop_size: 7 }",
             )
         )
 
@@ -235,19 +266,28 @@ WARNINGS = [
     ),
     (
         "Data",
-        'data_param { source: "x" batch_size: 1 | scale: 2 } transform_param { crop_size: 7 force_color: true }',
+        (
+            'data_param { source: "x" batch_size: 1 | scale: 2 } '
+            "transform_param { crop_size: 7 force_color: true }"
+        ),
         "'scale' has no effect here",
         4,
     ),
     (
         "WindowData",
-        'window_data_param { source: "x" batch_size: 1 scale: 2 } transform_param { crop_size: 7 | scale: 2 }',
+        (
+            'window_data_param { source: "x" batch_size: 1 scale: 2 } '
+            "transform_param { crop_size: 7 | scale: 2 }"
+        ),
         "'scale' of transform_param has no effect on WindowData",
         4,
     ),
     (
         "MemoryData",
-        "memory_data_param { batch_size: 4 channels: 3 height: 5 width: 6 } | transform_param { scale: 2 }",
+        (
+            "memory_data_param { batch_size: 4 channels: 3 height: 5 width: 6 } | "
+            "transform_param { scale: 2 }"
+        ),
         "'transform_param' changes nothing here",
         4,
     ),
@@ -265,7 +305,10 @@ def test_settings_without_effect_are_told(load_text, kind, settings, message, li
 
 def test_v1_settings_move_without_a_warning(load_text):
     report = Report()
-    text = 'layers { name: "d" type: IMAGE_DATA top: "data" top: "label" image_data_param { source: "x" new_height: 9 new_width: 9 crop_size: 7 } }'
+    text = (
+        'layers { name: "d" type: IMAGE_DATA top: "data" top: "label" '
+        'image_data_param { source: "x" new_height: 9 new_width: 9 crop_size: 7 } }'
+    )
     assert load_text(text, report=report).blobs["data"].shape == (1, 3, 7, 7)
     assert not [d for d in report.diagnostics if "no effect" in d.message]
 
@@ -290,7 +333,8 @@ def output_net(
     return (
         f'layer {{ name: "a" type: "Input" top: "data" input_param {{ shape {{ {data} }} }} }}\n'
         f'layer {{ name: "b" type: "Input" top: "label" input_param {{ shape {{ {label} }} }} }}\n'
-        f'layer {{ name: "out" type: "HDF5Output" {bottoms} hdf5_output_param {{ file_name: "{path}" }} }}\n{tail}'
+        f'layer {{ name: "out" type: "HDF5Output" {bottoms} '
+        f'hdf5_output_param {{ file_name: "{path}" }} }}\n{tail}'
     )
 
 
@@ -400,7 +444,8 @@ def test_the_hint_at_shapes_is_enough_to_see_them(tmp_path, capsys, kind, settin
     ]
     path = tmp_path / "net.prototxt"
     path.write_text(
-        f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {param} {{ source: "none" batch_size: 4 {settings} }} }}'
+        f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {param} {{ source: "none" '
+        f"batch_size: 4 {settings} }} }}"
     )
     assert main(["shapes", str(path)]) == 1
     assert f", such as {options}\n" in capsys.readouterr().err

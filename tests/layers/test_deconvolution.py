@@ -1,4 +1,7 @@
-"""Deconvolution and Im2col, and convolution without spatial axes: shapes and faults without torch, values by loops."""
+"""Deconvolution and Im2col, and convolution without spatial axes.
+
+Shapes and faults without torch, values by loops.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ def spread(
     group: int,
     out: tuple[int, ...],
 ) -> np.ndarray:
-    """Deconvolution as it is defined: each value of x (N, C, …) is added where its window lies; what lies outside is dropped."""
+    """Deconvolution as it is defined: each value of x (N, C, …) is added where its window lies.
+
+    What lies outside is dropped.
+    """
     y = np.zeros((x.shape[0], weight.shape[1] * group, *out)) + bias.reshape(-1, *[1] * len(out))
     ins, outs = x.shape[1] // group, weight.shape[1]
     for place, kernel in product(places(x.shape[2:]), places(weight.shape[2:])):
@@ -159,7 +165,10 @@ def test_deconvolution(
 
 
 def test_bilinear_filler_enlarges_each_channel(load_text: Load) -> None:
-    fields = 'num_output: 3 group: 3 kernel_size: 4 stride: 2 pad: 1 bias_term: false weight_filler { type: "bilinear" }'
+    fields = (
+        "num_output: 3 group: 3 kernel_size: 4 stride: 2 pad: 1 bias_term: false "
+        'weight_filler { type: "bilinear" }'
+    )
     module = netspec.compile(load_text(net_text("Deconvolution", fields, (1, 3, 4, 4))))
     x = torch.arange(48.0).reshape(1, 3, 4, 4)
     wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
@@ -208,19 +217,11 @@ IM2COLS = [
     ),
     ((2, 3, 4, 5), -2, "kernel_size: 2 stride: 3 pad: 1", (2, 3, 8, 2)),
     ((2, 4, 5), 0, "kernel_size: 2", (8, 3, 4)),
-    (
-        (1, 2, 2, 6),
-        1,
-        "kernel_size: 4 stride: 3",
-        (1, 32, 1, 1),
-    ),  # wider than the input by less than a stride: zeros behind
+    # wider than the input by less than a stride: zeros behind
+    ((1, 2, 2, 6), 1, "kernel_size: 4 stride: 3", (1, 32, 1, 1)),
     ((2, 2, 3), 1, "kernel_size: 6 stride: 2 pad: 1", (2, 12, 1)),
-    (
-        (2, 2, 4, 5),
-        1,
-        "kernel_h: 3 kernel_w: 2 dilation: 0 dilation: 2",
-        (2, 12, 4, 3),
-    ),  # 0: each value three times
+    # 0: each value three times
+    ((2, 2, 4, 5), 1, "kernel_h: 3 kernel_w: 2 dilation: 0 dilation: 2", (2, 12, 4, 3)),
 ]
 
 
@@ -328,9 +329,8 @@ def test_a_fault_is_told_at_its_field(
     (fault,) = raised.value.diagnostics
     assert fault.message == f"layer 'l': {message}"
     assert fault.span is not None
-    assert fault.span.line == (
-        3 if fields.endswith("\n") else 4
-    )  # what is missing is told at the block
+    # what is missing is told at the block
+    assert fault.span.line == (3 if fields.endswith("\n") else 4)
 
 
 MODULES = [
@@ -344,7 +344,7 @@ MODULES += [("Im2col", f"axis: {axis} {fields}", shape) for shape, axis, fields,
 def test_every_type_memory_format_and_batch(
     load_text: Load, kind: str, fields: str, shape: tuple
 ) -> None:
-    """bfloat16, channels_last, torch.compile and batches of none and one agree with single precision."""
+    """bfloat16, channels_last, torch.compile, batches of none and one agree with float32."""
     module = netspec.compile(load_text(net_text(kind, fields, shape)), seed=1)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     y = module(x)["y"]

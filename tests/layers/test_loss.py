@@ -35,7 +35,8 @@ FULL, VALID, BATCH_SIZE, NONE = (
     LossParameter.BATCH_SIZE,
     LossParameter.NONE,
 )
-DYNAMO = "ignore:.*Function'> should not be instantiated:DeprecationWarning"  # torch.compile does it itself
+# torch.compile does it itself
+DYNAMO = "ignore:.*Function'> should not be instantiated:DeprecationWarning"
 
 
 def double(*arrays: np.ndarray) -> list[Tensor]:
@@ -55,7 +56,10 @@ def infogain(
     ignore: int | None,
     floor: float = 1e-20,
 ) -> tuple[float, np.ndarray]:
-    """The original's loops over outer and inner places; with the identity as matrix those of SoftmaxWithLoss."""
+    """The original's loops over outer and inner places.
+
+    With the identity as matrix those of SoftmaxWithLoss.
+    """
     classes = scores.shape[axis]
     outer, inner = math.prod(scores.shape[:axis]), math.prod(scores.shape[axis + 1 :])
     x = scores.reshape(outer, classes, inner)

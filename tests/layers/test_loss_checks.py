@@ -1,4 +1,7 @@
-"""What is told of losses without torch: shapes, faults with their lines, labels that Caffe would not take."""
+"""What is told of losses without torch.
+
+Shapes, faults with their lines, labels that Caffe would not take.
+"""
 
 from __future__ import annotations
 
@@ -133,14 +136,20 @@ def test_faults_stand_where_they_are(
 def test_warns_of_labels_that_are_learned(kind: str, extra: str, warned: str) -> None:
     labels = (2, 3) if kind == "EuclideanLoss" else (2, 1)
     text = net_text(f'type: "{kind}" {extra}', x=(2, 3), t=labels)
-    learned = 'layer { name: "h" type: "Parameter" top: "h" parameter_param { shape { dim: 3 dim: 3 } } }\n'
+    learned = (
+        'layer { name: "h" type: "Parameter" top: "h" '
+        "parameter_param { shape { dim: 3 dim: 3 } } }\n"
+    )
     learned += 'layer { name: "scale" type: "Scale" bottom: "t" top: "t" }\n'
     place = text.index('layer { name: "l"')
     report = Report()
     message, spans = read_net(Source("net.prototxt", text[:place] + learned + text[place:]), report)
     assemble(message, spans, NetState(phase=Phase.Value("TRAIN")), report)
     assert [d.message for d in report.diagnostics] == [
-        f"layer 'l': '{name}' follows from learned params, but {kind} sends no gradient to it; Caffe stops here"
+        (
+            f"layer 'l': '{name}' follows from learned params, but {kind} sends no gradient to it; "
+            "Caffe stops here"
+        )
         for name in warned
     ]
 

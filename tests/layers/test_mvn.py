@@ -1,4 +1,4 @@
-"""MVN: values and gradients as the original's steps over shared memory give them, shapes, faults."""
+"""MVN: values and gradients as the original's steps over shared memory, shapes, faults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def net_text(param: str, shape: Shape, top: str = "y") -> str:
 def original(
     x: np.ndarray, grad: np.ndarray, rows: int, variance: bool, eps: float, in_place: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The steps of Caffe's forward and backward pass, over rows of which in place the bottom's and the top's are one."""
+    """The steps of Caffe's forward and backward pass, over rows.
+
+    In place the bottom's rows and the top's are one.
+    """
     shape, x, grad = x.shape, x.reshape(rows, -1), grad.reshape(rows, -1)
     top = x - x.mean(1, keepdims=True)
     if not variance:
@@ -43,9 +46,8 @@ def original(
     diff[:] = diff.sum(1, keepdims=True)
     diff[:] = top * diff
     diff[:] = top_diff.sum(1, keepdims=True) + diff
-    diff *= (
-        -1 / diff.shape[1]
-    )  # then a sum, one after the other: what is added may have been multiplied, too
+    # then a sum, one after the other: what is added may have been multiplied, too
+    diff *= -1 / diff.shape[1]
     diff += top_diff
     return top.reshape(shape), (diff / deviation).reshape(shape)
 
@@ -143,7 +145,10 @@ def test_cost(load_text: Load, param: str, cost: int) -> None:
 
 @pytest.mark.parametrize(("param", "warned"), [("", 1), ("normalize_variance: false", 0)])
 def test_warns_of_the_gradient_in_place(param: str, warned: int) -> None:
-    dense = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }\n'
+    dense = (
+        'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" '
+        "inner_product_param { num_output: 3 } }\n"
+    )
     text = (
         nets.input_text("x", (2, 4))
         + dense

@@ -174,10 +174,8 @@ class Swish:
 ROWS: dict[str, tuple[str, Any]] = {
     "AbsVal": ("", AbsVal()),
     "BNLL": ("", BNLL()),
-    "Clip": (
-        "clip_param { min: -0.5 max: 0.75 }",
-        ClipLayer(-0.5, 0.75),
-    ),  # both limits are among the values
+    # both limits are among the values
+    "Clip": ("clip_param { min: -0.5 max: 0.75 }", ClipLayer(-0.5, 0.75)),
     "Clip one side": ("clip_param { min: -inf max: 0.7 }", ClipLayer(-np.inf, 0.7)),
     "Clip upside down": ("clip_param { min: 1 max: -1 }", ClipLayer(1, -1)),
     "ELU": ("", ELU(1)),
@@ -195,10 +193,8 @@ ROWS: dict[str, tuple[str, Any]] = {
     "Power 1": ("power_param { scale: -2 shift: 3 }", PowerLayer(1, -2, 3)),
     "Power 2": ("power_param { power: 2 scale: 0.5 shift: 1.5 }", PowerLayer(2, 0.5, 1.5)),
     "Power 3": ("power_param { power: 3 }", PowerLayer(3, 1, 0)),  # the gradient at 0 is NaN
-    "Power 3 scaled": (
-        "power_param { power: 3 scale: 2 shift: 1 }",
-        PowerLayer(3, 2, 1),
-    ),  # and at -0.5 here
+    # and at -0.5 here
+    "Power 3 scaled": ("power_param { power: 3 scale: 2 shift: 1 }", PowerLayer(3, 2, 1)),
     "Power half": ("power_param { power: 0.5 scale: 4 }", PowerLayer(0.5, 4, 0)),
     "Power -1": ("power_param { power: -1 shift: 0.25 }", PowerLayer(-1, 1, 0.25)),
     "Power 0": ("power_param { power: 0 shift: 0 }", PowerLayer(0, 1, 0)),
@@ -247,11 +243,13 @@ def test_value_and_gradient_are_the_originals(
         original.backward(bottom, top)
     text = net_text(f'type: "{kind}" {params}', top_name)
     if later:
-        text += f'layer {{ name: "s" type: "Scale" bottom: "{top_name}" top: "{top_name}" scale_param {{ filler {{ value: -2 }} }} }}'
+        text += (
+            f'layer {{ name: "s" type: "Scale" bottom: "{top_name}" top: "{top_name}" '
+            "scale_param { filler { value: -2 } } }"
+        )
     value, slope = run(load_text(text), x, grad, top_name)
-    np.testing.assert_allclose(
-        value, top.data, rtol=1e-6, atol=1e-12
-    )  # a setting is a float of 32 bits
+    # a setting is a float of 32 bits
+    np.testing.assert_allclose(value, top.data, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(slope, bottom.diff, rtol=1e-6, atol=1e-9)
 
 
@@ -285,7 +283,8 @@ def test_prelu(load_text: Load, shape: tuple[int, ...], shared: bool) -> None:
 
 def test_prelu_takes_its_filler_and_multipliers(load_text: Load) -> None:
     text = net_text(
-        'type: "PReLU" prelu_param { filler { type: "constant" value: 3 } } param { name: "s" lr_mult: 0 decay_mult: 2 }'
+        'type: "PReLU" prelu_param { filler { type: "constant" value: 3 } } '
+        'param { name: "s" lr_mult: 0 decay_mult: 2 }'
     )
     net = load_text(text)
     param = net.layer("l").params[0]
@@ -340,16 +339,21 @@ def test_hand_written_gradients() -> None:
 
 
 EVERY = [
-    'type: "AbsVal"', 'type: "BNLL"', 'type: "Clip" clip_param { min: -0.5 max: 0.75 }', 'type: "ELU" elu_param { alpha: 0.5 }',
-    'type: "Exp" exp_param { base: 2 scale: 0.5 shift: 1 }', 'type: "Log" log_param { base: 2 shift: 4 }', 'type: "PReLU"',
-    'type: "PReLU" prelu_param { channel_shared: true }', 'type: "Power" power_param { power: 3 shift: 4 }',
-    'type: "Power" power_param { power: 0 }', 'type: "Swish"', 'type: "Swish" swish_param { beta: 2 }', 'type: "Threshold"',
-    'type: "ReLU"', 'type: "ReLU" relu_param { negative_slope: 0.1 }', 'type: "Sigmoid"', 'type: "TanH"',
+    'type: "AbsVal"', 'type: "BNLL"', 'type: "Clip" clip_param { min: -0.5 max: 0.75 }',
+    'type: "ELU" elu_param { alpha: 0.5 }', 'type: "Exp" exp_param { base: 2 scale: 0.5 shift: 1 }',
+    'type: "Log" log_param { base: 2 shift: 4 }', 'type: "PReLU"',
+    'type: "PReLU" prelu_param { channel_shared: true }',
+    'type: "Power" power_param { power: 3 shift: 4 }', 'type: "Power" power_param { power: 0 }',
+    'type: "Swish"', 'type: "Swish" swish_param { beta: 2 }', 'type: "Threshold"', 'type: "ReLU"',
+    'type: "ReLU" relu_param { negative_slope: 0.1 }', 'type: "Sigmoid"', 'type: "TanH"',
 ]  # fmt: skip
 
 
 def every_text(chain: bool = True) -> str:
-    """Each type on a top of its own, and a chain of layers in place, which torch.compile refuses to differentiate."""
+    """Each type on a top of its own, and a chain of layers in place.
+
+    torch.compile refuses to differentiate the chain.
+    """
     layers = [
         f'layer {{ name: "l{i}" bottom: "x" top: "y{i}" {layer} }}' for i, layer in enumerate(EVERY)
     ]
@@ -409,7 +413,8 @@ def test_compiles_as_one_graph(load_text: Load, dtype: torch.dtype) -> None:
 
 def test_an_elu_really_works_in_place_where_it_may(load_text: Load) -> None:
     text = f"force_backward: true {nets.input_text('x', (2, 4))}\n" + (
-        'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 3 } }\n'
+        'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" '
+        "inner_product_param { num_output: 3 } }\n"
         'layer { name: "l" type: "ELU" bottom: "f" top: "f" elu_param { alpha: %s } }\n'
     )
     assert netspec.compile(load_text(text % 1)).l.inplace

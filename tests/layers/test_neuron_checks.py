@@ -1,4 +1,7 @@
-"""What is told of neuron layers without torch: faulty fields, shapes, costs, and gradients that are wrong in place."""
+"""What is told of neuron layers without torch.
+
+Faulty fields, shapes, costs, and gradients that are wrong in place.
+"""
 
 from __future__ import annotations
 
@@ -130,15 +133,19 @@ WARNED = [
 
 @pytest.mark.parametrize("layer", WARNED)
 def test_warns_of_a_wrong_gradient_in_place(layer: str) -> None:
-    dense = 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "x2" inner_product_param { num_output: 3 } }\n'
-    above = f'layer {{ name: "a" bottom: "y" top: "y" {layer} }}\n'  # no params above it: nothing to warn of
+    dense = (
+        'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "x2" '
+        "inner_product_param { num_output: 3 } }\n"
+    )
+    # no params above it: nothing to warn of
+    above = f'layer {{ name: "a" bottom: "y" top: "y" {layer} }}\n'
     below = f'layer {{ name: "b" bottom: "x2" top: "x2" {layer} }}\n'
     text = net_text('type: "Exp"') + dense + above + below
     (warning,) = warnings_of(text, "TRAIN")
     kind = layer.split('"')[1]
-    assert (
-        warning
-        == f"layer 'b': {kind} in place passes a wrong gradient down, in Caffe as here: it reads memory that it has overwritten"
+    assert warning == (
+        f"layer 'b': {kind} in place passes a wrong gradient down, in Caffe as here: "
+        "it reads memory that it has overwritten"
     )
     assert warnings_of(text, "TEST") == []
 

@@ -18,11 +18,8 @@ CASES = [
     ('type: "Dropout" dropout_param { dropout_ratio: 1 }', {"x": X}, X),
     ('type: "Flatten" flatten_param { axis: 1 end_axis: 0 }', {"x": X}, [[row] for row in X]),
     ('type: "Accuracy" accuracy_param { top_k: 0 }', {"x": X, "t": [2.0, 1.0]}, 0.0),
-    (
-        'type: "ContrastiveLoss"',
-        {"x": X, "y": X, "s": [1.0, 0.0, 1.0]},
-        0.25,
-    ),  # the second pair: margin² / 2 / 2 items
+    # the second pair: margin² / 2 / 2 items
+    ('type: "ContrastiveLoss"', {"x": X, "y": X, "s": [1.0, 0.0, 1.0]}, 0.25),
 ]
 
 
@@ -39,11 +36,17 @@ def test_values(load_text: Callable[..., Net], layer: str, feed: dict, top: obje
 
 @pytest.mark.parametrize(("region", "size"), [("ACROSS_CHANNELS", 7), ("WITHIN_CHANNEL", 301)])
 def test_lrn_over_more_than_there_is(load_text: Callable[..., Net], region: str, size: int) -> None:
-    """A window of the largest size takes no longer than one that just covers everything, and only its divisor differs."""
+    """A window of the largest size takes no longer than one that just covers everything.
+
+    Only its divisor differs.
+    """
     x = torch.arange(48.0).reshape(1, 3, 4, 4) / 10
     tops = []
     for local_size in (size, 2**31 - 1):
-        settings = f"local_size: {local_size} alpha: {local_size ** (2 if region == 'WITHIN_CHANNEL' else 1)} norm_region: {region}"
+        settings = (
+            f"local_size: {local_size} alpha: "
+            f"{local_size ** (2 if region == 'WITHIN_CHANNEL' else 1)} norm_region: {region}"
+        )
         module = netspec.compile(
             load_text(net_text(f'type: "LRN" top: "y" lrn_param {{ {settings} }}', x=(1, 3, 4, 4)))
         )

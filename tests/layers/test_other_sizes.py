@@ -1,4 +1,7 @@
-"""A compiled module is right at any size that the net would take: fed another size than declared, it gives what a net of that size gives."""
+"""A compiled module is right at any size that the net would take.
+
+Fed another size than declared, it gives what a net of that size gives.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,10 @@ def stand_ins(net: Net) -> dict[str, torch.Tensor]:
 
 
 def agree(path: Path, phase: str, change: tuple[int, int, int]) -> bool:
-    """Whether the net takes the changed size at all. Asserts that the module as declared gives what it gives."""
+    """Whether the net takes the changed size at all.
+
+    Asserts that the module as declared gives what it gives.
+    """
     net = netspec.load(path, phase=phase)
     inputs = {
         name: changed(net.blobs[name].shape or (), change) for name in (*net.inputs, *net.sources)
@@ -90,8 +96,10 @@ def test_reference_net_of_another_size(path: Path, change: str) -> None:
 def test_pooling_of_another_size(pooling: str, change: str, tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text(
-        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 dim: 5 dim: 6 } } }\n'
-        f'layer {{ name: "p" type: "Pooling" bottom: "x" top: "y" pooling_param {{ {POOLINGS[pooling]} }} }}'
+        'layer { name: "x" type: "Input" top: "x" '
+        "input_param { shape { dim: 2 dim: 3 dim: 5 dim: 6 } } }\n"
+        'layer { name: "p" type: "Pooling" bottom: "x" top: "y" '
+        f"pooling_param {{ {POOLINGS[pooling]} }} }}"
     )
     assert agree(path, "TEST", CHANGES[change])
 
@@ -99,7 +107,8 @@ def test_pooling_of_another_size(pooling: str, change: str, tmp_path: Path) -> N
 def test_the_mask_counts_in_the_plane_that_is_fed(load_text) -> None:  # type: ignore[no-untyped-def]
     text = """
     layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }
-    layer { name: "p" type: "Pooling" bottom: "x" top: "y" top: "m" pooling_param { kernel_size: 2 stride: 2 } }
+    layer { name: "p" type: "Pooling" bottom: "x" top: "y" top: "m"
+      pooling_param { kernel_size: 2 stride: 2 } }
     """
     outputs = netspec.compile(load_text(text))(torch.arange(36.0).view(1, 1, 6, 6))
     assert torch.equal(outputs["m"], outputs["y"])

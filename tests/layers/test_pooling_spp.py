@@ -1,4 +1,7 @@
-"""Spatial pyramid and stochastic pooling: shapes and faults without torch, values by the original's loops."""
+"""Spatial pyramid and stochastic pooling.
+
+Shapes and faults without torch, values by the original's loops.
+"""
 
 from __future__ import annotations
 
@@ -108,11 +111,8 @@ def test_spp_of_equal_values_gives_the_gradient_to_the_first(load_text: Load) ->
         "y"
     ].sum().backward()
     assert x.grad is not None
-    assert x.grad[0, 0].tolist() == [
-        [2, 1, 0],
-        [1, 1, 0],
-        [0, 0, 0],
-    ]  # pad before the plane, so that its first cells are small
+    # pad before the plane, so that its first cells are small
+    assert x.grad[0, 0].tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 0]]
 
 
 def test_spp_follows_the_size_of_the_plane(load_text: Load) -> None:
@@ -121,7 +121,10 @@ def test_spp_follows_the_size_of_the_plane(load_text: Load) -> None:
     np.testing.assert_allclose(module(x)["y"].numpy(), pyramid(x.numpy(), 3, "MAX"))
     with pytest.raises(
         NetspecError,
-        match="layer 'l': level 2 of the pyramid lays 4 windows of 1 over a height of 3: their pad of 1 must be smaller",
+        match=(
+            "layer 'l': level 2 of the pyramid lays 4 windows of 1 over a height of 3: "
+            "their pad of 1 must be smaller"
+        ),
     ):
         module(torch.randn(1, 3, 3, 8))
 
@@ -132,17 +135,26 @@ WRONG = [
     (
         spp("\npyramid_height: 3"),
         (1, 2, 8, 5),
-        "level 2 of the pyramid lays 4 windows of 2 over a width of 5: their pad of 2 must be smaller than they are",
+        (
+            "level 2 of the pyramid lays 4 windows of 2 over a width of 5: "
+            "their pad of 2 must be smaller than they are"
+        ),
     ),
     (
         spp("\npyramid_height: 2147483647"),
         (1, 2, 8, 8),
-        "level 4 of the pyramid lays 16 windows of 1 over a height of 8: their pad of 4 must be smaller than they are",
+        (
+            "level 4 of the pyramid lays 16 windows of 1 over a height of 8: "
+            "their pad of 4 must be smaller than they are"
+        ),
     ),
     (
         spp("pool: STOCHASTIC\npyramid_height: 2"),
         (1, 2, 7, 8),
-        "level 1 of the pyramid lays 2 windows of 4 over a height of 7: that takes a pad, which goes with MAX and AVE only",
+        (
+            "level 1 of the pyramid lays 2 windows of 4 over a height of 7: that takes a pad, "
+            "which goes with MAX and AVE only"
+        ),
     ),
     (
         stochastic("kernel_size: 3\npad: 1"),
@@ -184,12 +196,8 @@ def weighted_mean(cells: np.ndarray, size: int) -> np.ndarray:
 
 STOCHASTIC = [
     ((2, 3, 7, 8), "kernel_size: 3 stride: 2", (3, 3), (2, 2)),
-    (
-        (1, 2, 6, 5),
-        "kernel_size: 2 stride: 3",
-        (2, 2),
-        (3, 3),
-    ),  # the last row of windows holds nothing
+    # the last row of windows holds nothing
+    ((1, 2, 6, 5), "kernel_size: 2 stride: 3", (2, 2), (3, 3)),
     ((1, 2, 4, 5), "global_pooling: true", (4, 5), (1, 1)),
     ((1, 2, 4, 5), "kernel_h: 1 kernel_w: 3 stride_h: 2 stride_w: 1", (1, 3), (2, 1)),
 ]
@@ -225,18 +233,16 @@ def test_stochastic_pooling_draws_in_train(
         .requires_grad_()
     )
     y = netspec.compile(load_text(net_text(stochastic(fields, "TRAIN"), shape)))(x)["y"]
-    for drawn in (
-        0,
-        1,
-    ):  # in each window the drawn value is neither below the least nor above the largest
+    # in each window the drawn value is neither below the least nor above the largest
+    for drawn in (0, 1):
         bound = np.max if drawn else np.min
         bounds = pooled(
             x.detach().numpy(),
             kernel,
             stride,
             (0, 0),
-            lambda cells, size, bound=bound: bound(cells, -1, initial=0),
-        )  # type: ignore[misc]
+            lambda cells, size, bound=bound: bound(cells, -1, initial=0),  # type: ignore[misc]
+        )
         assert (np.less_equal if drawn else np.greater_equal)(
             y.detach().numpy(), bounds if drawn else 0
         ).all()
@@ -279,7 +285,7 @@ MODULES += ['type: "Pooling" pooling_param { kernel_size: 2 stride: 3 }']
 
 @pytest.mark.parametrize("layer", MODULES)
 def test_every_type_memory_format_and_batch(load_text: Load, layer: str) -> None:
-    """bfloat16, channels_last, torch.compile and batches of none and one agree with single precision."""
+    """bfloat16, channels_last, torch.compile, batches of none and one agree with float32."""
     module = netspec.compile(load_text(net_text(layer, (2, 3, 9, 6))))
     x = torch.rand(2, 3, 9, 6, generator=torch.Generator().manual_seed(0))
     y = module(x)["y"]

@@ -164,9 +164,9 @@ def test_are_refused_till_they_are_allowed(layer, load_text, tmp_path, capsys):
     with pytest.raises(NetspecError) as caught:
         load_text(text)
     assert (
-        f"{tmp_path}/net.prototxt:4:9: error: layer 'times' would run the Python code of 'python_layers_"
-        in str(caught.value)
-    )
+        f"{tmp_path}/net.prototxt:4:9: error: layer 'times' would run "
+        "the Python code of 'python_layers_"
+    ) in str(caught.value)
     assert "hint: if you trust it: --allow-python-layers" in str(caught.value)
     path = str(tmp_path / "net.prototxt")
     with pytest.raises(NetspecError, match="not allowed"):
@@ -180,8 +180,14 @@ def test_are_refused_till_they_are_allowed(layer, load_text, tmp_path, capsys):
 
 def test_shapes_of_a_data_layer_may_be_given(load_text, tmp_path, capsys):
     """Its code need not run to see the shapes; to compile the net, it must."""
-    text = 'layer { name: "d" type: "Python" top: "data" top: "label" python_param { module: "none" layer: "D" } }\n'
-    text += 'layer { name: "f" type: "InnerProduct" bottom: "data" top: "f" inner_product_param { num_output: 3 } }\n'
+    text = (
+        'layer { name: "d" type: "Python" top: "data" top: "label" python_param { module: "none" '
+        'layer: "D" } }\n'
+    )
+    text += (
+        'layer { name: "f" type: "InnerProduct" bottom: "data" top: "f" '
+        "inner_product_param { num_output: 3 } }\n"
+    )
     given = {"data": (4, 3, 5, 5), "label": (4,)}
     net = load_text(text, inputs=given)
     assert net.blobs["f"].shape == (4, 3)
@@ -361,9 +367,8 @@ def test_a_backward_pass_belongs_to_the_last_forward_pass(layer, load):
         first.sum().backward()
 
 
-@pytest.mark.filterwarnings(
-    "ignore:The .grad attribute"
-)  # torch's own, where it goes on after the break
+# torch's own, where it goes on after the break
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
 def test_under_torch_compile_the_graph_breaks(layer, load):
     module = netspec.compile(load(INPUT + layer("Times", param='param_str: "2"')))
     fast = torch.compile(module, backend="eager")
@@ -379,7 +384,10 @@ def test_a_solver_trains_them(layer, tmp_path, monkeypatch):
         + 'layer { name: "flat" type: "Flatten" bottom: "y" top: "z" flatten_param { axis: 0 } }'
         + layer("Distance", 'bottom: "z" bottom: "label" top: "loss"', "loss_weight: 1")
     )
-    solver_text = 'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 random_seed: 1 solver_mode: CPU snapshot_prefix: "s"'
+    solver_text = (
+        'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 random_seed: '
+        '1 solver_mode: CPU snapshot_prefix: "s"'
+    )
     (tmp_path / "solver.prototxt").write_text(solver_text)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NetspecError, match="not allowed"):
@@ -407,13 +415,19 @@ def test_caffe_is_a_stand_in_for_the_users_code_only(load, write_module):
     )
     load(
         INPUT
-        + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Late" param_str: "p" }} }}'
+        + (
+            'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+            f'python_param {{ module: "{name}" layer: "Late" param_str: "p" }} }}'
+        )
     )
     assert "caffe" not in sys.modules
 
 
 def test_beside_a_real_caffe(load, write_module, tmp_path, monkeypatch):
-    """Its Layer can't be made from Python: ours stands before it, and the class's own methods before both."""
+    """Its Layer can't be made from Python.
+
+    Ours stands before it, and the class's own methods before both.
+    """
     (tmp_path / "caffe").mkdir()
     (tmp_path / "caffe" / "__init__.py").write_text(
         "TRAIN, TEST, REAL = 0, 1, True\n"
@@ -426,9 +440,9 @@ def test_beside_a_real_caffe(load, write_module, tmp_path, monkeypatch):
     name = write_module(LAYERS + "\nassert caffe.REAL\n")
     try:
         is_caffe_installed.cache_clear()
-        text = (
-            INPUT
-            + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Weighted" }} }}'
+        text = INPUT + (
+            'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+            f'python_param {{ module: "{name}" layer: "Weighted" }} }}'
         )
         module = netspec.compile(load(text))
         torch.testing.assert_close(module(x=torch.ones(2, 3))["y"], torch.tensor([[1.0, 2, 3]] * 2))
@@ -495,7 +509,10 @@ def test_faults_of_the_users_code_while_shapes_are_inferred(
     with pytest.raises(NetspecError) as caught:
         load(
             INPUT
-            + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}'
+            + (
+                'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+                f'python_param {{ module: "{name}" layer: "Faulty" }} }}'
+            )
         )
     text = str(caught.value)
     assert f"layer 'p': {message}" in text
@@ -515,7 +532,10 @@ def test_faults_of_the_users_code_at_run_time(load, write_module, tmp_path):
         module = netspec.compile(
             load(
                 INPUT
-                + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}'
+                + (
+                    'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+                    f'python_param {{ module: "{name}" layer: "Faulty" }} }}'
+                )
             )
         )
         with pytest.raises(NetspecError) as caught:
@@ -533,7 +553,10 @@ def test_faults_of_the_module(load, write_module):
         with pytest.raises(NetspecError) as caught:
             load(
                 INPUT
-                + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{module}" layer: "{layer}" }} }}'
+                + (
+                    'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+                    f'python_param {{ module: "{module}" layer: "{layer}" }} }}'
+                )
             )
         return str(caught.value)
 
@@ -565,7 +588,10 @@ def test_a_missing_backward_is_told_when_it_is_needed(load, write_module):
     module = netspec.compile(
         load(
             INPUT
-            + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Faulty" }} }}'
+            + (
+                'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+                f'python_param {{ module: "{name}" layer: "Faulty" }} }}'
+            )
         )
     )
     module(x=torch.ones(2, 3))
@@ -583,7 +609,10 @@ def test_modules_are_found_in_the_working_directory(load, write_module, tmp_path
     monkeypatch.chdir(folder)
     assert load(
         INPUT
-        + f'layer {{ name: "p" type: "Python" bottom: "x" top: "y" python_param {{ module: "{name}" layer: "Times" }} }}'
+        + (
+            'layer { name: "p" type: "Python" bottom: "x" top: "y" '
+            f'python_param {{ module: "{name}" layer: "Times" }} }}'
+        )
     )
 
 
@@ -633,7 +662,8 @@ def write_constant(folder, value):
     (folder / "my_later.py").write_text(f"VALUE = {value / 10}")
     net = folder / "net.prototxt"
     net.write_text(
-        'layer { name: "p" type: "Python" top: "y" python_param { module: "my_layers" layer: "Constant" } }'
+        'layer { name: "p" type: "Python" top: "y" python_param { module: "my_layers" '
+        'layer: "Constant" } }'
     )
     return net
 

@@ -1,4 +1,7 @@
-"""LSTM, RNN and LSTMUnit: values and gradients as the original's steps give them, states, shapes, faults."""
+"""LSTM, RNN and LSTMUnit.
+
+Values and gradients as the original's steps give them, states, shapes, faults.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ STEPS, STREAMS, INPUTS, STATIC, HIDDEN = 6, 3, 4, 2, 5
 SHAPES = {"x": (STEPS, STREAMS, 2, 2), "cont": (STEPS, STREAMS)}
 STATE = (1, STREAMS, HIDDEN)
 net_text = partial(nets.net_text, force_backward=True)
-FILLERS = "weight_filler { type: 'uniform' min: -0.5 max: 0.5 } bias_filler { type: 'uniform' min: -0.5 max: 0.5 }"
+FILLERS = (
+    "weight_filler { type: 'uniform' min: -0.5 max: 0.5 } "
+    "bias_filler { type: 'uniform' min: -0.5 max: 0.5 }"
+)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -124,7 +130,10 @@ def compile_recurrent(
     tops = " ".join(
         f'top: "{name}"' for name in ["y", *([f"{state}T" for state in states] if expose else [])]
     )
-    param = f"recurrent_param {{ num_output: {HIDDEN} expose_hidden: {str(expose).lower()} debug_info: true {FILLERS} }}"
+    param = (
+        f"recurrent_param {{ num_output: {HIDDEN} expose_hidden: {str(expose).lower()} "
+        f"debug_info: true {FILLERS} }}"
+    )
     module = netspec.compile(
         load_text(net_text(f'type: "{kind}" {tops} {param}', **shapes)), seed=1
     ).double()
@@ -147,9 +156,8 @@ def test_lstm_step_by_step(load_text: Load, flags: str, has_static: bool, expose
         (20, HIDDEN),
     ]
     h, c = (feed["h"][0], feed["c"][0]) if expose else (np.zeros(STATE[1:]), np.zeros(STATE[1:]))
-    for _ in range(
-        2
-    ):  # the second pass takes up the state of the first, and sends no gradient there
+    # the second pass takes up the state of the first, and sends no gradient there
+    for _ in range(2):
         tensors = {
             name: torch.tensor(value, requires_grad=name != "cont") for name, value in feed.items()
         }
@@ -283,7 +291,7 @@ def test_gradcheck_of_the_unit() -> None:
 
 @pytest.mark.parametrize("kind", [LSTM, RNN])
 def test_state_follows_the_number_of_streams(kind: type[Recurrent]) -> None:
-    """As Caffe's memory does: it is kept where it is large enough, and begins at 0 where a larger one is taken."""
+    """As Caffe's memory: it is kept where it is large enough; a larger one begins at 0."""
     module, rest = made_by_hand(kind), torch.ones(2, 4)
     x = torch.randn(2, 4, 3)
     first = module(x[:, :2], rest[:, :2])
@@ -291,9 +299,8 @@ def test_state_follows_the_number_of_streams(kind: type[Recurrent]) -> None:
     again = module(x[:, :2], rest[:, :2])
     other = made_by_hand(kind)
     other(x[:, :2], rest[:, :2])
-    torch.testing.assert_close(
-        again[:, 1], other(x[:, :2], rest[:, :2])[:, 1]
-    )  # the second stream has waited
+    # the second stream has waited
+    torch.testing.assert_close(again[:, 1], other(x[:, :2], rest[:, :2])[:, 1])
     fresh = module(x, rest)
     torch.testing.assert_close(fresh[:, :2], first)
     assert module.hidden.shape == (4, 4)

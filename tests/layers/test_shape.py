@@ -1,4 +1,7 @@
-"""Layers that arrange values: shapes and faults without torch, values and gradients as the original's loops give them."""
+"""Layers that arrange values.
+
+Shapes and faults without torch, values and gradients as the original's loops give them.
+"""
 
 from __future__ import annotations
 
@@ -360,7 +363,10 @@ def compiled(load_text: Load, layer: str, *bottoms: Tensor, seed: int = 1) -> Ne
 
 
 def largest(rows: np.ndarray, k: int) -> list[list[tuple[float, int]]]:
-    """The k largest of each row as the original finds them: pairs of value and place, sorted from above."""
+    """The k largest of each row as the original finds them.
+
+    Pairs of value and place, sorted from above.
+    """
     return [
         sorted(((value, i) for i, value in enumerate(row)), reverse=True)[:k]
         for row in rows.tolist()
@@ -451,7 +457,10 @@ def test_filter_keeps_items_and_scatters_gradients(load_text: Load, chosen: list
     assert x.grad[:, 0].tolist() == [float(i in kept) for i in range(4)]
 
 
-EMBED = f'type: "Embed" {Y} embed_param {{ num_output: 4 input_dim: 5 weight_filler {{ type: "gaussian" }} bias_filler {{ type: "gaussian" }} }}'
+EMBED = (
+    f'type: "Embed" {Y} embed_param {{ num_output: 4 input_dim: 5 '
+    'weight_filler { type: "gaussian" } bias_filler { type: "gaussian" } }'
+)
 
 
 def test_embed(load_text: Load) -> None:
@@ -472,8 +481,14 @@ def test_embed(load_text: Load) -> None:
 
 
 def test_parameter_learns_from_the_layers_that_read_it(load_text: Load) -> None:
-    text = 'layer { name: "l" type: "Parameter" top: "w" parameter_param { shape { dim: 2 dim: 3 } } }\n'
-    text += 'layer { name: "s" type: "Eltwise" bottom: "x0" bottom: "w" top: "y" eltwise_param { operation: PROD } }\n'
+    text = (
+        'layer { name: "l" type: "Parameter" top: "w" '
+        "parameter_param { shape { dim: 2 dim: 3 } } }\n"
+    )
+    text += (
+        'layer { name: "s" type: "Eltwise" bottom: "x0" bottom: "w" top: "y" '
+        "eltwise_param { operation: PROD } }\n"
+    )
     x = values(2, 3)
     module = netspec.compile(
         load_text(net_text('type: "Split" top: "z"', (2, 3)).replace('"l"', '"split"') + text)

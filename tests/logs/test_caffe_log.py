@@ -1,4 +1,7 @@
-"""What --caffe-log writes, read as Caffe's own tools read it. Their patterns and columns stand here as facts."""
+"""What --caffe-log writes, read as Caffe's own tools read it.
+
+Their patterns and columns stand here as facts.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,10 @@ def test_the_messages_of_a_run(tmp_path: Path) -> None:
 
 
 def test_parse_log_py_finds_its_rows(tmp_path: Path) -> None:
-    """Its way through the file: every line from the first iteration on must have a time, outputs belong to the iteration above."""
+    """Its way through the file.
+
+    Every line from the first iteration on must have a time, outputs belong to the iteration above.
+    """
     rows: dict[str, list[tuple[int, str, float]]] = {"train": [], "test": []}
     rates, iteration = [], -1
     for line in written(tmp_path / "log"):
@@ -118,7 +124,10 @@ def test_parse_log_py_finds_its_rows(tmp_path: Path) -> None:
 
 
 def test_the_shell_tools_find_their_columns(tmp_path: Path) -> None:
-    """parse_log.sh greps lines and takes their words by number; extract_seconds.py begins at the line with 'Solving'."""
+    """parse_log.sh greps lines and takes their words by number.
+
+    extract_seconds.py begins at the line with 'Solving'.
+    """
     lines = written(tmp_path / "log")
     assert len([line for line in lines if "] Solving " in line]) == 1
     assert next(line for line in lines if "Solving" in line).split()[4:] == ["Solving", "LeNet"]

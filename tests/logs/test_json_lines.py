@@ -213,7 +213,10 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert (out, err) == (
         "",
-        "warning: the log '/dev/full' can't be written: No space left on device; the training goes on\n",
+        (
+            "warning: the log '/dev/full' can't be written: No space left on device; "
+            "the training goes on\n"
+        ),
     )
 
 
@@ -229,9 +232,9 @@ def test_a_disk_that_tells_only_when_the_file_is_closed(
     log._file._file.close()
     log._file._file = Quota()
     log.close()
-    assert (
-        capsys.readouterr().err
-        == f"warning: the log '{tmp_path / 'log'}' can't be written: Disk quota exceeded; the training goes on\n"
+    assert capsys.readouterr().err == (
+        f"warning: the log '{tmp_path / 'log'}' can't be written: Disk quota exceeded; "
+        "the training goes on\n"
     )
 
 

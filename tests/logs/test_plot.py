@@ -197,7 +197,10 @@ def test_pyplot_stays_out() -> None:
     import subprocess
     import sys
 
-    code = "import sys; from netspec.logs.plot import *; plot_panels([Panel('', [Curve('', '', [0], [1])])], '', 'a.svg'); "
+    code = (
+        "import sys; from netspec.logs.plot import *; plot_panels([Panel('', [Curve('', '', [0], "
+        "[1])])], '', 'a.svg'); "
+    )
     code += "assert 'matplotlib.pyplot' not in sys.modules"
     code = code.replace("plot_panels(", "draw_panels(").replace(", 'a.svg')", ")")
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -259,7 +262,9 @@ def test_what_a_run_does_not_tell() -> None:
     vectors = Run("c.log", tests=[[Row(0, 0.0, outputs={"miou": [0.3, 0.4], "none": []})]])
     with pytest.raises(
         NetspecError,
-        match="nothing of 'loss, accuracy or lr'\n  hint: an output of several elements is no curve",
+        match=(
+            "nothing of 'loss, accuracy or lr'\n  hint: an output of several elements is no curve"
+        ),
     ):
         run_panels([vectors])
     bare = Run("b.log", [Row(0, None, 1.0)])

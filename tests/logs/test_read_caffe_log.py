@@ -39,7 +39,7 @@ I0101 00:00:06.000000  4049 solver.cpp:397]     Test net output #0: accuracy = 0
 I0101 00:00:06.000001  4049 solver.cpp:397]     Test net output #1: loss = 0.0277 (* 1 = 0.0277 loss)
 I0101 00:00:06.000002  4049 solver.cpp:315] Optimization Done.
 I0101 00:00:06.000003  4049 caffe.cpp:259] Optimization Done.
-"""
+"""  # noqa: E501
 
 
 def read(folder: Path, text: str, encoding: str = "utf-8") -> Run:
@@ -129,7 +129,10 @@ def test_a_glog_that_writes_the_year(tmp_path: Path) -> None:
 
 
 def test_glog_0_6_and_its_threads(tmp_path: Path) -> None:
-    """One space before a long id, hexadecimal on macOS; the year in the head of each line rules over the file's."""
+    """One space before a long id, hexadecimal on macOS.
+
+    The year in the head of each line rules over the file's.
+    """
     text = (
         LOG.replace("[IWEF]mmdd", "[IWEF]yyyymmdd")
         .replace("\nI1231", "\nI20231231")
@@ -142,7 +145,10 @@ def test_glog_0_6_and_its_threads(tmp_path: Path) -> None:
 
 
 def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
-    """Caffe tells it behind the loss, its first versions before; a table read line by line has it one display late."""
+    """Caffe tells it behind the loss, its first versions before.
+
+    A table read line by line has it one display late.
+    """
     loss, rate = (
         "I0101 00:00:00.0 1 solver.cpp:218] Iteration {}, loss = 1\n",
         "I0101 00:00:00.5 1 solver.cpp:105] Iteration {}, lr = {}\n",
@@ -151,7 +157,10 @@ def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
     for order in ((loss, rate), (rate, loss)):
         run = read(tmp_path, "".join(line.format(*pair) for pair in told for line in order))
         assert [(row.iter, row.rate) for row in run.train] == told
-    test = "I0101 00:00:00.0 1 solver.cpp:330] Iteration 20, Testing net (#0)\nI0101 00:00:00.1 1 solver.cpp:397]     Test net output #0: a = 1\n"
+    test = (
+        "I0101 00:00:00.0 1 solver.cpp:330] Iteration 20, Testing net (#0)\n"
+        "I0101 00:00:00.1 1 solver.cpp:397]     Test net output #0: a = 1\n"
+    )
     run = read(
         tmp_path, test + "".join(line.format(*pair) for pair in told for line in (loss, rate))
     )
@@ -159,7 +168,10 @@ def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
 
 
 def test_of_several_runs_the_last_one_is_read(tmp_path: Path) -> None:
-    """One that begins at 0 goes on from none: neither its rows nor its seconds have to do with those before."""
+    """One that begins at 0 goes on from none.
+
+    Neither its rows nor its seconds have to do with those before.
+    """
     other = (
         LOG.replace("I1231", "I0301")
         .replace("I0101", "I0302")
@@ -206,7 +218,7 @@ I0413 14:35:44.100000 22206 solver.cpp:380]     Train net output #0: loss_bbox =
 I0413 14:35:44.200000 22206 sgd_solver.cpp:172] Iteration 8120, lr = 0.00995, m = 0.9, lrm = 0.0995, wd = 0.0005
 I0413 14:38:13.000000 22206 solver.cpp:242] [0] Iteration 8160 (0.26 iter/s, 149.2s/40 iter), loss = 0.25, remaining 3 hours and 2 minutes
 I0413 14:38:14.000000 22206 caffe.cpp:345 ] Optimization Done.
-"""
+"""  # noqa: E501
     run = read(tmp_path, text)
     assert [(row.iter, row.seconds, row.loss, row.rate) for row in run.train] == [
         (8120, 0, 0.5, 0.00995),
@@ -254,7 +266,7 @@ I0105 12:00:00.000000  9 solver.cpp:272] Solving LeNet
 I0105 12:00:00.000000  9 solver.cpp:278] Restoring previous solver status from lenet_iter_50.solverstate
 I0105 12:00:01.000000  9 solver.cpp:218] Iteration 50 (1 iter/s, 1s/1 iters), loss = 1.5
 I0105 12:00:09.000000  9 solver.cpp:218] Iteration 100 (1 iter/s, 1s/1 iters), loss = 1.25
-"""
+"""  # noqa: E501
     train, tests = rows(read(tmp_path, first + second))
     assert [row[:3] for row in train] == [(0, 4, 2.33238), (50, 11.5, 1.5), (100, 19.5, 1.25)]
     assert [row[0] for row in tests[0]] == [0]

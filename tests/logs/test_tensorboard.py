@@ -119,5 +119,6 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(
     os.dup2(os.open("/dev/full", os.O_WRONLY), log._records._writer.fileno())
     tell(log)
     assert capsys.readouterr().err == (
-        f"warning: the TensorBoard folder '{tmp_path}' can't be written to: No space left on device; the training goes on without it\n"
+        f"warning: the TensorBoard folder '{tmp_path}' can't be written to: "
+        "No space left on device; the training goes on without it\n"
     )

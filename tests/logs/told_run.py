@@ -33,7 +33,7 @@ ACCURACIES = {0: 0.1, 40: 0.9875}
 
 
 def tell(listener: Listener) -> None:
-    """A whole run: two displays, two test nets before the first iteration and after the last, a snapshot."""
+    """A whole run: two displays, two test nets before and after the training, a snapshot."""
     listener.started(INFO)
     for iteration in (0, 20):
         if iteration == 0:

@@ -75,9 +75,8 @@ def folder(tmp_path):
 
 
 def test_unreadable_images_are_left_out_with_line_and_path(folder, capsys):
-    assert (
-        command("build", folder / "list.txt", folder / "db") == 0
-    )  # paths from the list's folder, as none is here
+    # paths from the list's folder, as none is here
+    assert command("build", folder / "list.txt", folder / "db") == 0
     assert {key: datum.label for key, datum in datums(folder / "db").items()} == {
         "00000000_a b.png": 3,
         "00000002_c.jpeg": -1,
@@ -228,7 +227,7 @@ def test_names_that_are_no_utf8_survive(folder):
 
 @pytest.fixture
 def classes(folder):
-    """Three classes: tulip with two pictures, one of them in a file that is none, daisy and rose with one."""
+    """Three classes: tulip with two pictures, one of them broken, daisy and rose with one."""
     for name, pictures in {
         "tulip": ["b.png", "a.png"],
         "Rose": ["c.png"],
@@ -326,9 +325,15 @@ def test_what_lies_in_the_wrong_place_of_a_folder_is_told(classes, tmp_path, cap
     assert told.out.startswith(f"{tmp_path / 'db'}: 4 records, 1 left out\n")
     assert told.err.splitlines()[:-1] == [  # the last says that sizes differ
         f"warning: {classes}: left out 'list.txt', which lies in no class's folder",
-        f"warning: {classes}: left out the folder 'tulip/more': images lie in the folder of their class",
-        f"warning: {classes}: left out 'tulip/notes.txt': the image does not decode as an image: its format is unknown; "
-        "BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP are read",
+        (
+            f"warning: {classes}: left out the folder 'tulip/more': "
+            "images lie in the folder of their class"
+        ),
+        (
+            f"warning: {classes}: left out 'tulip/notes.txt': the image does not decode as an "
+            "image: its format is unknown; "
+            "BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP are read"
+        ),
     ]
 
 
@@ -349,7 +354,8 @@ def test_folders_that_hold_no_classes(classes, tmp_path):
     shutil.rmtree(flat)
     refused(r"an image of the class rose would be .*daisy/rose/x.jpg", classes / "daisy", out)
     refused(
-        r"the class 'flowers' of .* has no images\n  hint: 'Rose' lies in it: are the classes one folder further down",
+        r"the class 'flowers' of .* has no images\n  hint: 'Rose' lies in it: "
+        r"are the classes one folder further down",
         tmp_path,
         tmp_path.parent / "db",
     )
@@ -386,6 +392,6 @@ def test_lines_without_a_label_are_told(folder, capsys):
     (folder / "bare.txt").write_text("c.jpeg\nc.jpeg 3\n")
     assert command("build", folder / "bare.txt", folder / "db") == 0
     assert (
-        f"note: {folder / 'bare.txt'}:1: no label behind the path: label 0 is stored, as in Caffe (1 of 2 lines)\n"
-        in capsys.readouterr().err
-    )
+        f"note: {folder / 'bare.txt'}:1: no label behind the path: label 0 is stored, "
+        "as in Caffe (1 of 2 lines)\n"
+    ) in capsys.readouterr().err

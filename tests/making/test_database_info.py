@@ -140,9 +140,8 @@ def test_pages_in_circles_end(write_lmdb, datums):
     file = Path(write_lmdb("db", datums * 400)) / "data.mdb"
     content = bytearray(file.read_bytes())
     for start in range(2 * 4096, len(content), 4096):
-        if (
-            content[start + 10] == 1
-        ):  # a branch page: each of its nodes leads to the first leaf, or its branch
+        # a branch page: each of its nodes leads to the first leaf, or its branch
+        if content[start + 10] == 1:
             pointers = np.frombuffer(
                 content,
                 "<u2",

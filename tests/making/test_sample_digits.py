@@ -60,18 +60,16 @@ def test_records(made, sample):
     train, test = read_all(made / sample.train), read_all(made / sample.test)
     assert (len(train), len(test)) == (1437, 360)
     digits = [int(key[-4:]) for key, _ in train + test]
-    assert sorted(digits) == list(
-        range(1797)
-    )  # each digit once: never both for training and for testing
+    # each digit once: never both for training and for testing
+    assert sorted(digits) == list(range(1797))
     assert digits[:1437] != sorted(digits[:1437])
     for part in (train, test):  # a fifth of each class
         assert min(np.bincount([datum.label for _, datum in part]) / len(part)) > 0.095
         assert {datum_pixels(datum).shape for _, datum in part[:20]} == {
             (sample.channels, sample.side, sample.side)
         }
-        assert (
-            len({datum.label for _, datum in part[:40]}) == 10
-        )  # mixed: Data layers read in this order
+        # mixed: Data layers read in this order
+        assert len({datum.label for _, datum in part[:40]}) == 10
 
 
 def test_an_image_is_its_digit_enlarged(made):

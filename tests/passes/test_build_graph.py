@@ -1,4 +1,4 @@
-"""The graph: who reads which version of a blob, inputs and outputs, and the faults of joining layers."""
+"""The graph: who reads which version of a blob, inputs and outputs, faults of joining layers."""
 
 from __future__ import annotations
 
@@ -136,7 +136,10 @@ FAULTS = {
         layer("r", "ReLU", "data", "r") + layer("s", "ReLU", "data", "r"),
         [
             "layer 's' makes blob 'r' a second time",
-            "a layer may write over a blob only in place: as the bottom and the top of the same position",
+            (
+                "a layer may write over a blob only in place: "
+                "as the bottom and the top of the same position"
+            ),
             "'r' is made here",
         ],
     ),
@@ -144,7 +147,10 @@ FAULTS = {
         layer("s", "Split", "data", "a a"),
         [
             "layer 's' makes blob 'a' a second time",
-            "a layer may write over a blob only in place: as the bottom and the top of the same position",
+            (
+                "a layer may write over a blob only in place: "
+                "as the bottom and the top of the same position"
+            ),
             "'a' is made here",
         ],
     ),
@@ -152,7 +158,10 @@ FAULTS = {
         layer("a", "ReLU", "data", "a") + layer("e", "Eltwise", "data a", "a"),
         [
             "layer 'e' makes blob 'a' a second time",
-            "a layer may write over a blob only in place: as the bottom and the top of the same position",
+            (
+                "a layer may write over a blob only in place: "
+                "as the bottom and the top of the same position"
+            ),
             "'a' is made here",
         ],
     ),
@@ -226,7 +235,10 @@ def test_each_fault_is_told_at_the_word(load_text: Callable[..., Net]) -> None:
     with pytest.raises(NetspecError) as caught:
         load_text(
             INPUT
-            + 'layer {\n  name: "e"\n  type: "Eltwise"\n  bottom: "data"\n  bottom: "dta"\n  top: "data"\n  loss_weight: [1,\n    2]\n}'
+            + (
+                'layer {\n  name: "e"\n  type: "Eltwise"\n  bottom: "data"\n  bottom: "dta"\n'
+                '  top: "data"\n  loss_weight: [1,\n    2]\n}'
+            )
         )
     assert [str(d.span).rsplit(":", 2)[1:] for d in caught.value.diagnostics] == [
         ["6", "11"],
@@ -241,7 +253,10 @@ def test_an_unknown_type_is_told_before_what_is_wrong_with_its_fields(
     with pytest.raises(NetspecError) as caught:
         load_text(
             INPUT
-            + 'layer {\n  name: "n"\n  norm_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n  type: "Norm"\n}'
+            + (
+                'layer {\n  name: "n"\n  norm_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n'
+                '  type: "Norm"\n}'
+            )
         )
     assert [d.message for d in caught.value.diagnostics] == [
         "layer 'n': there is no layer type 'Norm'",
@@ -264,11 +279,22 @@ BROKEN = {
     "a value": 'layer { name: "a" type: "ReLU" bottom: "data" top: a }',
     "one of two tops": 'layer { name: "a" type: "Split" bottom: "data" top: "b" topp: "a" }',
     "the type": 'layer { name: "a" type: Relu bottom: "data" top: "a" }',
-    "a parameter": 'layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_outputs: 3 } }',
-    "the name of the block": 'layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" inner_product { num_output: 3 } }',
+    "a parameter": (
+        'layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" '
+        "inner_product_param { num_outputs: 3 } }"
+    ),
+    "the name of the block": (
+        'layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" '
+        "inner_product { num_output: 3 } }"
+    ),
     "a rule": 'layer { name: "a" type: "ReLU" bottom: "data" top: "a" include { phase: TRIAN } }',
-    "a rule's block": 'layer { name: "a" type: "ReLU" bottom: "data" top: "a" inclde { phase: TRAIN } }',
-    "both rules": 'layer { name: "a" type: "ReLU" bottom: "data" top: "a" include { phase: TEST } exclude { phase: TRAIN } }',
+    "a rule's block": (
+        'layer { name: "a" type: "ReLU" bottom: "data" top: "a" inclde { phase: TRAIN } }'
+    ),
+    "both rules": (
+        'layer { name: "a" type: "ReLU" bottom: "data" top: "a" '
+        "include { phase: TEST } exclude { phase: TRAIN } }"
+    ),
     "an unknown type": layer("a", "Nonsense", "data", "a"),
     "a shape": layer(
         "a", "InnerProduct", "data", "a", "inner_product_param { num_output: 3 axis: 5 }"

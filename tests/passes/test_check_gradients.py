@@ -17,7 +17,10 @@ layer { name: "f" type: "%s" bottom: "v" top: "f" %s }
 layer { name: "l" type: "Reduction" bottom: "f" top: "l" loss_weight: 1 }
 %s
 """
-RESHAPE = 'layer { name: "v" type: "Reshape" bottom: "a" top: "v" reshape_param { shape { dim: 6 dim: 1 } } }'
+RESHAPE = (
+    'layer { name: "v" type: "Reshape" bottom: "a" top: "v" '
+    "reshape_param { shape { dim: 6 dim: 1 } } }"
+)
 CONCAT = 'layer { name: "v" type: "Concat" bottom: "a" top: "v" }'
 JOINED = 'layer { name: "v" type: "Concat" bottom: "a" bottom: "x" top: "v" }'
 RELU = 'layer { name: "r" type: "ReLU" bottom: "v" top: "v" }'

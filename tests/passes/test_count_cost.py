@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 from tests.passes.test_build_graph import layer
 
 ALEXNET = ROOT / "models" / "bvlc_alexnet" / "deploy.prototxt"
-# out channels × (in channels / group) × kernel² × out plane; a dense layer's weights. Known from the paper's layout.
+# out channels × (in channels / group) × kernel² × out plane; a dense layer's weights. Known from
+# the paper's layout.
 MULTIPLY_ADDS = {
     "conv1": 96 * 3 * 11 * 11 * 55 * 55,
     "conv2": 256 * 48 * 5 * 5 * 27 * 27,
@@ -24,7 +25,10 @@ MULTIPLY_ADDS = {
     "fc7": 4096 * 4096,
     "fc8": 4096 * 1000,
 }
-IMAGE = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 dim: 5 dim: 6 } } }\n'
+IMAGE = (
+    'layer { name: "data" type: "Input" top: "data" '
+    "input_param { shape { dim: 2 dim: 4 dim: 5 dim: 6 } } }\n"
+)
 
 
 @pytest.mark.parametrize("batch", [1, 10])

@@ -118,7 +118,8 @@ def test_both_kinds_of_rules() -> None:
     placed = filter_state(message, spans, caffe_pb2.NetState(phase=TEST), report)
     (fault,) = report.diagnostics
     assert fault.render() == (
-        "net.prototxt:2:1: error: layer 'a' has both 'include' and 'exclude'\n  exclude { stage: \"s\" } }\n  ^^^^^^^\n"
+        "net.prototxt:2:1: error: layer 'a' has both 'include' and 'exclude'\n"
+        '  exclude { stage: "s" } }\n  ^^^^^^^\n'
         "  hint: keep one of them\nnet.prototxt:1:19: note: 'include' stands here"
     )
     assert len(placed) == 1  # what reads it has no fault of its own
@@ -136,7 +137,8 @@ def test_rules_of_v1_layers() -> None:
 STATED = """state { stage: "own" level: 3 phase: TRAIN }
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 } } }
 layer { name: "own" type: "ReLU" bottom: "data" top: "own" include { stage: "own" } }
-layer { name: "both" type: "ReLU" bottom: "data" top: "both" include { stage: "own" stage: "given" } }
+layer { name: "both" type: "ReLU" bottom: "data" top: "both" \
+include { stage: "own" stage: "given" } }
 layer { name: "level" type: "ReLU" bottom: "data" top: "level" include { min_level: 3 } }
 layer { name: "train" type: "ReLU" bottom: "data" top: "train" include { phase: TRAIN } }
 """

@@ -1,4 +1,7 @@
-"""Shapes: given inputs, unknown sizes, shared params, bounds, and faults with both shapes and where each came from."""
+"""Shapes: given inputs, unknown sizes, shared params, bounds, and faults.
+
+A fault tells both shapes and where each came from.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
 from tests.passes.test_build_graph import layer
 
-IMAGE = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n'
+IMAGE = (
+    'layer { name: "data" type: "Input" top: "data" '
+    "input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n"
+)
 DATA = """layer {
   name: "db" type: "Data" top: "data" top: "label"
   data_param { source: "no_such_database" batch_size: 4 }
@@ -89,7 +95,8 @@ def test_a_database_of_unknown_size(load_text: Callable[..., Net], tmp_path: Pat
     )
     (fault,) = faults(load_text, text)
     assert fault.startswith(
-        "net.prototxt:3:24: error: layer 'db': the size of its data is unknown: the database 'no_such_database' does not exist\n"
+        "net.prototxt:3:24: error: layer 'db': the size of its data is unknown: "
+        "the database 'no_such_database' does not exist\n"
     )
     assert (
         "to see shapes without it, give the sizes of its records, such as --input data=4,3,227,227"
@@ -167,7 +174,8 @@ def test_a_shape_fault_names_both_shapes_and_their_origin(load_text: Callable[..
     )
     (fault,) = faults(load_text, text)
     assert fault == (
-        "net.prototxt:3:58: error: layer 'e': 'data' (2×3×8×8) and 'p' (2×3×4×4) must agree in every axis\n"
+        "net.prototxt:3:58: error: layer 'e': 'data' (2×3×8×8) and 'p' (2×3×4×4) "
+        "must agree in every axis\n"
         '  layer { name: "e" type: "Eltwise" bottom: "data" bottom: "p" top: "e"  }\n'
         "  " + " " * 57 + "^^^\n"
         "net.prototxt:1:41: note: 'data' is 2×3×8×8 (N×C×H×W) and made here\n"
@@ -185,17 +193,32 @@ def test_a_shape_fault_points_to_the_field(load_text: Callable[..., Net]) -> Non
 
 BOUNDS = {
     "blob": (
-        'layer { name: "i" type: "Input" top: "data" input_param { shape { dim: 65536 dim: 65536 } } }',
-        "net.prototxt:1:38: error: layer 'i': blob 'data' (65536×65536) would have 4294967296 values, more than 2147483647",
+        (
+            'layer { name: "i" type: "Input" top: "data" '
+            "input_param { shape { dim: 65536 dim: 65536 } } }"
+        ),
+        (
+            "net.prototxt:1:38: error: layer 'i': blob 'data' (65536×65536) "
+            "would have 4294967296 values, more than 2147483647"
+        ),
     ),
     "axes": (
-        f'layer {{ name: "i" type: "Input" top: "data" input_param {{ shape {{ dim: [{", ".join(["1"] * 33)}] }} }} }}',
-        "net.prototxt:1:38: error: layer 'i': blob 'data' (1×1×1×1×1×1×1×1×…) would have 33 axes, more than 32",
+        (
+            'layer { name: "i" type: "Input" top: "data" '
+            f"input_param {{ shape {{ dim: [{', '.join(['1'] * 33)}] }} }} }}"
+        ),
+        (
+            "net.prototxt:1:38: error: layer 'i': blob 'data' (1×1×1×1×1×1×1×1×…) "
+            "would have 33 axes, more than 32"
+        ),
     ),
     "param": (
         IMAGE
         + layer("f", "InnerProduct", "data", "f", "inner_product_param { num_output: 2147483647 }"),
-        "net.prototxt:2:25: error: layer 'f': param 0 would hold 2147483647×192 values, more than 2147483647",
+        (
+            "net.prototxt:2:25: error: layer 'f': param 0 would hold 2147483647×192 values, "
+            "more than 2147483647"
+        ),
     ),
 }
 
@@ -232,11 +255,8 @@ def test_shared_params_have_an_owner(load_text: Callable[..., Net]) -> None:
     a, b = net.layer("a"), net.layer("b")
     assert [param.owner for param in a.params] == [None, None]
     assert [param.owner for param in b.params] == [("a", 0), ("a", 1)]
-    assert (b.params[0].lr_mult, b.params[1].decay_mult, a.params[1].decay_mult) == (
-        3,
-        0,
-        0,
-    )  # what any of them gives, counts
+    # what any of them gives, counts
+    assert (b.params[0].lr_mult, b.params[1].decay_mult, a.params[1].decay_mult) == (3, 0, 0)
 
 
 def test_params_without_a_name_are_not_shared(load_text: Callable[..., Net]) -> None:

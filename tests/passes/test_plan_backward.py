@@ -15,7 +15,8 @@ Loader = Callable[..., Net]
 HEAD = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
 layer { name: "t" type: "Input" top: "t" input_param { shape { dim: 2 } } }
-layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" \
+inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 """
 LOSS = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "f" bottom: "t" top: "l1" }\n'
 
@@ -40,7 +41,10 @@ def learning(net: Net) -> list[str]:
         ),
         ('layer { name: "p" type: "Power" bottom: "f" top: "p" }', []),
         (
-            'layer { name: "p" type: "Power" bottom: "f" top: "p" propagate_down: false loss_weight: 1 }',
+            (
+                'layer { name: "p" type: "Power" bottom: "f" top: "p" propagate_down: false '
+                "loss_weight: 1 }"
+            ),
             ["p"],
         ),
     ],
@@ -72,7 +76,10 @@ def gradient(text: str, load_text: Loader) -> tuple[float, torch.Tensor]:
 
 
 def test_a_default_weight_is_overwritten_where_the_loss_is_read(load_text: Loader) -> None:
-    """The losses' own weights still count in the objective's value; their gradient is only what the Eltwise sends."""
+    """The losses' own weights still count in the objective's value.
+
+    Their gradient is only what the Eltwise sends.
+    """
     hinge = 'layer { name: "h" type: "HingeLoss" bottom: "f" bottom: "t" top: "l2" }\n'
     value, grad = gradient(HEAD + LOSS + hinge, load_text)
     summed = (
@@ -95,9 +102,9 @@ def test_a_loss_that_is_silenced_counts_without_a_gradient(load_text: Loader) ->
 
 def test_a_weight_of_its_own_counts_beside_the_readers(load_text: Loader) -> None:
     """Caffe's Split gives the weight a top of its own, so that both gradients are summed."""
-    weighted = (
-        LOSS.replace("top:", "loss_weight: 1 top:")
-        + 'layer { name: "p" type: "Power" bottom: "l1" top: "p" power_param { scale: 2 } loss_weight: 1 }'
+    weighted = LOSS.replace("top:", "loss_weight: 1 top:") + (
+        'layer { name: "p" type: "Power" bottom: "l1" top: "p" power_param { scale: 2 } '
+        "loss_weight: 1 }"
     )
     _, once = gradient(HEAD + LOSS, load_text)
     _, three = gradient(HEAD + weighted, load_text)

@@ -1,4 +1,4 @@
-"""Older formats: what the original makes of them, and faults that are still told at their line of the old text."""
+"""Older formats: what the original makes of them, and their faults at the old text's lines."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from netspec.syntax.read import bind_source, read_source
 from tests.conftest import REFERENCE
 
 UPGRADED = REFERENCE / "upgrade"
+V1_ENUMS = [name for name, _ in caffe_pb2.V1LayerParameter.LayerType.items() if name != "NONE"]
 
 
 def upgraded(text: str) -> tuple[caffe_pb2.NetParameter, Spans, list[str]]:
@@ -27,7 +28,10 @@ def upgraded(text: str) -> tuple[caffe_pb2.NetParameter, Spans, list[str]]:
     report = Report()
     message, spans = read_net(Source("net.prototxt", text), report)
     faults = [
-        f"{str(d.span).removeprefix('net.prototxt:')}: {'warning: ' * (d.severity == WARNING)}{d.message}"
+        (
+            f"{str(d.span).removeprefix('net.prototxt:')}: "
+            f"{'warning: ' * (d.severity == WARNING)}{d.message}"
+        )
         for d in report.in_order()
     ]
     return message, spans, faults
@@ -102,9 +106,7 @@ def test_both_types_of_a_solver() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "enum", [name for name in caffe_pb2.V1LayerParameter.LayerType.keys() if name != "NONE"]
-)  # noqa: SIM118
+@pytest.mark.parametrize("enum", V1_ENUMS)
 def test_every_v1_type(enum: str) -> None:
     message, spans, faults = upgraded(f"layers {{ type: {enum} }}")
     assert message.layer[0].type == V1_TYPES[enum]
@@ -168,11 +170,17 @@ V0_FAULTS = {
         ["2:1: this is a V1 layer among V0 layers, which hold a 'layer' of their own"],
     ),
     "padding before a neuron": (
-        'layers { layer { type: "padding" pad: 1 } bottom: "x" top: "p" }\nlayers { layer { name: "r" type: "relu" }\nbottom: "p" top: "r" }',
+        (
+            'layers { layer { type: "padding" pad: 1 } bottom: "x" top: "p" }\n'
+            'layers { layer { name: "r" type: "relu" }\nbottom: "p" top: "r" }'
+        ),
         ["3:9: a padding layer feeds layer 'r', which is neither conv nor pool"],
     ),
     "padding of two": (
-        'layers { layer { name: "p" type: "padding" } bottom: "x" bottom: "y" top: "p" }\nlayers { layer { type: "conv" } bottom: "p" }',
+        (
+            'layers { layer { name: "p" type: "padding" } bottom: "x" bottom: "y" top: "p" }\n'
+            'layers { layer { type: "conv" } bottom: "p" }'
+        ),
         ["1:10: a padding layer has one bottom and one top"],
     ),
     "layer beside layers": (
@@ -233,11 +241,26 @@ def test_faults(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [  # what the original takes, leaving out what has no place
-        'input_dim: [1, 3, 2, 2] layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }',
-        'input_shape { dim: 1 } layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }',
-        'input: "x" layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }',
-        'input: "x" input_shape { dim: [2, 3] } input_shape { dim: 7 } layer { type: "ReLU" bottom: "x" top: "y" }',
-        'input: "x" input_dim: [2, 3, 1, 1] layers { layer { name: "r" type: "relu" stride: 2 new_num: 3 } bottom: "x" top: "y" }',
+        (
+            'input_dim: [1, 3, 2, 2] layer { type: "Input" top: "x" '
+            'input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }'
+        ),
+        (
+            'input_shape { dim: 1 } layer { type: "Input" top: "x" '
+            'input_param { shape { dim: [2, 3] } } } layer { type: "ReLU" bottom: "x" top: "y" }'
+        ),
+        (
+            'input: "x" layer { type: "Input" top: "x" input_param { shape { dim: [2, 3] } } } '
+            'layer { type: "ReLU" bottom: "x" top: "y" }'
+        ),
+        (
+            'input: "x" input_shape { dim: [2, 3] } input_shape { dim: 7 } '
+            'layer { type: "ReLU" bottom: "x" top: "y" }'
+        ),
+        (
+            'input: "x" input_dim: [2, 3, 1, 1] layers { layer { name: "r" type: "relu" stride: 2 '
+            'new_num: 3 } bottom: "x" top: "y" }'
+        ),
     ],
 )
 def test_fields_without_effect_load(load_text: Callable[..., Net], text: str) -> None:
@@ -265,7 +288,8 @@ def test_padding_is_folded_into_what_reads_it() -> None:
 
 def test_v1_param_specs() -> None:
     text = (
-        'layers { type: CONVOLUTION blobs_lr: 1 blobs_lr: 2 weight_decay: 0.5 param: "w" param: "b" param: "c"\n'
+        'layers { type: CONVOLUTION blobs_lr: 1 blobs_lr: 2 weight_decay: 0.5 param: "w" '
+        'param: "b" param: "c"\n'
         "blob_share_mode: [STRICT, PERMISSIVE] }"
     )
     message, spans, faults = upgraded(text)
@@ -288,7 +312,8 @@ def test_v1_param_specs() -> None:
 def test_v1_data_settings(kind: str) -> None:
     owner = kind.lower() + "_param"
     message, spans, _ = upgraded(
-        f"layers {{ type: {kind} {owner} {{ batch_size: 4 scale: 0.5 mirror: true crop_size: 7 mean_file: 'm' }} }}"
+        f"layers {{ type: {kind} {owner} {{ batch_size: 4 scale: 0.5 mirror: true crop_size: 7 "
+        "mean_file: 'm' } }"
     )
     transform = message.layer[0].transform_param
     assert (transform.scale, transform.mirror, transform.crop_size, transform.mean_file) == (
@@ -304,7 +329,8 @@ def test_v1_data_settings(kind: str) -> None:
 
 def test_input_dimensions_go_by_four() -> None:
     message, spans, faults = upgraded(
-        'input: "a" input: "b"\ninput_dim: [1, 3, 8, 9]\ninput_dim: [2, 4, 5, 6]\nlayer { name: "x" }'
+        'input: "a" input: "b"\ninput_dim: [1, 3, 8, 9]\ninput_dim: [2, 4, 5, 6]\n'
+        'layer { name: "x" }'
     )
     assert not faults
     (layer, other) = message.layer
@@ -371,14 +397,18 @@ layers { layer { name: "drop" type: "dropout"
     faults = _faults_of(load_text, text)
     assert [fault.split(": ")[0] for fault in faults] == ["4:15", "7:18"]
     assert faults[0].endswith(
-        "layer 'conv1': a window of 11 does not fit into a height of 8 with pad 1: the output's size would be 0"
+        "layer 'conv1': a window of 11 does not fit into a height of 8 with pad 1: "
+        "the output's size would be 0"
     )
 
 
 def test_what_follows_from_a_fault_is_not_told(load_text: Callable[..., Net]) -> None:
     for text in (
         'input: "a"\nlayer { name: "r" type: "ReLU" bottom: "a" top: "r" }',
-        'layers { layer { type: "datta" } top: "a" }\nlayers { layer { type: "relu" } bottom: "a" top: "r" }',
+        (
+            'layers { layer { type: "datta" } top: "a" }\n'
+            'layers { layer { type: "relu" } bottom: "a" top: "r" }'
+        ),
         'layers { type: DATTA top: "a" }\nlayers { type: RELU bottom: "a" top: "r" }',
         'layer { type: "ReLU" bottom: "a" top: "r" }\nlayers { type: RELU bottom: "r" top: "s" }',
     ):

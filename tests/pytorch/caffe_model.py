@@ -1,7 +1,10 @@
-"""A model of Caffe's net level in numpy, written apart from netspec: memory, Split layers, the backward pass.
+"""A model of Caffe's net level in numpy, written apart from netspec.
 
-Blobs are pointers to data and gradients, as in Caffe; layers write over what they point to. A handful of layer types
-is enough to put every rule of Net::Init, InsertSplits and Layer::SetLossWeights to the test (test_random_nets.py).
+It has Caffe's memory, Split layers and backward pass.
+
+Blobs are pointers to data and gradients, as in Caffe; layers write over what they point to. A
+handful of layer types is enough to put every rule of Net::Init, InsertSplits and
+Layer::SetLossWeights to the test (test_random_nets.py).
 """
 
 from __future__ import annotations

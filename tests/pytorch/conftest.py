@@ -11,22 +11,27 @@ RECORDS = 11
 NET = """
 name: "Tiny"
 layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
-  data_param {{ source: "{db}" backend: LMDB batch_size: 4 }} transform_param {{ crop_size: 6 mirror: true scale: 0.01 }} }}
+  data_param {{ source: "{db}" backend: LMDB batch_size: 4 }} \
+transform_param {{ crop_size: 6 mirror: true scale: 0.01 }} }}
 layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
-  data_param {{ source: "{db}" backend: LMDB batch_size: 5 }} transform_param {{ crop_size: 6 scale: 0.01 }} }}
+  data_param {{ source: "{db}" backend: LMDB batch_size: 5 }} \
+transform_param {{ crop_size: 6 scale: 0.01 }} }}
 layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param {{ num_output: 4 kernel_size: 3 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "bn" type: "BatchNorm" bottom: "conv" top: "bn" }}
 layer {{ name: "relu" type: "ReLU" bottom: "bn" top: "bn" }}
 layer {{ name: "drop" type: "Dropout" bottom: "bn" top: "bn" }}
-layer {{ name: "ip" type: "InnerProduct" bottom: "bn" top: "ip" inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "bn" top: "ip" \
+inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
-layer {{ name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
+layer {{ name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" \
+include {{ phase: TEST }} }}
 """
 SOLVER = """
 net: "net.prototxt"
 base_lr: 0.05 momentum: 0.9 weight_decay: 0.001 lr_policy: "step" gamma: 0.5 stepsize: 5
-max_iter: 12 display: 4 average_loss: 2 test_iter: 2 test_interval: 6 snapshot: 6 snapshot_prefix: "{prefix}"
+max_iter: 12 display: 4 average_loss: 2 test_iter: 2 test_interval: 6 snapshot: 6 \
+snapshot_prefix: "{prefix}"
 random_seed: 5 solver_mode: CPU
 """
 

@@ -1,4 +1,7 @@
-"""Runs in several real processes, for the tests: starting them, finding and killing them, comparing what they have written."""
+"""Runs in several real processes, for the tests.
+
+Starting them, finding and killing them, comparing what they have written.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def pair_folder(run_folder: Path) -> Path:
 
 
 def begin(command: list[str], env: dict[str, str] = ENVIRONMENT) -> subprocess.Popen:
-    """Starts a command and marks all that it starts: torchrun gives its processes sessions of their own."""
+    """Starts a command and marks all that it starts.
+
+    Torchrun gives its processes sessions of their own.
+    """
     mark = f"NETSPEC_TEST={uuid4().hex}"
     process = subprocess.Popen(
         command,
@@ -66,7 +72,7 @@ def kill_all(process: subprocess.Popen) -> None:
 
 
 def run(command: list[str], env: dict[str, str] = ENVIRONMENT) -> subprocess.CompletedProcess:
-    """Runs a command to its end, or after a time that is far too long kills all that it has started."""
+    """Runs a command to its end, or kills all that it has started after far too long a time."""
     process = begin(command, env)
     try:
         out, err = process.communicate(timeout=240)

@@ -1,4 +1,7 @@
-"""States that LSTM and RNN layers carry over from batch to batch: a run that goes on has them, bit for bit."""
+"""States that LSTM and RNN layers carry over from batch to batch.
+
+A run that goes on has them, bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,17 @@ from tests.pytorch.real_runs import assert_same_bits, changed, train
 STEPS, STREAMS = 4, 2
 NET = """
 name: "Carrying"
-layer {{ name: "data" type: "HDF5Data" top: "x" top: "cont" top: "target" hdf5_data_param {{ source: "{folder}/list.txt" batch_size: 4 }} }}
-layer {{ name: "lstm" type: "LSTM" bottom: "x" bottom: "cont" top: "h" recurrent_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "rnn" type: "RNN" bottom: "h" bottom: "cont" top: "y" recurrent_param {{ num_output: 2 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "data" type: "HDF5Data" top: "x" top: "cont" top: "target" \
+hdf5_data_param {{ source: "{folder}/list.txt" batch_size: 4 }} }}
+layer {{ name: "lstm" type: "LSTM" bottom: "x" bottom: "cont" top: "h" \
+recurrent_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "rnn" type: "RNN" bottom: "h" bottom: "cont" top: "y" \
+recurrent_param {{ num_output: 2 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "target" top: "loss" }}
 """
 SOLVER = """
-net: "{folder}/net.prototxt" base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" max_iter: 8 display: 1 random_seed: 5 solver_mode: CPU
+net: "{folder}/net.prototxt" base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" \
+max_iter: 8 display: 1 random_seed: 5 solver_mode: CPU
 test_iter: 3 test_interval: 4 snapshot: 4 snapshot_prefix: "{folder}/snap"
 """
 
@@ -119,9 +126,9 @@ def test_a_snapshot_without_states_is_told(folder: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     run(folder, "cut", "--resume")
     assert (
-        "warning: the states that LSTM and RNN layers carry over begin at 0: the snapshot does not hold them"
-        in capsys.readouterr().err
-    )
+        "warning: the states that LSTM and RNN layers carry over begin at 0: "
+        "the snapshot does not hold them"
+    ) in capsys.readouterr().err
 
 
 def test_a_changed_bit_of_the_states_is_found(folder: Path, capsys: pytest.CaptureFixture) -> None:

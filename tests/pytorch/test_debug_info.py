@@ -1,4 +1,7 @@
-"""The lines of debug_info against numpy's numbers: what Caffe's ForwardDebugInfo and BackwardDebugInfo print, in their order."""
+"""The lines of debug_info against numpy's numbers.
+
+What Caffe's ForwardDebugInfo and BackwardDebugInfo print, in their order.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,13 @@ W1, B1, W2, B2 = (
 )
 NET = """
 name: "Seen"
-layer { name: "data" type: "HDF5Data" top: "data" top: "target" hdf5_data_param { source: "data.txt" batch_size: 4 } }
-layer { name: "first" type: "InnerProduct" bottom: "data" top: "hidden" inner_product_param { num_output: 5 } }
+layer { name: "data" type: "HDF5Data" top: "data" top: "target" \
+hdf5_data_param { source: "data.txt" batch_size: 4 } }
+layer { name: "first" type: "InnerProduct" bottom: "data" top: "hidden" \
+inner_product_param { num_output: 5 } }
 layer { name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }
-layer { name: "second" type: "InnerProduct" bottom: "hidden" top: "out" param { name: "w2" } param { lr_mult: 0 }
+layer { name: "second" type: "InnerProduct" bottom: "hidden" top: "out" param { name: "w2" } \
+param { lr_mult: 0 }
   inner_product_param { num_output: 2 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss" }
 """
@@ -35,7 +41,10 @@ APART = NET.replace('bottom: "hidden" top: "hidden"', 'bottom: "hidden" top: "ac
     '"second" type: "InnerProduct" bottom: "hidden"',
     '"second" type: "InnerProduct" bottom: "active"',
 )
-SOLVER = 'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" debug_info: true snapshot_after_train: false solver_mode: CPU random_seed: 1\n'
+SOLVER = (
+    'net: "net.prototxt" base_lr: 0 lr_policy: "fixed" debug_info: true snapshot_after_train: '
+    "false solver_mode: CPU random_seed: 1\n"
+)
 
 
 class Told(Listener):
@@ -77,7 +86,7 @@ def run(folder: Path, settings: str, net: str = NET) -> Told:
 
 
 def expected(passes: int = 1, active: str = "hidden") -> list[tuple[str, list[float]]]:
-    """The lines of the last of several passes over the same batch, without their numbers, and the numbers.
+    """The lines of the last of several passes over one batch, without their numbers; the numbers.
 
     Args: active: the name of ReLU's top.
     """
@@ -172,7 +181,10 @@ def test_the_train_net_tells_in_displayed_iterations_and_a_test_net_always(tmp_p
 
 
 def test_a_blob_that_two_layers_read_has_the_gradient_of_each(tmp_path: Path) -> None:
-    twice = 'layer { name: "loss2" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss2" loss_weight: 3 }'
+    twice = (
+        'layer { name: "loss2" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss2" '
+        "loss_weight: 3 }"
+    )
     (lines,) = run(tmp_path, "max_iter: 1 display: 2", NET + twice).lines
     wanted = dict(expected())["    [Backward] Layer loss, bottom blob out diff: #"][0]
     found = {

@@ -14,10 +14,14 @@ from netspec import NetspecError, Solver
 from netspec.pytorch.processes import Processes
 
 LAYERS = """
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
-SOLVER = 'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 50 solver_mode: CPU random_seed: 7 snapshot_prefix: "snap"'
+SOLVER = (
+    'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 50 solver_mode: '
+    'CPU random_seed: 7 snapshot_prefix: "snap"'
+)
 
 
 @pytest.fixture
@@ -41,7 +45,10 @@ def told(net: str, processes: Processes | None = None) -> str:
 
 
 def images(settings: str, tops: str = 'top: "data" top: "label"') -> str:
-    return f'layer {{ name: "images" type: "ImageData" {tops} image_data_param {{ source: "list.txt" batch_size: 4 is_color: false {settings} }} }}\n'
+    return (
+        f'layer {{ name: "images" type: "ImageData" {tops} '
+        f'image_data_param {{ source: "list.txt" batch_size: 4 is_color: false {settings} }} }}\n'
+    )
 
 
 def hdf5(
@@ -65,7 +72,10 @@ def hdf5(
                 file[tops[0]][bad[1]] = np.nan
     Path(f"{name}.txt").write_text("".join(f"{name}{i}.h5\n" for i in range(files)))
     text = " ".join(f'top: "{top}"' for top in tops)
-    return f'layer {{ name: "{name}" type: "HDF5Data" {text} hdf5_data_param {{ source: "{name}.txt" batch_size: 4 {settings} }} }}\n'
+    return (
+        f'layer {{ name: "{name}" type: "HDF5Data" {text} '
+        f'hdf5_data_param {{ source: "{name}.txt" batch_size: 4 {settings} }} }}\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +113,10 @@ def test_the_layer_that_feeds_the_labels_and_not_the_first(folder: Path) -> None
 
 
 def test_the_layer_whose_data_are_not_finite_and_not_the_first(folder: Path) -> None:
-    change = 'layer { name: "half" type: "Power" bottom: "data" top: "data" power_param { scale: 0.5 } }\n'
+    change = (
+        'layer { name: "half" type: "Power" bottom: "data" top: "data" '
+        "power_param { scale: 0.5 } }\n"
+    )
     Path("list.txt").write_text(Path("list.txt").read_text().replace(" 9", " 0"))
     net = (
         images("", 'top: "pixels" top: "label"')
@@ -120,8 +133,14 @@ def test_the_layer_whose_data_are_not_finite_and_not_the_first(folder: Path) -> 
 
 
 def test_no_record_is_named_where_the_items_are_not_the_datas(folder: Path) -> None:
-    mixed = 'layer { name: "mixed" type: "Concat" bottom: "label" bottom: "label" top: "mixed" concat_param { axis: 0 } }\n'
-    twice = 'layer { name: "twice" type: "Concat" bottom: "data" bottom: "data" top: "twice" concat_param { axis: 0 } }\n'
+    mixed = (
+        'layer { name: "mixed" type: "Concat" bottom: "label" bottom: "label" top: "mixed" '
+        "concat_param { axis: 0 } }\n"
+    )
+    twice = (
+        'layer { name: "twice" type: "Concat" bottom: "data" bottom: "data" top: "twice" '
+        "concat_param { axis: 0 } }\n"
+    )
     message = told(
         images("")
         + mixed
@@ -134,8 +153,10 @@ def test_no_record_is_named_where_the_items_are_not_the_datas(folder: Path) -> N
 
 def test_the_window_is_named(folder: Path) -> None:
     Path("windows.txt").write_text("# 0\n0.png\n3\n4\n4\n2\n1 0.9 0 0 2 2\n7 0.9 1 1 3 3\n")
-    window = """layer { name: "w" type: "WindowData" top: "data" top: "label" transform_param { crop_size: 4 }
-      window_data_param { source: "windows.txt" batch_size: 4 fg_threshold: 0.5 bg_threshold: 0.5 fg_fraction: 1 } }"""
+    window = """layer { name: "w" type: "WindowData" top: "data" top: "label"
+      transform_param { crop_size: 4 }
+      window_data_param { source: "windows.txt" batch_size: 4 fg_threshold: 0.5 bg_threshold: 0.5
+        fg_fraction: 1 } }"""
     assert re.search(
         r"layer 'w' feeds it; it is the window in line 8 of 'windows.txt', of '0.png'",
         told(window + LAYERS),

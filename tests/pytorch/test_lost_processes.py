@@ -1,4 +1,7 @@
-"""Runs in several processes that end early: killed, told to end, or with a fault. And how they go on."""
+"""Runs in several processes that end early: killed, told to end, or with a fault.
+
+And how they go on.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +49,9 @@ def test_the_loss_of_a_process_ends_the_run_and_its_snapshot_stands(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGKILL
     assert (
-        f"process {rank} of 2 was ended by SIGKILL, so the run ends; snapshots that it has written stand"
-        in err
-    )
+        f"process {rank} of 2 was ended by SIGKILL, so the run ends; "
+        "snapshots that it has written stand"
+    ) in err
     assert len(err.splitlines()) == 1, (
         "who has only lost the others says nothing, and neither does torch"
     )
@@ -110,7 +113,8 @@ def test_a_bad_record_of_another_process_is_told(pair_folder: Path) -> None:
     (pair_folder / "solver.prototxt").write_text(text)
     err = train(pair_folder, "--nproc", "2", status=1).stderr
     assert re.search(
-        r"process 1: .*error: layer 'loss': item 0 of the batch has label 7, but there are 3 classes",
+        r"process 1: .*error: layer 'loss': item 0 of the batch has label 7, "
+        r"but there are 3 classes",
         err,
     )
     assert "it is record 1 (from 0) of its 11" in err
@@ -165,10 +169,8 @@ def test_signals_reach_all_processes(
     process.send_signal(signal.SIGHUP)
     wait_for(process, "snapshot ")
     wait_for(process, "iteration ")
-    for pid in [
-        process.pid,
-        *(members(process) if to_all else []),
-    ]:  # Ctrl-C reaches every process of the terminal
+    # Ctrl-C reaches every process of the terminal
+    for pid in [process.pid, *(members(process) if to_all else [])]:
         os.kill(pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out.splitlines()[-1]) == (130, "stopped early"), err
@@ -247,10 +249,11 @@ def test_a_bug_ends_a_process_at_once_and_open_files_are_whole(tmp_path: Path) -
 def test_the_loss_of_others_is_told_without_advice_on_sockets() -> None:
     error = lost(
         RuntimeError(
-            "[/build/gloo/pair.cc:537] Read error [10.0.0.1]:80: Connection reset by peer. This is typically … GLHF!"
+            "[/build/gloo/pair.cc:537] Read error [10.0.0.1]:80: Connection reset by peer. "
+            "This is typically … GLHF!"
         )
     )
-    assert (
-        str(error)
-        == "error: another process of the run has ended, so this one stops (Read error [10.0.0.1]:80: Connection reset by peer)"
+    assert str(error) == (
+        "error: another process of the run has ended, so this one stops (Read error "
+        "[10.0.0.1]:80: Connection reset by peer)"
     )

@@ -15,13 +15,16 @@ from netspec.graph import Net
 
 NET = """
 name: "Small"
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } } }
+layer { name: "data" type: "Input" top: "data" \
+input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } } }
 layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
 layer { name: "conv/1" type: "Convolution" bottom: "data" top: "c"
   convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
 layer { name: "relu" type: "ReLU" bottom: "c" top: "c" }
-layer { name: "ip" type: "InnerProduct" bottom: "c" top: "scores" inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" top: "loss" include { phase: TRAIN } }
+layer { name: "ip" type: "InnerProduct" bottom: "c" top: "scores" \
+inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "scores" bottom: "label" top: "loss" \
+include { phase: TRAIN } }
 layer { name: "prob" type: "Softmax" bottom: "scores" top: "prob" include { phase: TEST } }
 """
 
@@ -133,8 +136,10 @@ def test_a_label_that_is_no_class(load_text: Loader) -> None:
 def test_shared_params_are_one(load_text: Loader) -> None:
     text = """
     layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 6 } } }
-    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" param { name: "w" } inner_product_param { num_output: 6 bias_term: false } }
-    layer { name: "two" type: "InnerProduct" bottom: "x" top: "y" param { name: "w" } inner_product_param { num_output: 6 bias_term: false } }
+    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" param { name: "w" }
+      inner_product_param { num_output: 6 bias_term: false } }
+    layer { name: "two" type: "InnerProduct" bottom: "x" top: "y" param { name: "w" }
+      inner_product_param { num_output: 6 bias_term: false } }
     """
     module = netspec.compile(load_text(text), seed=1)
     assert module.params["one"][0] is module.params["two"][0]
@@ -144,10 +149,12 @@ def test_shared_params_are_one(load_text: Loader) -> None:
 def test_permissive_sharing_views_the_owner(load_text: Loader) -> None:
     text = """
     force_backward: true
-    layer { name: "a" type: "Input" top: "a" top: "b" input_param { shape { dim: 2 dim: 6 } shape { dim: 2 dim: 4 } } }
+    layer { name: "a" type: "Input" top: "a" top: "b"
+      input_param { shape { dim: 2 dim: 6 } shape { dim: 2 dim: 4 } } }
     layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" param { name: "w" }
       inner_product_param { num_output: 4 bias_term: false weight_filler { type: "xavier" } } }
-    layer { name: "two" type: "InnerProduct" bottom: "b" top: "y" param { name: "w" share_mode: PERMISSIVE }
+    layer { name: "two" type: "InnerProduct" bottom: "b" top: "y"
+      param { name: "w" share_mode: PERMISSIVE }
       inner_product_param { num_output: 6 bias_term: false } }
     """
     module = netspec.compile(load_text(text), seed=1)
@@ -161,8 +168,10 @@ def test_permissive_sharing_views_the_owner(load_text: Loader) -> None:
 def test_frozen_params_and_propagate_down(load_text: Loader) -> None:
     text = """
     layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 6 } } }
-    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" param { lr_mult: 0 } param { lr_mult: 1 } inner_product_param { num_output: 4 } }
-    layer { name: "two" type: "InnerProduct" bottom: "x" top: "y" propagate_down: false inner_product_param { num_output: 3 } loss_weight: 1 }
+    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" param { lr_mult: 0 }
+      param { lr_mult: 1 } inner_product_param { num_output: 4 } }
+    layer { name: "two" type: "InnerProduct" bottom: "x" top: "y" propagate_down: false
+      inner_product_param { num_output: 3 } loss_weight: 1 }
     """
     module = netspec.compile(load_text(text, phase="TRAIN"), seed=1)
     assert [blob.requires_grad for blob in module.params["one"]] == [False, False], (
@@ -181,7 +190,8 @@ def test_frozen_params_and_propagate_down(load_text: Loader) -> None:
 def test_a_weighted_blob_that_is_read_is_an_output_of_caffes_split(load_text: Loader) -> None:
     text = """
     layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 6 } } }
-    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" loss_weight: 0.5 inner_product_param { num_output: 4 bias_filler { value: 2 } } }
+    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" loss_weight: 0.5
+      inner_product_param { num_output: 4 bias_filler { value: 2 } } }
     layer { name: "two" type: "Softmax" bottom: "x" top: "y" }
     """
     module = netspec.compile(load_text(text, phase="TRAIN"))
@@ -218,8 +228,10 @@ def test_weights_of_another_net_are_reported(load_text: Loader, tmp_path: Path) 
 def test_gradients_are_where_caffe_has_them(load_text: Loader) -> None:
     text = """
     layer { name: "a" type: "Input" top: "a" input_param { shape { dim: 2 dim: 6 } } }
-    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x" inner_product_param { num_output: 4 } loss_weight: 1 }
-    layer { name: "two" type: "InnerProduct" bottom: "a" top: "y" inner_product_param { num_output: 4 } }
+    layer { name: "one" type: "InnerProduct" bottom: "a" top: "x"
+      inner_product_param { num_output: 4 } loss_weight: 1 }
+    layer { name: "two" type: "InnerProduct" bottom: "a" top: "y"
+      inner_product_param { num_output: 4 } }
     """
     module = netspec.compile(load_text(text))
     assert module.params["one"][0].requires_grad
@@ -237,9 +249,8 @@ def test_gradients_are_where_caffe_has_them(load_text: Loader) -> None:
 
 
 def test_many_nets_compile_in_one_process(load_text: Loader) -> None:
-    for size in range(
-        5, 15
-    ):  # more than torch.compile's bound on recompilations of one piece of code
+    # more than torch.compile's bound on recompilations of one piece of code
+    for size in range(5, 15):
         module = netspec.compile(
             load_text(NET.replace("num_output: 5", f"num_output: {size}"), phase="TEST")
         )

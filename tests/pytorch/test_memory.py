@@ -13,7 +13,8 @@ from netspec.pytorch import memory
 
 TEXT = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1000 } } }
-layer { name: "f" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 2000000 } }
+layer { name: "f" type: "InnerProduct" bottom: "x" top: "y" \
+inner_product_param { num_output: 2000000 } }
 """
 
 
@@ -24,7 +25,10 @@ def test_params_that_nobody_can_hold(
     monkeypatch.setattr(memory, "free_memory", lambda: 2**31)
     with pytest.raises(
         NetspecError,
-        match=r"net.prototxt:3:25: error: layer 'f': its params take 7.5 GiB, .* of which 2.0 GiB are free",
+        match=(
+            r"net.prototxt:3:25: error: layer 'f': its params take 7.5 GiB, "
+            r".* of which 2.0 GiB are free"
+        ),
     ):
         netspec.compile(net)
 

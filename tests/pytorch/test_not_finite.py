@@ -11,12 +11,15 @@ import pytest
 from netspec import NetspecError, Solver
 
 NET = """
-layer {{ name: "data" type: "HDF5Data" top: "data" top: "target" hdf5_data_param {{ source: "{folder}/list.txt" batch_size: 4 }} }}
-layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param {{ num_output: 2 weight_filler {{ {filler} }} }} }}
+layer {{ name: "data" type: "HDF5Data" top: "data" top: "target" \
+hdf5_data_param {{ source: "{folder}/list.txt" batch_size: 4 }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
+inner_product_param {{ num_output: 2 weight_filler {{ {filler} }} }} }}
 layer {{ name: "log" type: "Log" bottom: "ip" top: "log" log_param {{ shift: {shift} }} }}
 layer {{ name: "loss" type: "EuclideanLoss" bottom: "log" bottom: "target" top: "loss" }}
 """
-SOLVER = """net: "{folder}/net.prototxt" base_lr: {rate} lr_policy: "fixed" max_iter: 50 iter_size: {parts} solver_mode: CPU
+SOLVER = """net: "{folder}/net.prototxt" base_lr: {rate} lr_policy: "fixed" \
+max_iter: 50 iter_size: {parts} solver_mode: CPU
 snapshot_prefix: "{folder}/snap"
 """
 XAVIER = 'type: "xavier"'
@@ -55,9 +58,9 @@ def test_a_layer_that_makes_it_is_named_and_no_rate_is_blamed_before_an_update(
         "error: the loss is nan at iteration 0: the run stops, its snapshots stand\n"
     )
     assert (
-        "net.prototxt:4:1: note: layer 'log' (Log) is the first whose output is not finite: 'log'; its bottoms and params are finite"
-        in message
-    )
+        "net.prototxt:4:1: note: layer 'log' (Log) is the first whose output is not finite: "
+        "'log'; its bottoms and params are finite"
+    ) in message
     assert "base_lr" not in message
 
 

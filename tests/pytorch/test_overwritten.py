@@ -1,4 +1,4 @@
-"""In-place chains: Caffe's gradient reads what the last layer of the chain left in the shared memory."""
+"""In-place chains: Caffe's gradient reads what the chain's last layer left in shared memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from netspec.pytorch.overwritten import Overwritten
 NET = """
 force_backward: true
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 5 weight_filler { type: "gaussian" } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" \
+inner_product_param { num_output: 5 weight_filler { type: "gaussian" } } }
 layer { name: "act" type: "%s" bottom: "y" top: "y" }
 %s
 """
-SCALE = 'layer { name: "scale" type: "Scale" bottom: "y" top: "y" scale_param { filler { value: -2 } bias_term: true bias_filler { value: 0.3 } } }'
+SCALE = (
+    'layer { name: "scale" type: "Scale" bottom: "y" top: "y" '
+    "scale_param { filler { value: -2 } bias_term: true bias_filler { value: 0.3 } } }"
+)
 DROPOUT = 'layer { name: "drop" type: "Dropout" bottom: "y" top: "y" }'
 DERIVATIVES = {
     "ReLU": lambda final: (final > 0).float(),

@@ -26,7 +26,8 @@ from tests.pytorch.real_runs import (
 pair_folder = real_runs.pair_folder  # a fixture
 
 
-# Trains as one of two processes, then tells what its weights and history are: `torchrun` gives it its place.
+# Trains as one of two processes, then tells what its weights and history are: `torchrun` gives it
+# its place.
 MEMBER = """
 import hashlib, sys, torch
 from netspec.pytorch.processes import join
@@ -167,8 +168,14 @@ def test_the_ranks_have_the_same_weights_though_not_every_param_is_reached(
     run_folder: Path,
 ) -> None:
     net = (run_folder / "net.prototxt").read_text()  # a branch whose gradient is held back
-    side = 'layer { name: "side" type: "InnerProduct" bottom: "bn" top: "side" inner_product_param { num_output: 3 } }\n'
-    ends = 'layer { name: "sum" type: "Eltwise" bottom: "ip" bottom: "side" top: "sum" propagate_down: true propagate_down: false }\n'
+    side = (
+        'layer { name: "side" type: "InnerProduct" bottom: "bn" top: "side" '
+        "inner_product_param { num_output: 3 } }\n"
+    )
+    ends = (
+        'layer { name: "sum" type: "Eltwise" bottom: "ip" bottom: "side" top: "sum" '
+        "propagate_down: true propagate_down: false }\n"
+    )
     at = net.index('layer { name: "loss"')
     (run_folder / "net.prototxt").write_text(
         net[:at] + side + ends + net[at:].replace('bottom: "ip"', 'bottom: "sum"')
@@ -194,7 +201,8 @@ ip link add va netns a type veth peer name vb netns b
 for n in a b; do ip -n $n link set lo up; ip -n $n link set v$n up; done
 ip -n a addr add 10.77.0.1/24 dev va; ip -n b addr add 10.77.0.2/24 dev vb
 run() {
-  ip netns exec $1 env GLOO_SOCKET_IFNAME=v$1 "$PYTHON" -m torch.distributed.run --nnodes 2 --nproc-per-node 1 --node-rank $2 \
+  ip netns exec $1 env GLOO_SOCKET_IFNAME=v$1 "$PYTHON" -m torch.distributed.run \
+    --nnodes 2 --nproc-per-node 1 --node-rank $2 \
     --master-addr 10.77.0.1 --master-port 29511 -m netspec train "$SOLVER" --cpu
 }
 run b 1 > "$OUT" 2>&1 &
@@ -206,7 +214,10 @@ wait
 def may_make_machines() -> bool:
     if not shutil.which("ip") or not shutil.which("unshare"):
         return False
-    trial = "mount -t tmpfs tmpfs /run && ip netns add a && ip link add va netns a type veth peer name vb"
+    trial = (
+        "mount -t tmpfs tmpfs /run && ip netns add a && ip link add va "
+        "netns a type veth peer name vb"
+    )
     return (
         subprocess.run(
             ["unshare", "-Urnm", "bash", "-c", trial], capture_output=True, check=False

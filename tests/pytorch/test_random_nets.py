@@ -1,4 +1,7 @@
-"""Random nets through netspec and through a model of Caffe's net level that knows nothing of it: the same numbers in all of them."""
+"""Random nets through netspec and through a model of Caffe's net level that knows nothing of it.
+
+The numbers must be the same in all of them.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,10 @@ def text_of(layers: list[Text], force_backward: bool) -> str:
 def random_layer(
     draw: random.Random, name: str, shapes: dict[str, tuple[int, ...]]
 ) -> tuple[Text, list[tuple[int, ...]]] | None:
-    """A layer over one of the last blobs, and the shapes of its tops; None where it does not go with the blob."""
+    """A layer over one of the last blobs, and the shapes of its tops.
+
+    None where it does not go with the blob.
+    """
     kind, bottom = draw.choice(_KINDS), draw.choice(list(shapes)[-4:])
     shape = shapes[bottom]
     if len(shape) < _LEAST_AXES.get(kind, 0):
@@ -114,7 +120,7 @@ def random_layer(
 
 
 def random_net(draw: random.Random) -> tuple[list[Text], bool]:
-    """A net of a few layers, many of them in place or on shared memory, and whether it has force_backward."""
+    """A net of a few layers, many in place or on shared memory; whether it has force_backward."""
     shape = (2, draw.choice([2, 3]), 2)
     shapes: dict[str, tuple[int, ...]] = {"x": shape, "z": shape}
     layers = [Text(name, "Input", [], [name], {"shape": shape}) for name in shapes]
@@ -150,7 +156,10 @@ def random_net(draw: random.Random) -> tuple[list[Text], bool]:
 
 
 def differences(layers: list[Text], force_backward: bool, seed: int, path: Path) -> Iterator[str]:
-    """What netspec gives otherwise than the model. Raises: Refused where Caffe takes no such net."""
+    """What netspec gives otherwise than the model.
+
+    Raises: Refused where Caffe takes no such net.
+    """
     rng, model = np.random.default_rng(seed), Net(layers, force_backward)
     path.write_text(text_of(layers, force_backward))
     report = Report()
@@ -193,9 +202,8 @@ def differences(layers: list[Text], force_backward: bool, seed: int, path: Path)
             got |= {f"gradient of {name}": _gradient(value) for name, value in feed.items()}
     for name, value in wanted.items():
         found = got[name].detach().numpy().ravel()
-        if name.startswith(
-            "gradient"
-        ):  # Caffe multiplies a NaN by the 0 of a mask, torch leaves it out
+        # Caffe multiplies a NaN by the 0 of a mask, torch leaves it out
+        if name.startswith("gradient"):
             found = np.where(np.isnan(value), np.nan, found)
         if not np.allclose(found, value, rtol=1e-6, atol=1e-8, equal_nan=True):
             yield f"{name}: {found}, expected {value}"

@@ -1,4 +1,7 @@
-"""What a run keeps: it goes on bit for bit after any end, and no end costs it the snapshots that stand."""
+"""What a run keeps.
+
+It goes on bit for bit after any end, and no end costs it the snapshots that stand.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import newest_snapshot
 from netspec.weights.solverstate import read_solverstate
 
-# Starts the run again and again and kills it at a random moment of its life; only the interpreter's start is shared.
+# Starts the run again and again and kills it at a random moment of its life; only the interpreter's
+# start is shared.
 KILLER = """
 import os, random, signal, sys, time
 from netspec.cli import main
@@ -34,8 +38,10 @@ for life in range(int(sys.argv[2])):
     child = os.fork()
     if child == 0:
         sys.stdout = sys.stderr = open(f"life_{life}.txt", "w")
-        os._exit(main(["train", sys.argv[1], "--resume", "--keep-last", "2", "--max-iter", "1000000", "--display", "1"]))
-    while life == 0 and "snapshot" not in open("life_0.txt").read():  # however busy the machine is, one life gets somewhere
+        options = ["--resume", "--keep-last", "2", "--max-iter", "1000000", "--display", "1"]
+        os._exit(main(["train", sys.argv[1], *options]))
+    # however busy the machine is, one life gets somewhere
+    while life == 0 and "snapshot" not in open("life_0.txt").read():
         time.sleep(0.01)
     time.sleep(random.uniform(0.05, 0.5))
     os.kill(child, signal.SIGKILL)
@@ -45,7 +51,10 @@ for life in range(int(sys.argv[2])):
 
 
 def shuffled_run(folder: Path, prefix: str) -> Path:
-    """A solver whose run draws at every turn: shuffled images, crops, flips, dropout, a rate that falls, momentum."""
+    """A solver whose run draws at every turn.
+
+    Shuffled images, crops, flips, dropout, a rate that falls, momentum.
+    """
     from PIL import Image
 
     if not (folder / "list.txt").exists():
@@ -54,7 +63,10 @@ def shuffled_run(folder: Path, prefix: str) -> Path:
             Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f"{i}.png")
         (folder / "list.txt").write_text("".join(f"{folder}/{i}.png {i % 3}\n" for i in range(11)))
     net = (folder / "net.prototxt").read_text()
-    data = f'image_data_param {{ source: "{folder}/list.txt" batch_size: 4 shuffle: true is_color: false }}'
+    data = (
+        f'image_data_param {{ source: "{folder}/list.txt" batch_size: 4 shuffle: true '
+        "is_color: false }"
+    )
     start = net.index("data_param")
     net = net[:start].replace('"Data"', '"ImageData"') + data + net[net.index("}", start) + 1 :]
     (folder / "shuffled.prototxt").write_text(net)
@@ -64,9 +76,10 @@ def shuffled_run(folder: Path, prefix: str) -> Path:
         .replace("net.prototxt", "shuffled.prototxt")
         .replace("snapshot: 6", "snapshot: 3")
     )
+    # the drawn seed must be kept as well
     solver = solver.replace(f'"{folder}/snap"', f'"{folder}/{prefix}"').replace(
         "random_seed: 5", ""
-    )  # the drawn seed must be kept as well
+    )
     path = folder / f"{prefix}_solver.prototxt"
     path.write_text(solver.replace("base_lr: 0.05", "base_lr: 0.005"))
     return path
@@ -80,7 +93,10 @@ def same_weights(one: Path, two: Path) -> bool:
 
 
 def killed_at_random(folder: Path, lives: int, seed: int) -> tuple[int, int]:
-    """Kills a run so often; returns the iterations it had reached half-way through its lives and in the end."""
+    """Kills a run so often.
+
+    Returns the iterations it had reached half-way through its lives and in the end.
+    """
     solver = shuffled_run(folder, "killed")
     # the first snapshot gives the run its seed: the run that is not interrupted gets the same one
     assert main(["train", str(solver), "--max-iter", "3"]) == 0
@@ -327,13 +343,16 @@ def test_keep_last_and_keep_best(run_folder: Path, capsys: pytest.CaptureFixture
     assert len(list(run_folder.glob("snap_iter_*"))) == 3 * len(snapshots(run_folder))
     assert main([*options, "--keep-best", "acuracy"]) == 1
     assert (
-        "--keep-best 'acuracy' is not an output of a test net\n  hint: its test nets give 'accuracy', 'loss'"
-        in capsys.readouterr().err
-    )
+        "--keep-best 'acuracy' is not an output of a test net\n"
+        "  hint: its test nets give 'accuracy', 'loss'"
+    ) in capsys.readouterr().err
 
 
 def test_a_resumed_run_tests_the_same_records(run_folder: Path) -> None:
-    """The best snapshot is taken after its test; a run that is resumed there begins with that test."""
+    """The best snapshot is taken after its test.
+
+    A run that is resumed there begins with that test.
+    """
 
     class Heard(Listener):
         def __init__(self) -> None:
@@ -381,7 +400,10 @@ def test_a_full_disk_leaves_the_last_snapshot_and_ends_with_status_1(run_folder:
     solver = str(run_folder / "solver.prototxt")
     assert main(["train", solver, "--max-iter", "6"]) == 0
     before = {path.name: path.read_bytes() for path in run_folder.glob("snap_iter_6.*")}
-    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900)); from netspec.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (900, 900)); "
+        "from netspec.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     command = [
         sys.executable,
         "-c",

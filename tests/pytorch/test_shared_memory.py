@@ -1,4 +1,7 @@
-"""Flatten, Reshape, Split, a Concat or Slice of one blob, and Parameter share memory in Caffe: an in-place write shows in every name."""
+"""Flatten, Reshape, Split, a Concat or Slice of one blob, and Parameter share memory in Caffe.
+
+An in-place write shows in every name.
+"""
 
 from __future__ import annotations
 
@@ -53,16 +56,19 @@ def test_a_later_reader_sees_the_write(view: str, load_text: Loader) -> None:
 
 
 def test_the_write_shows_in_the_bottom_of_another_batch_size(load_text: Loader) -> None:
-    text = (
-        X
-        + 'layer { name: "s" type: "Split" bottom: "x" top: "a" top: "b" } layer { name: "r" type: "ReLU" bottom: "a" top: "a" }'
+    text = X + (
+        'layer { name: "s" type: "Split" bottom: "x" top: "a" top: "b" } '
+        'layer { name: "r" type: "ReLU" bottom: "a" top: "a" }'
     )
     outputs = netspec.compile(load_text(text))(values().expand(3, 4))
     assert outputs["b"].tolist() == [[1, 0, 3, 0]] * 3
 
 
 def test_a_reader_has_a_gradient_of_its_own(load_text: Loader) -> None:
-    """Caffe's Split sums the readers' gradients: that of the reader after the ReLU does not pass the ReLU."""
+    """Caffe's Split sums the readers' gradients.
+
+    That of the reader after the ReLU does not pass the ReLU.
+    """
     text = (
         "force_backward: true\n"
         + X
@@ -85,7 +91,8 @@ def test_the_gradient_reads_what_was_written_through_a_view(load_text: Loader) -
         + """
     layer { name: "a" type: "TanH" bottom: "x" top: "a" }
     layer { name: "v" type: "Reshape" bottom: "a" top: "v" reshape_param { shape { dim: -1 } } }
-    layer { name: "s" type: "Scale" bottom: "v" top: "v" scale_param { axis: 0 num_axes: 0 filler { value: 3 } } }
+    layer { name: "s" type: "Scale" bottom: "v" top: "v"
+      scale_param { axis: 0 num_axes: 0 filler { value: 3 } } }
     layer { name: "l" type: "Reduction" bottom: "v" top: "l" loss_weight: 1 }
     """
     )
@@ -96,12 +103,16 @@ def test_the_gradient_reads_what_was_written_through_a_view(load_text: Loader) -
 
 
 def test_a_weight_gradient_reads_what_was_written_over_the_bottom(load_text: Loader) -> None:
-    """The dense layer keeps its bottom for the weight's gradient; a ReLU writes over it by the Split's other name."""
+    """The dense layer keeps its bottom for the weight's gradient.
+
+    A ReLU writes over it by the Split's other name.
+    """
     text = (
         X
         + """
     layer { name: "s" type: "Split" bottom: "x" top: "a" top: "b" }
-    layer { name: "ip" type: "InnerProduct" bottom: "b" top: "y" inner_product_param { num_output: 1 } loss_weight: 1 }
+    layer { name: "ip" type: "InnerProduct" bottom: "b" top: "y"
+      inner_product_param { num_output: 1 } loss_weight: 1 }
     layer { name: "r" type: "ReLU" bottom: "a" top: "a" }
     """
     )

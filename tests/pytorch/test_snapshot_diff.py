@@ -1,4 +1,7 @@
-"""snapshot_diff: beside each param stands what the last update took from it, as Caffe's blobs hold it after Solver::ApplyUpdate."""
+"""snapshot_diff: beside each param stands what the last update took from it.
+
+As Caffe's blobs hold it after Solver::ApplyUpdate.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,21 @@ from netspec.schema.caffe_pb2 import NetParameter
 NET = """
 name: "Diffs"
 layer { name: "data" type: "DummyData" top: "data" top: "target"
-  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 3 } data_filler { type: "gaussian" } data_filler { type: "gaussian" } } }
-layer { name: "frozen" type: "InnerProduct" bottom: "data" top: "a" param { lr_mult: 0 } param { lr_mult: 2 }
+  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 3 } \
+data_filler { type: "gaussian" } data_filler { type: "gaussian" } } }
+layer { name: "frozen" type: "InnerProduct" bottom: "data" top: "a" param { lr_mult: 0 } \
+param { lr_mult: 2 }
   inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 layer { name: "norm" type: "BatchNorm" bottom: "a" top: "n" }
-layer { name: "owner" type: "InnerProduct" bottom: "n" top: "b" param { name: "w" } param { decay_mult: 0 }
+layer { name: "owner" type: "InnerProduct" bottom: "n" top: "b" param { name: "w" } \
+param { decay_mult: 0 }
   inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
-layer { name: "sharer" type: "InnerProduct" bottom: "b" top: "c" param { name: "w" } inner_product_param { num_output: 3 } }
+layer { name: "sharer" type: "InnerProduct" bottom: "b" top: "c" param { name: "w" } \
+inner_product_param { num_output: 3 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "c" bottom: "target" top: "loss" }
 """
-SOLVER = """net: "net.prototxt" base_lr: 0.02 lr_policy: "fixed" weight_decay: 0.1 max_iter: 9 iter_size: 2 clip_gradients: 1
+SOLVER = """net: "net.prototxt" base_lr: 0.02 lr_policy: "fixed" weight_decay: 0.1 \
+max_iter: 9 iter_size: 2 clip_gradients: 1
 snapshot_after_train: false solver_mode: CPU random_seed: 7 snapshot_prefix: "snap" """
 TYPES = {
     "SGD": "momentum: 0.9",
@@ -33,13 +41,8 @@ TYPES = {
     "AdaDelta": "momentum: 0.9 delta: 1e-4",
     "Adam": "momentum: 0.9",
 }
-MOVED = {
-    ("frozen", 1),
-    ("owner", 0),
-    ("owner", 1),
-    ("sharer", 0),
-    ("sharer", 1),
-}  # the others never change
+# the others never change
+MOVED = {("frozen", 1), ("owner", 0), ("owner", 1), ("sharer", 0), ("sharer", 1)}
 
 
 def make(folder: Path, monkeypatch: pytest.MonkeyPatch, settings: str, net: str = NET) -> Solver:
@@ -83,9 +86,8 @@ def test_the_diff_is_what_the_last_update_took(
         assert tuple(shape) == after[key].shape, key
         assert np.array_equal(np.float32(data), after[key].ravel()), key
         assert any(diff) == (key in MOVED), key
-        took = (
-            before[key] - after[key] if key in MOVED else np.zeros_like(after[key])
-        )  # BatchNorm's statistics change by themselves
+        # BatchNorm's statistics change by themselves
+        took = before[key] - after[key] if key in MOVED else np.zeros_like(after[key])
         np.testing.assert_allclose(diff, took.ravel(), atol=3e-7, err_msg=str(key))
     assert found["owner", 0] == found["sharer", 0]
 
@@ -135,10 +137,12 @@ def test_without_it_no_diff_is_written_and_before_an_update_it_is_0(
 
 PERMISSIVE = """
 layer { name: "data" type: "DummyData" top: "data" top: "target"
-  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } data_filler { type: "gaussian" } data_filler { type: "gaussian" } } }
+  dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } \
+data_filler { type: "gaussian" } data_filler { type: "gaussian" } } }
 layer { name: "owner" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" }
   inner_product_param { num_output: 2 bias_term: false weight_filler { type: "xavier" } } }
-layer { name: "sharer" type: "InnerProduct" bottom: "data" top: "b" param { name: "w" share_mode: PERMISSIVE }
+layer { name: "sharer" type: "InnerProduct" bottom: "data" top: "b" \
+param { name: "w" share_mode: PERMISSIVE }
   inner_product_param { num_output: 2 bias_term: false transpose: true } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }
 """

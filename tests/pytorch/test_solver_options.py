@@ -1,4 +1,7 @@
-"""Solver settings against hand-written loops in numpy, and the order of events that Caffe's Solver::Step and Solve keep."""
+"""Solver settings against hand-written loops in numpy, and the order of events.
+
+The order is that of Caffe's Solver::Step and Solve.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,17 @@ DATA, TARGET = rng.normal(size=(RECORDS, 3)), 3 * rng.normal(size=(RECORDS, 2))
 W0, B0 = rng.normal(size=(2, 3)), rng.normal(size=2)
 NET = """
 name: "Line"
-layer { name: "data" type: "HDF5Data" top: "data" top: "target" hdf5_data_param { source: "data.txt" batch_size: 4 } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "out" param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0.5 }
+layer { name: "data" type: "HDF5Data" top: "data" top: "target" \
+hdf5_data_param { source: "data.txt" batch_size: 4 } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "out" \
+param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0.5 }
   inner_product_param { num_output: 2 } }
 layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss" }
 """
-EXTRA = 'layer { name: "extra" type: "InnerProduct" bottom: "data" top: "extra" inner_product_param { num_output: 1 } }\n'
+EXTRA = (
+    'layer { name: "extra" type: "InnerProduct" bottom: "data" top: "extra" '
+    "inner_product_param { num_output: 1 } }\n"
+)
 SOLVER = (
     'net: "net.prototxt" base_lr: 0.05 solver_mode: CPU random_seed: 1 snapshot_prefix: "snap" '
 )
@@ -51,9 +59,8 @@ class Events(Listener):
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         self.events.append(f"batch {batch}")
-        if (
-            self.solver is not None and batch == 1
-        ):  # a signal comes while the second batch is awaited
+        # a signal comes while the second batch is awaited
+        if self.solver is not None and batch == 1:
             self.solver.requests.ask("stop")
 
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
@@ -89,7 +96,10 @@ def make(settings: str, listener: Listener | None = None) -> Solver:
 
 
 def step_of(name: str, g: np.ndarray, state: list[np.ndarray], rate: float, t: int) -> np.ndarray:
-    """What a rule takes from a weight, by the formulas in the papers as Caffe writes them; momentum 0.9, delta 1e-3."""
+    """What a rule takes from a weight, by the formulas in the papers as Caffe writes them.
+
+    Momentum 0.9, delta 1e-3.
+    """
     a, b = state
     if name == "SGD":
         a[:] = 0.9 * a + rate * g
@@ -158,7 +168,10 @@ RULES = {
 def test_clipping_sees_the_sum_over_iter_size_and_no_decay(
     folder: Path, name: str, kind: str
 ) -> None:
-    settings = f'type: "{name}" {RULES[name]} iter_size: 3 clip_gradients: 4 weight_decay: 0.3 regularization_type: "{kind}" max_iter: 5 display: 1 '
+    settings = (
+        f'type: "{name}" {RULES[name]} iter_size: 3 clip_gradients: 4 weight_decay: '
+        f'0.3 regularization_type: "{kind}" max_iter: 5 display: 1 '
+    )
     heard = Events()
     solver = make(FIXED + settings, heard)
     solver.step(5)
@@ -235,7 +248,10 @@ def test_a_run_taken_up_where_it_tests_and_saves_tests_again_and_saves_not(folde
 
 def test_nothing_to_train_still_displays_and_tests(folder: Path) -> None:
     heard = Events()
-    settings = f"{FIXED} max_iter: 0 display: 5 test_iter: 1 test_interval: 5 test_initialization: false snapshot_after_train: false"
+    settings = (
+        f"{FIXED} max_iter: 0 display: 5 test_iter: 1 test_interval: 5 test_initialization: "
+        "false snapshot_after_train: false"
+    )
     make(settings, heard).solve()
     assert heard.events == ["end 0", "batch 0", "test 0 net 0"]
     np.testing.assert_allclose(heard.losses, simulate("SGD", 1)[1], rtol=2e-5)
@@ -244,7 +260,8 @@ def test_nothing_to_train_still_displays_and_tests(folder: Path) -> None:
 def test_a_stop_during_a_test_ends_all_tests_and_leaves_a_snapshot(folder: Path) -> None:
     heard = Events()
     solver = make(
-        f"{FIXED} max_iter: 4 display: 1 test_iter: 3 test_iter: 3 test_interval: 1 test_initialization: false",
+        f"{FIXED} max_iter: 4 display: 1 test_iter: 3 test_iter: 3 test_interval: "
+        "1 test_initialization: false",
         heard,
     )
     heard.solver = solver
@@ -257,7 +274,10 @@ def test_a_stop_during_a_test_ends_all_tests_and_leaves_a_snapshot(folder: Path)
 def test_the_test_loss_is_the_mean_over_its_batches(folder: Path) -> None:
     Path("net.prototxt").write_text(
         NET
-        + 'layer { name: "twice" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "twice" loss_weight: 2 }'
+        + (
+            'layer { name: "twice" type: "EuclideanLoss" bottom: "out" bottom: "target" '
+            'top: "twice" loss_weight: 2 }'
+        )
     )
     heard = Events()
     solver = make(
@@ -278,11 +298,8 @@ def test_the_test_loss_is_the_mean_over_its_batches(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "iteration", "step"),
     [
-        (
-            'lr_policy: "step" gamma: 0.5 stepsize: 2',
-            4,
-            1,
-        ),  # of the last update, that of iteration 3
+        # of the last update, that of iteration 3
+        ('lr_policy: "step" gamma: 0.5 stepsize: 2', 4, 1),
         ('lr_policy: "step" gamma: 0.5 stepsize: 2', 5, 2),
         ('lr_policy: "multistep" gamma: 0.5 stepvalue: 1 stepvalue: 4', 4, 1),
         ('lr_policy: "multistep" gamma: 0.5 stepvalue: 1 stepvalue: 4', 5, 2),
@@ -309,7 +326,10 @@ def test_weights_reach_the_layers_that_only_a_test_net_has(folder: Path, way: st
         for layer in ("ip", "extra"):
             whole.module.params[layer][0].fill_(7)
     weights = whole.snapshot().with_suffix(".caffemodel")
-    nets = f'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: 1 {FIXED} max_iter: 1 '
+    nets = (
+        'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: '
+        f"1 {FIXED} max_iter: 1 "
+    )
     Path("two.prototxt").write_text(
         SOLVER.replace('net: "net.prototxt"', "")
         + nets
@@ -327,7 +347,10 @@ def test_a_test_net_whose_layer_has_other_params_is_refused(folder: Path) -> Non
         " param { lr_mult: 2 decay_mult: 0.5 }", ""
     )
     Path("test.prototxt").write_text(net)
-    nets = f'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: 1 {FIXED} max_iter: 1 '
+    nets = (
+        'train_net: "net.prototxt" test_net: "test.prototxt" test_iter: 1 test_interval: '
+        f"1 {FIXED} max_iter: 1 "
+    )
     Path("two.prototxt").write_text(SOLVER.replace('net: "net.prototxt"', "") + nets)
     with pytest.raises(
         NetspecError, match="layer 'ip' has 2 params in the train net, 1 in the test net"

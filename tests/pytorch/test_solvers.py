@@ -1,4 +1,7 @@
-"""Twenty iterations of each solver as the original ran them: losses, rates, weights; and its snapshots taken up."""
+"""Twenty iterations of each solver as the original ran them: losses, rates, weights.
+
+And its snapshots taken up.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Layers run one at a time: every type, every net in models/, and that they compute what the whole net computes."""
+"""Layers run one at a time.
+
+Every type, every net in models/, and that they compute what the whole net computes.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +33,18 @@ NO_GRADIENT = {*IDLE, "HDF5Output", "Threshold", "ArgMax", "Accuracy"}
 MODELS = sorted(
     path for name in ("train_val", "deploy") for path in (ROOT / "models").glob(f"*/{name}.*")
 )
-# In-place chains whose gradients read overwritten values, a Split, shared params, a label that is cut, a branch without a loss.
+# In-place chains whose gradients read overwritten values, a Split, shared params, a label that is
+# cut, a branch without a loss.
 TANGLED = """
-layer { name: "data" type: "Input" top: "data" top: "labels" input_param { shape { dim: 4 dim: 2 dim: 6 dim: 6 } shape { dim: 4 dim: 2 } } }
+layer { name: "data" type: "Input" top: "data" top: "labels" \
+input_param { shape { dim: 4 dim: 2 dim: 6 dim: 6 } shape { dim: 4 dim: 2 } } }
 layer { name: "slice" type: "Slice" bottom: "labels" top: "label" top: "other" }
 layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
 layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
 layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { filler { value: -1 } } }
+layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" \
+scale_param { filler { value: -1 } } }
 layer { name: "split" type: "Split" bottom: "conv" top: "left" top: "right" }
 layer { name: "stop" type: "Sigmoid" bottom: "left" top: "stop" propagate_down: false }
 layer { name: "ip" type: "InnerProduct" bottom: "right" top: "ip" param { name: "w" }
@@ -46,12 +52,15 @@ layer { name: "ip" type: "InnerProduct" bottom: "right" top: "ip" param { name: 
 layer { name: "twin" type: "InnerProduct" bottom: "stop" top: "twin" param { name: "w" }
   inner_product_param { num_output: 3 bias_term: false } }
 layer { name: "sum" type: "Eltwise" bottom: "ip" bottom: "twin" top: "sum" }
-layer { name: "reshape" type: "Reshape" bottom: "label" top: "flat" reshape_param { shape { dim: -1 } } }
+layer { name: "reshape" type: "Reshape" bottom: "label" top: "flat" \
+reshape_param { shape { dim: -1 } } }
 layer { name: "first" type: "Slice" bottom: "flat" top: "a" top: "b" slice_param { axis: 0 } }
-layer { name: "both" type: "Concat" bottom: "a" bottom: "b" top: "classes" concat_param { axis: 0 } }
+layer { name: "both" type: "Concat" bottom: "a" bottom: "b" top: "classes" \
+concat_param { axis: 0 } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "sum" bottom: "classes" top: "loss" }
 layer { name: "accuracy" type: "Accuracy" bottom: "sum" bottom: "classes" top: "accuracy" }
-layer { name: "side" type: "InnerProduct" bottom: "stop" top: "side" inner_product_param { num_output: 2 } }
+layer { name: "side" type: "InnerProduct" bottom: "stop" top: "side" \
+inner_product_param { num_output: 2 } }
 layer { name: "quiet" type: "Silence" bottom: "side" bottom: "other" }
 """
 
@@ -179,10 +188,12 @@ def test_each_iteration_is_told_and_the_first_passes_do_not_count(tangled: Net) 
 def test_params_without_a_learning_rate_have_no_gradient(load_text) -> None:
     text = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 10 } } }
-layer { name: "fixed" type: "InnerProduct" bottom: "data" top: "fixed" param { lr_mult: 0 } param { lr_mult: 0 }
+layer { name: "fixed" type: "InnerProduct" bottom: "data" top: "fixed" param { lr_mult: 0 } \
+param { lr_mult: 0 }
   inner_product_param { num_output: 5 } }
 layer { name: "relu" type: "ReLU" bottom: "fixed" top: "fixed" }
-layer { name: "learnt" type: "InnerProduct" bottom: "fixed" top: "learnt" inner_product_param { num_output: 5 } }
+layer { name: "learnt" type: "InnerProduct" bottom: "fixed" top: "learnt"
+  inner_product_param { num_output: 5 } }
 """
     times = timed(load_text(text))
     assert [layer.backward > 0 for layer in times.layers] == [False, False, False, True]
@@ -190,10 +201,13 @@ layer { name: "learnt" type: "InnerProduct" bottom: "fixed" top: "learnt" inner_
 
 def test_stand_ins_are_valid_labels_and_go_on_with_sequences(load_text) -> None:
     text = """
-layer { name: "data" type: "Input" top: "data" top: "cont" input_param { shape { dim: 3 dim: 2 dim: 5 } shape { dim: 3 dim: 2 } } }
+layer { name: "data" type: "Input" top: "data" top: "cont" \
+input_param { shape { dim: 3 dim: 2 dim: 5 } shape { dim: 3 dim: 2 } } }
 layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 3 dim: 2 } } }
-layer { name: "lstm" type: "LSTM" bottom: "data" bottom: "cont" top: "lstm" recurrent_param { num_output: 4 } }
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "lstm" bottom: "label" top: "loss" softmax_param { axis: 2 } }
+layer { name: "lstm" type: "LSTM" bottom: "data" bottom: "cont" top: "lstm" \
+recurrent_param { num_output: 4 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "lstm" bottom: "label" top: "loss" \
+softmax_param { axis: 2 } }
 """
     net = load_text(text, phase="TRAIN")
     data, cont, label = stand_ins(net)

@@ -273,7 +273,10 @@ def test_a_label_that_is_no_class_names_the_record(run_folder: Path) -> None:
 
 
 def test_a_net_that_takes_its_data_from_the_caller_is_told(run_folder: Path) -> None:
-    inputs = 'layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 1 dim: 6 dim: 6 } shape { dim: 4 } } }'
+    inputs = (
+        'layer { name: "data" type: "Input" top: "data" top: "label" '
+        "input_param { shape { dim: 4 dim: 1 dim: 6 dim: 6 } shape { dim: 4 } } }"
+    )
     net = (run_folder / "net.prototxt").read_text()
     (run_folder / "net.prototxt").write_text(inputs + net[net.index('layer { name: "conv"') :])
     with pytest.raises(netspec.NetspecError, match="no data layer feeds the input 'data'"):

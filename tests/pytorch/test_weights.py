@@ -1,4 +1,7 @@
-"""Weights that fit, and weights that do not: what netspec.compile and netspec.load_weights make of them."""
+"""Weights that fit, and weights that do not.
+
+What netspec.compile and netspec.load_weights make of them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from netspec.pytorch.module import NetModule
 
 NET = """
 layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 2 dim: 6 }} }} }}
-layer {{ name: "{0}" type: "InnerProduct" bottom: "data" top: "x" inner_product_param {{ num_output: 4 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "{0}" type: "InnerProduct" bottom: "data" top: "x" \
+inner_product_param {{ num_output: 4 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "two" type: "InnerProduct" bottom: "x" top: "y"
   inner_product_param {{ num_output: {1} bias_term: {2} weight_filler {{ type: "xavier" }} }} }}
 """
@@ -40,7 +44,10 @@ def test_a_report_of_what_was_loaded(tmp_path: Path) -> None:
 MISFITS = {
     "shape": (
         {"outputs": 5},
-        "'.*w.caffemodel' does not fit the net: layer 'two': param 0 is 5×4 in the net, 3×4 in the file",
+        (
+            "'.*w.caffemodel' does not fit the net: layer 'two': "
+            "param 0 is 5×4 in the net, 3×4 in the file"
+        ),
     ),
     "count": ({"bias": "false"}, "layer 'two': the net has 1 params, the file 2"),
 }

@@ -72,7 +72,10 @@ def test_a_resumed_stream_goes_on_as_the_first_would(data_net, path, start, pref
 
 
 def test_seeds_phases_and_layers_have_numbers_of_their_own(make_net, path):
-    layer = 'layer {{ name: "{0}" type: "Data" top: "{0}" transform_param {{ mirror: true }} data_param {{ source: "{1}" batch_size: 64 }} }}'
+    layer = (
+        'layer {{ name: "{0}" type: "Data" top: "{0}" transform_param {{ mirror: true }} '
+        'data_param {{ source: "{1}" batch_size: 64 }} }}'
+    )
     net = make_net(layer.format("a", path) + layer.format("b", path), "TRAIN")
     with (
         batches(net, seed=1) as stream,

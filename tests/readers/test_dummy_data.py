@@ -27,7 +27,10 @@ def filled(shape, **filler):
 
 
 def test_constants_are_filled_once_and_the_rest_anew(make_net):
-    param = 'shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 7 } data_filler { type: "gaussian" }'
+    param = (
+        'shape { dim: 2 dim: 3 } data_filler { type: "constant" value: 7 } '
+        'data_filler { type: "gaussian" }'
+    )
     with batches(dummy(make_net, param), seed=1) as stream:
         first, second = next(stream), next(stream)
     assert first["a"].tolist() == [[7] * 3] * 2
@@ -142,7 +145,10 @@ def test_bilinear_is_caffes_kernel():
 )
 def test_an_empty_top_stays_empty(make_net, kind):
     sparse = "sparse: 1" if kind == "gaussian" else ""
-    param = f'shape {{ dim: 0 dim: 3 }} shape {{ dim: 3 dim: 0 }} data_filler {{ type: "{kind}" {sparse} }}'
+    param = (
+        "shape { dim: 0 dim: 3 } shape { dim: 3 dim: 0 } "
+        f'data_filler {{ type: "{kind}" {sparse} }}'
+    )
     with batches(dummy(make_net, param)) as stream:
         assert [array.shape for array in next(stream).values()] == [(0, 3), (3, 0)]
 
@@ -159,7 +165,8 @@ def test_an_empty_top_stays_empty(make_net, kind):
 def test_a_filler_out_of_range_is_told_though_its_shape_is_given(tmp_path, filler):
     path = tmp_path / "net.prototxt"
     path.write_text(
-        f'layer {{ name: "d" type: "DummyData" top: "a" dummy_data_param {{ shape {{ dim: 2 }}\ndata_filler {{ {filler} }} }} }}'
+        'layer { name: "d" type: "DummyData" top: "a" dummy_data_param { shape { dim: 2 }\n'
+        f"data_filler {{ {filler} }} }} }}"
     )
     with pytest.raises(NetspecError) as caught:
         netspec.load(path, inputs={"a": (2,)})

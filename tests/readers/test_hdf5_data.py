@@ -33,7 +33,8 @@ def folder(tmp_path):
 def net(make_net, folder):
     def make(param="batch_size: 4", more="", tops='top: "data" top: "label"'):
         return make_net(
-            f'layer {{ name: "h" type: "HDF5Data" {tops} {more} hdf5_data_param {{ source: "list.txt" {param} }} }}'
+            f'layer {{ name: "h" type: "HDF5Data" {tops} {more} '
+            f'hdf5_data_param {{ source: "list.txt" {param} }} }}'
         )
 
     return make
@@ -91,7 +92,8 @@ def test_faults_are_told(net, folder):
     )
     told("layer 'h' needs a hdf5_data_param.batch_size above 0", param="")
     told(
-        "'.*0.h5' has no dataset 'x'\n(.*\n)*  hint: a top is filled from the dataset of its name; the file has 'data', 'label'",
+        "'.*0.h5' has no dataset 'x'\n(.*\n"
+        ")*  hint: a top is filled from the dataset of its name; the file has 'data', 'label'",
         tops='top: "x"',
     )
     write(folder / "2.h5", 0, 5, width=4)

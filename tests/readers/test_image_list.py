@@ -27,7 +27,8 @@ def folder(tmp_path, images):
 def net(make_net, folder):
     def make(param="batch_size: 4", transform="", phase="TRAIN", source="list.txt"):
         return make_net(
-            f'layer {{ name: "data" type: "ImageData" top: "data" top: "label" transform_param {{ {transform} }} '
+            'layer { name: "data" type: "ImageData" top: "data" top: "label" '
+            f"transform_param {{ {transform} }} "
             f'image_data_param {{ source: "{source}" {param} }} }}',
             phase,
         )
@@ -120,7 +121,7 @@ def test_a_skip_past_the_list_is_told(net, folder):
 
 
 def test_lines_as_caffe_reads_them(net, folder):
-    """A label may be missing, lines may end in a carriage return, and empty lines at the end do no harm."""
+    """A label may be missing, lines may end in CR LF, and empty lines at the end do no harm."""
     (folder / "plain.png").write_bytes((folder / "im 0.png").read_bytes())
     (folder / "list.txt").write_bytes(b"plain.png\r\nim 3.png 3\r\nim 0.png -1\n\n\n")
     with batches(net("batch_size: 3")) as stream:
@@ -137,7 +138,10 @@ def test_a_label_that_no_int_holds_is_told_with_its_line(net, folder, label, lin
     )
     with pytest.raises(
         NetspecError,
-        match=rf"line {line} of '.*list.txt' has a label out of range, '{label[:40]}', expected -2147483648 to 2147483647",
+        match=(
+            rf"line {line} of '.*list.txt' has a label out of range, '{label[:40]}', "
+            r"expected -2147483648 to 2147483647"
+        ),
     ):
         next(batches(net("batch_size: 2"), prefetch=0))
     with pytest.raises(
@@ -161,7 +165,10 @@ def test_an_image_is_told_with_its_line(net, folder):
     (folder / "none.png").write_text("no image")
     with pytest.raises(
         NetspecError,
-        match=r"line 2 of '.*list.txt': the image '.*none.png' does not decode as an image: its format is unknown",
+        match=(
+            r"line 2 of '.*list.txt': the image '.*none.png' does not decode as an image: "
+            r"its format is unknown"
+        ),
     ):
         next(batches(net("batch_size: 2")))
 

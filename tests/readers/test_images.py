@@ -1,4 +1,7 @@
-"""Decoding and resizing against OpenCV 4.14 (tests/reference/data/opencv_4_14.npz), and images that are none."""
+"""Decoding and resizing against OpenCV 4.14, and images that are none.
+
+OpenCV's results are in tests/reference/data/opencv_4_14.npz.
+"""
 
 import io
 import os
@@ -223,7 +226,10 @@ def test_a_decompression_bomb_is_an_error():
 
 
 def test_warnings_of_pillow_do_not_reach_the_terminal(tmp_path):
-    """A large image, damaged EXIF and a cut TIFF: Pillow warns of each in its own words, by way of warnings and logging."""
+    """A large image, damaged EXIF and a cut TIFF.
+
+    Pillow warns of each in its own words, by way of warnings and logging.
+    """
     tiff = io.BytesIO()
     Image.new("RGB", (20, 20)).save(tiff, "TIFF")
     cut = tiff.getvalue()[:8] + tiff.getvalue()[8:].replace(

@@ -21,11 +21,8 @@ def test_of_the_first_record(shape, write_lmdb, datums, reference):
     assert shape(write_lmdb("db", datums)) == (3, 10, 12)
     assert shape(write_lmdb("db2", datums), "crop_size: 5") == (3, 10, 12)
     assert shape(reference / "raw_leveldb") == (3, 20, 24)
-    assert shape(reference / "gray_lmdb", "force_color: true") == (
-        1,
-        20,
-        24,
-    )  # only compressed records can be forced
+    # only compressed records can be forced
+    assert shape(reference / "gray_lmdb", "force_color: true") == (1, 20, 24)
 
 
 def test_of_a_compressed_record(shape, reference):
@@ -68,7 +65,10 @@ def test_of_an_image_list(make_net, reference, tmp_path):
 
 def test_of_windows(make_net, tmp_path):
     def shape(crop):
-        text = f'layer {{ type: "WindowData" transform_param {{ {crop} }} window_data_param {{ source: "windows.txt" }} }}'
+        text = (
+            f'layer {{ type: "WindowData" transform_param {{ {crop} }} '
+            'window_data_param { source: "windows.txt" } }'
+        )
         return record_shape(make_net(text).layers[0])
 
     assert shape("crop_size: 7") is None
@@ -115,7 +115,8 @@ from netspec.files.mean_file import read_mean_blob
 from netspec.stores.records import open_records
 open_records({str(reference / "raw_lmdb")!r}).read(0)
 read_mean_blob({str(reference / "mean.binaryproto")!r})
-print([name for name in ("numpy", "PIL", "lmdb", "h5py", "torch", "cramjam") if name in sys.modules])
+heavy = ("numpy", "PIL", "lmdb", "h5py", "torch", "cramjam")
+print([name for name in heavy if name in sys.modules])
 """
     assert (
         subprocess.run(

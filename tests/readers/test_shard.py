@@ -1,4 +1,7 @@
-"""Records dealt out to several processes: together they read what one process with their whole batch would."""
+"""Records dealt out to several processes.
+
+Together they read what one process with their whole batch would.
+"""
 
 from itertools import islice
 from zlib import crc32
@@ -17,16 +20,35 @@ Image = pytest.importorskip("PIL.Image")
 RANDOM = "transform_param { crop_size: 8 mirror: true }"
 CASES = {  # twelve records each, or eleven rows; {} is the batch_size
     "Data": f'type: "Data" {RANDOM} data_param {{ source: "db" batch_size: {{}} }}',
-    "Data of several sizes": f'type: "Data" {RANDOM} data_param {{ source: "sizes" batch_size: {{}} }}',
-    "Data in a LevelDB": f'type: "Data" {RANDOM} data_param {{ source: "leveldb" batch_size: {{}} }}',
-    "Data, uncropped": 'type: "Data" transform_param { mirror: true } data_param { source: "db" batch_size: {} }',
-    "ImageData": f'type: "ImageData" {RANDOM} image_data_param {{ source: "list.txt" batch_size: {{}} }}',
-    "ImageData, shuffled": f'type: "ImageData" {RANDOM} image_data_param {{ source: "list.txt" batch_size: {{}} shuffle: true rand_skip: 9 }}',
+    "Data of several sizes": (
+        f'type: "Data" {RANDOM} data_param {{ source: "sizes" batch_size: {{}} }}'
+    ),
+    "Data in a LevelDB": (
+        f'type: "Data" {RANDOM} data_param {{ source: "leveldb" batch_size: {{}} }}'
+    ),
+    "Data, uncropped": (
+        'type: "Data" transform_param { mirror: true } data_param { source: "db" batch_size: {} }'
+    ),
+    "ImageData": (
+        f'type: "ImageData" {RANDOM} image_data_param {{ source: "list.txt" batch_size: {{}} }}'
+    ),
+    "ImageData, shuffled": (
+        f'type: "ImageData" {RANDOM} image_data_param {{ source: "list.txt" batch_size: {{}} '
+        "shuffle: true rand_skip: 9 }"
+    ),
     "HDF5Data": 'type: "HDF5Data" hdf5_data_param { source: "files.txt" batch_size: {} }',
-    "HDF5Data, shuffled": 'type: "HDF5Data" hdf5_data_param { source: "files.txt" batch_size: {} shuffle: true }',
-    "WindowData": f'type: "WindowData" {RANDOM} window_data_param {{ source: "windows.txt" batch_size: {{}} fg_fraction: 0.4 }}',
-    "DummyData": 'type: "DummyData" dummy_data_param { shape { dim: {} dim: 3 } data_filler { type: "constant" value: 2 } '
-    'data_filler { type: "gaussian" } }',
+    "HDF5Data, shuffled": (
+        'type: "HDF5Data" hdf5_data_param { source: "files.txt" batch_size: {} shuffle: true }'
+    ),
+    "WindowData": (
+        f'type: "WindowData" {RANDOM} window_data_param {{ source: "windows.txt" batch_size: {{}} '
+        "fg_fraction: 0.4 }"
+    ),
+    "DummyData": (
+        'type: "DummyData" dummy_data_param { shape { dim: {} dim: 3 } '
+        'data_filler { type: "constant" value: 2 } '
+        'data_filler { type: "gaussian" } }'
+    ),
 }
 DEALT_OUT = [case for case in CASES if case != "DummyData"]
 
@@ -68,7 +90,8 @@ def net(make_net, write_lmdb, images, datums, reference, tmp_path):
 
     def make(case, batch_size, phase="TRAIN"):
         return make_net(
-            f'layer {{ name: "d" top: "data" top: "label" {CASES[case].replace("{}", str(batch_size))} }}',
+            'layer { name: "d" top: "data" '
+            f'top: "label" {CASES[case].replace("{}", str(batch_size))} }}',
             phase,
         )
 
@@ -195,12 +218,16 @@ def test_wrong_settings_are_told(net):
         batches(net("Data", 4), every=0)
     with pytest.raises(
         NetspecError,
-        match=r"2 processes that share their data need one seed, got None\n  hint: pass all of them the same seed",
+        match=(
+            r"2 processes that share their data need one seed, got None\n  hint: "
+            r"pass all of them the same seed"
+        ),
     ):
         batches(net("Data", 4), shard=Shard(0, 2))
 
 
-# checksums of the pixels, labels and numbers in the first three batches of four: a run that was begun with these must resume with them
+# checksums of the pixels, labels and numbers in the first three batches of four: a run that was
+# begun with these must resume with them
 PINNED = {
     "Data": ("data", [2667483253, 1898859184, 430015654]),
     "Data of several sizes": ("data", [3320036778, 3243300968, 188206089]),

@@ -65,9 +65,8 @@ def test_every_place_of_a_crop_comes_as_often(images):
         shares = np.bincount(places, minlength=count)
         assert len(shares) == count
         assert np.abs(shares - 3000 / count).max() < 0.15 * 3000 / count
-    assert (
-        len(set(zip(tops, lefts, strict=True))) == 15
-    )  # rows and columns are drawn apart from each other
+    # rows and columns are drawn apart from each other
+    assert len(set(zip(tops, lefts, strict=True))) == 15
     for image, top, left in zip(got[:50], tops, lefts, strict=False):
         np.testing.assert_array_equal(image, ramp[:, top : top + 8, left : left + 8])
 
@@ -95,9 +94,8 @@ def test_where_a_record_is_cropped_hangs_on_its_own_size_alone(images):
     mixed = make.apply([images[0], images[1][:, :8], images[2][:, :9, :8]], rng(7))
     for place in range(3):
         np.testing.assert_array_equal(mixed[place], alike[place][place])
-    part = make.apply(
-        [images[0], images[2][:, :9, :8]], rng(7), shard=Shard(1, 2)
-    )  # places 1 and 3 of four
+    # places 1 and 3 of four
+    part = make.apply([images[0], images[2][:, :9, :8]], rng(7), shard=Shard(1, 2))
     np.testing.assert_array_equal(part[1], make.apply([images[2][:, :9, :8]] * 4, rng(7))[3])
 
 

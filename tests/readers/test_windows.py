@@ -1,4 +1,4 @@
-"""WindowData: the list, the drawing of windows, and each pixel as the original's loops compute it."""
+"""WindowData: the list, the drawing of windows, each pixel as the original's loops compute it."""
 
 from itertools import islice
 from math import floor
@@ -29,7 +29,10 @@ def window_list(*images, channels=3):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Two images of noise, C×H×W in the order B, G, R, in files of their own; the list names them."""
+    """Two images of noise, C×H×W in the order B, G, R, in files of their own.
+
+    The list names them.
+    """
     made = np.random.default_rng(1).integers(0, 256, (2, 3, HEIGHT, WIDTH), dtype=np.uint8)
     for name, image in zip("ab", made, strict=True):
         Image.fromarray(image[::-1].transpose(1, 2, 0)).save(tmp_path / f"{name}.png")
@@ -40,7 +43,10 @@ def pictures(tmp_path):
 @pytest.fixture
 def net(make_net, pictures):
     def make(param="batch_size: 8", transform="crop_size: 16", phase="TRAIN"):
-        text = f'layer {{ name: "d" type: "WindowData" top: "data" top: "label" transform_param {{ {transform} }} '
+        text = (
+            'layer { name: "d" type: "WindowData" top: "data" top: "label" '
+            f"transform_param {{ {transform} }} "
+        )
         return make_net(f'{text} window_data_param {{ source: "windows.txt" {param} }} }}', phase)
 
     return make
@@ -116,7 +122,8 @@ def windows_of(label):
 @pytest.mark.parametrize(("pad", "mode"), [(0, "warp"), (3, "warp"), (0, "square"), (2, "square")])
 def test_every_pixel_is_the_originals(net, pictures, write_mean, pad, mode, phase):
     mean = np.random.default_rng(2).random((3, 22, 20), np.float32) * 100
-    transform = f'crop_size: 16 mirror: true mean_file: "{write_mean(mean)}" scale: 9'  # transform_param's scale is not read
+    # transform_param's scale is not read
+    transform = f'crop_size: 16 mirror: true mean_file: "{write_mean(mean)}" scale: 9'
     made = net(
         f'batch_size: 8 fg_fraction: 0.5 scale: 0.5 context_pad: {pad} crop_mode: "{mode}"',
         transform,
@@ -208,9 +215,8 @@ def test_what_a_window_shows():
     place = place_window([2, 3, 11, 12], 40, 40, 16, 4, False, False)
     assert (place.x1, place.x2, place.left) == (0, 17, 2)
     assert place.left + place.width <= 16
-    assert (
-        place_window([2, 3, 11, 12], 40, 40, 16, 4, False, True).left == 0
-    )  # flipped, what hangs over lies right
+    # flipped, what hangs over lies right
+    assert place_window([2, 3, 11, 12], 40, 40, 16, 4, False, True).left == 0
     for corners in ([-1, 0, 5, 5], [0, 0, 30, 5], [0, 0, 5, 20], [5, 5, 4, 9]):
         assert place_window(corners, 20, 30, 16, 0, False, False) is None
     assert place_window([100, 100, 110, 110], 20, 30, 16, 4, False, False) is None
@@ -218,7 +224,10 @@ def test_what_a_window_shows():
 
 
 def test_a_sliver_of_the_image_may_vanish(net, tmp_path):
-    """Far beyond the edge less than half a pixel of the square shows the image; Caffe stops there."""
+    """Far beyond the edge less than half a pixel of the square shows the image.
+
+    Caffe stops there.
+    """
     (tmp_path / "windows.txt").write_text(
         window_list(("a.png", ["1 1 -800 0 -54 19"]), ("b.png", []))
     )
@@ -273,7 +282,10 @@ GOOD = "# 0\na.png\n3\n20\n30\n"
         ),
         (
             f"{GOOD}2\n1 0.9 0 0 5 5\n0 0 0 0 30 5\n",
-            "line 8 of '.*': the window 0 0 30 5 lies outside of '.*a.png', which is 30 wide and 20 high",
+            (
+                "line 8 of '.*': the window 0 0 30 5 lies outside of '.*a.png', "
+                "which is 30 wide and 20 high"
+            ),
         ),
         (
             f"{GOOD.replace('a', 'z')}2\n1 0.9 0 0 5 5\n0 0 0 0 3 5\n",
@@ -293,11 +305,8 @@ def test_faults_of_the_settings(net, write_mean):
         NetspecError, match="needs a crop_size above 0 and above twice its context_pad"
     ):
         first_batch(net(transform=""))
-    for shape in (
-        (1, 20, 20),
-        (3, 10, 20),
-        (3, 17, 20),
-    ):  # the last: the width's offset is the height's, too
+    # the last: the width's offset is the height's, too
+    for shape in ((1, 20, 20), (3, 10, 20), (3, 17, 20)):
         with pytest.raises(
             NetspecError, match=r"the mean '.*' is \d+×\d+×20, too small for 3×16×16"
         ):
@@ -334,6 +343,9 @@ def test_channels_out_of_range_are_told_before_data_are_read(net, pictures, tmp_
     path.write_text(path.read_text().replace("\n3\n", f"\n{channels}\n", 1))
     with pytest.raises(
         NetspecError,
-        match=r"windows.txt' is not a list of windows: expected '# 0', a path and the number of channels",
+        match=(
+            r"windows.txt' is not a list of windows: expected '# 0', "
+            r"a path and the number of channels"
+        ),
     ):
         record_shape(net().layers[0])

@@ -1,4 +1,4 @@
-"""caffe.proto and the module made from it say what Caffe's wire format says, and explain every line of it."""
+"""caffe.proto and its module say what Caffe's wire format says, and explain every line of it."""
 
 import csv
 import struct
@@ -14,7 +14,10 @@ PROTO = Path(caffe_pb2.__file__).with_name("caffe.proto")
 
 
 def table_rows():
-    """Every row of the table as a tuple. A default is a Python value, or None where none is declared."""
+    """Every row of the table as a tuple.
+
+    A default is a Python value, or None where none is declared.
+    """
     with TABLE.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     enums = {row["scope"] for row in rows if row["kind"] == "enum"}
@@ -84,7 +87,10 @@ def default_of(field):
 
 
 def proto_declarations():
-    """Every declaration of caffe.proto with the line above it: (line number, statement, scope, line above)."""
+    """Every declaration of caffe.proto with the line above it.
+
+    (line number, statement, scope, line above).
+    """
     scope, above = [], ""
     for number, line in enumerate(PROTO.read_text().splitlines(), 1):
         statement = line.strip()

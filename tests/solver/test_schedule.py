@@ -1,4 +1,7 @@
-"""The schedule of a run: its rates by pieces and samples, counts of tests and snapshots, what it warns of."""
+"""The schedule of a run.
+
+Its rates by pieces and samples, counts of tests and snapshots, what it warns of.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,8 @@ SLOW = {"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [4, 4, 4, 90, 200]}
     [
         ({"lr_policy": "fixed"}, [(0, 99)]),
         (STEP, [(0, 29), (30, 59), (60, 89), (90, 99)]),
-        (
-            SLOW,
-            [(0, 3), (4, 4), (5, 5), (6, 89), (90, 99)],
-        ),  # one step an iteration; the last is past the end
+        # one step an iteration; the last is past the end
+        (SLOW, [(0, 3), (4, 4), (5, 5), (6, 89), (90, 99)]),
         ({"lr_policy": "multistep", "gamma": 0.5, "stepvalue": [0, 100]}, [(0, 99)]),
     ],
 )

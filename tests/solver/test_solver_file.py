@@ -54,8 +54,10 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_nets_and_states(tmp_path: Path) -> None:
-    text = """train_net: "a.prototxt" train_state { level: 2 stage: "x" } test_net: "b.prototxt" net_param { name: "inner" }
-    base_lr: 1 lr_policy: "fixed" max_iter: 1 test_iter: 3 test_iter: 4 test_interval: 9 test_state { stage: "y" } test_state { level: 1 }"""
+    text = """train_net: "a.prototxt" train_state { level: 2 stage: "x" } test_net: "b.prototxt"
+      net_param { name: "inner" }
+    base_lr: 1 lr_policy: "fixed" max_iter: 1 test_iter: 3 test_iter: 4 test_interval: 9
+      test_state { stage: "y" } test_state { level: 1 }"""
     with pytest.raises(
         NetspecError, match="the net to train is given twice, by 'net_param' and 'train_net'"
     ):
@@ -188,11 +190,17 @@ def test_what_follows_from_a_fault_is_not_told(tmp_path: Path) -> None:
         ("clip_gradients: 0", "'clip_gradients' 0 scales every gradient to 0"),
         ("clip_gradients: inf", None),
         (
-            'regularization_type: "L1" solver_mode: CPU device_id: 3 random_seed: -7 test_initialization: true',
+            (
+                'regularization_type: "L1" solver_mode: CPU device_id: 3 random_seed: '
+                "-7 test_initialization: true"
+            ),
             None,
         ),
         (
-            'snapshot_format: HDF5 snapshot_prefix: "a" snapshot_diff: true layer_wise_reduce: false test_compute_loss: true',
+            (
+                'snapshot_format: HDF5 snapshot_prefix: "a" snapshot_diff: true layer_wise_reduce: '
+                "false test_compute_loss: true"
+            ),
             None,
         ),
     ],
@@ -299,16 +307,19 @@ def test_the_warnings_come_with_the_errors_and_in_the_report(tmp_path: Path) -> 
 STATES = """
 train_net_param {
   state { stage: "own" level: 3 }
-  layer { name: "in" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } } include { stage: "own" stage: "given" } }
+  layer { name: "in" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } } \
+include { stage: "own" stage: "given" } }
   layer { name: "high" type: "ReLU" bottom: "d" top: "r" include { min_level: 3 } }
   layer { name: "line" type: "ReLU" bottom: "d" top: "s" include { stage: "line" } }
 }
 train_state { stage: "given" }
 test_net_param {
-  name: "one" state { level: 7 } layer { name: "in" type: "Input" top: "d" input_param { shape { dim: 2 } } include { max_level: 1 } }
+  name: "one" state { level: 7 } layer { name: "in" type: "Input" top: "d" \
+input_param { shape { dim: 2 } } include { max_level: 1 } }
 }
 test_net_param {
-  name: "two" layers { name: "in" type: DUMMY_DATA top: "d" dummy_data_param { num: 1 channels: 2 height: 3 width: 4 } include { phase: TEST } }
+  name: "two" layers { name: "in" type: DUMMY_DATA top: "d" \
+dummy_data_param { num: 1 channels: 2 height: 3 width: 4 } include { phase: TEST } }
 }
 test_state { level: 1 } test_state { }
 test_iter: 1 test_iter: 2 test_interval: 5 base_lr: 1 lr_policy: "fixed" max_iter: 10
@@ -346,7 +357,10 @@ def test_a_fault_in_an_inner_net_of_the_old_form_has_its_line(tmp_path: Path) ->
 
 
 def test_the_batch_size_is_replaced_and_shared(tmp_path: Path) -> None:
-    layer = 'layer { name: "d" type: "MemoryData" top: "d" top: "l" memory_data_param { batch_size: 6 channels: 1 height: 2 width: 2 } }'
+    layer = (
+        'layer { name: "d" type: "MemoryData" top: "d" top: "l" '
+        "memory_data_param { batch_size: 6 channels: 1 height: 2 width: 2 } }"
+    )
     file = load_solver(
         written(tmp_path, GOOD.replace('net: "net.prototxt"', f"train_net_param {{ {layer} }}"))
     )
@@ -367,7 +381,8 @@ def test_the_batch_size_is_replaced_and_shared(tmp_path: Path) -> None:
 def test_a_solver_in_yaml(tmp_path: Path) -> None:
     path = tmp_path / "solver.yaml"
     path.write_text(
-        "net: n.prototxt\nbase_lr: 0.1\nlr_policy: multistep\ngamma: 0.1\nstepvalue: [5, 500]\nmax_iter: 10\nweights: [a.caffemodel]\n"
+        "net: n.prototxt\nbase_lr: 0.1\nlr_policy: multistep\ngamma: 0.1\nstepvalue: [5, 500]\n"
+        "max_iter: 10\nweights: [a.caffemodel]\n"
     )
     file = load_solver(path)
     assert [str(d.span) for d in file.warnings] == [f"{path}:5:16"]
@@ -409,7 +424,10 @@ def test_a_net_that_lies_beside_its_solver_is_found_for_the_hint(
     with pytest.raises(NetspecError) as caught:
         load_solver_net(file.train_net, file, Report())
     (fault,) = caught.value.diagnostics
-    hint = f"'{tmp_path}/{there}' is there: write \"{there}\", for paths count from the working directory, then from the solver's folder"
+    hint = (
+        f"'{tmp_path}/{there}' is there: write \"{there}\", for paths count from the working "
+        "directory, then from the solver's folder"
+    )
     assert (fault.message, fault.hint) == (f"the net '{named}' does not exist", hint)
     report = Report()
     check_net_paths(file, report)

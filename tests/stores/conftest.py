@@ -1,6 +1,6 @@
 """The fixtures of tests on data."""
 
-from tests.data_fixtures import (
+from tests.data_fixtures import (  # noqa: F401
     data_net,
     datums,
     images,
@@ -8,4 +8,4 @@ from tests.data_fixtures import (
     reference,
     write_lmdb,
     write_mean,
-)  # noqa: F401
+)

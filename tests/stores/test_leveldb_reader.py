@@ -1,4 +1,4 @@
-"""The LevelDB reader on the original's database and on folders that a small writer here lays out."""
+"""The LevelDB reader on the original's database and on folders from a small writer here."""
 
 import os
 from contextlib import suppress

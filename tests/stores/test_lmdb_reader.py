@@ -1,4 +1,7 @@
-"""The LMDB reader against liblmdb, which wrote the files, and against damage that would end liblmdb's process."""
+"""The LMDB reader against liblmdb, which wrote the files, and against damage.
+
+The damage would end liblmdb's process.
+"""
 
 import os
 import random

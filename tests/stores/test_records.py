@@ -43,7 +43,8 @@ def test_a_missing_database_names_the_commands_that_make_one(tmp_path, monkeypat
         )
     message = str(caught.value)
     assert message.startswith(
-        "net.prototxt:1:9: error: the database 'examples/imagenet/ilsvrc12_train_lmdb' does not exist\n"
+        "net.prototxt:1:9: error: the database "
+        "'examples/imagenet/ilsvrc12_train_lmdb' does not exist\n"
     )
     for command in (
         "netspec dataset sample --only bvlc_alexnet",

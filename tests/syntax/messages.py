@@ -95,7 +95,10 @@ def _scalars(field: FieldDescriptor) -> st.SearchStrategy:
 
 @st.composite
 def messages(draw: st.DrawFn, kind: type[Message], depth: int = 3, most: int = 4) -> Message:
-    """A message with some of its fields set, blocks within blocks up to a depth. Fields of bytes stay unset."""
+    """A message with some of its fields set, blocks within blocks up to a depth.
+
+    Fields of bytes stay unset.
+    """
     message = kind()
     _fill(draw, message, depth, most)
     return message

@@ -1,4 +1,7 @@
-"""Binding: every fault of a file at its place, in one run, with the nearest name or the place where a field belongs."""
+"""Binding: every fault of a file at its place, in one run, with a hint.
+
+The hint is the nearest name, or the place where a field belongs.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,10 @@ VALUES = {
     ),
     "beyond 64 bits": (
         "layer { reshape_param { shape { dim: 9223372036854775808 } } }",
-        "1:38: 'dim' takes a whole number from -9223372036854775808 to 9223372036854775807, got 9223372036854775808",
+        (
+            "1:38: 'dim' takes a whole number from -9223372036854775808 to 9223372036854775807, "
+            "got 9223372036854775808"
+        ),
         None,
     ),
     "a word for a float": (
@@ -207,7 +213,10 @@ VALUES = {
     ),
     "one of many": (
         "layers { type: CONVOLUTOIN }",
-        "1:16: 'type' takes one of NONE, ABSVAL, ACCURACY, ARGMAX, BNLL, CONCAT, CONTRASTIVE_LOSS, CONVOLUTION and 32 others, got CONVOLUTOIN",
+        (
+            "1:16: 'type' takes one of NONE, ABSVAL, ACCURACY, ARGMAX, BNLL, CONCAT, "
+            "CONTRASTIVE_LOSS, CONVOLUTION and 32 others, got CONVOLUTOIN"
+        ),
         "did you mean 'CONVOLUTION'?",
     ),
     "a block for a number": (
@@ -245,7 +254,8 @@ def test_wrong_values(text: str, message: str, hint: str | None) -> None:
     assert told(text) == [(message, hint)]
 
 
-# As protobuf's C++ parser, which the original uses, takes them; its Python parser knows 0 and 1 alone.
+# As protobuf's C++ parser, which the original uses, takes them; its Python parser knows 0 and 1
+# alone.
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -283,7 +293,8 @@ def test_a_field_that_stands_twice(text: str) -> None:
 def test_all_faults_in_the_order_of_the_file() -> None:
     message = caffe_pb2.NetParameter()
     text = (
-        'nme: "a"\nlayer {\n  name: conv1\n  convolution_param {\n    pad: -1\n    kernel_size: 3\n    strid: 2\n  }\n'
+        'nme: "a"\nlayer {\n  name: conv1\n  convolution_param {\n    pad: -1\n'
+        "    kernel_size: 3\n    strid: 2\n  }\n"
         "  phase: BOTH\n}\nforce_backward: yes\nname: 'b'\nname: 'c'\ninput_dim: [1, x, 3, y]\n"
     )
     assert [fault.split(": ")[0] for fault, _ in told(text, message)] == [
@@ -330,12 +341,8 @@ def test_spans_of_fields() -> None:
         ("layer", 1, "convolution_param", "kernel_size", 1): "5",
         ("layer", 1, "convolution_param", "weight_filler", "type"): '"xavier"',
         ("layer", 1, "convolution_param"): "convolution_param",  # a block is shown by its name
-        (
-            "layer",
-            1,
-            "convolution_param",
-            "pad",
-        ): "convolution_param",  # what is not there, by what is around it
+        # what is not there, by what is around it
+        ("layer", 1, "convolution_param", "pad"): "convolution_param",
         ("layer", 1, "pooling_param", "pad"): "layer",
         ("layer", 0, "name"): '"a"',
     }

@@ -1,7 +1,9 @@
-"""Random messages and mutated texts: netspec and protobuf's own parser accept the same texts and read the same from them.
+"""Random messages and mutated texts.
 
-The exceptions are listed here, each with its reason. Where protobuf's Python and C++ parsers differ, netspec goes with
-the C++ one, which Caffe uses.
+netspec and protobuf's own parser accept the same texts and read the same from them.
+
+The exceptions are listed here, each with its reason. Where protobuf's Python and C++ parsers
+differ, netspec goes with the C++ one, which Caffe uses.
 """
 
 from __future__ import annotations
@@ -128,15 +130,21 @@ SCALARS = [
     name.removeprefix("TYPE_") for name, _ in _KINDS if name not in ("TYPE_GROUP", "TYPE_MESSAGE")
 ]
 NUMBERS = """
-0 1 -1 00 01 08 010 0x0 0x1 0X1F 0xg -0x1 -010 1f 1F 1.f 1.5f 1. .5 -.5 -0 -0.0 1e3 1E+3 1e-3 1e400 -1e400 1e-400
-inf -INF Infinity nan -nan 2 t f true True TRUE A B -8 2147483647 2147483648 -2147483648 4294967295 4294967296
-9223372036854775807 9223372036854775808 18446744073709551615 18446744073709551616 123456789012345678901234567890
+0 1 -1 00 01 08 010 0x0 0x1 0X1F 0xg -0x1 -010 1f 1F 1.f 1.5f 1. .5 -.5 -0 -0.0 \
+1e3 1E+3 1e-3 1e400 -1e400 1e-400
+inf -INF Infinity nan -nan 2 t f true True TRUE A B -8 \
+2147483647 2147483648 -2147483648 4294967295 4294967296
+9223372036854775807 9223372036854775808 18446744073709551615 \
+18446744073709551616 123456789012345678901234567890
 3.4028235677973366e38 3.4028235677973367e38 1e39 1e-45 7e-46 0x1.8p3 1e 1e+ . 00.5 0f '1'
 """
 
 
 def _message_of_scalars() -> type[Message]:
-    """A message with an optional field of each scalar type; Caffe's schema does not use them all."""
+    """A message with an optional field of each scalar type.
+
+    Caffe's schema does not use them all.
+    """
     kinds = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="scalars.proto", package="scalars")
     file.enum_type.add(name="Enum").value.add(name="A", number=0)
@@ -189,7 +197,7 @@ def test_what_protobuf_prints(message: Message) -> None:
 @STABLE
 @given(ANY_MESSAGE, st.integers(0, 2**32))
 def test_printing_what_was_read(message: Message, seed: int) -> None:
-    """The tree of a text, and that of a message, print to a text that both parsers read as the same message."""
+    """The trees of a text and of a message print to a text that both parsers read alike."""
     block = parse_source(Source("net.prototxt", Writer(seed).text(message)))
     bind(block, type(message)(), Report())
     for tree in (block, unbind(message)):

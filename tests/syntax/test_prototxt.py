@@ -1,4 +1,4 @@
-"""prototxt: everything that text format allows, each syntax error at its place, comments kept by the printer."""
+"""prototxt: all that text format allows, each syntax error at its place, comments kept."""
 
 from __future__ import annotations
 
@@ -61,24 +61,43 @@ FEATURES = {
     "escapes in unicode": r'name: "\u00e9\U0001F600é😀"',
     "an escaped backslash": r'name: "\\n\\x41\\101\\u0041"',
     "control characters as they are": 'name: "\t\r\v\x01\x7f"',
-    "separators": 'name: "a"; input_dim: 1, input_dim: 2; layer { name: "b", type: "c"; }, layer {};',
-    "no space anywhere": 'name:"a"input:"b"layer{name:"c"type:"d"}input_dim:[1,2]force_backward:true',
-    "enum names and numbers": "layer { phase: TEST } layer { phase: 1 } layer { phase: 0 } layer { phase: 0x1 }",
-    "old enums": "layers { type: CONVOLUTION } layers { type: 4 } layers { type: NONE }",
-    "decimal": "input_dim: 0 input_dim: -0 input_dim: 7 input_dim: -12 input_dim: 2147483647 input_dim: -2147483648",
-    "hex": "input_dim: 0x1F input_dim: 0Xab input_dim: -0x10 input_dim: 0x0000000000000000000000000000000000000001",
-    "octal": "input_dim: 010 input_dim: -017 input_dim: 00 input_dim: 0777",
-    "64 bits": "layer { reshape_param { shape { dim: 9223372036854775807 dim: -9223372036854775808 } } }",
-    "unsigned": "layer { convolution_param { num_output: 4294967295 pad: 0 } }",
-    "floats": "layer { loss_weight: [1, -1, 1.5, .5, -.5, 5., 1e3, 1E-3, 1e+3, 0.1, -0, 0., 00] }".replace(
-        ", 00", ""
+    "separators": (
+        'name: "a"; input_dim: 1, input_dim: 2; layer { name: "b", type: "c"; }, layer {};'
     ),
+    "no space anywhere": (
+        'name:"a"input:"b"layer{name:"c"type:"d"}input_dim:[1,2]force_backward:true'
+    ),
+    "enum names and numbers": (
+        "layer { phase: TEST } layer { phase: 1 } layer { phase: 0 } layer { phase: 0x1 }"
+    ),
+    "old enums": "layers { type: CONVOLUTION } layers { type: 4 } layers { type: NONE }",
+    "decimal": (
+        "input_dim: 0 input_dim: -0 input_dim: 7 input_dim: "
+        "-12 input_dim: 2147483647 input_dim: -2147483648"
+    ),
+    "hex": (
+        "input_dim: 0x1F input_dim: 0Xab input_dim: -0x10 input_dim: "
+        "0x0000000000000000000000000000000000000001"
+    ),
+    "octal": "input_dim: 010 input_dim: -017 input_dim: 00 input_dim: 0777",
+    "64 bits": (
+        "layer { reshape_param { shape { dim: 9223372036854775807 dim: -9223372036854775808 } } }"
+    ),
+    "unsigned": "layer { convolution_param { num_output: 4294967295 pad: 0 } }",
+    "floats": (
+        "layer { loss_weight: [1, -1, 1.5, .5, -.5, 5., 1e3, 1E-3, 1e+3, 0.1, -0, 0., 00] }"
+    ).replace(", 00", ""),
     "floats with f": "layer { loss_weight: [1f, 1.f, 1.0f, .5F, 1e3f, -2.5F, 0f] }",
     "inf and nan": "layer { loss_weight: [inf, -inf, nan, Infinity, -INFINITY, NaN] }",
-    "floats beyond 32 bits": "layer { loss_weight: [1e400, -1e39, 1e-50, 3.4028235e38, 3.4028236e38] }",
+    "floats beyond 32 bits": (
+        "layer { loss_weight: [1e400, -1e39, 1e-50, 3.4028235e38, 3.4028236e38] }"
+    ),
     "many digits": "layer { loss_weight: 0.1000000014901161193847656250000000000000001 }",
     "booleans": "layer { propagate_down: [true, false, True, False, t, f, 1, 0] }",
-    "comments in odd places": '#\nlayer # a\n: # b\n{ # c\nname # d\n: # e\n"x" # f\n"y" ; # g\ninput_param { # h\n} # i\n} # j',
+    "comments in odd places": (
+        '#\nlayer # a\n: # b\n{ # c\nname # d\n: # e\n"x" # f\n"y" ; # g\n'
+        "input_param { # h\n} # i\n} # j"
+    ),
     "comments in lists": "input_dim # a\n: [ # b\n1 # c\n, # d\n2 # e\n] # f",
     "quotes and braces in comments": 'name: "a" # it\'s "not } { a field: [\nforce_backward: true',
     "no comment in a text": 'name: "a # b"',
@@ -209,7 +228,8 @@ def test_an_unclosed_block_is_shown() -> None:
     with pytest.raises(NetspecError) as caught:
         prototxt.parse(Source("net.prototxt", "layer {\n  param {\n    lr_mult: 1\n}\n"))
     assert str(caught.value) == (
-        "net.prototxt:5:1: error: expected a field name or '}', got end of the file\nnet.prototxt:1:7: note: this '{' is not closed"
+        "net.prototxt:5:1: error: expected a field name or '}', got end of the file\n"
+        "net.prototxt:1:7: note: this '{' is not closed"
     )
 
 
@@ -239,7 +259,10 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     assert _net_of(path, b"# caf\xe9\nname: 'a' # \xff\n").name == "a"
     with pytest.raises(
         NetspecError,
-        match=r"net.prototxt:1:7: error: 'name' takes a text in quotes, got 'caf\\xe9'\n.*\n.*\n  hint: the text is not UTF-8",
+        match=(
+            r"net.prototxt:1:7: error: 'name' takes a text in quotes, got 'caf\\xe9'\n.*\n.*\n  "
+            r"hint: the text is not UTF-8"
+        ),
     ):
         _net_of(path, b"name: 'caf\xe9'")
     with pytest.raises(
@@ -299,9 +322,14 @@ def test_comments_between_the_parts_of_a_field_go_above_it() -> None:
 
 
 def test_values_are_printed_in_one_form() -> None:
-    text = "layer { propagate_down: [t, 0] phase: 1 loss_weight: [1.f, 0.10, 1e-3, Infinity] pooling_param { kernel_size: 0x10 pad: 010 } }"
+    text = (
+        "layer { propagate_down: [t, 0] phase: 1 loss_weight: [1.f, 0.10, 1e-3, Infinity] "
+        "pooling_param { kernel_size: 0x10 pad: 010 } }"
+    )
     assert _printed(text) == (
-        "layer {\n  propagate_down: true\n  propagate_down: false\n  phase: TEST\n  loss_weight: 1\n  loss_weight: 0.1\n"
-        "  loss_weight: 0.001\n  loss_weight: inf\n  pooling_param {\n    kernel_size: 16\n    pad: 8\n  }\n}\n"
+        "layer {\n  propagate_down: true\n  propagate_down: false\n  phase: TEST\n"
+        "  loss_weight: 1\n  loss_weight: 0.1\n"
+        "  loss_weight: 0.001\n  loss_weight: inf\n  pooling_param {\n    kernel_size: 16\n"
+        "    pad: 8\n  }\n}\n"
     )
     assert _printed("name: 'a\"\\n\\x01\\\\é'") == 'name: "a\\"\\n\\001\\\\é"\n'

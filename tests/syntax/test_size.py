@@ -14,7 +14,10 @@ from netspec.syntax import prototxt, read, yaml_text
 from netspec.syntax.tree import MAX_PARTS
 
 DATA = 'layer { name: "data" type: "Input" top: "b0" input_param { shape { dim: 2 dim: 3 } } }\n'
-LAYER = "layer {{\n  name: 'l{0}'  # a comment\n  type: 'ReLU'\n  bottom: 'b{0}'\n  top: 'b{1}'\n  {2}\n}}\n"
+LAYER = (
+    "layer {{\n  name: 'l{0}'  # a comment\n  type: 'ReLU'\n"
+    "  bottom: 'b{0}'\n  top: 'b{1}'\n  {2}\n}}\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,10 @@ KINDS = {
     "unknown fields": lambda n: "".join(LAYER.format(i, i + 1, "x: 1") for i in range(n)),
     "missing blobs": lambda n: "".join(LAYER.format(f"0x{i}", i + 1, "") for i in range(n)),
     "faulty layers beside unread data": lambda n: "".join(
-        f'layer {{ type: "DummyData" top: "y{i}" top: "z{i}" dummy_data_param {{ shape {{ dim: 1 }} }} }} layer {{ foo: 1 type: "ReLU" }}\n'
+        (
+            f'layer {{ type: "DummyData" top: "y{i}" top: "z{i}" '
+            'dummy_data_param { shape { dim: 1 } } } layer { foo: 1 type: "ReLU" }\n'
+        )
         for i in range(n)
     ),
     "bottoms of one layer": lambda n: (
@@ -75,9 +81,8 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_time_grows_with_the_text(kind: str, tmp_path: Path) -> None:
     small, large = (_seconds(DATA + KINDS[kind](n), tmp_path) for n in (4000, 16000))
-    assert (
-        large < 10 * small + 1
-    )  # 4 times, were it alone on the machine; 16 times, were it quadratic
+    # 4 times, were it alone on the machine; 16 times, were it quadratic
+    assert large < 10 * small + 1
 
 
 @pytest.mark.slow

@@ -140,7 +140,10 @@ def test_standard_tags_are_allowed() -> None:
 
 def test_a_fault_below_an_anchor_is_told_once_and_there() -> None:
     report = Report()
-    text = "x-a: &a {kernel_sise: 3}\nlayer:\n- {convolution_param: *a}\n- {convolution_param: *a}\n- {pooling_param: {<<: *a}}\n"
+    text = (
+        "x-a: &a {kernel_sise: 3}\nlayer:\n- {convolution_param: *a}\n- {convolution_param: *a}\n"
+        "- {pooling_param: {<<: *a}}\n"
+    )
     bind(yaml_text.parse(Source("net.yaml", text)), caffe_pb2.NetParameter(), report)
     assert [(str(d.span), d.message) for d in report.in_order()] == [
         ("net.yaml:1:10", "'convolution_param' has no field 'kernel_sise'"),

@@ -1,4 +1,7 @@
-"""YAML: the schema's field names, typed by the schema; anchors and merges; faults at their place; comments kept both ways."""
+"""YAML: the schema's field names, typed by the schema.
+
+Anchors and merges; faults at their place; comments kept both ways.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +60,8 @@ def test_there_and_back(path: Path) -> None:
         (back, path.suffix),
     ):
         assert read(text, kind(), suffix) == message
-        assert (
-            text.count("#") == source.text.count("#") or "\nx-" in source.text
-        )  # the comments of x- keys go with these
+        # the comments of x- keys go with these
+        assert text.count("#") == source.text.count("#") or "\nx-" in source.text
 
 
 @STABLE
@@ -98,16 +100,22 @@ layer:
 - {name: relu1, type: ReLU, bottom: conv1, top: conv1, propagate_down: [true]}
 """
     same_net = """
-name: "LeNet" input: "data" input: "label" input_shape { dim: 64 dim: 1 dim: 28 dim: 28 } input_shape { dim: 64 }
-layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
-  convolution_param { num_output: 20 kernel_size: 5 kernel_size: 3 weight_filler { type: "xavier" } engine: CAFFE } }
+name: "LeNet" input: "data" input: "label" input_shape { dim: 64 dim: 1 dim: 28 dim: 28 } \
+input_shape { dim: 64 }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param { lr_mult: 1 } \
+param { lr_mult: 2 decay_mult: 0 }
+  convolution_param { num_output: 20 kernel_size: 5 kernel_size: 3 \
+weight_filler { type: "xavier" } engine: CAFFE } }
 layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" propagate_down: true }
 """
     assert net(text) == oracle(same_net, caffe_pb2.NetParameter())
 
 
 def test_solver_files() -> None:
-    text = "net: a.prototxt\nbase_lr: 1e-3\nlr_policy: step\nstepvalue: [10, 20]\ntest_iter: 5\ntest_state: {stage: a}\nsolver_mode: GPU\n"
+    text = (
+        "net: a.prototxt\nbase_lr: 1e-3\nlr_policy: step\nstepvalue: [10, 20]\ntest_iter: 5\n"
+        "test_state: {stage: a}\nsolver_mode: GPU\n"
+    )
     expected = caffe_pb2.SolverParameter(
         net="a.prototxt",
         base_lr=1e-3,
@@ -294,9 +302,12 @@ layer:
 
 def test_comments_go_to_prototxt() -> None:
     assert rewritten(COMMENTED, caffe_pb2.NetParameter, ".yaml") == (
-        '# the head of the file\nname: "a"  # behind a value\n# above a list\n# above an item\nlayer {\n  name: "b"  # behind, with {\n'
-        '  type: "# none"\n  # above a field\n  bottom: "x"\n  bottom: "y"  # behind a list\n}\nlayer {\n  name: "c"\n'
-        "  relu_param {\n    # at the top of a block\n    negative_slope: 1\n  }  # behind a key\n}\n# at the end\n"
+        '# the head of the file\nname: "a"  # behind a value\n# above a list\n# above an item\n'
+        'layer {\n  name: "b"  # behind, with {\n'
+        '  type: "# none"\n  # above a field\n  bottom: "x"\n  bottom: "y"  # behind a list\n}\n'
+        'layer {\n  name: "c"\n'
+        "  relu_param {\n    # at the top of a block\n    negative_slope: 1\n  }  # behind a key\n"
+        "}\n# at the end\n"
     )
 
 

@@ -1,4 +1,7 @@
-"""Tries many files in a process of their own; a hang or a crash costs that process, and the next case has another."""
+"""Tries many files in a process of their own.
+
+A hang or a crash costs that process, and the next case has another.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ class Case(NamedTuple):
 
 @dataclass
 class Outcomes:
-    """What became of the cases; `faults` holds those that ended neither in success nor in a message."""
+    """What became of the cases.
+
+    `faults` holds those that ended neither in success nor in a message.
+    """
 
     fine: int = 0
     told: int = 0

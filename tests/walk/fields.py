@@ -56,7 +56,10 @@ _SMALLER = {
     "28": "6",
     "50": "40",
 }
-_DATA = 'layer { name: "d" type: "%s" top: "data" top: "label" transform_param { crop_size: 12 mean_value: 9 } %s }'
+_DATA = (
+    'layer { name: "d" type: "%s" top: "data" top: "label" '
+    "transform_param { crop_size: 12 mean_value: 9 } %s }"
+)
 _SOURCES = {
     "Data": _DATA % ("Data", 'data_param { source: "raw_lmdb" backend: LMDB batch_size: 4 }'),
     "ImageData": _DATA
@@ -66,7 +69,10 @@ _SOURCES = {
     ),
     "WindowData": _DATA
     % ("WindowData", 'window_data_param { source: "windows.txt" batch_size: 4 }'),
-    "HDF5Data": 'layer { name: "d" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "rows.txt" batch_size: 4 } }',
+    "HDF5Data": (
+        'layer { name: "d" type: "HDF5Data" top: "data" top: "label" '
+        'hdf5_data_param { source: "rows.txt" batch_size: 4 } }'
+    ),
 }
 # Types whose layers read files beside the net, see `write_files`.
 NEED_FILES = (*_SOURCES, "Python")
@@ -90,7 +96,10 @@ def write_files(folder: pathlib.Path) -> None:
 
 
 def base(kind: str) -> caffe_pb2.NetParameter:
-    """A small net around a layer of the type, which is its last layer; above it whatever makes it learn."""
+    """A small net around a layer of the type, which is its last layer.
+
+    Above it whatever makes it learn.
+    """
     if kind in _SOURCES:
         return text_format.Parse(_SOURCES[kind], caffe_pb2.NetParameter())
     words = SPECS[kind].example.text(kind).split(" ")
@@ -145,7 +154,7 @@ def values(descriptor: Descriptor, path: Path) -> tuple[str, ...]:
 
 
 def printed(message: Message, path: Path, value: str) -> str:
-    """The message as text with one field, the last of its kind, set to a value that need not be of its type."""
+    """The message as text with its last field of a kind set to a value of any type."""
     lines = []
     set_fields = dict(message.ListFields())
     wanted = message.DESCRIPTOR.fields_by_name[path[0]] if path else None
@@ -180,7 +189,10 @@ def _text(field: FieldDescriptor, value: Any) -> str:
 
 
 def layer_cases(kind: str, files: pathlib.Path) -> Iterator[Case]:
-    """A net for each value of each field of a layer type; its fillers' fields for each filler that reads some."""
+    """A net for each value of each field of a layer type.
+
+    Its fillers' fields for each filler that reads some.
+    """
     net = base(kind)
     for path in layer_paths(kind):
         fillers = (
@@ -226,8 +238,10 @@ def _with_filler(
 SOLVER = """
 net_param {
   layer { name: "d" type: "DummyData" top: "x" top: "t"
-    dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 } data_filler { type: "gaussian" } data_filler { } } }
-  layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+    dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 } data_filler { type: "gaussian" }
+      data_filler { } } }
+  layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" \
+inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
   layer { name: "l" type: "SoftmaxWithLoss" bottom: "f" bottom: "t" top: "l" } }
 test_iter: 1 test_interval: 1 base_lr: 0.1 gamma: 0.5 power: 2 stepsize: 2 stepvalue: 1 max_iter: 4
 weight_decay: 0.1 snapshot_prefix: "s" random_seed: 1 solver_mode: CPU

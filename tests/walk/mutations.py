@@ -1,4 +1,7 @@
-"""Files with a few random changes: nets and solvers as prototxt and YAML, weight files, states and databases. The same each time."""
+"""Files with a few random changes.
+
+Nets and solvers as prototxt and YAML, weight files, states and databases. The same each time.
+"""
 
 from __future__ import annotations
 

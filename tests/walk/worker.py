@@ -1,6 +1,9 @@
-"""A process that tries files one after the other, in little memory: `python -m tests.walk.worker`, see bounded.py.
+"""A process that tries files one after the other, in little memory.
 
-Each line of its input is a case, each line of its output what became of it: "fine", "told" (a NetspecError), or a traceback.
+`python -m tests.walk.worker`, see bounded.py.
+
+Each line of its input is a case, each line of its output what became of it: "fine", "told" (a \
+NetspecError), or a traceback.
 """
 
 from __future__ import annotations
@@ -47,7 +50,10 @@ def try_net(path: Path) -> None:
 
 
 def _feed(net: Net) -> dict[str, torch.Tensor] | None:
-    """A batch of the data layers, and 0 and 1 in turn for Input layers; None where these are too large to make."""
+    """A batch of the data layers, and 0 and 1 in turn for Input layers.
+
+    None where these are too large to make.
+    """
     feed = {}
     if net.sources:
         with netspec.batches(net, prefetch=0) as stream:
@@ -69,9 +75,8 @@ def try_check(path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(["check", str(path)])
-    is_told = re.search(
-        r"^(\S+: )?error: ", err.getvalue(), re.MULTILINE
-    )  # a line that is shown is set off, and may hold the word
+    # a line that is shown is set off, and may hold the word
+    is_told = re.search(r"^(\S+: )?error: ", err.getvalue(), re.MULTILINE)
     if status not in (0, 1) or (status == 1) != bool(is_told):
         raise AssertionError(f"check ended with {status}: {err.getvalue()}")
 
@@ -108,9 +113,8 @@ def outcome(case: dict[str, str], folder: Path) -> str:
     except NetspecError as error:
         return "told" if error.diagnostics and str(error) else "a NetspecError that says nothing"
     except Exception as error:
-        if "DefaultCPUAllocator: can't allocate memory" in str(
-            error
-        ):  # torch's own word, with a note that names the layer
+        # torch's own word, with a note that names the layer
+        if "DefaultCPUAllocator: can't allocate memory" in str(error):
             return "told"
         return traceback.format_exc()
     return "fine"

@@ -1,4 +1,7 @@
-"""caffemodel files: what the original wrote is read, what is written the schema reads, damage is an error."""
+"""caffemodel files: what the original wrote is read, what is written the schema reads.
+
+Damage is an error.
+"""
 
 import contextlib
 from pathlib import Path
@@ -47,9 +50,8 @@ def layers():
             ["conv1"],
             [rng.random((4, 3, 2, 2), np.float32), rng.random(4, np.float32)],
         ),
-        LayerWeights(
-            "prelu", "PReLU", ["conv1"], ["conv1"], [np.float32(0.25)]
-        ),  # a blob without axes
+        # a blob without axes
+        LayerWeights("prelu", "PReLU", ["conv1"], ["conv1"], [np.float32(0.25)]),
         LayerWeights(
             "größe",
             "InnerProduct",
@@ -72,9 +74,8 @@ def test_round_trip(tmp_path):
         (name, kind, list(bottoms), list(tops), len(arrays))
         for name, kind, bottoms, tops, arrays in layers()
     ]
-    assert (
-        net.SerializeToString() == path.read_bytes()
-    )  # our own wire writing is protobuf's, byte for byte
+    # our own wire writing is protobuf's, byte for byte
+    assert net.SerializeToString() == path.read_bytes()
     weights = read_caffemodel(path)
     assert list(weights) == ["conv1/3x3", "prelu", "größe"]
     for name, _, _, _, arrays in layers()[1:]:
@@ -98,7 +99,8 @@ def test_reads_old_forms(tmp_path):
         layers { name: "ip" type: INNER_PRODUCT
           blobs { num: 1 channels: 1 height: 2 width: 3 data: [1, 2, 3, 4, 5, 6] }
           blobs { num: 1 channels: 1 height: 1 width: 2 double_data: [7, 1e300] } }
-        layers { layer { name: "oldest" type: "conv" blobs { num: 2 channels: 1 height: 1 width: 1 data: [8, 9] } } }
+        layers { layer { name: "oldest" type: "conv"
+          blobs { num: 2 channels: 1 height: 1 width: 1 data: [8, 9] } } }
         layers { name: "relu" type: RELU }
         """,
     )
@@ -235,6 +237,9 @@ def test_a_cut_file_names_its_last_whole_layer(tmp_path):
     path.write_bytes(whole[:-4])
     with pytest.raises(
         NetspecError,
-        match=rf"is cut short: {len(whole) - 4} bytes, at least {len(whole)} expected(.|\n)*the last layer that is whole in it is 'prelu'",
+        match=(
+            rf"is cut short: {len(whole) - 4} bytes, at least {len(whole)} expected(.|\n)*the last "
+            r"layer that is whole in it is 'prelu'"
+        ),
     ):
         read_caffemodel(path)

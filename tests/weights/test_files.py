@@ -197,7 +197,10 @@ def test_diffs_lie_beside_the_data_in_caffes_hdf5_layout(tmp_path):
 def test_diffs_have_no_place_in_safetensors(tmp_path):
     with pytest.raises(
         NetspecError,
-        match=r"a\.safetensors' can't be written: safetensors files have no place for diffs(.|\n)*\.caffemodel",
+        match=(
+            r"a\.safetensors' can't be written: safetensors files have no place for "
+            r"diffs(.|\n)*\.caffemodel"
+        ),
     ):
         write_weights(
             tmp_path / "a.safetensors",

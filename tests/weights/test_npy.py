@@ -90,7 +90,10 @@ def test_what_numpy_saves_today(tmp_path):
 
 
 def python2_pickle(net):
-    """The bytes that Python 2 and its NumPy wrote: names and data are SHORT_BINSTRING and BINSTRING, the module numpy.core."""
+    """The bytes that Python 2 and its NumPy wrote.
+
+    Names and data are SHORT_BINSTRING and BINSTRING, the module numpy.core.
+    """
     out = io.BytesIO()
     text = lambda s: out.write(b"U" + bytes([len(s)]) + s)  # noqa: E731
 
@@ -138,9 +141,8 @@ def python2_pickle(net):
 def test_a_file_of_python_2(tmp_path):
     net = caffe_net(ALEXNET)
     raw = python2_pickle(to_tensorflow(net, {"fc6": (8, 6, 6)}))
-    assert (
-        pickle.loads(raw, encoding="latin1").item().keys() == net.keys()
-    )  # Python itself takes it for one
+    # Python itself takes it for one
+    assert pickle.loads(raw, encoding="latin1").item().keys() == net.keys()
     assert {op.name for op, _, _ in pickletools.genops(raw)} >= {"BINSTRING", "SHORT_BINSTRING"}
     with open(tmp_path / "a.npy", "wb") as file:
         file.write(
@@ -179,9 +181,8 @@ def test_skipped_layers_are_left_out_and_may_hold_anything(tmp_path):
     with pytest.raises(NetspecError, match="layer 'bn' holds a dict with the keys mean"):
         read_npy(path)
     del net["fc6"], net["fc8"]
-    same(
-        read_npy(path, skip_layers=["fc8", "bn", "fc6"]), net
-    )  # fc7 does not become the first dense layer
+    # fc7 does not become the first dense layer
+    same(read_npy(path, skip_layers=["fc8", "bn", "fc6"]), net)
     with pytest.raises(NetspecError, match=r"no layer 'fc9'\n  hint: did you mean"):
         read_npy(path, skip_layers=["fc9"])
 
@@ -319,7 +320,8 @@ def test_pickles_that_are_no_files_of_arrays(tmp_path, raw, message):
 
 
 def test_lists_in_lists_take_no_time(tmp_path):
-    # eight levels of 255 references to the level below would be 255**8 lists, if each were built anew
+    # eight levels of 255 references to the level below would be 255**8 lists, if each were built
+    # anew
     raw = (
         b"]q\x00"
         + b"".join(

@@ -57,7 +57,10 @@ def test_every_flipped_bit_of_a_state_is_noticed(tmp_path: Path, suffix: str) ->
         state.write_bytes(flipped)
         with pytest.raises(
             NetspecError,
-            match=r"solverstate(\.h5)?' is damaged: it is not what was written \(its digest differs\)",
+            match=(
+                r"solverstate(\.h5)?' is damaged: it is not what was "
+                r"written \(its digest differs\)"
+            ),
         ):
             check_whole(state)
 

@@ -18,8 +18,10 @@ SOLVER = """
 net_param {{
   name: "Tiny"
   layer {{ name: "data" type: "DummyData" top: "data"
-    dummy_data_param {{ shape {{ dim: 2 dim: 3 dim: 8 dim: 8 }} data_filler {{ type: "gaussian" }} }} }}
-  layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param {{ num_output: 8 kernel_size: 3 }} }}
+    dummy_data_param {{ shape {{ dim: 2 dim: 3 dim: 8 dim: 8 }}
+      data_filler {{ type: "gaussian" }} }} }}
+  layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv" \
+convolution_param {{ num_output: 8 kernel_size: 3 }} }}
   layer {{ name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }}
   layer {{ name: "a" type: "InnerProduct" bottom: "conv" top: "a"
     inner_product_param {{ num_output: {width} }} param {{ name: "w" }} param {{ name: "b" }} }}
@@ -27,7 +29,8 @@ net_param {{
     inner_product_param {{ num_output: {width} }} param {{ name: "w" }} param {{ name: "b" }} }}
   layer {{ name: "loss" type: "EuclideanLoss" bottom: "a" bottom: "b" top: "loss" }}
 }}
-base_lr: 0.01 lr_policy: "fixed" max_iter: 1 random_seed: 1 solver_mode: CPU type: "{type}" snapshot_prefix: "s" {more}
+base_lr: 0.01 lr_policy: "fixed" max_iter: 1 random_seed: 1 solver_mode: CPU type: "{type}" \
+snapshot_prefix: "s" {more}
 """
 
 

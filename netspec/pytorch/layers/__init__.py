@@ -1,4 +1,7 @@
-"""A builder for each layer type: graph.Layer → torch.nn.Module. The files are those of netspec/layers."""
+"""A builder for each layer type: graph.Layer → torch.nn.Module.
+
+The files are those of netspec/layers.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ for _family in _FAMILIES:
 
 
 def find_builder(layer: Layer) -> Builder:
-    """What lowers a layer of its type. Raises: NetspecError where a plugin defines the type and not how it is computed."""
+    """What lowers a layer of its type.
+
+    Raises: NetspecError where a plugin defines the type and not how it is computed.
+    """
     if layer.type in BUILDERS:
         return BUILDERS[layer.type]
     for plugin in plugins():

@@ -33,7 +33,10 @@ class EltwiseSum(nn.Module):
 
 
 class EltwiseMax(nn.Module):
-    """The maximum of its bottoms. The gradient of a tie of the first two goes to the second, as in Caffe."""
+    """The maximum of its bottoms.
+
+    The gradient of a tie of the first two goes to the second, as in Caffe.
+    """
 
     def forward(self, first: Tensor, second: Tensor, *others: Tensor) -> Tensor:
         top = torch.where(first > second, first, second)
@@ -69,7 +72,9 @@ class EltwiseProduct(nn.Module):
 
 
 class Scale(nn.Module):
-    """Multiplies by a factor, its own or a second bottom, broadcast from `axis` on; then adds its bias.
+    """Multiplies by a factor, its own or a second bottom, broadcast from `axis` on.
+
+    Then adds its bias.
 
     Shapes: the factor covers the bottom's axes from `axis` on, or is a scalar.
     """
@@ -83,7 +88,10 @@ class Scale(nn.Module):
         self.bias = nn.Parameter(torch.empty(bias)) if bias is not None else None
 
     def extra_repr(self) -> str:
-        return f"{tuple(self.weight.shape) if self.weight is not None else 'second bottom'}, axis={self.axis}, bias={self.bias is not None}"
+        return (
+            f"{tuple(self.weight.shape) if self.weight is not None else 'second bottom'}, "
+            f"axis={self.axis}, bias={self.bias is not None}"
+        )
 
     def forward(self, x: Tensor, factor: Tensor | None = None) -> Tensor:
         weight = self.weight if factor is None else factor
@@ -104,7 +112,10 @@ class Bias(nn.Module):
         self.bias = nn.Parameter(torch.empty(shape)) if shape is not None else None
 
     def extra_repr(self) -> str:
-        return f"{tuple(self.bias.shape) if self.bias is not None else 'second bottom'}, axis={self.axis}"
+        return (
+            f"{tuple(self.bias.shape) if self.bias is not None else 'second bottom'}, "
+            f"axis={self.axis}"
+        )
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         bias = self.bias if bias is None else bias
@@ -123,7 +134,10 @@ class Reduction(nn.Module):
         self.operation, self.axis, self.coefficient = operation, axis, coefficient
 
     def extra_repr(self) -> str:
-        return f"{ReductionParameter.ReductionOp.Name(self.operation)}, axis={self.axis}, coefficient={self.coefficient:g}"
+        return (
+            f"{ReductionParameter.ReductionOp.Name(self.operation)}, axis={self.axis}, "
+            f"coefficient={self.coefficient:g}"
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         axes = tuple(range(self.axis, x.dim()))

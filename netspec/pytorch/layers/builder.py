@@ -10,11 +10,12 @@ from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
 
-# A call that is written into the graph where it is not `top = self.layer(bottoms…)`: graph, layer, name of the submodule, bottoms
+# A call that is written into the graph where it is not `top = self.layer(bottoms…)`: graph, layer,
+# name of the submodule, bottoms
 Emit = Callable[[fx.Graph, Layer, str, list[fx.Node]], fx.Node | list[fx.Node]]
-# Caffe's gradient where an in-place layer has written over the bottom or the top: the gradient of the top, the bottom as
-# it was, what now stands in the bottom's and in the top's memory (in place the two are one tensor), the module
-# → the gradient of the bottom
+# Caffe's gradient where an in-place layer has written over the bottom or the top: the gradient of
+# the top, the bottom as it was, what now stands in the bottom's and in the top's memory (in place
+# the two are one tensor), the module → the gradient of the bottom
 Gradient = Callable[[Tensor, Tensor, Tensor, Tensor, Any], Tensor]
 
 
@@ -26,8 +27,9 @@ def _never(layer: Layer) -> bool:
 class Builder:
     """What lowers a layer type.
 
-    `build` gives the module, or None where a layer computes nothing of its own (Dropout in TEST, Split).
-    `leaves_top` says whether torch's gradient of the layer does without its top, so that the next layer may write over it.
+    `build` gives the module, or None where a layer computes nothing of its own (Dropout in TEST,
+    Split). `leaves_top` says whether torch's gradient of the layer does without its top, so that
+    the next layer may write over it.
     """
 
     build: Callable[[Layer], nn.Module | None]

@@ -1,4 +1,7 @@
-"""Convolution and deconvolution over one to three spatial axes with torch's own modules, over more with theirs in turn."""
+"""Convolution and deconvolution over any number of spatial axes.
+
+Over one to three with torch's own modules, over more with theirs in turn.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _TRANSPOSED_FUNCTIONS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv
 
 
 def pad_behind(x: Tensor, window: Window, axis: int) -> Tensor:
-    """The input with the zeros behind it that a kernel reads where it is wider than the input, by less than a stride.
+    """The input with zeros behind it where the kernel is wider, by less than a stride.
 
     Args: axis: the first spatial one.
     """
@@ -63,7 +66,10 @@ _STRIDED_MODULES: dict[int, type[nn.Module]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 
 
 class ConvolutionND(nn.Module):
-    """Convolution where torch has no module: a channel axis other than 1, no spatial axis, more than three, or a dilation of 0."""
+    """Convolution where torch has no module.
+
+    A channel axis other than 1, no spatial axis, more than three, or a dilation of 0.
+    """
 
     def __init__(
         self,
@@ -101,7 +107,10 @@ class DeconvolutionND(ConvolutionND):
 
 
 def gathered(weight: Tensor, window: Window) -> tuple[Tensor, Window]:
-    """The same convolution without a dilation of 0, by which all of a kernel's places on an axis read one value."""
+    """The same convolution without a dilation of 0.
+
+    By that all of a kernel's places on an axis read one value.
+    """
     axes = [i for i, dilation in enumerate(window.dilation) if dilation == 0]
     if not axes:
         return weight, window
@@ -140,7 +149,9 @@ class Im2col(nn.Module):
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int) -> Tensor:
-    """Convolution over any number of spatial axes. Beyond three, the first is summed over its kernel's places.
+    """Convolution over any number of spatial axes.
+
+    Beyond three, the first is summed over its kernel's places.
 
     Shapes: x (N, C, …), weight (out, C/group, …).
     """
@@ -168,7 +179,9 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, gro
 def deconvolve(
     x: Tensor, weight: Tensor, bias: Tensor | None, window: Window, group: int
 ) -> Tensor:
-    """Deconvolution over any number of spatial axes. Beyond three it is a convolution of x, spread by the stride.
+    """Deconvolution over any number of spatial axes.
+
+    Beyond three it is a convolution of x, spread by the stride.
 
     Shapes: x (N, C, …), weight (C, out/group, …).
     """
@@ -184,9 +197,8 @@ def deconvolve(
     places: list[slice] = [slice(None, None, step) for step in window.stride]
     spread[(slice(None), slice(None), *places)] = x
     margins = [window.extent(i) - 1 - window.pad[i] for i in range(axes)]
-    spread = F.pad(
-        spread, [margin for margin in reversed(margins) for _ in range(2)]
-    )  # a negative margin cuts
+    # a negative margin cuts
+    spread = F.pad(spread, [margin for margin in reversed(margins) for _ in range(2)])
     turned = (
         weight.flip(list(range(2, axes + 2)))
         .reshape(group, -1, *weight.shape[1:])

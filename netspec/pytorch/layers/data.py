@@ -15,10 +15,10 @@ from netspec.pytorch.layers.builder import Builder
 
 
 class Hdf5Output(nn.Module):
-    """Adds the rows of its two inputs to the datasets "data" and "label" of a file, and gives nothing.
+    """Adds the rows of its inputs to the datasets "data" and "label" of a file; it has no tops.
 
-    The file is opened and closed in each pass, so that it is whole whenever the process ends. The first pass begins it
-    anew: a module that is compiled and never run leaves an older file alone.
+    The file is opened and closed in each pass, so that it is whole whenever the process ends. The
+    first pass begins it anew: a module that is compiled and never run leaves an older file alone.
 
     A module that writes can't be exported, and torch.compile breaks its graph here.
     """
@@ -71,7 +71,10 @@ class Hdf5Output(nn.Module):
             return
         dataset = file[name]
         if dataset.shape[1:] != rows.shape[1:]:
-            shapes = f"{shape_text(rows.shape[1:])} in this pass, {shape_text(dataset.shape[1:])} in '{self.path}'"
+            shapes = (
+                f"{shape_text(rows.shape[1:])} in this pass, {shape_text(dataset.shape[1:])} "
+                f"in '{self.path}'"
+            )
             raise NetspecError(f"{self.label}: a row of '{name}' is {shapes}", self.span)
         dataset.resize(len(dataset) + len(rows), axis=0)
         dataset[len(dataset) - len(rows) :] = rows

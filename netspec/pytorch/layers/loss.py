@@ -1,4 +1,7 @@
-"""Softmax, the losses of class labels with Caffe's floors and normalisations, accuracy with Caffe's ties."""
+"""Softmax, the losses of class labels, and accuracy.
+
+With Caffe's floors, normalisations and ties.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,8 @@ from netspec.weights.read_bytes import read_message
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
-LOG_FLT_MIN = log(
-    torch.finfo(torch.float32).tiny
-)  # a loss of 87.3365 is the most that one item can give
+# a loss of 87.3365 is the most that one item can give
+LOG_FLT_MIN = log(torch.finfo(torch.float32).tiny)
 LOG_THRESHOLD = 1e-20  # below it, the other losses take no logarithm
 
 
@@ -37,7 +39,10 @@ def item_rows(x: Tensor) -> Tensor:
 
 
 def raise_to(floor: float, x: Tensor) -> Tensor:
-    """max(x, floor) in place, of which the gradient does not know, as in Caffe's losses. No one else may hold x."""
+    """max(x, floor) in place, of which the gradient does not know, as in Caffe's losses.
+
+    No one else may hold x.
+    """
     x.detach().clamp_(min=floor)
     return x
 
@@ -47,7 +52,8 @@ def flat_labels(
 ) -> tuple[Tensor, Tensor | None]:
     """Labels as whole numbers and which of them count; those that do not become class 0.
 
-    Raises: NetspecError for a label that is no class (on the CPU; a GPU's own check ends the run there).
+    Raises: NetspecError for a label that is no class (on the CPU; a GPU's own check ends the run
+        there).
     """
     index = labels.reshape(-1).long()
     counted = index != ignore if ignore is not None else None
@@ -59,11 +65,15 @@ def flat_labels(
             bad = (index < 0) | (index >= classes)
             place = int(bad.nonzero()[0, 0])
             item = place // (index.numel() // labels.shape[0]) if labels.dim() else 0
-            message = f"{label}: item {item} of the batch has label {int(index[place])}, but there are {classes} classes (0 to {classes - 1})"
+            message = (
+                f"{label}: item {item} of the batch has label {int(index[place])}, "
+                f"but there are {classes} classes (0 to {classes - 1})"
+            )
             error = NetspecError(
                 message,
                 span,
-                "the data's labels, or the num_output of the layer that makes the scores, are wrong",
+                "the data's labels, or the num_output of the layer that "
+                "makes the scores, are wrong",
             )
             error.item = item
             raise error
@@ -95,7 +105,10 @@ class SoftmaxWithLoss(nn.Module):
         self.label, self.span = label, span
 
     def extra_repr(self) -> str:
-        return f"axis={self.axis}, ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+        return (
+            f"axis={self.axis}, ignore_label={self.ignore}, "
+            f"normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+        )
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         outer, classes, inner = (
@@ -120,9 +133,12 @@ def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
 
 
 class InfogainLoss(nn.Module):
-    """-log softmax at all classes, each at most 46.05, weighted by the label's row of a matrix, over a normaliser.
+    """-log softmax at all classes, each at most 46.05, weighted by the label's row of a matrix.
 
-    Shapes: scores (…, C, …) with C at `axis`; labels one for each place outside that axis; the matrix C × C.
+    The sum is divided by a normaliser.
+
+    Shapes: scores (…, C, …) with C at `axis`; labels one for each place outside that axis; the
+        matrix C × C.
     """
 
     matrix: Tensor | None
@@ -145,12 +161,14 @@ class InfogainLoss(nn.Module):
             probabilities,
         )
         self.label, self.span = label, span
-        self.register_buffer(
-            "matrix", matrix, persistent=False
-        )  # it is the source's, not the weight file's
+        # it is the source's, not the weight file's
+        self.register_buffer("matrix", matrix, persistent=False)
 
     def extra_repr(self) -> str:
-        return f"axis={self.axis}, ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+        return (
+            f"axis={self.axis}, ignore_label={self.ignore}, "
+            f"normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+        )
 
     def forward(
         self, scores: Tensor, labels: Tensor, matrix: Tensor | None = None
@@ -173,7 +191,10 @@ class InfogainLoss(nn.Module):
 
 
 class MultinomialLogisticLoss(nn.Module):
-    """-log of the label's probability, at most 46.05, over the number of items. Below the floor the gradient is 1e20."""
+    """-log of the label's probability, at most 46.05, over the number of items.
+
+    Below the floor the gradient is 1e20.
+    """
 
     def __init__(self, label: str, span: Span | None) -> None:
         super().__init__()
@@ -187,7 +208,10 @@ class MultinomialLogisticLoss(nn.Module):
 
 
 class HingeLoss(nn.Module):
-    """max(0, 1 - score) at the label and max(0, 1 + score) elsewhere, squared for L2, over the number of items."""
+    """max(0, 1 - score) at the label and max(0, 1 + score) elsewhere, over the number of items.
+
+    Squared for L2.
+    """
 
     def __init__(self, squared: bool, label: str, span: Span | None) -> None:
         super().__init__()
@@ -200,14 +224,16 @@ class HingeLoss(nn.Module):
         rows = item_rows(wide(scores))
         index, _ = flat_labels(labels, rows.shape[1], None, self.label, self.span)
         margins = 1 + torch.ones_like(rows).scatter(1, index.unsqueeze(1), -1.0) * rows
-        margins = torch.where(
-            margins > 0, margins, 0.0
-        )  # not clamp: NaN counts as 0 in Caffe's maximum
+        # not clamp: NaN counts as 0 in Caffe's maximum
+        margins = torch.where(margins > 0, margins, 0.0)
         return (margins * margins if self.squared else margins).sum() / max(1, rows.shape[0])
 
 
 def normalizer(mode: int, outer: int, full: int, counted: Tensor | None) -> Tensor | int:
-    """What the summed loss is divided by; never less than 1. Source: Caffe's LossLayer get_normalizer."""
+    """What the summed loss is divided by; never less than 1.
+
+    Source: Caffe's LossLayer get_normalizer.
+    """
     if mode == LossParameter.VALID and counted is not None:
         return counted.sum().clamp(min=1)
     sizes: dict[int, int] = {
@@ -220,7 +246,10 @@ def normalizer(mode: int, outer: int, full: int, counted: Tensor | None) -> Tens
 
 
 def normalization_of(p: LossParameter, default: int = LossParameter.VALID) -> int:
-    """The mode that a loss_param means: `normalization`, or the older `normalize`, or the layer's default."""
+    """The mode that a loss_param means.
+
+    `normalization`, or the older `normalize`, or the layer's default.
+    """
     if p.HasField("normalization"):
         return int(p.normalization)
     if p.HasField("normalize"):
@@ -229,7 +258,9 @@ def normalization_of(p: LossParameter, default: int = LossParameter.VALID) -> in
 
 
 class Accuracy(nn.Module):
-    """The share of items with fewer than top_k scores at or above the label's own: a tie counts against.
+    """The share of items with fewer than top_k scores at or above the label's own.
+
+    A tie counts against.
 
     With `per_class` also each class's share.
     """
@@ -256,9 +287,8 @@ class Accuracy(nn.Module):
         index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
         rows = scores.detach().movedim(self.axis, -1).reshape(-1, classes)
         true = rows.gather(1, index.unsqueeze(1))
-        right = (rows >= true).sum(
-            1
-        ) - 1 < self.top_k  # the label's own score is at or above itself
+        # the label's own score is at or above itself
+        right = (rows >= true).sum(1) - 1 < self.top_k
         counted = torch.ones_like(right) if counted is None else counted
         dtype = wide(rows[:0]).dtype  # in half precision, 256 + 1 is 256
         right, counted = (right & counted).to(dtype), counted.to(dtype)
@@ -315,7 +345,8 @@ def read_matrix(layer: Layer, classes: int) -> Tensor:
         raise NetspecError(f"{layer.label}: {fault.message}", span, fault.hint) from None
     if matrix.size != classes * classes:
         raise NetspecError(
-            f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, but must be {classes}×{classes}",
+            f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, "
+            f"but must be {classes}×{classes}",
             span,
         )
     return torch.from_numpy(matrix)

@@ -1,4 +1,7 @@
-"""Element by element: torch's own modules where they compute what Caffe does, gradients included."""
+"""Element by element.
+
+torch's own modules where they compute what Caffe does, gradients included.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ class AbsVal(nn.Module):
 
 
 class _Clip(torch.autograd.Function):
-    """max(low, min(x, high)) as C++ computes it, by which NaN becomes `low`; a bound itself passes the gradient."""
+    """max(low, min(x, high)) as C++ computes it, by which NaN becomes `low`.
+
+    A bound itself passes the gradient.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
@@ -36,14 +42,13 @@ class _Clip(torch.autograd.Function):
         x, top = (tensor.detach() for tensor in ctx.saved_tensors)
         if ctx.is_upside_down:
             return grad * 0, None, None
-        inside = torch.eq(
-            x, top, out=torch.empty_like(x)
-        )  # what stayed as it was, as 1 or 0: far faster than a boolean
+        # what stayed as it was, as 1 or 0: far faster than a boolean
+        inside = torch.eq(x, top, out=torch.empty_like(x))
         return inside.mul_(grad), None, None
 
 
 def _within(value: float, dtype: torch.dtype) -> float:
-    """The value, or infinity where it lies beyond the type's range, as FLT_MAX does for bfloat16."""
+    """The value, or infinity where it lies beyond the type's range, like bfloat16's FLT_MAX."""
     return value if abs(value) <= torch.finfo(dtype).max else copysign(torch.inf, value)
 
 
@@ -176,7 +181,10 @@ class Swish(nn.Module):
 
 
 class MonteCarloDropout(nn.Dropout):
-    """Dropout of a layer with a `phase: TRAIN` of its own, whatever train() and eval() say of the net."""
+    """Dropout of a layer with a `phase: TRAIN` of its own.
+
+    Whatever train() and eval() say of the net, it drops.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.p, training=True)
@@ -268,9 +276,8 @@ def _swish_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module
 
 def _log_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
     slope = scaled(bottom, module.scale, module.shift).reciprocal() * (module.scale * module.outer)
-    return (
-        slope * slope
-    )  # in place it writes the slope over the top's gradient before it reads that
+    # in place it writes the slope over the top's gradient before it reads that
+    return slope * slope
 
 
 def _power_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:

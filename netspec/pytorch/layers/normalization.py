@@ -14,7 +14,10 @@ from netspec.schema.caffe_pb2 import LRNParameter
 
 
 def _window_sum(x: Tensor, size: int) -> Tensor:
-    """The sum over `size` neighbouring channels, in place of a padded pooling: a pass of additions a neighbour."""
+    """The sum over `size` neighbouring channels, in place of a padded pooling.
+
+    A pass of additions a neighbour.
+    """
     total = x.clone()
     for shift in range(1, min(size // 2 + 1, x.shape[1])):
         total[:, shift:] += x[:, :-shift]
@@ -31,7 +34,10 @@ def _negative_power(x: Tensor, beta: float) -> Tensor:
 
 
 class _AcrossChannels(torch.autograd.Function):
-    """y = x · s^-beta with s = k + alpha/n · (sum of squares over n channels). Keeps x and s for the gradient."""
+    """y = x · s^-beta with s = k + alpha/n · (sum of squares over n channels).
+
+    Keeps x and s for the gradient.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
@@ -68,8 +74,9 @@ def across_channels_gradient(
 class LRN(nn.Module):
     """Local response normalisation, over channels or within each channel's plane.
 
-    Within a channel, alpha is divided by the whole window, its zero padding included, and k is always 1.
-    Half precision is summed in 32 bits: beside k, alpha times a square would be rounded away.
+    Within a channel, alpha is divided by the whole window, its zero padding included, and k is
+    always 1. Half precision is summed in 32 bits: beside k, alpha times a square would be rounded
+    away.
     """
 
     def __init__(
@@ -91,7 +98,8 @@ class LRN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         if self.within_channel:
-            # a window of more than the plane around each place holds no more, it only divides by more
+            # a window of more than the plane around each place holds no more, it only divides by
+            # more
             size = self.size if self.size < 256 else min(self.size, 2 * max(x.shape[2:]) + 1)
             mean = F.avg_pool2d(
                 wide * wide, size, stride=1, padding=size // 2, count_include_pad=True
@@ -104,9 +112,10 @@ class LRN(nn.Module):
 class BatchNorm(nn.Module):
     """(x - mean) / sqrt(variance + eps) for each channel, without a learned factor.
 
-    mean and variance are sums that `scale_factor` divides: each forward pass in TRAIN multiplies all three by
-    `fraction` and adds the batch's mean, its unbiased variance, and 1. The batch itself is normalised by its
-    biased variance. `use_global_stats` is None where train() and eval() decide.
+    mean and variance are sums that `scale_factor` divides: each forward pass in TRAIN multiplies
+    all three by `fraction` and adds the batch's mean, its unbiased variance, and 1. The batch
+    itself is normalised by its biased variance. `use_global_stats` is None where train() and eval()
+    decide.
     """
 
     mean: Tensor
@@ -122,7 +131,10 @@ class BatchNorm(nn.Module):
             self.register_buffer(name, torch.zeros(size))
 
     def extra_repr(self) -> str:
-        return f"{self.mean.numel()}, eps={self.eps:g}, fraction={self.fraction:g}, use_global_stats={self.use_global_stats}"
+        return (
+            f"{self.mean.numel()}, eps={self.eps:g}, fraction={self.fraction:g}, "
+            f"use_global_stats={self.use_global_stats}"
+        )
 
     def blobs(self) -> list[Tensor]:
         return [self.mean, self.variance, self.scale_factor]
@@ -149,7 +161,8 @@ class BatchNorm(nn.Module):
 class _NormalizeVariance(torch.autograd.Function):
     """(x - mean) / (deviation + eps) of each row.
 
-    Caffe's gradient is that of eps = 0, divided by deviation + eps: that of a batch normalisation, whose kernel does it.
+    Caffe's gradient is that of eps = 0, divided by deviation + eps: that of a batch normalisation,
+    whose kernel does it.
     """
 
     @staticmethod
@@ -183,10 +196,10 @@ class _NormalizeVariance(torch.autograd.Function):
 
 
 def mvn_gradient(grad: Tensor, top: Tensor, deviation: Tensor, in_place: bool) -> Tensor:
-    """Caffe's gradient of each row, where `top` is what stands in the top's memory in the backward pass.
+    """Caffe's gradient of each row, where `top` is what stands there in the backward pass.
 
-    In place, the top's gradient shares its memory with the bottom's. MVNLayer::Backward_cpu makes its first product
-    there, and then reads the gradient once more; netspec gives the same numbers.
+    In place, the top's gradient shares its memory with the bottom's. MVNLayer::Backward_cpu makes
+    its first product there, and then reads the gradient once more; netspec gives the same numbers.
     """
     slope = (grad * top).mean(1, keepdim=True)
     if in_place:
@@ -195,7 +208,9 @@ def mvn_gradient(grad: Tensor, top: Tensor, deviation: Tensor, in_place: bool) -
 
 
 class MVN(nn.Module):
-    """Takes the mean off each plane, or each item, and divides by its deviation plus eps. Half precision is summed in 32 bits.
+    """Takes the mean off each plane, or each item, and divides by its deviation plus eps.
+
+    Half precision is summed in 32 bits.
 
     Shapes: (N, C, H, W), of which the last ones may be missing → (N, C, H, W).
     """
@@ -212,7 +227,10 @@ class MVN(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        return f"normalize_variance={self.normalize_variance}, across_channels={self.across_channels}, eps={self.eps:g}"
+        return (
+            f"normalize_variance={self.normalize_variance}, "
+            f"across_channels={self.across_channels}, eps={self.eps:g}"
+        )
 
     def rows(self, x: Tensor) -> Tensor:
         """A row for each plane or item."""

@@ -1,4 +1,7 @@
-"""Pooling: torch's own modules where they agree with Caffe, and a general one where Caffe's sizes differ."""
+"""Pooling: torch's own modules where they agree with Caffe.
+
+A general one where Caffe's sizes differ.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ FLT_MIN = torch.finfo(torch.float32).tiny
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A Pooling layer's windows over a plane of any size. With `whole_plane` its only window is the plane."""
+    """A Pooling layer's windows over a plane of any size.
+
+    With `whole_plane` its only window is the plane.
+    """
 
     window: Window
     round_up: bool
@@ -43,8 +49,9 @@ class Rule:
     def is_torchs(self) -> bool:
         """Whether torch's rule gives Caffe's output whatever the plane's size is.
 
-        Torch refuses a pad of more than half the kernel, and always drops a window that starts beyond input and pad.
-        Caffe does that only where there is a pad; without one such a window comes up where the stride is larger than the kernel.
+        Torch refuses a pad of more than half the kernel, and always drops a window that starts
+        beyond input and pad. Caffe does that only where there is a pad; without one such a window
+        comes up where the stride is larger than the kernel.
         """
         pairs = list(zip(self.window.kernel, self.window.stride, self.window.pad, strict=True))
         fits = all(2 * pad <= kernel for kernel, _, pad in pairs)
@@ -57,13 +64,19 @@ class Rule:
     def __str__(self) -> str:
         if self.whole_plane:
             return "global"
-        return f"kernel={self.window.kernel}, stride={self.window.stride}, pad={self.window.pad}, {'ceil' if self.round_up else 'floor'}"
+        return (
+            f"kernel={self.window.kernel}, stride={self.window.stride}, pad={self.window.pad}, "
+            f"{'ceil' if self.round_up else 'floor'}"
+        )
 
 
 class MaxPooling(nn.Module):
-    """MAX where a window may start beyond the input (it holds nothing and gives -FLT_MAX) or torch refuses the pad.
+    """MAX where a window may start beyond the input or torch refuses the pad.
 
-    With `mask` it also gives the place of each maximum in the plane, as floats; -1 where there is none.
+    Such a window holds nothing and gives -FLT_MAX.
+
+    With `mask` it also gives the place of each maximum in the plane, as floats; -1 where there is
+    none.
     """
 
     def __init__(self, rule: Rule, mask: bool) -> None:
@@ -86,13 +99,15 @@ class MaxPooling(nn.Module):
         column = index % padded.shape[3] - left
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = torch.where(inside, row * width + column, torch.full_like(row, -1))
-        return y, place.to(
-            torch.promote_types(x.dtype, torch.float32)
-        )  # bfloat16 can't tell places above 256 apart
+        # bfloat16 can't tell places above 256 apart
+        return y, place.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class AveragePooling(nn.Module):
-    """AVE by Caffe's divisor, which counts the pad but nothing beyond it; an empty window is 0/0."""
+    """AVE by Caffe's divisor, which counts the pad but nothing beyond it.
+
+    An empty window is 0/0.
+    """
 
     def __init__(self, rule: Rule) -> None:
         super().__init__()
@@ -115,7 +130,10 @@ class AveragePooling(nn.Module):
 
 
 class StochasticPooling(nn.Module):
-    """One value of each window, drawn with a probability in proportion to it, or their mean weighted so: Σx²/Σx."""
+    """One value of each window, drawn with a probability in proportion to it.
+
+    Or their mean weighted so: Σx²/Σx.
+    """
 
     def __init__(self, rule: Rule, draws: bool) -> None:
         super().__init__()
@@ -135,7 +153,10 @@ class StochasticPooling(nn.Module):
 def pool_stochastic(
     x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], draws: bool
 ) -> Tensor:
-    """Stochastic pooling of a plane that the windows fit into; zeros are never drawn but from a window of nothing else."""
+    """Stochastic pooling of a plane that the windows fit into.
+
+    Zeros are never drawn but from a window of nothing else.
+    """
     values = x.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1]).flatten(4)
     exact = values.to(torch.promote_types(x.dtype, torch.float32))
     if not draws:
@@ -143,9 +164,8 @@ def pool_stochastic(
     with torch.no_grad():
         sums = exact.cumsum(-1)
         total = sums[..., -1:]
-        place = (
-            (sums >= (1 - torch.rand_like(total)) * total).int().argmax(-1, keepdim=True)
-        )  # the first of them
+        # the first of them
+        place = (sums >= (1 - torch.rand_like(total)) * total).int().argmax(-1, keepdim=True)
     return values.gather(-1, place).squeeze(-1)
 
 
@@ -170,7 +190,8 @@ class SpatialPyramidPooling(nn.Module):
         if fault:
             raise NetspecError(f"{self.label}: {fault}", self.span)
         (height, top), (width, left) = (pyramid_window(size, level) for size in sizes)
-        # windows beside one another: the last one ends where the pad behind does, and an average counts all of it
+        # windows beside one another: the last one ends where the pad behind does, and an average
+        # counts all of it
         margins = (
             left,
             width * 2**level - sizes[1] - left,

@@ -18,7 +18,10 @@ from netspec.pytorch.layers.builder import Builder
 
 
 class _Pass(torch.autograd.Function):
-    """One forward pass of a Python layer and its backward. Arguments: the module, how many bottoms, bottoms, params."""
+    """One forward pass of a Python layer and its backward.
+
+    Arguments: the module, how many bottoms, bottoms, params.
+    """
 
     @staticmethod
     def forward(ctx: Any, owner: PythonLayer, bottoms: int, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -32,7 +35,10 @@ class _Pass(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.number != ctx.owner.passes:
-            message = f"{ctx.owner.instance.layer.label} ran forward again before the backward pass of an earlier one"
+            message = (
+                f"{ctx.owner.instance.layer.label} ran forward again before "
+                "the backward pass of an earlier one"
+            )
             hint = "a Python layer keeps what it knows of one pass, as in Caffe"
             raise NetspecError(message, ctx.owner.instance.layer.spans.at("type"), hint)
         needed = ctx.needs_input_grad[2:]
@@ -45,7 +51,10 @@ class _Pass(torch.autograd.Function):
 
 
 class PythonLayer(nn.Module):
-    """Runs the object of a user's class, which is its `layer`. torch.compile breaks its graph here."""
+    """Runs the object of a user's class, which is its `layer`.
+
+    torch.compile breaks its graph here.
+    """
 
     _is_impure = True  # torch.fx keeps the call of a layer without tops
     place: Tensor
@@ -94,7 +103,8 @@ class PythonLayer(nn.Module):
         instance.call("forward", instance.bottoms, instance.tops)
         like = bottoms[0] if bottoms else self.place
         dtype = like.dtype if like.is_floating_point() else torch.float32
-        # copies: the user's code finds the values of its last pass in its tops, and may change them in the next
+        # copies: the user's code finds the values of its last pass in its tops, and may change them
+        # in the next
         return tuple(
             torch.from_numpy(blob.data.copy()).to(like.device, dtype) for blob in instance.tops
         )
@@ -120,7 +130,10 @@ def _array(tensor: Tensor) -> NDArray[Any]:
 def build_python(layer: Layer) -> nn.Module:
     if layer.prepared is None:
         p = layer.message.python_param
-        message = f"{layer.label} would run the Python code of '{p.module}.{p.layer}', which is not allowed"
+        message = (
+            f"{layer.label} would run the Python code of '{p.module}.{p.layer}', "
+            "which is not allowed"
+        )
         raise NetspecError(message, layer.spans.at("type"), HOW_TO_ALLOW)
     return PythonLayer(layer.prepared.take())
 

@@ -1,4 +1,7 @@
-"""LSTM and RNN over whole sequences, with Caffe's resets and its state that lasts between forward passes."""
+"""LSTM and RNN over whole sequences, with Caffe's resets.
+
+Their state lasts between forward passes, as Caffe's does.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ class _Unit(torch.autograd.Function):
 class LSTMUnit(nn.Module):
     """One timestep of an LSTM.
 
-    Shapes: cell (1, N, H), inputs of the gates i, f, o, g (1, N, 4H), cont (1, N) → cell and hidden state (1, N, H).
+    Shapes: cell (1, N, H), inputs of the gates i, f, o, g (1, N, 4H), cont (1, N) → cell and hidden
+        state (1, N, H).
     """
 
     def forward(self, cell: Tensor, inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,9 +65,12 @@ class LSTMUnit(nn.Module):
 
 
 class _Sequence(torch.autograd.Function):
-    """All steps of an LSTM, from what the inputs give to the gates. One product makes the weight's gradient of all steps.
+    """All steps of an LSTM, from what the inputs give to the gates.
 
-    Shapes: inputs (T, N, 4H), cont (T, N, 1), weight (4H, H), hidden and cell (N, H) → all hidden states (T, N, H), last cell.
+    One product makes the weight's gradient of all steps.
+
+    Shapes: inputs (T, N, 4H), cont (T, N, 1), weight (4H, H), hidden and cell (N, H) → all hidden
+        states (T, N, H), last cell.
     """
 
     @staticmethod
@@ -88,10 +95,8 @@ class _Sequence(torch.autograd.Function):
         tanh_cells = cells.tanh()
         slopes = _slopes(i, f, o, g, torch.cat((cell.unsqueeze(0), cells[:-1])), tanh_cells)
         through = o * (1 - tanh_cells * tanh_cells)  # from h to c
-        grad_hidden, grad_cell = (
-            torch.zeros_like(hidden),
-            torch.zeros_like(cell),
-        )  # nothing comes back from the next pass
+        # nothing comes back from the next pass
+        grad_hidden, grad_cell = torch.zeros_like(hidden), torch.zeros_like(cell)
         steps: list[Tensor] = []
         for t in range(grad.shape[0] - 1, -1, -1):
             grad_hidden = grad_hidden + grad[t]
@@ -112,11 +117,15 @@ class _Sequence(torch.autograd.Function):
 
 
 class Recurrent(nn.Module):
-    """What LSTM and RNN share: the inputs' weights, and states that last from one forward pass to the next.
+    """What LSTM and RNN share.
 
-    A pass over fewer streams takes up the states of the first ones; one over more streams than ever before begins at 0.
-    Gradients end at a pass's first timestep, also where the states are bottoms and tops.
-    Shapes: x (T, N, …), cont (T, N), maybe static (N, …), with exposed states 1, N, H each → (T, N, H), states.
+    The inputs' weights, and states that last from one forward pass to the next.
+
+    A pass over fewer streams takes up the states of the first ones; one over more streams than ever
+    before begins at 0. Gradients end at a pass's first timestep, also where the states are bottoms
+    and tops.
+    Shapes: x (T, N, …), cont (T, N), maybe static (N, …), with exposed states 1, N, H each → (T, N,
+        H), states.
     """
 
     gates = 1
@@ -138,7 +147,10 @@ class Recurrent(nn.Module):
 
     def extra_repr(self) -> str:
         static = f", static={self.weight_static.shape[1]}" if self.has_static else ""
-        return f"{self.weight_x.shape[1]}, {self.weight_h.shape[1]}{static}, expose_hidden={self.expose_hidden}"
+        return (
+            f"{self.weight_x.shape[1]}, {self.weight_h.shape[1]}{static}, "
+            f"expose_hidden={self.expose_hidden}"
+        )
 
     def blobs(self) -> list[Tensor]:
         return [
@@ -150,7 +162,10 @@ class Recurrent(nn.Module):
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """The buffers that hold the states between two passes; none where the states are bottoms and tops."""
+        """The buffers that hold the states between two passes.
+
+        None where the states are bottoms and tops.
+        """
         return () if self.expose_hidden else self.state_names
 
     def reset(self) -> None:
@@ -168,9 +183,8 @@ class Recurrent(nn.Module):
         else:
             states = [self._carried(name, streams).to(x.dtype) for name in self.state_names]
         top, *last = self.run(x, static, cont.detach().to(x.dtype), *states)
-        states = [
-            state.detach().clone() for state in last
-        ]  # else a layer that writes over the top would change them
+        # else a layer that writes over the top would change them
+        states = [state.detach().clone() for state in last]
         if self.expose_hidden:
             return top, *[state.unsqueeze(0) for state in states]
         for name, state in zip(self.state_names, states, strict=True):
@@ -182,9 +196,8 @@ class Recurrent(nn.Module):
         if state.shape[0] < streams:
             state = state.new_zeros(streams, state.shape[1])
             setattr(self, name, state)
-        return state[
-            :streams
-        ].clone()  # what a pass in inference mode left can't be kept for a gradient
+        # what a pass in inference mode left can't be kept for a gradient
+        return state[:streams].clone()
 
     def _keep(self, name: str, state: Tensor) -> None:
         """Stores a last state: as a new tensor, for the backward pass may yet read the old one."""
@@ -205,7 +218,10 @@ class Recurrent(nn.Module):
 
 
 class LSTM(Recurrent):
-    """Blobs: weights of x, bias, weights of the static input, weights of h; rows of the gates i, f, o, g."""
+    """Blobs: weights of x, bias, weights of the static input, weights of h.
+
+    Rows of the gates i, f, o, g.
+    """
 
     gates = 4
     state_names = ("hidden", "cell")
@@ -224,7 +240,10 @@ class LSTM(Recurrent):
     def _run_pieces(
         self, x: Tensor, static: Tensor | None, cont: Tensor, starts: list[int], *states: Tensor
     ) -> tuple[Tensor, ...]:
-        """Torch's own LSTM, several times as fast, over the pieces in which no stream begins anew."""
+        """Torch's own LSTM over the pieces in which no stream begins anew.
+
+        It is several times as fast.
+        """
         weight_x: Tensor = self.weight_x
         if static is not None:
             x = torch.cat((x, static.expand(x.shape[0], *static.shape)), 2)
@@ -258,7 +277,9 @@ class LSTM(Recurrent):
 
 
 def _starts(cont: Tensor) -> list[int] | None:
-    """The timesteps at which a stream begins anew, where that is so at a few of them only; None where steps are the faster way.
+    """The timesteps at which a stream begins anew, where that is so at a few of them only.
+
+    None where steps are the faster way.
 
     None, too, where a flag is a fraction, or where the flags must not be looked at.
     """
@@ -286,7 +307,7 @@ def _in_one_block(weights: list[Tensor]) -> list[Tensor]:
 
 
 class RNN(Recurrent):
-    """Blobs: weights of x, bias, weights of the static input, weights of h, weights and bias of the output."""
+    """Blobs: weights of x, bias, of the static input, of h, weights and bias of the output."""
 
     def __init__(
         self, inputs: int, static_inputs: int | None, hidden: int, streams: int, expose_hidden: bool

@@ -15,7 +15,9 @@ from netspec.schema.caffe_pb2 import LossParameter
 
 
 class SigmoidCrossEntropyLoss(nn.Module):
-    """The cross entropy of sigmoid(scores) and targets from 0 to 1, over a normaliser; VALID and FULL count values.
+    """The cross entropy of sigmoid(scores) and targets from 0 to 1, over a normaliser.
+
+    VALID and FULL count values.
 
     A target counts unless its whole part is `ignore`.
     """
@@ -25,7 +27,10 @@ class SigmoidCrossEntropyLoss(nn.Module):
         self.ignore, self.normalization = ignore, normalization
 
     def extra_repr(self) -> str:
-        return f"ignore_label={self.ignore}, normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+        return (
+            f"ignore_label={self.ignore}, "
+            f"normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
+        )
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         scores = wide(scores)
@@ -48,7 +53,9 @@ class EuclideanLoss(nn.Module):
 
 
 class _Contrastive(torch.autograd.Function):
-    """The mean over pairs of ½d² for similar ones, ½max(0, margin - d)² for others; ½max(0, margin - d²) if legacy.
+    """The mean over pairs of ½d² for similar ones, ½max(0, margin - d)² for others.
+
+    ½max(0, margin - d²) if legacy.
 
     Caffe's gradient of the last but one divides by d + 1e-4, not by d.
     """
@@ -80,7 +87,10 @@ class _Contrastive(torch.autograd.Function):
 
 
 class ContrastiveLoss(nn.Module):
-    """Draws similar pairs together and pushes others apart up to a margin. A flag is true where its whole part is not 0."""
+    """Draws similar pairs together and pushes others apart up to a margin.
+
+    A flag is true where its whole part is not 0.
+    """
 
     def __init__(self, margin: float, legacy: bool) -> None:
         super().__init__()

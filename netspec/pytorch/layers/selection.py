@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class ArgMax(nn.Module):
     """The places of the largest values, as floats: of each item (axis None), or along an axis.
 
-    With `values` also the values, in a row behind the places; along an axis these alone. Of equal values the last comes first.
+    With `values` also the values, in a row behind the places; along an axis these alone. Of equal
+    values the last comes first.
     """
 
     def __init__(self, top_k: int, axis: int | None, values: bool) -> None:
@@ -35,9 +36,8 @@ class ArgMax(nn.Module):
         index = _largest(rows, self.top_k, axis)
         if self.axis is not None and self.values:
             return rows.gather(axis, index)
-        place = index.to(
-            torch.promote_types(x.dtype, torch.float32)
-        )  # bfloat16 could not tell places above 256 apart
+        # bfloat16 could not tell places above 256 apart
+        place = index.to(torch.promote_types(x.dtype, torch.float32))
         if self.axis is not None:
             return place
         found = (
@@ -45,9 +45,8 @@ class ArgMax(nn.Module):
             if self.values
             else place.unsqueeze(1)
         )
-        return found.reshape(
-            *found.shape, *[1] * (x.dim() - 3)
-        )  # as many axes as the input, 3 at least
+        # as many axes as the input, 3 at least
+        return found.reshape(*found.shape, *[1] * (x.dim() - 3))
 
 
 def _largest(x: Tensor, count: int, axis: int) -> Tensor:
@@ -55,14 +54,11 @@ def _largest(x: Tensor, count: int, axis: int) -> Tensor:
     is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
     if 1 < count < x.shape[axis] and not is_traced:
         values, places = x.topk(count + 1, axis)
-        if (
-            values.narrow(axis, 0, count) > values.narrow(axis, 1, count)
-        ).all():  # the order of equals is any here
+        # the order of equals is any here
+        if (values.narrow(axis, 0, count) > values.narrow(axis, 1, count)).all():
             return places.narrow(axis, 0, count)
-    last, last_first = (
-        x.shape[axis] - 1,
-        x.flip(axis),
-    )  # both ways to look keep the first of equals, so that they find the last
+    # both ways to look keep the first of equals, so that they find the last
+    last, last_first = x.shape[axis] - 1, x.flip(axis)
     if count == 1:
         return last - last_first.argmax(axis, keepdim=True)
     return last - last_first.argsort(stable=True, dim=axis, descending=True).narrow(axis, 0, count)
@@ -71,7 +67,8 @@ def _largest(x: Tensor, count: int, axis: int) -> Tensor:
 def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | None) -> Tensor:
     """A blob's values as whole numbers, by which rows are taken.
 
-    Raises: NetspecError for a number that no row has (on the CPU; a GPU's own check ends the run there).
+    Raises: NetspecError for a number that no row has (on the CPU; a GPU's own check ends the run
+        there).
     """
     values = values.detach()
     if not torch.compiler.is_compiling() and values.device.type == "cpu":
@@ -88,7 +85,10 @@ def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | Non
 
 
 class BatchReindex(nn.Module):
-    """The items of its first input that the second one lists; the gradients of one that stands there twice are summed."""
+    """The items of its first input that the second one lists.
+
+    The gradients of one that stands there twice are summed.
+    """
 
     def __init__(self, label: str, name: str, span: Span | None) -> None:
         super().__init__()
@@ -99,7 +99,10 @@ class BatchReindex(nn.Module):
 
 
 class Filter(nn.Module):
-    """The items at which the selector, the last input, is not 0. How many these are depends on the data."""
+    """The items at which the selector, the last input, is not 0.
+
+    How many these are depends on the data.
+    """
 
     def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         *bottoms, selector = inputs

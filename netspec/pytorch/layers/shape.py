@@ -97,7 +97,8 @@ class Crop(nn.Module):
 class Parameter(nn.Module):
     """A learnt array.
 
-    Its gradient is what the layers that read it write; Caffe leaves it at 0 where none does (`is_read` false).
+    Its gradient is what the layers that read it write; Caffe leaves it at 0 where none does
+    (`is_read` false).
     """
 
     def __init__(self, shape: Sequence[int], is_read: bool) -> None:
