@@ -14,7 +14,7 @@ _HOMES = {
     "NetspecError": "netspec.diagnostics",
     "Solver": "netspec.pytorch.train",
     "batches": "netspec.pytorch.batches",
-    "compile": "netspec.pytorch.lower",
+    "compile": "netspec.pytorch.compile",
     "load": "netspec.pipeline",
     "loads": "netspec.pipeline",
     "load_weights": "netspec.pytorch.weights",
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from netspec.diagnostics import NetspecError
     from netspec.pipeline import load, loads
     from netspec.pytorch.batches import batches
-    from netspec.pytorch.lower import compile
+    from netspec.pytorch.compile import compile
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights
 

@@ -233,7 +233,8 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
             "the number of iterations to train, here or by --max-iter",
         )
     if solver.snapshots.hdf5:
-        from netspec.weights import hdf5  # noqa: F401 - without h5py the run ends here, and not at its first snapshot
+        # without h5py the run ends here, and not at its first snapshot
+        from netspec.weights import hdf5  # noqa: F401
     try:
         with writing(solver, args):  # before the choice of a state: another run may still write one
             return train(solver, listener, args, begin_run(solver, args))

@@ -8,7 +8,7 @@ from html import escape
 
 from netspec.draw import style
 from netspec.draw.merge_phases import Diagram, Node
-from netspec.syntax.bind import float_text
+from netspec.syntax.scalar_value import float_text
 
 LINE_WIDTH = 38  # characters of settings before a new line begins
 TEXT_WIDTH = 60  # characters of a word before it is cut

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from netspec.graph import Layer
 from netspec.layers import find_spec
-from netspec.syntax.bind import float_text
+from netspec.syntax.scalar_value import float_text
 
 
 class Colours(NamedTuple):

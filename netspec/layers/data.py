@@ -14,7 +14,7 @@ from netspec.graph import Layer, Shape
 from netspec.layers.example import DATA, Example
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec, input_options
-from netspec.syntax.bind import float_text
+from netspec.syntax.scalar_value import float_text
 
 
 class Source(Spec):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from google.protobuf.message import Message
 
 from netspec.graph import Layer, sizes_text
-from netspec.syntax.bind import float_text
+from netspec.syntax.scalar_value import float_text
 
 
 class Setting(NamedTuple):

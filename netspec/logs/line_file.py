@@ -29,7 +29,9 @@ class LineFile:
                 last = _last_byte(path)
                 self.is_empty, self._is_torn = not last, last not in (b"", b"\n")
             # a named pipe that nobody reads is an error, where open would wait for its reader
-            self._file: FileIO = open(path, "ab" if append else "wb", 0, opener=_open_at_once)  # noqa: SIM115 - closed by close()
+            self._file: FileIO = open(  # noqa: SIM115 - closed by close()
+                path, "ab" if append else "wb", 0, opener=_open_at_once
+            )
             os.set_blocking(self._file.fileno(), True)
         except (OSError, ValueError) as error:
             folder = Path(path).parent

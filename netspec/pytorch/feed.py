@@ -9,7 +9,7 @@ from torch import Tensor
 
 from netspec.diagnostics import NetspecError, Span, note
 from netspec.graph import Blob, Net
-from netspec.pytorch.layers.loss import label_span
+from netspec.pytorch.layers.loss_terms import label_span
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import batches, open_reader, reader_of
 from netspec.readers.reader import WHOLE, Shard

@@ -5,18 +5,15 @@ from __future__ import annotations
 import keyword
 import operator
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
 from torch import fx, nn
 
 from netspec.diagnostics import NetspecError, did_you_mean
-from netspec.graph import Blob, Layer, Net, Shape
+from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.passes.plan_backward import plan_backward
-from netspec.pipeline import load, phase_of
 from netspec.pytorch.fillers import fill
 from netspec.pytorch.in_place import write_in_place
 from netspec.pytorch.layers import find_builder
@@ -26,98 +23,6 @@ from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
 from netspec.weights.blob_proto import blob_array
-
-
-def compile(
-    net: Net | str | Path,
-    phase: str | None = None,
-    outputs: str | Iterable[str] | None = None,
-    weights: str | Path | Iterable[str | Path] | None = None,
-    seed: int | None = None,
-    level: int = 0,
-    stages: str | Iterable[str] = (),
-    inputs: Mapping[str, Shape] | None = None,
-    allow_python_layers: bool = False,
-    strict: bool = True,
-    plugins: Iterable[str | Path] = (),
-) -> NetModule:
-    """Compiles a net to a torch.nn.Module.
-
-    Args:
-        net: a loaded net, or the path of one (then phase, level, stages, inputs,
-            allow_python_layers and plugins go to `netspec.load`).
-        phase: "TRAIN" or "TEST"; None is the loaded net's own, or TEST.
-        outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are
-            inputs.
-        weights: one or more files of weights, matched by layer name; a later one wins.
-            `module.load_report` tells what of them was loaded.
-        seed: makes the fillers repeatable.
-        strict: raise where weights do not fit the net, or no layer of it is in them; False only
-            reports it.
-
-    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or
-        weights do not fit.
-    """
-    if not isinstance(net, Net):
-        net = load(
-            net,
-            phase or "TEST",
-            level,
-            stages,
-            inputs,
-            allow_python_layers=allow_python_layers,
-            plugins=plugins,
-        )
-    else:
-        _require_same_state(net, phase, bool(level or stages or inputs))
-    module = lower(net, None if outputs is None else _blob_names(outputs))
-    fill_params(module, net, seed)
-    paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
-    if paths:
-        from netspec.pytorch.weights import load_weight_files
-
-        module.about.load_report = load_weight_files(module, paths, strict)
-    return module
-
-
-def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:
-    """Raises NetspecError where a loaded net is asked to be another one.
-
-    Its layers are chosen and its shapes known.
-    """
-    hint = (
-        "give phase, level, stages and inputs to netspec.load, "
-        "or give netspec.compile the net's path"
-    )
-    if phase is not None and phase_of(phase) != net.phase:
-        raise NetspecError(
-            f"the net '{net.name}' is loaded for phase {net.phase}, got phase {phase_of(phase)}",
-            None,
-            hint,
-        )
-    if is_more_given:
-        raise NetspecError(
-            f"the net '{net.name}' is loaded already: 'level', "
-            "'stages' and 'inputs' can't change it",
-            None,
-            hint,
-        )
-
-
-def _blob_names(outputs: str | Iterable[str]) -> list[str]:
-    """One name or several as a list of them. Raises: NetspecError."""
-    names = (
-        list(outputs)
-        if isinstance(outputs, Iterable) and not isinstance(outputs, str)
-        else [outputs]
-    )
-    wrong = [repr(name) for name in names if not isinstance(name, str)]
-    if wrong or not names:
-        hint = 'such as outputs="fc7" or outputs=["fc6", "fc7"]'
-        raise NetspecError(
-            f"'outputs' takes names of blobs, got {wrong[0] if wrong else 'none'}", None, hint
-        )
-    return list(dict.fromkeys(names))
 
 
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:

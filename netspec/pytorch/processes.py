@@ -158,7 +158,8 @@ def join(device: torch.device) -> Processes:
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
         store = next(rendezvous(meeting, rank, count, timeout=PATIENCE))[0]
-        own_store = dist.PrefixStore(_agreed_name(store, rank, count), store)  # type: ignore[attr-defined]
+        name = _agreed_name(store, rank, count)
+        own_store = dist.PrefixStore(name, store)  # type: ignore[attr-defined]
         dist.init_process_group(
             backend, store=own_store, rank=rank, world_size=count, timeout=PATIENCE
         )

@@ -60,7 +60,7 @@ class DatabaseReader:
             labels[place] = datum.label
         rng = generator(self._seed, self._layer, BATCH, batch_index)
         data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
-        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - a layer with one top feeds no labels
+        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
 
     def record(self, batch_index: int, item: int) -> str:
         number = self._shard.numbers(batch_index, self._batch_size)[item]

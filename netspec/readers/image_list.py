@@ -84,7 +84,7 @@ class ImageListReader:
             )
         rng = generator(self._seed, self._layer, BATCH, batch_index)
         data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
-        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - the labels' top may be missing
+        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
 
     def record(self, batch_index: int, item: int) -> str:
         line = self._line(self._skip + self._shard.numbers(batch_index, self._batch_size)[item])

@@ -8,14 +8,15 @@ Source: the checks of Caffe's Solver::Init, InitTrainNet, InitTestNets, of GetLe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from math import inf, isfinite
 
-from netspec.diagnostics import Report, Span, counted, did_you_mean, note
+from netspec.diagnostics import Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import SOLVER_TYPES
-from netspec.solver.learning_rate import LR_POLICIES
-from netspec.syntax.bind import Spans, float_text
+from netspec.solver.check_policy import check_policy, check_rate, used_by
+from netspec.solver.solver_fields import SolverFields
+from netspec.syntax.bind import Spans
 
 TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 # Who reads a setting that others pass over.
@@ -32,16 +33,6 @@ DECAY_RATES = {
     "AdaDelta": ("momentum",),
     "Adam": ("momentum", "momentum2"),
 }
-POLICY_SETTINGS = ("gamma", "power", "stepsize", "stepvalue")
-# Without these Caffe divides by zero, or stops. Any other is 0 where it is missing: the rate then
-# falls to 0, or stays as it is.
-POLICY_NEEDS = {"step": ("stepsize",), "sigmoid": ("stepsize",)}
-# with gamma 0
-RATE_FALLS = {
-    "step": "at the first step",
-    "multistep": "at the first stepvalue",
-    "exp": "after the first iteration",
-}
 FLOATS = (
     "base_lr",
     "gamma",
@@ -55,51 +46,6 @@ FLOATS = (
 )
 
 
-class _Fields:
-    """A solver's fields with their places.
-
-    Those that did not bind are left out: what follows from a fault is not told.
-    """
-
-    def __init__(
-        self, p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str]
-    ) -> None:
-        self.p, self.spans, self.report = p, spans, report
-        self.unbound = set(unbound)
-
-    def known(self, *names: str) -> bool:
-        """Whether all of them either bound or are not in the file."""
-        return self.unbound.isdisjoint(names)
-
-    def given(self, name: str) -> bool:
-        """Whether it is in the file and bound."""
-        value = getattr(self.p, name)
-        return name not in self.unbound and (
-            len(value) > 0 if self.is_repeated(name) else self.p.HasField(name)
-        )
-
-    def meant(self, name: str) -> bool:
-        """Whether it is in the file, bound or not."""
-        return self.given(name) or name in self.unbound
-
-    def is_repeated(self, name: str) -> bool:
-        return self.p.DESCRIPTOR.fields_by_name[name].is_repeated
-
-    def at(self, name: str, index: int = 0) -> Span | None:
-        return self.spans.at(name, index)
-
-    def text(self, name: str) -> str:
-        """A number as a message tells it."""
-        value = getattr(self.p, name)
-        return float_text(value) if isinstance(value, float) else str(value)
-
-    def error(self, message: str, name: str, hint: str | None = None) -> None:
-        self.report.error(message, self.at(name), hint)
-
-    def warn(self, message: str, name: str, hint: str | None = None) -> None:
-        self.report.warning(message, self.at(name), hint)
-
-
 def check_solver(
     p: caffe_pb2.SolverParameter, spans: Spans, report: Report, unbound: Collection[str] = ()
 ) -> None:
@@ -109,20 +55,20 @@ def check_solver(
         unbound: the fields whose values are not known, for they did not bind; checks of them are
             left out.
     """
-    fields = _Fields(p, spans, report, unbound)
+    fields = SolverFields(p, spans, report, unbound)
     _check_numbers(fields)
     _check_train_net(fields)
     _check_test_nets(fields)
     _check_tests(fields)
     _check_type(fields)
-    _check_rate(fields)
-    _check_policy(fields)
+    check_rate(fields)
+    check_policy(fields)
     _check_update(fields)
     _check_output(fields)
     _check_weights(fields)
 
 
-def _check_numbers(fields: _Fields) -> None:
+def _check_numbers(fields: SolverFields) -> None:
     p = fields.p
     for name in FLOATS:
         value = getattr(p, name)
@@ -161,7 +107,7 @@ def _check_numbers(fields: _Fields) -> None:
         fields.warn("with 'max_iter' 0 nothing is trained", "max_iter")
 
 
-def _check_train_net(fields: _Fields) -> None:
+def _check_train_net(fields: SolverFields) -> None:
     sources = [name for name in TRAIN_NETS if fields.meant(name)]
     if not sources:
         fields.report.error(
@@ -184,7 +130,7 @@ def _check_train_net(fields: _Fields) -> None:
         )
 
 
-def _check_test_nets(fields: _Fields) -> None:
+def _check_test_nets(fields: SolverFields) -> None:
     """How many nets are tested.
 
     One for each test_net_param and test_net, and of the common net what is left of test_iter.
@@ -232,7 +178,7 @@ def _check_test_nets(fields: _Fields) -> None:
         )
 
 
-def _check_tests(fields: _Fields) -> None:
+def _check_tests(fields: SolverFields) -> None:
     p = fields.p
     if not fields.known("test_iter"):
         return
@@ -277,7 +223,7 @@ def _check_tests(fields: _Fields) -> None:
         fields.warn(message, "test_interval")
 
 
-def _check_type(fields: _Fields) -> None:
+def _check_type(fields: SolverFields) -> None:
     p = fields.p
     if not fields.known("type", "solver_type"):
         return
@@ -289,7 +235,7 @@ def _check_type(fields: _Fields) -> None:
         if not fields.given(name) or p.type in types:
             continue
         if name != "momentum":
-            fields.warn(f"'{name}' has no effect with type '{p.type}'", name, _used_by(types))
+            fields.warn(f"'{name}' has no effect with type '{p.type}'", name, used_by(types))
         elif p.momentum:  # 0 is what Caffe demands
             fields.error(f"{p.type} has no momentum; leave it out", name)
     for name in DECAY_RATES.get(p.type, ()):
@@ -318,107 +264,7 @@ def _check_type(fields: _Fields) -> None:
         )
 
 
-def _check_rate(fields: _Fields) -> None:
-    if not fields.meant("base_lr"):
-        hint = "the learning rate to begin with, such as base_lr: 0.01; --base-lr gives it too"
-        fields.report.warning(
-            "'base_lr' is not given: its default, 0, learns nothing", fields.spans.value, hint
-        )
-    elif fields.known("base_lr") and fields.p.base_lr <= 0:
-        what = "nothing is learned" if fields.p.base_lr == 0 else "the loss would be driven up"
-        fields.warn(f"'base_lr' is {fields.text('base_lr')}: {what}", "base_lr")
-
-
-def _check_policy(fields: _Fields) -> None:
-    policy = fields.p.lr_policy
-    if not fields.known("lr_policy"):
-        return
-    if policy not in LR_POLICIES:
-        hint = did_you_mean(policy, LR_POLICIES) or f"the policies are {', '.join(LR_POLICIES)}"
-        if fields.given("lr_policy"):
-            fields.error(f"there is no lr_policy '{policy}'", "lr_policy", hint)
-        else:
-            fields.report.error("'lr_policy' must be given", fields.spans.value, hint)
-        return
-    for name in POLICY_SETTINGS:
-        if name in LR_POLICIES[policy] and not fields.meant(name):
-            if name in POLICY_NEEDS.get(policy, ()):
-                fields.error(f"lr_policy '{policy}' needs '{name}'", "lr_policy")
-            elif name == "gamma" and policy in RATE_FALLS:
-                # without one the rate never changes
-                if policy != "multistep" or fields.meant("stepvalue"):
-                    fields.warn(
-                        f"lr_policy '{policy}' without 'gamma': the rate falls to 0 "
-                        f"{RATE_FALLS[policy]}",
-                        "lr_policy",
-                        "'gamma' is 0 by default",
-                    )
-            else:
-                fields.warn(
-                    f"lr_policy '{policy}' without '{name}': the rate never changes", "lr_policy"
-                )
-        elif name not in LR_POLICIES[policy] and fields.given(name):
-            hint = _used_by([other for other, settings in LR_POLICIES.items() if name in settings])
-            fields.warn(f"'{name}' has no effect with lr_policy '{policy}'", name, hint)
-    _check_policy_values(fields)
-
-
-def _used_by(names: Sequence[str]) -> str:
-    every = [f"'{name}'" for name in names]
-    return " and ".join(filter(None, (", ".join(every[:-1]), every[-1]))) + (
-        " use it" if every[1:] else " uses it"
-    )
-
-
-def _check_policy_values(fields: _Fields) -> None:
-    p, policy = fields.p, fields.p.lr_policy
-    if "gamma" in LR_POLICIES[policy] and fields.given("gamma") and p.gamma < 0:
-        if policy == "sigmoid":  # only so does its rate fall, and Caffe knew no check till late
-            fields.warn("the newer versions of Caffe stop at a negative 'gamma'", "gamma")
-        else:
-            fields.error(
-                f"'gamma' of lr_policy '{policy}' can't be negative, got {fields.text('gamma')}",
-                "gamma",
-            )
-    if "stepsize" in LR_POLICIES[policy] and fields.given("stepsize") and p.stepsize < 1:
-        fields.error(f"'stepsize' must be at least 1, got {p.stepsize}", "stepsize")
-    if policy == "multistep":
-        _check_stepvalues(fields)
-
-
-def _check_stepvalues(fields: _Fields) -> None:
-    values, max_iter = fields.p.stepvalue, fields.p.max_iter
-    if not fields.known("stepvalue"):
-        return
-    for i, value in enumerate(values):
-        if i and value <= values[i - 1]:
-            hint = "they are passed in the order of the file, one an iteration"
-            fields.report.warning(
-                f"stepvalue {value} does not come after {values[i - 1]}",
-                fields.at("stepvalue", i),
-                hint,
-            )
-        elif i == 0 and value < 1:
-            fields.report.warning(
-                f"stepvalue {value} changes the rate before the first iteration",
-                fields.at("stepvalue"),
-            )
-    late = (
-        [i for i, value in enumerate(values) if value > max_iter]
-        if fields.given("max_iter")
-        else []
-    )
-    if late:
-        end = note("the run ends here", fields.at("max_iter"))
-        fields.report.warning(
-            f"stepvalue {values[late[0]]} is never reached: 'max_iter' is {max_iter}",
-            fields.at("stepvalue", late[0]),
-            None,
-            [end],
-        )
-
-
-def _check_update(fields: _Fields) -> None:
+def _check_update(fields: SolverFields) -> None:
     p = fields.p
     if fields.given("clip_gradients") and p.clip_gradients == 0:
         fields.warn(
@@ -440,7 +286,7 @@ def _check_update(fields: _Fields) -> None:
         )
 
 
-def _check_output(fields: _Fields) -> None:
+def _check_output(fields: SolverFields) -> None:
     """Snapshots and what is logged."""
     p = fields.p
     if not p.snapshot_after_train and fields.known("snapshot", "max_iter", "snapshot_after_train"):
@@ -470,7 +316,7 @@ def _check_output(fields: _Fields) -> None:
         )
 
 
-def _check_weights(fields: _Fields) -> None:
+def _check_weights(fields: SolverFields) -> None:
     for i, names in enumerate(fields.p.weights):
         if not all(name.strip() for name in names.split(",")):
             what = "names no file" if not names.strip() else "has a comma with no file beside it"

@@ -104,7 +104,7 @@ def test_pooling_of_another_size(pooling: str, change: str, tmp_path: Path) -> N
     assert agree(path, "TEST", CHANGES[change])
 
 
-def test_the_mask_counts_in_the_plane_that_is_fed(load_text) -> None:  # type: ignore[no-untyped-def]
+def test_the_mask_counts_in_the_plane_that_is_fed(load_text):
     text = """
     layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }
     layer { name: "p" type: "Pooling" bottom: "x" top: "y" top: "m"

@@ -11,7 +11,8 @@ from netspec.diagnostics import NetspecError
 from netspec.readers.batches import batches, dataset_size
 from netspec.readers.images import resize
 from netspec.readers.probe import record_shape
-from netspec.readers.windows import place_window, read_windows
+from netspec.readers.window_list import read_windows
+from netspec.readers.windows import place_window
 
 HEIGHT, WIDTH = 20, 30
 # label, overlap, x1, y1, x2, y2

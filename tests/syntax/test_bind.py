@@ -12,9 +12,10 @@ from google.protobuf.message import Message
 
 from netspec.diagnostics import Report, Source
 from netspec.schema import caffe_pb2
-from netspec.syntax.bind import Spans, bind, float_text, unbind
+from netspec.syntax.bind import Spans, bind, unbind
 from netspec.syntax.prototxt import print_tree
 from netspec.syntax.read import parse_source
+from netspec.syntax.scalar_value import float_text
 
 
 def report_of(text: str, message: Message | None = None, suffix: str = ".prototxt") -> Report:

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
-from netspec.pytorch.layers.loss import ignored_label, item_rows, normalization_of, normalizer, wide
+from netspec.pytorch.layers.loss_terms import (
+    ignored_label,
+    item_rows,
+    normalization_of,
+    normalizer,
+    wide,
+)
 from netspec.schema.caffe_pb2 import LossParameter
 
 

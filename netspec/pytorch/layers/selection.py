@@ -51,7 +51,9 @@ class ArgMax(nn.Module):
 
 def _largest(x: Tensor, count: int, axis: int) -> Tensor:
     """The places of the largest values along an axis; of equal ones the last comes first."""
-    is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    is_traced = (
+        torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    )
     if 1 < count < x.shape[axis] and not is_traced:
         values, places = x.topk(count + 1, axis)
         # the order of equals is any here

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
-from netspec.layers.shape import offsets_of, replaced_axes, reshaped, slice_sizes
+from netspec.layers.axes import offsets_of, replaced_axes, reshaped, slice_sizes
 from netspec.pytorch.layers.builder import Builder
 
 if TYPE_CHECKING:
