@@ -196,12 +196,17 @@ class NetspecError(Exception):
 
 
 class Report:
-    """Collects the faults of a pass, so that one run tells all that are independent."""
+    """Collects the faults of a pass, so that one run reports all that are independent.
 
-    __slots__ = ("diagnostics",)
+    With `allow_unknown` a field, word or layer type that netspec does not know is a warning.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_unknown", "allow_unknown", "diagnostics")
+
+    def __init__(self, allow_unknown: bool = False) -> None:
         self.diagnostics: list[Diagnostic] = []
+        self.allow_unknown = allow_unknown
+        self._unknown: set[str] = set()
 
     def error(
         self,
@@ -222,6 +227,23 @@ class Report:
         kind: str = "",
     ) -> None:
         self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes), kind))
+
+    def unknown(
+        self,
+        message: str,
+        span: Span | None = None,
+        hint: str | None = None,
+        before: Span | None = None,
+    ) -> None:
+        """Reports a word that netspec does not know.
+
+        An error, or one warning for all its places.
+        """
+        if not self.allow_unknown:
+            self.error(message, span, hint, before=before)
+        elif message not in self._unknown:
+            self._unknown.add(message)
+            self.diagnostics.append(Diagnostic(WARNING, message, span, hint, before=before))
 
     @property
     def failed(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import Span
+from netspec.diagnostics import Diagnostic, Span
 from netspec.schema.extensions import find_field, value_of
 
 if TYPE_CHECKING:
@@ -116,6 +116,10 @@ class Layer:
     params: list[Param] = field(default_factory=list)
     loss_weights: list[float] = field(default_factory=list)  # one for each top
     macs: int = 0  # multiply-adds of one forward pass over the whole batch
+    spec_name: str = ""  # of its Spec: its type, and of a type with several rules which one it is
+    other_rules: list[str] = field(default_factory=list)  # the specs that it may mean as well
+    # why its values can't be computed: what compile and train raise, and check only warns of
+    not_computed: list[Diagnostic] = field(default_factory=list)
     # what its spec made while it inferred the shapes, for lowering to take over (a Python layer's
     # object)
     prepared: Any = None
@@ -125,8 +129,14 @@ class Layer:
             f"<Layer '{self.name}' {self.type}: {', '.join(self.bottoms)} → {', '.join(self.tops)}>"
         )
 
+    def __post_init__(self) -> None:
+        self.spec_name = self.spec_name or self.type
+
     def field(self, name: str) -> Any:
-        """The value of a field of its message, also of one that a plugin adds. Raises: KeyError."""
+        """The value of a field of its message, also of one that a fork or a plugin adds.
+
+        Raises: KeyError.
+        """
         return value_of(self.message, find_field(self.message.DESCRIPTOR, name))
 
     @property

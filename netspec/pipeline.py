@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from operator import index
 from os.path import exists
 from pathlib import Path
+from typing import Any
 
 from netspec.diagnostics import NetspecError, Report, Source, whole_file
 from netspec.files.file_kind import FOREIGN_KINDS, file_kind
 from netspec.graph import Net, Shape
 from netspec.layers.spec import Probe
+from netspec.options import NetOptions, net_options
 from netspec.passes.build_graph import build_graph
+from netspec.passes.check_fork_fields import check_fork_fields
 from netspec.passes.check_gradients import check_gradients
 from netspec.passes.count_cost import count_cost
+from netspec.passes.dialect_of import dialect_of
 from netspec.passes.filter_state import filter_state, left_out
 from netspec.passes.infer_shapes import infer_shapes
 from netspec.passes.upgrade import upgrade
@@ -37,6 +40,8 @@ def load(
     report: Report | None = None,
     allow_python_layers: bool = False,
     plugins: Iterable[str | Path] = (),
+    dialect: str | None = None,
+    allow_unknown: bool = False,
 ) -> Net:
     """Reads a net for one phase, checks it and infers every shape.
 
@@ -53,42 +58,29 @@ def load(
             anything.
         plugins: Python files that define layer types; they are run, and known from then on in this
             process.
+        dialect: the fork of Caffe that the net is written for ("ssd", "segnet", …), where a layer
+            type has several rules; None asks the file, whose comment may say `# netspec: dialect
+            ssd`.
+        allow_unknown: fields and layer types that netspec does not know are warnings, not errors;
+            the shapes behind such a layer may be None.
 
     Raises: NetspecError with every fault that was found.
     """
     load_plugins(plugins)
-    source = path if isinstance(path, Source) else read_text_file(_checked_path(path))
-    report = report or Report()
-    given = caffe_pb2.NetState(
-        phase=phase_of(phase), level=level, stage=[stages] if isinstance(stages, str) else stages
+    options = net_options(
+        phase, level, stages, inputs, require_shapes, allow_python_layers, allow_unknown, dialect
     )
-    shapes = _checked_shapes(inputs)
-    with without_collector():
-        message, spans = read_net(source, report)
-        state = caffe_pb2.NetState()
-        state.CopyFrom(message.state)
-        state.MergeFrom(given)
-        net = assemble(message, spans, state, report, shapes, require_shapes, allow_python_layers)
-    net.path = source.path
-    report.raise_errors()
-    return net
+    source = path if isinstance(path, Source) else read_text_file(_checked_path(path))
+    return load_source(source, options, report or Report())
 
 
-def loads(
-    text: str,
-    format: str = "prototxt",
-    phase: str = "TEST",
-    level: int = 0,
-    stages: str | Iterable[str] = (),
-    inputs: Mapping[str, Shape] | None = None,
-    require_shapes: bool = True,
-    report: Report | None = None,
-    allow_python_layers: bool = False,
-    plugins: Iterable[str | Path] = (),
-) -> Net:
-    """The net of a text: as `load`, which reads a file.
+def loads(text: str, format: str = "prototxt", **options: Any) -> Net:
+    """The net of a text.
 
-    Args: format: "prototxt" or "yaml".
+    Args:
+        format: "prototxt" or "yaml".
+        options: those of `load`, which reads a file.
+
     Raises: NetspecError with every fault that was found.
     """
     if not isinstance(text, str):
@@ -99,18 +91,21 @@ def loads(
         )
     if format not in _NAMES_OF_TEXTS:
         raise NetspecError(f"'format' is prototxt or yaml, got '{format}'")
-    source = Source(_NAMES_OF_TEXTS[format], text.removeprefix("\ufeff"))
-    return load(
-        source, phase, level, stages, inputs, require_shapes, report, allow_python_layers, plugins
-    )
+    return load(Source(_NAMES_OF_TEXTS[format], text.removeprefix("\ufeff")), **options)
 
 
-def phase_of(phase: str) -> str:
-    """TRAIN or TEST, of a word in any case. Raises: NetspecError."""
-    name = str(phase).upper()
-    if name not in ("TRAIN", "TEST"):
-        raise NetspecError(f"a net's phase is TRAIN or TEST, got '{phase}'")
-    return name
+def load_source(source: Source, options: NetOptions, report: Report) -> Net:
+    """The net of a source. Raises: NetspecError with every fault that was found."""
+    report.allow_unknown |= options.allow_unknown
+    with without_collector():
+        message, spans = read_net(source, report)
+        state = caffe_pb2.NetState()
+        state.CopyFrom(message.state)
+        state.MergeFrom(options.state)
+        net = assemble(message, spans, state, report, options)
+    net.path = source.path
+    report.raise_errors()
+    return net
 
 
 def read_text_file(path: str | Path) -> Source:
@@ -147,21 +142,18 @@ def assemble(
     spans: Spans,
     state: caffe_pb2.NetState,
     report: Report,
-    inputs: Mapping[str, Shape] | None = None,
-    require_shapes: bool = True,
-    allow_python_layers: bool = False,
+    options: NetOptions | None = None,
 ) -> Net:
     """The net of one state: filtered, joined, with shapes and cost. Faults go to the report."""
+    options = options or NetOptions()
     layers = filter_state(message, spans, state, report)
-    net = build_graph(
-        message.name,
-        caffe_pb2.Phase.Name(state.phase),
-        layers,
-        report,
-        left_out(message, spans, layers),
-    )
+    left = left_out(message, spans, layers)
+    dialect = options.dialect or dialect_of(spans, report)
+    phase = caffe_pb2.Phase.Name(state.phase)
+    net = build_graph(message.name, phase, layers, report, left, dialect)
     net.force_backward = message.force_backward
-    infer_shapes(net, inputs, report, _probe(net), not require_shapes, allow_python_layers)
+    check_fork_fields(message, spans, net, report)
+    infer_shapes(net, options, report, _probe(net))
     count_cost(net)
     check_gradients(net, report)
     return net
@@ -191,30 +183,3 @@ def _checked_path(path: object) -> str | Path:
             "netspec.loads(text) takes the text of a net",
         )
     return path
-
-
-def _checked_shapes(inputs: Mapping[str, Shape] | None) -> dict[str, Shape] | None:
-    """The shapes that a caller gives, as tuples of ints. Raises: NetspecError."""
-    if inputs is None:
-        return None
-    if not isinstance(inputs, Mapping):
-        raise NetspecError(
-            f"'inputs' takes shapes by blob, got {type(inputs).__name__}",
-            None,
-            'such as inputs={"data": (10, 3, 227, 227)}',
-        )
-    return {name: _checked_shape(name, shape) for name, shape in inputs.items()}
-
-
-def _checked_shape(name: str, shape: Iterable[int]) -> Shape:
-    try:
-        return tuple(index(dim) for dim in shape)
-    except TypeError:
-        shown = (
-            f"{shape!r}"
-            if isinstance(shape, (tuple, list, int, str, type(None)))
-            else type(shape).__name__
-        )
-        raise NetspecError(
-            f"the shape given for '{name}' takes integers, such as (10, 3, 227, 227), got {shown}"
-        ) from None

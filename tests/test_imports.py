@@ -23,6 +23,7 @@ ROOMS = [
     "schema",
     "syntax",
     "graph",
+    "options",
     "files",
     "layers",
     "passes",

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from netspec.cli.check import check_file
+from netspec.options import NetOptions
 
 FILES = sorted((Path(__file__).parent / "wrong_nets").iterdir())
 _EXPECTED = re.compile(
@@ -40,7 +41,7 @@ def expected_in(text: str) -> list[Told]:
 
 
 def told_of(path: Path) -> list[Told]:
-    diagnostics, _ = check_file(str(path), ["TRAIN", "TEST"], 0, [], {})
+    diagnostics, _ = check_file(str(path), ["TRAIN", "TEST"], NetOptions(require_shapes=False))
     found: list[Told] = []
     for diagnostic in diagnostics:
         for part in (diagnostic, *diagnostic.notes):

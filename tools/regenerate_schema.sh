@@ -1,5 +1,5 @@
 #!/bin/sh
-# Regenerates caffe_pb2.py and caffe_pb2.pyi. What grpcio-tools 1.62.3 writes loads with protobuf 4.21 to 7.36,
+# Regenerates caffe_pb2 and forks_pb2, each with its .pyi. What grpcio-tools 1.62.3 writes loads with protobuf 4.21 to 7.36,
 # with no warning on any. Its wheels end at Python 3.12: PYTHON=python3.12 names another interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,4 +7,7 @@ venv=$(mktemp -d)
 trap 'rm -rf "$venv"' EXIT
 "${PYTHON:-python3}" -m venv "$venv"
 "$venv/bin/pip" install --quiet --only-binary=:all: grpcio-tools==1.62.3
-"$venv/bin/python" -m grpc_tools.protoc -I netspec/schema --python_out=netspec/schema --pyi_out=netspec/schema caffe.proto
+"$venv/bin/python" -m grpc_tools.protoc -I netspec/schema --python_out=netspec/schema --pyi_out=netspec/schema \
+  caffe.proto forks.proto
+# protoc imports a module by its file's name, the package by its own
+sed -i 's/^import caffe_pb2 as/from netspec.schema import caffe_pb2 as/' netspec/schema/forks_pb2.py netspec/schema/forks_pb2.pyi

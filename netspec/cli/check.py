@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 
-from netspec.cli.state import configure_level, input_shapes
+from netspec.cli.state import configure_level, options_of
 from netspec.cli.terminal import MAX_KINDS, counts, show
 from netspec.diagnostics import ERROR, WARNING, Diagnostic, NetspecError, Report, counted, note
-from netspec.graph import Shape
 from netspec.layers.spec import MISSING_DATA
+from netspec.options import NetOptions
 from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_net, read_text_file
@@ -64,30 +65,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    inputs = input_shapes(args.input)
+    options = options_of(args, require_shapes=False)
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
     named = frozenset(map(os.path.abspath, args.files))
     found: list[Diagnostic] = []
     for path in args.files:
         with without_collector():
-            diagnostics, what = check_file(
-                path, phases, args.level, args.stage, inputs, args.allow_python_layers, named
-            )
+            diagnostics, what = check_file(path, phases, options, named)
         show(diagnostics, args.all, "--all shows them")
         print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
         found += diagnostics
     if len(args.files) > 1:
         print(", ".join([counted(len(args.files), "file"), counts(found) or "no faults"]))
-    return 1 if any(each.severity == ERROR for each in found) else 0
+    failing = (ERROR, WARNING) if args.strict else (ERROR,)
+    return 1 if any(each.severity in failing for each in found) else 0
 
 
 def check_file(
     path: str,
     phases: list[str],
-    level: int,
-    stages: list[str],
-    inputs: dict[str, Shape],
-    allow_python_layers: bool = False,
+    options: NetOptions,
     named: frozenset[str] = frozenset(),
 ) -> tuple[list[Diagnostic], str]:
     """Every fault of a file, in the order of their places, and what kind of file it is.
@@ -100,9 +97,7 @@ def check_file(
         source = read_text_file(path)
         block = parse_source(source)
         if file_kind(block) is caffe_pb2.SolverParameter:
-            others = _check_solver_file(
-                path, phases, level, stages, inputs, allow_python_layers, report, named
-            )
+            others = _check_solver_file(path, phases, options, report, named)
             what = f"solver and its {'net' if others == 1 else 'nets'}" if others else "solver"
             return _one_for_missing_data(report.in_order()), what
     except NetspecError as error:
@@ -113,7 +108,7 @@ def check_file(
     states = {phase: caffe_pb2.NetState() for phase in phases}
     for phase, state in states.items():
         state.CopyFrom(message.state)
-        state.MergeFrom(caffe_pb2.NetState(phase=phase, level=level, stage=stages))
+        state.MergeFrom(replace(options, phase=phase).state)
     kept = {phase: filter_state(message, spans, state, Report()) for phase, state in states.items()}
     phases, warnings = meant_phases(message, spans, kept)
     found = Report()
@@ -122,16 +117,8 @@ def check_file(
         here = Report()
         here.diagnostics += report.diagnostics
         sources = sources_of(kept[phase])
-        given = {name: shape for name, shape in inputs.items() if name in sources}
-        assemble(
-            message,
-            spans,
-            states[phase],
-            here,
-            given,
-            require_shapes=False,
-            allow_python_layers=allow_python_layers,
-        )
+        given = {name: shape for name, shape in options.inputs.items() if name in sources}
+        assemble(message, spans, states[phase], here, replace(options, inputs=given))
         found.diagnostics += here.diagnostics[len(report.diagnostics) :]
     return _one_for_missing_data(found.in_order()), " and ".join(phases) + " net"
 
@@ -167,10 +154,7 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 def _check_solver_file(
     path: str,
     phases: list[str],
-    level: int,
-    stages: list[str],
-    inputs: dict[str, Shape],
-    allow_python_layers: bool,
+    options: NetOptions,
     report: Report,
     named: frozenset[str],
 ) -> int:
@@ -197,17 +181,10 @@ def _check_solver_file(
         others.update([found] if found else [])
         inner = Report()
         # as in Caffe, the command line's level and stages are the train net's
-        state = (level, stages) if source.phase == caffe_pb2.TRAIN else (0, [])
+        is_train = source.phase == caffe_pb2.TRAIN
+        own = options if is_train else replace(options, level=0, stages=())
         try:
-            load_solver_net(
-                source,
-                file,
-                inner,
-                *state,
-                inputs=inputs,
-                require_shapes=False,
-                allow_python_layers=allow_python_layers,
-            )
+            load_solver_net(source, file, inner, own)
         except NetspecError as error:  # the net can't be parsed
             inner.diagnostics += error.diagnostics
             unread.update([found] if found else [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from netspec.cli.overwrite import configure_overwrite
-from netspec.cli.state import configure_level, input_shapes, print_warnings
+from netspec.cli.state import configure_level, options_of, print_warnings
 from netspec.diagnostics import Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
@@ -49,15 +49,8 @@ def run(args: argparse.Namespace) -> int:
     picture_format(args.out)  # a format that can't be written is told before the net is read
     require_own_picture(args.out, args.overwrite)
     report = Report()
-    nets = load_phases(
-        args.net,
-        args.phase,
-        args.level,
-        args.stage,
-        input_shapes(args.input),
-        report,
-        args.allow_python_layers,
-    )
+    options = options_of(args, allow_unknown=True)
+    nets = load_phases(args.net, args.phase, options, report)
     print_warnings(report)
     rendering = Report()
     render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)

@@ -19,6 +19,7 @@ from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, shape_text
 from netspec.layers import all_specs, find_spec, unknown_type
 from netspec.layers.spec import Spec
+from netspec.options import NetOptions
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
 from netspec.schema.comments import schema_comments
@@ -231,7 +232,9 @@ def example_net(type_name: str) -> Net:
     report = Report()
     example = all_specs()[type_name].example
     message, spans = read_net(Source(f"example of {type_name}", example.text(type_name)), report)
-    net = assemble(message, spans, caffe_pb2.NetState(phase="TRAIN"), report, example.inputs)
+    net = assemble(
+        message, spans, caffe_pb2.NetState(phase="TRAIN"), report, NetOptions(inputs=example.inputs)
+    )
     report.raise_errors()
     return net
 

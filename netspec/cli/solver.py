@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from math import isfinite
 
 from netspec.cli.numbers import positive
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.schedule_text import schedule_text
-from netspec.cli.state import configure_level, input_shapes
+from netspec.cli.state import configure_level, options_of
 from netspec.cli.subcommand import add_subcommand
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, did_you_mean, whole_file
@@ -96,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | None], Report]:
     """The train net and the test nets, None for unreadable ones, and what is wrong in them."""
-    inputs, every, nets = input_shapes(args.input), Report(), []
+    options = options_of(args, require_shapes=False)
+    every, nets = Report(), []
     for source in file.nets:
         report = Report()
         # the command line's level and stages are the train net's, as in Caffe
@@ -107,19 +109,15 @@ def _load_nets(file: SolverFile, args: argparse.Namespace) -> tuple[list[Net | N
                 source,
                 file,
                 report,
-                args.level * is_train,
-                args.stage * is_train,
-                batch_size=args.batch_size,
-                inputs=inputs,
-                require_shapes=False,
-                allow_python_layers=args.allow_python_layers,
+                options if is_train else replace(options, level=0, stages=()),
+                args.batch_size,
             )
         except NetspecError as error:
             report.diagnostics += error.diagnostics
         nets.append(None if report.failed else net)
         every.diagnostics += report.diagnostics
     known = {name for net in nets if net for name in [*net.inputs, *net.sources]}
-    for name in inputs:
+    for name in options.inputs:
         if all(nets) and name not in known:
             message = (
                 f"no net of the solver has an input '{name}'; there is "

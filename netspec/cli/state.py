@@ -8,7 +8,8 @@ from netspec.cli.numbers import signed
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net, Shape
-from netspec.pipeline import load
+from netspec.options import DIALECTS, NetOptions, net_options
+from netspec.pipeline import load_source, read_text_file
 
 
 def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> None:
@@ -54,6 +55,17 @@ def configure_level(parser: argparse.ArgumentParser, whose: str = "the state") -
         action="store_true",
         help="run the Python code that layers of type Python name; it can do anything",
     )
+    parser.add_argument(
+        "--dialect",
+        metavar="NAME",
+        help=(
+            "the fork that the net is written for, where a layer type has several rules: "
+            f"{', '.join(DIALECTS)}"
+        ),
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="warnings are errors, and the exit status is 1"
+    )
     configure_plugin(parser)
 
 
@@ -87,19 +99,27 @@ def input_shapes(texts: list[str]) -> dict[str, Shape]:
     return shapes
 
 
-def load_net(path: str, args: argparse.Namespace) -> Net:
+def options_of(
+    args: argparse.Namespace, allow_unknown: bool = False, require_shapes: bool = True
+) -> NetOptions:
+    """How a command's arguments ask for a net to be read. Raises: NetspecError."""
+    return net_options(
+        "TEST" if getattr(args, "phase", "ALL") == "ALL" else args.phase,
+        args.level,
+        args.stage,
+        input_shapes(args.input),
+        require_shapes,
+        args.allow_python_layers,
+        allow_unknown and not args.strict,
+        args.dialect,
+    )
+
+
+def load_net(path: str, args: argparse.Namespace, allow_unknown: bool = False) -> Net:
     """Loads the net that the options mean; warnings go to stderr."""
     report = Report()
     try:
-        return load(
-            path,
-            args.phase,
-            args.level,
-            args.stage,
-            input_shapes(args.input),
-            report=report,
-            allow_python_layers=args.allow_python_layers,
-        )
+        return load_source(read_text_file(path), options_of(args, allow_unknown), report)
     finally:
         if not report.failed:  # with an error, the exception holds the warnings too
             print_warnings(report)

@@ -223,6 +223,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
             args.allow_python_layers,
             processes,
             retention,
+            args.dialect,
         )
     if processes.is_root:
         show(solver.file.warnings)

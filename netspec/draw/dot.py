@@ -125,7 +125,7 @@ class _Picture:
         tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
         attributes = [self.beside(label)] if (label := self.label(edge)) else []
         if edge.head is None:
-            spec = find_spec(edge.tail.layer.type)
+            spec = find_spec(edge.tail.layer.spec_name)
             if spec is not None and (spec.is_loss or spec.is_metric):
                 return  # one number, and the box says which
             head = self.plug(edge, "")

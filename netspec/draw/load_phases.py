@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report, whole_file
-from netspec.graph import Net, Shape
-from netspec.pipeline import load
+from netspec.graph import Net
+from netspec.options import NetOptions
+from netspec.pipeline import load_source, read_text_file
 
 PHASES = ("TRAIN", "TEST", "ALL")
 
@@ -15,11 +17,8 @@ PHASES = ("TRAIN", "TEST", "ALL")
 def load_phases(
     path: str | Path,
     phase: str = "ALL",
-    level: int = 0,
-    stages: Iterable[str] = (),
-    inputs: Mapping[str, Shape] | None = None,
+    options: NetOptions | None = None,
     report: Report | None = None,
-    allow_python_layers: bool = False,
 ) -> list[Net]:
     """The net of a phase, or for ALL those of both.
 
@@ -31,20 +30,12 @@ def load_phases(
     report = report or Report()
     nets: list[Net] = []
     faults: list[Diagnostic] = []
-    stages = tuple(stages)
+    source = read_text_file(path)
+    options = replace(options or NetOptions(), require_shapes=False)
     for one in PHASES[:2] if phase == "ALL" else (phase,):
         warnings = Report()
         try:
-            net = load(
-                path,
-                one,
-                level,
-                stages,
-                inputs,
-                require_shapes=False,
-                report=warnings,
-                allow_python_layers=allow_python_layers,
-            )
+            net = load_source(source, replace(options, phase=one), warnings)
         except NetspecError as error:
             _add_new(faults, error.diagnostics)
             continue

@@ -56,7 +56,7 @@ def family(layer_type: str) -> str:
 def settings(layer: Layer) -> list[str]:
     """The settings of a layer that matter to a reader, each a few words."""
     message = layer.message
-    spec = find_spec(layer.type)
+    spec = find_spec(layer.spec_name)
     shown = spec.settings(layer) if spec is not None else []
     weights = [
         float_text(w)

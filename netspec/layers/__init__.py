@@ -1,7 +1,14 @@
-"""The layer types: `find_spec(type)` gives what is known of one without torch."""
+"""The layer types: `find_spec(name)` gives what is known of one without torch.
+
+A type of Caffe's forks may follow several rules. `rules_of` gives them, `choose_rules` those that a
+layer may mean.
+"""
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import NetspecError, did_you_mean
@@ -22,6 +29,7 @@ from netspec.layers import (
     shape,
 )
 from netspec.layers.spec import Spec
+from netspec.layers.unknown_type import UnknownSource, UnknownType
 from netspec.plugins import plugins
 from netspec.schema.extensions import find_field, states, value_of
 
@@ -44,33 +52,99 @@ _FAMILIES = (
     recurrent,
     python,
 )
+# The families of the forks' types, imported where a net has a type or a field that Caffe does not
+# have.
+FORK_FAMILIES = (
+    "detection",
+    "regions",
+    "segmentation",
+    "mobile",
+    "faces",
+    "yolo",
+    "openpose",
+)
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
+_UNKNOWN: dict[str, Spec] = {spec.type: spec() for spec in (UnknownType, UnknownSource)}
 
 
-def find_spec(type_name: str) -> Spec | None:
-    """What is known of a layer type, netspec's own or a plugin's, or None.
+def find_spec(name: str) -> Spec | None:
+    """What is known of a layer type, by its name or the name of one of its rules, or None.
 
     Raises: NetspecError for a plugin that fails.
     """
-    return SPECS.get(type_name) or (_of_plugins().get(type_name) if type_name else None)
+    found = SPECS.get(name) or _UNKNOWN.get(name)
+    if found is not None or not name:
+        return found
+    return all_specs().get(name) or next(iter(rules_of(name)), None)
 
 
 def all_specs() -> dict[str, Spec]:
-    """Every layer type, those of plugins last. Raises: NetspecError for a plugin that fails."""
-    return SPECS | _of_plugins()
+    """Every layer type and rule by its name: Caffe's, the forks', those of plugins.
+
+    A plugin's type takes the place of a fork's of the same name.
+    Raises: NetspecError for a plugin that fails.
+    """
+    own = _of_plugins()
+    forks = {name: spec for name, spec in _fork_specs().items() if spec.type not in own}
+    return SPECS | forks | own
+
+
+@cache
+def _fork_specs() -> dict[str, Spec]:
+    families = [import_module(f"{__name__}.{family}") for family in FORK_FAMILIES]
+    return {spec.name: spec for family in families for spec in (each() for each in family.SPECS)}
 
 
 def _of_plugins() -> dict[str, Spec]:
     found: dict[str, Spec] = {}
     for plugin in plugins():
         for spec in plugin.specs:
-            if spec.type in SPECS or spec.type in found:
+            if spec.name in SPECS or spec.name in found:
                 raise NetspecError(
-                    f"the plugin '{plugin.origin}' defines layer type '{spec.type}', which exists"
+                    f"the plugin '{plugin.origin}' defines layer type '{spec.name}', which exists"
                 )
-            found[spec.type] = spec
+            found[spec.name] = spec
     return found
+
+
+def rules_of(type_name: str) -> list[Spec]:
+    """Every rule that a layer type has, Caffe's own first."""
+    return [spec for spec in all_specs().values() if spec.type == type_name]
+
+
+def choose_rules(message: LayerParameter, dialect: str = "") -> list[Spec]:
+    """The rules that a layer may mean; none where its type is unknown.
+
+    What the layer itself shows comes first, then the dialect, then Caffe's own rule.
+    """
+    own = SPECS.get(message.type)
+    if own is not None and not dialect and not _is_foreign(message, own):
+        return [own]
+    rules = rules_of(message.type)
+    shown = {rule.name: rule.evidence(message) for rule in rules}
+    left = [rule for rule in rules if shown[rule.name]]
+    left = left or [rule for rule in rules if shown[rule.name] is not False] or rules
+    if len(left) > 1:
+        meant = [rule for rule in left if dialect and dialect in rule.dialects]
+        left = meant or ([own] if own in left and own is not None else left)
+    return left
+
+
+def several_rules(rules: list[Spec]) -> tuple[str, str]:
+    """The message and the hint for a layer that may mean any of some rules."""
+    shown = "; ".join(f"{rule.rule or 'Caffe'}: {rule.differs}" for rule in rules)
+    names = " or ".join(dict.fromkeys(name for rule in rules for name in rule.dialects[:1]))
+    message = f"layer type '{rules[0].type}' has several rules ({shown})"
+    return message, f"--dialect {names}, or the comment '# netspec: dialect NAME' in the file"
+
+
+def _is_foreign(message: LayerParameter, own: Spec) -> bool:
+    """Whether a layer of one of Caffe's types may follow a fork's rule."""
+    return (
+        "netspec.schema.forks_pb2" in sys.modules  # else no field of a fork can be stated
+        or arity_fault(own, len(message.bottom), len(message.top)) is not None
+    )
 
 
 def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:

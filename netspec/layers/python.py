@@ -43,7 +43,7 @@ class Python(Spec):
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):
             if not getattr(context.param, name):
                 context.error(f"'{name}' must name {what}", name)
-        if context.allow_python_layers or _is_given(context):
+        if context.options.allow_python_layers or _is_given(context):
             return
         message = (
             f"{context.layer.label} would run the Python code of "
@@ -55,14 +55,14 @@ class Python(Spec):
                 "; to see shapes without it, give "
                 f"{input_options(context.layer.tops, (1, 3, 224, 224))}"
             )
-        if context.lenient:  # a drawing needs no shapes, and so none of its code
+        if not context.options.require_shapes:  # a drawing needs no shapes, and so none of its code
             context.report.warning(f"{message}; its shapes are unknown", span, hint)
         else:
             context.report.error(message, span, hint)
         raise Stop()
 
     def infer(self, context: LayerContext) -> list[Shape]:
-        if not context.allow_python_layers:  # the shapes are given
+        if not context.options.allow_python_layers:  # the shapes are given
             return [context.given[top] for top in context.layer.tops]
         # only a net with such a layer pays for it
         from netspec.layers.python_object import Instance

@@ -5,7 +5,7 @@ No torch, no numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, Protocol
@@ -15,8 +15,10 @@ from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.layers.example import Example
 from netspec.layers.filler_fault import filler_fault
 from netspec.layers.setting import Setting, shown_settings
+from netspec.options import NetOptions
 from netspec.schema.caffe_pb2 import FillerParameter
-from netspec.schema.extensions import Field
+from netspec.schema.extensions import Field, find_field, states, value_of
+from netspec.schema.forks import stated
 
 MAX_AXES = 32
 MISSING_DATA = "missing data"  # the kind of the warnings of data that are not there
@@ -61,6 +63,15 @@ class Spec:
     """A layer type. A subclass states its class variables and overrides what differs."""
 
     type: ClassVar[str] = ""
+    # Where forks mean different things by one type: the name of this rule, the dialects that mean
+    # it, and in a few words what is its own, for those who have to choose.
+    rule: ClassVar[str] = ""
+    dialects: ClassVar[tuple[str, ...]] = ()
+    differs: ClassVar[str] = ""
+    takes: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # forks' fields in Caffe's messages that it carries out
+    not_computed: ClassVar[str] = ""  # why netspec knows the type's shapes alone
     param: ClassVar[str] = ""  # the field of LayerParameter with the layer's own parameters
     # what that field holds, where caffe.proto does not say it
     fields: ClassVar[tuple[Field, ...]] = ()
@@ -84,6 +95,18 @@ class Spec:
     # bottoms that force_backward gives no gradient: labels, cont
     unforced: ClassVar[tuple[int, ...]] = ()
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
+
+    @property
+    def name(self) -> str:
+        """What tells it from every other spec.
+
+        Its type, and its rule where the type has several.
+        """
+        return f"{self.type} ({self.rule})" if self.rule else self.type
+
+    def evidence(self, message: Any) -> bool | None:
+        """Whether a layer's message shows that this rule is meant (True), or another (False)."""
+        return None
 
     def shares_memory(self, layer: Layer) -> bool:
         """Whether its tops share its first bottom's memory: in-place writes show in both."""
@@ -121,8 +144,8 @@ class Spec:
     def check(self, context: LayerContext) -> None:
         """Reports what is wrong in the layer's own fields, whatever its bottoms are."""
 
-    def infer(self, context: LayerContext) -> list[Shape]:
-        """The shapes of the tops; adds the layer's params to the context."""
+    def infer(self, context: LayerContext) -> Sequence[Shape | None]:
+        """The tops' shapes, None for one that can't be known; adds the params to the context."""
         return [context.bottoms[0]]
 
     def macs(self, layer: Layer) -> int:
@@ -140,8 +163,7 @@ class LayerContext:
         report: Report,
         given: dict[str, Shape],
         probe: Probe | None = None,
-        lenient: bool = False,
-        allow_python_layers: bool = False,
+        options: NetOptions | None = None,
     ) -> None:
         self.layer = layer
         self.message = layer.message
@@ -150,17 +172,20 @@ class LayerContext:
         self.report = report
         self.given = given  # shapes that the user gives for the tops of sources
         self.probe = probe  # without one, all data count as missing
-        self.lenient = lenient
-        self.allow_python_layers = allow_python_layers
+        self.options = options or NetOptions()
         self.params: list[Param] = []
+
+    def under(self, spec: Spec) -> LayerContext:
+        """The same layer by another rule of its type; faults go to a report of their own."""
+        return LayerContext(self.layer, spec, Report(), self.given, self.probe, self.options)
 
     @cached_property
     def bottoms(self) -> list[Shape]:
         return [blob.shape or () for blob in self.layer.bottom_blobs]
 
     def has(self, field: str) -> bool:
-        """Whether the layer's own parameter message states the field."""
-        return bool(self.param.HasField(field))
+        """Whether the layer's own parameter message states the field, also one that a fork adds."""
+        return states(self.param, find_field(self.param.DESCRIPTOR, field))
 
     def record_shape(self) -> Shape | None:
         """The (C, H, W) of a record before it is cropped; None where nothing says it.
@@ -191,13 +216,16 @@ class LayerContext:
         self.report.warning(f"{self.layer.label}: {message}", self._span(path), hint)
 
     def _span(self, path: tuple[str | int, ...]) -> Span | None:
-        is_own = (
-            bool(path)
-            and self.param is not None
-            and path[0] in self.param.DESCRIPTOR.fields_by_name
-        )
+        is_own = bool(path) and self.param is not None and self._is_field(path[0])
         full = (self.spec.param, *path) if is_own else path
         return self.layer.spans.at(*(full or ("type",)))
+
+    def _is_field(self, name: str | int) -> bool:
+        """Whether the layer's own parameter message has a field of that name."""
+        return (
+            name in self.param.DESCRIPTOR.fields_by_name
+            or stated(self.param, str(name)) is not None
+        )
 
     def stop(
         self,
@@ -213,7 +241,7 @@ class LayerContext:
     def unknown_size(self, reason: str, advice: str) -> Stop:
         """A source's size can't be known: an error, or a warning where shapes are not required."""
         message = f"the size of its data is unknown: {reason}"
-        if not self.lenient:
+        if self.options.require_shapes:
             return self.stop(message, "source", hint=advice)
         self.report.warning(
             f"{self.layer.label}: {message}",
@@ -309,7 +337,7 @@ class LayerContext:
             tuple(shape), filler=FillerParameter(type="constant", value=default), learned=learned
         )
         if filler_field is not None and self.has(filler_field):
-            param.filler = getattr(self.param, filler_field)
+            param.filler = value_of(self.param, find_field(self.param.DESCRIPTOR, filler_field))
             self.check_filler(param.filler, param.shape, filler_field)
         if index < len(self.message.param):
             spec = self.message.param[index]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
-from netspec.diagnostics import Diagnostic, Report, counted, nearest, note
+from netspec.diagnostics import ERROR, Diagnostic, Report, counted, nearest, note
 from netspec.graph import Blob, Layer, Net
-from netspec.layers import arity_fault, find_spec, unknown_type
+from netspec.layers import arity_fault, choose_rules, find_spec, several_rules, unknown_type
+from netspec.layers.unknown_type import UnknownSource, UnknownType
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
@@ -21,11 +22,18 @@ _PHASES = {caffe_pb2.TRAIN: "TRAIN", caffe_pb2.TEST: "TEST"}
 
 
 def build_graph(
-    name: str, phase: str, layers: Placed, report: Report, left_out: Placed = ()
+    name: str,
+    phase: str,
+    layers: Placed,
+    report: Report,
+    left_out: Placed = (),
+    dialect: str = "",
 ) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
     `left_out` are the others of the file, for notes.
+
+    A layer type with several rules follows those that the layer itself shows, then the dialect's.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
@@ -37,7 +45,7 @@ def build_graph(
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
         net.layers.append(layer)
-        _check_type(layer, report)
+        _find_rule(layer, dialect, report)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
             lost.update(WORD.findall(layer.span.text))
@@ -57,16 +65,48 @@ def _label(layer: Layer) -> str:
     return layer.label if layer.name else "this layer"
 
 
-def _check_type(layer: Layer, report: Report) -> None:
+def _find_rule(layer: Layer, dialect: str, report: Report) -> None:
+    """Finds the spec of the layer's type; of a type with several rules, the one that is meant."""
     if not layer.type:
         if not layer.spans.is_faulty:
             report.error(
                 f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"'
             )
-    elif find_spec(layer.type) is None:
-        message, hint = unknown_type(layer.type)
-        # told before what is wrong with the layer's fields, which may follow from it
-        report.error(f"{_label(layer)}: {message}", layer.spans.at("type"), hint, before=layer.span)
+        return
+    rules = choose_rules(layer.message, dialect)
+    if not rules:
+        _set_unknown(layer, report)
+        return
+    layer.spec_name = rules[0].name
+    layer.other_rules = [rule.name for rule in rules[1:]]
+    if len(rules) > 1:
+        _not_computed(layer, *several_rules(rules), report)
+    elif rules[0].not_computed:
+        message = f"layer type '{layer.type}' is checked, not computed: {rules[0].not_computed}"
+        _not_computed(layer, message, None, report)
+
+
+def _set_unknown(layer: Layer, report: Report) -> None:
+    """Reports a type that netspec does not know.
+
+    Where that is allowed, a stand-in takes its place.
+    """
+    message, hint = unknown_type(layer.type)
+    place = layer.spans.at("type")
+    fault = Diagnostic(ERROR, f"{_label(layer)}: {message}", place, hint)
+    if report.allow_unknown:
+        layer.spec_name = (UnknownType if layer.message.bottom else UnknownSource).type
+        layer.not_computed.append(fault)
+    # reported before what is wrong with the layer's fields, which may follow from it
+    shown = message if report.allow_unknown else fault.message  # one warning for all of the type
+    report.unknown(shown, place, hint, before=layer.span)
+
+
+def _not_computed(layer: Layer, message: str, hint: str | None, report: Report) -> None:
+    """Warns that a layer's values can't be computed; what computes raises it."""
+    span = layer.spans.at("type")
+    layer.not_computed.append(Diagnostic(ERROR, f"{_label(layer)}: {message}", span, hint))
+    report.warning(f"{_label(layer)}: {message}", span, hint, kind=message)
 
 
 def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_out: Placed) -> None:
@@ -117,7 +157,7 @@ def _is_of_phase(rule: caffe_pb2.NetStateRule) -> bool:
 
 def _write_tops(layer: Layer, net: Net, report: Report) -> None:
     names = list(layer.message.top)
-    spec = find_spec(layer.type)
+    spec = find_spec(layer.spec_name)
     if not names and spec is not None and spec.automatic_top:
         names = [AUTOMATIC_TOP]
     for i, name in enumerate(names):
@@ -183,7 +223,7 @@ def _set_loss_weights(layer: Layer, report: Report) -> None:
             message = f"{layer.label} has {counted(tops, 'top')}, but {len(given)} 'loss_weight'"
             report.error(message, layer.spans.at("loss_weight", -1), "give one for each top")
         given = []
-    spec = find_spec(layer.type)
+    spec = find_spec(layer.spec_name)
     default = [1.0] + [0.0] * tops if spec is not None and spec.is_loss else [0.0] * tops
     layer.loss_weights = given or default[:tops]
 
@@ -207,7 +247,7 @@ def _split_outputs(net: Net) -> dict[str, Blob]:
 
 
 def _check_counts(layer: Layer, report: Report) -> None:
-    spec = find_spec(layer.type)
+    spec = find_spec(layer.spec_name)
     if spec is None:
         return
     fault = arity_fault(spec, len(layer.message.bottom), len(layer.top_blobs))

@@ -23,7 +23,7 @@ def check_gradients(net: Net, report: Report) -> None:
     for layer in flattens:
         bottom = layer.bottom_blobs[0]
         maker = _first_version(bottom).producer
-        spec = find_spec(maker.type)
+        spec = find_spec(maker.spec_name)
         shares = spec is not None and spec.shares_gradient(maker)
         if not shares or (layer, 0) not in passing or len(bottom.consumers) > 1:
             continue

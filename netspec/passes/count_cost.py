@@ -9,7 +9,7 @@ from netspec.layers import find_spec
 def count_cost(net: Net) -> None:
     """Fills in each layer's `macs`. Layers without a known shape count as 0."""
     for layer in net.layers:
-        spec = find_spec(layer.type)
+        spec = find_spec(layer.spec_name)
         if (
             spec is not None
             and layer.top_blobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note, whole_file
@@ -10,6 +10,8 @@ from netspec.graph import Layer, Net, Param, Shape, shape_text
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.blobs import check_blobs
 from netspec.layers.spec import MAX_AXES, MAX_COUNT, LayerContext, Probe, Stop
+from netspec.layers.unknown_type import UnknownType
+from netspec.options import NetOptions
 from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec
 
@@ -19,40 +21,33 @@ MULTIPLIERS = ("lr_mult", "decay_mult")
 Owner = tuple[Layer, Param, int, dict[str, float]]
 
 
-def infer_shapes(
-    net: Net,
-    inputs: Mapping[str, Shape] | None,
-    report: Report,
-    probe: Probe | None = None,
-    lenient: bool = False,
-    allow_python_layers: bool = False,
-) -> None:
+def infer_shapes(net: Net, options: NetOptions, report: Report, probe: Probe | None = None) -> None:
     """Fills in the shapes of blobs and params, in file order.
 
     Args:
-        inputs: shapes that stand in for those of Input and data layers, by top.
+        options: the shapes that are given, and what is allowed.
         probe: looks into the data that data layers name; without it these count as missing.
-        lenient: a data layer of unknown size is a warning, and its tops stay without a shape.
-        allow_python_layers: run the setup and reshape of Python layers.
     """
-    given = _checked_inputs(net, inputs or {}, report)
+    given = _checked_inputs(net, options.inputs, report)
     owners: dict[str, Owner] = {}
     for layer in net.layers:
-        spec = find_spec(layer.type)
+        spec = find_spec(layer.spec_name)
         if spec is None or layer.spans.is_faulty:
             continue
         if arity_fault(spec, len(layer.bottom_blobs), len(layer.top_blobs)):
             continue
-        context = LayerContext(layer, spec, report, given, probe, lenient, allow_python_layers)
+        context = LayerContext(layer, spec, report, given, probe, options)
         before = len(report.diagnostics)
         try:
             context.check_ranges()
             spec.check(context)
-            if any(d.severity == "error" for d in report.diagnostics[before:]) or any(
-                b.shape is None for b in layer.bottom_blobs
+            is_unknown = any(b.shape is None for b in layer.bottom_blobs)
+            if any(d.severity == "error" for d in report.diagnostics[before:]) or (
+                is_unknown and not isinstance(spec, UnknownType)
             ):
                 continue
             shapes = spec.infer(context)
+            _compare_rules(context, shapes)
         except Stop:
             continue
         except NetspecError as error:  # a database or mean file that is there but can't be read
@@ -60,12 +55,32 @@ def infer_shapes(
             continue
         layer.params = context.params
         for blob, shape in zip(layer.top_blobs, shapes, strict=True):
-            if _fits(layer, blob.name, tuple(shape), report):
+            if shape is not None and _fits(layer, blob.name, tuple(shape), report):
                 blob.shape = tuple(shape)
         _check_param_specs(layer, report)
         check_blobs(layer, report)
         _share_params(layer, owners, report)
     _warn_unread(net, report)
+
+
+def _compare_rules(context: LayerContext, shapes: Sequence[Shape | None]) -> None:
+    """Reports a layer whose type has several rules that give it other shapes or params."""
+    layer = context.layer
+    for name in layer.other_rules:
+        other = find_spec(name)
+        if other is None or arity_fault(other, len(layer.bottoms), len(layer.tops)):
+            continue
+        again = context.under(other)
+        try:
+            same = [tuple(s or ()) for s in other.infer(again)] == [tuple(s or ()) for s in shapes]
+        except Stop:
+            same = False
+        if not same or [p.shape for p in again.params] != [p.shape for p in context.params]:
+            raise context.stop(
+                f"its shapes differ between the rules {layer.spec_name} and {name}",
+                "type",
+                hint=f"--dialect {' or '.join((*context.spec.dialects[:1], *other.dialects[:1]))}",
+            )
 
 
 def _checked_inputs(net: Net, inputs: Mapping[str, Shape], report: Report) -> dict[str, Shape]:

@@ -85,7 +85,7 @@ def _with_splits(layers: Sequence[Layer]) -> list[_Step]:
         weighted = [bool(weight) for weight in layer.loss_weights]
         learned = any(param.lr_mult != 0 for param in layer.params)
         tops: list[object] = list(layer.tops)
-        spec = find_spec(layer.type)
+        spec = find_spec(layer.spec_name)
         shares = (
             spec is not None
             and bool(bottoms)
@@ -146,7 +146,7 @@ def _skip_unneeded(steps: list[_Step]) -> set[_Step]:
 
 def _force(step: _Step) -> None:
     step.runs = True
-    spec = find_spec(step.layer.type) if step.layer else None
+    spec = find_spec(step.layer.spec_name) if step.layer else None
     unforced = spec.unforced if spec else ()
     step.propagates = [flag or i not in unforced for i, flag in enumerate(step.propagates)]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net, Shape
-from netspec.pipeline import load, phase_of
+from netspec.options import phase_of
+from netspec.pipeline import load
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 
@@ -24,12 +25,13 @@ def compile(
     allow_python_layers: bool = False,
     strict: bool = True,
     plugins: Iterable[str | Path] = (),
+    dialect: str | None = None,
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
     Args:
         net: a loaded net, or the path of one (then phase, level, stages, inputs,
-            allow_python_layers and plugins go to `netspec.load`).
+            allow_python_layers, plugins and dialect go to `netspec.load`).
         phase: "TRAIN" or "TEST"; None is the loaded net's own, or TEST.
         outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are
             inputs.
@@ -51,9 +53,10 @@ def compile(
             inputs,
             allow_python_layers=allow_python_layers,
             plugins=plugins,
+            dialect=dialect,
         )
     else:
-        _require_same_state(net, phase, bool(level or stages or inputs))
+        _require_same_state(net, phase, bool(level or stages or inputs or dialect))
     module = lower(net, None if outputs is None else _blob_names(outputs))
     fill_params(module, net, seed)
     paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
@@ -82,7 +85,7 @@ def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> Non
     if is_more_given:
         raise NetspecError(
             f"the net '{net.name}' is loaded already: 'level', "
-            "'stages' and 'inputs' can't change it",
+            "'stages', 'inputs' and 'dialect' can't change it",
             None,
             hint,
         )

@@ -91,10 +91,13 @@ class _Lowering:
         return [layer for layer in self.net.layers if layer in kept]
 
     def module(self) -> NetModule:
+        faults = [fault for layer in self.layers for fault in layer.not_computed]
+        if faults:
+            raise NetspecError(faults)
         require_memory(self.layers)
         inputs = self._placeholders()
         for layer in self.layers:
-            spec = find_spec(layer.type)
+            spec = find_spec(layer.spec_name)
             if spec and not spec.is_source and (layer.top_blobs or spec.has_side_effects):
                 self._add_layer(layer)
         submodules = {
@@ -146,7 +149,7 @@ class _Lowering:
         inputs = []
         taken: set[str] = set()
         for layer in self.layers:
-            spec = find_spec(layer.type)
+            spec = find_spec(layer.spec_name)
             for blob in layer.top_blobs if spec and spec.is_source else ():
                 if not self.is_cut or blob in self.needed:
                     inputs.append(blob)

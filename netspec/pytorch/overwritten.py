@@ -174,7 +174,7 @@ class _Wrapping:
         """The module for a layer whose gradient, in Caffe, reads what was written over it."""
         module, spec, gradient = (
             self.submodules[layer],
-            find_spec(layer.type),
+            find_spec(layer.spec_name),
             find_builder(layer).gradient,
         )
         if spec is None or not layer.top_blobs:
@@ -227,7 +227,7 @@ def _differs_after(spec: Spec, writers: list[Layer]) -> bool:
     """
     if not spec.gradient_reads_signs:
         return bool(writers)
-    found = ((find_spec(writer.type), writer) for writer in writers)
+    found = ((find_spec(writer.spec_name), writer) for writer in writers)
     return any(
         writer_spec is None or not writer_spec.keeps_signs(writer) for writer_spec, writer in found
     )

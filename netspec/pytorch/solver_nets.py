@@ -6,7 +6,7 @@ values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
 from netspec.layers import batched_param, find_spec
 from netspec.listener import RunInfo
+from netspec.options import NetOptions
 from netspec.passes.count_cost import param_count
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import dataset_size
@@ -59,21 +60,19 @@ class Overrides:
 
 
 def load_train_net(
-    file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool
+    file: SolverFile, overrides: Overrides, processes: int, options: NetOptions
 ) -> Net:
     """The net to train, for one of the processes. Raises: NetspecError."""
     report, share = Report(), processes if overrides.global_batch else 1
-    state = overrides.level, overrides.stages, overrides.batch_size
-    net = load_solver_net(
-        file.train_net, file, report, *state, share, allow_python_layers=allow_python_layers
-    )
+    options = replace(options, level=overrides.level, stages=tuple(overrides.stages))
+    net = load_solver_net(file.train_net, file, report, options, overrides.batch_size, share)
     if share > 1:
         _check_divisible(net, report)
     return _checked(net, processes, report)
 
 
 def load_test_nets(
-    file: SolverFile, overrides: Overrides, processes: int, allow_python_layers: bool
+    file: SolverFile, overrides: Overrides, processes: int, options: NetOptions
 ) -> list[Net]:
     """The nets to test. The command line's level and stages are the train net's alone, as in Caffe.
 
@@ -82,13 +81,7 @@ def load_test_nets(
     nets = []
     for source in file.test_nets:
         report = Report()
-        net = load_solver_net(
-            source,
-            file,
-            report,
-            batch_size=overrides.batch_size,
-            allow_python_layers=allow_python_layers,
-        )
+        net = load_solver_net(source, file, report, options, overrides.batch_size)
         nets.append(_checked(net, processes, report))
     return nets
 
@@ -152,7 +145,7 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
         raise NetspecError(
             f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span
         )
-    spec = find_spec(blob.producer.type)
+    spec = find_spec(blob.producer.spec_name)
     is_loss, is_metric = (
         bool(net.loss_weights.get(retention.keep_best)),
         spec is not None and spec.is_metric,

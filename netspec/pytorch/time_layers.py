@@ -264,7 +264,7 @@ def stand_ins(net: Net) -> list[Tensor]:
     generator = torch.Generator().manual_seed(SEED)
     values = []
     for layer in net.layers:
-        spec = find_spec(layer.type)
+        spec = find_spec(layer.spec_name)
         for blob in layer.top_blobs if spec and spec.is_source else ():
             value = torch.rand(blob.shape or (), generator=generator)
             values.append(torch.ones_like(value) if _tells_continuation(blob) else value)
@@ -277,7 +277,7 @@ def _tells_continuation(blob: Blob) -> bool:
     At ones, as in the midst of one. A 0 would begin it anew at that step.
     """
     return any(
-        (spec := find_spec(layer.type)) is not None and spec.continuation == i
+        (spec := find_spec(layer.spec_name)) is not None and spec.continuation == i
         for layer, i in blob.consumers
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
 from netspec.listener import Listener, Values
+from netspec.options import net_options
 from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.debug_info import DebugInfo
@@ -59,6 +60,8 @@ class Solver:
         listener: hears of the run's events.
         allow_python_layers: run the Python code that layers of type Python name; it can do
             anything.
+        dialect: the fork whose rules the nets follow, where a layer type has several; None asks
+            their files.
         processes: the processes of the run, of which this is one.
         retention: which snapshots stay; all where it is not given.
 
@@ -74,6 +77,7 @@ class Solver:
         allow_python_layers: bool = False,
         processes: Processes | None = None,
         retention: Retention | None = None,
+        dialect: str | None = None,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -88,18 +92,15 @@ class Solver:
         self.requests = Requests(self.processes)
         self.is_stopping = False
         self.stopped_by = 0  # the signal that has stopped the run
-        self.net: Net = load_train_net(
-            self.file, self.overrides, self.processes.count, allow_python_layers
-        )
+        options = net_options(allow_python_layers=allow_python_layers, dialect=dialect)
+        self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
         self.updater = Updater(p, *learnable(self.net, self.module))
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
-        test_nets = load_test_nets(
-            self.file, self.overrides, self.processes.count, allow_python_layers
-        )
+        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
         self.tester = Tester(
             test_nets,
             self.module,

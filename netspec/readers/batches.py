@@ -84,7 +84,7 @@ def open_readers(net: Net, seed: int, shard: Shard = WHOLE) -> list[Reader]:
     readers: list[Reader] = []
     try:
         for layer in net.layers:
-            spec = find_spec(layer.type)
+            spec = find_spec(layer.spec_name)
             if spec is not None and spec.is_source and not spec.is_input:
                 readers.append(open_reader(layer, seed, shard))
     except BaseException:
@@ -99,7 +99,7 @@ def reader_of(layer: Layer) -> str:
 
     "" where the caller feeds it or it is no data layer.
     """
-    spec = find_spec(layer.type)
+    spec = find_spec(layer.spec_name)
     return spec.reader if spec is not None else ""
 
 

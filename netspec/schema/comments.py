@@ -1,6 +1,6 @@
-"""What caffe.proto says of each of its messages, fields and values.
+"""What caffe.proto and forks.proto say of their messages, fields and values: their comments.
 
-Its comments, which protobuf's descriptors lack.
+Protobuf's descriptors lack them.
 """
 
 from __future__ import annotations
@@ -9,31 +9,43 @@ import re
 from functools import cache
 from pathlib import Path
 
-_OPENING = re.compile(r"(?:message|enum)\s+(\w+)\s*\{")
+_OPENING = re.compile(r"(?:message|enum|extend)\s+([\w.]+)\s*\{")
+_FILES = {"caffe.proto": "", "forks.proto": "forks."}  # each with its package below caffe
 _ENTRY = re.compile(r"(?:(?:optional|required|repeated)\s+[\w.]+\s+)?(\w+)\s*=\s*-?\d+")
 
 
 @cache
 def schema_comments() -> dict[str, str]:
-    """The comment above each entry, by its full name without the package.
+    """The comment above each entry, by its full name without the package caffe.
 
     >>> schema_comments()["LRNParameter.local_size"]
     'The number of channels, or the edge of the square. Must be odd. Default 5.'
+    >>> schema_comments()["forks.PermuteParameter"]
+    'The order of the axes for a Permute layer.'
     """
+    comments: dict[str, str] = {}
+    for name, package in _FILES.items():
+        text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+        for entry, comment in _comments_of(text).items():
+            comments[package + entry] = comment
+    return comments
+
+
+def _comments_of(text: str) -> dict[str, str]:
     comments: dict[str, str] = {}
     path: list[str] = []
     above: list[str] = []
-    for line in Path(__file__).with_name("caffe.proto").read_text(encoding="utf-8").splitlines():
-        line = line.strip()
+    for line in map(str.strip, text.splitlines()):
         if line.startswith("//"):
             above.append(line[2:].strip())
             continue
         opening, entry = _OPENING.match(line), _ENTRY.match(line)
         if opening:
-            path.append(opening[1])
-            comments[".".join(path)] = " ".join(above)
+            # an extension's full name does not have what it extends
+            path.append("" if line.startswith("extend") else opening[1])
+            comments[".".join(filter(None, path))] = " ".join(above)
         elif entry:
-            comments[".".join([*path, entry[1]])] = " ".join(above)
+            comments[".".join(filter(None, [*path, entry[1]]))] = " ".join(above)
         elif line.startswith("}"):
             path.pop()
         above = []

@@ -1,8 +1,8 @@
 """Fields that caffe.proto does not have: proto2 extensions, known in texts by their short names.
 
-A layer type from outside describes the message of its own parameters in Python (`fields` of its
-spec); the message and the field of LayerParameter that holds it are made when a net first names the
-field.
+Those of Caffe's forks stand in forks.proto (forks.py). A layer type from outside describes the
+message of its own parameters in Python (`fields` of its spec); the message and the field of
+LayerParameter that holds it are made when a net first names the field.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from netspec.diagnostics import NetspecError
 from netspec.plugins import Plugin, plugins
 from netspec.schema import caffe_pb2
+from netspec.schema.forks import fork_field
 
 # where the extensions of caffe.proto begin; text alone names them, so that the numbers mean nothing
 _FIRST_NUMBER = 10000
@@ -53,12 +54,16 @@ _LAYER: Any = caffe_pb2.LayerParameter.DESCRIPTOR
 
 
 def extension(owner: Any, name: str) -> FieldDescriptor | None:
-    """The field of that name that a plugin adds to a message of caffe.proto, or None.
+    """The field of that name that a fork or a plugin adds to a message of caffe.proto, or None.
 
     Raises: NetspecError.
     """
-    if owner.full_name != _LAYER.full_name:
-        return None
+    return (_of_plugin(name) if owner.full_name == _LAYER.full_name else None) or fork_field(
+        owner, name
+    )
+
+
+def _of_plugin(name: str) -> FieldDescriptor | None:
     if name in _made:
         return _made[name].descriptor
     for plugin in plugins():
@@ -90,6 +95,16 @@ def find_field(owner: Any, name: str) -> FieldDescriptor:
 def value_of(message: Any, field: FieldDescriptor) -> Any:
     """A field's value, also an extension's."""
     return message.Extensions[field] if field.is_extension else getattr(message, field.name)
+
+
+def set_value(message: Any, field: FieldDescriptor, value: Any) -> None:
+    """Gives a scalar field a value, also an extension; a repeated one gets one more."""
+    if field.is_repeated:
+        value_of(message, field).append(value)
+    elif field.is_extension:
+        message.Extensions[field] = value
+    else:
+        setattr(message, field.name, value)
 
 
 def states(message: Any, field: FieldDescriptor) -> bool:

@@ -8,14 +8,14 @@ Source: Caffe's Solver::InitTrainNet, InitTestNets; UpgradeSolverAsNeeded.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
 from netspec.files.paths import resolve_path
-from netspec.graph import Net, Shape
+from netspec.graph import Net
 from netspec.layers import batched_param
+from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
 from netspec.pipeline import assemble, read_net, read_text_file
@@ -255,26 +255,22 @@ def load_solver_net(
     source: NetSource,
     file: SolverFile,
     report: Report,
-    level: int = 0,
-    stages: Iterable[str] = (),
+    options: NetOptions | None = None,
     batch_size: int | None = None,
     share: int = 1,
-    inputs: Mapping[str, Shape] | None = None,
-    require_shapes: bool = True,
-    allow_python_layers: bool = False,
 ) -> Net:
     """One of the solver's nets, for the state that the solver gives it. Faults go to the report.
 
     Args:
-        level, stages: of the command line; level 0 leaves the files' own, stages are added. Caffe
-            gives them to the train net only.
+        options: those of the command line. Level 0 leaves the files' own, stages are added: Caffe
+            gives both to the train net only. The net need not have all of the inputs; the phase is
+            the solver's.
         batch_size: replaces that of the net's data layers.
         share: among how many processes the batch is divided.
-        inputs: shapes by top that stand in for those of Input and data layers; the net need not
-            have them all.
-        require_shapes, allow_python_layers: as for pipeline.load.
-    Raises: NetspecError where its file is not there or can't be read.
+    Raises: NetspecError where its file does not exist or can't be read.
     """
+    options = options or NetOptions()
+    report.allow_unknown |= options.allow_unknown
     message = caffe_pb2.NetParameter()
     if source.message is not None and source.spans is not None:
         path, spans = file.path, source.spans
@@ -290,13 +286,13 @@ def load_solver_net(
         path = found
         message, spans = read_net(read_text_file(path), report)
     state = source.state_with(message.state)
-    state.level = level or state.level
-    state.stage.extend(stages)
+    state.level = options.level or state.level
+    state.stage.extend(options.stages)
     kept = filter_state(message, spans, state, Report())
     _set_batch_size(kept, batch_size, share, report)
     sources = {top for layer, _ in kept if not layer.bottom for top in layer.top}
-    given = {name: shape for name, shape in (inputs or {}).items() if name in sources}
-    net = assemble(message, spans, state, report, given, require_shapes, allow_python_layers)
+    given = {name: shape for name, shape in options.inputs.items() if name in sources}
+    net = assemble(message, spans, state, report, replace(options, inputs=given))
     net.path = path
     return net
 

@@ -8,10 +8,11 @@ from typing import cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from netspec.diagnostics import Report, Span, note
-from netspec.schema.extensions import extension, value_of
-from netspec.syntax.scalar_value import printable, shown_text, type_name, typed_value
-from netspec.syntax.tree import NULLS, PLAIN, Block, Field, Scalar
+from netspec.diagnostics import ERROR, Report, Span, note
+from netspec.schema.extensions import extension, set_value, value_of
+from netspec.schema.forks import fork_word
+from netspec.syntax.scalar_value import enum_value, printable, shown_text, type_name, typed_value
+from netspec.syntax.tree import NULLS, PLAIN, STRING, Block, Field, Scalar
 
 # what the message of a whole file is called
 _FILES = {"NetParameter": "a net", "SolverParameter": "a solver"}
@@ -97,7 +98,7 @@ def _bind_block(
         if descriptor is None:
             what = f"{around[-1][0]} has no field '{field.name}'"
             owner = None if report.is_crowded else _owner_hint(field.name, around)
-            report.error(what, field.name_span, owner or report.near(field.name, known))
+            report.unknown(what, field.name_span, owner or report.near(field.name, known))
             continue
         places = spans.fields.setdefault(field.name, [])
         if not descriptor.is_repeated and field.is_list:
@@ -131,18 +132,33 @@ def _bind_block(
                 )
                 continue
             else:
-                typed = typed_value(value, descriptor, report, field.name)
+                target = _taker(value, descriptor)
+                typed = typed_value(value, target, report, field.name)
                 if typed is None:
+                    if report.allow_unknown and descriptor.enum_type is not None:
+                        places.append(place)  # its text is all that is known of it
                     continue
-                if descriptor.is_repeated:
-                    value_of(message, descriptor).append(typed)
-                else:  # extensions of the schema's own messages are messages
-                    setattr(message, field.name, typed)
+                set_value(message, target, typed)
             places.append(place)
     for name in _required_of(message.DESCRIPTOR):
         if name not in spans.fields:
             report.error(f"'{name}' must be given in {around[-1][0]}", spans.name or spans.value)
-    spans.is_faulty = len(report.diagnostics) > faults_before
+    spans.is_faulty = any(d.severity == ERROR for d in report.diagnostics[faults_before:])
+
+
+def _taker(scalar: Scalar, field: FieldDescriptor) -> FieldDescriptor:
+    """The field that takes a scalar.
+
+    A fork's of the same name, where it is a word that only that one has.
+    """
+    if (
+        field.enum_type is None
+        or scalar.kind == STRING
+        or not scalar.text.isidentifier()
+        or enum_value(scalar.text, field.enum_type) is not None
+    ):
+        return field
+    return fork_word(field, scalar.text) or field
 
 
 def _first_line(item: Block) -> Span | None:

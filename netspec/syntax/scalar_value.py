@@ -94,7 +94,7 @@ def typed_value(scalar: Scalar, descriptor: FieldDescriptor, report: Report, nam
     elif kind == FieldDescriptor.TYPE_BOOL:
         value = _bool_value(scalar)
     elif descriptor.enum_type is not None:
-        value = _enum_value(scalar.text, descriptor.enum_type)
+        value = enum_value(scalar.text, descriptor.enum_type)
         hint = (
             report.near(scalar.text, descriptor.enum_type.values_by_name) if value is None else None
         )
@@ -120,9 +120,9 @@ def typed_value(scalar: Scalar, descriptor: FieldDescriptor, report: Report, nam
             else None
         )
     if value is None:
-        report.error(
-            f"'{name}' takes {type_name(descriptor)}, got {shown_text(scalar)}", scalar.span, hint
-        )
+        is_word = descriptor.enum_type is not None and scalar.kind != STRING
+        tell = report.unknown if is_word and scalar.text.isidentifier() else report.error
+        tell(f"'{name}' takes {type_name(descriptor)}, got {shown_text(scalar)}", scalar.span, hint)
         return None
     scalar.value = value
     scalar.kind, scalar.text = printable(value, descriptor)
@@ -164,7 +164,8 @@ def _bool_value(scalar: Scalar) -> bool | None:
     return bool(number) if number in (0, 1) else None
 
 
-def _enum_value(text: str, enum: EnumDescriptor) -> int | None:
+def enum_value(text: str, enum: EnumDescriptor) -> int | None:
+    """The number of an enum's word, or of its number in digits; None where it has neither."""
     if text in enum.values_by_name:
         return enum.values_by_name[text].number
     number = _integer_value(text)

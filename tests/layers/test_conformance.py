@@ -1,4 +1,4 @@
-"""Every layer case that the original Caffe computed.
+"""Every layer case that the original Caffe or a fork computed.
 
 Outputs, gradients, params after the forward passes.
 """
@@ -13,10 +13,17 @@ import pytest
 import torch
 
 import netspec
-from netspec.layers import SPECS
+from netspec.layers import SPECS, find_spec
 
-LAYERS = Path(__file__).parent.parent / "reference" / "layers"
-CASES = json.loads((LAYERS / "index.json").read_text())
+REFERENCE = Path(__file__).parent.parent / "reference"
+FOLDERS = (REFERENCE / "layers", REFERENCE / "forks" / "layers")
+# each case by its path without a suffix
+CASES = {
+    folder / name: about
+    for folder in FOLDERS
+    for name, about in json.loads((folder / "index.json").read_text()).items()
+    if folder is FOLDERS[0] or (find_spec(name.split("/")[0]) and name.split("/")[0] not in SPECS)
+}
 FORWARD = {"rtol": 1e-4, "atol": 1e-5}
 BACKWARD = {"rtol": 1e-3, "atol": 1e-4}
 
@@ -38,11 +45,11 @@ def entries(record: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
     return {key[len(prefix) :]: value for key, value in record.items() if key.startswith(prefix)}
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_layer_computes_what_the_original_computed(name: str) -> None:
-    about, path = CASES[name], LAYERS / f"{name}.prototxt"
-    record = dict(np.load(LAYERS / f"{name}.npz"))
-    module = netspec.compile(path, phase=about["phase"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_layer_computes_what_the_original_computed(case: Path) -> None:
+    about, path = CASES[case], case.with_suffix(".prototxt")
+    record = dict(np.load(case.with_suffix(".npz")))
+    module = netspec.compile(path, phase=about["phase"], dialect=about.get("dialect"))
     set_params(module, record)
     feed = {key: torch.from_numpy(value.copy()) for key, value in entries(record, "in/").items()}
     if about["gradient"]:
@@ -108,5 +115,5 @@ def check_inner_blobs(path: Path, phase: str, feed: dict, record: dict[str, np.n
 
 def test_every_type_that_computes_has_a_case() -> None:
     sources = {name for name, spec in SPECS.items() if spec.is_source}
-    tested = {name.split("/")[0] for name in CASES}
+    tested = {case.parent.name for case in CASES}
     assert set(SPECS) - sources - tested <= {"Python", "HDF5Output"}

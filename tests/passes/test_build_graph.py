@@ -254,13 +254,13 @@ def test_an_unknown_type_is_told_before_what_is_wrong_with_its_fields(
         load_text(
             INPUT
             + (
-                'layer {\n  name: "n"\n  norm_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n'
+                'layer {\n  name: "n"\n  nrom_param { eps: 1 }\n  bottom: "data"\n  top: "n"\n'
                 '  type: "Norm"\n}'
             )
         )
     assert [d.message for d in caught.value.diagnostics] == [
         "layer 'n': there is no layer type 'Norm'",
-        "'layer' has no field 'norm_param'",
+        "'layer' has no field 'nrom_param'",
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from netspec.diagnostics import NetspecError, Report
+from netspec.options import NetOptions
 from netspec.schema.caffe_pb2 import TEST, TRAIN, SolverParameter
 from netspec.solver.learning_rate import current_step, learning_rate
 from netspec.solver.solver_file import (
@@ -336,7 +337,7 @@ def test_states_are_merged_as_in_caffe(tmp_path: Path) -> None:
         ["in"],
     ]
     assert [net.name for net in nets[1:]] == ["one", "two"]
-    line = load_solver_net(file.train_net, file, report, level=1, stages=["line"])
+    line = load_solver_net(file.train_net, file, report, NetOptions(level=1, stages=("line",)))
     assert [layer.name for layer in line.layers] == ["in", "line"]
     assert not report.diagnostics
 

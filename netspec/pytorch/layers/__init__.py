@@ -5,8 +5,12 @@ The files are those of netspec/layers.
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
+
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
+from netspec.layers import FORK_FAMILIES
 from netspec.plugins import plugins
 from netspec.pytorch.layers import (
     arithmetic,
@@ -47,19 +51,31 @@ for _family in _FAMILIES:
 
 
 def find_builder(layer: Layer) -> Builder:
-    """What lowers a layer of its type.
+    """What lowers a layer.
 
-    Raises: NetspecError where a plugin defines the type and not how it is computed.
+    Raises: NetspecError where only its shapes are known, or a plugin has no builder for its type.
     """
-    if layer.type in BUILDERS:
-        return BUILDERS[layer.type]
+    if layer.spec_name in BUILDERS:
+        return BUILDERS[layer.spec_name]
     for plugin in plugins():
-        if any(spec.type == layer.type for spec in plugin.specs):
-            found = plugin.find_builders().get(layer.type)
+        if any(spec.name == layer.spec_name for spec in plugin.specs):
+            found = plugin.find_builders().get(layer.spec_name)
             if found is not None:
                 return found if isinstance(found, Builder) else Builder(found)
             raise NetspecError(
-                f"the plugin '{plugin.origin}' has no builder for layer type '{layer.type}'",
+                f"the plugin '{plugin.origin}' has no builder for layer type '{layer.spec_name}'",
                 layer.spans.at("type"),
             )
-    raise NetspecError(f"layer type '{layer.type}' has no builder", layer.spans.at("type"))
+    found = _fork_builders().get(layer.spec_name)
+    if found is None:
+        raise NetspecError(f"layer type '{layer.spec_name}' has no builder", layer.spans.at("type"))
+    return found
+
+
+@cache
+def _fork_builders() -> dict[str, Builder]:
+    """The builders of the forks' types, imported where a net has one."""
+    found: dict[str, Builder] = {}
+    for family in FORK_FAMILIES:
+        found |= import_module(f"{__name__}.{family}").BUILDERS
+    return found

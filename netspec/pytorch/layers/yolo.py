@@ -1,0 +1,7 @@
+"""YOLO's layers."""
+
+from __future__ import annotations
+
+from netspec.pytorch.layers.builder import Builder
+
+BUILDERS: dict[str, Builder] = {}
