@@ -90,10 +90,16 @@ class _Lowering:
                     needed.update(filter(None, [blob.overwritten_by(writes)]))
         return [layer for layer in self.net.layers if layer in kept]
 
-    def module(self) -> NetModule:
-        faults = [fault for layer in self.layers for fault in layer.not_computed]
+    def _require_computed(self) -> None:
+        """Raises NetspecError where a layer can't be computed; what a data layer makes is fed."""
+        specs = {layer: find_spec(layer.spec_name) for layer in self.layers}
+        computed = [layer for layer, spec in specs.items() if spec is None or not spec.is_source]
+        faults = [fault for layer in computed for fault in layer.not_computed]
         if faults:
             raise NetspecError(faults)
+
+    def module(self) -> NetModule:
+        self._require_computed()
         require_memory(self.layers)
         inputs = self._placeholders()
         for layer in self.layers:

@@ -105,6 +105,8 @@ def reader_of(layer: Layer) -> str:
 
 def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
     """The reader of a data layer. Raises: NetspecError."""
+    if layer.not_computed:
+        raise NetspecError(layer.not_computed)
     module, _, name = reader_of(layer).partition(":")
     if not module:
         call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"

@@ -42,8 +42,10 @@ def _comments_of(text: str) -> dict[str, str]:
         opening, entry = _OPENING.match(line), _ENTRY.match(line)
         if opening:
             # an extension's full name does not have what it extends
-            path.append("" if line.startswith("extend") else opening[1])
-            comments[".".join(filter(None, path))] = " ".join(above)
+            is_extension = line.startswith("extend")
+            path.append("" if is_extension else opening[1])
+            if not is_extension:
+                comments[".".join(filter(None, path))] = " ".join(above)
         elif entry:
             comments[".".join(filter(None, [*path, entry[1]]))] = " ".join(above)
         elif line.startswith("}"):
