@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.nets import net_text
 POOL = 'type: "Pooling" top: "y" pooling_param {{ kernel_size: 2 {} }}'
 
 
-def layer_of(text: str) -> object:
+def layer_of(text: str) -> Any:
     report = Report()
     message, _ = read_net(Source("net.prototxt", text), report)
     report.raise_errors()
