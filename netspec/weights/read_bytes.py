@@ -50,8 +50,23 @@ def read_message(path: str | Path, message: M, what: str) -> M:
     try:
         message.ParseFromString(raw)
     except DecodeError:
-        raise _unreadable(path, raw, message, what) from None
+        if not _read_any_dialect(raw, message):
+            raise _unreadable(path, raw, message, what) from None
     return message
+
+
+def _read_any_dialect(raw: bytes, message: Message) -> bool:
+    """Reads the blobs of a net whose layers' settings are not Caffe's; False where that fails."""
+    if not isinstance(message, NetParameter):
+        return False
+    from netspec.weights.without_settings import without_settings  # only a fork's file pays for it
+
+    message.Clear()
+    try:
+        message.ParseFromString(without_settings(raw))
+    except (DecodeError, ValueError, IndexError, KeyError):
+        return False
+    return bool(message.layer or message.layers)
 
 
 def wrong_kind(path: str | Path) -> str | None:
