@@ -15,6 +15,7 @@ _HOMES = {
     "Solver": "netspec.pytorch.train",
     "batches": "netspec.pytorch.batches",
     "compile": "netspec.pytorch.compile",
+    "export": "netspec.pytorch.export",
     "load": "netspec.pipeline",
     "loads": "netspec.pipeline",
     "load_weights": "netspec.pytorch.weights",
@@ -25,6 +26,7 @@ __all__ = [
     "Solver",
     "batches",
     "compile",
+    "export",
     "load",
     "load_weights",
     "loads",
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from netspec.pipeline import load, loads
     from netspec.pytorch.batches import batches
     from netspec.pytorch.compile import compile
+    from netspec.pytorch.export import export
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights
 

@@ -38,6 +38,7 @@ ROOMS += [
     "weights",
     "solver",
     "draw",
+    "exporters",
     "logs",
     "pytorch",
     "cli",

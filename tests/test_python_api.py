@@ -53,6 +53,7 @@ def test_every_public_name_is_there() -> None:
         "Solver",
         "batches",
         "compile",
+        "export",
         "load",
         "load_weights",
         "loads",

@@ -56,6 +56,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec log plot run.jsonl -o loss.png",
         "netspec log plot first.log second.log -o both.svg --what loss,accuracy --x epochs",
     ),
+    "export": (
+        "netspec export deploy.prototxt net.onnx --weights net.caffemodel",
+        "netspec export train_val.prototxt fc7.onnx --weights net.caffemodel --outputs fc7",
+    ),
     "convert": (
         "netspec convert models/bvlc_alexnet/deploy.prototxt deploy.yaml",
         "netspec convert --upgrade old_train_val.prototxt train_val.prototxt",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import operator
 import re
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import fx, nn
@@ -48,9 +49,23 @@ def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
                 fill(blob, param.filler, generator)
 
 
+# The net of each module; a copy of a module, or one that was pickled, has none.
+_NETS: WeakKeyDictionary[NetModule, Net] = WeakKeyDictionary()
+
+
 def lower(net: Net, outputs: list[str] | None = None) -> NetModule:
     """The module of a net, its params not yet filled."""
-    return _Lowering(net, outputs).module()
+    module = _Lowering(net, outputs).module()
+    _NETS[module] = net
+    return module
+
+
+def net_of(module: NetModule) -> Net:
+    """The net that a module was compiled from. Raises: NetspecError where it is not known."""
+    if module not in _NETS:
+        hint = "compile the net again, and load the weights into it"
+        raise NetspecError("the module is a copy that has lost its net", None, hint)
+    return _NETS[module]
 
 
 class _Lowering:

@@ -1,0 +1,1 @@
+"""A net and its weights in the formats of other programs."""

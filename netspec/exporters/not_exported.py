@@ -1,0 +1,14 @@
+"""The fault of a layer that a format can't hold."""
+
+from __future__ import annotations
+
+from netspec.diagnostics import NetspecError
+from netspec.graph import Layer
+
+
+def not_exported(
+    layer: Layer, reason: str, *path: str | int, hint: str | None = None
+) -> NetspecError:
+    """What to raise for a layer that can't be exported: at a field, or at its type."""
+    message = f"{layer.label} of type {layer.type} can't be exported: {reason}"
+    return NetspecError(message, layer.spans.at(*(path or ("type",))), hint)
