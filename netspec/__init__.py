@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Listener": "netspec.listener",
     "NetspecError": "netspec.diagnostics",
+    "Overrides": "netspec.solver.run_options",
+    "RunOptions": "netspec.solver.run_options",
     "Solver": "netspec.pytorch.train",
     "batches": "netspec.pytorch.batches",
     "compile": "netspec.pytorch.compile",
@@ -20,9 +23,13 @@ _HOMES = {
     "loads": "netspec.pipeline",
     "load_weights": "netspec.pytorch.weights",
     "save_weights": "netspec.pytorch.weights",
+    "train": "netspec.pytorch.run",
 }
 __all__ = [
+    "Listener",
     "NetspecError",
+    "Overrides",
+    "RunOptions",
     "Solver",
     "batches",
     "compile",
@@ -31,16 +38,20 @@ __all__ = [
     "load_weights",
     "loads",
     "save_weights",
+    "train",
 ]
 
 if TYPE_CHECKING:
     from netspec.diagnostics import NetspecError
+    from netspec.listener import Listener
     from netspec.pipeline import load, loads
     from netspec.pytorch.batches import batches
     from netspec.pytorch.compile import compile
     from netspec.pytorch.export import export
+    from netspec.pytorch.run import train
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights
+    from netspec.solver.run_options import Overrides, RunOptions
 
 
 def __getattr__(name: str) -> object:

@@ -117,6 +117,20 @@ class Diagnostic:
         return "\n".join(lines)
 
 
+def retold(
+    diagnostics: Iterable[Diagnostic], prefix: str = "", span: Span | None = None
+) -> list[Diagnostic]:
+    """The same faults at another place, such as those of a file at the field that names it.
+
+    Args:
+        prefix: what the messages are about there, such as "layer 'loss': ".
+    """
+    return [
+        Diagnostic(each.severity, prefix + each.message, span, each.hint, list(each.notes))
+        for each in diagnostics
+    ]
+
+
 def note(message: str, span: Span | None) -> Diagnostic:
     """A related place, to hang below a diagnostic."""
     return Diagnostic(NOTE, message, span)
@@ -193,6 +207,10 @@ class NetspecError(Exception):
         self.item: int | None = None  # which item of a batch is at fault, where one is
         self.blob: str | None = None  # the blob whose item it is, where that is known
         super().__init__("\n".join(d.render() for d in self.diagnostics))
+
+    def retold(self, prefix: str = "", span: Span | None = None) -> NetspecError:
+        """The same faults at another place: see the function `retold`."""
+        return NetspecError(retold(self.diagnostics, prefix, span))
 
 
 class Report:

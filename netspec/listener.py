@@ -1,14 +1,16 @@
-"""Who hears of a training run: the run's facts when it begins, then its events. Torch-free.
+"""The events of a training run, and the facts of the run when it begins. Torch-free.
 
-The progress on the terminal, the log files and TensorBoard are listeners; the solver tells each
-event once.
+The progress on the terminal, the log files and TensorBoard are listeners.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from netspec.diagnostics import Diagnostic
 
 Values = dict[str, list[float]]  # output blob → its elements
 
@@ -63,7 +65,13 @@ class RunInfo:
 
 
 class Listener:
-    """Hears a run's events; does nothing. A subclass overrides what it wants to know."""
+    """Receives a run's events; does nothing. A subclass overrides what it needs."""
+
+    def checked(self, warnings: Sequence[Diagnostic]) -> None:
+        """The solver file has been read, with these warnings."""
+
+    def noted(self, message: str) -> None:
+        """A fact about where the run begins, such as what was loaded from a weight file."""
 
     def started(self, run: RunInfo) -> None:
         """The run begins; nothing has been computed."""
@@ -77,7 +85,7 @@ class Listener:
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         """An iteration's smoothed loss, the outputs of its last forward pass, its learning rate."""
 
-    def debugged(self, lines: Iterable[str]) -> None:
+    def debugged(self, lines: Sequence[str]) -> None:
         """What debug_info asks for, in Caffe's lines."""
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
@@ -121,64 +129,20 @@ class Listener:
 
 
 class Listeners(Listener):
-    """Tells each event to several listeners, in order."""
+    """Passes each event on to several listeners, in order."""
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         self.listeners = list(listeners)
 
-    def started(self, run: RunInfo) -> None:
-        for listener in self.listeners:
-            listener.started(run)
 
-    def restored(self, iteration: int, path: Path) -> None:
+def _passed_on(event: str) -> Callable[..., None]:
+    def pass_on(self: Listeners, *args: Any, **kwargs: Any) -> None:
         for listener in self.listeners:
-            listener.restored(iteration, path)
+            getattr(listener, event)(*args, **kwargs)
 
-    def iterated(self, iteration: int) -> None:
-        for listener in self.listeners:
-            listener.iterated(iteration)
+    return pass_on
 
-    def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
-        for listener in self.listeners:
-            listener.displayed(iteration, loss, outputs, rate)
 
-    def debugged(self, lines: Iterable[str]) -> None:
-        lines = list(lines)
-        for listener in self.listeners:
-            listener.debugged(lines)
-
-    def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
-        for listener in self.listeners:
-            listener.testing(iteration, index, batch, batches)
-
-    def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
-        for listener in self.listeners:
-            listener.tested(iteration, index, means, loss)
-
-    def saved(self, iteration: int, weights: Path, state: Path) -> None:
-        for listener in self.listeners:
-            listener.saved(iteration, weights, state)
-
-    def best(self, iteration: int, metric: str, value: float) -> None:
-        for listener in self.listeners:
-            listener.best(iteration, metric, value)
-
-    def removed(self, state: Path) -> None:
-        for listener in self.listeners:
-            listener.removed(state)
-
-    def warned(self, message: str) -> None:
-        for listener in self.listeners:
-            listener.warned(message)
-
-    def finished(self, iteration: int, loss: float | None) -> None:
-        for listener in self.listeners:
-            listener.finished(iteration, loss)
-
-    def ended(self, iteration: int, reason: str, message: str = "") -> None:
-        for listener in self.listeners:
-            listener.ended(iteration, reason, message)
-
-    def close(self) -> None:
-        for listener in self.listeners:
-            listener.close()
+# its types are Listener's, which it inherits: only what the methods do is set here
+for _event in [name for name in vars(Listener) if not name.startswith("_")]:
+    setattr(Listeners, _event, _passed_on(_event))

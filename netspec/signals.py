@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from select import select
 
+SIGNAL_EFFECTS = ("stop", "snapshot", "none")
 STOP = (signal.SIGINT, signal.SIGTERM)
 HANGUP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()  # Windows has none
 # seconds in which a second signal is still the first: timeout(1) sends each to its child and to the

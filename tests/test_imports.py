@@ -18,6 +18,7 @@ PACKAGE = Path(netspec.__file__).parent
 ROOMS = [
     "atomic",
     "diagnostics",
+    "extras",
     "read_file",
     "plugins",
     "schema",

@@ -49,7 +49,10 @@ def refused(call: Callable[[], object]) -> str:
 
 def test_every_public_name_is_there() -> None:
     assert set(netspec.__all__) == {
+        "Listener",
         "NetspecError",
+        "Overrides",
+        "RunOptions",
         "Solver",
         "batches",
         "compile",
@@ -58,6 +61,7 @@ def test_every_public_name_is_there() -> None:
         "load_weights",
         "loads",
         "save_weights",
+        "train",
     }
     assert all(callable(getattr(netspec, name)) for name in netspec.__all__)
 

@@ -274,7 +274,7 @@ def test_the_python_of_weights_batches_and_solvers_runs(
         netspec.save_weights(netspec.compile(net), name)
     names: dict[str, object] = {"netspec": netspec, "net": net}
     blocks = snippets("docs/python_api.md")[2:]
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for code in blocks:
         run_and_compare(code, names)
     solver = names["solver"]

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from netspec.cli.parser import fill, parsers_below
-from netspec.diagnostics import NetspecError
+from netspec.extras import missing_package
 
 SHELLS = ("bash", "zsh", "fish")
 _FOLDERS = ("FOLDER", "DIR")
@@ -24,9 +24,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError:
-        raise NetspecError(
-            "completion needs shtab, which is not installed", hint="pip install shtab"
-        ) from None
+        raise missing_package("shtab", "completion") from None
     sys.stdout.write(shtab.complete(whole_parser(), args.shell) + "\n")
     return 0
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
+from netspec.cli.terminal import show
+from netspec.diagnostics import Diagnostic
 from netspec.listener import Listener, RunInfo, Values
 
 LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
@@ -35,6 +37,12 @@ class Progress(Listener):
         self.images_per_second: float | None = None
         self.iteration = 0
         self.loss: float | None = None  # none has been displayed yet
+
+    def checked(self, warnings: Sequence[Diagnostic]) -> None:
+        show(warnings)
+
+    def noted(self, message: str) -> None:
+        self._line(message)
 
     def started(self, run: RunInfo) -> None:
         self.run = run
@@ -109,7 +117,7 @@ class Progress(Listener):
             f"{rate:.6g}{self._speed()}"
         )
 
-    def debugged(self, lines: Iterable[str]) -> None:
+    def debugged(self, lines: Sequence[str]) -> None:
         for line in lines:
             self._line(line)
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from netspec.cli.begin_run import begin_run, writing
 from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
 from netspec.cli.library_warnings import library_warnings_told
 from netspec.cli.numbers import finite, positive
-from netspec.cli.state import configure_level
-from netspec.cli.terminal import show
+from netspec.cli.progress import Progress
+from netspec.cli.state import configure_level, name_list
 from netspec.diagnostics import NetspecError
-from netspec.listener import Listener, Listeners
-from netspec.plugins import load_plugins
-from netspec.signals import Interrupted, TwoStage, interrupted_status, signals_heard
+from netspec.signals import SIGNAL_EFFECTS
+from netspec.solver.run_options import Overrides, RunOptions
 
 if TYPE_CHECKING:
-    from netspec.pytorch.processes import Processes
-    from netspec.pytorch.train import Solver
-
-EFFECTS = ("stop", "snapshot", "none")
+    from netspec.pytorch.run import RunResult
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -54,14 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sigint_effect",
         "-sigint_effect",
-        choices=EFFECTS,
+        choices=SIGNAL_EFFECTS,
         default="stop",
         help="what Ctrl-C and SIGTERM do (default stop)",
     )
     parser.add_argument(
         "--sighup_effect",
         "-sighup_effect",
-        choices=EFFECTS,
+        choices=SIGNAL_EFFECTS,
         default="snapshot",
         help="what SIGHUP does (default snapshot)",
     )
@@ -134,22 +127,10 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    if args.snapshot and (args.weights or args.resume):
-        other = "--weights begins a run" if args.weights else "--resume looks for a state"
-        print(
-            f"netspec train: --snapshot names a state to go on from, {other}; give one of them",
-            file=sys.stderr,
-        )
-        return 2
-    if args.resume and args.overwrite:
-        print(
-            "netspec train: --resume goes on with the run before, --overwrite begins anew; "
-            "give one of them",
-            file=sys.stderr,
-        )
-        return 2
-    if args.log and args.log == args.caffe_log:
-        print("netspec train: --log and --caffe-log name the same file", file=sys.stderr)
+    try:
+        options = _options(args)
+    except NetspecError as error:
+        print(f"netspec train: {error.diagnostics[0].message}", file=sys.stderr)
         return 2
     if args.nproc and args.gpu is not None:
         print(
@@ -160,166 +141,57 @@ def run(args: argparse.Namespace) -> int:
     args.solver_file = path
     # torch takes seconds to import: usage errors come first
     from netspec.pytorch.launch import guarded_member, launch
-    from netspec.pytorch.processes import is_member
+    from netspec.pytorch.processes import Processes, is_member
+    from netspec.pytorch.run import train_in
 
     if is_member():  # one of torchrun's processes
         guarded_member(run_member, args)
     devices = chosen_devices(args)
     count = args.nproc or len(devices or [""])
     if count > 1:
-        return launch(run_member, args, count)
-    from netspec.pytorch.processes import Processes
-
-    return _run(args, "cpu" if args.nproc else devices[0] if devices else None, Processes())
+        return launch(run_member, args, count, options.effect_of)
+    device = "cpu" if args.nproc else devices[0] if devices else None
+    return _status(train_in(Processes(), path, replace(options, device=device), [Progress()]))
 
 
 def run_member(args: argparse.Namespace) -> int:
     """The command in one process of several."""
+    from netspec.pytorch.run import train_as_member
+
     with library_warnings_told():
-        return _run_member(args)
+        devices = ["cpu"] if args.nproc else chosen_devices(args)
+        return _status(train_as_member(args.solver_file, _options(args), [Progress()], devices))
 
 
-def _run_member(args: argparse.Namespace) -> int:
-    from netspec.pytorch.processes import join, local_device
-
-    device = local_device(["cpu"] if args.nproc else chosen_devices(args), args.solver_file)
-    processes = join(device)
-    status = _run(args, str(device), processes)
-    processes.leave()
-    return status
-
-
-def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> int:
-    from netspec.pytorch.device import faults_told
-    from netspec.pytorch.processes import OthersLostError
-    from netspec.pytorch.solver_nets import Overrides
-    from netspec.pytorch.train import Solver
-    from netspec.weights.retention import Retention
-
-    load_plugins(args.plugin)  # a process of several has not come by main
-    names = (
-        "max_iter",
-        "batch_size",
-        "test_iter",
-        "test_interval",
-        "display",
-        "base_lr",
-        "snapshot_prefix",
-        "level",
-        "global_batch",
-    )
-    # begin_run loads them
+def _options(args: argparse.Namespace) -> RunOptions:
+    """What the arguments ask for, but the device. Raises: NetspecError."""
     overrides = Overrides(
-        **{name: getattr(args, name) for name in names}, stages=args.stage, skip_weights=True
+        **{
+            field.name: getattr(args, field.name)
+            for field in fields(Overrides)
+            if field.name in args
+        },
+        stages=args.stage,
     )
-    retention = Retention(args.keep_last, args.keep_best)
-    listener = Listeners()  # who they are is known when it is clear whether the run goes on
-    with faults_told(device or "the device", None, "a smaller net, or a smaller --batch-size"):
-        solver = Solver(
-            args.solver_file,
-            overrides,
-            device,
-            listener,
-            args.allow_python_layers,
-            processes,
-            retention,
-            args.dialect,
-        )
-    if processes.is_root:
-        show(solver.file.warnings)
-    if not solver.param.HasField("max_iter"):
-        raise NetspecError(
-            "'max_iter' must be given",
-            solver.file.spans.value,
-            "the number of iterations to train, here or by --max-iter",
-        )
-    if solver.snapshots.hdf5:
-        # without h5py the run ends here, and not at its first snapshot
-        from netspec.weights import hdf5  # noqa: F401
-    try:
-        with writing(solver, args):  # before the choice of a state: another run may still write one
-            return train(solver, listener, args, begin_run(solver, args))
-    except OthersLostError as error:
-        error.is_told_to_end = solver.requests.is_told_to_stop
-        raise
-
-
-def _listeners(args: argparse.Namespace, is_resumed: bool) -> list[Listener]:
-    """Who hears of the run: the terminal and the logs that are asked for."""
-    from netspec.cli.progress import Progress
-
-    listeners: list[Listener] = [Progress()]
-    if args.log:
-        from netspec.logs.json_lines import JsonLog
-
-        listeners.append(JsonLog(args.log, append=is_resumed))
-    if args.caffe_log:
-        from netspec.logs.caffe_log import CaffeLog
-
-        listeners.append(CaffeLog(args.caffe_log, append=is_resumed))
-    if args.tensorboard:
-        from netspec.logs.tensorboard import TensorBoardLog
-
-        listeners.append(TensorBoardLog(args.tensorboard))
-    return listeners
-
-
-def train(solver: Solver, listener: Listeners, args: argparse.Namespace, state: str | None) -> int:
-    """Runs the solver to its end, heeding signals.
-
-    Returns the exit status, 128 + the signal that has stopped it.
-    """
-    from netspec.pytorch.device import faults_told
-    from netspec.pytorch.solver_nets import describe_run
-
-    if solver.processes.is_root:  # the others do the same work unheard
-        listener.listeners += _listeners(args, bool(args.resume or state))
-    try:
-        with (
-            signals_heard(_heed(solver, args)),
-            faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
-        ):
-            listener.started(describe_run(solver))
-            if state:
-                listener.restored(solver.iter, Path(state))
-            solver.solve()
-    except NetspecError as error:
-        listener.ended(solver.iter, "failed", str(error))
-        raise
-    except Interrupted as error:
-        listener.ended(solver.iter, "stopped")
-        return interrupted_status(error)
-    except Exception as error:  # a bug of ours: the logs must still tell that the run is over
-        listener.ended(solver.iter, "failed", f"{type(error).__name__}: {error}")
-        raise
-    else:
-        listener.ended(solver.iter, "stopped" if solver.is_stopping else "done")
-    finally:
-        listener.close()
-        solver.close()
-    return 128 + solver.stopped_by if solver.is_stopping else 0
-
-
-def _heed(solver: Solver, args: argparse.Namespace) -> TwoStage:
-    """SIGINT and SIGTERM have the one effect, SIGHUP the other.
-
-    Each is heeded after the iteration, or the batch of a test.
-
-    Of several processes none ends at a second signal: the first may reach each of them twice. The
-    launcher acknowledges and counts; under torchrun, which sends SIGTERM when a process has failed,
-    the first of each machine acknowledges Ctrl-C.
-    """
-    from netspec.pytorch.launch import effect_of
-
-    def ask(effect: str, number: int) -> None:
-        if effect != "none":
-            solver.requests.ask(effect, number)
-
-    if solver.processes.count == 1:
-        return TwoStage(lambda number: effect_of(number, args), ask, end_now=lambda number: True)
-    acknowledged = (
-        (signal.SIGINT,)
-        if solver.processes.local_rank == 0 and "TORCHELASTIC_RUN_ID" in os.environ
-        else ()
+    return RunOptions(
+        snapshot=args.snapshot,
+        resume=args.resume,
+        overwrite=args.overwrite,
+        weights=tuple(name_list(args.weights or "")),
+        log=args.log,
+        caffe_log=args.caffe_log,
+        tensorboard=args.tensorboard,
+        keep_last=args.keep_last,
+        keep_best=args.keep_best,
+        sigint_effect=args.sigint_effect,
+        sighup_effect=args.sighup_effect,
+        overrides=overrides,
+        allow_python_layers=args.allow_python_layers,
+        plugins=tuple(args.plugin),
+        dialect=args.dialect,
     )
-    return TwoStage(lambda number: effect_of(number, args), ask, None, acknowledged)
+
+
+def _status(result: RunResult) -> int:
+    """The exit status: 0, or 128 + the signal that has stopped the run."""
+    return 128 + result.signal if result.signal else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class CaffeLog(Listener):
         )
         self._write("sgd_solver.cpp:105", f"Iteration {iteration}, lr = {rate:g}")
 
-    def debugged(self, lines: Iterable[str]) -> None:
+    def debugged(self, lines: Sequence[str]) -> None:
         for line in lines:
             self._write("net.cpp:591", line)
 

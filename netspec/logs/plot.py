@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
+from netspec.extras import missing_package
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,10 +87,7 @@ def check_picture_path(path: str | Path) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise NetspecError(
-            "drawing curves needs matplotlib, which is not installed",
-            hint="pip install 'netspec[plot]'",
-        ) from None
+        raise missing_package("matplotlib", "a plot") from None
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics import NetspecError, os_reason
+from netspec.extras import missing_package
 from netspec.listener import Listener, RunInfo, Values
 from netspec.logs.throughput import Throughput
 
@@ -43,8 +44,7 @@ class TensorBoardLog(Listener):
             from tensorboardX.proto.event_pb2 import Event
             from tensorboardX.record_writer import RecordWriter
         except ImportError:
-            message = "writing for TensorBoard needs tensorboardX, which is not installed"
-            raise NetspecError(message, hint="pip install 'netspec[tensorboard]'") from None
+            raise missing_package("tensorboardX", "a log for TensorBoard") from None
         self.folder = str(folder)
         self._throughput = Throughput(0)
         self._last_flush = 0.0

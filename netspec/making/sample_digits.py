@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.extras import missing_package
 from netspec.files.sample_sets import SAMPLE_SETS, SampleSet
 from netspec.making.encode_datum import encode_image, encoded_datum, raw_datum
 from netspec.making.mean_image import mean_of_database, write_mean
@@ -100,10 +101,7 @@ def split_digits() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise NetspecError(
-            "the digits come with scikit-learn, which is not installed",
-            hint="pip install 'netspec[demo]'",
-        ) from None
+        raise missing_package("scikit-learn", "the sample of digits") from None
     digits = load_digits()
     images = np.rint(digits.images * (255 / _GREYS)).astype(np.uint8)
     by_label = np.argsort(digits.target, kind="stable")

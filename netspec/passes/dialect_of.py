@@ -22,6 +22,6 @@ def dialect_of(spans: Spans, report: Report) -> str:
     try:
         return checked_dialect(found[1])
     except NetspecError as error:
-        (fault,) = error.diagnostics
-        report.error(fault.message, Span(source, found.start(1), found.end(1)), fault.hint)
+        place = Span(source, found.start(1), found.end(1))
+        report.diagnostics += error.retold(span=place).diagnostics
         return ""

@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 import traceback
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
@@ -22,7 +21,7 @@ from multiprocessing import parent_process, resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, NoReturn
 
 import torch
@@ -30,7 +29,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.processes import LOST_STATUS, OthersLostError
-from netspec.signals import STOP, TwoStage, signals_heard
+from netspec.signals import TwoStage, signals_heard
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
 LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to tell why
@@ -40,16 +39,21 @@ ORPHAN_PATIENCE = 60.0
 # stopped
 STOPPED = "stopped_"
 INTERRUPTED = 130  # exit status after Ctrl-C before the training heeds it
-Run = Callable[[Namespace], int]
+Run = Callable[[Any], int]
+_orphaned = Event()  # the launcher or torchrun has been killed
 
 
-def launch(run: Run, args: Namespace, count: int) -> int:
+def launch(run: Run, args: Any, count: int, effect_of: Callable[[int], str]) -> int:
     """Runs a command in `count` processes.
 
     Returns its exit status, 128 + the signal where a signal has stopped it or ended one of them.
 
     The processes know nothing of a second signal, which ends them: Ctrl-C may reach each of them
     twice.
+
+    Args:
+        run: the command; it and its args are pickled.
+        effect_of: what a signal does to the run: 'stop', 'snapshot' or 'none'.
     """
     # it tells of each process that it ends
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)
@@ -62,7 +66,7 @@ def launch(run: Run, args: Namespace, count: int) -> int:
                 join=False,
                 start_method="spawn",
             )
-            signals = _Signals(context.pids(), args)
+            signals = _Signals(context.pids(), effect_of)
             stack.enter_context(signals_heard(signals.hear))
         try:
             while not context.join():
@@ -133,10 +137,10 @@ class _Signals:
     A second one that asks them to stop kills them.
     """
 
-    def __init__(self, pids: list[int], args: Namespace) -> None:
+    def __init__(self, pids: list[int], effect_of: Callable[[int], str]) -> None:
         self.pids = pids
         self.stopped_by = self.ended_by = 0  # the signals that have asked for it
-        self.hear = TwoStage(lambda number: effect_of(number, args), self._pass_on, self._end)
+        self.hear = TwoStage(effect_of, self._pass_on, self._end)
 
     def _pass_on(self, effect: str, number: int) -> None:
         if effect == "stop":
@@ -155,13 +159,7 @@ class _Signals:
                 os.kill(pid, number)
 
 
-def effect_of(number: int, args: Namespace) -> str:
-    """What a signal does to a run: 'stop', 'snapshot' or 'none'."""
-    effect: str = args.sigint_effect if number in STOP else args.sighup_effect
-    return effect
-
-
-def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> None:
+def _member(rank: int, run: Run, args: Any, count: int, meeting: str) -> None:
     """One of the processes: the environment that torchrun would give it, then the command."""
     os.environ.update(
         RANK=str(rank),
@@ -175,25 +173,47 @@ def _member(rank: int, run: Run, args: Namespace, count: int, meeting: str) -> N
     guarded_member(run, args)
 
 
-def _end_as_orphan(args: Namespace, started_by: int) -> None:
+def is_orphaned() -> bool:
+    """Whether the launcher or torchrun has been killed: signals then stop this process."""
+    return _orphaned.is_set()
+
+
+def _end_as_orphan(started_by: int) -> None:
     """Stops the process after its launcher or torchrun has been killed.
 
     Whatever effect signals have; what it has left is cleared away.
     """
-    launcher = parent_process()
-    if launcher is not None:
-        wait([launcher.sentinel])
+    _wait_for_launcher(started_by)
+    if parent_process() is not None:
         shutil.rmtree(_folder(os.environ["NETSPEC_MEETING"]), ignore_errors=True)
-    while os.getppid() == started_by:
-        time.sleep(1)
-    # a run without a launcher only keeps the next one from its snapshots
-    args.sigint_effect = "stop"
+    _orphaned.set()
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(ORPHAN_PATIENCE)
     os._exit(1)
 
 
-def guarded_member(run: Run, args: Namespace) -> NoReturn:
+def _wait_for_launcher(started_by: int) -> None:
+    """Returns when the process that has started this one has ended.
+
+    Not PR_SET_PDEATHSIG: it tells of the end of the thread that has started this process, and its
+    signal would need a handler, which waits for the main thread.
+    """
+    launcher = parent_process()
+    if launcher is not None:
+        wait([launcher.sentinel])
+        return
+    try:
+        descriptor = os.pidfd_open(started_by)
+    except (AttributeError, OSError):  # no Linux, or a kernel or container without it
+        while os.getppid() == started_by:
+            time.sleep(1)
+        return
+    if os.getppid() == started_by:  # else it has ended, and its number may be another's
+        wait([descriptor])
+    os.close(descriptor)
+
+
+def guarded_member(run: Run, args: Any) -> NoReturn:
     """Runs a command as one process of several and ends it.
 
     Tells its fault where no other process is likely to tell the same.
@@ -204,7 +224,7 @@ def guarded_member(run: Run, args: Namespace) -> NoReturn:
     """
     if parent_process() or "TORCHELASTIC_RUN_ID" in os.environ:
         Thread(
-            target=_end_as_orphan, args=(args, os.getppid()), name="netspec-orphan", daemon=True
+            target=_end_as_orphan, args=(os.getppid(),), name="netspec-orphan", daemon=True
         ).start()
     try:
         # a Ctrl-C that the launcher has kept back comes here

@@ -1,12 +1,8 @@
-"""What a run is made of.
-
-The nets of a solver file, each for its state, and what the command line sets in place of the files'
-values.
-"""
+"""The nets of a solver file, each for its state, and what is known of a run when it begins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -20,43 +16,12 @@ from netspec.passes.count_cost import param_count
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import dataset_size
 from netspec.schema import caffe_pb2
+from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import SolverFile, load_solver_net
 from netspec.weights.retention import Retention
 
 if TYPE_CHECKING:
     from netspec.pytorch.train import Solver
-
-
-@dataclass(slots=True)
-class Overrides:
-    """What the command line sets in place of the files' values, for a trial run."""
-
-    max_iter: int | None = None
-    batch_size: int | None = None
-    test_iter: int | None = None
-    test_interval: int | None = None
-    display: int | None = None
-    base_lr: float | None = None
-    snapshot_prefix: str | None = None
-    level: int = 0
-    stages: list[str] = field(default_factory=list)
-    global_batch: bool = False  # the train net's batch_size is that of all processes together
-    # the file's `weights` are not loaded: others, or a snapshot, come in their place
-    skip_weights: bool = False
-
-    def applied_to(self, message: caffe_pb2.SolverParameter) -> caffe_pb2.SolverParameter:
-        """The solver's settings with these in their place."""
-        p = caffe_pb2.SolverParameter()
-        p.CopyFrom(message)
-        for name in ("max_iter", "display", "test_interval", "base_lr"):
-            value = getattr(self, name)
-            if value is not None:
-                setattr(p, name, value)
-        if self.test_iter is not None:
-            p.test_iter[:] = [self.test_iter] * len(p.test_iter)
-        if self.skip_weights:
-            del p.weights[:]
-        return p
 
 
 def load_train_net(

@@ -5,7 +5,7 @@ Their modules share the trained weights, their data goes on from test to test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from netspec.pytorch.seeds import mixed_seed, seed_generators
 from netspec.pytorch.sharing import tie_params
 from netspec.pytorch.weights import load_weights
 
-Tell = Callable[[Iterable[str]], None]  # hears the lines of debug_info
+Tell = Callable[[Sequence[str]], None]  # hears the lines of debug_info
 
 
 @dataclass(frozen=True, slots=True)

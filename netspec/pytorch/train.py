@@ -30,7 +30,6 @@ from netspec.pytorch.requests import Requests
 from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
 from netspec.pytorch.snapshot import Snapshots
 from netspec.pytorch.solver_nets import (
-    Overrides,
     aim_retention,
     learnable,
     load_test_nets,
@@ -42,6 +41,7 @@ from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
+from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import load_solver
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import Companion

@@ -15,11 +15,10 @@ from queue import Empty, Queue
 from threading import Event, Thread
 
 from netspec.diagnostics import NetspecError
+from netspec.extras import REQUIREMENTS, missing_package
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
 from netspec.readers.reader import WHOLE, Batch, Reader, Shard
-
-_LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
 
 
 def batches(
@@ -119,13 +118,9 @@ def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
     try:  # imported when a net has such a layer, for h5py and Pillow are heavy
         reader: Reader = getattr(import_module(module), name)(layer, seed, shard)
     except ModuleNotFoundError as error:
-        if error.name not in _LIBRARIES:
+        if error.name not in REQUIREMENTS:
             raise
-        raise NetspecError(
-            f"{layer.label} needs the package {error.name}",
-            layer.spans.at("type"),
-            f"`{_LIBRARIES[error.name]}`",
-        ) from None
+        raise missing_package(error.name, layer.label, layer.spans.at("type")) from None
     return reader
 
 

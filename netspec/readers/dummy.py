@@ -74,12 +74,8 @@ class DummyReader:
             )
             raise NetspecError(message, self._layer.spans.at("dummy_data_param")) from None
         except NetspecError as error:
-            message = f"{self._layer.label}: {error.diagnostics[0].message}"
-            raise NetspecError(
-                message,
-                self._layer.spans.at("dummy_data_param", "data_filler", i),
-                error.diagnostics[0].hint,
-            ) from None
+            span = self._layer.spans.at("dummy_data_param", "data_filler", i)
+            raise error.retold(f"{self._layer.label}: ", span) from None
 
 
 def dummy_shapes(layer: Layer) -> list[tuple[int, ...]]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from google.protobuf.message import DecodeError
 
 from netspec.diagnostics import NetspecError, Span
+from netspec.extras import missing_package
 from netspec.files.file_kind import HOW_TO_COPY, file_kind
 from netspec.files.sample_sets import how_to_get
 from netspec.schema.caffe_pb2 import DataParameter, Datum
@@ -153,11 +154,7 @@ def open_entries(
 
         return LevelDbReader(path)
     except ModuleNotFoundError as error:
-        raise NetspecError(
-            f"the database '{path}' needs the package {error.name}",
-            span,
-            f"`pip install {error.name}`",
-        ) from None
+        raise missing_package(error.name or "", f"the database '{path}'", span) from None
     except DAMAGE as error:
         raise NetspecError(
             f"the database '{path}' can't be opened: {reason(error)}", span, HOW_TO_MEND

@@ -11,6 +11,7 @@ import numpy as np
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError, unreadable
+from netspec.extras import missing_package
 from netspec.files.file_kind import HOW_TO_COPY
 from netspec.files.hdf5_file import Hdf5File
 from netspec.read_file import require_regular
@@ -20,9 +21,7 @@ from netspec.weights.read_bytes import wrong_kind
 try:
     import h5py  # 0.3 s: this module is imported only for a file that needs it
 except ImportError:
-    raise NetspecError(
-        "HDF5 files need h5py, which is not installed", hint="pip install 'netspec[hdf5]'"
-    ) from None
+    raise missing_package("h5py", "an HDF5 file") from None
 
 T = TypeVar("T")
 Counts = Mapping[str, Sequence[int]]

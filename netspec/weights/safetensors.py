@@ -9,6 +9,7 @@ import numpy as np
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
+from netspec.extras import missing_package
 from netspec.files.file_kind import HOW_TO_COPY
 from netspec.weights.read_bytes import read_bytes
 
@@ -16,10 +17,7 @@ try:
     from safetensors import SafetensorError
     from safetensors.numpy import load, save
 except ImportError:
-    raise NetspecError(
-        ".safetensors files need safetensors, which is not installed",
-        hint="pip install 'netspec[safetensors]'",
-    ) from None
+    raise missing_package("safetensors", "a .safetensors file") from None
 
 
 def read_safetensors(path: str | Path) -> dict[str, list[np.ndarray]]:

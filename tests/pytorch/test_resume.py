@@ -20,7 +20,7 @@ import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
 from netspec.listener import Listener
-from netspec.pytorch.solver_nets import Overrides
+from netspec.solver.run_options import Overrides
 from netspec.weights.files import read_weights
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import newest_snapshot

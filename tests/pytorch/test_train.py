@@ -14,7 +14,7 @@ import torch
 
 import netspec
 from netspec.listener import Listener
-from netspec.pytorch.solver_nets import Overrides
+from netspec.solver.run_options import Overrides
 
 
 class Heard(Listener):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError, Span
+from netspec.extras import missing_package
 from netspec.files.overwrite import HDF5_ROWS, require_own_kind
 from netspec.graph import Layer, shape_text
 from netspec.pytorch.layers.builder import Builder
@@ -43,17 +44,12 @@ class Hdf5Output(nn.Module):
         try:
             import h5py  # an extra
         except ModuleNotFoundError:
-            raise NetspecError(
-                f"{self.label} needs the package h5py", self.span, "pip install h5py"
-            ) from None
+            raise missing_package("h5py", self.label, self.span) from None
         if not self.rows:
             try:
                 require_own_kind(self.path, HDF5_ROWS, hint="or remove it")
             except NetspecError as error:
-                fault = error.diagnostics[0]
-                raise NetspecError(
-                    f"{self.label}: {fault.message}", self.span, fault.hint
-                ) from None
+                raise error.retold(f"{self.label}: ", self.span) from None
         try:
             with h5py.File(self.path, "r+" if self.rows else "w") as file:
                 for name, value in (("data", data), ("label", label)):

@@ -1,20 +1,23 @@
-"""Where a training run begins.
-
-At a snapshot or anew, and what of an earlier run it must not write over.
-"""
+"""Where a training run begins, at a snapshot or anew, and what it must not write over."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.cli.state import name_list
 from netspec.diagnostics import NetspecError, os_reason, unreadable
 from netspec.files.paths import resolve_path
+from netspec.listener import Listener
+from netspec.logs.read_log import CAFFE, JSON_LINES, log_format
+from netspec.solver.run_options import RunOptions
+from netspec.weights.snapshot_files import (
+    files_of_snapshots,
+    further_on,
+    newest_snapshot,
+    sole_writer,
+)
 
 if TYPE_CHECKING:
     from netspec.pytorch.train import Solver
@@ -22,15 +25,17 @@ if TYPE_CHECKING:
 GO_ON_OR_OVERWRITE = "--resume goes on with that run, --overwrite writes over it"
 
 
-def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[None]:
-    """Holds the run's snapshots against other runs, in a folder that is made where it is not there.
+def writing(
+    solver: Solver, options: RunOptions, listener: Listener
+) -> AbstractContextManager[None]:
+    """Holds the lock of the run's snapshots; makes their folder where it does not exist.
 
     Raises: NetspecError.
     """
-    from netspec.weights.snapshot_files import sole_writer
-
     p = solver.param
-    if not (solver.processes.is_root and (p.snapshot or p.snapshot_after_train or args.keep_best)):
+    if not (
+        solver.processes.is_root and (p.snapshot or p.snapshot_after_train or options.keep_best)
+    ):
         return nullcontext()
     folder = Path(solver.snapshot_prefix).parent
     if not folder.is_dir():
@@ -43,37 +48,42 @@ def writing(solver: Solver, args: argparse.Namespace) -> AbstractContextManager[
                 None,
                 hint,
             ) from None
-        print(f"made the folder '{folder}' for the snapshots", flush=True)
+        listener.noted(f"made the folder '{folder}' for the snapshots")
     return sole_writer(solver.snapshot_prefix)
 
 
-def begin_run(solver: Solver, args: argparse.Namespace) -> str | None:
-    """Goes on from a state, or begins with the weights that command line or solver file name.
+def _takes_snapshots(solver: Solver, options: RunOptions) -> bool:
+    p = solver.param
+    return bool(p.snapshot or p.snapshot_after_train or options.keep_best)
+
+
+def begin_run(solver: Solver, options: RunOptions, listener: Listener) -> str | None:
+    """Goes on from a state, or begins with the weights that options or solver file name.
 
     Returns: the path of the state.
     Raises: NetspecError where the run would write over what another has left, or a file is missing
         or damaged.
     """
-    state = args.snapshot or (_newest(solver) if args.resume else None)
+    state = str(options.snapshot) if options.snapshot else None
+    if options.resume:
+        state = _newest(solver, listener)
     if solver.processes.is_root:
         _check_named_files(
             [state]
             if state
-            else [resolve_path(path, solver.file.path) for path in name_list(args.weights or "")]
+            else [resolve_path(str(path), solver.file.path) for path in options.weights]
         )
-        if not args.overwrite:
-            _refuse_other_logs(args)
-            if not args.resume:
-                _refuse_to_overwrite(solver, args, state)
+        if not options.overwrite:
+            _refuse_other_logs(options)
+            if not options.resume:
+                _refuse_to_overwrite(solver, options, state)
     if state:
         solver.restore(state)
         if solver.processes.is_root:
-            _report_resumption(solver, args)
+            _report_resumption(solver, options, listener)
         return state
-    for report in solver.load_weights(
-        name_list(args.weights) if args.weights else [path for path, _ in solver.file.weights]
-    ):
-        print(report)
+    for report in solver.load_weights(options.weights or [path for path, _ in solver.file.weights]):
+        listener.noted(str(report))
     return None
 
 
@@ -87,28 +97,24 @@ def _check_named_files(paths: list[str]) -> None:
             raise unreadable(path, FileNotFoundError())
 
 
-def _refuse_other_logs(args: argparse.Namespace) -> None:
+def _refuse_other_logs(options: RunOptions) -> None:
     """Raises: NetspecError where something else lies where a log is to begin or to go on."""
-    from netspec.logs.read_log import CAFFE, JSON_LINES, log_format
-
-    for path, wanted in ((args.log, JSON_LINES), (args.caffe_log, CAFFE)):
+    for path, wanted in ((options.log, JSON_LINES), (options.caffe_log, CAFFE)):
         if path and os.path.isfile(path) and os.path.getsize(path) and log_format(path) != wanted:
             raise NetspecError(
                 f"'{path}' already exists and is not {wanted}", None, "name another file"
             )
 
 
-def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | None) -> None:
+def _refuse_to_overwrite(solver: Solver, options: RunOptions, state: str | None) -> None:
     """Raises: NetspecError where a log or snapshots of another run are there."""
-    from netspec.weights.snapshot_files import files_of_snapshots
-
-    for path in (args.log, args.caffe_log):
+    for path in (options.log, options.caffe_log):
         # a state's run appends to its log
         if path and not state and os.path.isfile(path) and os.path.getsize(path):
             raise NetspecError(f"the log '{path}' already exists", None, GO_ON_OR_OVERWRITE)
-    p, prefix = solver.param, solver.snapshot_prefix
-    if not (p.snapshot or p.snapshot_after_train or args.keep_best):
+    if not _takes_snapshots(solver, options):
         return
+    prefix = solver.snapshot_prefix
     files = files_of_snapshots(prefix)
     is_own = state is not None and os.path.realpath(state) in map(os.path.realpath, files)
     if files and not is_own:
@@ -116,21 +122,16 @@ def _refuse_to_overwrite(solver: Solver, args: argparse.Namespace, state: str | 
         raise NetspecError(f"snapshots '{prefix}_iter_*' of another run already exist", None, hint)
 
 
-def _newest(solver: Solver) -> str | None:
+def _newest(solver: Solver, listener: Listener) -> str | None:
     """The newest snapshot of the solver that is whole; all processes learn which.
 
     Raises: NetspecError where none of several is whole, or an older one is further on.
     """
-    from netspec.weights.snapshot_files import further_on, newest_snapshot
-
     found = None
     if solver.processes.is_root:
         state, faults = newest_snapshot(solver.snapshot_prefix)
         for path, error in faults.items():
-            print(
-                f"warning: the snapshot '{path}' is passed over: {error.diagnostics[0].message}",
-                file=sys.stderr,
-            )
+            listener.warned(f"the snapshot '{path}' is passed over: {error.diagnostics[0].message}")
         if state is None and faults:
             hint = (
                 "`--snapshot STATE` names one that lies elsewhere; "
@@ -142,10 +143,9 @@ def _newest(solver: Solver) -> str | None:
                 hint,
             )
         if state is None:
-            print(
+            listener.noted(
                 f"there is no snapshot '{solver.snapshot_prefix}_iter_*' yet: "
-                "the run begins at iteration 0",
-                flush=True,
+                "the run begins at iteration 0"
             )
         other = state and further_on(solver.snapshot_prefix, state)
         if other:
@@ -157,16 +157,15 @@ def _newest(solver: Solver) -> str | None:
     return solver.processes.broadcast(found)
 
 
-def _report_resumption(solver: Solver, args: argparse.Namespace) -> None:
+def _report_resumption(solver: Solver, options: RunOptions, listener: Listener) -> None:
     """What is otherwise than a user may expect of a run that goes on."""
     companion, now = solver.resumed_from, solver.records_a_batch
     before = companion.records_a_batch if companion else None
     if before not in (None, now):
-        message = (
+        listener.warned(
             f"the run before read {before} records in a forward pass, this one reads {now}: "
             "it goes on at the same record, but not bit for bit"
         )
-        print(f"warning: {message}", file=sys.stderr)
     parts = len(companion.carried) if companion else 0
     if solver.carried and parts != solver.processes.count:
         why_not = (
@@ -174,17 +173,11 @@ def _report_resumption(solver: Solver, args: argparse.Namespace) -> None:
             if parts
             else "the snapshot does not hold them"
         )
-        print(
-            f"warning: the states that LSTM and RNN layers carry over begin at 0: {why_not}",
-            file=sys.stderr,
-        )
-    if args.weights:
-        print(
-            "warning: --weights is not read, for the run goes on from its snapshot", file=sys.stderr
-        )
+        listener.warned(f"the states that LSTM and RNN layers carry over begin at 0: {why_not}")
+    if options.weights:
+        listener.warned("--weights is not read, for the run goes on from its snapshot")
     if solver.iter >= solver.param.max_iter:
-        print(
+        listener.noted(
             f"the run is at iteration {solver.iter}, its max_iter is {solver.param.max_iter}: "
-            "nothing is left to train",
-            flush=True,
+            "nothing is left to train"
         )
