@@ -224,6 +224,7 @@ def _run(args: argparse.Namespace, device: str | None, processes: Processes) -> 
             processes,
             retention,
             args.dialect,
+            args.strict,
         )
     if processes.is_root:
         show(solver.file.warnings)
