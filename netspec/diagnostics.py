@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
@@ -290,10 +290,25 @@ class Report:
         """A hint that names the nearest of the candidates, unless the report is crowded."""
         return None if self.is_crowded else did_you_mean(word, candidates)
 
-    def raise_errors(self) -> None:
-        """Raises NetspecError with all that was collected, if any of it is an error."""
+    def raise_errors(self, strict: bool = False) -> None:
+        """Raises NetspecError with all that was collected, if any of it is an error.
+
+        Where `strict`, a warning is one.
+        """
+        if strict:
+            self.diagnostics = as_errors(self.diagnostics)
         if self.failed:
             raise NetspecError(self.in_order())
+
+
+def as_errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics with every warning as an error."""
+    return [replace(d, severity=ERROR) if d.severity == WARNING else d for d in diagnostics]
+
+
+def as_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics with every error as a warning."""
+    return [replace(d, severity=WARNING) if d.severity == ERROR else d for d in diagnostics]
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, bool]:

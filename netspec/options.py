@@ -39,6 +39,7 @@ class NetOptions:
             anything.
         allow_unknown: fields, words and layer types that netspec does not know are warnings.
         dialect: the fork whose rule a layer type follows where several have it; "" asks the file.
+        strict: warnings are errors.
     """
 
     phase: str = "TEST"
@@ -49,6 +50,7 @@ class NetOptions:
     allow_python_layers: bool = False
     allow_unknown: bool = False
     dialect: str = ""
+    strict: bool = False
 
     @property
     def state(self) -> caffe_pb2.NetState:
@@ -65,6 +67,7 @@ def net_options(
     allow_python_layers: bool = False,
     allow_unknown: bool = False,
     dialect: str | None = None,
+    strict: bool = False,
 ) -> NetOptions:
     """The options of what a caller gives, checked. Raises: NetspecError."""
     return NetOptions(
@@ -74,8 +77,9 @@ def net_options(
         _checked_shapes(inputs),
         require_shapes,
         allow_python_layers,
-        allow_unknown,
+        allow_unknown and not strict,
         checked_dialect(dialect or ""),
+        strict,
     )
 
 

@@ -7,7 +7,7 @@ from os.path import exists
 from pathlib import Path
 from typing import Any
 
-from netspec.diagnostics import NetspecError, Report, Source, whole_file
+from netspec.diagnostics import NetspecError, Report, Source, as_warnings, whole_file
 from netspec.files.file_kind import FOREIGN_KINDS, file_kind
 from netspec.graph import Net, Shape
 from netspec.layers.spec import Probe
@@ -104,7 +104,28 @@ def load_source(source: Source, options: NetOptions, report: Report) -> Net:
         state.MergeFrom(options.state)
         net = assemble(message, spans, state, report, options)
     net.path = source.path
-    report.raise_errors()
+    report.raise_errors(options.strict)
+    return net
+
+
+def load_with_faults(source: Source, options: NetOptions, report: Report) -> Net:
+    """The net of a source, whatever is wrong in it but its syntax: what shows a net needs no more.
+
+    Its errors go to the report as warnings.
+
+    Raises: NetspecError where the text can't be parsed, or nothing of it is a net.
+    """
+    found = Report(allow_unknown=True)
+    with without_collector():
+        message, spans = read_net(source, found)
+        if spans.value is None:
+            found.raise_errors()
+        state = caffe_pb2.NetState()
+        state.CopyFrom(message.state)
+        state.MergeFrom(options.state)
+        net = assemble(message, spans, state, found, options)
+    net.path = source.path
+    report.diagnostics += as_warnings(found.diagnostics)
     return net
 
 

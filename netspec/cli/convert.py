@@ -16,8 +16,8 @@ from google.protobuf.message import Message
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
-from netspec.cli.state import configure_plugin, print_warnings
-from netspec.diagnostics import NetspecError, Report
+from netspec.cli.state import configure_plugin, configure_strict, print_warnings
+from netspec.diagnostics import NetspecError, Report, as_warnings
 from netspec.files.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.passes.upgrade import upgrade, upgrade_solver
 from netspec.pipeline import read_text_file
@@ -69,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ),
     )
     configure_overwrite(parser)
+    configure_strict(parser)
     configure_plugin(parser)
 
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 f"a net can't become '{args.target}'",
                 hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}",
             )
-        convert_text(args.source, args.target, overwrite=args.overwrite)
+        convert_text(args.source, args.target, overwrite=args.overwrite, strict=args.strict)
         return 0
     # any other suffix is refused when the weights have been read
     if kinds := WEIGHTS.get(Path(args.target).suffix):
@@ -124,7 +125,7 @@ def upgrade_file(args: argparse.Namespace) -> int:
                 f"a net can't become '{args.target}'",
                 hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}",
             )
-        old = convert_text(args.source, args.target, is_upgrade=True, overwrite=args.overwrite)
+        old = convert_text(args.source, args.target, True, args.overwrite, args.strict)
     what = f"upgraded {', '.join(old)}" if old else "the file was in today's format already"
     print(f"{args.target}: {what}", file=sys.stderr)
     return 0
@@ -161,25 +162,34 @@ def old_parts(message: Message) -> list[str]:
 
 
 def convert_text(
-    source_path: str, target_path: str, is_upgrade: bool = False, overwrite: bool = False
+    source_path: str,
+    target_path: str,
+    is_upgrade: bool = False,
+    overwrite: bool = False,
+    strict: bool = False,
 ) -> list[str]:
     """Rewrites a net or solver in the syntax that the target's suffix names, or in today's format.
 
-    Comments are kept.
+    Comments are kept, and so is what the schema does not know; warnings go to stderr.
 
+    Args: strict: a warning is an error.
     Returns: what of it was of an older format, where that was upgraded.
-    Raises: NetspecError where the source is wrong, the target can't be written, or a file of
-        another kind lies there.
+    Raises: NetspecError where the source can't be parsed, or is wrong and to be upgraded; where the
+        target can't be written, or a file of another kind lies there.
     """
     block = parse_source(read_text_file(source_path))
-    report = Report()
+    report = Report(allow_unknown=not strict)
     kind = file_kind(block)
     message = kind()
     spans = bind(block, message, report)
-    report.raise_errors()
+    if not is_upgrade and not strict:  # what it means does not matter to another syntax
+        report.diagnostics = as_warnings(report.diagnostics)
+    report.raise_errors(strict)
     old: list[str] = []
     if is_upgrade:
         block, old = _upgraded(block, message, spans, report)
+        report.raise_errors(strict)
+    print_warnings(report)
     if target_path.endswith(YAML_SUFFIXES):
         from netspec.syntax import yaml_text
 
@@ -196,7 +206,7 @@ def _upgraded(
 ) -> tuple[Block, list[str]]:
     """The tree of a net or solver in today's format, and what of it was older.
 
-    Warnings go to stderr.
+    Faults go to the report.
     """
     before = type(message)()
     before.CopyFrom(message)
@@ -204,9 +214,7 @@ def _upgraded(
         upgrade_solver(message, spans, report)
     elif isinstance(message, caffe_pb2.NetParameter):
         upgrade(message, spans, report)
-    report.raise_errors()
-    print_warnings(report)
-    if message == before:
+    if message == before or report.failed:
         return block, []
     return rewrite(block, before, message, spans), old_parts(before)
 

@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     report = Report()
     options = options_of(args, allow_unknown=True)
     nets = load_phases(args.net, args.phase, options, report)
+    report.raise_errors(args.strict)
     print_warnings(report)
     rendering = Report()
     render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    net = load_net(args.net, args)
+    net = load_net(args.net, args, allow_unknown=True, require_shapes=False)
     write = {"table": _table, "json": _json, "csv": _csv}[args.format]
     sys.stdout.write(write(net))
     return 0

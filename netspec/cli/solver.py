@@ -14,7 +14,7 @@ from netspec.cli.schedule_text import schedule_text
 from netspec.cli.state import configure_level, options_of
 from netspec.cli.subcommand import add_subcommand
 from netspec.cli.terminal import show
-from netspec.diagnostics import NetspecError, Report, did_you_mean, whole_file
+from netspec.diagnostics import NetspecError, Report, as_errors, did_you_mean, whole_file
 from netspec.graph import Net
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
@@ -78,13 +78,15 @@ def run(args: argparse.Namespace) -> int:
 
         check_picture_path(args.out)
         require_own_picture(args.out, args.overwrite)
-    file = load_solver(args.solver_file)
+    file = load_solver(args.solver_file, strict=args.strict)
     show(file.warnings)
     param = caffe_pb2.SolverParameter()
     param.CopyFrom(file.message)
     param.max_iter = args.max_iter or param.max_iter
     nets, report = _load_nets(file, args)
     schedule = make_schedule(file, param, nets, args.points)
+    if args.strict:
+        report.diagnostics = as_errors(report.diagnostics)
     show(report.in_order())
     for message in schedule.warnings:
         print(f"warning: {message}", file=sys.stderr)

@@ -63,10 +63,15 @@ def configure_level(parser: argparse.ArgumentParser, whose: str = "the state") -
             f"{', '.join(DIALECTS)}"
         ),
     )
+    configure_strict(parser)
+    configure_plugin(parser)
+
+
+def configure_strict(parser: argparse.ArgumentParser) -> None:
+    """Adds --strict: NetOptions and Report.raise_errors carry it out."""
     parser.add_argument(
         "--strict", action="store_true", help="warnings are errors, and the exit status is 1"
     )
-    configure_plugin(parser)
 
 
 def configure_plugin(parser: argparse.ArgumentParser) -> None:
@@ -110,16 +115,20 @@ def options_of(
         input_shapes(args.input),
         require_shapes,
         args.allow_python_layers,
-        allow_unknown and not args.strict,
+        allow_unknown,
         args.dialect,
+        args.strict,
     )
 
 
-def load_net(path: str, args: argparse.Namespace, allow_unknown: bool = False) -> Net:
+def load_net(
+    path: str, args: argparse.Namespace, allow_unknown: bool = False, require_shapes: bool = True
+) -> Net:
     """Loads the net that the options mean; warnings go to stderr."""
     report = Report()
+    options = options_of(args, allow_unknown, require_shapes)
     try:
-        return load_source(read_text_file(path), options_of(args, allow_unknown), report)
+        return load_source(read_text_file(path), options, report)
     finally:
         if not report.failed:  # with an error, the exception holds the warnings too
             print_warnings(report)

@@ -189,6 +189,7 @@ def _options(args: argparse.Namespace) -> RunOptions:
         allow_python_layers=args.allow_python_layers,
         plugins=tuple(args.plugin),
         dialect=args.dialect,
+        strict=args.strict,
     )
 
 

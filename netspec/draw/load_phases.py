@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report, whole_file
+from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report, Source, whole_file
 from netspec.graph import Net
 from netspec.options import NetOptions
-from netspec.pipeline import load_source, read_text_file
+from netspec.pipeline import load_source, load_with_faults, read_text_file
 
 PHASES = ("TRAIN", "TEST", "ALL")
 
@@ -25,7 +25,8 @@ def load_phases(
     A picture needs no shapes, so data need not be there.
 
     A file that makes no net for one of the phases (no layers, or faults in them) is drawn for the
-    other; the report says so. Raises: NetspecError where nothing is left to draw.
+    other; the report says so. One with faults for every phase is drawn with them. Raises:
+    NetspecError where nothing is left to draw.
     """
     report = report or Report()
     nets: list[Net] = []
@@ -42,6 +43,8 @@ def load_phases(
         _add_new(report.diagnostics, warnings.diagnostics)
         if net.layers:
             nets.append(net)
+    if faults and not nets and options.allow_unknown:
+        nets, faults = _with_faults(source, phase, options, report), []
     if not nets:
         raise NetspecError(
             faults
@@ -58,6 +61,17 @@ def load_phases(
                 whole_file(path),
             ),
         ]
+    return nets
+
+
+def _with_faults(source: Source, phase: str, options: NetOptions, report: Report) -> list[Net]:
+    """The nets as far as they go. Raises: NetspecError where the text can't be parsed."""
+    nets = []
+    for one in PHASES[:2] if phase == "ALL" else (phase,):
+        found = Report()
+        net = load_with_faults(source, replace(options, phase=one), found)
+        _add_new(report.diagnostics, found.diagnostics)
+        nets += [net] if net.layers else []
     return nets
 
 

@@ -45,6 +45,9 @@ def build_graph(
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
         net.layers.append(layer)
+        if place.unknown is not None and report.allow_unknown:
+            what = f"{_label(layer)}: {place.unknown.message}"
+            layer.not_computed.append(Diagnostic(ERROR, what, place.unknown.span))
         _find_rule(layer, dialect, report)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from netspec.diagnostics import Report, note
 from netspec.schema import caffe_pb2
+from netspec.schema.forks import stated_word
 from netspec.syntax.bind import Spans
 
 RULES = ("include", "exclude")
@@ -54,6 +55,8 @@ def left_out(net: caffe_pb2.NetParameter, spans: Spans, kept: Placed) -> Placed:
 def meets_rule(state: caffe_pb2.NetState, rule: caffe_pb2.NetStateRule) -> bool:
     """Whether a state meets every condition that the rule states; an empty rule is always met."""
     stages = set(state.stage)
+    if stated_word(rule, "phase"):
+        return False  # a fork's phase, such as RUN of Digits' deploy nets: no net of ours has it
     return (
         (not rule.HasField("phase") or rule.phase == state.phase)
         and (not rule.HasField("min_level") or state.level >= rule.min_level)

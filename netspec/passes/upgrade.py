@@ -14,11 +14,14 @@ from google.protobuf.message import Message
 
 from netspec.diagnostics import ERROR, Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
+from netspec.schema.extensions import clear_value, extension, find_field, set_value, value_of
+from netspec.schema.forks import stated_word
 from netspec.schema.history import (
     V0_FIELDS,
     V0_TRANSFORM_FIELDS,
     V0_TYPES,
     V1_DATA_MESSAGES,
+    V1_FORK_TYPES,
     V1_TRANSFORM_FIELDS,
     V1_TYPES,
 )
@@ -44,7 +47,7 @@ def upgrade(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
     if any(layer.HasField("layer") for layer in net.layers):
         _upgrade_v0(net, spans, report)
     if net.layers:
-        _upgrade_v1(net, spans)
+        _upgrade_v1(net, spans, report)
     _upgrade_inputs(net, spans, report)
     _fix_batch_norm(net, spans)
 
@@ -86,15 +89,15 @@ def _move(
     new_name: str,
 ) -> None:
     """Moves a field that is set from one message to another, with its spans."""
-    value, is_repeated = getattr(source, name), source.DESCRIPTOR.fields_by_name[name].is_repeated
-    descriptor = target.DESCRIPTOR.fields_by_name[new_name]
-    if descriptor.is_repeated:
-        getattr(target, new_name).extend(value if is_repeated else [value])
-    elif descriptor.message_type is not None:
-        getattr(target, new_name).CopyFrom(value)
+    old, new = find_field(source.DESCRIPTOR, name), find_field(target.DESCRIPTOR, new_name)
+    value = value_of(source, old)
+    if new.is_repeated:
+        value_of(target, new).extend(value if old.is_repeated else [value])
+    elif new.message_type is not None:
+        value_of(target, new).CopyFrom(value)
     else:
-        setattr(target, new_name, value)
-    source.ClearField(name)
+        set_value(target, new, value)
+    clear_value(source, old)
     if name in source_spans.fields:
         target_spans.fields.setdefault(new_name, []).extend(source_spans.fields.pop(name))
 
@@ -221,7 +224,7 @@ def _move_v0_fields(
             report.warning(f"the V0 field '{name}' has no effect any more", old_spans.at(name))
 
 
-def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
+def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> None:
     """V1 → V2.
 
     Enum types to texts, blobs_lr and weight_decay into param, data settings into transform_param.
@@ -234,13 +237,31 @@ def _upgrade_v1(net: caffe_pb2.NetParameter, spans: Spans) -> None:
             name = descriptor.name
             if name in ("blobs_lr", "weight_decay", "param", "blob_share_mode", "type"):
                 continue
+            if not _has_field(new, name):
+                message = f"the V1 field '{name}' has no effect any more"
+                report.warning(message, place.at(name))
+                continue
             # the span keeps its name and place
             _move(old, Spans(None, None), name, new, place, name)
-        if old.HasField("type") and old.type:
-            new.type = V1_TYPES[_V1_TYPE_ENUM.Name(old.type)]
+        _set_type(old, place, new)
         _collect_param_specs(old, place, new)
     del net.layers[:]
     spans.fields["layer"] = places
+
+
+def _set_type(old: caffe_pb2.V1LayerParameter, place: Spans, new: caffe_pb2.LayerParameter) -> None:
+    """Today's name of a V1 layer's type; a word that nobody knows stays the type's name."""
+    written = place.find("type").value if place.fields.get("type") else None
+    if old.HasField("type") and old.type:
+        new.type = V1_TYPES[_V1_TYPE_ENUM.Name(old.type)]
+    elif word := stated_word(old, "type"):
+        new.type = V1_FORK_TYPES[word]
+    elif not old.HasField("type") and written is not None:
+        new.type = written.text
+
+
+def _has_field(message: Message, name: str) -> bool:
+    return name in message.DESCRIPTOR.fields_by_name or bool(extension(message.DESCRIPTOR, name))
 
 
 def _move_transform_fields(layer: caffe_pb2.V1LayerParameter, place: Spans) -> None:

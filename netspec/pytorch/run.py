@@ -140,6 +140,7 @@ def _solver(
             processes,
             Retention(options.keep_last, options.keep_best),
             options.dialect,
+            options.strict,
         )
 
 

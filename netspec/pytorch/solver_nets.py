@@ -33,7 +33,7 @@ def load_train_net(
     net = load_solver_net(file.train_net, file, report, options, overrides.batch_size, share)
     if share > 1:
         _check_divisible(net, report)
-    return _checked(net, processes, report)
+    return _checked(net, processes, report, options)
 
 
 def load_test_nets(
@@ -47,11 +47,11 @@ def load_test_nets(
     for source in file.test_nets:
         report = Report()
         net = load_solver_net(source, file, report, options, overrides.batch_size)
-        nets.append(_checked(net, processes, report))
+        nets.append(_checked(net, processes, report, options))
     return nets
 
 
-def _checked(net: Net, processes: int, report: Report) -> Net:
+def _checked(net: Net, processes: int, report: Report, options: NetOptions) -> Net:
     for layer in net.layers if processes > 1 else ():
         if layer.type == "HDF5Output":
             hint = "train in one process, or leave the layer out"
@@ -60,7 +60,7 @@ def _checked(net: Net, processes: int, report: Report) -> Net:
                 layer.spans.at("type"),
                 hint,
             )
-    report.raise_errors()
+    report.raise_errors(options.strict)
     return net
 
 

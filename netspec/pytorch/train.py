@@ -62,6 +62,7 @@ class Solver:
             anything.
         dialect: the fork whose rules the nets follow, where a layer type has several; None asks
             their files.
+        strict: warnings of the solver's and the nets' files are errors.
         processes: the processes of the run, of which this is one.
         retention: which snapshots stay; all where it is not given.
 
@@ -78,10 +79,11 @@ class Solver:
         processes: Processes | None = None,
         retention: Retention | None = None,
         dialect: str | None = None,
+        strict: bool = False,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
-        self.file = load_solver(path)
+        self.file = load_solver(path, strict=strict)
         self.param = p = self.overrides.applied_to(self.file.message)
         self.seed: int = self.processes.broadcast(
             p.random_seed if p.random_seed >= 0 else draw_seed()
@@ -92,7 +94,9 @@ class Solver:
         self.requests = Requests(self.processes)
         self.is_stopping = False
         self.stopped_by = 0  # the signal that has stopped the run
-        options = net_options(allow_python_layers=allow_python_layers, dialect=dialect)
+        options = net_options(
+            allow_python_layers=allow_python_layers, dialect=dialect, strict=strict
+        )
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))

@@ -107,6 +107,14 @@ def set_value(message: Any, field: FieldDescriptor, value: Any) -> None:
         setattr(message, field.name, value)
 
 
+def clear_value(message: Any, field: FieldDescriptor) -> None:
+    """Takes a field's value away, also an extension's."""
+    if field.is_extension:
+        message.ClearExtension(field)
+    else:
+        message.ClearField(field.name)
+
+
 def states(message: Any, field: FieldDescriptor) -> bool:
     """Whether a message states a field that is not repeated, also an extension's."""
     return bool(message.HasExtension(field) if field.is_extension else message.HasField(field.name))

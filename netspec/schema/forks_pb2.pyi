@@ -1525,6 +1525,144 @@ class ReLU6Parameter(_message.Message):
     engine: ReLU6Parameter.Engine
     def __init__(self, negative_slope: _Optional[float] = ..., engine: _Optional[_Union[ReLU6Parameter.Engine, str]] = ...) -> None: ...
 
+class DenseCRFParameter(_message.Message):
+    __slots__ = ("max_iter", "pos_w", "pos_xy_std", "bi_w", "bi_xy_std", "bi_rgb_std", "output_probability")
+    MAX_ITER_FIELD_NUMBER: _ClassVar[int]
+    POS_W_FIELD_NUMBER: _ClassVar[int]
+    POS_XY_STD_FIELD_NUMBER: _ClassVar[int]
+    BI_W_FIELD_NUMBER: _ClassVar[int]
+    BI_XY_STD_FIELD_NUMBER: _ClassVar[int]
+    BI_RGB_STD_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    max_iter: int
+    pos_w: _containers.RepeatedScalarFieldContainer[float]
+    pos_xy_std: _containers.RepeatedScalarFieldContainer[float]
+    bi_w: _containers.RepeatedScalarFieldContainer[float]
+    bi_xy_std: _containers.RepeatedScalarFieldContainer[float]
+    bi_rgb_std: _containers.RepeatedScalarFieldContainer[float]
+    output_probability: bool
+    def __init__(self, max_iter: _Optional[int] = ..., pos_w: _Optional[_Iterable[float]] = ..., pos_xy_std: _Optional[_Iterable[float]] = ..., bi_w: _Optional[_Iterable[float]] = ..., bi_xy_std: _Optional[_Iterable[float]] = ..., bi_rgb_std: _Optional[_Iterable[float]] = ..., output_probability: bool = ...) -> None: ...
+
+class DomainTransformParameter(_message.Message):
+    __slots__ = ("num_iter", "spatial_sigma", "range_sigma", "min_weight")
+    NUM_ITER_FIELD_NUMBER: _ClassVar[int]
+    SPATIAL_SIGMA_FIELD_NUMBER: _ClassVar[int]
+    RANGE_SIGMA_FIELD_NUMBER: _ClassVar[int]
+    MIN_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    num_iter: int
+    spatial_sigma: float
+    range_sigma: float
+    min_weight: float
+    def __init__(self, num_iter: _Optional[int] = ..., spatial_sigma: _Optional[float] = ..., range_sigma: _Optional[float] = ..., min_weight: _Optional[float] = ...) -> None: ...
+
+class CorrelationParameter(_message.Message):
+    __slots__ = ("pad", "kernel_size", "max_displacement", "stride_1", "stride_2", "do_abs", "single_direction", "correlation_type")
+    class CorrelationType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        MULTIPLY: _ClassVar[CorrelationParameter.CorrelationType]
+        SUBTRACT: _ClassVar[CorrelationParameter.CorrelationType]
+    MULTIPLY: CorrelationParameter.CorrelationType
+    SUBTRACT: CorrelationParameter.CorrelationType
+    PAD_FIELD_NUMBER: _ClassVar[int]
+    KERNEL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    MAX_DISPLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_1_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_2_FIELD_NUMBER: _ClassVar[int]
+    DO_ABS_FIELD_NUMBER: _ClassVar[int]
+    SINGLE_DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_TYPE_FIELD_NUMBER: _ClassVar[int]
+    pad: int
+    kernel_size: int
+    max_displacement: int
+    stride_1: int
+    stride_2: int
+    do_abs: bool
+    single_direction: int
+    correlation_type: CorrelationParameter.CorrelationType
+    def __init__(self, pad: _Optional[int] = ..., kernel_size: _Optional[int] = ..., max_displacement: _Optional[int] = ..., stride_1: _Optional[int] = ..., stride_2: _Optional[int] = ..., do_abs: bool = ..., single_direction: _Optional[int] = ..., correlation_type: _Optional[_Union[CorrelationParameter.CorrelationType, str]] = ...) -> None: ...
+
+class ResampleParameter(_message.Message):
+    __slots__ = ("width", "height", "type", "antialias", "factor")
+    class ResampleType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NEAREST: _ClassVar[ResampleParameter.ResampleType]
+        LINEAR: _ClassVar[ResampleParameter.ResampleType]
+        CUBIC: _ClassVar[ResampleParameter.ResampleType]
+        AREA: _ClassVar[ResampleParameter.ResampleType]
+    NEAREST: ResampleParameter.ResampleType
+    LINEAR: ResampleParameter.ResampleType
+    CUBIC: ResampleParameter.ResampleType
+    AREA: ResampleParameter.ResampleType
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    ANTIALIAS_FIELD_NUMBER: _ClassVar[int]
+    FACTOR_FIELD_NUMBER: _ClassVar[int]
+    width: int
+    height: int
+    type: ResampleParameter.ResampleType
+    antialias: bool
+    factor: float
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ..., type: _Optional[_Union[ResampleParameter.ResampleType, str]] = ..., antialias: bool = ..., factor: _Optional[float] = ...) -> None: ...
+
+class DownsampleParameter(_message.Message):
+    __slots__ = ("top_height", "top_width")
+    TOP_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TOP_WIDTH_FIELD_NUMBER: _ClassVar[int]
+    top_height: int
+    top_width: int
+    def __init__(self, top_height: _Optional[int] = ..., top_width: _Optional[int] = ...) -> None: ...
+
+class QuantizationParameter(_message.Message):
+    __slots__ = ("precision", "rounding_scheme", "bw_layer_in", "bw_layer_out", "bw_params", "fl_layer_in", "fl_layer_out", "fl_params", "mant_bits", "exp_bits", "exp_min", "exp_max", "scale_in", "scale_out", "scale_params", "is_negative_input")
+    class Precision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        DYNAMIC_FIXED_POINT: _ClassVar[QuantizationParameter.Precision]
+        MINIFLOAT: _ClassVar[QuantizationParameter.Precision]
+        INTEGER_POWER_OF_2_WEIGHTS: _ClassVar[QuantizationParameter.Precision]
+    DYNAMIC_FIXED_POINT: QuantizationParameter.Precision
+    MINIFLOAT: QuantizationParameter.Precision
+    INTEGER_POWER_OF_2_WEIGHTS: QuantizationParameter.Precision
+    class Rounding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        NEAREST: _ClassVar[QuantizationParameter.Rounding]
+        STOCHASTIC: _ClassVar[QuantizationParameter.Rounding]
+    NEAREST: QuantizationParameter.Rounding
+    STOCHASTIC: QuantizationParameter.Rounding
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    ROUNDING_SCHEME_FIELD_NUMBER: _ClassVar[int]
+    BW_LAYER_IN_FIELD_NUMBER: _ClassVar[int]
+    BW_LAYER_OUT_FIELD_NUMBER: _ClassVar[int]
+    BW_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    FL_LAYER_IN_FIELD_NUMBER: _ClassVar[int]
+    FL_LAYER_OUT_FIELD_NUMBER: _ClassVar[int]
+    FL_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    MANT_BITS_FIELD_NUMBER: _ClassVar[int]
+    EXP_BITS_FIELD_NUMBER: _ClassVar[int]
+    EXP_MIN_FIELD_NUMBER: _ClassVar[int]
+    EXP_MAX_FIELD_NUMBER: _ClassVar[int]
+    SCALE_IN_FIELD_NUMBER: _ClassVar[int]
+    SCALE_OUT_FIELD_NUMBER: _ClassVar[int]
+    SCALE_PARAMS_FIELD_NUMBER: _ClassVar[int]
+    IS_NEGATIVE_INPUT_FIELD_NUMBER: _ClassVar[int]
+    precision: QuantizationParameter.Precision
+    rounding_scheme: QuantizationParameter.Rounding
+    bw_layer_in: int
+    bw_layer_out: int
+    bw_params: int
+    fl_layer_in: _containers.RepeatedScalarFieldContainer[int]
+    fl_layer_out: _containers.RepeatedScalarFieldContainer[int]
+    fl_params: _containers.RepeatedScalarFieldContainer[int]
+    mant_bits: int
+    exp_bits: int
+    exp_min: int
+    exp_max: int
+    scale_in: _containers.RepeatedScalarFieldContainer[float]
+    scale_out: _containers.RepeatedScalarFieldContainer[float]
+    scale_params: _containers.RepeatedScalarFieldContainer[float]
+    is_negative_input: bool
+    def __init__(self, precision: _Optional[_Union[QuantizationParameter.Precision, str]] = ..., rounding_scheme: _Optional[_Union[QuantizationParameter.Rounding, str]] = ..., bw_layer_in: _Optional[int] = ..., bw_layer_out: _Optional[int] = ..., bw_params: _Optional[int] = ..., fl_layer_in: _Optional[_Iterable[int]] = ..., fl_layer_out: _Optional[_Iterable[int]] = ..., fl_params: _Optional[_Iterable[int]] = ..., mant_bits: _Optional[int] = ..., exp_bits: _Optional[int] = ..., exp_min: _Optional[int] = ..., exp_max: _Optional[int] = ..., scale_in: _Optional[_Iterable[float]] = ..., scale_out: _Optional[_Iterable[float]] = ..., scale_params: _Optional[_Iterable[float]] = ..., is_negative_input: bool = ...) -> None: ...
+
 class AccuracyFields(_message.Message):
     __slots__ = ()
     MIN_IS_BETTER_FIELD_NUMBER: _ClassVar[int]
@@ -1993,6 +2131,18 @@ class LayerFields(_message.Message):
     yolov3_detection_output_param: _descriptor.FieldDescriptor
     YOLOV3_PARAM_FIELD_NUMBER: _ClassVar[int]
     yolov3_param: _descriptor.FieldDescriptor
+    DENSE_CRF_PARAM_FIELD_NUMBER: _ClassVar[int]
+    dense_crf_param: _descriptor.FieldDescriptor
+    DOMAIN_TRANSFORM_PARAM_FIELD_NUMBER: _ClassVar[int]
+    domain_transform_param: _descriptor.FieldDescriptor
+    CORRELATION_PARAM_FIELD_NUMBER: _ClassVar[int]
+    correlation_param: _descriptor.FieldDescriptor
+    RESAMPLE_PARAM_FIELD_NUMBER: _ClassVar[int]
+    resample_param: _descriptor.FieldDescriptor
+    DOWNSAMPLE_PARAM_FIELD_NUMBER: _ClassVar[int]
+    downsample_param: _descriptor.FieldDescriptor
+    QUANTIZATION_PARAM_FIELD_NUMBER: _ClassVar[int]
+    quantization_param: _descriptor.FieldDescriptor
     def __init__(self) -> None: ...
 
 class LossFields(_message.Message):
@@ -2513,6 +2663,20 @@ class V1LayerFields(_message.Message):
         WINDOW_INST_SEG_DATA: _ClassVar[V1LayerFields.LayerType]
         WINDOW_SEG_BINARY: _ClassVar[V1LayerFields.LayerType]
         WINDOW_SEG_DATA: _ClassVar[V1LayerFields.LayerType]
+        INTERP: _ClassVar[V1LayerFields.LayerType]
+        SEG_ACCURACY: _ClassVar[V1LayerFields.LayerType]
+        MAT_READ: _ClassVar[V1LayerFields.LayerType]
+        MAT_WRITE: _ClassVar[V1LayerFields.LayerType]
+        MULTI_STAGE_MEANFIELD: _ClassVar[V1LayerFields.LayerType]
+        UPSAMPLE: _ClassVar[V1LayerFields.LayerType]
+        DENSE_IMAGE_DATA: _ClassVar[V1LayerFields.LayerType]
+        DENSE_CRF: _ClassVar[V1LayerFields.LayerType]
+        UNIQUE_LABEL: _ClassVar[V1LayerFields.LayerType]
+        CONVOLUTION3D: _ClassVar[V1LayerFields.LayerType]
+        POOLING3D: _ClassVar[V1LayerFields.LayerType]
+        VIDEO_DATA: _ClassVar[V1LayerFields.LayerType]
+        VOLUME_DATA: _ClassVar[V1LayerFields.LayerType]
+        BATCH_REDUCTION: _ClassVar[V1LayerFields.LayerType]
     BATCH_NORM: V1LayerFields.LayerType
     BIN_ACCURACY: V1LayerFields.LayerType
     BN: V1LayerFields.LayerType
@@ -2535,6 +2699,20 @@ class V1LayerFields(_message.Message):
     WINDOW_INST_SEG_DATA: V1LayerFields.LayerType
     WINDOW_SEG_BINARY: V1LayerFields.LayerType
     WINDOW_SEG_DATA: V1LayerFields.LayerType
+    INTERP: V1LayerFields.LayerType
+    SEG_ACCURACY: V1LayerFields.LayerType
+    MAT_READ: V1LayerFields.LayerType
+    MAT_WRITE: V1LayerFields.LayerType
+    MULTI_STAGE_MEANFIELD: V1LayerFields.LayerType
+    UPSAMPLE: V1LayerFields.LayerType
+    DENSE_IMAGE_DATA: V1LayerFields.LayerType
+    DENSE_CRF: V1LayerFields.LayerType
+    UNIQUE_LABEL: V1LayerFields.LayerType
+    CONVOLUTION3D: V1LayerFields.LayerType
+    POOLING3D: V1LayerFields.LayerType
+    VIDEO_DATA: V1LayerFields.LayerType
+    VOLUME_DATA: V1LayerFields.LayerType
+    BATCH_REDUCTION: V1LayerFields.LayerType
     BN_PARAM_FIELD_NUMBER: _ClassVar[int]
     bn_param: _descriptor.FieldDescriptor
     LOCAL_PARAM_FIELD_NUMBER: _ClassVar[int]
@@ -2551,4 +2729,24 @@ class V1LayerFields(_message.Message):
     unpooling_param: _descriptor.FieldDescriptor
     TYPE_FIELD_NUMBER: _ClassVar[int]
     type: _descriptor.FieldDescriptor
+    INTERP_PARAM_FIELD_NUMBER: _ClassVar[int]
+    interp_param: _descriptor.FieldDescriptor
+    SEG_ACCURACY_PARAM_FIELD_NUMBER: _ClassVar[int]
+    seg_accuracy_param: _descriptor.FieldDescriptor
+    MAT_READ_PARAM_FIELD_NUMBER: _ClassVar[int]
+    mat_read_param: _descriptor.FieldDescriptor
+    MAT_WRITE_PARAM_FIELD_NUMBER: _ClassVar[int]
+    mat_write_param: _descriptor.FieldDescriptor
+    MULTI_STAGE_MEANFIELD_PARAM_FIELD_NUMBER: _ClassVar[int]
+    multi_stage_meanfield_param: _descriptor.FieldDescriptor
+    UPSAMPLE_PARAM_FIELD_NUMBER: _ClassVar[int]
+    upsample_param: _descriptor.FieldDescriptor
+    DENSE_IMAGE_DATA_PARAM_FIELD_NUMBER: _ClassVar[int]
+    dense_image_data_param: _descriptor.FieldDescriptor
+    DENSE_CRF_PARAM_FIELD_NUMBER: _ClassVar[int]
+    dense_crf_param: _descriptor.FieldDescriptor
+    VIDEO_DATA_PARAM_FIELD_NUMBER: _ClassVar[int]
+    video_data_param: _descriptor.FieldDescriptor
+    NORM_PARAM_FIELD_NUMBER: _ClassVar[int]
+    norm_param: _descriptor.FieldDescriptor
     def __init__(self) -> None: ...

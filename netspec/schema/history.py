@@ -21,6 +21,24 @@ V1_TYPES = {
     "THRESHOLD": "Threshold", "WINDOW_DATA": "WindowData",
 }  # fmt: skip
 
+# The words that forks add to V1's enum (forks.proto) → the type of today.
+V1_FORK_TYPES = {
+    "BATCH_NORM": "BatchNorm", "BATCH_REDUCTION": "BatchReduction", "BIN_ACCURACY": "BinAccuracy",
+    "BN": "BN", "CONVOLUTION3D": "Convolution3D", "CROP": "Crop", "DENSE_CRF": "DenseCRF",
+    "DENSE_IMAGE_DATA": "DenseImageData", "DROPOUT_CHANNEL": "DropoutChannel",
+    "ELTWISE_ACCURACY": "EltwiseAccuracy", "ELTWISE_AFFINE": "EltwiseAffine",
+    "IMAGE_SEG_DATA": "ImageSegData", "INSANITY": "Insanity", "INTERP": "Interp", "LOCAL": "Local",
+    "MAT_READ": "MatRead", "MAT_WRITE": "MatWrite",
+    "MULTI_STAGE_MEANFIELD": "MultiStageMeanfield", "NORMALIZE": "Normalize",
+    "POOLING3D": "Pooling3D", "RED_ACCURACY": "RedAccuracy", "RED_SOFTMAX_LOSS": "RedSoftmaxLoss",
+    "RELU6": "ReLU6", "ROIPOOLING": "ROIPooling", "SEG_ACCURACY": "SegAccuracy",
+    "SELECT_SEG_BINARY": "SelectSegBinary", "TRIPLET_LOSS": "TripletLoss",
+    "UNIQUE_LABEL": "UniqueLabel", "UNPOOLING": "Unpooling", "UPSAMPLE": "Upsample",
+    "VIDEO_DATA": "VideoData", "VOLUME_DATA": "VolumeData", "WINDOW_CLS_DATA": "WindowClsData",
+    "WINDOW_INST_SEG_DATA": "WindowInstSegData", "WINDOW_SEG_BINARY": "WindowSegBinary",
+    "WINDOW_SEG_DATA": "WindowSegData",
+}  # fmt: skip
+
 # V0's layer type text → V1's enum. "padding" is no layer any more: it is folded into what reads it.
 V0_TYPES = {
     "accuracy": "ACCURACY", "bnll": "BNLL", "concat": "CONCAT", "conv": "CONVOLUTION",

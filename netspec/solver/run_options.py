@@ -74,6 +74,7 @@ class RunOptions:
             anything.
         plugins: Python files that define layer types; they are run.
         dialect: the fork whose rules the nets follow, where a layer type has several.
+        strict: warnings of the solver's and the nets' files are errors.
 
     Raises: NetspecError where two of them exclude each other.
     """
@@ -94,6 +95,7 @@ class RunOptions:
     allow_python_layers: bool = False
     plugins: tuple[str | Path, ...] = ()
     dialect: str | None = None
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if self.snapshot and (self.weights or self.resume):

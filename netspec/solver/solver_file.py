@@ -155,15 +155,17 @@ class SolverFile:
         )
 
 
-def load_solver(path: str | Path, report: Report | None = None) -> SolverFile:
+def load_solver(path: str | Path, report: Report | None = None, strict: bool = False) -> SolverFile:
     """Reads and checks a solver file (prototxt, or YAML by its suffix).
 
-    Args: report: takes the warnings, which the result has too.
+    Args:
+        report: takes the warnings, which the result has too.
+        strict: warnings are errors.
     Raises: NetspecError with every fault that was found.
     """
     report = report or Report()
     file = read_solver(path, report)
-    report.raise_errors()
+    report.raise_errors(strict)
     return file
 
 

@@ -8,10 +8,17 @@ from typing import cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from netspec.diagnostics import ERROR, Report, Span, note
+from netspec.diagnostics import ERROR, Diagnostic, Report, Span, note
 from netspec.schema.extensions import extension, set_value, value_of
 from netspec.schema.forks import fork_word
-from netspec.syntax.scalar_value import enum_value, printable, shown_text, type_name, typed_value
+from netspec.syntax.scalar_value import (
+    enum_value,
+    printable,
+    shown_text,
+    type_name,
+    typed_value,
+    untyped,
+)
 from netspec.syntax.tree import NULLS, PLAIN, STRING, Block, Field, Scalar
 
 # what the message of a whole file is called
@@ -27,12 +34,14 @@ class Spans:
     A tree beside the message that moves with it when it is upgraded.
     """
 
-    __slots__ = ("fields", "is_faulty", "name", "value")
+    __slots__ = ("fields", "is_faulty", "name", "unknown", "value")
 
     def __init__(self, name: Span | None, value: Span | None) -> None:
         self.name = name  # the field's name
         self.value = value  # the field's value; a block with its braces
         self.is_faulty = False  # was a fault found in it, wherever in the file its parts stand?
+        # what of it netspec does not know, where that is allowed: what computes can't do without
+        self.unknown: Diagnostic | None = None
         self.fields: dict[str, list[Spans]] = {}
 
     def find(self, *path: str | int) -> Spans:
@@ -99,14 +108,18 @@ def _bind_block(
             what = f"{around[-1][0]} has no field '{field.name}'"
             owner = None if report.is_crowded else _owner_hint(field.name, around)
             report.unknown(what, field.name_span, owner or report.near(field.name, known))
+            spans.unknown = spans.unknown or Diagnostic(ERROR, what, field.name_span)
+            keep_as_written(field.values)
             continue
         places = spans.fields.setdefault(field.name, [])
         if not descriptor.is_repeated and field.is_list:
             report.error(f"'{field.name}' takes one value, not a list", field.name_span)
+            keep_as_written(field.values, _is_text(descriptor))
             continue
         if not descriptor.is_repeated and places:
             first = note("the first one is here", places[0].name)
             report.error(f"'{field.name}' may stand only once here", field.name_span, notes=[first])
+            keep_as_written(field.values, _is_text(descriptor))
             continue
         is_message = descriptor.message_type is not None
         for i, value in enumerate(field.values):
@@ -125,18 +138,24 @@ def _bind_block(
             )
             if is_message:
                 if not _bind_message(field, value, descriptor, message, place, report, around):
+                    keep_as_written([value])
                     continue
+                spans.unknown = spans.unknown or place.unknown
             elif isinstance(value, Block):
                 report.error(
                     f"'{field.name}' takes {type_name(descriptor)}, not a block", field.name_span
                 )
+                keep_as_written([value])
                 continue
             else:
                 target = _taker(value, descriptor)
                 typed = typed_value(value, target, report, field.name)
                 if typed is None:
+                    keep_as_written([value])
                     if report.allow_unknown and descriptor.enum_type is not None:
                         places.append(place)  # its text is all that is known of it
+                        what = f"'{field.name}' is {shown_text(value)}, which netspec does not know"
+                        spans.unknown = spans.unknown or Diagnostic(ERROR, what, value.span)
                     continue
                 set_value(message, target, typed)
             places.append(place)
@@ -159,6 +178,26 @@ def _taker(scalar: Scalar, field: FieldDescriptor) -> FieldDescriptor:
     ):
         return field
     return fork_word(field, scalar.text) or field
+
+
+def _is_text(descriptor: FieldDescriptor) -> bool:
+    return descriptor.type == FieldDescriptor.TYPE_STRING
+
+
+def keep_as_written(values: list[Scalar | Block], is_text: bool = False) -> None:
+    """Makes values that no field of the schema takes printable in either syntax.
+
+    A string stays one; what YAML writes plainly is a number or a word, or else a string: always
+    one where `is_text`.
+    """
+    for i, value in enumerate(values):
+        if isinstance(value, Block):
+            for field in value.fields:
+                keep_as_written(field.values)
+        elif value.kind == PLAIN and value.text in NULLS:
+            values[i] = Block([], value.span)
+        else:
+            untyped(value, is_text)
 
 
 def _first_line(item: Block) -> Span | None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from netspec.diagnostics import Span
-from netspec.schema.extensions import find_field, value_of
+from netspec.schema.extensions import find_field, states, value_of
+from netspec.schema.forks import fork_field
 from netspec.syntax.bind import Spans, unbind
 from netspec.syntax.tree import Block, Field, Scalar
+
+TODAYS = {"layers": "layer"}  # what a field of the older formats is called today
 
 
 class _Written(NamedTuple):
@@ -42,10 +46,12 @@ class _Rewriting:
         self.written: dict[int, _Written] = {}  # by the offset at which a value begins
         self.made: dict[int, Field] = {}  # by the id of the field that it was
         self.kept: set[int] = set()  # ids of blocks that are taken over as they are
+        self.unbound: dict[int, list[Field]] = {}  # by the id of their block: in no message
         self._find_written(block, before)
 
     def file(self, message: Message, spans: Spans) -> Block:
         file = self._block(message, spans)
+        self._add_unbound(file, self.root)
         starts = {
             name: min((p.value.start for p in places if p.value), default=0)
             for name, places in spans.fields.items()
@@ -57,7 +63,10 @@ class _Rewriting:
     def _find_written(self, block: Block, message: Message) -> None:
         seen: dict[str, int] = {}
         for field in block.fields:
-            descriptor = find_field(message.DESCRIPTOR, field.name)
+            descriptor = _field_of(message, field.name)
+            if descriptor is None or not _is_bound(message, descriptor, field):
+                self.unbound.setdefault(id(block), []).append(field)
+                continue
             for value in field.values:
                 bound = None
                 if isinstance(value, Block):
@@ -99,8 +108,20 @@ class _Rewriting:
             field.values.append(written.value)
             self.kept.add(id(written.value))
         else:
-            field.values.append(self._block(item, place))
+            block = self._block(item, place)
+            if written is not None and name in (written.field.name, TODAYS.get(written.field.name)):
+                self._add_unbound(block, written.value)
+            field.values.append(block)
         return field
+
+    def _add_unbound(self, block: Block, written: Scalar | Block) -> None:
+        """Adds the fields that the schema does not know as they stand in the text."""
+        own = {field.name for field in block.fields}
+        for field in self.unbound.get(id(written), ()):
+            if field.name not in own:
+                block.fields.append(field)
+                self.made[id(field)] = field
+                self.kept.update(id(value) for value in field.values)
 
     def _comes_from(self, field: Field, written: _Written | None) -> None:
         if written is None or id(written.field) in self.made:
@@ -131,3 +152,18 @@ class _Rewriting:
         waiting += block.dangling
         if block is self.root:
             target.dangling += waiting
+
+
+def _field_of(message: Message, name: str) -> FieldDescriptor | None:
+    try:
+        return find_field(message.DESCRIPTOR, name)
+    except KeyError:
+        return None
+
+
+def _is_bound(message: Message, descriptor: FieldDescriptor, field: Field) -> bool:
+    """Whether a field's value is in the message; an enum's unknown word is not."""
+    if descriptor.enum_type is None or descriptor.is_repeated:
+        return True
+    fork = fork_field(message.DESCRIPTOR, field.name)  # it may hold the word in its place
+    return states(message, descriptor) or (fork is not None and states(message, fork))

@@ -36,6 +36,9 @@ _FLOAT = re.compile(
     r"((?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fF]?)",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+# how YAML writes them
+_SPECIAL_FLOATS = {".inf": "inf", "-.inf": "-inf", "+.inf": "inf", ".nan": "nan", "-.nan": "nan"}
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
 _MAX_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
 _MAX_NAMES = 8  # of an enum, in a message
@@ -127,6 +130,22 @@ def typed_value(scalar: Scalar, descriptor: FieldDescriptor, report: Report, nam
     scalar.value = value
     scalar.kind, scalar.text = printable(value, descriptor)
     return value
+
+
+def untyped(scalar: Scalar, is_text: bool = False) -> None:
+    """Makes a scalar printable whose field is not known, so that its type is not either.
+
+    A string's `value` stays bytes: by that the printer of YAML knows that it needs its quotes.
+    """
+    if scalar.kind == PLAIN:
+        text = _SPECIAL_FLOATS.get(scalar.text.lower(), scalar.text)
+        forms = (_WORD, _FLOAT, _INTEGER)
+        is_word = not is_text and any(form.fullmatch(text) for form in forms)
+        scalar.kind, scalar.text = (WORD, text) if is_word else (STRING, scalar.text)
+    if scalar.kind == STRING:
+        if not isinstance(scalar.value, bytes):
+            scalar.value = scalar.text.encode(errors="surrogateescape")
+        scalar.text = scalar.value.decode(errors="surrogateescape")
 
 
 def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
 from netspec.schema.extensions import find_field
@@ -286,39 +286,63 @@ def _fields(key: Scalar, value: Node) -> list[Field]:
 def print_tree(block: Block, descriptor: Descriptor) -> str:
     """The YAML of a bound tree.
 
-    Block style, lists of scalars on one line, comments where they stood.
+    Block style, lists of scalars on one line, comments where they stood. What the schema does not
+    know is written as it stands.
+
+    Raises: NetspecError for a string of an unknown field that is not UTF-8.
     """
     return "".join(line + "\n" for line in _lines(block, descriptor)) or "{}\n"
 
 
-def _lines(block: Block, descriptor: Descriptor) -> Iterator[str]:
+def _lines(block: Block, descriptor: Descriptor | None) -> Iterator[str]:
+    """The lines of a block's fields; without a descriptor, those of an unknown field's block."""
     groups: dict[str, list[Field]] = {}
     for field in block.fields:
         groups.setdefault(field.name, []).append(field)
     for name, fields in groups.items():
-        schema = find_field(descriptor, name)
-        if schema.message_type is None:
+        schema = _schema_of(descriptor, name)
+        inner = schema.message_type if schema is not None else None
+        values = [value for field in fields for value in field.values]
+        if all(isinstance(value, Scalar) for value in values) and inner is None:
             yield from _scalar_lines(name, fields)
-        elif schema.is_repeated:
-            yield f"{name}:" if any(field.values for field in fields) else f"{name}: []"
-            for field in fields:
-                yield from _comment_lines([*field.comments, *filter(None, [field.trailing])], "  ")
-                for value in field.values:
-                    assert isinstance(value, Block), "binding takes nothing else for a message"
-                    inner = list(_lines(value, schema.message_type)) or ["{}"]
-                    yield from (("    " if i else "  - ") + line for i, line in enumerate(inner))
+        elif len(values) == 1 and not (schema is not None and schema.is_repeated):
+            yield from _block_lines(name, fields[0], inner)
         else:
-            yield from _comment_lines(fields[0].comments, "")
-            value = fields[0].values[0]
-            assert isinstance(value, Block), "binding takes nothing else for a message"
-            inner = list(_lines(value, schema.message_type))
-            yield (
-                f"{name}:"
-                + ("" if inner else " {}")
-                + (f"  # {fields[0].trailing}" if fields[0].trailing else "")
-            )
-            yield from ("  " + line for line in inner)
+            yield from _list_lines(name, fields, inner)
     yield from _comment_lines(block.dangling, "")
+
+
+def _schema_of(descriptor: Descriptor | None, name: str) -> FieldDescriptor | None:
+    try:
+        return find_field(descriptor, name) if descriptor is not None else None
+    except KeyError:
+        return None
+
+
+def _block_lines(name: str, field: Field, descriptor: Descriptor | None) -> Iterator[str]:
+    yield from _comment_lines(field.comments, "")
+    value = field.values[0]
+    if isinstance(value, Scalar):  # where a block was expected
+        yield f"{name}: {_scalar_text(value)}"
+        return
+    inner = list(_lines(value, descriptor))
+    yield (
+        f"{name}:" + ("" if inner else " {}") + (f"  # {field.trailing}" if field.trailing else "")
+    )
+    yield from ("  " + line for line in inner)
+
+
+def _list_lines(name: str, fields: list[Field], descriptor: Descriptor | None) -> Iterator[str]:
+    yield f"{name}:" if any(field.values for field in fields) else f"{name}: []"
+    for field in fields:
+        yield from _comment_lines([*field.comments, *filter(None, [field.trailing])], "  ")
+        for value in field.values:
+            inner = (
+                [_scalar_text(value)]
+                if isinstance(value, Scalar)
+                else list(_lines(value, descriptor)) or ["{}"]
+            )
+            yield from (("    " if i else "  - ") + line for i, line in enumerate(inner))
 
 
 def _scalar_lines(name: str, fields: list[Field]) -> Iterator[str]:
@@ -342,8 +366,11 @@ def _comment_lines(comments: list[str], indent: str) -> Iterator[str]:
 def _scalar_text(scalar: Scalar) -> str:
     if scalar.kind != STRING:
         return _SPECIAL_FLOATS.get(scalar.text, scalar.text)
-    if _SAFE_TEXT.fullmatch(scalar.text) and scalar.text.lower() not in _RESERVED:
+    is_typed = not isinstance(scalar.value, bytes)  # else a word would be no string any more
+    if is_typed and _SAFE_TEXT.fullmatch(scalar.text) and scalar.text.lower() not in _RESERVED:
         return scalar.text
+    if _NOT_UTF8.search(scalar.text):
+        raise NetspecError("this text is not UTF-8, which YAML can't hold", scalar.span)
     return '"' + "".join(_escaped(char) for char in scalar.text) + '"'
 
 

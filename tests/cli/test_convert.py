@@ -52,9 +52,11 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def convert(capsys: pytest.CaptureFixture, source: str, target: str, status: int = 0) -> str:
+def convert(
+    capsys: pytest.CaptureFixture, source: str, target: str, *options: str, status: int = 0
+) -> str:
     """Converts, and returns what goes to stderr; nothing goes to stdout."""
-    assert main(["convert", source, target]) == status
+    assert main(["convert", source, target, *options]) == status
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -131,7 +133,7 @@ def test_an_empty_file(capsys: pytest.CaptureFixture) -> None:
 def test_a_wrong_net_is_not_written(capsys: pytest.CaptureFixture) -> None:
     Path("net.prototxt").write_text('nme: "a"\nlayer { kernel_size: 3 }\n')
     Path("net.yaml").write_text("old")
-    err = convert(capsys, "net.prototxt", "net.yaml", status=1)
+    err = convert(capsys, "net.prototxt", "net.yaml", "--strict", status=1)
     assert "net.prototxt:1:1: error: a net has no field 'nme'" in err
     assert "net.prototxt:2:9: error: 'layer' has no field 'kernel_size'" in err
     assert Path("net.yaml").read_text() == "old"

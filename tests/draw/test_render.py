@@ -155,7 +155,7 @@ def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
 
 def test_a_wrong_net_leaves_the_old_picture(tmp_path, capsys):
     net, out = tmp_path / "net.prototxt", tmp_path / "net.png"
-    net.write_text('layer { name: "a" type: "Relu" bottom: "x" top: "y" }')
+    net.write_text('layer { name: "a" type: "Relu" bottom: "x" top: "y"')
     old = (ROOT / "docs" / "AlexNet.png").read_bytes()
     out.write_bytes(old)
     assert main(["draw", str(net), str(out)]) == 1

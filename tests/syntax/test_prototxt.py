@@ -15,7 +15,12 @@ from netspec.syntax.read import file_kind, parse_source, read_source
 from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import faults, oracle, read, same
 
-FILES = sorted([*REFERENCE.rglob("*.prototxt"), *ROOT.glob("models/**/*.prototxt")])
+# protobuf's own reader knows no field of a fork
+FILES = sorted(
+    path
+    for path in [*REFERENCE.rglob("*.prototxt"), *ROOT.glob("models/**/*.prototxt")]
+    if REFERENCE / "forks" not in path.parents
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
