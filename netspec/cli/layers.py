@@ -17,7 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from netspec.cli.state import configure_plugin
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, shape_text
-from netspec.layers import all_specs, find_spec, unknown_type
+from netspec.layers import all_specs, find_spec, rules_of, unknown_type
 from netspec.layers.spec import Spec
 from netspec.options import NetOptions
 from netspec.pipeline import assemble, read_net
@@ -98,9 +98,16 @@ def markdown_table() -> str:
 
 
 def layer_page(type_name: str) -> str:
-    """What one needs to know to write a layer of a type."""
-    spec = all_specs()[type_name]
-    parts = [f"{type_name}\n" + _indented(inspect.getdoc(type(spec)) or "", 2)]
+    """What one needs to know to write a layer of a type: a page for each rule of a fork's type."""
+    own = all_specs().get(type_name)
+    return "\n".join(rule_page(spec) for spec in ([own] if own else rules_of(type_name)))
+
+
+def rule_page(spec: Spec) -> str:
+    """What one needs to know to write a layer by one rule of its type."""
+    parts = [f"{spec.name}\n" + _indented(inspect.getdoc(type(spec)) or "", 2)]
+    if spec.rule:
+        parts.append(_indented(f"Meant by {spec.differs}, or --dialect {spec.dialects[0]}.", 2))
     rule = "the top has the bottom's" if type(spec).infer is Spec.infer else spec.example.shapes
     if rule and "Shapes:" not in parts[0]:
         parts.append(_indented(f"Shapes: {rule}.", 2))
@@ -108,7 +115,7 @@ def layer_page(type_name: str) -> str:
         "; a top may have its bottom's name, and is then computed in place" if spec.in_place else ""
     )
     parts.append(f"  bottoms: {_count(spec.bottoms)}, tops: {_count(spec.tops)}{place}")
-    owners = parameter_fields(type_name)
+    owners = parameter_fields(spec.name)
     parts += [_settings(owner.name, owner.message_type) for owner in owners]
     users = {
         field.message_type.name: field
@@ -118,7 +125,7 @@ def layer_page(type_name: str) -> str:
     }
     parts += [_settings(field.name, field.message_type) for field in users.values()]
     parts.append(f"Every layer also takes {_COMMON}.")
-    parts.append(_example(type_name))
+    parts.append(_example(spec))
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
@@ -128,7 +135,8 @@ def parameter_fields(type_name: str) -> list[Any]:
     Those whose comment in the schema names it.
     """
     own = all_specs()[type_name]
-    if own.fields:
+    is_caffes = own.param in caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
+    if own.fields or (own.param and not is_caffes):
         return [find_field(caffe_pb2.LayerParameter.DESCRIPTOR, own.param)]
     comments = schema_comments()
     fields = [
@@ -139,7 +147,7 @@ def parameter_fields(type_name: str) -> list[Any]:
     found = [
         field
         for field in fields
-        if re.search(rf"\b{type_name}\b", comments[f"LayerParameter.{field.name}"])
+        if re.search(rf"\b{own.type}\b", comments[f"LayerParameter.{field.name}"])
     ]
     # its own first
     return sorted(found, key=lambda field: field.name in ("transform_param", "loss_param"))
@@ -196,9 +204,9 @@ def _default(field: FieldDescriptor) -> str:
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 
-def _example(type_name: str) -> str:
-    example = all_specs()[type_name].example
-    *inputs, layer = example.text(type_name).splitlines()
+def _example(spec: Spec) -> str:
+    example = spec.example
+    *inputs, layer = example.text(spec.type).splitlines()
     tree = parse(Source("", layer))
     bind(tree, caffe_pb2.NetParameter(), Report())
     lines = ["Example", ""]
@@ -216,7 +224,7 @@ def _example(type_name: str) -> str:
     )
     if given:
         lines += [f"  Where its files do not exist yet: {given}", ""]
-    made = example_net(type_name).layers[-1]
+    made = example_net(spec.name).layers[-1]
     ends = [
         ", ".join(f"{blob.name} {shape_text(blob.shape)}" for blob in blobs)
         for blobs in (made.bottom_blobs, made.top_blobs)
@@ -228,12 +236,15 @@ def _example(type_name: str) -> str:
 
 
 def example_net(type_name: str) -> Net:
-    """The net of a type's example. Raises: NetspecError."""
+    """The net of a type's or a rule's example. Raises: NetspecError."""
     report = Report()
-    example = all_specs()[type_name].example
-    message, spans = read_net(Source(f"example of {type_name}", example.text(type_name)), report)
+    spec = all_specs()[type_name]
+    example, dialect = spec.example, next(iter(spec.dialects), "")
+    source = Source(f"example of {type_name}", example.text(spec.type))
+    message, spans = read_net(source, report)
+    state = caffe_pb2.NetState(phase="TRAIN")
     net = assemble(
-        message, spans, caffe_pb2.NetState(phase="TRAIN"), report, NetOptions(inputs=example.inputs)
+        message, spans, state, report, NetOptions(inputs=example.inputs, dialect=dialect)
     )
     report.raise_errors()
     return net

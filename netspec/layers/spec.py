@@ -10,7 +10,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, Protocol
 
-from netspec.diagnostics import Diagnostic, Report, Span, note
+from netspec.diagnostics import ERROR, Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.layers.example import Example
 from netspec.layers.filler_fault import filler_fault
@@ -214,6 +214,12 @@ class LayerContext:
     def warn(self, message: str, *path: str | int, hint: str | None = None) -> None:
         """Warns of something at a field of the layer's own parameters, or else of the layer."""
         self.report.warning(f"{self.layer.label}: {message}", self._span(path), hint)
+
+    def not_computed(self, message: str, *path: str | int) -> None:
+        """Warns that the layer's values can't be computed; what computes raises it."""
+        text, span = f"{self.layer.label}: {message}", self._span(path)
+        self.layer.not_computed.append(Diagnostic(ERROR, text, span))
+        self.report.warning(text, span, kind=message)
 
     def _span(self, path: tuple[str | int, ...]) -> Span | None:
         is_own = bool(path) and self.param is not None and self._is_field(path[0])
