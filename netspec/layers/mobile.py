@@ -1,27 +1,26 @@
 """Small nets for mobile devices: MobileNet, ShuffleNet, SENet.
 
-Source: yonghenglh6/DepthwiseConvolution, farmingyard/caffe-mobilenet, farmingyard/ShuffleNet,
-hujie-frank/SENet, chuanqi305/ssd, eric612/MobileNet-YOLO, Zeitzmz/micronet-caffe.
+Source: yonghenglh6/DepthwiseConvolution, farmingyard/caffe-mobilenet and ShuffleNet,
+hujie-frank/SENet, chuanqi305/ssd, eric612/MobileNet-YOLO, Zeitzmz/micronet-caffe,
+foss-for-synopsys-dwc-arc-processors/synopsys-caffe.
 """
 
 from __future__ import annotations
 
-from math import prod
-
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.convolution import Convolution, check_kernel, convolved_sizes
-from netspec.layers.example import FILLER, MAPS, SAME, WINDOW, Example
+from netspec.layers.example import FILLER, MAPS, WINDOW, Example
 from netspec.layers.neuron import Neuron, warn_in_place
-from netspec.layers.setting import Setting, spatial_axes, window_sizes, window_words
+from netspec.layers.setting import Setting, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
-from netspec.layers.window import check_window, window_of
+from netspec.layers.window import check_window, require_axes, window_of
 
 
 class DepthwiseConvolution(Convolution):
-    """A Convolution whose groups are computed one by one; `group` must be given, as there.
+    """A Convolution whose `group` is the number of channels: each is convolved by itself.
 
-    The fork's GPU code ignores `group` and filters each channel alone: it agrees with the CPU's
-    only where `group` is the number of channels, which netspec requires.
+    Source: yonghenglh6/DepthwiseConvolution. Its CPU code is Convolution's, whatever `group` is;
+    its GPU kernel always takes one channel a filter.
     """
 
     type = "DepthwiseConvolution"
@@ -32,118 +31,126 @@ class DepthwiseConvolution(Convolution):
     )
 
     def infer(self, context: LayerContext) -> list[Shape]:
-        shapes = super().infer(context)
-        p, channels = context.param, context.bottoms[0][context.param.axis]
-        if not p.group == p.num_output == channels:
-            message = (
-                f"'group' and 'num_output' must be the {channels} channels of the bottom, "
-                f"got {p.group} and {p.num_output}"
+        tops = super().infer(context)
+        channels, group = context.bottoms[0][context.param.axis], context.param.group
+        if group != channels:
+            context.warn(
+                f"'group' is {group} for {channels} channels; the fork's GPU code takes it for "
+                f"{channels} all the same, netspec goes by 'group', as the fork's CPU code",
+                "group",
+                hint=f"write 'group: {channels}'",
             )
-            hint = "the fork's CPU and GPU differ here; type \"Convolution\" takes any group"
-            raise context.stop(message, "group", hint=hint, notes=[context.made_here(0)])
-        return shapes
+        return tops
 
 
-class ConvolutionDepthwise(Spec):
-    """A filter for each channel; `num_output` is ignored: there are as many as channels.
+class ConvolutionDepthwise(Convolution):
+    """A convolution of each channel by itself; `num_output` and `group` are not looked at.
 
-    Weights are C×1×kernel.
+    Weights are C × 1 × kernel. Source: farmingyard/caffe-mobilenet.
     """
 
     type = "ConvolutionDepthwise"
-    param = "convolution_param"
-    reads = BOTTOM
+    bottoms = (1, 1)
+    tops = (1, 1)
     example = Example(
         MAPS,
-        f"convolution_param {{ num_output: 64 kernel_size: 3 stride: 1 pad: 1 {FILLER} }}",
-        shapes=f"the channels stay; along height and width {WINDOW}",
+        f"convolution_param {{ kernel_size: 3 stride: 1 pad: 1 {FILLER} }}",
+        shapes=f"the bottom's channels; along each spatial axis {WINDOW}",
     )
 
     def settings(self, layer: Layer) -> list[str]:
-        message = layer.message.convolution_param
-        axes = spatial_axes(layer)
-        kernel = "×".join(map(str, window_sizes(message, "kernel_size", 0, axes)))
-        shown = [f"{kernel} a channel", *window_words(message, axes)]
-        return shown if message.bias_term else [*shown, "no bias"]
+        shown = [super().settings(layer)[0].rpartition(" ")[2]]
+        shown += window_words(layer.message.convolution_param, 2)
+        return shown if layer.message.convolution_param.bias_term else [*shown, "no bias"]
 
     def check(self, context: LayerContext) -> None:
         check_window(context)
         check_kernel(context)
-        for field in ("stride", "pad"):
-            if not getattr(context.param, field) and not context.has(f"{field}_h"):
-                default = 1 if field == "stride" else 0
-                hint = f"the fork reads a field that is not there; write {field}: {default}"
-                context.warn(f"'{field}' must be given in the fork", field, hint=hint)
+        for name, default in (("stride", 1), ("pad", 0)):
+            if not getattr(context.param, name) and not context.has(f"{name}_h"):
+                # the fork reads the first of no values
+                context.warn(
+                    f"{self.type} without '{name}' is undefined in the fork; "
+                    f"netspec takes {default}",
+                    "convolution_param",
+                    hint=f"write '{name}: {default}'",
+                )
 
     def infer(self, context: LayerContext) -> list[Shape]:
-        bottom = context.bottoms[0]
+        bottom, p = context.bottoms[0], context.param
         if len(bottom) != 4:
             raise context.stop(
-                f"takes a blob of 4 axes (N×C×H×W), got {shape_text(bottom)}",
+                f"{self.type} takes a blob of 4 axes (N×C×H×W), got {len(bottom)}",
                 "bottom",
                 0,
                 notes=[context.made_here(0)],
             )
-        window = window_of(context.param, 2)
+        require_axes(context, 2)
+        if p.num_output and p.num_output != bottom[1]:
+            context.warn(
+                f"'num_output' {p.num_output} is not looked at: "
+                f"there are as many outputs as channels, {bottom[1]}",
+                "num_output",
+            )
+        window = window_of(p, 2)
         out = convolved_sizes(context, bottom[2:], window)
         context.add_param((bottom[1], 1, *window.kernel), "weight_filler")
-        if context.param.bias_term:
+        if p.bias_term:
             context.add_param((bottom[1],), "bias_filler")
         return [(*bottom[:2], *out)]
 
-    def macs(self, layer: Layer) -> int:
-        return layer.top_blobs[0].count * prod(layer.params[0].shape[1:])
-
 
 class ShuffleChannel(Spec):
-    """Interleaves `group` groups of channels: channel j·group + i of the top is i·(C/group) + j."""
+    """Interleaves `group` groups of channels: the groups' first channels, their second ones, ….
+
+    Source: farmingyard/ShuffleNet.
+    """
 
     type = "ShuffleChannel"
     param = "shuffle_channel_param"
-    shown = (Setting("group", "{} groups", True),)
-    example = Example(MAPS, "shuffle_channel_param { group: 4 }", shapes=SAME)
+    shown = (Setting("group", "group {}", True),)
+    example = Example(MAPS, "shuffle_channel_param { group: 4 }", shapes="N×C×H×W of the bottom")
 
     def check(self, context: LayerContext) -> None:
         if not context.param.group:
             context.error("'group' must be at least 1, got 0", "group")
 
     def infer(self, context: LayerContext) -> list[Shape]:
-        bottom, group = context.bottoms[0], context.param.group
-        if not 2 <= len(bottom) <= 4:
+        top = four_axes(context, self.type)
+        if top[1] % context.param.group:
             raise context.stop(
-                f"takes a blob of 2 to 4 axes, got {shape_text(bottom)}",
-                "bottom",
-                0,
+                f"'group' {context.param.group} does not divide the {top[1]} channels of "
+                f"'{context.layer.bottoms[0]}'",
+                "group",
                 notes=[context.made_here(0)],
             )
-        if bottom[1] % group:
-            message = f"'group' {group} does not divide the {bottom[1]} channels of the bottom"
-            raise context.stop(message, "group", notes=[context.made_here(0)])
-        # the fork reshapes the top to four axes
-        return [(*bottom, *(1,) * (4 - len(bottom)))]
+        return [top]
 
 
 class Axpy(Spec):
-    """a · x + y, with a scale for each item and channel (SENet)."""
+    """a · x + y with a factor for each channel: SENet's excitation and its shortcut in one.
+
+    Bottoms are a (N×C or N×C×1×1), x and y. Source: hujie-frank/SENet.
+    """
 
     type = "Axpy"
     bottoms = (3, 3)
     reads = BOTTOM
     example = Example(
-        {"scale": (1, 64, 1, 1), "x": (1, 64, 56, 56), "y": (1, 64, 56, 56)},
-        shapes="the second bottom's; the first is N×C or N×C×1×1",
+        {"a": (1, 64, 1, 1), "x": (1, 64, 56, 56), "y": (1, 64, 56, 56)}, shapes="that of x and y"
     )
 
     def infer(self, context: LayerContext) -> list[Shape]:
-        scale, x = context.bottoms[:2]
+        factor, x, _ = context.bottoms
         context.same_shapes(1, 2)
-        if scale[:2] != x[:2] or prod(scale[2:]) != 1 or len(x) < 2:
-            wanted = shape_text((*x[:2], 1, 1))
+        if len(x) < 2 or factor not in (x[:2], (*x[:2], 1, 1)):
+            names = context.layer.bottoms
+            message = (
+                f"'{names[0]}' ({shape_text(factor)}) must hold one factor for each item and "
+                f"channel of '{names[1]}' ({shape_text(x)}): N×C or N×C×1×1"
+            )
             raise context.stop(
-                f"the scale must be {wanted}, got {shape_text(scale)}",
-                "bottom",
-                0,
-                notes=[context.made_here(0), context.made_here(1)],
+                message, "bottom", 0, notes=[context.made_here(0), context.made_here(1)]
             )
         return [x]
 
@@ -152,11 +159,13 @@ class Axpy(Spec):
 
 
 class ReLU6(Neuron):
-    """min(max(x, 0), 6); with `negative_slope`, that times x below 0.
+    """min(max(x, 0), 6), below 0 with a slope where MobileNet-YOLO's field states one.
 
-    Gradient: 0 at 0 and at 6. chuanqi305's type (without a slope) and MobileNet-YOLO's agree.
+    The gradient is 0 at 0 and at 6. Source: chuanqi305/ssd, eric612/MobileNet-YOLO.
     """
 
+    # One rule for both forks: without a slope, which only MobileNet-YOLO has, they agree in every
+    # value and every gradient, the edges included.
     type = "ReLU6"
     param = "relu6_param"
     reads = BOTTOM
@@ -164,42 +173,71 @@ class ReLU6(Neuron):
     example = Example(MAPS)
 
     def misreads_in_place(self, layer: Layer) -> bool:
-        return layer.field("relu6_param").negative_slope < 0
+        return bool(layer.field("relu6_param").negative_slope < 0)
+
+    def keeps_signs(self, layer: Layer) -> bool:
+        return not layer.field("relu6_param").negative_slope
+
+    def check(self, context: LayerContext) -> None:
+        if context.param.negative_slope < 0:
+            warn_in_place(context)
 
 
-class HardSwish(Neuron):
-    """x · min(max(x + 3, 0), 6) / 6."""
+class _Copies(Neuron):
+    """An activation that keeps a copy of its bottom where it works in place."""
 
-    type = "HardSwish"
     reads = BOTTOM
     example = Example(MAPS)
 
-    def check(self, context: LayerContext) -> None:
-        warn_in_place(context)
+    def misreads_in_place(self, layer: Layer) -> bool:
+        return False
+
+    def macs(self, layer: Layer) -> int:
+        return layer.top_blobs[0].count
+
+
+class HardSwish(_Copies):
+    """x · min(max(x + 3, 0), 6) / 6.
+
+    Source: Zeitzmz/micronet-caffe; synopsys-caffe has no gradient. Another fork multiplies x by
+    min(max(0.2 · x + 0.5, 0), 1), which is not this rule.
+    """
+
+    type = "HardSwish"
 
 
 class HardSigmoid(Neuron):
-    """min(max(0.2 · x + 0.5, 0), 1).
+    """min(max(0.2 · x + 0.5, 0), 1); the gradient is 0.2 everywhere.
 
-    Gradient: 0.2 everywhere, for the fork (MobileNet-YOLO) tests its output.
+    Source: eric612/MobileNet-YOLO, whose gradient looks for the edges in what it has limited
+    already.
     """
 
     type = "HardSigmoid"
     example = Example(MAPS)
 
 
-class Mish(Neuron):
-    """x · tanh(softplus(x)), where softplus is x above 20 and e^x below -20.
+class Mish(_Copies):
+    """x · tanh(ln(1 + e^x)); the gradient is its derivative at x.
 
-    Gradient: the derivative. The forks' differ: one takes it at the output.
+    Source: synopsys-caffe, troyliu0105/caffe. The forks agree in the value, not in the gradient:
+    synopsys-caffe's takes the top for x, others the bottom. netspec takes the bottom.
     """
 
     type = "Mish"
-    reads = BOTTOM
-    example = Example(MAPS)
 
-    def check(self, context: LayerContext) -> None:
-        warn_in_place(context)
+
+def four_axes(context: LayerContext, type_name: str) -> Shape:
+    """The bottom's shape as N×C×H×W, of which the last ones may be missing."""
+    bottom = context.bottoms[0]
+    if not 1 <= len(bottom) <= 4:
+        raise context.stop(
+            f"{type_name} takes a blob of 1 to 4 axes, got {len(bottom)}",
+            "bottom",
+            0,
+            notes=[context.made_here(0)],
+        )
+    return (*bottom, *[1] * (4 - len(bottom)))
 
 
 SPECS: tuple[type[Spec], ...] = (
