@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import netspec
+from netspec.diagnostics import Report
 from netspec.graph import Net
 
 ROOT = Path(__file__).parent.parent
@@ -27,5 +29,22 @@ def load_text(tmp_path: Path) -> Callable[..., Net]:
         path = tmp_path / f"net{suffix}"
         path.write_text(text)
         return netspec.load(path, **options)
+
+    return load
+
+
+@pytest.fixture
+def load_warned(tmp_path: Path) -> Callable[..., Net]:
+    """Loads a net from its text and holds its warnings against parts of them, in their order."""
+
+    def load(text: str, *warnings: str, **options: Any) -> Net:
+        path, report = tmp_path / "net.prototxt", Report()
+        path.write_text(text)
+        net = netspec.load(path, report=report, **options)
+        told = [diagnostic.message for diagnostic in report.diagnostics]
+        assert len(told) == len(warnings), told
+        for part, message in zip(warnings, told, strict=True):
+            assert part in message
+        return net
 
     return load

@@ -6,6 +6,7 @@ Source: Caffe's BaseConvolutionLayer, ConvolutionLayer, DeconvolutionLayer and I
 from __future__ import annotations
 
 from math import prod
+from typing import ClassVar
 
 from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
@@ -30,8 +31,8 @@ class Convolution(Spec):
 
     type = "Convolution"
     param = "convolution_param"
-    bottoms = (1, None)
-    tops = (1, None)
+    bottoms: ClassVar[tuple[int, int | None]] = (1, None)
+    tops: ClassVar[tuple[int, int | None]] = (1, None)
     reads = BOTTOM
     example = Example(
         IMAGES,

@@ -13,7 +13,9 @@ def write_in_place(layer: Layer, module: nn.Module) -> None:
 
     In place torch's ELU tells the sides apart by the result, which a negative alpha does not allow.
     """
-    if isinstance(module, nn.ReLU) or (isinstance(module, nn.ELU) and module.alpha >= 0):
+    if isinstance(module, (nn.ReLU, nn.ReLU6)) or (
+        isinstance(module, nn.ELU) and module.alpha >= 0
+    ):
         module.inplace = _is_free(layer)
 
 

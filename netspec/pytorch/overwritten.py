@@ -113,7 +113,7 @@ class Overwritten(nn.Module):
         super().__init__()
         self.gradient, self.layer, self.in_place = gradient, layer, in_place
         self.bottom_memory, self.top_memory = bottom_memory, top_memory
-        if isinstance(layer, (nn.ReLU, nn.ELU)):
+        if isinstance(layer, (nn.ReLU, nn.ReLU6, nn.ELU)):
             layer.inplace = False
 
     def forward(self, bottom: Tensor) -> Tensor:

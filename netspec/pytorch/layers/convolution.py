@@ -225,19 +225,34 @@ def build_convolution(layer: Layer) -> nn.Module:
         return (DeconvolutionND if is_transposed else ConvolutionND)(
             weight, p.num_output, p.bias_term, window, p.group, axis
         )
-    has_strides = not is_transposed and max(window.stride) > 1
-    modules = (
-        _TRANSPOSED_MODULES if is_transposed else _STRIDED_MODULES if has_strides else _MODULES
-    )
-    module = modules[axes](
-        bottom[1],
-        p.num_output,
+    if is_transposed:
+        return _TRANSPOSED_MODULES[axes](
+            bottom[1],
+            p.num_output,
+            window.kernel,
+            window.stride,
+            window.pad,
+            dilation=window.dilation,
+            groups=p.group,
+            bias=p.bias_term,
+        )
+    return convolution_module(bottom[1], p.num_output, window, p.group, p.bias_term)
+
+
+def convolution_module(
+    inputs: int, outputs: int, window: Window, group: int, bias: bool
+) -> nn.Module:
+    """torch's module for a convolution of axis 1 over one to three spatial axes."""
+    modules = _STRIDED_MODULES if max(window.stride) > 1 else _MODULES
+    module = modules[len(window.kernel)](
+        inputs,
+        outputs,
         window.kernel,
         window.stride,
         window.pad,
         dilation=window.dilation,
-        groups=p.group,
-        bias=p.bias_term,
+        groups=group,
+        bias=bias,
     )
     if isinstance(module, _PadsBehind):
         module.window = window
