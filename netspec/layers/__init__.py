@@ -61,7 +61,9 @@ FORK_FAMILIES = (
     "mobile",
     "faces",
     "yolo",
+    "yolo_loss",
     "openpose",
+    "sequence",
 )
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}

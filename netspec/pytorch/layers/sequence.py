@@ -1,0 +1,7 @@
+"""Openpose's layers."""
+
+from __future__ import annotations
+
+from netspec.pytorch.layers.builder import Builder
+
+BUILDERS: dict[str, Builder] = {}
