@@ -56,6 +56,8 @@ _FAMILIES = (
 # have.
 FORK_FAMILIES = (
     "detection",
+    "prior_box",
+    "multibox_loss",
     "regions",
     "segmentation",
     "mobile",
