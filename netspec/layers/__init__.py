@@ -57,6 +57,8 @@ _FAMILIES = (
 FORK_FAMILIES = (
     "detection",
     "regions",
+    "smooth_l1_loss",
+    "hard_examples",
     "segmentation",
     "mobile",
     "faces",
