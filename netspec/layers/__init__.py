@@ -59,6 +59,8 @@ FORK_FAMILIES = (
     "prior_box",
     "multibox_loss",
     "regions",
+    "smooth_l1_loss",
+    "hard_examples",
     "segmentation",
     "mobile",
     "faces",

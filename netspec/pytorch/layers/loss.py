@@ -69,7 +69,16 @@ class SoftmaxWithLoss(nn.Module):
             f"normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
         )
 
-    def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
+        log_p, picked, counted = self.losses(scores, labels)
+        # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
+        loss = 0 - picked.sum() / normalizer(
+            self.normalization, log_p.shape[0], picked.numel(), counted
+        )
+        return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
+
+    def losses(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """log softmax, its value at each label, 0 where that is ignored, and which labels count."""
         outer, classes, inner = (
             prod(scores.shape[: self.axis]),
             scores.shape[self.axis],
@@ -81,14 +90,12 @@ class SoftmaxWithLoss(nn.Module):
         picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
         if counted is not None:
             picked = torch.where(counted.view(places), picked, 0.0)
-        # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
-        loss = 0 - picked.sum() / normalizer(self.normalization, outer, index.numel(), counted)
-        return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
+        return log_p, picked, counted
 
 
 def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
     """The second top of a loss. Caffe sends no gradient back from there."""
-    return log_p.detach().exp().to(scores.dtype)
+    return log_p.detach().exp().to(scores.dtype).reshape(scores.shape)
 
 
 class InfogainLoss(nn.Module):
