@@ -58,6 +58,7 @@ FORK_FAMILIES = (
     "detection",
     "regions",
     "segmentation",
+    "batch_statistics",
     "mobile",
     "faces",
     "yolo",
