@@ -59,6 +59,7 @@ FORK_FAMILIES = (
     "regions",
     "segmentation",
     "batch_statistics",
+    "segmentation_loss",
     "mobile",
     "faces",
     "yolo",

@@ -81,9 +81,18 @@ class SoftmaxWithLoss(nn.Module):
         picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
         if counted is not None:
             picked = torch.where(counted.view(places), picked, 0.0)
+        picked = self.weighted(picked, index)
         # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
-        loss = 0 - picked.sum() / normalizer(self.normalization, outer, index.numel(), counted)
+        loss = 0 - picked.sum() / self.divisor(outer, index, counted)
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
+
+    def weighted(self, terms: Tensor, index: Tensor) -> Tensor:
+        """The labels' parts of the loss as they count; in Caffe all alike."""
+        return terms
+
+    def divisor(self, outer: int, index: Tensor, counted: Tensor | None) -> Tensor | int:
+        """What the sum is divided by."""
+        return normalizer(self.normalization, outer, index.numel(), counted)
 
 
 def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
