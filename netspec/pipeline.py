@@ -19,6 +19,7 @@ from netspec.passes.count_cost import count_cost
 from netspec.passes.dialect_of import dialect_of
 from netspec.passes.filter_state import filter_state, left_out
 from netspec.passes.infer_shapes import infer_shapes
+from netspec.passes.pass_down import pass_down
 from netspec.passes.upgrade import upgrade
 from netspec.plugins import load_plugins
 from netspec.schema import caffe_pb2
@@ -169,6 +170,7 @@ def assemble(
     options = options or NetOptions()
     layers = filter_state(message, spans, state, report)
     left = left_out(message, spans, layers)
+    pass_down(message, layers)
     dialect = options.dialect or dialect_of(spans, report)
     phase = caffe_pb2.Phase.Name(state.phase)
     net = build_graph(message.name, phase, layers, report, left, dialect)

@@ -107,7 +107,8 @@ def rule_page(spec: Spec) -> str:
     """What one needs to know to write a layer by one rule of its type."""
     parts = [f"{spec.name}\n" + _indented(inspect.getdoc(type(spec)) or "", 2)]
     if spec.rule:
-        parts.append(_indented(f"Meant by {spec.differs}, or --dialect {spec.dialects[0]}.", 2))
+        told = f", or by --dialect {spec.dialects[0]}" if spec.dialects else ""
+        parts.append(_indented(f"This rule is meant by {spec.differs}{told}.", 2))
     rule = "the top has the bottom's" if type(spec).infer is Spec.infer else spec.example.shapes
     if rule and "Shapes:" not in parts[0]:
         parts.append(_indented(f"Shapes: {rule}.", 2))

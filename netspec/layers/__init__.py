@@ -62,6 +62,8 @@ FORK_FAMILIES = (
     "smooth_l1_loss",
     "hard_examples",
     "segmentation",
+    "batch_statistics",
+    "segmentation_loss",
     "mobile",
     "faces",
     "yolo",

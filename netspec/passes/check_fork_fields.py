@@ -14,6 +14,7 @@ from typing import Any
 from netspec.diagnostics import ERROR, Diagnostic, Report
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
+from netspec.passes.pass_down import NET_FIELDS
 from netspec.schema import caffe_pb2
 from netspec.schema.forks import is_fork_field
 from netspec.syntax.bind import Spans
@@ -45,7 +46,7 @@ def check_fork_fields(
         if is_fork_field(field):
             if field.name in _NO_EFFECT:
                 unused.setdefault(field.name, spans.at(field.name))
-            else:
+            elif field.name not in NET_FIELDS:
                 report.warning(f"'{field.name}' has no effect in netspec", spans.at(field.name))
     for layer in net.layers:
         spec = find_spec(layer.spec_name)

@@ -85,6 +85,12 @@ def blobs_of(module: nn.Module) -> list[Tensor]:
     ]
 
 
+def arrays_for(module: nn.Module, arrays: list[Any]) -> list[Any]:
+    """A weight file's arrays as a layer takes them: its own conversion, or as they are."""
+    own = getattr(module, "from_file", None)
+    return list(own(arrays)) if callable(own) else arrays
+
+
 class NetModule(fx.GraphModule):
     """A compiled net. `module(data=…, label=…)` gives {output blob: tensor}.
 

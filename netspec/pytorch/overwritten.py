@@ -21,7 +21,7 @@ from netspec.layers import find_spec
 from netspec.layers.spec import Spec
 from netspec.pytorch.layers import find_builder
 from netspec.pytorch.layers.builder import Gradient
-from netspec.pytorch.module import blobs_of
+from netspec.pytorch.module import arrays_for, blobs_of
 
 COMPILE_FAULT = (
     "torch.compile can't differentiate this net: a later in-place layer overwrites what Caffe's "
@@ -134,6 +134,9 @@ class KeepsOverwritten(nn.Module):
 
     def blobs(self) -> list[Tensor]:
         return blobs_of(self.layer)
+
+    def from_file(self, arrays: list[Any]) -> list[Any]:
+        return arrays_for(self.layer, arrays)
 
     def forward(self, *bottoms: Tensor) -> Any:
         if not torch.is_grad_enabled():

@@ -15,7 +15,7 @@ import torch
 from netspec.diagnostics import NetspecError, counted
 from netspec.graph import Shape, shape_text
 from netspec.layers.blobs import same_shape
-from netspec.pytorch.module import About, NetModule
+from netspec.pytorch.module import About, NetModule, arrays_for
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 
 
@@ -134,10 +134,16 @@ def _matched(
     weights = read_weights(
         path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in layers}
     )
-    for (name, _, _, _), blobs, borrowed in zip(
-        module.about.layers, module.layer_params, _borrowed(module), strict=True
+    for (name, _, _, _), target, blobs, borrowed in zip(
+        module.about.layers,
+        module.about.order,
+        module.layer_params,
+        _borrowed(module),
+        strict=True,
     ):
         arrays = weights.get(name, [])
+        if target and arrays:
+            arrays = arrays_for(module.get_submodule(target), arrays)
         if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files
             arrays = [*arrays, *[None] * (len(blobs) - len(arrays))]
         elif name not in weights:

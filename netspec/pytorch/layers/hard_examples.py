@@ -49,7 +49,7 @@ class SoftmaxWithLossOHEM(SoftmaxWithLoss):
         return f"axis={self.axis}, ignore_label={self.ignore}, normalizer={self.fixed:g}"
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        log_p, picked, counted = self.losses(scores, labels)
+        log_p, picked, _, counted = self.losses(scores, labels)
         divisor = self.fixed or normalizer(
             self.normalization, log_p.shape[0], picked.numel(), counted
         )

@@ -70,15 +70,15 @@ class SoftmaxWithLoss(nn.Module):
         )
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        log_p, picked, counted = self.losses(scores, labels)
+        log_p, picked, index, counted = self.losses(scores, labels)
         # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
-        loss = 0 - picked.sum() / normalizer(
-            self.normalization, log_p.shape[0], picked.numel(), counted
-        )
+        loss = 0 - picked.sum() / self.divisor(log_p.shape[0], index, counted)
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
-    def losses(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """log softmax, its value at each label, 0 where that is ignored, and which labels count."""
+    def losses(
+        self, scores: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """log softmax, its value at each label (0 for an ignored one), the labels, which count."""
         outer, classes, inner = (
             prod(scores.shape[: self.axis]),
             scores.shape[self.axis],
@@ -90,7 +90,15 @@ class SoftmaxWithLoss(nn.Module):
         picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
         if counted is not None:
             picked = torch.where(counted.view(places), picked, 0.0)
-        return log_p, picked, counted
+        return log_p, self.weighted(picked, index), index, counted
+
+    def weighted(self, terms: Tensor, index: Tensor) -> Tensor:
+        """The labels' parts of the loss as they count; in Caffe all alike."""
+        return terms
+
+    def divisor(self, outer: int, index: Tensor, counted: Tensor | None) -> Tensor | int:
+        """What the sum is divided by."""
+        return normalizer(self.normalization, outer, index.numel(), counted)
 
 
 def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:

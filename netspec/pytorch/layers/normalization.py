@@ -253,14 +253,18 @@ def build_lrn(layer: Layer) -> nn.Module:
     return LRN(p.local_size, p.alpha, p.beta, p.k, p.norm_region == LRNParameter.WITHIN_CHANNEL)
 
 
+def fixed_statistics(layer: Layer) -> bool | None:
+    """Whether a BatchNorm layer takes its running statistics; None where train() and eval() say."""
+    p = layer.message.batch_norm_param
+    if p.HasField("use_global_stats"):
+        return bool(p.use_global_stats)
+    return layer.phase == "TEST" if layer.message.HasField("phase") else None
+
+
 def build_batch_norm(layer: Layer) -> nn.Module:
     p = layer.message.batch_norm_param
-    fixed = None
-    if p.HasField("use_global_stats"):
-        fixed = p.use_global_stats
-    elif layer.message.HasField("phase"):
-        fixed = layer.phase == "TEST"
     eps = p.eps or 1e-45  # torch refuses 0; beside a variance, this vanishes
+    fixed = fixed_statistics(layer)
     return BatchNorm(layer.params[0].shape[0], eps, p.moving_average_fraction, fixed)
 
 
