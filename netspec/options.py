@@ -21,6 +21,7 @@ DIALECTS = {
     "yolo": "MobileNet-YOLO (eric612/MobileNet-YOLO)",
     "nvidia": "NVIDIA/caffe",
     "intel": "intel/caffe",
+    "ocr": "caffe_ocr (senlinuc/caffe_ocr)",
     "openpose": "openpose (CMU-Perceptual-Computing-Lab/caffe_rtpose)",
     "sphereface": "SphereFace (wy1iu/sphereface) and ydwen/caffe-face",
     "happynear": "happynear/caffe-windows",

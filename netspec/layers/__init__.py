@@ -70,6 +70,7 @@ FORK_FAMILIES = (
     "yolo_loss",
     "openpose",
     "sequence",
+    "ctc",
 )
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}

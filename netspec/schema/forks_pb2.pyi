@@ -1360,18 +1360,24 @@ class CTCDecoderParameter(_message.Message):
     def __init__(self, blank_index: _Optional[int] = ..., ctc_merge_repeated: bool = ...) -> None: ...
 
 class CTCLossParameter(_message.Message):
-    __slots__ = ("output_delay", "blank_index", "preprocess_collapse_repeated", "ctc_merge_repeated", "loss_calculation_t")
+    __slots__ = ("output_delay", "blank_index", "preprocess_collapse_repeated", "ctc_merge_repeated", "loss_calculation_t", "alphabet_size", "time_step", "blank_label")
     OUTPUT_DELAY_FIELD_NUMBER: _ClassVar[int]
     BLANK_INDEX_FIELD_NUMBER: _ClassVar[int]
     PREPROCESS_COLLAPSE_REPEATED_FIELD_NUMBER: _ClassVar[int]
     CTC_MERGE_REPEATED_FIELD_NUMBER: _ClassVar[int]
     LOSS_CALCULATION_T_FIELD_NUMBER: _ClassVar[int]
+    ALPHABET_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TIME_STEP_FIELD_NUMBER: _ClassVar[int]
+    BLANK_LABEL_FIELD_NUMBER: _ClassVar[int]
     output_delay: int
     blank_index: int
     preprocess_collapse_repeated: bool
     ctc_merge_repeated: bool
     loss_calculation_t: int
-    def __init__(self, output_delay: _Optional[int] = ..., blank_index: _Optional[int] = ..., preprocess_collapse_repeated: bool = ..., ctc_merge_repeated: bool = ..., loss_calculation_t: _Optional[int] = ...) -> None: ...
+    alphabet_size: int
+    time_step: int
+    blank_label: int
+    def __init__(self, output_delay: _Optional[int] = ..., blank_index: _Optional[int] = ..., preprocess_collapse_repeated: bool = ..., ctc_merge_repeated: bool = ..., loss_calculation_t: _Optional[int] = ..., alphabet_size: _Optional[int] = ..., time_step: _Optional[int] = ..., blank_label: _Optional[int] = ...) -> None: ...
 
 class LabelsequenceAccuracyParameter(_message.Message):
     __slots__ = ("blank_label",)

@@ -103,10 +103,11 @@ class Nms(nn.Module):
         # a quirk of the fork: the maps of an image begin where those of the one before it end
         maps = wide(x).reshape(n * c, h, w)[: n * self.num_parts]
         is_peak = self.peaks(maps).flatten(1)
-        # the first ones of each map; a place behind the last pixel is none
-        places = torch.where(is_peak, torch.arange(h * w, device=x.device), h * w)
+        # the place of each map's k-th peak: where as many were counted; behind the last pixel none
         most = min(self.max_peaks, h * w)
-        places = places.topk(most, 1, largest=False, sorted=True).values
+        counts = is_peak.cumsum(1, dtype=torch.int32)
+        wanted = torch.arange(1, most + 1, dtype=torch.int32, device=x.device)
+        places = torch.searchsorted(counts, wanted.expand(len(counts), -1).contiguous())
         rows = x.new_zeros(n * self.num_parts, self.max_peaks + 1, 3, dtype=maps.dtype)
         rows[:, 0, 0] = is_peak.sum(1).to(maps.dtype)
         found = self.rows_of(maps, places.clamp(max=h * w - 1))

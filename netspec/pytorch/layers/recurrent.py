@@ -22,7 +22,7 @@ def _activate(inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     return i, f * cont, o, inputs[..., 3 * hidden :].tanh()
 
 
-def _slopes(
+def gate_slopes(
     i: Tensor, f: Tensor, o: Tensor, g: Tensor, cell_before: Tensor, tanh_cell: Tensor
 ) -> Tensor:
     """What the gates' inputs (…, 4, H) get of the gradient of c (i, f, g) or of h (o).
@@ -50,7 +50,7 @@ class _Unit(torch.autograd.Function):
         tanh_cell = after.tanh()
         grad_cell = grad_cell + grad_hidden * o * (1 - tanh_cell * tanh_cell)
         grads = torch.stack((grad_cell, grad_cell, grad_hidden, grad_cell), -2)
-        return grad_cell * f, (_slopes(i, f, o, g, cell, tanh_cell) * grads).flatten(-2), None
+        return grad_cell * f, (gate_slopes(i, f, o, g, cell, tanh_cell) * grads).flatten(-2), None
 
 
 class LSTMUnit(nn.Module):
@@ -64,7 +64,7 @@ class LSTMUnit(nn.Module):
         return _Unit.apply(cell, inputs, cont.detach().to(inputs.dtype).unsqueeze(-1))
 
 
-class _Sequence(torch.autograd.Function):
+class LSTMSequence(torch.autograd.Function):
     """All steps of an LSTM, from what the inputs give to the gates.
 
     One product makes the weight's gradient of all steps.
@@ -93,7 +93,7 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         cont, weight, hidden, cell, i, f, o, g, cells, hiddens = ctx.saved_tensors
         tanh_cells = cells.tanh()
-        slopes = _slopes(i, f, o, g, torch.cat((cell.unsqueeze(0), cells[:-1])), tanh_cells)
+        slopes = gate_slopes(i, f, o, g, torch.cat((cell.unsqueeze(0), cells[:-1])), tanh_cells)
         through = o * (1 - tanh_cells * tanh_cells)  # from h to c
         # nothing comes back from the next pass
         grad_hidden, grad_cell = torch.zeros_like(hidden), torch.zeros_like(cell)
@@ -232,7 +232,7 @@ class LSTM(Recurrent):
         starts = _starts(cont)
         if starts is not None and x.numel():
             return self._run_pieces(x, static, cont, starts, *states)
-        hiddens, cell = _Sequence.apply(
+        hiddens, cell = LSTMSequence.apply(
             self.step_inputs(x, static), cont.unsqueeze(-1), self.weight_h, *states
         )
         return hiddens, hiddens[-1], cell
