@@ -63,9 +63,14 @@ FORK_FAMILIES = (
     "faces",
     "yolo",
     "openpose",
+    "flow",
+    "crf",
+    "matlab",
+    "local",
+    "augmentation",
 )
 
-_AS_PLUGIN = "a file of your own can define it, --plugin FILE.py: docs/add_a_layer.md"
+AS_PLUGIN = "a file of your own can define it, --plugin FILE.py: docs/add_a_layer.md"
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 _UNKNOWN: dict[str, Spec] = {spec.type: spec() for spec in (UnknownType, UnknownSource)}
@@ -167,10 +172,7 @@ def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
 def unknown_type(type_name: str) -> tuple[str, str | None]:
     """The message and the hint for a layer type that does not exist."""
     origin = origin_of_type(type_name)
-    if origin is not None:
-        hint = f"{origin}; {_AS_PLUGIN}"
-    else:
-        hint = did_you_mean(type_name, all_specs()) or _AS_PLUGIN
+    hint = f"{origin}; {AS_PLUGIN}" if origin else did_you_mean(type_name, all_specs())
     return f"there is no layer type '{type_name}'", hint
 
 
