@@ -256,3 +256,32 @@ def test_a_database_of_a_fork_is_data_that_are_not_there(capsys: pytest.CaptureF
         ["draw", "net.prototxt", "a.dot"],
     ):
         assert main(command) == 0, capsys.readouterr().err
+
+
+def test_an_unknown_name_tells_where_it_is_known_from(capsys: pytest.CaptureFixture) -> None:
+    Path("net.prototxt").write_text(
+        INPUT
+        + 'layer { name: "h" type: "Hotspot" bottom: "d" top: "h" hotspot_param { } }\n'
+        + 'layer { name: "q" type: "Quux" bottom: "d" top: "q" multinode { } }\n'
+        + 'layer { name: "r" type: "Relu" bottom: "d" top: "r" }\n'
+    )
+    assert main(["check", "net.prototxt"]) == 1
+    err = capsys.readouterr().err
+    assert "hint: a layer type of happynear/caffe-windows (hotspot_param); a file of your" in err
+    assert "hint: a field of happynear/caffe-windows" in err
+    assert "hint: a file of your own can define it, --plugin FILE.py: docs/add_a_layer.md" in err
+    assert "hint: a field of intel/caffe" in err
+    assert "hint: did you mean 'ReLU'?" in err
+
+
+def test_the_list_of_known_names_has_what_netspec_lacks_in_caffes_messages() -> None:
+    from netspec.schema import caffe_pb2
+    from netspec.schema.extensions import extension
+    from netspec.schema.known_names import _known_names
+
+    for name in _known_names():
+        message, _, field = name.rpartition(".")
+        if message:
+            owner = caffe_pb2.DESCRIPTOR.message_types_by_name[message]
+            assert field not in owner.fields_by_name, name
+            assert extension(owner, field) is None, name

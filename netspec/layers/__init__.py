@@ -32,6 +32,7 @@ from netspec.layers.spec import Spec
 from netspec.layers.unknown_type import UnknownSource, UnknownType
 from netspec.plugins import plugins
 from netspec.schema.extensions import find_field, states, value_of
+from netspec.schema.known_names import origin_of_type
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import LayerParameter
@@ -71,7 +72,14 @@ FORK_FAMILIES = (
     "openpose",
     "sequence",
     "ctc",
+    "flow",
+    "crf",
+    "matlab",
+    "local",
+    "augmentation",
 )
+
+AS_PLUGIN = "a file of your own can define it, --plugin FILE.py: docs/add_a_layer.md"
 
 SPECS: dict[str, Spec] = {spec.type: spec() for family in _FAMILIES for spec in family.SPECS}
 _UNKNOWN: dict[str, Spec] = {spec.type: spec() for spec in (UnknownType, UnknownSource)}
@@ -172,7 +180,9 @@ def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
 
 def unknown_type(type_name: str) -> tuple[str, str | None]:
     """The message and the hint for a layer type that does not exist."""
-    return f"there is no layer type '{type_name}'", did_you_mean(type_name, all_specs())
+    origin = origin_of_type(type_name)
+    hint = f"{origin}; {AS_PLUGIN}" if origin else did_you_mean(type_name, all_specs())
+    return f"there is no layer type '{type_name}'", hint
 
 
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:

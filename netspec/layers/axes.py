@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 
-from netspec.graph import Shape
+from netspec.graph import Shape, shape_text
+from netspec.layers.spec import LayerContext
 
 
 def slice_sizes(size: int, tops: int, points: Sequence[int]) -> list[int]:
@@ -54,3 +55,15 @@ def _left_and_taken(
 def offsets_of(given: Sequence[int], axes: int) -> list[int]:
     """Where a Crop begins on each of its axes: no offset is 0, one goes for all."""
     return list(given) * axes if len(given) == 1 else list(given) or [0] * axes
+
+
+def require_maps(context: LayerContext) -> None:
+    """Requires every bottom to be N×C×H×W."""
+    for i, shape in enumerate(context.bottoms):
+        if len(shape) != 4:
+            raise context.stop(
+                f"it takes blobs of 4 axes (N, C, H, W), got {shape_text(shape)}",
+                "bottom",
+                i,
+                notes=[context.made_here(i)],
+            )

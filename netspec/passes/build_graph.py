@@ -11,7 +11,14 @@ import re
 
 from netspec.diagnostics import ERROR, Diagnostic, Report, counted, nearest, note
 from netspec.graph import Blob, Layer, Net
-from netspec.layers import arity_fault, choose_rules, find_spec, several_rules, unknown_type
+from netspec.layers import (
+    AS_PLUGIN,
+    arity_fault,
+    choose_rules,
+    find_spec,
+    several_rules,
+    unknown_type,
+)
 from netspec.layers.unknown_type import UnknownSource, UnknownType
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
@@ -95,6 +102,7 @@ def _set_unknown(layer: Layer, report: Report) -> None:
     Where that is allowed, a stand-in takes its place.
     """
     message, hint = unknown_type(layer.type)
+    hint = hint or AS_PLUGIN
     place = layer.spans.at("type")
     fault = Diagnostic(ERROR, f"{_label(layer)}: {message}", place, hint)
     if report.allow_unknown:

@@ -32,6 +32,8 @@ _NO_EFFECT = frozenset(
         "visualize_label",
     }
 )  # fmt: skip
+# Parameters that are not one layer type's: they change what the layers compute that state them.
+_OF_ANY_TYPE = frozenset({"quantization_param"})
 _NO_EFFECT_KIND = "a fork's field without effect"
 
 
@@ -85,8 +87,10 @@ def _counts(field: Any, value: Any, path: tuple[str | int, ...]) -> bool:
 
     Not where it states its default, nor as another type's parameters.
     """
-    if len(path) == 1 and field.message_type is not None:
+    if len(path) == 1 and field.message_type is not None and field.name not in _OF_ANY_TYPE:
         return False  # the parameters of a layer type: its spec reads them, any other ignores them
+    if field.message_type is not None:
+        return True
     return field.is_repeated or not field.has_default_value or value != field.default_value
 
 

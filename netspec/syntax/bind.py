@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from netspec.diagnostics import ERROR, Diagnostic, Report, Span, note
 from netspec.schema.extensions import extension, set_value, value_of
 from netspec.schema.forks import fork_word
+from netspec.schema.known_names import origin_of_field
 from netspec.syntax.scalar_value import (
     enum_value,
     printable,
@@ -106,8 +107,8 @@ def _bind_block(
         descriptor = known.get(field.name) or extension(message.DESCRIPTOR, field.name)
         if descriptor is None:
             what = f"{around[-1][0]} has no field '{field.name}'"
-            owner = None if report.is_crowded else _owner_hint(field.name, around)
-            report.unknown(what, field.name_span, owner or report.near(field.name, known))
+            hint = None if report.is_crowded else _field_hint(field.name, around)
+            report.unknown(what, field.name_span, hint or report.near(field.name, known))
             spans.unknown = spans.unknown or Diagnostic(ERROR, what, field.name_span)
             keep_as_written(field.values)
             continue
@@ -229,6 +230,11 @@ def _bind_message(
         value, child, place, report, (*around, (f"'{field.name}'", child.DESCRIPTOR, value))
     )
     return True
+
+
+def _field_hint(name: str, around: Around) -> str | None:
+    """Whose field it is that is not known here: a fork's, or another block's."""
+    return origin_of_field(around[-1][1].name, name) or _owner_hint(name, around)
 
 
 def _owner_hint(name: str, around: Around) -> str | None:
