@@ -56,6 +56,7 @@ _FAMILIES = (
 # have.
 FORK_FAMILIES = (
     "detection",
+    "annotated_data",
     "regions",
     "segmentation",
     "mobile",
