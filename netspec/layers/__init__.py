@@ -57,6 +57,8 @@ _FAMILIES = (
 FORK_FAMILIES = (
     "detection",
     "annotated_data",
+    "prior_box",
+    "multibox_loss",
     "regions",
     "segmentation",
     "mobile",
