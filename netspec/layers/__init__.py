@@ -57,6 +57,7 @@ _FAMILIES = (
 # have.
 FORK_FAMILIES = (
     "detection",
+    "annotated_data",
     "prior_box",
     "multibox_loss",
     "regions",

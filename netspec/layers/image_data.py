@@ -12,6 +12,7 @@ from netspec.files.sample_sets import how_to_get
 from netspec.graph import Shape, shape_text
 from netspec.layers.data import Source
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
+from netspec.layers.resize_policy import check_resize, resize_param, resized_size
 from netspec.layers.spec import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 
 
@@ -26,6 +27,7 @@ class ImageSource(Source):
     old_places: ClassVar[tuple[str, ...]] = ("scale", "mean_file", "crop_size", "mirror")
 
     def check(self, context: LayerContext) -> None:
+        check_resize(context)
         transform = context.message.transform_param
         if not context.param.batch_size:
             context.error("'batch_size' must be given and at least 1", "batch_size")
@@ -63,6 +65,9 @@ class ImageSource(Source):
         shape = context.record_shape()
         if shape is None:
             return self.missing(context)
+        resize = resize_param(transform)
+        if resize is not None and resize.height and resize.width:
+            shape = (shape[0], *resized_size(resize, *shape[1:]))
         if transform.crop_size > min(shape[1:]):
             message = (
                 f"'crop_size' {transform.crop_size} is larger than the records, "
@@ -113,6 +118,7 @@ class Data(ImageSource):
     """
 
     type = "Data"
+    takes = frozenset({"resize_param"})
     reader = "netspec.readers.database:DatabaseReader"
     param = "data_param"
     tops = (1, 2)
@@ -155,6 +161,7 @@ class ImageData(ImageSource):
     """
 
     type = "ImageData"
+    takes = frozenset({"resize_param"})
     reader = "netspec.readers.image_list:ImageListReader"
     param = "image_data_param"
     tops = (2, 2)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.graph import shape_text
 from netspec.read_file import GIB, read_file
+from netspec.readers.color import bgr_to_grey
 from netspec.schema.caffe_pb2 import Datum
 
 if TYPE_CHECKING:
@@ -286,10 +287,10 @@ def _grey(bgr: Pixels, image_format: str | None) -> Pixels:
 
     Any other's comes from OpenCV, which rounds.
     """
-    blue, green, red = bgr.astype(np.int32)
     if image_format == "PNG":
+        blue, green, red = bgr.astype(np.int32)
         return ((9797 * red + 19234 * green + 3737 * blue) >> 15).astype(np.uint8)
-    return ((4899 * red + 9617 * green + 1868 * blue + (1 << 13)) >> 14).astype(np.uint8)
+    return bgr_to_grey(bgr)
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,7 @@ RecordShape = tuple[int, int, int]
 
 
 def record_shape(layer: Layer) -> RecordShape | None:
-    """(C, H, W) of a record of a Data, ImageData or WindowData layer before it is cropped.
+    """(C, H, W) of a record of a data layer of images, before it is resized and cropped.
 
     Found in this order: the mean file, which must have that size; the first record; the settings
     alone, where crop_size and something that fixes the channels are given (the shape is then that
@@ -33,6 +33,8 @@ def record_shape(layer: Layer) -> RecordShape | None:
     """
     if layer.type == "WindowData":
         return _window_shape(layer)
+    if layer.type == "AnnotatedData":  # whose mean file has the size of the crop
+        return _database_shape(layer, annotated=True)
     param = layer.message.transform_param
     if param.HasField("mean_file"):
         path = resolve_path(param.mean_file, net_path(layer))
@@ -67,7 +69,7 @@ def hdf5_row_shapes(layer: Layer) -> list[tuple[int, ...]] | None:
         return None
 
 
-def _database_shape(layer: Layer) -> RecordShape | None:
+def _database_shape(layer: Layer, annotated: bool = False) -> RecordShape | None:
     from netspec.stores.records import database_kind, open_records
 
     param = layer.message.data_param
@@ -77,7 +79,11 @@ def _database_shape(layer: Layer) -> RecordShape | None:
     span = layer.spans.at("data_param", "source")
     records = open_records(path, param.backend, span)
     try:
-        key, datum = records.read(0)
+        if annotated:
+            key, record = records.read_annotated(0)
+            datum = record.datum
+        else:
+            key, datum = records.read(0)
     finally:
         records.close()
     if datum.encoded:

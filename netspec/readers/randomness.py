@@ -14,6 +14,7 @@ from netspec.graph import Layer
 # purposes: one batch's draws, the order of one epoch, the start in a list, the rows of one epoch's
 # file (ROWS + its number)
 BATCH, ORDER, SKIP, ROWS = 0, 1, 2, 3
+ITEM = 2**32  # one record's draws, by its number in the stream; ROWS goes on for each file
 
 
 def generator(seed: int, layer: Layer, purpose: int, index: int = 0) -> np.random.Generator:

@@ -12,7 +12,9 @@ from netspec.diagnostics import NetspecError, Span
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import resolve_path
 from netspec.graph import shape_text
+from netspec.layers.resize_policy import resize_param
 from netspec.readers.reader import WHOLE, Shard
+from netspec.readers.resize_policy import apply_resize, interpolations
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
 
@@ -47,6 +49,7 @@ class Transformer:
         self._crop = int(param.crop_size)
         self._at_random = phase == "TRAIN"
         self._scale = np.float32(param.scale)
+        self._resize = resize_param(param)
         if param.force_color and param.force_gray:
             raise NetspecError(
                 f"{layer_label} sets both force_color and force_gray", self._span("force_gray")
@@ -57,7 +60,7 @@ class Transformer:
                 self._span("mean_value"),
                 "keep one of them",
             )
-        self._mean: Floats | None = _read_mean(param, net_path, self._span("mean_file"))
+        self._mean: Floats | None = read_mean_values(param, net_path, self._span("mean_file"))
         self._mean_values: Floats | None = None
         if param.mean_value:
             self._mean_values = np.array(param.mean_value, np.float32)[:, None, None]
@@ -88,6 +91,7 @@ class Transformer:
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its
             batch.
         """
+        records = self._resized(records, rng, name, shard)
         channels, height, width = self._batch_shape(records, name)
         tops, lefts, flips = self._places(
             [(record.shape[1] - height, record.shape[2] - width) for record in records], rng, shard
@@ -110,6 +114,29 @@ class Transformer:
             if flips[i]:
                 batch[i] = image[:, :, ::-1]
         return batch
+
+    def _resized(
+        self,
+        records: Sequence[NDArray[Any]],
+        rng: np.random.Generator,
+        name: Callable[[int], str],
+        shard: Shard,
+    ) -> Sequence[NDArray[Any]]:
+        """The records after SSD's resize_param, where there is one."""
+        if self._resize is None:
+            return records
+        for i, record in enumerate(records):
+            if record.dtype != np.uint8:
+                raise NetspecError(
+                    f"{self._label}: {name(i)} holds float_data, which 'resize_param' can't resize",
+                    self._span("resize_param"),
+                )
+        modes = interpolations(self._resize)
+        drawn = rng.integers(0, len(modes), len(records) * shard.processes)[shard.own]
+        return [
+            apply_resize(record, self._resize, modes[choice])
+            for record, choice in zip(records, drawn, strict=True)
+        ]
 
     def _places(
         self, spare: list[tuple[int, int]], rng: np.random.Generator, shard: Shard
@@ -198,7 +225,10 @@ class Transformer:
         return self._spans.at("transform_param", field) if field else self._spans.at("name")
 
 
-def _read_mean(param: TransformationParameter, net_path: str, span: Span | None) -> Floats | None:
+def read_mean_values(
+    param: TransformationParameter, net_path: str, span: Span | None
+) -> Floats | None:
+    """The mean image that a transform_param names, or None. Raises: NetspecError."""
     if not param.HasField("mean_file"):
         return None
     blob, shape = read_mean_blob(resolve_path(param.mean_file, net_path), span)

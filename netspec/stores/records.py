@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -14,6 +14,9 @@ from netspec.files.file_kind import HOW_TO_COPY, file_kind
 from netspec.files.sample_sets import how_to_get
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import DAMAGE, Damaged, key_text, reason
+
+if TYPE_CHECKING:
+    from netspec.schema.forks_pb2 import AnnotatedDatum
 
 _INSTEAD = {
     "a blob, such as a mean file": (
@@ -75,16 +78,35 @@ class Records:
 
         Raises: NetspecError where the database is damaged or the value is no Datum.
         """
-        try:
-            key, value = self._entries.entry(index)
-        except DAMAGE as error:
-            raise self._damaged(error, f" at record {self._entries.place(index)}") from None
+        key, value = self._entry(index)
         try:
             return key, Datum.FromString(value)
         except DecodeError:
             raise NetspecError(
                 f"{self.describe(index, key)} is no Datum", self._span, self._how_to_look()
             ) from None
+
+    def read_annotated(self, index: int) -> tuple[bytes, AnnotatedDatum]:
+        """The same for a database of AnnotatedDatums, SSD's images with boxes.
+
+        Raises: NetspecError.
+        """
+        key, value = self._entry(index)
+        record = parse_annotated(value)
+        if record is None:
+            raise NetspecError(
+                f"{self.describe(index, key)} is no AnnotatedDatum",
+                self._span,
+                "`netspec dataset build --annotations voc|coco` makes a database of these; a Data "
+                "layer reads Datums",
+            )
+        return key, record
+
+    def _entry(self, index: int) -> tuple[bytes, bytes]:
+        try:
+            return self._entries.entry(index)
+        except DAMAGE as error:
+            raise self._damaged(error, f" at record {self._entries.place(index)}") from None
 
     def describe(self, index: int, key: bytes) -> str:
         """How a message calls a record."""
@@ -102,6 +124,17 @@ class Records:
 
     def _how_to_look(self) -> str:
         return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_MEND}"
+
+
+def parse_annotated(value: bytes) -> AnnotatedDatum | None:
+    """The AnnotatedDatum that some bytes hold; None where they hold none, but a Datum say."""
+    from netspec.schema.forks_pb2 import AnnotatedDatum
+
+    try:
+        record = AnnotatedDatum.FromString(value)
+    except DecodeError:
+        return None
+    return record if record.HasField("datum") else None
 
 
 def open_records(
