@@ -369,6 +369,29 @@ def test_a_copy_is_the_same_module(copied: Callable, phase: str) -> None:
     assert torch.equal(other.loss(outputs), module.loss(expected))
 
 
+SHARED = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 6 } } }
+layer { name: "down" type: "InnerProduct" bottom: "data" top: "down" param { name: "w" }
+  inner_product_param { num_output: 4 bias_term: false weight_filler { type: "xavier" } } }
+layer { name: "up" type: "InnerProduct" bottom: "down" top: "up" \
+param { name: "w" share_mode: PERMISSIVE }
+  inner_product_param { num_output: 6 bias_term: false } }
+"""
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, through_pickle, through_torch_save])
+def test_a_copy_shares_its_own_params(copied: Callable) -> None:
+    module = netspec.compile(netspec.loads(SHARED), seed=1)
+    assert list(module.state_dict()) == ["down.weight"]
+    other = copied(module)
+    data = torch.rand(2, 6)
+    assert torch.equal(other(data)["up"], module(data)["up"])
+    with torch.no_grad():
+        other.params["down"][0].zero_()
+    assert other.params["up"][0].shape == (6, 4)
+    assert (other.params["up"][0].any(), module.params["up"][0].any()) == (False, True)
+
+
 def test_another_type_and_an_export() -> None:
     net: Net = netspec.load(DEPLOY, inputs={"data": (1, 1, 28, 28)})
     module = netspec.compile(net, seed=1)

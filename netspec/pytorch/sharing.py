@@ -5,6 +5,8 @@ Statistics, and where only the counts agree, are a view of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError
@@ -24,12 +26,42 @@ def share_param(
         setattr(module, leaf, shared)
         return
 
-    # made anew at each use, so that it follows the owner to other devices
-    def view(_: nn.Module) -> Tensor:
-        return blobs_of(owner)[owner_index].view(shape)
-
     (module._parameters if leaf in module._parameters else module._buffers).pop(leaf)
-    module.__class__ = type(type(module).__name__, (type(module),), {leaf: property(view)})
+    before = getattr(module, "shared_views", {})
+    kind = type(module).__bases__[0] if before else type(module)
+    views = {**before, leaf: (owner, owner_index, shape)}
+    module.shared_views = views  # type: ignore[assignment]
+    # as torch.nn.utils.parametrize does, but under the names that the state_dict has without it
+    module.__class__ = _viewing(kind, tuple(views))
+
+
+def _viewing(kind: type[nn.Module], leaves: tuple[str, ...]) -> type[nn.Module]:
+    """A type of module whose tensors of these names are views of other modules' params.
+
+    A view is made anew at each use, so that it follows the owner to other devices. The owner stands
+    in the module: that of a copy is the copied one.
+    """
+
+    def reduced(self: nn.Module, protocol: object) -> tuple[object, ...]:
+        return _restored, (kind, leaves), self.__dict__
+
+    names: dict[str, object] = {leaf: _view(leaf) for leaf in leaves}
+    return type(kind.__name__, (kind,), {**names, "__reduce_ex__": reduced})
+
+
+def _view(leaf: str) -> property:
+    def read(module: nn.Module) -> Tensor:
+        views: Any = module.shared_views
+        owner, index, shape = views[leaf]
+        return blobs_of(owner)[index].view(shape)
+
+    return property(read)
+
+
+def _restored(kind: type[nn.Module], leaves: tuple[str, ...]) -> nn.Module:
+    """An empty module for pickle and copy, which fill it."""
+    viewing = _viewing(kind, leaves)
+    return viewing.__new__(viewing)
 
 
 def tie_params(module: NetModule, other: NetModule) -> None:
