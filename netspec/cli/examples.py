@@ -56,6 +56,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec log plot run.jsonl -o loss.png",
         "netspec log plot first.log second.log -o both.svg --what loss,accuracy --x epochs",
     ),
+    "deploy": (
+        "netspec deploy train_val.prototxt deploy.prototxt",
+        "netspec deploy --solver solver.prototxt deploy.prototxt --input data=1,3,227,227",
+    ),
     "export": (
         "netspec export deploy.prototxt net.onnx --weights net.caffemodel",
         "netspec export train_val.prototxt fc7.onnx --weights net.caffemodel --outputs fc7",
