@@ -12,6 +12,7 @@ from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.layers.window import (
+    DILATIONS,
     Window,
     check_window,
     convolved_size,
@@ -33,6 +34,7 @@ class Convolution(Spec):
     bottoms = (1, None)
     tops = (1, None)
     reads = BOTTOM
+    takes = DILATIONS
     example = Example(
         IMAGES,
         f"convolution_param {{ num_output: 64 kernel_size: 7 stride: 2 pad: 3 {FILLER} }}",
@@ -108,6 +110,7 @@ class Deconvolution(Convolution):
     """
 
     type = "Deconvolution"
+    takes = frozenset()  # whether a fork's 'hole' acts here is unknown
     example = Example(
         MAPS,
         f"convolution_param {{ num_output: 32 kernel_size: 4 stride: 2 pad: 1 {FILLER} }}",
