@@ -13,6 +13,7 @@ from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.layers.window import (
+    DILATIONS,
     Window,
     check_window,
     convolved_size,
@@ -34,6 +35,7 @@ class Convolution(Spec):
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
     reads = BOTTOM
+    takes = DILATIONS
     example = Example(
         IMAGES,
         f"convolution_param {{ num_output: 64 kernel_size: 7 stride: 2 pad: 3 {FILLER} }}",
@@ -109,6 +111,7 @@ class Deconvolution(Convolution):
     """
 
     type = "Deconvolution"
+    takes = frozenset()  # whether a fork's 'hole' acts here is unknown
     example = Example(
         MAPS,
         f"convolution_param {{ num_output: 32 kernel_size: 4 stride: 2 pad: 1 {FILLER} }}",

@@ -13,6 +13,7 @@ from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.setting import POINT, Setting
 from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
+from netspec.schema.forks import stated
 
 
 class Neuron(Spec):
@@ -243,11 +244,13 @@ class Threshold(Neuron):
 class Dropout(Neuron):
     """In TRAIN sets a share of the values to 0 and divides the others by the share that is kept.
 
-    In TEST nothing.
+    In TEST nothing. Forks may leave the division to TEST (scale_train: false), or drop there too
+    (sample_weights_test).
     """
 
     type = "Dropout"
     param = "dropout_param"
+    takes = frozenset({"scale_train", "sample_weights_test"})
     shown = (Setting("dropout_ratio", "ratio {}", True),)
     example = Example(MAPS, "dropout_param { dropout_ratio: 0.5 }")
 
@@ -257,7 +260,8 @@ class Dropout(Neuron):
     def check(self, context: LayerContext) -> None:
         ratio = context.param.dropout_ratio
         # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
-        if not 0 <= ratio < 1 and not (ratio == 1 and context.layer.phase == "TEST"):
+        drops = context.layer.phase == "TRAIN" or stated(context.param, "sample_weights_test")
+        if not 0 <= ratio < 1 and not (ratio == 1 and not drops):
             context.error(
                 f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}",
                 "dropout_ratio",

@@ -8,16 +8,18 @@ from netspec.layers.setting import Setting, spatial_axes, value_text, window_siz
 from netspec.layers.spec import LayerContext, Spec
 from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
+from netspec.schema.forks import stated
 
 
 class Pooling(Spec):
     """The maximum or the average of each window.
 
-    The output's size rounds up unless round_mode is FLOOR.
+    The output's size rounds up unless round_mode is FLOOR, or ceil_mode false, as forks write it.
     """
 
     type = "Pooling"
     param = "pooling_param"
+    takes = frozenset({"ceil_mode"})
     tops = (1, 2)
     example = Example(
         MAPS,
@@ -39,11 +41,15 @@ class Pooling(Spec):
             f"{method} {sizes_text(window_sizes(message, 'kernel_size', 0, axes))}",
             *window_words(message, axes),
         ]
-        return [*shown, "rounds down"] if message.round_mode else shown
+        return shown if rounds_up(message) else [*shown, "rounds down"]
 
     def check(self, context: LayerContext) -> None:
         p = context.param
         check_window(context)
+        ceil_mode = stated(p, "ceil_mode")
+        if ceil_mode is not None and p.HasField("round_mode") and ceil_mode is bool(p.round_mode):
+            mode = PoolingParameter.RoundMode.Name(p.round_mode)
+            context.error(f"'ceil_mode' and 'round_mode' {mode} contradict each other", "ceil_mode")
         sized = [f for f in ("kernel_size", "kernel_h", "kernel_w") if context.has(f)]
         if p.global_pooling and sized:
             context.error(
@@ -85,10 +91,7 @@ class Pooling(Spec):
             )
             raise context.stop(message, "bottom", 0, notes=[context.made_here(0)])
         window = window_of(p, 2, sizes if p.global_pooling else None)
-        out = tuple(
-            pooled_size(size, window, i, p.round_mode == PoolingParameter.CEIL)
-            for i, size in enumerate(sizes)
-        )
+        out = tuple(pooled_size(size, window, i, rounds_up(p)) for i, size in enumerate(sizes))
         require_room(context, sizes, out, window)
         require_reach(context, [size + 2 * window.pad[i] for i, size in enumerate(sizes)], "pad")
         require_reach(
@@ -97,6 +100,12 @@ class Pooling(Spec):
             "stride",
         )
         return [(*bottom[:2], *out)] * len(context.layer.top_blobs)
+
+
+def rounds_up(p: PoolingParameter) -> bool:
+    """Whether a pooling_param rounds the top's size up: by round_mode, or a fork's ceil_mode."""
+    ceil_mode = stated(p, "ceil_mode")
+    return p.round_mode == PoolingParameter.CEIL if ceil_mode is None else bool(ceil_mode)
 
 
 class SPP(Spec):

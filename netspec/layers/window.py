@@ -11,6 +11,7 @@ from typing import Any
 
 from netspec.graph import Shape, shape_with_axes
 from netspec.layers.spec import MAX_COUNT, LayerContext
+from netspec.schema.forks import stated
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class Window:
         return missing if 0 < missing < self.stride[i] else 0
 
 
+DILATION_PAIRS = (("hole_h", "hole_w"), ("dilation_h", "dilation_w"))  # of forks
+DILATIONS = frozenset({"hole", *(name for pair in DILATION_PAIRS for name in pair)})
+
+
 def _values(param: Any, name: str, axes: int, default: int, short: str | None = None) -> Shape:
     """A setting for each axis: from its _h and _w fields, or from one value or one an axis."""
     short = short or name
@@ -47,14 +52,19 @@ def _values(param: Any, name: str, axes: int, default: int, short: str | None = 
     return given * axes if len(given) == 1 else given
 
 
+def _dilation(param: Any, axes: int) -> Shape:
+    """The dilation: Caffe's, or as DeepLab ('hole') and yjxiong ('dilation_h') write it."""
+    for high, wide in DILATION_PAIRS:
+        if stated(param, high) is not None:
+            return (stated(param, high), stated(param, wide))
+    hole = stated(param, "hole")
+    return _values(param, "dilation", axes, 1) if hole is None else (hole,) * axes
+
+
 def window_of(param: Any, axes: int, kernel: Shape | None = None) -> Window:
     """The window of a convolution_param or pooling_param that has been checked."""
     ones = (1,) * axes
-    dilation = (
-        _values(param, "dilation", axes, 1)
-        if "dilation" in param.DESCRIPTOR.fields_by_name
-        else ones
-    )
+    dilation = _dilation(param, axes) if "dilation" in param.DESCRIPTOR.fields_by_name else ones
     kernel = kernel or _values(param, "kernel_size", axes, 0, "kernel")
     return Window(
         kernel, _values(param, "stride", axes, 1), _values(param, "pad", axes, 0), dilation
@@ -76,9 +86,27 @@ def check_window(context: LayerContext) -> None:
             # a convolution's absent pad is 0
             missing = f"{short}_w" if pair[0].endswith("h") else f"{short}_h"
             context.error(f"'{pair[0]}' stands here without '{missing}'", pair[0])
+    if "dilation" in context.param.DESCRIPTOR.fields_by_name:
+        _check_forks_dilation(context)
     # a dilation of 0 reads one value all over
     for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w"):
         _check_positive(context, name)
+
+
+def _check_forks_dilation(context: LayerContext) -> None:
+    """Reports a fork's dilation that stands twice, half, or at 0."""
+    given = [name for name in sorted(DILATIONS) if stated(context.param, name) is not None]
+    for pair in DILATION_PAIRS:
+        found = [name for name in pair if name in given]
+        if len(found) == 1:
+            missing = pair[1] if found[0] == pair[0] else pair[0]
+            context.error(f"'{found[0]}' stands here without '{missing}'", found[0])
+    ways = [any(name in given for name in names) for names in (("hole",), *DILATION_PAIRS)]
+    if sum(ways) + bool(context.param.dilation) > 1 and given:
+        context.error("the dilation stands here in two ways", given[0])
+    for name in given:
+        if not stated(context.param, name):
+            context.error(f"'{name}' must be at least 1, got 0", name)
 
 
 def _check_positive(context: LayerContext, name: str) -> None:
@@ -111,6 +139,10 @@ def require_axes(context: LayerContext, axes: int) -> None:
         if axes != 2 and short and context.has(f"{short}_h"):
             message = f"'{short}_h' and '{short}_w' are for two spatial axes, the bottom has {axes}"
             raise context.stop(message, f"{short}_h", notes=[context.made_here(0)])
+    for high, wide in DILATION_PAIRS:
+        if axes != 2 and stated(context.param, high) is not None:
+            message = f"'{high}' and '{wide}' are for two spatial axes, the bottom has {axes}"
+            raise context.stop(message, high, notes=[context.made_here(0)])
 
 
 def convolved_size(size: int, window: Window, i: int) -> int:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.schema.forks import stated
 
 
 class AbsVal(nn.Module):
@@ -181,13 +182,32 @@ class Swish(nn.Module):
 
 
 class MonteCarloDropout(nn.Dropout):
-    """Dropout of a layer with a `phase: TRAIN` of its own.
+    """Dropout of a layer with a `phase: TRAIN` of its own, or with SegNet's sample_weights_test.
 
     Whatever train() and eval() say of the net, it drops.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.p, training=True)
+
+
+class UnscaledDropout(nn.Module):
+    """Sets a share of the values to 0 in training, and multiplies by the other share in evaluation.
+
+    Args: drops: whether it drops; None where train() and eval() decide.
+    """
+
+    def __init__(self, ratio: float, drops: bool | None) -> None:
+        super().__init__()
+        self.ratio, self.drops = ratio, drops
+
+    def extra_repr(self) -> str:
+        return f"{self.ratio:g}, drops={self.drops}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training if self.drops is None else self.drops:
+            return x * (torch.rand_like(x) >= self.ratio)
+        return x * (1 - self.ratio)
 
 
 class Threshold(nn.Module):
@@ -253,11 +273,18 @@ def build_swish(layer: Layer) -> nn.Module:
 
 
 def build_dropout(layer: Layer) -> nn.Module | None:
-    """In TEST a Dropout is not there at all."""
-    ratio = layer.message.dropout_param.dropout_ratio
+    """In TEST a Dropout is not there at all, if no fork's field says so."""
+    p = layer.message.dropout_param
+    ratio, has_own_phase = p.dropout_ratio, layer.message.HasField("phase")
+    always = bool(stated(p, "sample_weights_test"))
+    if stated(p, "scale_train") is False:
+        fixed = always or layer.phase == "TRAIN" if always or has_own_phase else None
+        return UnscaledDropout(ratio, fixed)
+    if always:
+        return MonteCarloDropout(ratio)
     if layer.phase == "TEST":
         return None
-    return MonteCarloDropout(ratio) if layer.message.HasField("phase") else nn.Dropout(ratio)
+    return MonteCarloDropout(ratio) if has_own_phase else nn.Dropout(ratio)
 
 
 def _relu_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
-from netspec.layers.pooling import pyramid_fault, pyramid_window
+from netspec.layers.pooling import pyramid_fault, pyramid_window, rounds_up
 from netspec.layers.window import Window, pooled_size, window_of
 from netspec.pytorch.layers.builder import Builder
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
@@ -227,7 +227,7 @@ def _margins(
 def build_pooling(layer: Layer) -> nn.Module:
     p = layer.message.pooling_param
     window = window_of(p, 2, (1, 1) if p.global_pooling else None)
-    rule = Rule(window, p.round_mode == PoolingParameter.CEIL, p.global_pooling)
+    rule = Rule(window, rounds_up(p), p.global_pooling)
     if p.pool == PoolingParameter.MAX:
         if len(layer.top_blobs) > 1:
             return MaxPooling(rule, mask=True)
