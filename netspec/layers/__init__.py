@@ -60,6 +60,7 @@ FORK_FAMILIES = (
     "segmentation",
     "mobile",
     "faces",
+    "focal_loss",
     "yolo",
     "openpose",
 )
