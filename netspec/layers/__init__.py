@@ -68,6 +68,7 @@ FORK_FAMILIES = (
     "segmentation_loss",
     "mobile",
     "faces",
+    "focal_loss",
     "yolo",
     "yolo_loss",
     "openpose",

@@ -59,3 +59,9 @@ def stated_word(message: Any, name: str) -> str | None:
         if field.is_extension and field.name == name and field.enum_type is not None:
             return str(field.enum_type.values_by_number[value].name)
     return None
+
+
+def states_any(message: Any, param: str, *fields: str) -> bool:
+    """Whether a layer states one of these fields of a fork's parameters."""
+    found = stated(message, param)
+    return found is not None and any(found.HasField(field) for field in fields)
