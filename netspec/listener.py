@@ -94,7 +94,8 @@ class Listener:
     def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
         """A test has ended.
 
-        The mean of each output over its batches, and of the loss with test_compute_loss.
+        The mean of each output over its batches, of detections the mean average precision, and the
+        mean of the loss with test_compute_loss.
         """
 
     def saved(self, iteration: int, weights: Path, state: Path) -> None:

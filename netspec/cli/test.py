@@ -15,6 +15,7 @@ from netspec.cli.state import configure_level, load_net, name_list, print_warnin
 from netspec.diagnostics import Report
 from netspec.readers.batches import dataset_size
 from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.solver.evaluation import AP_VERSIONS, Evaluation
 
 if TYPE_CHECKING:
     from netspec.graph import Net
@@ -52,6 +53,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=50,
         metavar="N",
         help="batches to run, or all for one pass over the data (default 50)",
+    )
+    parser.add_argument(
+        "--ap-version",
+        choices=AP_VERSIONS,
+        default=AP_VERSIONS[0],
+        help="how the average precision of detections is computed (default Integral)",
+    )
+    parser.add_argument(
+        "--per-class", action="store_true", help="also the average precision of each class"
     )
     configure_device(parser)
     configure_level(parser)
@@ -110,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
 
     full = "try a smaller batch_size in the net's data layer"
     with signals_heard(end_at_once, STOP), faults_told(device, net.batch_size, full):
-        scores = run_test(net, module, device, args.iterations, size, heard)
+        evaluation = Evaluation(args.ap_version, args.per_class)
+        scores = run_test(net, module, device, args.iterations, size, heard, evaluation)
     weight_of = module.about.loss_weights
     sys.stdout.write(
         _text(scores, weight_of)

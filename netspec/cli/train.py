@@ -77,8 +77,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--keep-best",
         metavar="METRIC",
         help=(
-            "and that of the best test so far by an output of a test net: accuracy, loss, "
-            "NAME:max or NAME:min"
+            "and that of the best test so far by an output of a test net: accuracy, "
+            "detection_eval, loss, NAME:max or NAME:min"
         ),
     )
     logs = parser.add_argument_group("logs, beside what the terminal shows")

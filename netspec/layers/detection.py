@@ -162,6 +162,7 @@ class DetectionEvaluate(Spec):
 
     type = "DetectionEvaluate"
     param = "detection_evaluate_param"
+    is_metric = lists_detections = True
     bottoms = (2, 2)
     unforced = (0, 1)
     shown = (

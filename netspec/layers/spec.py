@@ -87,6 +87,8 @@ class Spec:
     reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
     continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
+    # does its top list detections, whose average precision a test computes in place of a mean?
+    lists_detections: ClassVar[bool] = False
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
     # does it do something beside its tops, and so run without one?
     has_side_effects: ClassVar[bool] = False

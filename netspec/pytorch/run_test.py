@@ -14,11 +14,18 @@ import torch
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.listener import Values
+from netspec.pytorch.detection_eval import (
+    Rows,
+    detection_rows,
+    evaluated_outputs,
+    mean_average_precision,
+)
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.tester import numbers
 from netspec.pytorch.weights import LoadReport, load_weights
+from netspec.solver.evaluation import Evaluation
 
 SEED = 1  # of shuffled data and of fillers: a test gives the same numbers each time
 Heard = Callable[[int, float, Values], None]  # is told each batch: its index, its loss, its outputs
@@ -34,6 +41,8 @@ class Scores:
     seconds: float = 0.0
     total_loss: float = 0.0
     totals: Values = field(default_factory=dict)
+    detections: dict[str, list[Rows]] = field(default_factory=dict)  # each batch's, by output
+    evaluation: Evaluation = field(default_factory=Evaluation)
 
     def add(self, loss: float, outputs: Values) -> None:
         """Counts a batch. Raises: NetspecError where an output has another size than before."""
@@ -55,10 +64,14 @@ class Scores:
 
     @property
     def means(self) -> Values:
-        return {
+        """Of each output the mean over the batches, of detections the mean average precision."""
+        values = {
             name: [total / self.iterations for total in totals]
             for name, totals in self.totals.items()
         }
+        for name, rows in self.detections.items():
+            values |= mean_average_precision(name, rows, self.evaluation)
+        return values
 
     @property
     def records(self) -> int | None:
@@ -134,18 +147,21 @@ def run_test(
     iterations: int | None,
     dataset_size: int | None,
     heard: Heard,
+    evaluation: Evaluation | None = None,
 ) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
 
     Args:
         iterations: how many batches; None for as many as hold each record at least once.
         dataset_size: records in one pass over the data, where that is known.
+        evaluation: how the average precision of detections is computed.
 
     Raises: NetspecError where data is missing or wrong, or where no data layer feeds an input.
     """
     feed = Feed(net, module.to(device), torch.device(device), SEED)
     try:
-        scores = Scores(net.batch_size, dataset_size)
+        scores = Scores(net.batch_size, dataset_size, evaluation=evaluation or Evaluation())
+        scores.detections = {name: [] for name in evaluated_outputs(net)}
         if iterations is None:
             iterations = _one_pass(scores)
         began = time.perf_counter()
@@ -153,6 +169,8 @@ def run_test(
             for index in range(iterations):
                 outputs = feed.forward()
                 loss = float(module.loss(outputs))
+                for name, found in scores.detections.items():
+                    found.append(detection_rows(outputs.pop(name)))
                 values = numbers(outputs)
                 scores.add(loss, values)
                 heard(index, loss, values)

@@ -13,9 +13,11 @@ from netspec.layers import batched_param, find_spec
 from netspec.listener import RunInfo
 from netspec.options import NetOptions
 from netspec.passes.count_cost import param_count
+from netspec.pytorch.detection_eval import evaluated_outputs
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import dataset_size
 from netspec.schema import caffe_pb2
+from netspec.solver.evaluation import evaluation_of
 from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import SolverFile, load_solver_net
 from netspec.weights.retention import Retention
@@ -47,8 +49,27 @@ def load_test_nets(
     for source in file.test_nets:
         report = Report()
         net = load_solver_net(source, file, report, options, overrides.batch_size)
+        _check_evaluated(net, file, report)
         nets.append(_checked(net, processes, report, options))
     return nets
+
+
+def _check_evaluated(net: Net, file: SolverFile, report: Report) -> None:
+    """Detections have no mean, and without them there is no average precision."""
+    evaluated, place = evaluated_outputs(net), file.spans.at("eval_type")
+    if evaluation_of(file.message) is None:
+        for name in evaluated:
+            report.error(
+                f"the output '{name}' lists detections, of which there is no mean over batches",
+                net.blob(name).span,
+                'eval_type: "detection" in the solver computes their mean average precision',
+            )
+    elif not evaluated:
+        report.error(
+            "eval_type 'detection' needs an output of a DetectionEvaluate layer, got "
+            + (", ".join(f"'{name}'" for name in net.outputs) or "no output"),
+            place,
+        )
 
 
 def _checked(net: Net, processes: int, report: Report, options: NetOptions) -> Net:
@@ -106,11 +127,11 @@ def aim_retention(retention: Retention, test_nets: list[Net]) -> Retention:
             f"--keep-best '{retention.keep_best}' is not an output of a test net", None, hint
         )
     blob = net.blob(retention.keep_best)
-    if blob.count != 1:
+    spec = find_spec(blob.producer.spec_name)
+    if blob.count != 1 and not (spec is not None and spec.lists_detections):
         raise NetspecError(
             f"--keep-best '{retention.keep_best}' has {blob.count} values, expected one", blob.span
         )
-    spec = find_spec(blob.producer.spec_name)
     is_loss, is_metric = (
         bool(net.loss_weights.get(retention.keep_best)),
         spec is not None and spec.is_metric,

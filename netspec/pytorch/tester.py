@@ -16,6 +16,12 @@ from netspec.graph import Net
 from netspec.listener import Values
 from netspec.pytorch.carried import Carried
 from netspec.pytorch.debug_info import DebugInfo
+from netspec.pytorch.detection_eval import (
+    Rows,
+    detection_rows,
+    evaluated_outputs,
+    mean_average_precision,
+)
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -23,7 +29,9 @@ from netspec.pytorch.processes import Processes
 from netspec.pytorch.seeds import mixed_seed, seed_generators
 from netspec.pytorch.sharing import tie_params
 from netspec.pytorch.weights import load_weights
+from netspec.solver.evaluation import Evaluation
 
+Found = list[tuple[int, Rows]]  # the rows of an output, by the number of the batch
 Tell = Callable[[Sequence[str]], None]  # hears the lines of debug_info
 
 
@@ -50,8 +58,10 @@ class Tester:
         device: torch.device,
         processes: Processes,
         debug: Tell | None,
+        evaluation: Evaluation | None = None,
     ) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
+        self.evaluation = evaluation or Evaluation()
         self.modules = [self._module(net, trained) for net in nets]
         self.with_own = [
             module for module in self.modules if not module.params.keys() <= trained.params.keys()
@@ -93,6 +103,7 @@ class Tester:
         rank, every = (0, 1) if self.alone[index] else (self.processes.rank, self.processes.count)
         feed = self._feed(index, start + rank, every, seed)
         sums: dict[str, Tensor] = {}
+        detections: dict[str, Found] = {name: [] for name in evaluated_outputs(self.nets[index])}
         loss = 0.0
         for first in range(0, count, every):
             if not goes_on(first):
@@ -103,9 +114,22 @@ class Tester:
             outputs = self._forward(feed)
             loss += float(self.modules[index].loss(outputs))
             for name, value in outputs.items():
+                if name in detections:
+                    detections[name].append((first + rank, detection_rows(value)))
+                    continue
                 sums[name] = sums[name] + value if name in sums else value.clone()
         self.batches[index] = start + count
-        return self._means(sums, loss, count, self.alone[index])
+        means = self._means(sums, loss, count, self.alone[index])
+        return Means(means.outputs | self._evaluated(detections, self.alone[index]), means.loss)
+
+    def _evaluated(self, detections: dict[str, Found], alone: bool) -> Values:
+        """The mean average precision of each list of detections, of all processes' batches."""
+        values: Values = {}
+        for name, own in detections.items():
+            parts = [own] if alone else self.processes.gathered(own)
+            batches = sorted((each for part in parts for each in part), key=lambda each: each[0])
+            values |= mean_average_precision(name, (rows for _, rows in batches), self.evaluation)
+        return values if alone else self.processes.broadcast(values)
 
     @torch.no_grad()
     def _forward(self, feed: Feed) -> dict[str, Tensor]:

@@ -40,6 +40,7 @@ from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
+from netspec.solver.evaluation import evaluation_of
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import load_solver
@@ -111,6 +112,7 @@ class Solver:
             self.device,
             self.processes,
             self.listener.debugged if p.debug_info else None,
+            evaluation_of(p),
         )
         self.carried = Carried(
             {

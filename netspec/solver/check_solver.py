@@ -15,6 +15,7 @@ from netspec.diagnostics import Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import SOLVER_TYPES
 from netspec.solver.check_policy import check_policy, check_rate, used_by
+from netspec.solver.evaluation import check_evaluation
 from netspec.solver.solver_fields import SolverFields
 from netspec.syntax.bind import Spans
 
@@ -60,6 +61,7 @@ def check_solver(
     _check_train_net(fields)
     _check_test_nets(fields)
     _check_tests(fields)
+    check_evaluation(fields)
     _check_type(fields)
     check_rate(fields)
     check_policy(fields)
