@@ -101,7 +101,7 @@ class Records:
         )
 
     def _how_to_look(self) -> str:
-        return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_MEND}"
+        return f"`netspec dataset info {self.path}` lists all that is damaged in it; {HOW_TO_MEND}"
 
 
 def open_records(
@@ -128,7 +128,7 @@ def open_records(
         raise NetspecError(
             f"the database '{path}' is empty",
             span,
-            f"`netspec dataset info {path}` tells whether it was cut off; {how_to_get(path)}",
+            f"`netspec dataset info {path}` reports whether it was cut off; {how_to_get(path)}",
         )
     return Records(entries, path, span)
 
