@@ -49,7 +49,7 @@ Plain = Callable[..., Any]
 
 @dataclass
 class Case:
-    """A layer, what it is told, and what one would write without netspec.
+    """A layer, its settings, and what one would write without netspec.
 
     A module, or a function of the same bottoms.
     """

@@ -41,7 +41,7 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], obj
         os.replace(partial, final)
         fsync_folder(final.parent)
     except OSError as error:
-        hint = None if final.parent.is_dir() else f"there is no folder '{final.parent}'"
+        hint = None if final.parent.is_dir() else f"folder '{final.parent}' does not exist"
         raise NetspecError(
             f"'{path}' can't be written: {error.strerror or error}", hint=hint
         ) from None

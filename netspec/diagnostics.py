@@ -359,8 +359,8 @@ def _missing_folder(path: str) -> str:
             name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir())
         )
     except OSError:
-        return _missing_folder(above) if above != path else f"there is no folder '{path}'"
-    return f"there is no folder '{path}'" + (
+        return _missing_folder(above) if above != path else f"folder '{path}' does not exist"
+    return f"folder '{path}' does not exist" + (
         f"; did you mean '{os.path.join(above, near)}'?" if near else ""
     )
 

@@ -11,14 +11,14 @@ from netspec.diagnostics import NetspecError
 from netspec.plugins import Plugin, load_plugins, on_load
 
 COMMANDS = {
-    "layers": "list the layer types; tell what one is and how to write it",
+    "layers": "list the layer types; explain one and how to write it",
     "shapes": "list each layer's output shape, parameters and multiply-adds",
     "draw": "draw the net's architecture as a picture",
-    "check": "check nets and solvers; tell each fault with its line",
+    "check": "check nets and solvers; report each error with its line",
     "train": "train a net as its solver file says",
-    "test": "run a trained net on its test data; tell the mean of each output",
+    "test": "run a trained net on its test data; print the mean of each output",
     "time": "time each layer forward and backward",
-    "solver": "tell what a solver file will do: rates, epochs, snapshots",
+    "solver": "print what a solver file will do: rates, epochs, snapshots",
     "log": "read training logs, netspec's and Caffe's: tables and plots",
     "deploy": "write the net that answers, of a net that is trained",
     "export": "write a net and its weights for other programs: ONNX, torch.export, weights",
@@ -30,7 +30,7 @@ COMMANDS = {
 CAFFE_TOOLS = {
     "convert_imageset": "`netspec dataset build` does what it did",
     "compute_image_mean": "`netspec dataset mean` does what it did",
-    "device_query": "`nvidia-smi` tells of the GPUs",
+    "device_query": "`nvidia-smi` lists the GPUs",
     "draw_net": "`netspec draw` does what it did",
     "parse_log": "`netspec log parse` does what it did",
     "plot_training_log": "`netspec log plot` does what it did",

@@ -33,7 +33,7 @@ from netspec.solver.solver_file import (
 )
 from netspec.syntax.read import file_kind, parse_source, without_collector
 
-_PHASE_HELP = "which phases' nets (default ALL: those that the file means to have, as told below)"
+_PHASE_HELP = "which phases' nets (default ALL: those that the file is meant to have, see below)"
 _ABOUT_PHASES = """
 Without --phase, a net is checked for the phases that its file means to have:
 - a phase for which layers make data, after the include and exclude rules; for both where neither

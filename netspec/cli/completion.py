@@ -38,7 +38,7 @@ def whole_parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(metavar="COMMAND")
     for name, summary in COMMANDS.items():
         fill(commands.add_parser(name, help=summary, description=summary), name)
-    commands.add_parser("help", help="tell of a command and its options").add_argument(
+    commands.add_parser("help", help="print a command's help").add_argument(
         "command", nargs="?", choices=list(COMMANDS)
     )
     for _, parser in parsers_below(root, ""):

@@ -77,7 +77,7 @@ def type_list() -> str:
     for family, specs in families().items():
         lines += [family, *(f"  {spec.type:<{width}}  {summary(spec)}" for spec in specs), ""]
     return "\n".join(
-        [*lines, "`netspec layers TYPE` tells the settings of one, its shapes and an example", ""]
+        [*lines, "`netspec layers TYPE` prints the settings of one, its shapes and an example", ""]
     )
 
 

@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--x",
         choices=X_AXES,
         default="iterations",
-        help="the axis they share (default %(default)s; epochs only netspec's logs tell)",
+        help="the axis they share (default %(default)s; only netspec's logs hold epochs)",
     )
     configure_overwrite(plot)
 

@@ -41,7 +41,7 @@ def _net_text(schedule: Schedule) -> str:
     if schedule.net is None:
         return "? (it can't be read)"
     params = (
-        "? parameters: --input tells the shape of its data"
+        "? parameters: --input gives the shape of its data"
         if schedule.param_count is None
         else f"{schedule.param_count:,} parameters"
     )

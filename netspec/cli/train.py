@@ -64,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--nproc",
         type=positive,
         metavar="N",
-        help="so many processes on the CPU; torchrun starts them on several machines",
+        help="train in N processes on the CPU; torchrun starts them on several machines",
     )
     parser.add_argument(
         "--global-batch",

@@ -51,7 +51,8 @@ def picture_format(path: str | Path) -> str:
     folder = Path(path).parent
     if not folder.is_dir():
         raise NetspecError(
-            f"'{path}' can't be written: there is no folder '{folder}'", hint=f"mkdir -p {folder}"
+            f"'{path}' can't be written: folder '{folder}' does not exist",
+            hint=f"mkdir -p {folder}",
         )
     form = FORMATS[suffix]
     if form != "dot" and not _find("dot") and not _find("graphviz-pure"):

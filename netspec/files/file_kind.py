@@ -29,7 +29,7 @@ _STARTS = {
 }
 _LMDB_MAGIC = (0xBEEFC0DE).to_bytes(4, "little")
 _DATABASE_HINT = (
-    "a data layer names it: data_param { source: … }; `netspec dataset info` tells what is in it"
+    "a data layer names it: data_param { source: … }; `netspec dataset info` reports what is in it"
 )
 # What may be given where a net or a solver is expected, and what takes it.
 FOREIGN_KINDS: dict[str | None, str | None] = {

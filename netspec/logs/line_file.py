@@ -35,7 +35,7 @@ class LineFile:
             os.set_blocking(self._file.fileno(), True)
         except (OSError, ValueError) as error:
             folder = Path(path).parent
-            hint = None if folder.is_dir() else f"there is no folder '{folder}'"
+            hint = None if folder.is_dir() else f"folder '{folder}' does not exist"
             raise NetspecError(
                 f"the log '{path}' can't be written: {os_reason(error)}", hint=hint
             ) from None

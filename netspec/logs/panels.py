@@ -27,11 +27,11 @@ def run_panels(
     """The panels to draw and the x axis's label.
 
     Args:
-        what: 'loss', 'accuracy', 'lr', or (a part of) the name of an output; all that the logs tell
+        what: 'loss', 'accuracy', 'lr', or (a part of) the name of an output; all that the logs hold
             of the first three by default.
         x: one of X_AXES.
 
-    Raises: NetspecError where no log tells of one of them, or a log does not tell what x asks for.
+    Raises: NetspecError where no log has one of them, or a log lacks what x asks for.
     """
     scale, x_label = _x_scale(runs, x)
     panels = []
@@ -55,13 +55,13 @@ def _x_scale(runs: Sequence[Run], x: str) -> tuple[float, str]:
             if not run.knows_epochs:
                 hint = "--x iterations and --x seconds need no such thing"
                 raise NetspecError(
-                    f"'{run.name}' does not tell how many records an epoch has", hint=hint
+                    f"'{run.name}' does not hold the number of records of an epoch", hint=hint
                 )
         return 1.0, "epoch"
     for run in runs:
         if any(row.seconds is None for rows in [run.train, *run.tests] for row in rows):
             raise NetspecError(
-                f"'{run.name}' does not tell the time of each row", hint="--x iterations needs none"
+                f"'{run.name}' does not hold the time of each row", hint="--x iterations needs none"
             )
     longest = max(
         (row.seconds or 0.0 for run in runs for rows in [run.train, *run.tests] for row in rows),
@@ -154,7 +154,7 @@ def _x(row: Row, x: str) -> float:
 
 
 def _nothing(runs: Sequence[Run], word: str) -> NetspecError:
-    """No log has what a word asks for: tells what they have."""
+    """What to raise where no log has what a word asks for; its hint names what they have."""
     outputs = list(
         dict.fromkeys(
             name for run in runs for rows in [run.train, *run.tests] for name in _scalars(rows)
@@ -162,13 +162,13 @@ def _nothing(runs: Sequence[Run], word: str) -> NetspecError:
     )
     known = [word for word in (LOSS, ACCURACY, RATE) if _panel(runs, word, "iterations", 1.0)]
     known += [name for name in outputs if name not in known]
-    where = f"'{runs[0].name}' tells" if len(runs) == 1 else "these logs tell"
+    where = f"'{runs[0].name}' has" if len(runs) == 1 else "these logs have"
     there = (
         f"there is {', '.join(known)}"
         if known
         else "an output of several elements is no curve; `netspec log parse` writes it"
     )
-    return NetspecError(f"{where} nothing of '{word}'", hint=did_you_mean(word, known) or there)
+    return NetspecError(f"{where} no '{word}'", hint=did_you_mean(word, known) or there)
 
 
 def _display_names(paths: Sequence[str]) -> list[str]:

@@ -37,10 +37,10 @@ def read_log(path: str | Path) -> Run:
         raise unreadable(path, error) from None
     if not run.train and not any(run.tests):
         hint = (
-            "'display' and 'test_interval' of the solver file say how "
-            "often a run tells how it stands"
+            "'display' and 'test_interval' of the solver file are the iterations from one line "
+            "to the next"
         )
-        raise NetspecError(f"'{path}' tells of no iteration and no test", hint=hint)
+        raise NetspecError(f"'{path}' has no iteration and no test", hint=hint)
     return run
 
 

@@ -81,7 +81,7 @@ def _find(folder: Path, stem: str, axes: int) -> Path:
         if (folder / name).is_file():
             return folder / name
     if not folder.is_dir():
-        raise NetspecError(f"there is no folder '{folder}'")
+        raise NetspecError(f"folder '{folder}' does not exist")
     raise NetspecError(f"'{folder}' has no file '{names[0]}' or '{names[1]}'")
 
 

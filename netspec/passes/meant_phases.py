@@ -103,7 +103,7 @@ def _without_data(
     hint = (
         f"its data ask for a stage: --stage {stage}"
         if stage
-        else f"give phase {phase} a data layer; --phase {phase} tells what reads it"
+        else f"give phase {phase} a data layer; --phase {phase} reports what reads it"
     )
     return Diagnostic(
         WARNING, message, span, hint, [note(f"this rule asks for phase {phase}", rule)]

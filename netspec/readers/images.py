@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Pixels = NDArray[np.uint8]
-_HOW_TO_LOOK = "`netspec dataset info DB` tells every broken record of a database"
+_HOW_TO_LOOK = "`netspec dataset info DB` lists every damaged record of a database"
 # What OpenCV reads. Pillow knows more, and starts Ghostscript for one of them, EPS. The frequent
 # ones come first.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "DIB")

@@ -215,7 +215,7 @@ def data_of(net: Net | None) -> Reading:
     return Reading(
         batch,
         size,
-        "" if size else f"a layer of type {layer.type} does not tell how many records it has",
+        "" if size else f"a layer of type {layer.type} does not say how many records it has",
     )
 
 

@@ -123,7 +123,7 @@ class Records:
         )
 
     def _how_to_look(self) -> str:
-        return f"`netspec dataset info {self.path}` tells all that is broken in it; {HOW_TO_MEND}"
+        return f"`netspec dataset info {self.path}` lists all that is damaged in it; {HOW_TO_MEND}"
 
 
 def parse_annotated(value: bytes) -> AnnotatedDatum | None:
@@ -161,7 +161,7 @@ def open_records(
         raise NetspecError(
             f"the database '{path}' is empty",
             span,
-            f"`netspec dataset info {path}` tells whether it was cut off; {how_to_get(path)}",
+            f"`netspec dataset info {path}` reports whether it was cut off; {how_to_get(path)}",
         )
     return Records(entries, path, span)
 

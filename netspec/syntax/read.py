@@ -96,7 +96,7 @@ def require_kind(block: Block, path: str, wanted: FileKind) -> None:
         )
     has_net_fields, net, solver = _known_fields(block)
     if wanted is caffe_pb2.SolverParameter and net > solver and has_net_fields:
-        hint = 'a solver file names the net, net: "train_val.prototxt", and tells how to train it'
+        hint = 'a solver file names the net, net: "train_val.prototxt", and says how to train it'
         raise NetspecError(f"'{path}' is a net, not a solver", whole_file(path), hint)
     if wanted is caffe_pb2.NetParameter and solver > net and not has_net_fields:
         places = (

@@ -239,7 +239,7 @@ class _Parser:
         items = value if isinstance(value, list) else [value]
         blocks = [item for item in items if isinstance(item, Block)]
         if len(blocks) < len(items):
-            raise NetspecError("'<<' merges mappings; this is none", key.span)
+            raise NetspecError("'<<' merges mappings, got another value", key.span)
         return blocks
 
     def _place_comments(self, file: Block) -> None:

@@ -242,7 +242,7 @@ def _dtype(built: Any) -> np.dtype[Any]:
         (built.value[:1], built.value[1:]) if built.value[:1] in "<>|=" else ("", built.value)
     )
     if not _DTYPE.fullmatch(name):
-        raise Refused(f"an array in the pickle has the dtype '{built.value}', which is no number")
+        raise Refused(f"an array in the pickle has the dtype '{built.value}', not a number")
     dtype: np.dtype[Any] = np.dtype(order + name)
     return dtype
 

@@ -267,7 +267,7 @@ def _locked(path: Path, prefix: str) -> int:
             hint = (
                 "--snapshot-prefix PATH puts them elsewhere"
                 if path.parent.is_dir()
-                else f"there is no folder '{path.parent}'"
+                else f"folder '{path.parent}' does not exist"
             )
             raise NetspecError(
                 f"snapshots '{prefix}_iter_*' can't be written: {os_reason(error)}", None, hint

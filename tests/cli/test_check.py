@@ -87,12 +87,12 @@ def test_a_right_file_behind_a_wrong_one_does_not_help(capsys: pytest.CaptureFix
 def test_a_mistyped_folder_is_told_with_the_nearest(capsys: pytest.CaptureFixture) -> None:
     Path("models/alexnet").mkdir(parents=True)
     for path, hint in (
-        ("modles/alexnet/a.prototxt", "there is no folder 'modles'; did you mean 'models'?"),
+        ("modles/alexnet/a.prototxt", "folder 'modles' does not exist; did you mean 'models'?"),
         (
             "models/alxnet/a.prototxt",
-            "there is no folder 'models/alxnet'; did you mean 'models/alexnet'?",
+            "folder 'models/alxnet' does not exist; did you mean 'models/alexnet'?",
         ),
-        ("q/a.prototxt", "there is no folder 'q'"),
+        ("q/a.prototxt", "folder 'q' does not exist"),
     ):
         assert (
             check(capsys, path)[2]
@@ -376,7 +376,7 @@ def test_a_file_that_does_not_exist(capsys: pytest.CaptureFixture) -> None:
         ("models/trainval.prototxt", "\n  hint: did you mean 'models/train_val.prototxt'?"),
         (
             "model/train_val.prototxt",
-            "\n  hint: there is no folder 'model'; did you mean 'models'?",
+            "\n  hint: folder 'model' does not exist; did you mean 'models'?",
         ),
         ("x", ""),
     ):

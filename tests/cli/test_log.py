@@ -123,19 +123,19 @@ def test_plot(capsys: pytest.CaptureFixture) -> None:
     [
         (["parse", "none.log"], "file 'none.log' does not exist"),
         (["parse", "runs"], "'runs' can't be read: Is a directory"),
-        (["parse", "runs/a.jsonl", "none"], "there is no folder '"),
+        (["parse", "runs/a.jsonl", "none"], "does not exist"),
         (
             ["plot", "runs/a.jsonl", "-o", "a.gif"],
             "no picture format is known by the suffix '.gif'",
         ),
         (
             ["plot", "runs/b.log", "-o", "a.png", "--x", "epochs"],
-            "'runs/b.log' does not tell how many records an epoch has",
+            "'runs/b.log' does not hold the number of records of an epoch",
         ),
-        (["plot", "runs/a.jsonl", "-o", "none/a.png"], "there is no folder '"),
+        (["plot", "runs/a.jsonl", "-o", "none/a.png"], "does not exist"),
         (
             ["plot", "runs/a.jsonl", "-o", "a.png", "--what", "los,acuracy"],
-            "tells nothing of 'acuracy'\n  hint: did you mean 'accuracy'?",
+            "has no 'acuracy'\n  hint: did you mean 'accuracy'?",
         ),
     ],
 )

@@ -85,7 +85,7 @@ def test_help_ends_with_examples_that_are_commands(
 
 def test_help_keeps_what_a_command_tells_of_itself(capsys: pytest.CaptureFixture) -> None:
     text = help_of("check", "--help", capsys=capsys)
-    assert "as told below" in re.sub(r"\s+", " ", text)
+    assert "see below" in re.sub(r"\s+", " ", text)
     assert text.index(
         "Without --phase, a net is checked for the phases that its file means to have:"
     ) < text.index("examples:\n")

@@ -99,7 +99,7 @@ def test_what_a_test_covers(capsys: pytest.CaptureFixture, test_iter: int, told:
 def test_without_the_data(capsys: pytest.CaptureFixture) -> None:
     status, out, err = schedule(capsys, "solver.prototxt")
     assert status == 0
-    assert "Tiny, ? parameters: --input tells the shape of its data" in out
+    assert "Tiny, ? parameters: --input gives the shape of its data" in out
     assert "960 in all, ? epochs: the database 'train_lmdb' does not exist" in out
     assert "5 × 3 = 15 images, of ?: the database 'test_lmdb' does not exist" in out
     assert "? bytes: the net's parameters are not known" in out

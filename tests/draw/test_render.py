@@ -147,7 +147,8 @@ def test_the_format_is_refused_before_the_net_is_read(capsys):
 def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
     assert main(["draw", "no/such.prototxt", str(tmp_path / "nowhere" / "net.dot")]) == 1
     assert (
-        f"there is no folder '{tmp_path / 'nowhere'}'\n  hint: mkdir -p " in capsys.readouterr().err
+        f"folder '{tmp_path / 'nowhere'}' does not exist\n  hint: mkdir -p "
+        in capsys.readouterr().err
     )
     assert main(["draw", "no/such.prototxt", str(tmp_path)]) == 1
     assert "can't be written: it is a folder" in capsys.readouterr().err

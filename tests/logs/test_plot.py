@@ -252,25 +252,23 @@ def test_what_and_x() -> None:
 def test_what_a_run_does_not_tell() -> None:
     with pytest.raises(
         NetspecError,
-        match=r"'runs/a.jsonl' tells nothing of 'acuracy'\n  hint: did you mean 'accuracy'",
+        match=r"'runs/a.jsonl' has no 'acuracy'\n  hint: did you mean 'accuracy'",
     ):
         run_panels([RUN], ["acuracy"])
     with pytest.raises(
-        NetspecError, match="tells nothing of 'miou'\n  hint: there is loss, accuracy, lr, top-5"
+        NetspecError, match="has no 'miou'\n  hint: there is loss, accuracy, lr, top-5"
     ):
         run_panels([RUN], ["miou"])
     vectors = Run("c.log", tests=[[Row(0, 0.0, outputs={"miou": [0.3, 0.4], "none": []})]])
     with pytest.raises(
         NetspecError,
-        match=(
-            "nothing of 'loss, accuracy or lr'\n  hint: an output of several elements is no curve"
-        ),
+        match=("no 'loss, accuracy or lr'\n  hint: an output of several elements is no curve"),
     ):
         run_panels([vectors])
     bare = Run("b.log", [Row(0, None, 1.0)])
-    with pytest.raises(NetspecError, match=r"'b.log' does not tell how many records an epoch has"):
+    with pytest.raises(NetspecError, match=r"'b.log' does not hold the number of records"):
         run_panels([RUN, bare], x="epochs")
-    with pytest.raises(NetspecError, match=r"'b.log' does not tell the time of each row"):
+    with pytest.raises(NetspecError, match=r"'b.log' does not hold the time of each row"):
         run_panels([RUN, bare], x="seconds")
     assert [panel.y_label for panel in run_panels([bare])[0]] == ["loss"]
 

@@ -322,7 +322,7 @@ def test_what_is_no_log(tmp_path: Path, content: bytes) -> None:
     ],
 )
 def test_a_log_that_tells_nothing(tmp_path: Path, content: str) -> None:
-    with pytest.raises(NetspecError, match="tells of no iteration and no test"):
+    with pytest.raises(NetspecError, match="has no iteration and no test"):
         read(tmp_path, content)
 
 

@@ -199,7 +199,8 @@ def test_a_leveldb_whose_log_is_cut(tmp_path, datums):
     )
     log.write_bytes(log.read_bytes()[:20])
     with pytest.raises(
-        NetspecError, match=r"is empty(.|\n)*`netspec dataset info .*` tells whether it was cut off"
+        NetspecError,
+        match=r"is empty(.|\n)*`netspec dataset .*` reports whether it was cut off",
     ):
         open_records(str(path))
     assert examine_database(path).fault_count == 1

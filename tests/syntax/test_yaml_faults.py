@@ -79,10 +79,13 @@ ERRORS = {
     "an unknown anchor": ("name: *a\n", "1:7: no finished anchor '&a' stands above"),
     "an anchor below": ("name: *a\ninput: &a b\n", "1:7: no finished anchor '&a' stands above"),
     "an anchor in itself": ("layer: &a [*a]\n", "1:12: no finished anchor '&a' stands above"),
-    "a merge of no mapping": ("layer: {<<: 5}\n", "1:9: '<<' merges mappings; this is none"),
+    "a merge of no mapping": (
+        "layer: {<<: 5}\n",
+        "1:9: '<<' merges mappings, got another value",
+    ),
     "a merge of a list of numbers": (
         "layer: {<<: [5]}\n",
-        "1:9: '<<' merges mappings; this is none",
+        "1:9: '<<' merges mappings, got another value",
     ),
     "a tag": ("name: !name a\n", "1:7: the tag '!name' has no meaning in a net"),
     "a tag that runs code": (
