@@ -15,6 +15,7 @@ from netspec.diagnostics import Report, counted, did_you_mean, note
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import SOLVER_TYPES
 from netspec.solver.check_policy import check_policy, check_rate, used_by
+from netspec.solver.fork_settings import check_fork_settings
 from netspec.solver.solver_fields import SolverFields
 from netspec.syntax.bind import Spans
 
@@ -66,6 +67,7 @@ def check_solver(
     _check_update(fields)
     _check_output(fields)
     _check_weights(fields)
+    check_fork_settings(p, spans, report)
 
 
 def _check_numbers(fields: SolverFields) -> None:
