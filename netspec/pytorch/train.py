@@ -41,6 +41,7 @@ from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
+from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import load_solver
@@ -85,6 +86,7 @@ class Solver:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
         self.file = load_solver(path, strict=strict)
+        require_carried_out(self.file.message, self.file.spans)
         self.param = p = self.overrides.applied_to(self.file.message)
         self.seed: int = self.processes.broadcast(
             p.random_seed if p.random_seed >= 0 else draw_seed()

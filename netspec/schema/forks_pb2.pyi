@@ -7,6 +7,26 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DOUBLE: _ClassVar[Type]
+    FLOAT: _ClassVar[Type]
+    FLOAT16: _ClassVar[Type]
+    INT: _ClassVar[Type]
+    UINT: _ClassVar[Type]
+
+class Packing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NCHW: _ClassVar[Packing]
+    NHWC: _ClassVar[Packing]
+DOUBLE: Type
+FLOAT: Type
+FLOAT16: Type
+INT: Type
+UINT: Type
+NCHW: Packing
+NHWC: Packing
+
 class AnnotatedDataParameter(_message.Message):
     __slots__ = ("batch_sampler", "label_map_file", "anno_type", "yolo_data_type", "yolo_data_jitter", "train_diffcult", "single_class", "seg_scales", "seg_resize_width", "seg_resize_height", "difficult_label_warmup")
     BATCH_SAMPLER_FIELD_NUMBER: _ClassVar[int]
@@ -2229,6 +2249,12 @@ class ParameterFields(_message.Message):
     blob_filler: _descriptor.FieldDescriptor
     FILLER_FIELD_NUMBER: _ClassVar[int]
     filler: _descriptor.FieldDescriptor
+    def __init__(self) -> None: ...
+
+class ParamSpecFields(_message.Message):
+    __slots__ = ()
+    FORCE_MULT_FIELD_NUMBER: _ClassVar[int]
+    force_mult: _descriptor.FieldDescriptor
     def __init__(self) -> None: ...
 
 class PoolingFields(_message.Message):

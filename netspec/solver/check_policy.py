@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.diagnostics import did_you_mean, note
+from netspec.solver.fork_settings import LOSS_POLICIES
 from netspec.solver.learning_rate import LR_POLICIES
 from netspec.solver.solver_fields import SolverFields
 
@@ -22,6 +23,8 @@ RATE_FALLS = {
 
 def check_rate(fields: SolverFields) -> None:
     """Warns where the learning rate to begin with learns nothing."""
+    if fields.p.lr_policy == "multifixed":  # whose rates stand elsewhere
+        return
     if not fields.meant("base_lr"):
         hint = "the learning rate to begin with, such as base_lr: 0.01; --base-lr gives it too"
         fields.report.warning(
@@ -35,7 +38,7 @@ def check_rate(fields: SolverFields) -> None:
 def check_policy(fields: SolverFields) -> None:
     """Checks the policy, the settings it needs, and those that it does not use."""
     policy = fields.p.lr_policy
-    if not fields.known("lr_policy"):
+    if not fields.known("lr_policy") or policy in LOSS_POLICIES:
         return
     if policy not in LR_POLICIES:
         hint = did_you_mean(policy, LR_POLICIES) or f"the policies are {', '.join(LR_POLICIES)}"

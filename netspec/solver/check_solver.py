@@ -16,6 +16,7 @@ from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import SOLVER_TYPES
 from netspec.solver.check_policy import check_policy, check_rate, used_by
 from netspec.solver.evaluation import check_evaluation
+from netspec.solver.fork_settings import check_fork_settings
 from netspec.solver.solver_fields import SolverFields
 from netspec.syntax.bind import Spans
 
@@ -68,6 +69,7 @@ def check_solver(
     _check_update(fields)
     _check_output(fields)
     _check_weights(fields)
+    check_fork_settings(p, spans, report)
 
 
 def _check_numbers(fields: SolverFields) -> None:

@@ -15,6 +15,7 @@ from netspec.graph import Net
 from netspec.layers import batched_param
 from netspec.passes.count_cost import param_count
 from netspec.schema import caffe_pb2
+from netspec.schema.forks import stated
 from netspec.solver.learning_rate import learning_rate, step_iterations
 from netspec.solver.solver_file import SolverFile
 from netspec.weights.read_bytes import PROTOBUF_LIMIT
@@ -167,7 +168,7 @@ def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates
 
     A row for each constant piece, or so many samples and the last iteration.
     """
-    if p.lr_policy not in CONSTANT_PIECES:
+    if p.lr_policy not in CONSTANT_PIECES or stated(p, "warmup_iter"):
         count = min(points or SAMPLES, p.max_iter)
         iterations = (
             sorted({i * p.max_iter // count for i in range(count)} | {p.max_iter - 1})
