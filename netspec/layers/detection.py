@@ -6,13 +6,15 @@ DetectionEvaluateLayer); sfzhang15/RefineDet (DetectionOutput's fourth and fifth
 
 from __future__ import annotations
 
+import os
 from math import prod
 from typing import Any
 
+from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import MISSING_DATA, LayerContext, Spec
 from netspec.schema.forks import stated
 
 
@@ -194,10 +196,24 @@ class DetectionEvaluate(Spec):
             context.error("'resize_param' needs 'height' and 'width' above 0", "resize_param")
 
     def infer(self, context: LayerContext) -> list[Shape]:
+        if context.has("name_size_file"):
+            _find_sizes(context)
         require_rows(context, 0, 7, "detections")
         require_rows(context, 1, 8, "true boxes")
         classes = context.param.num_classes - 1
         return [(1, 1, classes + context.bottoms[0][2], 5)]
+
+
+def _find_sizes(context: LayerContext) -> None:
+    """Warns where the list of the images' sizes does not exist: nothing but its values needs it."""
+    name = context.param.name_size_file
+    if not os.path.exists(resolve_path(name, net_path(context.layer))):
+        context.report.warning(
+            f"{context.layer.label}: the file '{name}' does not exist",
+            context.layer.spans.at(context.spec.param, "name_size_file"),
+            "it lists the images' names, heights and widths",
+            kind=MISSING_DATA,
+        )
 
 
 def require_classes(context: LayerContext) -> None:

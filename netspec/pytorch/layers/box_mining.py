@@ -47,7 +47,7 @@ def suppressed(
         order = loss[i, places].argsort(descending=True, stable=True)
         order = order[:top_k] if top_k > -1 else order
         order = order[areas(boxes[i, places[order]]) >= _LEAST_AREA]
-        kept = suppress(boxes[i, places[order]].cpu(), threshold, most=top_k)
+        kept = suppress(boxes[i, places[order]].cpu().numpy(), threshold)
         numbers = order[kept[: int(count[i])]]
         selected[i, names[numbers[numbers < len(names)]]] = True
     return selected

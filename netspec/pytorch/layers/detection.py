@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.detection import axes_in_order
-from netspec.pytorch.boxes import decode, require_sizes, split_priors, suppress
+from netspec.pytorch.boxes import Boxes, decode, require_sizes, split_priors, suppress
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.detection_evaluate import build_detection_evaluate
 
@@ -150,7 +150,7 @@ class DetectionOutput(nn.Module):
         used = None if used is None else used.unsqueeze(1)
         decoded = decode(self.code, boxes.unsqueeze(-2), used, values)
         found = [
-            self._image(i, decoded[i].transpose(0, 1).contiguous(), scores[i].t().contiguous())
+            self._image(i, decoded[i].transpose(0, 1).numpy(), scores[i].t().contiguous().numpy())
             for i in range(items)
         ]
         rows = np.concatenate(found) if found else np.empty((0, 7), np.float32)
@@ -160,24 +160,24 @@ class DetectionOutput(nn.Module):
         top = torch.from_numpy(rows).view(1, 1, -1, 7)
         return top.to(loc.device, torch.promote_types(loc.dtype, torch.float32))
 
-    def _image(self, image: int, boxes: Tensor, scores: Tensor) -> NDArray[np.float32]:
+    def _image(self, image: int, boxes: Boxes, scores: Boxes) -> Boxes:
         """The rows of an image.
 
         Shapes: boxes (L, P, 4), scores (K, P) → (M, 7)
         """
         rows = []
-        for c, row in enumerate(scores.numpy()):
+        for c, row in enumerate(scores):
             if c == self.background:
                 continue
             order = self._candidates(row)
             if not len(order):
                 continue
-            sorted_boxes = boxes[c if self.loc_classes > 1 else 0, torch.from_numpy(order)]
+            sorted_boxes = boxes[c if self.loc_classes > 1 else 0, order]
             kept = suppress(sorted_boxes, self.nms_threshold, self.eta)
             part = np.empty((len(kept), 7), np.float32)
             part[:, 0], part[:, 1] = image, c
             part[:, 2] = row[order[kept]]
-            part[:, 3:] = sorted_boxes.numpy()[kept]
+            part[:, 3:] = sorted_boxes[kept]
             rows.append(part)
         found = np.concatenate(rows) if rows else np.empty((0, 7), np.float32)
         if -1 < self.keep_top_k < len(found):
@@ -185,7 +185,7 @@ class DetectionOutput(nn.Module):
             found = found[np.sort(best)]
         return found
 
-    def _candidates(self, scores: NDArray[np.float32]) -> NDArray[np.int64]:
+    def _candidates(self, scores: Boxes) -> NDArray[np.int64]:
         """The priors above the threshold, the best scores first, `top_k` at most."""
         places = np.flatnonzero(scores > self.threshold)
         above = scores[places]
