@@ -17,6 +17,7 @@ from threading import Event, Thread
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
+from netspec.layers.spec import Spec
 from netspec.readers.reader import WHOLE, Batch, Reader, Shard
 
 _LIBRARIES = {"h5py": "pip install h5py", "PIL": "pip install pillow"}
@@ -108,9 +109,9 @@ def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
     module, _, name = reader_of(layer).partition(":")
     if not module:
         call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"
-        message = (
-            f"{layer.label} is of type {layer.type}: its data come from the caller, not from files"
-        )
+        spec = find_spec(layer.spec_name)
+        reason = spec.no_reader if spec is not None else Spec.no_reader
+        message = f"{layer.label} is of type {layer.type}: {reason}"
         raise NetspecError(
             message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}"
         )
