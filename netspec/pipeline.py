@@ -173,7 +173,9 @@ def assemble(
     pass_down(message, layers)
     dialect = options.dialect or dialect_of(spans, report)
     phase = caffe_pb2.Phase.Name(state.phase)
-    net = build_graph(message.name, phase, layers, report, left, dialect)
+    net = build_graph(
+        message.name, phase, layers, report, left, dialect, options.allow_python_layers
+    )
     net.force_backward = message.force_backward
     check_fork_fields(message, spans, net, report)
     infer_shapes(net, options, report, _probe(net))

@@ -75,7 +75,7 @@ def type_list() -> str:
     width = max(map(len, all_specs()))
     lines = []
     for family, specs in families().items():
-        lines += [family, *(f"  {spec.type:<{width}}  {summary(spec)}" for spec in specs), ""]
+        lines += [family, *(f"  {spec.name:<{width}}  {summary(spec)}" for spec in specs), ""]
     return "\n".join(
         [*lines, "`netspec layers TYPE` prints the settings of one, its shapes and an example", ""]
     )

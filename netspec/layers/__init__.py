@@ -63,6 +63,7 @@ FORK_FAMILIES = (
     "regions",
     "smooth_l1_loss",
     "hard_examples",
+    "faster_rcnn",
     "segmentation",
     "batch_statistics",
     "segmentation_loss",
@@ -162,6 +163,7 @@ def _is_foreign(message: LayerParameter, own: Spec) -> bool:
     """Whether a layer of one of Caffe's types may follow a fork's rule."""
     return (
         "netspec.schema.forks_pb2" in sys.modules  # else no field of a fork can be stated
+        or own.evidence(message) is False
         or arity_fault(own, len(message.bottom), len(message.top)) is not None
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netspec.graph import Shape
 from netspec.layers.example import PYTHON, ROWS, Example
 from netspec.layers.setting import Setting
@@ -38,6 +40,12 @@ class Python(Spec):
     example = Example(
         ROWS, 'python_param { module: "my_layers" layer: "Double" param_str: "2" }', code=PYTHON
     )
+
+    def evidence(self, message: Any) -> bool | None:
+        from netspec.layers.faster_rcnn import stands_in  # only a net with a Python layer asks
+
+        p = message.python_param
+        return False if stands_in(p.module, p.layer) else None
 
     def check(self, context: LayerContext) -> None:
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):

@@ -98,10 +98,10 @@ class SmoothL1LossOfRCNN(_Differences):
     )
 
     def evidence(self, message: Any) -> bool | None:
-        if is_pre_fixed(message) or len(message.bottom) == 3 or len(message.top) > 1:
-            return False
-        is_own = stated(message, "smooth_l1_loss_param") is not None
-        return True if is_own or len(message.bottom) == 4 else None
+        if stated(message, "smooth_l1_loss_param") is not None or len(message.bottom) == 4:
+            return True
+        is_other = is_pre_fixed(message) or len(message.bottom) == 3 or len(message.top) > 1
+        return False if is_other else None
 
     def check(self, context: LayerContext) -> None:
         if len(context.layer.bottom_blobs) == 3:

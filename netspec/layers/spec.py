@@ -85,6 +85,8 @@ class Spec:
     # of a source: are they inputs of the net, too, and it no data layer?
     is_input: ClassVar[bool] = False
     reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
+    # of a data layer without one: why netspec does not read its data
+    no_reader: ClassVar[str] = "its data come from the caller, not from files"
     continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
     # does its top list detections, whose average precision a test computes in place of a mean?
@@ -109,6 +111,10 @@ class Spec:
     def evidence(self, message: Any) -> bool | None:
         """Whether a layer's message shows that this rule is meant (True), or another (False)."""
         return None
+
+    def gives_way(self, layer: Layer) -> bool:
+        """Whether code of the user's takes its place where Python layers are allowed to run."""
+        return False
 
     def shares_memory(self, layer: Layer) -> bool:
         """Whether its tops share its first bottom's memory: in-place writes show in both."""

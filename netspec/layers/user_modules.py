@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module, invalidate_caches
+from importlib.machinery import PathFinder
 from types import ModuleType
 
 # What was imported from the folders beside nets, by these folders: nets of one folder share it.
@@ -39,6 +40,20 @@ class UserModules:
         self._tops = {module.name for module in iter_modules(self.first)} - sys.stdlib_module_names
         with self.found():
             return import_module(name)
+
+    def has(self, name: str) -> bool:
+        """Whether a module of that name is there to import. Runs no code, unlike importing it."""
+        if name in sys.modules:
+            return True
+        invalidate_caches()
+        folders: list[str] = [*self.first, *sys.path, *self.last]
+        parts = name.split(".")
+        for i in range(len(parts)):
+            found = PathFinder.find_spec(".".join(parts[: i + 1]), folders)
+            if found is None:
+                return False
+            folders = list(found.submodule_search_locations or ())
+        return True
 
     @contextmanager
     def found(self) -> Iterator[None]:

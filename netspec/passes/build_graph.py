@@ -35,12 +35,14 @@ def build_graph(
     report: Report,
     left_out: Placed = (),
     dialect: str = "",
+    allow_python_layers: bool = False,
 ) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
     `left_out` are the others of the file, for notes.
 
     A layer type with several rules follows those that the layer itself shows, then the dialect's.
+    Where Python layers are allowed, a rule may give way to the user's own code.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
     """
@@ -55,7 +57,7 @@ def build_graph(
         if place.unknown is not None and report.allow_unknown:
             what = f"{_label(layer)}: {place.unknown.message}"
             layer.not_computed.append(Diagnostic(ERROR, what, place.unknown.span))
-        _find_rule(layer, dialect, report)
+        _find_rule(layer, dialect, report, allow_python_layers)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
             lost.update(WORD.findall(layer.span.text))
@@ -75,7 +77,7 @@ def _label(layer: Layer) -> str:
     return layer.label if layer.name else "this layer"
 
 
-def _find_rule(layer: Layer, dialect: str, report: Report) -> None:
+def _find_rule(layer: Layer, dialect: str, report: Report, allow_python_layers: bool) -> None:
     """Finds the spec of the layer's type; of a type with several rules, the one that is meant."""
     if not layer.type:
         if not layer.spans.is_faulty:
@@ -84,6 +86,8 @@ def _find_rule(layer: Layer, dialect: str, report: Report) -> None:
             )
         return
     rules = choose_rules(layer.message, dialect)
+    if allow_python_layers and rules and rules[0].gives_way(layer):
+        return  # the type's own rule, by which user's code runs
     if not rules:
         _set_unknown(layer, report)
         return

@@ -110,7 +110,7 @@ def _python_sources(net: Net) -> list[str]:
     return [
         top
         for layer in net.layers
-        if layer.type == "Python" and not layer.bottoms
+        if layer.spec_name == "Python" and not layer.bottoms
         for top in layer.tops
     ]
 

@@ -18,6 +18,7 @@ from netspec.diagnostics import NetspecError
 from netspec.extras import REQUIREMENTS, missing_package
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
+from netspec.layers.spec import Spec
 from netspec.readers.reader import WHOLE, Batch, Reader, Shard
 
 
@@ -109,9 +110,9 @@ def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
     module, _, name = reader_of(layer).partition(":")
     if not module:
         call = f"module({', '.join(f'{top}=…' for top in layer.tops)})"
-        message = (
-            f"{layer.label} is of type {layer.type}: its data come from the caller, not from files"
-        )
+        spec = find_spec(layer.spec_name)
+        reason = spec.no_reader if spec is not None else Spec.no_reader
+        message = f"{layer.label} is of type {layer.type}: {reason}"
         raise NetspecError(
             message, layer.spans.at("type"), f"feed its tops to the compiled module: {call}"
         )

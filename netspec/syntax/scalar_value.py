@@ -40,6 +40,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # how YAML writes them
 _SPECIAL_FLOATS = {".inf": "inf", "-.inf": "-inf", "+.inf": "inf", ".nan": "nan", "-.nan": "nan"}
 _LEADING_ZERO = re.compile(r"-?0[0-9]")
+_PLAIN = 1e7  # whole numbers below it are written without an exponent
 _MAX_DIGITS = 30  # more than any integer field holds; Python refuses to read thousands
 _MAX_NAMES = 8  # of an enum, in a message
 _BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
@@ -231,6 +232,8 @@ def float_text(value: float, double: bool = False) -> str:
             for t in (f"{value:.{digits}g}" for digits in range(1, 10))
             if struct.pack("f", float(t)) == stored
         )
+        if "e+" in text and abs(value) < _PLAIN:  # 100, not 1e+02
+            text = f"{float(text):.0f}"
     return text.removesuffix(".0")
 
 
