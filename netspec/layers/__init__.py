@@ -60,6 +60,7 @@ FORK_FAMILIES = (
     "segmentation",
     "batch_statistics",
     "segmentation_loss",
+    "image_pairs",
     "mobile",
     "faces",
     "yolo",
