@@ -67,6 +67,7 @@ FORK_FAMILIES = (
     "segmentation",
     "batch_statistics",
     "segmentation_loss",
+    "image_pairs",
     "mobile",
     "faces",
     "focal_loss",
