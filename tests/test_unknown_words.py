@@ -285,3 +285,16 @@ def test_the_list_of_known_names_has_what_netspec_lacks_in_caffes_messages() -> 
             owner = caffe_pb2.DESCRIPTOR.message_types_by_name[message]
             assert field not in owner.fields_by_name, name
             assert extension(owner, field) is None, name
+
+
+def test_words_of_nvidias_types_bind(load_text: Load) -> None:
+    report = Report()
+    net = load_text(
+        "default_forward_type: FLOAT16 default_backward_math: FLOAT\n"
+        + INPUT
+        + DENSE.replace("} }", "} forward_type: FLOAT16 backward_math: FLOAT }"),
+        report=report,
+    )
+    assert len(report.diagnostics) == 1
+    assert "chosen for speed in a fork" in report.diagnostics[0].message
+    assert not net.layers[-1].not_computed

@@ -81,6 +81,7 @@ FORK_FAMILIES = (
     "matlab",
     "local",
     "augmentation",
+    "quantized",
 )
 
 AS_PLUGIN = "a file of your own can define it, --plugin FILE.py: docs/add_a_layer.md"

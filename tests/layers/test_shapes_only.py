@@ -8,7 +8,7 @@ import netspec
 from netspec.diagnostics import Report
 from netspec.layers import FORK_FAMILIES, all_specs
 
-OURS = ("flow", "crf", "matlab", "local", "augmentation")
+OURS = ("flow", "crf", "matlab", "local", "augmentation", "quantized")
 
 
 def text(layer: str, shapes: list[tuple[int, ...]], tops: int = 1) -> str:
@@ -173,6 +173,20 @@ def test_quantization_is_not_carried_out() -> None:
     assert "'quantization_param' is a fork's field" in report.diagnostics[0].message
     with pytest.raises(netspec.NetspecError, match="quantization_param"):
         netspec.compile(net)
+
+
+def test_ristrettos_layers_have_the_params_of_those_they_stand_for() -> None:
+    layer = (
+        'type: "{}" inner_product_param {{ num_output: 2 }} '
+        "quantization_param {{ precision: MINIFLOAT mant_bits: 10 exp_bits: 5 }}"
+    )
+    report = Report()
+    net = netspec.loads(text(layer.format("FcRistretto"), [(2, 3)]), report=report)
+    assert [param.shape for param in net.layers[-1].params] == [(2, 3), (2,)]
+    assert [told.kind for told in report.diagnostics] == [
+        "layer type 'FcRistretto' is checked, not computed: "
+        "its numbers of few bits (quantization_param) are not carried out"
+    ]
 
 
 def test_every_type_of_these_families_says_why_it_is_not_computed() -> None:
