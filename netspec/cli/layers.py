@@ -83,14 +83,20 @@ def type_list() -> str:
 
 def markdown_table() -> str:
     """The table of docs/layers.md."""
-    lines = ["| Family | Type | Bottoms | Tops | What it does |", "|---|---|---|---|---|"]
+    from netspec.exporters.onnx_layers import emitters
+
+    headings = ("Family", "Type", "Rule", "Bottoms", "Tops", "Computed", "ONNX", "What it does")
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for family, specs in families().items():
         for i, spec in enumerate(specs):
             cells = [
                 family if i == 0 else "",
                 f"`{spec.type}`",
+                spec.rule,
                 _count(spec.bottoms),
                 _count(spec.tops),
+                "" if spec.not_computed else "yes",
+                "yes" if spec.is_input or spec.name in emitters() else "",
                 summary(spec).replace("|", "\\|"),
             ]
             lines.append(f"| {' | '.join(cells)} |")

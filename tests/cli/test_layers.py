@@ -145,7 +145,9 @@ def test_the_table_of_the_readme(capsys):
     rows = table.splitlines()
     assert len(rows) == 2 + len(all_specs())
     assert {row.count("|") - row.count("\\|") for row in rows} == {6}
-    assert rows[2] == f"| data | `Input` | 0 | 1 or more | {summary(SPECS['Input'])} |"
+    assert (
+        rows[2] == f"| data | `Input` |  | 0 | 1 or more | yes | yes | {summary(SPECS['Input'])} |"
+    )
     assert sum(row.startswith("| ") and not row.startswith("|  |") for row in rows) == 1 + len(
         families()
     )
