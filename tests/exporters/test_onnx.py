@@ -14,14 +14,19 @@ import torch
 
 import netspec
 from netspec.diagnostics import NetspecError
+from netspec.exporters.onnx_layers import emitters
 from netspec.exporters.write_onnx import onnx_model
-from netspec.graph import Net
-from netspec.layers import find_spec
+from netspec.graph import Layer, Net
+from netspec.layers import SPECS, find_spec
 from tests.conftest import REFERENCE
 from tests.nets import input_text, net_text
 
-LAYERS = REFERENCE / "layers"
-CASES = json.loads((LAYERS / "index.json").read_text())
+FOLDERS = (REFERENCE / "layers", REFERENCE / "forks" / "layers")
+CASES = {
+    folder / name: about
+    for folder in FOLDERS
+    for name, about in json.loads((folder / "index.json").read_text()).items()
+}
 # Types that mean nothing in inference, and one that ONNX can't hold.
 REFUSED = {"Accuracy", "Im2col"}
 onnxruntime.set_default_logger_severity(4)
@@ -35,8 +40,22 @@ def run(path: Path | bytes, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray
     return dict(zip(names, session.run(names, feed), strict=True))
 
 
+def batch_of(layer: Layer) -> bool:
+    """Whether a BN normalises by its batch."""
+    p = layer.field("bn_param")
+    if layer.spec_name == "BN (segnet)":
+        return bool(p.bn_mode == 0)
+    return layer.phase == "TRAIN" and not p.frozen
+
+
 def is_refused(net: Net) -> bool:
     specs = [(layer, find_spec(layer.spec_name)) for layer in net.layers]
+    if any(spec is not None and spec.name not in SPECS for _, spec in specs):  # a fork's type
+        return any(
+            (spec is not None and not spec.is_source and spec.name not in emitters())
+            or (layer.type == "BN" and batch_of(layer))
+            for layer, spec in specs
+        )
     return any(
         layer.type in REFUSED
         or (spec is not None and spec.is_loss)
@@ -46,10 +65,11 @@ def is_refused(net: Net) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_every_layer_type_of_caffes_as_onnx(name: str) -> None:
-    about, record = CASES[name], dict(np.load(LAYERS / f"{name}.npz"))
-    net = netspec.load(LAYERS / f"{name}.prototxt", phase=about["phase"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_every_layer_type_as_onnx(case: Path) -> None:
+    about, record = CASES[case], dict(np.load(case.with_suffix(".npz")))
+    dialect = about.get("dialect")
+    net = netspec.load(case.with_suffix(".prototxt"), phase=about["phase"], dialect=dialect)
     params = [
         [
             record.get(f"param/{layer.name}/{i}", np.zeros(p.shape))

@@ -23,6 +23,10 @@ _FAMILIES = (
     "arithmetic",
     "selection",
     "recurrent",
+    "detection",
+    "mobile",
+    "segmentation",
+    "sequence",
 )
 
 
