@@ -6,6 +6,7 @@ A net that needs none of them does not load their schema.
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -59,3 +60,19 @@ def stated_word(message: Any, name: str) -> str | None:
         if field.is_extension and field.name == name and field.enum_type is not None:
             return str(field.enum_type.values_by_number[value].name)
     return None
+
+
+def plain_values(message: Any) -> SimpleNamespace:
+    """A message's values as a module may hold them: a message itself can't be pickled.
+
+    A message inside is None where it is not stated.
+    """
+    values = {}
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if field.is_repeated:
+            value = [plain_values(each) if field.message_type else each for each in value]
+        elif field.message_type is not None:
+            value = plain_values(value) if message.HasField(field.name) else None
+        values[field.name] = value
+    return SimpleNamespace(**values)
