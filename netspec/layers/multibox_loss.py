@@ -41,9 +41,8 @@ class MultiBoxLoss(Loss):
             "prior": (1, 2, 34928),
             "label": (1, 1, 24, 8),
         },
-        "propagate_down: true propagate_down: true propagate_down: false propagate_down: false\n"
-        "  loss_param { normalization: VALID }\n"
-        "  multibox_loss_param { num_classes: 21 code_type: CENTER_SIZE neg_pos_ratio: 3 }",
+        "propagate_down: true propagate_down: true propagate_down: false propagate_down: false "
+        "multibox_loss_param { num_classes: 21 code_type: CENTER_SIZE neg_pos_ratio: 3 }",
         tops=("loss",),
         shapes=SCALAR,
     )

@@ -6,6 +6,7 @@ A net that needs none of them does not load their schema.
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -65,3 +66,19 @@ def states_any(message: Any, param: str, *fields: str) -> bool:
     """Whether a layer states one of these fields of a fork's parameters."""
     found = stated(message, param)
     return found is not None and any(found.HasField(field) for field in fields)
+
+
+def plain_values(message: Any) -> SimpleNamespace:
+    """A message's values as a module may hold them: a message itself can't be pickled.
+
+    A message inside is None where it is not stated.
+    """
+    values = {}
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if field.is_repeated:
+            value = [plain_values(each) if field.message_type else each for each in value]
+        elif field.message_type is not None:
+            value = plain_values(value) if message.HasField(field.name) else None
+        values[field.name] = value
+    return SimpleNamespace(**values)

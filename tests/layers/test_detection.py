@@ -11,10 +11,12 @@ import pytest
 import torch
 
 import netspec
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net
+from netspec.options import NetOptions
 from netspec.pipeline import assemble, read_net
 from netspec.pytorch.boxes import decode, encode, suppress
+from netspec.schema.caffe_pb2 import TEST, NetState
 from tests.nets import net_text
 
 Load = Callable[..., Net]
@@ -227,6 +229,14 @@ def test_a_prior_without_a_width_is_told(load_text: Load) -> None:
         run(load_text, layer, feed)
 
 
+def test_torch_compile_leaves_the_list_to_plain_code(load_text: Load) -> None:
+    feed = {k: torch.from_numpy(v) for k, v in predictions(3, 1, seed=3).items()}
+    layer = f"{OUTPUT} {{ num_classes: 3 }}"
+    module = module_for(load_text, layer, {k: v.numpy() for k, v in feed.items()})
+    fast = torch.compile(module, backend="eager")
+    assert torch.equal(fast(**feed)["y"], module(**feed)["y"])
+
+
 def test_it_says_that_it_cannot_be_exported(load_text: Load) -> None:
     feed = predictions(3, 1, seed=3)
     module = module_for(load_text, f"{OUTPUT} {{ num_classes: 3 }}", feed)
@@ -261,10 +271,12 @@ def test_with_the_images_sizes_boxes_are_compared_in_pixels(
 
 
 def test_a_missing_list_of_sizes_is_warned_of_and_refused_where_values_need_it(
-    load_text: Load, tmp_path: Path
+    load_text: Load,
 ) -> None:
     layer = f'{EVALUATE} {{ num_classes: 2 name_size_file: "none.txt" }} top: "y"'
-    net = load_text(net_text(layer, **FOUND))
+    text = net_text(layer, **FOUND)
+    assert warnings_of(text) == ["layer 'l': the file 'none.txt' does not exist"]
+    net = load_text(text)
     with pytest.raises(NetspecError, match=r"can't read 'none\.txt'"):
         netspec.compile(net)
 
@@ -326,17 +338,17 @@ def test_a_permute_that_changes_nothing_shares_its_bottoms_memory(
     assert (net.blobs["y"].memory is net.blobs["x"].memory) == is_same
 
 
-def test_files_and_screens_are_warned_of(tmp_path: Path) -> None:
-    from netspec.diagnostics import Report, Source
-    from netspec.options import NetOptions
-    from netspec.schema.caffe_pb2 import TEST, NetState
-
-    settings = 'num_classes: 3 visualize: true save_output_param { output_directory: "results" }'
-    text = net_text(f'{OUTPUT} {{ {settings} }} top: "y"', **PREDICTED)
+def warnings_of(text: str) -> list[str]:
     report = Report()
     message, spans = read_net(Source("net.prototxt", text), report)
     assemble(message, spans, NetState(phase=TEST), report, NetOptions())
-    assert [each.message for each in report.diagnostics] == [
+    return [each.message for each in report.diagnostics]
+
+
+def test_files_and_screens_are_warned_of() -> None:
+    settings = 'num_classes: 3 visualize: true save_output_param { output_directory: "results" }'
+    text = net_text(f'{OUTPUT} {{ {settings} }} top: "y"', **PREDICTED)
+    assert warnings_of(text) == [
         "layer 'l': netspec writes no files of detections",
         "layer 'l': netspec shows no detections on a screen",
     ]

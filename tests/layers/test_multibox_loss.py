@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -338,6 +340,14 @@ def test_two_forward_passes_give_the_same(load_text: Load) -> None:
     module = module_for(load_text, "num_classes: 4", feed)
     tensors = {k: torch.from_numpy(v) for k, v in feed.items()}
     assert torch.equal(module(**tensors)["y"], module(**tensors)["y"])
+
+
+def test_its_module_can_be_copied_and_pickled(load_text: Load) -> None:
+    feed = {k: torch.from_numpy(v) for k, v in values(4, 1, 0, 1).items()}
+    settings = "num_classes: 4 nms_param { nms_threshold: 0.2 top_k: 9 }"
+    module = module_for(load_text, settings, {k: v.numpy() for k, v in feed.items()})
+    for other in (deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert torch.equal(other(**feed)["y"], module(**feed)["y"])
 
 
 @pytest.mark.parametrize(

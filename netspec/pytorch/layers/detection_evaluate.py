@@ -17,6 +17,7 @@ from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
 from netspec.read_file import read_file
+from netspec.schema.forks import plain_values
 from netspec.schema.forks_pb2 import ResizeParameter
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class DetectionEvaluate(nn.Module):
         self.threshold = np.float32(param.overlap_threshold)
         self.counts_difficult = param.evaluate_difficult_gt
         self.sizes, self.place = sizes, 0
-        self.resize = param.resize_param if param.HasField("resize_param") else None
+        self.resize = param.resize_param
         self.label, self.span = label, span
 
     def extra_repr(self) -> str:
@@ -156,7 +157,7 @@ def in_pixels(boxes: Boxes, size: tuple[int, int], resize: Any) -> tuple[Boxes, 
 
     Args:
         size: the image's height and width.
-        resize: the ResizeParameter by which the image was resized, or None.
+        resize: the values of the ResizeParameter by which the image was resized, or None.
 
     Shapes: (M, 4) → (M, 4), (M)
     """
@@ -218,4 +219,4 @@ def build_detection_evaluate(layer: Layer) -> DetectionEvaluate:
         span = layer.spans.at("detection_evaluate_param", "name_size_file")
         path = resolve_path(p.name_size_file, net_path(layer))
         sizes = read_sizes(path, layer.label, span)
-    return DetectionEvaluate(p, sizes, layer.label, layer.spans.at("bottom", 0))
+    return DetectionEvaluate(plain_values(p), sizes, layer.label, layer.spans.at("bottom", 0))

@@ -24,6 +24,7 @@ from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.loss import LOG_FLT_MIN
 from netspec.pytorch.layers.loss_terms import normalization_of, raise_to, wide
 from netspec.schema.caffe_pb2 import LossParameter
+from netspec.schema.forks import plain_values
 from netspec.schema.forks_pb2 import MultiBoxLossParameter as Parameter
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ class MultiBoxLoss(nn.Module):
 
 def _suppresses(param: Any) -> bool:
     """Whether candidates are suppressed before some are selected."""
-    return bool(param.HasField("nms_param") and param.nms_param.nms_threshold > 0)
+    return bool(param.nms_param and param.nms_param.nms_threshold > 0)
 
 
 def _softmax_loss(scores: Tensor, labels: Tensor) -> Tensor:
@@ -307,7 +308,7 @@ def _softmax_loss(scores: Tensor, labels: Tensor) -> Tensor:
 def build_multibox_loss(layer: Layer) -> MultiBoxLoss:
     flags = [*layer.message.propagate_down, True, True]
     return MultiBoxLoss(
-        layer.field("multibox_loss_param"),
+        plain_values(layer.field("multibox_loss_param")),
         normalization_of(layer.message.loss_param),
         # Quirk: a part without a gradient is not in the value either
         (flags[0], flags[1]),
