@@ -72,6 +72,11 @@ def info_json(info: DatabaseInfo) -> str:
             **labels,
             "counts": {str(label): info.labels[label] for label in sorted(info.labels)},
         },
+        "annotated": {
+            "images": info.annotated,
+            "boxes": info.boxes,
+            "difficult": info.difficult,
+        },
         "values": {
             kind: {"min": seen.smallest, "max": seen.largest} for kind, seen in info.values.items()
         },
@@ -95,9 +100,14 @@ def _rows(info: DatabaseInfo) -> Iterator[tuple[str, str]]:
     if info.kinds:
         yield "kinds", ", ".join(f"{kind}: {count:,}" for kind, count in info.kinds.most_common())
         yield "sizes", f"{_sizes(info.sizes)} (C×H×W)"
-        first, *more = _labels(info.labels, info.label_range)
-        yield "labels", first
-        yield from (("", row) for row in more)
+        if info.annotated:
+            yield "boxes", _boxes(info)
+        if info.labels:
+            first, *more = _labels(
+                info.labels, info.label_range, "boxes" if info.annotated else "records"
+            )
+            yield "labels", first
+            yield from (("", row) for row in more)
     for kind, seen in info.values.items():
         yield "values", f"{_range(seen)} ({kind})"
 
@@ -110,7 +120,13 @@ def _sizes(sizes: Tally) -> str:
     return ", ".join(shown)
 
 
-def _labels(labels: Tally, seen: Range) -> Iterator[str]:
+def _boxes(info: DatabaseInfo) -> str:
+    mean = info.boxes / info.annotated
+    difficult = f", {info.difficult:,} of them difficult" if info.difficult else ""
+    return f"{info.boxes:,} on {info.annotated:,} annotated images, {mean:.1f} each{difficult}"
+
+
+def _labels(labels: Tally, seen: Range, unit: str) -> Iterator[str]:
     if labels.others:
         yield f"{_range(seen)}, more than {len(labels):,} different ones"
         return
@@ -122,16 +138,16 @@ def _labels(labels: Tally, seen: Range) -> Iterator[str]:
     if 1 < len(labels) <= _MAX_CLASSES:
         yield ", ".join(f"{label}: {labels[label]:,}" for label in sorted(labels))
     elif labels[fewest] == labels[most]:
-        yield f"{labels[most]:,} records each"
+        yield f"{labels[most]:,} {unit} each"
     else:
-        yield f"{labels[fewest]:,} (label {fewest}) to {labels[most]:,} (label {most}) records each"
+        yield f"{labels[fewest]:,} (label {fewest}) to {labels[most]:,} (label {most}) {unit} each"
     missing = (
         [label for label in range(min(labels), max(labels)) if label not in labels]
         if max(labels) - min(labels) < 2 * len(labels)
         else []
     )
     if missing:
-        yield f"no record has {_cut(missing)}"
+        yield f"no {'box' if unit == 'boxes' else 'record'} has {_cut(missing)}"
 
 
 def _cut(numbers: list[int]) -> str:

@@ -20,6 +20,7 @@ class SampleSet(NamedTuple):
     mean: str = ""
     stands_for: str = ""
     by_default: bool = True
+    scenes: tuple[int, int] | None = None  # of several digits with boxes: for training, testing
 
 
 SAMPLE_SETS = (
@@ -49,6 +50,16 @@ SAMPLE_SETS = (
         "",
         "17 flowers",
         by_default=False,
+    ),
+    SampleSet(
+        ("ssd_digits",),
+        "examples/ssd_digits/train_lmdb",
+        "examples/ssd_digits/test_lmdb",
+        96,
+        1,
+        stands_for="images with boxes",
+        by_default=False,
+        scenes=(2400, 320),
     ),
 )
 

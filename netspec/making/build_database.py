@@ -44,10 +44,20 @@ class BuildOptions:
     encode_type: str = ""  # implies encoded
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
+    """An image to store."""
+
     path: str
     label: int
-    where: str  # list:line, or the folder of classes
+    where: str  # list:line, the folder of classes, or the annotation
+
+
+class Made(NamedTuple):
+    """A Datum's bytes, the (C, H, W) of its image, and the height and width before a resize."""
+
+    value: bytes
+    shape: tuple[int, ...]
+    original_size: tuple[int, int]
 
 
 def build_database(
@@ -73,26 +83,22 @@ def build_database(
     the LMDB already exists or can't be written. Nothing stands under its name then.
     """
     options = options or BuildOptions()
-    if options.encode_type and options.encode_type.lower() not in FORMATS:
-        raise NetspecError(
-            f"'{options.encode_type}' is not an image format to encode to",
-            hint=f"these are: {', '.join(FORMATS)}",
-        )
+    check_encoding(options)
     place, lines = _lines(source, note)
     if isinstance(source, ClassFolder):
         options = replace(options, root=os.path.join(source.path, ""))
     if options.shuffle:
         random.Random(options.seed).shuffle(lines)
-    first: tuple[_Line, tuple[int, ...]] | None = None
+    first: tuple[Line, tuple[int, ...]] | None = None
     stored: set[int] = set()
     shapes: set[tuple[int, ...]] = set()
     with LmdbWriter(out, replace_old) as writer:
-        for i, (line, made) in enumerate(_records(lines, place, options)):
+        for i, (line, made) in enumerate(made_records(lines, place, options)):
             if isinstance(made, NetspecError):
                 if warn:
                     warn(f"{line.where}: left out '{line.path}': {made.diagnostics[0].message}")
                 continue
-            value, shape = made
+            value, shape = made.value, made.shape
             stored.add(line.label)
             first = first or (line, shape)
             shapes.add(shape)
@@ -125,12 +131,21 @@ def build_database(
     return writer.count
 
 
-def _records(
-    lines: list[_Line], list_path: str, options: BuildOptions
-) -> Iterator[tuple[_Line, tuple[bytes, tuple[int, ...]] | NetspecError]]:
+def check_encoding(options: BuildOptions) -> None:
+    """Raises NetspecError for an image format that there is not."""
+    if options.encode_type and options.encode_type.lower() not in FORMATS:
+        raise NetspecError(
+            f"'{options.encode_type}' is not an image format to encode to",
+            hint=f"these are: {', '.join(FORMATS)}",
+        )
+
+
+def made_records(
+    lines: list[Line], list_path: str, options: BuildOptions
+) -> Iterator[tuple[Line, Made | NetspecError]]:
     """Each line with its record's bytes and the image's shape, or with the image's fault."""
 
-    def make(line: _Line) -> tuple[bytes, tuple[int, ...]] | NetspecError:
+    def make(line: Line) -> Made | NetspecError:
         try:
             return _record(line, list_path, options)
         except NetspecError as error:
@@ -143,23 +158,24 @@ def _records(
             yield from zip(chunk, pool.map(make, chunk), strict=True)
 
 
-def _record(line: _Line, list_path: str, options: BuildOptions) -> tuple[bytes, tuple[int, ...]]:
+def _record(line: Line, list_path: str, options: BuildOptions) -> Made:
     raw = read_image_file(resolve_path(_under(options.root, line.path), list_path))
     image = decode(raw, not options.gray)
+    size = image.shape[1], image.shape[2]
     if options.resize_height and options.resize_width:
         image = resize(image, options.resize_height, options.resize_width)
     kind = _encoding(line, options)
     if not kind:
-        return raw_datum(image, line.label), image.shape
+        return Made(raw_datum(image, line.label), image.shape, size)
     if not (options.resize_height or options.resize_width) and _extension(line.path).replace(
         "jpeg", "jpg"
     ) == kind.replace("jpeg", "jpg"):
         # The file as it is, as Caffe does. With --gray, too: such a record keeps its colours.
-        return encoded_datum(raw, line.label), image.shape
-    return encoded_datum(encode_image(image, kind), line.label), image.shape
+        return Made(encoded_datum(raw, line.label), image.shape, size)
+    return Made(encoded_datum(encode_image(image, kind), line.label), image.shape, size)
 
 
-def _encoding(line: _Line, options: BuildOptions) -> str:
+def _encoding(line: Line, options: BuildOptions) -> str:
     """The format to encode to.
 
     As asked for, or that of the file's name. '' where values are kept as they are.
@@ -187,14 +203,14 @@ def _under(root: str, path: str) -> str:
 
 def _lines(
     source: str | Path | ClassFolder, note: Callable[[str], object] | None
-) -> tuple[str, list[_Line]]:
+) -> tuple[str, list[Line]]:
     """The name of a source in messages, and its images."""
     if isinstance(source, ClassFolder):
-        return source.path, [_Line(path, label, source.path) for path, label in source.images]
+        return source.path, [Line(path, label, source.path) for path, label in source.images]
     return str(source), _read_list(str(source), note)
 
 
-def _read_list(path: str, note: Callable[[str], object] | None) -> list[_Line]:
+def _read_list(path: str, note: Callable[[str], object] | None) -> list[Line]:
     lines = []
     texts = read_list(path)
     bare = [i + 1 for i, text in enumerate(texts) if " " not in text]
@@ -205,5 +221,5 @@ def _read_list(path: str, note: Callable[[str], object] | None) -> list[_Line]:
         )
     for i, text in enumerate(texts):
         name, label = split_line(text, i, path)
-        lines.append(_Line(name, label, f"{path}:{i + 1}"))
+        lines.append(Line(name, label, f"{path}:{i + 1}"))
     return lines

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -17,12 +17,22 @@ from netspec.files.sample_sets import how_to_get
 from netspec.readers.images import datum_pixels, image_header
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import key_text
-from netspec.stores.records import Entries, database_kind, no_database, open_entries
+from netspec.stores.records import (
+    Entries,
+    database_kind,
+    no_database,
+    open_entries,
+    parse_annotated,
+)
+
+if TYPE_CHECKING:
+    from netspec.schema.forks_pb2 import AnnotatedDatum
 
 _MAX_FAULTS = 20  # that are kept, of however many
 # sizes or labels that are counted each, so that no database needs much memory
 _MAX_DISTINCT = 100_000
 
+_ANNOTATED = b"\x0a"  # the first byte of an AnnotatedDatum, and of no Datum
 RAW, FLOATS = "raw", "float_data"  # kinds of record; any other is the format of a compressed image
 Progress = Callable[[int, int | None], object]  # records done, of how many where that is known
 
@@ -87,6 +97,9 @@ class DatabaseInfo:
     sizes: Tally = field(default_factory=Tally)
     labels: Tally = field(default_factory=Tally)
     label_range: Range = field(default_factory=Range)
+    annotated: int = 0  # AnnotatedDatums, of which the labels are those of the boxes
+    boxes: int = 0
+    difficult: int = 0  # of the boxes
     # kind (raw, float_data) → range of its values
     values: dict[str, Range] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)  # the first twenty
@@ -95,6 +108,18 @@ class DatabaseInfo:
     @property
     def whole(self) -> bool:
         return not self.fault_count
+
+    def add_label(self, label: int) -> None:
+        self.labels.add(label)
+        self.label_range.add(label, label)
+
+    def add_boxes(self, record: AnnotatedDatum) -> None:
+        self.annotated += 1
+        for group in record.annotation_group:
+            for each in group.annotation:
+                self.boxes += 1
+                self.difficult += each.bbox.difficult
+                self.add_label(group.group_label)
 
     def add_fault(self, fault: Fault) -> None:
         self.fault_count += 1
@@ -157,9 +182,10 @@ def _walk(entries: Entries, info: DatabaseInfo, decode: bool, progress: Progress
 def _add_record(info: DatabaseInfo, key: bytes, value: bytes, decode: bool) -> None:
     info.value_bytes += len(value)
     try:
-        datum = Datum.FromString(value)
         if not value:
             raise NetspecError("it is empty")
+        record = parse_annotated(value) if value.startswith(_ANNOTATED) else None
+        datum = Datum.FromString(value) if record is None else record.datum
         kind, shape, pixels = _contents(datum, decode)
     except DecodeError:
         info.add_fault(Fault("it is no Datum", info.records, key_text(key)))
@@ -169,8 +195,10 @@ def _add_record(info: DatabaseInfo, key: bytes, value: bytes, decode: bool) -> N
         return
     info.kinds.add(kind)
     info.sizes.add(shape)
-    info.labels.add(datum.label)
-    info.label_range.add(datum.label, datum.label)
+    if record is None:
+        info.add_label(datum.label)
+    else:
+        info.add_boxes(record)
     if pixels is not None:
         info.values.setdefault(kind, Range()).add(float(pixels.min()), float(pixels.max()))
 

@@ -22,8 +22,11 @@ import numpy as np
 from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.extras import missing_package
 from netspec.files.sample_sets import SAMPLE_SETS, SampleSet
+from netspec.making.annotated_datum import LABEL_MAP_FILE, label_map
 from netspec.making.encode_datum import encode_image, encoded_datum, raw_datum
+from netspec.making.enlarge import enlarge
 from netspec.making.mean_image import mean_of_database, write_mean
+from netspec.making.sample_scenes import scene_records
 from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.stores.records import open_records
 
@@ -76,7 +79,11 @@ def sample_digits(
             is_new = not os.path.lexists(path)
             if is_new:
                 images, labels, indices = split_digits()[part]
-                _write(path, sample, images, labels, indices, progress)
+                if sample.scenes:
+                    count = sample.scenes[part]
+                    _write_scenes(path, sample, images, labels, count, progress)
+                else:
+                    _write(path, sample, images, labels, indices, progress)
             made.append(Made(str(path), _describe(path), is_new))
         if sample.mean:
             path = Path(root, sample.mean)
@@ -136,11 +143,20 @@ def _write(
                 progress(i + 1, len(images))
 
 
-def enlarge(image: np.ndarray, side: int) -> np.ndarray:
-    """A smooth enlargement (bicubic). Shapes: (h, w) to (side, side), uint8."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
+def _write_scenes(
+    path: Path,
+    sample: SampleSet,
+    images: np.ndarray,
+    labels: np.ndarray,
+    count: int,
+    progress: Callable[[int, int], object] | None,
+) -> None:
+    with LmdbWriter(path) as writer:
+        for i, value in enumerate(scene_records(images, labels, count, sample.side)):
+            writer.put(f"{i:08d}".encode() + _MARK, value)
+            if progress:
+                progress(i + 1, count)
+        writer.put_file(LABEL_MAP_FILE, label_map((str(digit), str(digit)) for digit in range(10)))
 
 
 def _refuse_mixture(train: Path, test: Path) -> None:
@@ -167,8 +183,10 @@ def _holds_digits(path: Path) -> bool:
 def _describe(path: Path) -> str:
     records = open_records(str(path))
     try:
-        key, _ = records.read(0)
-        kind = "digits" if _MARK in key else "records, not the digits"
+        key, datum = records.read(0)
+        scenes = not datum.data  # an AnnotatedDatum
+        kind = "scenes of digits" if scenes else "digits"
+        kind = kind if _MARK in key else "records, not the digits"
         return f"{records.count:,} {kind}"
     finally:
         records.close()

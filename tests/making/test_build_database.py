@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from netspec.cli import dataset
+from netspec.cli.dataset_progress import Progress
 from netspec.diagnostics import NetspecError
 from netspec.making.build_database import BuildOptions, build_database
 from netspec.making.class_folder import read_class_folder
@@ -382,7 +383,7 @@ def test_a_built_folder_may_be_replaced(classes, tmp_path):
 def test_progress_in_a_file_is_for_what_takes_long(monkeypatch, capsys):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    with dataset._Progress("images") as progress:
+    with Progress("images") as progress:
         for now[0] in (2.0, 9.0, 11.0, 12.0):
             progress(int(now[0]), 20)
     assert capsys.readouterr().err == "11 of 20 images\n"
