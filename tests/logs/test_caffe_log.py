@@ -223,5 +223,5 @@ def test_a_net_whose_name_has_lines(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cant_be_written(tmp_path: Path) -> None:
-    with pytest.raises(NetspecError, match="there is no folder"):
+    with pytest.raises(NetspecError, match="does not exist"):
         CaffeLog(tmp_path / "none" / "log")

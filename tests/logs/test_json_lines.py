@@ -196,7 +196,7 @@ def test_appending_to_a_line_that_was_cut_off(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("none/log", "there is no folder"), (".", "Is a directory"), ("a\0b", "null")],
+    [("none/log", "does not exist"), (".", "Is a directory"), ("a\0b", "null")],
 )
 def test_a_file_that_cant_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str

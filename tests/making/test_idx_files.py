@@ -138,7 +138,7 @@ def test_missing_files(folder, tmp_path):
         NetspecError, match=r"no file 't10k-labels-idx1-ubyte' or 't10k-labels-idx1-ubyte\.gz'"
     ):
         import_idx(folder, tmp_path)
-    with pytest.raises(NetspecError, match="there is no folder"):
+    with pytest.raises(NetspecError, match="does not exist"):
         import_idx(tmp_path / "none", tmp_path)
 
 

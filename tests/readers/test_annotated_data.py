@@ -294,4 +294,4 @@ def test_a_video_has_shapes_and_is_not_computed(tmp_path):
     loaded = netspec.load(path)
     assert loaded.blobs["data"].shape == (2, 3, 30, 40)
     with pytest.raises(NetspecError, match="netspec opens no camera and no video file"):
-        netspec.compile(path)
+        netspec.batches(loaded).__next__()

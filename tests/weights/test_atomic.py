@@ -57,7 +57,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no/such/folder/a", "there is no folder"),
+        ("no/such/folder/a", "does not exist"),
         ("", "it is a folder"),
         ("file/a", "can't be written"),
         ("x" * 300, "can't be written"),
