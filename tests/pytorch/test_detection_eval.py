@@ -193,3 +193,33 @@ def test_the_command_test_computes_it(folder, capsys):
     assert main([*arguments, "--format", "json"]) == 0
     outputs = json.loads(capsys.readouterr().out)["outputs"]
     assert {each["name"]: each["mean"] for each in outputs}["eval"] == pytest.approx(0.625)
+
+
+class OneOfTwo:
+    """The first of two processes, which hears what the second has found."""
+
+    is_root, rank, count = True, 0, 2
+
+    def __init__(self, other):
+        self.other = other
+
+    def gathered(self, value):
+        return [value, self.other]
+
+    def broadcast(self, value):
+        return value
+
+
+def test_processes_add_their_batches_in_the_batches_order():
+    from netspec.pytorch.tester import Tester
+
+    # a tie of scores: the stable order is that of the batches, 0 to 3
+    rows = [np.array([[-1, 1, 1, -1, -1], [0, 1, 0.5, i % 2, 1 - i % 2]], np.float32)
+            for i in range(4)]  # fmt: skip
+    tester = Tester.__new__(Tester)
+    tester.evaluation = Evaluation()
+    tester.processes = OneOfTwo([(1, rows[1]), (3, rows[3])])
+    own = {"eval": [(0, rows[0]), (2, rows[2])]}
+    want = mean_average_precision("eval", rows, Evaluation())
+    assert tester._evaluated(own, alone=False) == want
+    assert want["eval"][0] == pytest.approx(0.25 / 2 + 0.25 / 2)  # 1/2 and 2/4 at each quarter
