@@ -41,6 +41,7 @@ class NetOptions:
         allow_unknown: fields, words and layer types that netspec does not know are warnings.
         dialect: the fork whose rule a layer type follows where several have it; "" asks the file.
         strict: warnings are errors.
+        blob_counts: how many blobs a file of weights has of each layer, which tells rules apart.
     """
 
     phase: str = "TEST"
@@ -52,6 +53,7 @@ class NetOptions:
     allow_unknown: bool = False
     dialect: str = ""
     strict: bool = False
+    blob_counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def state(self) -> caffe_pb2.NetState:
@@ -69,6 +71,7 @@ def net_options(
     allow_unknown: bool = False,
     dialect: str | None = None,
     strict: bool = False,
+    blob_counts: Mapping[str, int] | None = None,
 ) -> NetOptions:
     """The options of what a caller gives, checked. Raises: NetspecError."""
     return NetOptions(
@@ -81,6 +84,7 @@ def net_options(
         allow_unknown and not strict,
         checked_dialect(dialect or ""),
         strict,
+        blob_counts or {},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os.path import exists
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def load(
     plugins: Iterable[str | Path] = (),
     dialect: str | None = None,
     allow_unknown: bool = False,
+    blob_counts: Mapping[str, int] | None = None,
 ) -> Net:
     """Reads a net for one phase, checks it and infers every shape.
 
@@ -64,12 +66,22 @@ def load(
             ssd`.
         allow_unknown: fields and layer types that netspec does not know are warnings, not errors;
             the shapes behind such a layer may be None.
+        blob_counts: how many blobs a file of weights has of each layer, by which rules are told
+            apart; `netspec.compile` looks into its weights.
 
     Raises: NetspecError with every fault that was found.
     """
     load_plugins(plugins)
     options = net_options(
-        phase, level, stages, inputs, require_shapes, allow_python_layers, allow_unknown, dialect
+        phase,
+        level,
+        stages,
+        inputs,
+        require_shapes,
+        allow_python_layers,
+        allow_unknown,
+        dialect,
+        blob_counts=blob_counts,
     )
     source = path if isinstance(path, Source) else read_text_file(_checked_path(path))
     return load_source(source, options, report or Report())
@@ -171,11 +183,9 @@ def assemble(
     layers = filter_state(message, spans, state, report)
     left = left_out(message, spans, layers)
     pass_down(message, layers)
-    dialect = options.dialect or dialect_of(spans, report)
+    options = replace(options, dialect=options.dialect or dialect_of(spans, report))
     phase = caffe_pb2.Phase.Name(state.phase)
-    net = build_graph(
-        message.name, phase, layers, report, left, dialect, options.allow_python_layers
-    )
+    net = build_graph(message.name, phase, layers, report, left, options)
     net.force_backward = message.force_backward
     check_fork_fields(message, spans, net, report)
     infer_shapes(net, options, report, _probe(net))

@@ -135,10 +135,15 @@ def rules_of(type_name: str) -> list[Spec]:
     return [spec for spec in all_specs().values() if spec.type == type_name]
 
 
-def choose_rules(message: LayerParameter, dialect: str = "") -> list[Spec]:
+def choose_rules(
+    message: LayerParameter, dialect: str = "", blobs: int | None = None
+) -> list[Spec]:
     """The rules that a layer may mean; none where its type is unknown.
 
-    What the layer itself shows comes first, then the dialect, then Caffe's own rule.
+    What the layer itself shows comes first, then how many blobs its weights have, then the dialect,
+    then Caffe's own rule.
+
+    Args: blobs: how many a file of weights has of the layer, where that is known.
     """
     own = SPECS.get(message.type)
     if own is not None and not dialect and not _is_foreign(message, own):
@@ -147,6 +152,8 @@ def choose_rules(message: LayerParameter, dialect: str = "") -> list[Spec]:
     shown = {rule.name: rule.evidence(message) for rule in rules}
     left = [rule for rule in rules if shown[rule.name]]
     left = left or [rule for rule in rules if shown[rule.name] is not False] or rules
+    if len(left) > 1 and blobs:
+        left = [rule for rule in left if rule.blob_count in (None, blobs)] or left
     if len(left) > 1:
         meant = [rule for rule in left if dialect and dialect in rule.dialects]
         left = meant or ([own] if own in left and own is not None else left)

@@ -54,6 +54,7 @@ class SegNetBN(_BN):
     """
 
     rule = "segnet"
+    blob_count = 2
     dialects = ("segnet",)
     differs = "scale_filler, shift_filler or bn_mode"
     tops = (1, 3)
@@ -101,6 +102,7 @@ class PSPNetBN(_BN):
     """
 
     rule = "pspnet"
+    blob_count = 4
     dialects = ("pspnet", "happynear")
     differs = "slope_filler, bias_filler, momentum, eps or frozen"
     shown = (

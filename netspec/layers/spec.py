@@ -68,6 +68,7 @@ class Spec:
     rule: ClassVar[str] = ""
     dialects: ClassVar[tuple[str, ...]] = ()
     differs: ClassVar[str] = ""
+    blob_count: ClassVar[int | None] = None  # how many its weights have, where that tells it apart
     takes: ClassVar[frozenset[str]] = (
         frozenset()
     )  # forks' fields in Caffe's messages that it carries out

@@ -20,6 +20,7 @@ from netspec.layers import (
     unknown_type,
 )
 from netspec.layers.unknown_type import UnknownSource, UnknownType
+from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2
 
@@ -34,8 +35,7 @@ def build_graph(
     layers: Placed,
     report: Report,
     left_out: Placed = (),
-    dialect: str = "",
-    allow_python_layers: bool = False,
+    options: NetOptions | None = None,
 ) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
@@ -57,7 +57,7 @@ def build_graph(
         if place.unknown is not None and report.allow_unknown:
             what = f"{_label(layer)}: {place.unknown.message}"
             layer.not_computed.append(Diagnostic(ERROR, what, place.unknown.span))
-        _find_rule(layer, dialect, report, allow_python_layers)
+        _find_rule(layer, options or NetOptions(), report)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
             lost.update(WORD.findall(layer.span.text))
@@ -77,7 +77,7 @@ def _label(layer: Layer) -> str:
     return layer.label if layer.name else "this layer"
 
 
-def _find_rule(layer: Layer, dialect: str, report: Report, allow_python_layers: bool) -> None:
+def _find_rule(layer: Layer, options: NetOptions, report: Report) -> None:
     """Finds the spec of the layer's type; of a type with several rules, the one that is meant."""
     if not layer.type:
         if not layer.spans.is_faulty:
@@ -85,8 +85,9 @@ def _find_rule(layer: Layer, dialect: str, report: Report, allow_python_layers: 
                 f"{_label(layer)} has no 'type'", layer.spans.at(), 'such as type: "Convolution"'
             )
         return
-    rules = choose_rules(layer.message, dialect)
-    if allow_python_layers and rules and rules[0].gives_way(layer):
+    blobs = len(layer.message.blobs) or options.blob_counts.get(layer.name)
+    rules = choose_rules(layer.message, options.dialect, blobs)
+    if options.allow_python_layers and rules and rules[0].gives_way(layer):
         return  # the type's own rule, by which user's code runs
     if not rules:
         _set_unknown(layer, report)

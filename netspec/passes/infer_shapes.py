@@ -64,7 +64,7 @@ def infer_shapes(net: Net, options: NetOptions, report: Report, probe: Probe | N
 
 
 def _compare_rules(context: LayerContext, shapes: Sequence[Shape | None]) -> None:
-    """Reports a layer whose type has several rules that give it other shapes or params."""
+    """Reports a layer whose type has several rules that give it other shapes."""
     layer = context.layer
     for name in layer.other_rules:
         other = find_spec(name)
@@ -75,7 +75,7 @@ def _compare_rules(context: LayerContext, shapes: Sequence[Shape | None]) -> Non
             same = [tuple(s or ()) for s in other.infer(again)] == [tuple(s or ()) for s in shapes]
         except Stop:
             same = False
-        if not same or [p.shape for p in again.params] != [p.shape for p in context.params]:
+        if not same:
             raise context.stop(
                 f"its shapes differ between the rules {layer.spec_name} and {name}",
                 "type",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from netspec.diagnostics import NetspecError
@@ -44,8 +45,10 @@ def compile(
     Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or
         weights do not fit.
     """
+    paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
     if not isinstance(net, Net):
-        net = load(
+        read = partial(
+            load,
             net,
             phase or "TEST",
             level,
@@ -55,16 +58,25 @@ def compile(
             plugins=plugins,
             dialect=dialect,
         )
+        net = read()
+        if paths and any(layer.other_rules for layer in net.layers):
+            net = read(blob_counts=_blob_counts(paths))
     else:
         _require_same_state(net, phase, bool(level or stages or inputs or dialect))
     module = lower(net, None if outputs is None else _blob_names(outputs))
     fill_params(module, net, seed)
-    paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
     if paths:
         from netspec.pytorch.weights import load_weight_files
 
         module.about.load_report = load_weight_files(module, paths, strict)
     return module
+
+
+def _blob_counts(paths: Iterable[str | Path]) -> dict[str, int]:
+    """How many blobs files of weights have of each layer. Raises: NetspecError."""
+    from netspec.weights.files import read_weights
+
+    return {name: len(blobs) for path in paths for name, blobs in read_weights(path).items()}
 
 
 def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:

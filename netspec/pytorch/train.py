@@ -398,9 +398,10 @@ class Solver:
         self.listener.restored(self.iter, Path(path))
 
     def close(self) -> None:
-        """Ends the reading of data."""
+        """Ends the reading of data, and what joins this process to the others."""
         self._close_feed()
         self.tester.close()
+        self._backward.close()
 
     def _close_feed(self) -> None:
         if self._feed is not None:

@@ -9,7 +9,7 @@ import torch
 import netspec
 from netspec.listener import Listener
 from netspec.making.sample_digits import sample_digits, sample_sets
-from netspec.pytorch.solver_nets import Overrides
+from netspec.solver.run_options import Overrides
 from netspec.stores.records import open_records
 from tests.conftest import ROOT
 
