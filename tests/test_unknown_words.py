@@ -298,3 +298,20 @@ def test_words_of_nvidias_types_bind(load_text: Load) -> None:
     assert len(report.diagnostics) == 1
     assert "chosen for speed in a fork" in report.diagnostics[0].message
     assert not net.layers[-1].not_computed
+
+
+def test_an_unknown_layer_may_have_any_number_of_params(load_text: Load) -> None:
+    layer = DENSE.replace("InnerProduct", "Warp").replace(
+        "} }", "} param { lr_mult: 1 } param { lr_mult: 2 } blobs { data: 1 } }"
+    )
+    report = Report()
+    load_text(INPUT + layer, allow_unknown=True, report=report)
+    assert [told.severity for told in report.diagnostics] == ["warning"]
+
+
+def test_the_other_phases_faults_do_not_stop_a_drawing(capsys: pytest.CaptureFixture) -> None:
+    only = "include { phase: TRAIN } } }"
+    Path("net.prototxt").write_text(INPUT.replace("} } }", "} } " + only[:-2]) + DENSE)
+    assert main(["draw", "net.prototxt", "net.dot"]) == 0
+    assert "only the TRAIN net is drawn" in capsys.readouterr().err
+    assert main(["draw", "net.prototxt", "net.dot", "--strict"]) == 1

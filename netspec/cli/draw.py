@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     report = Report()
     options = options_of(args, allow_unknown=True)
     nets = load_phases(args.net, args.phase, options, report)
-    report.raise_errors(args.strict)
+    if args.strict:
+        report.raise_errors(strict=True)
     print_warnings(report)
     rendering = Report()
     render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)

@@ -57,6 +57,8 @@ def infer_shapes(net: Net, options: NetOptions, report: Report, probe: Probe | N
         for blob, shape in zip(layer.top_blobs, shapes, strict=True):
             if shape is not None and _fits(layer, blob.name, tuple(shape), report):
                 blob.shape = tuple(shape)
+        if isinstance(spec, UnknownType):
+            continue  # how many params it has is not known
         _check_param_specs(layer, report)
         check_blobs(layer, report)
         _share_params(layer, owners, report)
