@@ -106,6 +106,7 @@ def is_outside(boxes: Tensor) -> Tensor:
     return (boxes < 0) | (boxes > 1)
 
 
+@np.errstate(invalid="ignore", over="ignore")  # an untrained net's boxes may be infinite
 def suppress(boxes: Boxes, threshold: float, eta: float = 1.0) -> list[int]:
     """Greedy suppression of boxes that stand in the order of their scores.
 

@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 
 # Types that compute nothing of their own, and those that send no gradient to their bottoms.
 IDLE = {
+    "AnnotatedData",
     "Input",
     "MemoryData",
     "DummyData",

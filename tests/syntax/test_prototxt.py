@@ -19,7 +19,7 @@ from tests.syntax.messages import faults, oracle, read, same
 FILES = sorted(
     path
     for path in [*REFERENCE.rglob("*.prototxt"), *ROOT.glob("models/**/*.prototxt")]
-    if REFERENCE / "forks" not in path.parents
+    if REFERENCE / "forks" not in path.parents and path.parent.name != "ssd_digits"
 )
 
 
