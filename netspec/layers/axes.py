@@ -57,13 +57,16 @@ def offsets_of(given: Sequence[int], axes: int) -> list[int]:
     return list(given) * axes if len(given) == 1 else list(given) or [0] * axes
 
 
-def require_maps(context: LayerContext) -> None:
-    """Requires every bottom to be N×C×H×W."""
-    for i, shape in enumerate(context.bottoms):
-        if len(shape) != 4:
+def require_maps(context: LayerContext, *indices: int) -> Shape:
+    """Requires bottoms, or all of them, to be N×C×H×W; returns the shape of the first of these."""
+    chosen = indices or tuple(range(len(context.bottoms)))
+    for i in chosen:
+        if len(context.bottoms[i]) != 4:
             raise context.stop(
-                f"it takes blobs of 4 axes (N, C, H, W), got {shape_text(shape)}",
+                f"'{context.layer.bottoms[i]}' must be N×C×H×W, "
+                f"got {shape_text(context.bottoms[i])}",
                 "bottom",
                 i,
                 notes=[context.made_here(i)],
             )
+    return context.bottoms[chosen[0]]

@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 from netspec.diagnostics import NetspecError
 from netspec.files.paths import net_path
 from netspec.graph import Layer, Shape, shape_text
+from netspec.layers.axes import require_maps
 from netspec.layers.data import Source as DataSource
 from netspec.layers.example import Example
 from netspec.layers.param_str import Setting, settings_of
-from netspec.layers.regions import require_maps, require_regions
+from netspec.layers.regions import require_regions
 from netspec.layers.spec import LayerContext, Spec
 from netspec.layers.user_modules import UserModules
 

@@ -9,6 +9,7 @@ from math import floor
 from struct import pack, unpack
 
 from netspec.graph import Shape, shape_text
+from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.setting import Setting
@@ -78,19 +79,6 @@ def crop_fault(side: int, image: int, start_scale: float, scale_gap: float) -> s
 def enlarged(side: int, factor: float) -> int:
     """A side of the top."""
     return int(float32(side * factor))
-
-
-def require_maps(context: LayerContext) -> Shape:
-    """The shape of the bottom, which must have four axes."""
-    shape = context.bottoms[0]
-    if len(shape) != 4:
-        raise context.stop(
-            f"'{context.layer.bottoms[0]}' must be N×C×H×W, got {shape_text(shape)}",
-            "bottom",
-            0,
-            notes=[context.made_here(0)],
-        )
-    return shape
 
 
 class Nms(Spec):

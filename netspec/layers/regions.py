@@ -11,25 +11,13 @@ from __future__ import annotations
 from math import prod
 
 from netspec.graph import Shape, shape_text
+from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 from netspec.schema.forks import stated
 
 _SCALE = Setting("spatial_scale", "scale {}", True)
-
-
-def require_maps(context: LayerContext, *indices: int) -> None:
-    """Requires bottoms of the axes N, C, H, W."""
-    for i in indices:
-        if len(context.bottoms[i]) != 4:
-            raise context.stop(
-                f"'{context.layer.bottoms[i]}' must be N×C×H×W, "
-                f"got {shape_text(context.bottoms[i])}",
-                "bottom",
-                i,
-                notes=[context.made_here(i)],
-            )
 
 
 def require_regions(context: LayerContext, index: int) -> int:

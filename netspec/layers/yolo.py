@@ -6,7 +6,8 @@ Source: eric612/MobileNet-YOLO; Reorg stands in intel/caffe, too.
 from __future__ import annotations
 
 from netspec.diagnostics import ERROR, Diagnostic
-from netspec.graph import Shape, shape_text
+from netspec.graph import Shape
+from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
@@ -61,19 +62,6 @@ class Reorg(Spec):
                 notes=[context.made_here(0)],
             )
         return [(n, c * square, h // stride, w // stride)]
-
-
-def require_maps(context: LayerContext, index: int) -> Shape:
-    """The shape of a bottom, which must have four axes."""
-    shape = context.bottoms[index]
-    if len(shape) != 4:
-        raise context.stop(
-            f"'{context.layer.bottoms[index]}' must be N×C×H×W, got {shape_text(shape)}",
-            "bottom",
-            index,
-            notes=[context.made_here(index)],
-        )
-    return shape
 
 
 def require_channels(context: LayerContext, index: int, anchors: int, values: int) -> None:

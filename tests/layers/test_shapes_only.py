@@ -113,7 +113,7 @@ WRONG = [
     ),
     ('type: "Resample"', [(2, 3, 4, 5)], "'height' and 'width' must be given"),
     ('type: "FlowWarp"', [(2, 3, 4, 5), (2, 3, 4, 5)], "the flow is 2×3×4×5, expected 2×2×4×5"),
-    ('type: "FlowWarp"', [(2, 3), (2, 3)], "it takes blobs of 4 axes (N, C, H, W), got 2×3"),
+    ('type: "FlowWarp"', [(2, 3), (2, 3)], "'b0' must be N×C×H×W, got 2×3"),
     (
         'type: "MultiStageMeanfield" multi_stage_meanfield_param { num_iterations: 1 }',
         [(1, 6, 4, 4), (1, 6, 4, 4), (1, 3, 4, 4)],
