@@ -20,7 +20,7 @@ COMMANDS = {
     "time": "time each layer forward and backward",
     "solver": "print what a solver file will do: rates, epochs, snapshots",
     "log": "read training logs, netspec's and Caffe's: tables and plots",
-    "deploy": "write the net that answers, of a net that is trained",
+    "deploy": "write the deploy net of a training net",
     "export": "write a net and its weights for other programs: ONNX, torch.export, weights",
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
     "dataset": "make, import and examine databases of images, and their mean files",

@@ -1,4 +1,4 @@
-"""`netspec deploy NET OUT`: the net that answers, of the net that is trained."""
+"""`netspec deploy NET OUT`: the deploy net of a training net."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training net as the net that answers: data become Input, losses what they are in inference.
+"""The deploy net of a training net: data become Input, losses what they are in inference.
 
 What only labels lead to goes, and so do metrics, Silence and the rules for phases.
 """
