@@ -195,14 +195,22 @@ def _end_as_orphan(started_by: int) -> None:
 def _wait_for_launcher(started_by: int) -> None:
     """Returns when the process that has started this one has ended.
 
-    By polling: PR_SET_PDEATHSIG tells of the end of a thread of it, and with a pidfd, by which all
-    processes learn of it in the same instant, one of them hung now and then as they left.
+    Not PR_SET_PDEATHSIG: it reports the end of the thread that has started this process, and its
+    signal would need a handler, which waits for the main thread.
     """
     launcher = parent_process()
     if launcher is not None:
         wait([launcher.sentinel])
-    while os.getppid() == started_by:
-        time.sleep(1)
+        return
+    try:
+        descriptor = os.pidfd_open(started_by)
+    except (AttributeError, OSError):  # no Linux, or a kernel or container without it
+        while os.getppid() == started_by:
+            time.sleep(1)
+        return
+    if os.getppid() == started_by:  # else it has ended, and its number may be another's
+        wait([descriptor])
+    os.close(descriptor)
 
 
 def guarded_member(run: Run, args: Any) -> NoReturn:

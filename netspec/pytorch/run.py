@@ -76,7 +76,7 @@ def train_as_member(
     device = local_device(devices, str(solver_file))
     processes = join(device)
     result = train_in(processes, solver_file, replace(options, device=str(device)), listeners)
-    processes.leave()
+    result.solver.leave()
     return result
 
 

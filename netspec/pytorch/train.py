@@ -403,6 +403,18 @@ class Solver:
         self.tester.close()
         self._backward.close()
 
+    def leave(self) -> None:
+        """Ends the reading of data and the membership in the run's processes.
+
+        What is of DistributedDataParallel goes first: freed after its group, it may never return.
+        """
+        self.close()
+        members, self.processes = self.processes, Processes()
+        self.requests = Requests(self.processes)
+        self.tester.processes = self.processes
+        self._backward = Backward(self.module, self.processes)
+        members.leave()
+
     def _close_feed(self) -> None:
         if self._feed is not None:
             self._feed.close()
