@@ -20,13 +20,6 @@ class Backward:
         # made at the first pass, which shows which params it reaches
         self._objective: nn.Module | None = None
 
-    def close(self) -> None:
-        """Lets go of what joins the processes.
-
-        One that freed it after the others had left their group would wait for them for ever.
-        """
-        self._objective = None
-
     def run(self, outputs: dict[str, Tensor], is_last: bool) -> Tensor:
         """The loss of a forward pass, after its backward pass. Raises: OthersLostError."""
         if self._objective is None:

@@ -398,10 +398,9 @@ class Solver:
         self.listener.restored(self.iter, Path(path))
 
     def close(self) -> None:
-        """Ends the reading of data, and what joins this process to the others."""
+        """Ends the reading of data."""
         self._close_feed()
         self.tester.close()
-        self._backward.close()
 
     def leave(self) -> None:
         """Ends the reading of data and the membership in the run's processes.
