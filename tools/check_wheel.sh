@@ -21,7 +21,8 @@ holds() { # holds LIST NAME…: every name ends a line of the list
 }
 "$venv/bin/python" -m zipfile -l "$work"/dist/*.whl | awk '{print $1}' >"$work/wheel"
 tar -tzf "$work"/dist/*.tar.gz >"$work/sdist"
-holds "$work/wheel" netspec/py.typed netspec/schema/caffe.proto netspec/schema/caffe_pb2.pyi licenses/LICENSE
+holds "$work/wheel" netspec/py.typed netspec/schema/caffe.proto netspec/schema/forks.proto netspec/schema/known_names.tsv \
+  netspec/schema/caffe_pb2.pyi netspec/schema/forks_pb2.pyi licenses/LICENSE
 holds "$work/sdist" netspec/py.typed netspec/schema/caffe.proto docs/getting_started.md models/bvlc_alexnet/train_val.prototxt \
   tests/conftest.py tools/draw_net.py CHANGELOG.md CONTRIBUTING.md LICENSE Makefile
 if grep -E '^(tests|tools|benchmarks|models)/' "$work/wheel" || grep -E '/models/.*\.(caffemodel|solverstate)' "$work/sdist"; then
@@ -41,7 +42,7 @@ cd "$work/empty"
 bin=$work/fresh/bin
 "$bin/python" -c "import netspec, sys; sys.exit(not netspec.__file__.startswith('$site'))"
 "$bin/netspec" layers >/dev/null
-"$bin/netspec" layers Pooling >/dev/null # reads caffe.proto
+"$bin/netspec" layers Pooling >/dev/null # reads caffe.proto and forks.proto
 "$bin/netspec" shapes "$root/models/mnist_alexnet/deploy.prototxt" >/dev/null
 "$bin/netspec" check "$root/models/mnist_alexnet/deploy.prototxt" 2>/dev/null
 PATH=$venv/bin:$PATH "$bin/netspec" draw "$root/models/mnist_alexnet/deploy.prototxt" net.svg >/dev/null
