@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
-class EltwiseSum(nn.Module):
+class EltwiseSum(LayerModule):
     """The sum of its bottoms, each with its coefficient."""
 
     def __init__(self, coefficients: list[float]) -> None:
@@ -32,7 +33,7 @@ class EltwiseSum(nn.Module):
         return total
 
 
-class EltwiseMax(nn.Module):
+class EltwiseMax(LayerModule):
     """The maximum of its bottoms.
 
     The gradient of a tie of the first two goes to the second, as in Caffe.
@@ -60,7 +61,7 @@ class _UnstableProduct(torch.autograd.Function):
         return tuple(grad * (product / bottom) for bottom in bottoms)
 
 
-class EltwiseProduct(nn.Module):
+class EltwiseProduct(LayerModule):
     """The product of its bottoms."""
 
     def __init__(self, stable_grad: bool) -> None:
@@ -71,7 +72,7 @@ class EltwiseProduct(nn.Module):
         return reduce(torch.mul, bottoms) if self.stable_grad else _UnstableProduct.apply(*bottoms)
 
 
-class Scale(nn.Module):
+class Scale(LayerModule):
     """Multiplies by a factor, its own or a second bottom, broadcast from `axis` on.
 
     Then adds its bias.
@@ -100,7 +101,7 @@ class Scale(nn.Module):
         return top if self.bias is None else top.add_(_spread(self.bias, x, self.axis))
 
 
-class Bias(nn.Module):
+class Bias(LayerModule):
     """Adds a bias, its own or a second bottom, broadcast from `axis` on.
 
     Shapes: the bias covers the bottom's axes from `axis` on, or is a scalar.
@@ -123,7 +124,7 @@ class Bias(nn.Module):
         return x + _spread(bias, x, self.axis)
 
 
-class Reduction(nn.Module):
+class Reduction(LayerModule):
     """Makes one number of all axes from `axis` on, and multiplies it by a coefficient.
 
     Shapes: N×C×H×W with axis 1 becomes N; with axis 0 a scalar.

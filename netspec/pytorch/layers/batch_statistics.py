@@ -13,6 +13,7 @@ from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.batch_statistics import has_scale
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.normalization import BatchNorm, fixed_statistics
 from netspec.schema.forks import stated
 
@@ -41,7 +42,7 @@ def normalized(
     return y, mean, variance * ((count - 1) / count)
 
 
-class SegNetBN(nn.Module):
+class SegNetBN(LayerModule):
     """Normalises by the batch in TRAIN and TEST, then scale and shift; the latter alone if fixed.
 
     The fork's gradients of scale and shift replace those of an earlier pass; here they add up, as
@@ -93,7 +94,7 @@ class _ByRunning(torch.autograd.Function):
         return of_x, of_slope, of_bias, None, None
 
 
-class PSPNetBN(nn.Module):
+class PSPNetBN(LayerModule):
     """Normalises by the batch in TRAIN and by the running statistics otherwise.
 
     The running statistics are momentum · running + (1 - momentum) · batch, its variance biased.
@@ -184,7 +185,7 @@ class GroupedBatchNorm(BatchNorm):
         )
 
 
-class NvidiaBatchNorm(nn.Module):
+class NvidiaBatchNorm(LayerModule):
     """Normalises by the batch in TRAIN and by the running statistics in TEST.
 
     The first two passes of training replace the running statistics. The stored variance includes

@@ -14,6 +14,7 @@ from torch import Tensor, fx, nn
 from netspec.graph import Layer
 from netspec.layers.window import Window, window_of
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 
 _FUNCTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {
@@ -39,7 +40,7 @@ def pad_behind(x: Tensor, window: Window, axis: int) -> Tensor:
     )
 
 
-class _PadsBehind(nn.Module):
+class _PadsBehind(LayerModule):
     """Caffe's rule of sizes on top of torch's convolutions, see `convolved_size`."""
 
     window: Window
@@ -65,7 +66,7 @@ _MODULES: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d
 _STRIDED_MODULES: dict[int, type[nn.Module]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 
 
-class ConvolutionND(nn.Module):
+class ConvolutionND(LayerModule):
     """Convolution where torch has no module.
 
     A channel axis other than 1, no spatial axis, more than three, or a dilation of 0.
@@ -121,7 +122,7 @@ def gathered(weight: Tensor, window: Window) -> tuple[Tensor, Window]:
     )
 
 
-class Im2col(nn.Module):
+class Im2col(LayerModule):
     """Each window as a column: for every channel the values of the window become channels."""
 
     def __init__(self, window: Window, axis: int) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import flat_labels, label_span, wide
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class _Mean(torch.autograd.Function):
         return grad, None
 
 
-class CtcLoss(nn.Module):
+class CtcLoss(LayerModule):
     """The mean loss of the streams, whose gradient is that of their sum.
 
     Shapes: scores (T, N, C), labels (N, L).
@@ -104,7 +105,7 @@ class CtcLoss(nn.Module):
         return _Mean.apply(total, streams)
 
 
-class CTCGreedyDecoder(nn.Module):
+class CTCGreedyDecoder(LayerModule):
     """Sequences, maybe their scores, maybe their accuracy.
 
     Shapes: scores (T, N, C), flags (T, N), maybe labels (T, N) → (N, T, 1, 1), (N, 1, 1, 1), (1, 1,
@@ -152,7 +153,7 @@ def error_shares(a: Tensor, a_sizes: Tensor, b: Tensor, b_sizes: Tensor) -> Tens
     return edit_distances(a, a_sizes, b, b_sizes).float() / longer
 
 
-class CTCGreedyDecoderOcr(nn.Module):
+class CTCGreedyDecoderOcr(LayerModule):
     """Sequences, or two accuracies where there are labels.
 
     Shapes: scores (T, N, C) → (N, T, 1, 1); with labels (N, L) → (1, 2, 1, 1).
@@ -183,7 +184,7 @@ class CTCGreedyDecoderOcr(nn.Module):
         return found.to(scores.dtype).view(1, 2, 1, 1)
 
 
-class LabelsequenceAccuracy(nn.Module):
+class LabelsequenceAccuracy(LayerModule):
     """The share of sequences that are the labels. Shapes: scores (N, T, C), labels (N, L) → ()."""
 
     def __init__(self, blank: int) -> None:

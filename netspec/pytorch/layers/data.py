@@ -13,9 +13,10 @@ from netspec.extras import missing_package
 from netspec.files.overwrite import HDF5_ROWS, require_own_kind
 from netspec.graph import Layer, shape_text
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 
 
-class Hdf5Output(nn.Module):
+class Hdf5Output(LayerModule):
     """Adds the rows of its inputs to the datasets "data" and "label" of a file; it has no tops.
 
     The file is opened and closed in each pass, so that it is whole whenever the process ends. The

@@ -16,12 +16,13 @@ from netspec.layers.detection import axes_in_order
 from netspec.pytorch.boxes import Boxes, decode, require_sizes, split_priors, suppress
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.detection_evaluate import build_detection_evaluate
+from netspec.pytorch.layers.layer_module import LayerModule
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
 
-class Permute(nn.Module):
+class Permute(LayerModule):
     """Puts the axes in another order."""
 
     def __init__(self, axes: Sequence[int]) -> None:
@@ -63,7 +64,7 @@ def _along_channels(scale: Tensor, x: Tensor) -> Tensor:
     return scale.view(-1, *[1] * (x.dim() - 2)) if scale.dim() else scale
 
 
-class Normalize(nn.Module):
+class Normalize(LayerModule):
     """Divides each image, or each pixel, by its L2 norm and multiplies by a learned scale.
 
     Half precision is summed in 32 bits.
@@ -86,7 +87,7 @@ class Normalize(nn.Module):
         return _Normalize.apply(wide, self.weight.to(wide.dtype), axes, self.eps).to(x.dtype)
 
 
-class DetectionOutput(nn.Module):
+class DetectionOutput(LayerModule):
     """The detections of each image: [image, label, score, xmin, ymin, xmax, ymax] in each row.
 
     Images and labels ascend, the scores of a label descend; equal scores stand in the order of

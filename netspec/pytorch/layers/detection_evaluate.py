@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.read_file import read_file
 from netspec.schema.forks import plain_values
 from netspec.schema.forks_pb2 import ResizeParameter
@@ -27,7 +28,7 @@ Boxes = NDArray[np.float32]
 _LARGEST = 2**28  # bytes of a list of sizes: some ten million lines
 
 
-class DetectionEvaluate(nn.Module):
+class DetectionEvaluate(LayerModule):
     """Marks detections as true or false positives.
 
     First a row for each class but the background: [-1, class, true boxes, -1, -1]. Then a row for

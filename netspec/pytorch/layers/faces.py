@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.layers.faces import resized
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import flat_labels, item_rows, label_span, wide
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Center(torch.autograd.Function):
         return distance * (grad / distance.shape[0]), step, None, None, None
 
 
-class CenterLoss(nn.Module):
+class CenterLoss(LayerModule):
     """The mean distance of each item to the centre of its class.
 
     Args: each: a centre's step is taken for each of its items, not once.
@@ -129,7 +130,7 @@ class _Margin(torch.autograd.Function):
         return slope, grad.T @ x if ctx.needs_input_grad[1] else None, None, None, None
 
 
-class MarginInnerProduct(nn.Module):
+class MarginInnerProduct(LayerModule):
     """A dense layer with an angular margin for the label; lambda falls with every forward pass.
 
     Shapes: x (…, K) → (…, N), lambda (1).
@@ -198,7 +199,7 @@ class LargeMarginInnerProduct(MarginInnerProduct):
         return product.scatter(1, label, (value + decay * plain) / (1 + decay))
 
 
-class ChannelNormalize(nn.Module):
+class ChannelNormalize(LayerModule):
     """Divides each place by the norm of its channels.
 
     Shapes: (N, C, H, W), of which the last ones may be missing → (N, C, H, W), (N, 1, H, W).
@@ -224,7 +225,7 @@ class ChannelNormalize(nn.Module):
         return x / norm, norm if self.bp_norm else norm.detach()
 
 
-class Flip(nn.Module):
+class Flip(LayerModule):
     """Reverses axes of those that a blob has."""
 
     def __init__(self, axes: list[int]) -> None:
@@ -238,7 +239,7 @@ class Flip(nn.Module):
         return x.flip([axis for axis in self.axes if axis < x.dim()])
 
 
-class Resize(nn.Module):
+class Resize(LayerModule):
     """Interpolates rows, then columns, see `interpolate`.
 
     Shapes: (N, C, H, W) → (N, C, h, w).

@@ -15,6 +15,7 @@ from netspec.graph import Layer
 from netspec.layers import faster_rcnn as specs
 from netspec.layers.param_str import settings_of
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.pixel_boxes import clip, decode, encode, overlaps, sizes, suppress
 from netspec.pytorch.layers.regions import by_place, shifted
 
@@ -28,7 +29,7 @@ REGION_OVERLAP = 0.5
 STANDARD_DEVIATIONS = (0.1, 0.1, 0.2, 0.2)
 
 
-class _Anchored(nn.Module):
+class _Anchored(LayerModule):
     """A layer with anchors (A, 4) around the first place of its map."""
 
     anchors: Tensor
@@ -144,7 +145,7 @@ def _thinned(labels: Tensor) -> Tensor:
     return thinned
 
 
-class ProposalTargetLayer(nn.Module):
+class ProposalTargetLayer(LayerModule):
     """Regions drawn from the proposals and the boxes, with labels and targets.
 
     Shapes: regions (R, 5), boxes (G, 5) → (S, 5), (S), three (S, 4·classes), S at most 128.

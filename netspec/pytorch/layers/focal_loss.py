@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import (
     class_axis,
     flat_labels,
@@ -68,7 +69,7 @@ class _Focal(torch.autograd.Function):
         return rest * (factor * grad), None, None, None, None
 
 
-class FocalLoss(nn.Module):
+class FocalLoss(LayerModule):
     """The mean of the focal terms over a normaliser.
 
     Shapes: scores (…, C, …) with C at `axis`; labels one for each place outside that axis.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.layers.smooth_l1_loss import pre_fixed_of
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss import SoftmaxWithLoss, probabilities_of
 from netspec.pytorch.layers.loss_terms import (
     class_axis,
@@ -60,7 +61,7 @@ class SoftmaxWithLossOHEM(SoftmaxWithLoss):
         return (loss, probabilities_of(log_p, scores), each)[: 3 if self.each else 2]
 
 
-class BoxAnnotatorOHEM(nn.Module):
+class BoxAnnotatorOHEM(LayerModule):
     """Keeps the labels and box weights of the regions of the greatest losses of each image.
 
     Shapes: regions (R, 5, H, W), losses and labels (R, 1, H, W), weights (R, K, H, W), H and W

@@ -10,13 +10,14 @@ from torch import Tensor, fx, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.selection import row_index
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
 
-class TransposedLinear(nn.Module):
+class TransposedLinear(LayerModule):
     """A dense layer whose weights are stored in × out."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
@@ -29,7 +30,7 @@ class TransposedLinear(nn.Module):
         return y if self.bias is None else y + self.bias
 
 
-class Embed(nn.Module):
+class Embed(LayerModule):
     """The row of the weights that each value names, its fraction dropped, and a bias.
 
     Shapes: x (…), out (…, num_output).

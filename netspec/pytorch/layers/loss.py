@@ -16,6 +16,7 @@ from netspec.diagnostics import NetspecError
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import (
     class_axis,
     flat_labels,
@@ -39,7 +40,7 @@ LOG_FLT_MIN = log(torch.finfo(torch.float32).tiny)
 LOG_THRESHOLD = 1e-20  # below it, the other losses take no logarithm
 
 
-class SoftmaxWithLoss(nn.Module):
+class SoftmaxWithLoss(LayerModule):
     """-log softmax at the label, at most 87.3365 an item, over a normaliser.
 
     Shapes: scores (…, C, …) with C at `axis`; labels one for each place outside that axis.
@@ -106,7 +107,7 @@ def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
     return log_p.detach().exp().to(scores.dtype).reshape(scores.shape)
 
 
-class InfogainLoss(nn.Module):
+class InfogainLoss(LayerModule):
     """-log softmax at all classes, each at most 46.05, weighted by the label's row of a matrix.
 
     The sum is divided by a normaliser.
@@ -164,7 +165,7 @@ class InfogainLoss(nn.Module):
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
 
-class MultinomialLogisticLoss(nn.Module):
+class MultinomialLogisticLoss(LayerModule):
     """-log of the label's probability, at most 46.05, over the number of items.
 
     Below the floor the gradient is 1e20.
@@ -181,7 +182,7 @@ class MultinomialLogisticLoss(nn.Module):
         return 0 - raise_to(LOG_THRESHOLD, picked).log().sum() / max(1, rows.shape[0])
 
 
-class HingeLoss(nn.Module):
+class HingeLoss(LayerModule):
     """max(0, 1 - score) at the label and max(0, 1 + score) elsewhere, over the number of items.
 
     Squared for L2.
@@ -203,7 +204,7 @@ class HingeLoss(nn.Module):
         return (margins * margins if self.squared else margins).sum() / max(1, rows.shape[0])
 
 
-class Accuracy(nn.Module):
+class Accuracy(LayerModule):
     """The share of items with fewer than top_k scores at or above the label's own.
 
     A tie counts against.

@@ -16,9 +16,10 @@ from netspec.pytorch.layers.convolution import (
     convolution_module,
     emit_for_each,
 )
+from netspec.pytorch.layers.layer_module import LayerModule
 
 
-class ShuffleChannel(nn.Module):
+class ShuffleChannel(LayerModule):
     """Interleaves groups of channels.
 
     Shapes: (N, C, H, W), of which the last ones may be missing → (N, C, H, W).
@@ -38,7 +39,7 @@ class ShuffleChannel(nn.Module):
         return x.unflatten(1, (self.group, -1)).transpose(1, 2).flatten(1, 2)
 
 
-class Axpy(nn.Module):
+class Axpy(LayerModule):
     """a · x + y.
 
     Shapes: a (N, C) or (N, C, 1, 1), x and y (N, C, …).
@@ -70,7 +71,7 @@ def leaky_relu6_gradient(grad: Tensor, x: Tensor, slope: float) -> Tensor:
     return torch.where(x > 0, grad, grad * slope).mul_(x < 6)
 
 
-class LeakyReLU6(nn.Module):
+class LeakyReLU6(LayerModule):
     """A ReLU6 with a slope below 0."""
 
     def __init__(self, negative_slope: float) -> None:
@@ -100,7 +101,7 @@ class _HardSwish(torch.autograd.Function):
         return slope.masked_fill_(x < -3, 0).masked_fill_(x > 3, 1).mul_(grad)
 
 
-class HardSwish(nn.Module):
+class HardSwish(LayerModule):
     """x · min(max(x + 3, 0), 6) / 6."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,7 +121,7 @@ class _HardSigmoid(torch.autograd.Function):
         return grad * 0.2
 
 
-class HardSigmoid(nn.Module):
+class HardSigmoid(LayerModule):
     """min(max(0.2 · x + 0.5, 0), 1)."""
 
     def forward(self, x: Tensor) -> Tensor:

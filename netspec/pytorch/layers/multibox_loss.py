@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
@@ -21,6 +21,7 @@ from netspec.pytorch.boxes import (
 from netspec.pytorch.layers.box_matching import FREE, LabelPlace, Truth, match, read_truth
 from netspec.pytorch.layers.box_mining import most_lossy, suppressed
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss import LOG_FLT_MIN
 from netspec.pytorch.layers.loss_terms import normalization_of, raise_to, wide
 from netspec.schema.caffe_pb2 import LossParameter
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
 
-class MultiBoxLoss(nn.Module):
+class MultiBoxLoss(LayerModule):
     """The loss of matched priors' boxes and of the scores, over a normaliser.
 
     Priors are matched with the true boxes; of the others those with the greatest losses count as

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.schema.forks import stated
 
 
-class AbsVal(nn.Module):
+class AbsVal(LayerModule):
     """|x|; the gradient at 0 is 0."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +54,7 @@ def _within(value: float, dtype: torch.dtype) -> float:
     return value if abs(value) <= torch.finfo(dtype).max else copysign(torch.inf, value)
 
 
-class Clip(nn.Module):
+class Clip(LayerModule):
     """Limits every value to the range from low to high."""
 
     def __init__(self, low: float, high: float) -> None:
@@ -67,7 +68,7 @@ class Clip(nn.Module):
         return _Clip.apply(x, self.low, self.high)
 
 
-class Exp(nn.Module):
+class Exp(LayerModule):
     """base^(shift + scale · x) = base^shift · e^(ln(base) · scale · x)."""
 
     def __init__(self, base: float, scale: float, shift: float) -> None:
@@ -85,7 +86,7 @@ class Exp(nn.Module):
         return top if self.outer == 1 else top * self.outer
 
 
-class Log(nn.Module):
+class Log(LayerModule):
     """The logarithm of shift + scale · x."""
 
     def __init__(self, base: float, scale: float, shift: float) -> None:
@@ -130,7 +131,7 @@ class _Constant(torch.autograd.Function):
         return torch.zeros_like(grad), None, None
 
 
-class Power(nn.Module):
+class Power(LayerModule):
     """(shift + scale · x)^power; constant, with a gradient of 0, where scale · power is 0."""
 
     def __init__(self, power: float, scale: float, shift: float) -> None:
@@ -167,7 +168,7 @@ def scaled(x: Tensor, scale: float, shift: float) -> Tensor:
     return x if shift == 0 else x + shift
 
 
-class Swish(nn.Module):
+class Swish(LayerModule):
     """x times the sigmoid of beta · x."""
 
     def __init__(self, beta: float) -> None:
@@ -191,7 +192,7 @@ class MonteCarloDropout(nn.Dropout):
         return F.dropout(x, self.p, training=True)
 
 
-class UnscaledDropout(nn.Module):
+class UnscaledDropout(LayerModule):
     """Sets a share of the values to 0 in training, and multiplies by the other share in evaluation.
 
     Args: drops: whether it drops; None where train() and eval() decide.
@@ -210,7 +211,7 @@ class UnscaledDropout(nn.Module):
         return x * (1 - self.ratio)
 
 
-class Threshold(nn.Module):
+class Threshold(LayerModule):
     """1 where x is greater than the threshold, else 0; no gradient."""
 
     def __init__(self, threshold: float) -> None:

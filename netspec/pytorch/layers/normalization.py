@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.schema.caffe_pb2 import LRNParameter
 
 
@@ -71,7 +72,7 @@ def across_channels_gradient(
     return grad * _negative_power(scale, beta) - 2 * alpha * beta / size * bottom * ratio
 
 
-class LRN(nn.Module):
+class LRN(LayerModule):
     """Local response normalisation, over channels or within each channel's plane.
 
     Within a channel, alpha is divided by the whole window, its zero padding included, and k is
@@ -109,7 +110,7 @@ class LRN(nn.Module):
         return _AcrossChannels.apply(wide, self.size, self.alpha, self.beta, self.k).to(x.dtype)
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(LayerModule):
     """(x - mean) / sqrt(variance + eps) for each channel, without a learned factor.
 
     mean and variance are sums that `scale_factor` divides: each forward pass in TRAIN multiplies
@@ -207,7 +208,7 @@ def mvn_gradient(grad: Tensor, top: Tensor, deviation: Tensor, in_place: bool) -
     return (grad - grad.mean(1, keepdim=True) - top * slope) / deviation
 
 
-class MVN(nn.Module):
+class MVN(LayerModule):
     """Takes the mean off each plane, or each item, and divides by its deviation plus eps.
 
     Half precision is summed in 32 bits.

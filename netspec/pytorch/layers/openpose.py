@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.openpose import CROP_HINT, crop_fault, crop_of, enlarged
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import wide
 
 NEAR = 3  # pixels around a peak that its place is the mean of
@@ -40,7 +41,7 @@ def cubic_weights(size: int, target: int, pad: int, like: Tensor) -> Tensor:
     return found.to(like)
 
 
-class ImResize(nn.Module):
+class ImResize(LayerModule):
     """Enlarges the scales of an image and takes their mean.
 
     Shapes: (N, C, H, W) → (1, C, factor·H, factor·W), or the target sizes.
@@ -87,7 +88,7 @@ class ImResize(nn.Module):
         return (rows @ values @ columns.mT).mean(0, keepdim=True).to(x.dtype)
 
 
-class Nms(nn.Module):
+class Nms(LayerModule):
     """The peaks of maps. Shapes: (N, C, H, W) → (N, num_parts, max_peaks + 1, 3)."""
 
     def __init__(self, threshold: float, max_peaks: int, num_parts: int) -> None:

@@ -17,6 +17,7 @@ from netspec.graph import Layer
 from netspec.layers.pooling import pyramid_fault, pyramid_window, rounds_up
 from netspec.layers.window import Window, pooled_size, window_of
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Rule:
         )
 
 
-class MaxPooling(nn.Module):
+class MaxPooling(LayerModule):
     """MAX where a window may start beyond the input or torch refuses the pad.
 
     Such a window holds nothing and gives -FLT_MAX.
@@ -103,7 +104,7 @@ class MaxPooling(nn.Module):
         return y, place.to(torch.promote_types(x.dtype, torch.float32))
 
 
-class AveragePooling(nn.Module):
+class AveragePooling(LayerModule):
     """AVE by Caffe's divisor, which counts the pad but nothing beyond it.
 
     An empty window is 0/0.
@@ -129,7 +130,7 @@ class AveragePooling(nn.Module):
         return total / torch.outer(*counts).to(x.dtype)
 
 
-class StochasticPooling(nn.Module):
+class StochasticPooling(LayerModule):
     """One value of each window, drawn with a probability in proportion to it.
 
     Or their mean weighted so: Σx²/Σx.
@@ -169,7 +170,7 @@ def pool_stochastic(
     return values.gather(-1, place).squeeze(-1)
 
 
-class SpatialPyramidPooling(nn.Module):
+class SpatialPyramidPooling(LayerModule):
     """Pools over grids of 1, 2, 4, … cells a side that cover the plane whatever its size is."""
 
     def __init__(self, height: int, pool: int, label: str, span: Span | None) -> None:

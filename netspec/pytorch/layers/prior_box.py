@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.graph import Layer
 from netspec.layers.prior_box import CellBox, DefaultBoxes, PriorBoxClustered
 from netspec.layers.prior_box import PriorBox as PriorBoxSpec
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 
 
-class PriorBox(nn.Module):
+class PriorBox(LayerModule):
     """The boxes of each cell of a feature map and their variances.
 
     `image` and `step` are (height, width) in pixels; None takes the image's own size, and that

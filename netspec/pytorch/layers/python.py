@@ -15,6 +15,7 @@ from netspec.graph import Layer
 from netspec.layers.python import HOW_TO_ALLOW
 from netspec.layers.python_object import Instance
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 
 
 class _Pass(torch.autograd.Function):
@@ -50,7 +51,7 @@ class _Pass(torch.autograd.Function):
         return None, None, *made
 
 
-class PythonLayer(nn.Module):
+class PythonLayer(LayerModule):
     """Runs the object of a user's class, which is its `layer`.
 
     torch.compile breaks its graph here.

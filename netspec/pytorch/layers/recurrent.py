@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 
 
 def _activate(inputs: Tensor, cont: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -53,7 +54,7 @@ class _Unit(torch.autograd.Function):
         return grad_cell * f, (gate_slopes(i, f, o, g, cell, tanh_cell) * grads).flatten(-2), None
 
 
-class LSTMUnit(nn.Module):
+class LSTMUnit(LayerModule):
     """One timestep of an LSTM.
 
     Shapes: cell (1, N, H), inputs of the gates i, f, o, g (1, N, 4H), cont (1, N) → cell and hidden
@@ -116,7 +117,7 @@ class LSTMSequence(torch.autograd.Function):
         return grad_inputs, None, grad_weight, None, None
 
 
-class Recurrent(nn.Module):
+class Recurrent(LayerModule):
     """What LSTM and RNN share.
 
     The inputs' weights, and states that last from one forward pass to the next.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import wide
 from netspec.pytorch.layers.pixel_boxes import clip, decode, sizes, suppress
 from netspec.pytorch.layers.range_max import Spans, range_max
@@ -60,7 +61,7 @@ def on_map(begin: Tensor, end: Tensor, limit: int) -> Spans:
     return Spans(*(place.nan_to_num(0.0).clamp(0, limit).long() for place in (begin, end)))
 
 
-class _Regions(nn.Module):
+class _Regions(LayerModule):
     """What the layers share that pool regions of a map."""
 
     def __init__(self, scale: float, label: str, span: Span | None) -> None:
@@ -172,7 +173,7 @@ class PSROIPooling(_Regions):
         return torch.where(area > 0, total / area.clamp(min=1), 0.0).to(x.dtype)
 
 
-class Proposal(nn.Module):
+class Proposal(LayerModule):
     """The regions that an RPN proposes, image by image, best first.
 
     Shapes: scores (N, 2A, H, W), deltas (N, 4A, H, W), info (…, 4) → (M, 5) and the scores (M).

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import (
     ignored_label,
     item_rows,
@@ -20,7 +21,7 @@ from netspec.pytorch.layers.loss_terms import (
 from netspec.schema.caffe_pb2 import LossParameter
 
 
-class SigmoidCrossEntropyLoss(nn.Module):
+class SigmoidCrossEntropyLoss(LayerModule):
     """The cross entropy of sigmoid(scores) and targets from 0 to 1, over a normaliser.
 
     VALID and FULL count values.
@@ -51,7 +52,7 @@ class SigmoidCrossEntropyLoss(nn.Module):
         )
 
 
-class EuclideanLoss(nn.Module):
+class EuclideanLoss(LayerModule):
     """The sum of squared differences over twice the number of items. Both bottoms get gradients."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
@@ -92,7 +93,7 @@ class _Contrastive(torch.autograd.Function):
         return slope, -slope, None, None, None
 
 
-class ContrastiveLoss(nn.Module):
+class ContrastiveLoss(LayerModule):
     """Draws similar pairs together and pushes others apart up to a margin.
 
     A flag is true where its whole part is not 0.

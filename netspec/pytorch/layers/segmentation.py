@@ -18,6 +18,7 @@ from netspec.layers.segmentation import (
     upsampling_of,
 )
 from netspec.pytorch.layers.builder import Builder, always
+from netspec.pytorch.layers.layer_module import LayerModule
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 
 
-class Interp(nn.Module):
+class Interp(LayerModule):
     """Bilinear interpolation with aligned corners of what a crop leaves of each plane."""
 
     def __init__(self, rule: Interpolation) -> None:
@@ -92,7 +93,7 @@ def checked_places(mask: Tensor, sizes: Pair, label: str, span: Span | None) -> 
     return places
 
 
-class MaskedUpsample(nn.Module):
+class MaskedUpsample(LayerModule):
     """Puts each value at the place that a pooling's mask tells."""
 
     def __init__(self, rule: Upsampling, label: str, span: Span | None) -> None:
@@ -107,7 +108,7 @@ class MaskedUpsample(nn.Module):
         return place(x, checked_places(mask, sizes, self.label, self.span), sizes)
 
 
-class NearestUpsample(nn.Module):
+class NearestUpsample(LayerModule):
     """Repeats each value along the last two axes."""
 
     def __init__(self, scale: int) -> None:
@@ -123,7 +124,7 @@ class NearestUpsample(nn.Module):
         return wide.reshape(*leading, rows * self.scale, columns * self.scale)
 
 
-class MaxUnpooling(nn.Module):
+class MaxUnpooling(LayerModule):
     """Each value at the place of a pooling's mask, or at the first one of its window.
 
     A window that begins behind the plane counts as its last row or column.
@@ -186,7 +187,7 @@ class _Tile(torch.autograd.Function):
         return total / window_counts(total, kernel, stride, sizes), None, None, None
 
 
-class WindowUnpooling(nn.Module):
+class WindowUnpooling(LayerModule):
     """Each value added to its window; AVE divides it by the window's size first.
 
     The fork adds to what its top held before, so that it is right in the first pass alone; here

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss import SoftmaxWithLoss
 from netspec.pytorch.layers.loss_terms import (
     class_axis,
@@ -56,7 +57,7 @@ class WeightedSoftmaxWithLoss(SoftmaxWithLoss):
         return index.numel() if counted is None else counted.sum()
 
 
-class SegAccuracy(nn.Module):
+class SegAccuracy(LayerModule):
     """Pixel accuracy, class accuracy and IoU of a batch, or of all batches so far.
 
     Shapes: scores (N, C, H, W); labels one a pixel → (1, 1, 1, 3)

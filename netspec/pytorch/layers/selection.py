@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
 
 
-class ArgMax(nn.Module):
+class ArgMax(LayerModule):
     """The places of the largest values, as floats: of each item (axis None), or along an axis.
 
     With `values` also the values, in a row behind the places; along an axis these alone. Of equal
@@ -86,7 +87,7 @@ def row_index(values: Tensor, rows: int, label: str, name: str, span: Span | Non
     return values.long()
 
 
-class BatchReindex(nn.Module):
+class BatchReindex(LayerModule):
     """The items of its first input that the second one lists.
 
     The gradients of one that stands there twice are summed.
@@ -100,7 +101,7 @@ class BatchReindex(nn.Module):
         return x.index_select(0, row_index(index, x.shape[0], self.label, self.name, self.span))
 
 
-class Filter(nn.Module):
+class Filter(LayerModule):
     """The items at which the selector, the last input, is not 0.
 
     How many these are depends on the data.

@@ -6,16 +6,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.graph import Layer
 from netspec.layers.sequence import streams_in_rows
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.detection import Permute
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.recurrent import LSTMSequence, Recurrent, gate_slopes
 
 
-class Reverse(nn.Module):
+class Reverse(LayerModule):
     """Reverses the order along an axis."""
 
     def __init__(self, axis: int) -> None:
@@ -29,7 +30,7 @@ class Reverse(nn.Module):
         return x.flip(self.axis)
 
 
-class ContinuationIndicator(nn.Module):
+class ContinuationIndicator(LayerModule):
     """0 at the first timestep, 1 at all others. Shapes: → (T, N)."""
 
     flags: Tensor

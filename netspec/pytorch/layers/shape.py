@@ -11,12 +11,13 @@ from torch import Tensor, fx, nn
 from netspec.graph import Layer
 from netspec.layers.axes import offsets_of, replaced_axes, reshaped, slice_sizes
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 
 if TYPE_CHECKING:
     pass
 
 
-class Concat(nn.Module):
+class Concat(LayerModule):
     """Joins its bottoms along an axis."""
 
     def __init__(self, axis: int) -> None:
@@ -30,7 +31,7 @@ class Concat(nn.Module):
         return torch.cat(bottoms, self.axis)
 
 
-class Slice(nn.Module):
+class Slice(LayerModule):
     """Cuts an axis into parts, at the points given or into equal ones."""
 
     def __init__(self, axis: int, tops: int, points: Sequence[int]) -> None:
@@ -48,7 +49,7 @@ class Slice(nn.Module):
         return torch.split(x, slice_sizes(x.shape[self.axis], self.tops, self.points), self.axis)
 
 
-class Reshape(nn.Module):
+class Reshape(LayerModule):
     """The same values in another shape; what it copies and leaves open follows the input."""
 
     def __init__(self, dims: Sequence[int], start: int, end: int) -> None:
@@ -62,7 +63,7 @@ class Reshape(nn.Module):
         return x.reshape(reshaped(x.shape, self.dims, self.start, self.end))
 
 
-class Tile(nn.Module):
+class Tile(LayerModule):
     """Repeats its input along an axis."""
 
     def __init__(self, axis: int, tiles: int) -> None:
@@ -78,7 +79,7 @@ class Tile(nn.Module):
         return x.repeat(times)
 
 
-class Crop(nn.Module):
+class Crop(LayerModule):
     """Cuts its first input to the second one's size from an axis on."""
 
     def __init__(self, axis: int, offsets: Sequence[int]) -> None:
@@ -94,7 +95,7 @@ class Crop(nn.Module):
         return x
 
 
-class Parameter(nn.Module):
+class Parameter(LayerModule):
     """A learnt array.
 
     Its gradient is what the layers that read it write; Caffe leaves it at 0 where none does

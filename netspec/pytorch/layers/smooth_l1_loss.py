@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.layers.smooth_l1_loss import pre_fixed_of
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import normalization_of, normalizer, wide
 from netspec.schema.caffe_pb2 import LossParameter
 
@@ -22,7 +23,7 @@ def smooth_l1(difference: Tensor, turn: float = 1.0) -> Tensor:
     return F.smooth_l1_loss(difference, zero, reduction="none", beta=turn)
 
 
-class SmoothL1Loss(nn.Module):
+class SmoothL1Loss(LayerModule):
     """The smooth L1 loss over the number of items, or over 1, with weights of R-CNN's.
 
     Shapes: predictions, targets, inside and outside weights all alike.
@@ -59,7 +60,7 @@ class _Weighted(torch.autograd.Function):
         return grad, None
 
 
-class SmoothL1LossOHEM(nn.Module):
+class SmoothL1LossOHEM(LayerModule):
     """R-FCN's smooth L1 loss over a normaliser, and on a second top that of each place.
 
     Shapes: predictions, targets and weights (N, C) or (N, C, H, W) → a scalar, (N, 1, H, W).
@@ -88,7 +89,7 @@ class SmoothL1LossOHEM(nn.Module):
         return (loss, terms.detach().sum(1, keepdim=True)) if self.each else loss
 
 
-class L1Loss(nn.Module):
+class L1Loss(LayerModule):
     """The sum of absolute differences over the number of items; equal values get no gradient."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:

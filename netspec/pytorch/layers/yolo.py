@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import wide
 
 
@@ -33,7 +34,7 @@ class _Reorg(torch.autograd.Function):
         return grad.new_zeros(ctx.shape), None, None
 
 
-class Reorg(nn.Module):
+class Reorg(LayerModule):
     """Moves pixels to channels, or back.
 
     Shapes: (N, C, H, W) → (N, C·s², H/s, W/s); with `reverse` (N, C/s², H·s, W·s).
@@ -117,7 +118,7 @@ def nothing_found(x: Tensor) -> Tensor:
     return rows.view(1, 1, -1, 7)
 
 
-class YoloOutput(nn.Module):
+class YoloOutput(LayerModule):
     """What the outputs of both versions share: candidates of all bottoms, one suppression.
 
     Shapes: bottoms (N, A·(5 + classes), H, W) → (1, 1, detections, 7).

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.yolo_loss import LEAST_BIASES, MAX_TRUTHS
 from netspec.pytorch.layers.builder import Builder
+from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import label_span
 from netspec.pytorch.layers.yolo import anchor_cells, boxes_of, centred_iou
 
@@ -42,7 +43,7 @@ class Scales(NamedTuple):
     classes: float
 
 
-class RegionLoss(nn.Module):
+class RegionLoss(LayerModule):
     """The loss of version 2.
 
     Shapes: x (N, A·(coords + 1 + classes), S, S), labels 300 rows of class, x, y, w, h an image.
