@@ -13,6 +13,7 @@ from netspec.files.overwrite import require_own_kind
 _FORMATS = """
 The suffix of OUT says the format:
   .onnx                a node a layer, with the layers' and blobs' names; checked against the module
+  .py                  a class that imports torch alone, its weights beside it as .safetensors
   .pt2                 torch.export
   .pt                  a state_dict
   .caffemodel, .h5, .safetensors
@@ -39,8 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if not args.overwrite:
-        if args.out.endswith((".onnx", ".pt2", ".pt")) and os.path.exists(args.out):
-            raise NetspecError(f"'{args.out}' already exists", None, "--overwrite writes over it")
+        written = [args.out] if args.out.endswith((".onnx", ".py", ".pt2", ".pt")) else []
+        if args.out.endswith(".py"):
+            written.append(args.out.removesuffix(".py") + ".safetensors")
+        for path in written:
+            if os.path.exists(path):
+                raise NetspecError(f"'{path}' already exists", None, "--overwrite writes over it")
         require_own_kind(args.out)
     net = load_net(args.net, args)
     from netspec.pytorch.export import export  # torch takes seconds to import

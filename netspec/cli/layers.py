@@ -83,9 +83,10 @@ def type_list() -> str:
 
 def markdown_table() -> str:
     """The table of docs/layers.md."""
+    from netspec.exporters.not_exported import NOT_IN_PYTHON
     from netspec.exporters.onnx_layers import emitters
 
-    headings = ("Family", "Type", "Rule", "Bottoms", "Tops", "Computed", "ONNX", "What it does")
+    headings = ("Family", "Type", "Rule", "Bottoms", "Tops", "Computed", "ONNX", "`.py`", "Purpose")
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for family, specs in families().items():
         for i, spec in enumerate(specs):
@@ -97,6 +98,7 @@ def markdown_table() -> str:
                 _count(spec.tops),
                 "" if spec.not_computed else "yes",
                 "yes" if spec.is_input or spec.name in emitters() else "",
+                "" if spec.not_computed or spec.name in NOT_IN_PYTHON else "yes",
                 summary(spec).replace("|", "\\|"),
             ]
             lines.append(f"| {' | '.join(cells)} |")

@@ -1,9 +1,15 @@
-"""The fault of a layer that a format can't hold."""
+"""Layers that a format can't hold."""
 
 from __future__ import annotations
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
+
+# types that a Python file can't hold, and why
+NOT_IN_PYTHON = {
+    "HDF5Output": "a file that imports torch alone can't write HDF5",
+    "Python": "its code is a file of its own",
+}
 
 
 def not_exported(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,11 +23,12 @@ from netspec.graph import Net
 from netspec.pytorch.compile import compile
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.standalone.export_module import SEED, write_standalone
 from netspec.pytorch.weights import save_weights
 from netspec.weights.files import WRITABLE
 
 TOLERANCE = 1e-4  # the largest difference, relative to the largest value of an output
-SUFFIXES = (".onnx", ".pt2", ".pt", *WRITABLE)
+SUFFIXES = (".onnx", ".py", ".pt2", ".pt", *WRITABLE)
 _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
 _SEED = 1
 
@@ -63,7 +65,8 @@ def export(
     """Writes a net and its weights to a file, whose suffix says in which format.
 
     `.onnx` has a node a layer wherever ONNX has the operator, with the layers' and blobs' names;
-    `.pt2` is torch.export's, `.pt` a state_dict; the other formats hold weights alone.
+    `.py` is a class that imports torch alone, its weights beside it as `.safetensors`; `.pt2` is
+    torch.export's, `.pt` a state_dict; the other formats hold weights alone.
 
     Args:
         net: a compiled module, a loaded net, or the path of one.
@@ -89,6 +92,8 @@ def export(
         module = compile(net, outputs=outputs, weights=weights, **options)
     if suffix == ".onnx":
         return _onnx(module, path)
+    if suffix == ".py":
+        return _python(module, Path(path))
     if suffix == ".pt2":
         return _pt2(module, path)
     if suffix == ".pt":
@@ -141,17 +146,37 @@ def _onnx(module: NetModule, path: str | Path) -> Exported:
         feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
         got = dict(zip(module.output_names, session.run(module.output_names, feed), strict=True))
         differences = {name: _difference(got[name], value) for name, value in wanted.items()}
-        for name, difference in differences.items():
-            if not difference <= TOLERANCE:
-                raise NetspecError(
-                    f"the exported '{name}' differs from the module's by {difference:.1e} of its "
-                    "largest value; nothing was written"
-                )
+        _require_equal(differences)
         # the values first: a model that is there can be read
         names = [*([data] if is_large else []), file.name]
         for name in names:
             os.replace(Path(trial) / name, folder / name)
     return Exported(tuple(str(Path(path).parent / name) for name in reversed(names)), differences)
+
+
+def _python(module: NetModule, path: Path) -> Exported:
+    inputs, state = random_inputs(module), deepcopy(module.state_dict())
+    torch.manual_seed(SEED)
+    wanted = module_values(module, inputs)
+    module.load_state_dict(state)  # statistics of a TRAIN net
+    differences: dict[str, float] = {}
+
+    def check(got: dict[str, Tensor]) -> None:
+        for name, value in wanted.items():
+            differences[name] = _difference(got[name].numpy(), value)
+        _require_equal(differences)
+
+    write_standalone(module, path, inputs, check)
+    return Exported((str(path), str(path.with_suffix(".safetensors"))), differences)
+
+
+def _require_equal(differences: dict[str, float]) -> None:
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:
+            raise NetspecError(
+                f"the exported '{name}' differs from the module's by {difference:.1e} of its "
+                "largest value; nothing was written"
+            )
 
 
 def _pt2(module: NetModule, path: str | Path) -> Exported:

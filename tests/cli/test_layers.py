@@ -144,9 +144,10 @@ def test_the_table_of_the_readme(capsys):
     assert table == markdown_table()
     rows = table.splitlines()
     assert len(rows) == 2 + len(all_specs())
-    assert {row.count("|") - row.count("\\|") for row in rows} == {9}
+    assert {row.count("|") - row.count("\\|") for row in rows} == {10}
     assert (
-        rows[2] == f"| data | `Input` |  | 0 | 1 or more | yes | yes | {summary(SPECS['Input'])} |"
+        rows[2]
+        == f"| data | `Input` |  | 0 | 1 or more | yes | yes | yes | {summary(SPECS['Input'])} |"
     )
     assert sum(row.startswith("| ") and not row.startswith("|  |") for row in rows) == 1 + len(
         families()

@@ -81,7 +81,7 @@ class CtcLoss(LayerModule):
     Shapes: scores (T, N, C), labels (N, L).
     """
 
-    def __init__(self, steps: int, blank: int, label: str, span: Span | None) -> None:
+    def __init__(self, steps: int, blank: int, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.steps, self.blank, self.label, self.span = steps, blank, label, span
 

@@ -27,7 +27,7 @@ class Hdf5Output(LayerModule):
 
     _is_impure = True  # torch.fx keeps the call, though nothing uses its value
 
-    def __init__(self, path: str, label: str, span: Span | None) -> None:
+    def __init__(self, path: str, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.path, self.label, self.span = path, label, span
         self.rows = 0

@@ -99,7 +99,7 @@ class DetectionOutput(LayerModule):
         → (1, 1, M, 7)
     """
 
-    def __init__(self, param: Any, label: str, span: Span | None) -> None:
+    def __init__(self, param: Any, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.classes, self.background = param.num_classes, param.background_label_id
         self.loc_classes = 1 if param.share_location else param.num_classes

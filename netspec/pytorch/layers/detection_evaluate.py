@@ -40,7 +40,7 @@ class DetectionEvaluate(LayerModule):
     """
 
     def __init__(
-        self, param: Any, sizes: list[tuple[int, int]], label: str, span: Span | None
+        self, param: Any, sizes: list[tuple[int, int]], label: str, span: Span | None = None
     ) -> None:
         super().__init__()
         self.classes, self.background = param.num_classes, param.background_label_id

@@ -57,7 +57,7 @@ class CenterLoss(LayerModule):
     """
 
     def __init__(
-        self, classes: int, size: int, is_l1: bool, each: bool, label: str, span: Span | None
+        self, classes: int, size: int, is_l1: bool, each: bool, label: str, span: Span | None = None
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(classes, size))
@@ -147,7 +147,7 @@ class MarginInnerProduct(LayerModule):
         axis: int,
         lambdas: bool,
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(shape))

@@ -83,7 +83,7 @@ class FocalLoss(LayerModule):
         normalization: int,
         probabilities: bool,
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__()
         (self.axis, self.softmax_axis), self.focus = axes, focus

@@ -39,7 +39,7 @@ class SoftmaxWithLossOHEM(SoftmaxWithLoss):
         fixed: float | None,
         tops: int,
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__(axis, ignore, normalization, tops > 1, label, span)
         self.fixed, self.each = fixed, tops > 2

@@ -37,7 +37,7 @@ class Embed(LayerModule):
     """
 
     def __init__(
-        self, rows: int, outputs: int, bias: bool, label: str, name: str, span: Span | None
+        self, rows: int, outputs: int, bias: bool, label: str, name: str, span: Span | None = None
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(rows, outputs))

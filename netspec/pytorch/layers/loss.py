@@ -53,7 +53,7 @@ class SoftmaxWithLoss(LayerModule):
         normalization: int,
         probabilities: bool,
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__()
         self.axis, self.ignore, self.normalization, self.probabilities = (
@@ -126,7 +126,7 @@ class InfogainLoss(LayerModule):
         probabilities: bool,
         matrix: Tensor | None,
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__()
         self.axis, self.ignore, self.normalization, self.probabilities = (
@@ -171,7 +171,7 @@ class MultinomialLogisticLoss(LayerModule):
     Below the floor the gradient is 1e20.
     """
 
-    def __init__(self, label: str, span: Span | None) -> None:
+    def __init__(self, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.label, self.span = label, span
 
@@ -188,7 +188,7 @@ class HingeLoss(LayerModule):
     Squared for L2.
     """
 
-    def __init__(self, squared: bool, label: str, span: Span | None) -> None:
+    def __init__(self, squared: bool, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.squared, self.label, self.span = squared, label, span
 
@@ -219,7 +219,7 @@ class Accuracy(LayerModule):
         ignore: int | None,
         per_class: bool,
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__()
         self.axis, self.top_k, self.ignore, self.per_class = axis, top_k, ignore, per_class

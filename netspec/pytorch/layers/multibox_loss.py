@@ -26,7 +26,7 @@ from netspec.pytorch.layers.loss import LOG_FLT_MIN
 from netspec.pytorch.layers.loss_terms import normalization_of, raise_to, wide
 from netspec.schema.caffe_pb2 import LossParameter
 from netspec.schema.forks import plain_values
-from netspec.schema.forks_pb2 import MultiBoxLossParameter as Parameter
+from netspec.schema.forks_pb2 import MultiBoxLossParameter
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -49,7 +49,7 @@ class MultiBoxLoss(LayerModule):
         normalization: int,
         parts: tuple[bool, bool],
         label: str,
-        span: Span | None,
+        span: Span | None = None,
     ) -> None:
         super().__init__()
         self.param, self.normalization = param, normalization
@@ -60,7 +60,7 @@ class MultiBoxLoss(LayerModule):
     def extra_repr(self) -> str:
         return (
             f"num_classes={self.param.num_classes}, "
-            f"mining_type={Parameter.MiningType.Name(self.param.mining_type)}, "
+            f"mining_type={MultiBoxLossParameter.MiningType.Name(self.param.mining_type)}, "
             f"normalization={LossParameter.NormalizationMode.Name(self.normalization)}"
         )
 
@@ -98,7 +98,7 @@ class MultiBoxLoss(LayerModule):
                 refined = self._decode(boxes, variances, arm[1].detach().float().view_as(refined))
             index, overlap = self._match(values, boxes, variances, refined, true)
             negatives = None
-            if p.mining_type != Parameter.NONE:
+            if p.mining_type != MultiBoxLossParameter.NONE:
                 index, negatives = self._mine(
                     index, overlap, values, scores, (boxes, variances), true, *arm[:1]
                 )
@@ -115,7 +115,11 @@ class MultiBoxLoss(LayerModule):
     def _check(self, boxes: Tensor, variances: Tensor, is_decoded: bool) -> None:
         """Refuses priors by which something would be divided that is 0. Raises: NetspecError."""
         p = self.param
-        from_boxes = p.mining_type != Parameter.NONE and _suppresses(p) and not p.use_prior_for_nms
+        from_boxes = (
+            p.mining_type != MultiBoxLossParameter.NONE
+            and _suppresses(p)
+            and not p.use_prior_for_nms
+        )
         if is_decoded or from_boxes or not p.use_prior_for_matching:
             require_sizes(boxes, p.code_type, self.label, self.span)
         if p.code_type == CENTER_SIZE and not p.encode_variance_in_target:
@@ -135,7 +139,9 @@ class MultiBoxLoss(LayerModule):
         Shapes: (N, L, P) both
         """
         p = self.param
-        threshold = p.overlap_threshold if p.match_type == Parameter.PER_PREDICTION else None
+        threshold = (
+            p.overlap_threshold if p.match_type == MultiBoxLossParameter.PER_PREDICTION else None
+        )
         index = torch.full(values.shape[:3], FREE, device=values.device)
         overlap = values.new_zeros(values.shape[:3], dtype=torch.float32)
 
@@ -175,7 +181,7 @@ class MultiBoxLoss(LayerModule):
     ) -> tuple[Tensor, Tensor]:
         """Which matches stay, and which priors count as background: (N, 1, P), (N, P)."""
         p, index, boxes = self.param, index[:, 0], priors[0]
-        is_free, is_hard = index == FREE, p.mining_type == Parameter.HARD_EXAMPLE
+        is_free, is_hard = index == FREE, p.mining_type == MultiBoxLossParameter.HARD_EXAMPLE
         has_truth = torch.zeros(len(index), 1, dtype=torch.bool, device=index.device)
         has_truth[true.images] = True  # an image without a true box has no negatives either
         loss = self._prior_loss(index, values, scores, priors, true)
@@ -216,12 +222,12 @@ class MultiBoxLoss(LayerModule):
         labels = torch.full_like(index, p.background_label_id)
         labels[places] = true.labels[index[places]]
         scores = scores.detach()
-        if p.conf_loss_type == Parameter.SOFTMAX:
+        if p.conf_loss_type == MultiBoxLossParameter.SOFTMAX:
             loss = _softmax_loss(scores.flatten(0, 1), labels.flatten()).view_as(index)
         else:
             target = F.one_hot(labels, p.num_classes).to(scores.dtype)
             loss = F.binary_cross_entropy_with_logits(scores, target, reduction="none").sum(2)
-        if p.mining_type == Parameter.HARD_EXAMPLE:
+        if p.mining_type == MultiBoxLossParameter.HARD_EXAMPLE:
             # Quirk: the priors as they are, also where RefineDet's first stage moves them
             item, prior = places
             pairs = (priors[0][prior], priors[1][prior], true.boxes[index[places]])
@@ -243,7 +249,7 @@ class MultiBoxLoss(LayerModule):
             # Quirk: Caffe's gradient does not know of this division
             values = (values / variances).detach() + (values - values.detach())
             target = target / variances
-        if p.loc_loss_type == Parameter.L2:
+        if p.loc_loss_type == MultiBoxLossParameter.L2:
             return (values - target).square() / 2
         return F.smooth_l1_loss(values, target, reduction="none")
 
@@ -266,7 +272,7 @@ class MultiBoxLoss(LayerModule):
             free = labels.new_full((len(rows) - len(labels),), background)
             labels = torch.cat((labels, free))
             flat = torch.arange(len(rows), device=rows.device) * p.num_classes + labels
-        elif p.conf_loss_type == Parameter.SOFTMAX:
+        elif p.conf_loss_type == MultiBoxLossParameter.SOFTMAX:
             # of several classes' boxes of a prior the last one counts
             best = labels.new_full(scores.shape[:2], -1).flatten()
             flat = item * scores.shape[1] + prior
@@ -276,7 +282,7 @@ class MultiBoxLoss(LayerModule):
             rows = scores.flatten(0, 1)
             # Quirk: each image's targets begin P values after the last one's, not P·K
             flat = item * scores.shape[1] + prior * p.num_classes + labels
-        if p.conf_loss_type == Parameter.SOFTMAX:
+        if p.conf_loss_type == MultiBoxLossParameter.SOFTMAX:
             return _softmax_loss(rows, labels).sum()
         # Quirk: what is not a target holds the background's label, which is 0 as a rule
         target = torch.full_like(rows, background, requires_grad=False).flatten()

@@ -15,6 +15,20 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.layers.neuron_gradients import (
+    bnll_gradient,
+    clip_gradient,
+    elu_gradient,
+    exp_gradient,
+    log_gradient,
+    power_gradient,
+    relu_gradient,
+    scaled,
+    sigmoid_gradient,
+    softmax_gradient,
+    swish_gradient,
+    tanh_gradient,
+)
 from netspec.schema.forks import stated
 
 
@@ -151,23 +165,6 @@ class Power(LayerModule):
         return _Power.apply(x, self.power, self.scale, self.shift)
 
 
-def power_slope(bottom: Tensor, top: Tensor, power: float, scale: float, shift: float) -> Tensor:
-    """The derivative by Caffe's formulas, which tell powers 1 and 2 and no shift apart."""
-    if power == 1:
-        return torch.full_like(bottom, scale)
-    if power == 2:
-        return scaled(bottom, 2 * scale * scale, 2 * scale * shift)
-    if shift == 0:
-        return top / bottom * power
-    return top / scaled(bottom, scale, shift) * (power * scale)
-
-
-def scaled(x: Tensor, scale: float, shift: float) -> Tensor:
-    """shift + scale · x."""
-    x = x if scale == 1 else x * scale
-    return x if shift == 0 else x + shift
-
-
 class Swish(LayerModule):
     """x times the sigmoid of beta · x."""
 
@@ -288,67 +285,21 @@ def build_dropout(layer: Layer) -> nn.Module | None:
     return MonteCarloDropout(ratio) if has_own_phase else nn.Dropout(ratio)
 
 
-def _relu_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return torch.where(bottom > 0, grad, grad * getattr(module, "negative_slope", 0.0))
-
-
-def _softmax_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return top * (grad - (grad * top).sum(module.dim, keepdim=True))
-
-
-def _swish_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    beta = getattr(module, "beta", 1.0)
-    sigmoid = torch.sigmoid(x * beta)  # the layer keeps it apart
-    return grad * (beta * top + sigmoid * (1 - beta * top))
-
-
-def _log_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    slope = scaled(bottom, module.scale, module.shift).reciprocal() * (module.scale * module.outer)
-    # in place it writes the slope over the top's gradient before it reads that
-    return slope * slope
-
-
-def _power_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    slope = power_slope(bottom, top, module.power, module.scale, module.shift)
-    return (slope if bottom is top else grad) * slope  # as Log
-
-
 BUILDERS = {
     "AbsVal": Builder(lambda layer: AbsVal()),
     # Caffe's bound for the exponent is where Softplus goes over to x
-    "BNLL": Builder(
-        lambda layer: nn.Softplus(threshold=50),
-        gradient=lambda grad, x, bottom, top, module: grad * torch.sigmoid(bottom),
-    ),
-    "Clip": Builder(
-        build_clip,
-        gradient=lambda grad, x, bottom, top, module: (
-            grad * ((bottom >= module.low) & (bottom <= module.high))
-        ),
-    ),
-    "ELU": Builder(
-        build_elu,
-        gradient=lambda grad, x, bottom, top, module: torch.where(
-            bottom > 0, grad, grad * (module.alpha + top)
-        ),
-    ),
-    "Exp": Builder(
-        build_exp, gradient=lambda grad, x, bottom, top, module: grad * top * module.inner
-    ),
-    "Log": Builder(build_log, gradient=_log_gradient),
-    "Power": Builder(build_power, gradient=_power_gradient),
+    "BNLL": Builder(lambda layer: nn.Softplus(threshold=50), gradient=bnll_gradient),
+    "Clip": Builder(build_clip, gradient=clip_gradient),
+    "ELU": Builder(build_elu, gradient=elu_gradient),
+    "Exp": Builder(build_exp, gradient=exp_gradient),
+    "Log": Builder(build_log, gradient=log_gradient),
+    "Power": Builder(build_power, gradient=power_gradient),
     "PReLU": Builder(build_prelu),
-    "ReLU": Builder(build_relu, gradient=_relu_gradient),
-    "Sigmoid": Builder(
-        lambda layer: nn.Sigmoid(),
-        gradient=lambda grad, x, bottom, top, module: grad * top * (1 - top),
-    ),
-    "Softmax": Builder(build_softmax, gradient=_softmax_gradient),
-    "Swish": Builder(build_swish, gradient=_swish_gradient),
-    "TanH": Builder(
-        lambda layer: nn.Tanh(),
-        gradient=lambda grad, x, bottom, top, module: grad * (1 - top * top),
-    ),
+    "ReLU": Builder(build_relu, gradient=relu_gradient),
+    "Sigmoid": Builder(lambda layer: nn.Sigmoid(), gradient=sigmoid_gradient),
+    "Softmax": Builder(build_softmax, gradient=softmax_gradient),
+    "Swish": Builder(build_swish, gradient=swish_gradient),
+    "TanH": Builder(lambda layer: nn.Tanh(), gradient=tanh_gradient),
     "Threshold": Builder(lambda layer: Threshold(layer.message.threshold_param.threshold)),
     "Dropout": Builder(build_dropout),
 }

@@ -173,7 +173,7 @@ def pool_stochastic(
 class SpatialPyramidPooling(LayerModule):
     """Pools over grids of 1, 2, 4, … cells a side that cover the plane whatever its size is."""
 
-    def __init__(self, height: int, pool: int, label: str, span: Span | None) -> None:
+    def __init__(self, height: int, pool: int, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.height, self.pool = height, pool
         self.label, self.span = label, span

@@ -64,7 +64,7 @@ def on_map(begin: Tensor, end: Tensor, limit: int) -> Spans:
 class _Regions(LayerModule):
     """What the layers share that pool regions of a map."""
 
-    def __init__(self, scale: float, label: str, span: Span | None) -> None:
+    def __init__(self, scale: float, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.scale, self.label, self.span = scale, label, span
 
@@ -102,7 +102,7 @@ class ROIPooling(_Regions):
     """
 
     def __init__(
-        self, rows: int, columns: int, scale: float, label: str, span: Span | None
+        self, rows: int, columns: int, scale: float, label: str, span: Span | None = None
     ) -> None:
         super().__init__(scale, label, span)
         self.rows, self.columns = rows, columns
@@ -136,7 +136,9 @@ class PSROIPooling(_Regions):
     Shapes: maps (N, dim·group², H, W), regions (R, 5) → (R, dim, group, group).
     """
 
-    def __init__(self, dim: int, group: int, scale: float, label: str, span: Span | None) -> None:
+    def __init__(
+        self, dim: int, group: int, scale: float, label: str, span: Span | None = None
+    ) -> None:
         super().__init__(scale, label, span)
         self.dim, self.group = dim, group
 

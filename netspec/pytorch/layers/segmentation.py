@@ -96,7 +96,7 @@ def checked_places(mask: Tensor, sizes: Pair, label: str, span: Span | None) -> 
 class MaskedUpsample(LayerModule):
     """Puts each value at the place that a pooling's mask tells."""
 
-    def __init__(self, rule: Upsampling, label: str, span: Span | None) -> None:
+    def __init__(self, rule: Upsampling, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.rule, self.label, self.span = rule, label, span
 
@@ -130,7 +130,7 @@ class MaxUnpooling(LayerModule):
     A window that begins behind the plane counts as its last row or column.
     """
 
-    def __init__(self, stride: Pair, sizes: Pair, label: str, span: Span | None) -> None:
+    def __init__(self, stride: Pair, sizes: Pair, label: str, span: Span | None = None) -> None:
         super().__init__()
         self.stride, self.sizes, self.label, self.span = stride, sizes, label, span
 

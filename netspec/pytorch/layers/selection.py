@@ -93,7 +93,7 @@ class BatchReindex(LayerModule):
     The gradients of one that stands there twice are summed.
     """
 
-    def __init__(self, label: str, name: str, span: Span | None) -> None:
+    def __init__(self, label: str, name: str, span: Span | None = None) -> None:
         super().__init__()
         self.label, self.name, self.span = label, name, span
 

@@ -8,15 +8,18 @@ import inspect
 import json
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from google.protobuf.message import Message
 from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError, Span
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.standalone.definitions import Definitions
+from netspec.pytorch.standalone.settings import Settings
 
 _MOST_ELEMENTS = 4096  # of a tensor that stands in the text
 
@@ -60,6 +63,8 @@ def _call(made: type, given: dict[str, Any], definitions: Definitions) -> str:
 
 
 def _is_default(value: Any, default: Any) -> bool:
+    if isinstance(value, Span):  # a place in the net's file
+        return default is None
     return type(value) is type(default) and not isinstance(value, Tensor) and value == default
 
 
@@ -84,8 +89,15 @@ def value_text(value: Any, definitions: Definitions) -> str:
     if isinstance(value, nn.Module):
         return constructor(value, definitions)
     if isinstance(value, dict):
-        items = [f"{value_text(k, definitions)}: {value_text(v, definitions)}" for k, v in value.items()]
+        items = [
+            f"{value_text(k, definitions)}: {value_text(v, definitions)}" for k, v in value.items()
+        ]
         return f"{{{', '.join(items)}}}"
+    if isinstance(value, SimpleNamespace):
+        definitions.use("from types import SimpleNamespace")
+        return f"SimpleNamespace({_keywords(vars(value), definitions)})"
+    if isinstance(value, Message):
+        return _message_text(value, definitions)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         return _call(type(value), fields, definitions)
@@ -101,9 +113,24 @@ def value_text(value: Any, definitions: Definitions) -> str:
     raise NetspecError(f"a {type(value).__name__} has no text")
 
 
+def _keywords(values: dict[str, Any], definitions: Definitions) -> str:
+    return ", ".join(f"{key}={value_text(value, definitions)}" for key, value in values.items())
+
+
+def _message_text(message: Message, definitions: Definitions) -> str:
+    """A message with all its fields, and which of them its text states."""
+    fields = message.DESCRIPTOR.fields
+    stated = [each.name for each, _ in message.ListFields() if not each.is_extension]
+    values = {each.name: getattr(message, each.name) for each in fields}
+    return f"{definitions.add(Settings)}({_keywords({'stated': stated, **values}, definitions)})"
+
+
 def quoted(text: str) -> str:
-    """A string literal in double quotes."""
-    return json.dumps(text)
+    """A string literal: in double quotes, unless it holds some and no single ones."""
+    literal = json.dumps(text)
+    if '"' in text and "'" not in text:
+        return "'" + literal[1:-1].replace('\\"', '"') + "'"
+    return literal
 
 
 def float_text(value: float) -> str:
@@ -149,5 +176,6 @@ _PLAIN_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TORCH: dict[type, Callable[[Any], str]] = {
     **dict.fromkeys((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), _convolution),
     nn.Linear: _linear,
+    nn.Dropout: lambda module: float_text(module.p),
     nn.PReLU: lambda module: str(module.num_parameters),
 }

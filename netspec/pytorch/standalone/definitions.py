@@ -23,7 +23,7 @@ _ERROR = '''class NetspecError(ValueError):
     def __init__(self, message: str, *place_and_hint: object) -> None:
         super().__init__(message)
 '''
-_REPLACED = {"LayerModule": "nn.Module", "Span": "object"}
+_REPLACED = {"LayerModule": "nn.Module", "Span": "str"}
 # only for those who print a module, or load a weight file of Caffe's into it
 _METHODS_LEFT_OUT = ("extra_repr", "from_file", "blobs")
 _FOREIGN = ("torch", "numpy", *sys.stdlib_module_names)
@@ -74,7 +74,7 @@ class Definitions:
     def __init__(self, taken: set[str]) -> None:
         self.texts: list[str] = []
         self._taken = set(taken)
-        self._imports: set[str] = set()
+        self.imports: set[str] = set()
         self._names: dict[tuple[str, str], str] = {}  # (module, name) → its name in the file
         self._enums: dict[str, dict[str, int]] = {}  # message → its numbers that are read
         self._raises = False
@@ -93,19 +93,16 @@ class Definitions:
 
     def use(self, statement: str) -> None:
         """Adds an import statement."""
-        self._imports.add(statement)
-
-    @property
-    def imports(self) -> list[str]:
-        """The import statements, those of the standard library first."""
-        return sorted(self._imports, key=lambda line: (_is_foreign(line), line))
+        self.imports.add(statement)
 
     @property
     def numbers(self) -> list[str]:
         """The classes of constants that stand for protobuf's enums, and the error class."""
         found = [
             f"class {name}:  # numbers of caffe.proto\n"
-            + "".join(f"    {key} = {value}\n" for key, value in sorted(values.items(), key=_second))
+            + "".join(
+                f"    {key} = {value}\n" for key, value in sorted(values.items(), key=_second)
+            )
             for name, values in sorted(self._enums.items())
         ]
         return found + [_ERROR] * self._raises
@@ -152,7 +149,9 @@ class Definitions:
                     edits.append((line, node.col_offset, node.end_col_offset or 0, node.id, text))
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 self._add_number(source, node.value.id, node.attr)
-        first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))])
+        first = min(
+            [statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))]
+        )
         while source.lines[first - 2].startswith("#"):
             first -= 1
         lines = dict(enumerate(source.lines[first - 1 : statement.end_lineno], first))
@@ -202,9 +201,9 @@ class Definitions:
         """Notes a number of an enum, where `message.name` is one."""
         statement = source.bindings.get(message)
         if isinstance(statement, ast.ImportFrom) and (statement.module or "").endswith("_pb2"):
-            original = next(a.name for a in statement.names if (a.asname or a.name) == message)
             schema = importlib.import_module(statement.module or "")
-            self._enums.setdefault(original, {})[name] = int(getattr(getattr(schema, original), name))
+            number = getattr(getattr(schema, message), name)
+            self._enums.setdefault(message, {})[name] = int(number)
 
 
 def _local_names(statement: ast.stmt) -> set[str]:
@@ -234,10 +233,6 @@ def _without_doubled_blank_lines(text: str) -> str:
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text
-
-
-def _is_foreign(line: str) -> bool:
-    return line.split()[1].partition(".")[0] in ("torch", "numpy")
 
 
 def _second(pair: tuple[str, int]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from netspec.pytorch.layers.arithmetic import EltwiseMax, EltwiseProduct, EltwiseSum
+from netspec.pytorch.layers.arithmetic import EltwiseProduct, EltwiseSum
 from netspec.pytorch.layers.neuron import AbsVal
 from netspec.pytorch.layers.normalization import LRN
 from netspec.pytorch.layers.shape import Concat, Slice
@@ -60,9 +60,9 @@ def _lrn(module: LRN, x: str) -> str | None:
     return f"F.local_response_norm({x}, {module.size}, {settings}, k={float_text(module.k)})"
 
 
-def _slice(module: Slice, x: str) -> str | None:
-    """Equal parts; the points of others are cut by the module."""
-    return None if module.points else f"{x}.chunk({module.tops}, {module.axis})"
+def _slice(module: Slice, x: str) -> str:
+    cuts = list(module.points) or module.tops
+    return f"torch.tensor_split({x}, {cuts}, {module.axis})"
 
 
 def _flatten(module: nn.Flatten, x: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import operator
 import re
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ from netspec.pytorch.module import NetModule
 from netspec.pytorch.standalone.constructor import quoted, value_text
 from netspec.pytorch.standalone.definitions import Definitions
 from netspec.pytorch.standalone.expressions import expression
+from netspec.pytorch.standalone.layout import WIDTH, wrapped
 
-_WIDTH = 100
 _INDENT = " " * 8
 _LONGEST_STEP = 60  # of an expression within another one
 _RESERVED = {"self", "torch", "nn", "F", "Tensor", "math", "annotations"}
@@ -76,6 +77,7 @@ class ForwardText:
         """A name for a node's value: a blob's, as long as no other value of it is still read."""
         base = re.sub(r"\W", "_", wanted)
         base = f"_{base}" if not base or base[0].isdigit() else base
+        base = f"{base}_" if keyword.iskeyword(base) else base
         name, count = base, 1
         while name in _RESERVED or self.definitions.has(name) or self._is_held(name, place):
             name, count = f"{base}_{count}", count + 1
@@ -114,15 +116,16 @@ class ForwardText:
             return True
         found = self.blobs.get(reader.name)
         layer, top = self.blobs[node.name]
-        is_next = reader is self.nodes[place + 1] and found is not None
-        return is_next and found[0].top_blobs[found[1]].name == layer.top_blobs[top].name
+        if found is None or reader is not self.nodes[place + 1]:
+            return False
+        return found[0].top_blobs[found[1]].name == layer.top_blobs[top].name
 
     def _write(self, statement: str, node: fx.Node | None) -> None:
         place = self.blobs.get(node.name) if node is not None else None
         shape = place[0].top_blobs[place[1]].shape if place is not None else None
         note = f"  # {_axes(shape)}" if shape else ""
         line = f"{_INDENT}{statement}"
-        self.lines += [line + note] if len(line + note) <= _WIDTH else _wrapped(line)
+        self.lines += [line + note] if len(line + note) <= WIDTH else wrapped(line)
 
     def _expression(self, node: fx.Node) -> str:
         args = [self._argument(arg) for arg in node.args]
@@ -132,11 +135,12 @@ class ForwardText:
             return f"{args[0]}.{node.target}({', '.join(args[1:])})"
         if node.op == "call_function":
             function: Any = node.target
-            if getattr(function, "__module__", "").startswith("netspec."):
+            name: str = function.__name__
+            if function.__module__.startswith("netspec."):
                 return f"{self.definitions.add(function)}({', '.join(args)})"
-            if getattr(torch, function.__name__, None) is function:
+            if getattr(torch, name, None) is function:
                 self.definitions.use("import torch")
-                return f"torch.{function.__name__}({', '.join(args)})"
+                return f"torch.{name}({', '.join(args)})"
         raise NetspecError(f"'{node}' of the graph has no text")
 
     def _call_module(self, target: str, args: list[str], node: fx.Node) -> str:
@@ -197,24 +201,10 @@ class ForwardText:
             self.lines.append(f"{_INDENT}return {values[0]}")
             return
         items = [f"{quoted(n)}: {value}" for n, value in zip(self.outputs, values, strict=True)]
-        line = f"{_INDENT}return {{{', '.join(items)}}}"
-        if len(line) <= _WIDTH:
-            self.lines.append(line)
-        else:
-            self.lines += [f"{_INDENT}return {{", *(f"{_INDENT}    {i}," for i in items), f"{_INDENT}}}"]
+        self.lines += wrapped(f"{_INDENT}return {{{', '.join(items)}}}")
 
 
 def _axes(shape: Sequence[int]) -> str:
     """A shape with N in place of the batch: (N, 96, 55, 55)."""
     rest = ", ".join(map(str, shape[1:]))
     return f"(N, {rest})" if rest else "(N,)"
-
-
-def _wrapped(line: str) -> list[str]:
-    """A call that is too long for a line, its arguments on a line of their own."""
-    if len(line) <= _WIDTH or "(" not in line:
-        return [line]
-    head, _, rest = line.partition("(")
-    body, end = rest[:-1], rest[-1]
-    inner = f"{_INDENT}    {body}"
-    return [f"{head}(", inner, f"{_INDENT}{end}"]

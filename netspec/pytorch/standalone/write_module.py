@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from torch import Tensor, nn
 
 import netspec
 from netspec.diagnostics import NetspecError
-from netspec.exporters.not_exported import not_exported
+from netspec.exporters.not_exported import NOT_IN_PYTHON, not_exported
 from netspec.graph import Layer, Net, shape_text
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule, _Enter, blobs_of
 from netspec.pytorch.standalone.constructor import constructor, float_text, quoted
 from netspec.pytorch.standalone.definitions import Definitions
 from netspec.pytorch.standalone.forward import ForwardText
+from netspec.pytorch.standalone.layout import import_lines, signature, wrapped
 
 _LOAD = '''
-def load(path: str | Path = Path(__file__).with_suffix(".safetensors")) -> {name}:
+WEIGHTS = Path(__file__).with_suffix(".safetensors")
+
+
+def load(path: str | Path = WEIGHTS) -> {name}:
     """The net with the weights of a safetensors file, {mode_words}."""
     net = {name}()
     net.load_state_dict(read_safetensors(path))
@@ -33,8 +38,9 @@ def read_safetensors(path: str | Path) -> dict[str, Tensor]:
     numbers, tensors = memoryview(data)[8 + length :], {{}}
     for key, entry in header.items():
         start, end = entry["data_offsets"]
-        dtype = {{"F32": torch.float32, "F16": torch.float16, "F64": torch.float64}}[entry["dtype"]]
-        values = torch.frombuffer(numbers[start:end], dtype=dtype) if end > start else torch.empty(0)
+        dtype = {{"F32": torch.float32, "F16": torch.float16}}[entry["dtype"]]
+        part = numbers[start:end] or bytearray(4)  # torch refuses a buffer of no bytes
+        values = torch.frombuffer(part, dtype=dtype)[: (end - start) // dtype.itemsize]
         tensors[key] = values.to(torch.float32).reshape(entry["shape"])
     return tensors
 '''
@@ -47,15 +53,20 @@ def module_text(module: NetModule) -> str:
     """
     net = net_of(module)
     name = _class_name(net)
-    definitions = Definitions({name, "load", "read_safetensors", "json", "Path"})
-    for line in ("import json", "from pathlib import Path", "import torch", "from torch import Tensor"):
+    definitions = Definitions({name, "WEIGHTS", "load", "read_safetensors", "json", "Path"})
+    for line in (
+        "import json",
+        "from pathlib import Path",
+        "import torch",
+        "from torch import Tensor",
+    ):
         definitions.use(line)
     definitions.use("from torch import nn")
     forward = ForwardText(module, net, definitions)
     forward.write()
     made = _submodules(module, net, forward.called, definitions)
     objective = _objective(module, forward, definitions)
-    arguments = ", ".join(f"{forward.values[node]}: Tensor" for node in forward.inputs)
+    arguments = ", ".join(["self", *(f"{forward.values[node]}: Tensor" for node in forward.inputs)])
     returned = "Tensor" if len(forward.outputs) == 1 else "dict[str, Tensor]"
     body = [
         f"class {name}(nn.Module):",
@@ -63,9 +74,9 @@ def module_text(module: NetModule) -> str:
         "",
         "    def __init__(self) -> None:",
         "        super().__init__()",
-        *(f"        {line}" for line in made),
+        *(line for text in made for line in wrapped(f"        {text}")),
         "",
-        f"    def forward(self, {arguments}) -> {returned}:",
+        *signature(f"    def forward({arguments})", f" -> {returned}:"),
         *forward.lines,
         *objective,
     ]
@@ -74,7 +85,9 @@ def module_text(module: NetModule) -> str:
     load = _LOAD.format(name=name, mode=mode, mode_words=words)
     parts = [*definitions.numbers, *definitions.texts, "\n".join(body) + "\n", load.lstrip("\n")]
     head = [*_docstring(net, name), "", "from __future__ import annotations", ""]
-    return "\n".join([*head, *_grouped(definitions.imports), "", "", "\n\n".join(parts)])
+    text = "\n\n".join(parts)
+    gap = [""] * (2 if text.startswith(("class ", "def ", "@")) else 1)
+    return "\n".join([*head, *import_lines(definitions.imports), *gap, text])
 
 
 def _class_name(net: Net) -> str:
@@ -85,11 +98,12 @@ def _class_name(net: Net) -> str:
 
 
 def _docstring(net: Net, name: str) -> list[str]:
-    source = f" from {_printable(net.path)}" if net.path else ""
+    source = f", from {_printable(os.path.basename(net.path))}" if net.path else ""
     return [
-        f'"""{name}, phase {net.phase}: written by netspec {netspec.__version__}{source}.',
+        f'"""{name}, phase {net.phase}{source}.',
         "",
-        "It needs torch alone. The weights stand in the .safetensors file of the same name:",
+        f"Written by netspec {netspec.__version__}. It needs torch alone; its weights stand in the",
+        ".safetensors file of its name:",
         "",
         "    net = load()",
         '"""',
@@ -99,11 +113,18 @@ def _docstring(net: Net, name: str) -> list[str]:
 def _class_docstring(module: NetModule, net: Net) -> list[str]:
     about = module.about
     shapes = [(name, about.input_shapes.get(name)) for name in about.input_names]
-    inputs = ", ".join(f"{_printable(n)} {shape_text(s) if s is not None else '?'}" for n, s in shapes)
+    inputs = ", ".join(
+        f"{_printable(n)} {shape_text(s) if s is not None else '?'}" for n, s in shapes
+    )
     outputs = ", ".join(
         f"{_printable(n)} {shape_text(net.blob(n).shape or ())}" for n in about.output_names
     )
     return [f'    """Takes {inputs}.', "", f"    Gives {outputs}.", '    """']
+
+
+def _is_scalar(forward: ForwardText, key: str) -> bool:
+    layer, top = forward.blobs[forward.outputs[key].name]
+    return layer.top_blobs[top].shape == ()
 
 
 def _printable(text: str) -> str:
@@ -115,14 +136,17 @@ def _submodules(
     module: NetModule, net: Net, called: list[str], definitions: Definitions
 ) -> list[str]:
     """The statements that make the submodules, and share and freeze their params."""
-    layers = {target: layer for target, layer in zip(module.about.order, net.layers, strict=True)}
+    layers = dict(zip(module.about.order, net.layers, strict=True))
     submodules = {target: module.get_submodule(target) for target in called}
     lines = _memories(submodules, definitions)
     for target, submodule in submodules.items():
+        layer = layers[target]
+        if layer.type in NOT_IN_PYTHON:
+            raise not_exported(layer, NOT_IN_PYTHON[layer.type])
         try:
             lines.append(f"self.{target} = {constructor(submodule, definitions)}")
         except NetspecError as error:
-            raise not_exported(layers[target], error.diagnostics[0].message) from None
+            raise not_exported(layer, error.diagnostics[0].message) from None
         lines += [
             f"self.{target}.register_forward_hook({definitions.objects[id(hook)]})"
             for hook in submodule._forward_hooks.values()
@@ -153,17 +177,15 @@ def _params(
         if isinstance(submodule, nn.PReLU) and not param.shape:
             lines.append(f"self.{target}.weight = nn.Parameter(torch.empty(()))  # of all channels")
         if param.owner is not None:
-            lines.append(f"self.{target}.{name} = self.{_owner(module, layers, blob)}")
+            lines.append(f"self.{target}.{name} = self.{_owner(module, blob)}")
         elif module.about.loss_weights and param.learned and param.lr_mult == 0:
             lines.append(f"self.{target}.{name}.requires_grad_(False)  # lr_mult: 0")
     return lines
 
 
-def _owner(module: NetModule, layers: dict[str, Layer], blob: Tensor) -> str:
+def _owner(module: NetModule, blob: Tensor) -> str:
     """The first submodule's param that is this tensor."""
-    return next(
-        name for name, other in module.named_parameters() if other is blob
-    )
+    return next(name for name, other in module.named_parameters() if other is blob)
 
 
 def _objective(module: NetModule, forward: ForwardText, definitions: Definitions) -> list[str]:
@@ -174,7 +196,8 @@ def _objective(module: NetModule, forward: ForwardText, definitions: Definitions
         return []
     terms = []
     for key, weight in keys.items():
-        term = f"outputs[{quoted(key)}]" + (".detach()" if key in about.silent else "") + ".sum()"
+        term = f"outputs[{quoted(key)}]" + (".detach()" if key in about.silent else "")
+        term += "" if _is_scalar(forward, key) else ".sum()"
         terms.append(term if weight == 1 else f"{float_text(weight)} * {term}")
     lines = [f"total = {terms[0]}", *(f"total = total + {term}" for term in terms[1:])]
     for key, weight in about.entries.items():
@@ -186,9 +209,3 @@ def _objective(module: NetModule, forward: ForwardText, definitions: Definitions
         '        """What training minimizes: the sum of the losses by their loss_weight."""',
         *(f"        {line}" for line in [*lines, "return total"]),
     ]
-
-
-def _grouped(imports: list[str]) -> list[str]:
-    standard = [line for line in imports if line.split()[1].partition(".")[0] not in ("torch", "numpy")]
-    others = [line for line in imports if line not in standard]
-    return [*standard, "", *others]

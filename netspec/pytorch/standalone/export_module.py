@@ -1,0 +1,75 @@
+"""A net's Python file and its weights, held against the module before they get their names."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from netspec.diagnostics import NetspecError
+from netspec.extras import missing_package
+from netspec.pytorch.module import NetModule
+from netspec.pytorch.standalone.write_module import module_text
+
+SEED = 1  # of what dropout draws while the two are compared
+_NAME = "netspec_standalone"
+
+
+def write_standalone(
+    module: NetModule,
+    path: Path,
+    inputs: dict[str, Tensor],
+    check: Callable[[dict[str, Tensor]], None],
+) -> None:
+    """Writes `path` and, beside it, its weights as `.safetensors`.
+
+    Args: check: takes the file's outputs for the inputs; nothing is written where it raises.
+    Raises: NetspecError for a layer that a file can't hold; nothing is written then.
+    """
+    text = module_text(module)
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
+    with tempfile.TemporaryDirectory(prefix=".netspec-", dir=folder) as trial:
+        file = Path(trial) / path.name
+        weights = file.with_suffix(".safetensors")
+        file.write_text(text, encoding="utf-8")
+        _save(module, weights)
+        os.chmod(weights, file.stat().st_mode)  # safetensors leaves it to its owner alone
+        check(_outputs(file, text, list(inputs.values()), module))
+        # the weights first: a file that is there can load them
+        os.replace(weights, folder / weights.name)
+        os.replace(file, folder / file.name)
+
+
+def _save(module: NetModule, path: Path) -> None:
+    try:
+        from safetensors.numpy import save_file
+    except ImportError:
+        raise missing_package("safetensors", f"'{path.name}'") from None
+    state = {k: v.detach().cpu().contiguous().numpy() for k, v in module.state_dict().items()}
+    save_file(state, path)
+
+
+def _outputs(file: Path, text: str, inputs: list[Tensor], module: NetModule) -> dict[str, Tensor]:
+    """What the file's net gives with the weights beside it, in the phase of the module."""
+    made = ModuleType(_NAME)
+    made.__file__ = str(file)
+    sys.modules[_NAME] = made  # where dataclasses look for their module
+    try:
+        exec(compile(text, str(file), "exec"), vars(made))  # noqa: S102 - it is our own text
+        net = made.load().train(module.training)
+        torch.manual_seed(SEED)
+        with torch.no_grad():
+            outputs = net(*inputs)
+    finally:
+        del sys.modules[_NAME]
+    if isinstance(outputs, Tensor):
+        outputs = dict(zip(module.output_names, [outputs], strict=False))
+    return {name: outputs[name] for name in module.output_names}
