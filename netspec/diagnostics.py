@@ -10,10 +10,11 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from netspec.nearest_word import did_you_mean
+
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
 _MAX_HINTS = 100  # a report with more faults than this is crowded
-_MAX_CANDIDATES = 5000  # names that are looked through for a hint: of a net's blobs, the last ones
 
 
 class Source:
@@ -324,79 +325,3 @@ def counted(number: int, noun: str) -> str:
 def os_reason(error: Exception) -> str:
     """What an error of the system says of a file, without its number and the file's name."""
     return getattr(error, "strerror", None) or str(error)
-
-
-def unreadable(path: object, error: Exception) -> NetspecError:
-    """What to raise for a file that can't be opened.
-
-    Of one that does not exist, with the nearest name of its folder as hint.
-    """
-    import os
-
-    if not isinstance(error, FileNotFoundError):
-        return NetspecError(f"'{path}' can't be read: {os_reason(error)}", whole_file(path))
-    folder, name = os.path.split(str(path))
-    try:
-        near = nearest(name, sorted(os.listdir(folder or ".")))
-    except OSError:
-        return NetspecError(
-            f"file '{path}' does not exist", whole_file(path), _missing_folder(folder)
-        )
-    return NetspecError(
-        f"file '{path}' does not exist",
-        whole_file(path),
-        near and f"did you mean '{os.path.join(folder, near)}'?",
-    )
-
-
-def _missing_folder(path: str) -> str:
-    """A hint at the first folder of a path that does not exist, with the nearest that does."""
-    import os
-
-    above, name = os.path.split(path.rstrip(os.sep))
-    try:
-        near = nearest(
-            name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir())
-        )
-    except OSError:
-        return _missing_folder(above) if above != path else f"folder '{path}' does not exist"
-    return f"folder '{path}' does not exist" + (
-        f"; did you mean '{os.path.join(above, near)}'?" if near else ""
-    )
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """A hint that names the nearest of the candidates, or None where none is near."""
-    near = nearest(word, candidates)
-    return None if near is None else f"did you mean '{near}'?"
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that may have been meant, or None where none is near."""
-    from difflib import get_close_matches  # only a net with a fault pays for it
-
-    names = list(candidates)[-_MAX_CANDIDATES:]
-    folded = {name.lower(): name for name in names}
-    if word.lower() in folded:
-        return folded[word.lower()]
-    # an abbreviation, or a word with letters left out, means the shortest name that it can be
-    full = [
-        name
-        for name in folded
-        if len(word) > 2
-        and name[:1] == word[:1].lower()
-        and _leaves_letters_out(word.lower(), name)
-    ]
-    if full:
-        return folded[min(full, key=len)]
-    near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return folded[near[0]]
-    # slope for negative_slope
-    longer = [name for name in folded if len(word) > 2 and word.lower() in name.split("_")]
-    return folded[longer[0]] if len(longer) == 1 else None
-
-
-def _leaves_letters_out(word: str, name: str) -> bool:
-    letters = iter(name)
-    return all(letter in letters for letter in word)

@@ -18,7 +18,7 @@ from netspec.diagnostics import (
     counted,
     note,
 )
-from netspec.layers.spec import MISSING_DATA
+from netspec.layers.layer_context import MISSING_DATA
 from netspec.options import NetOptions
 from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of

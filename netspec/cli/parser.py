@@ -8,7 +8,7 @@ from importlib import import_module
 
 from netspec.cli.examples import EXAMPLES
 from netspec.cli.terminal import COLOR_CHOICES
-from netspec.diagnostics import did_you_mean, nearest
+from netspec.nearest_word import did_you_mean, nearest
 
 
 def command_parser(name: str, summary: str) -> argparse.ArgumentParser:

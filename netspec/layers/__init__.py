@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.layers import (
     arithmetic,
     convolution,
@@ -30,6 +30,7 @@ from netspec.layers import (
 )
 from netspec.layers.spec import Spec
 from netspec.layers.unknown_type import UnknownSource, UnknownType
+from netspec.nearest_word import did_you_mean
 from netspec.plugins import plugins
 from netspec.schema.extensions import find_field, states, value_of
 from netspec.schema.known_names import origin_of_type

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, ROWS, SAME, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import AXES, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 

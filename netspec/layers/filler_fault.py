@@ -8,8 +8,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
+from netspec.nearest_word import did_you_mean
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import FillerParameter

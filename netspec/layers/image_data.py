@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.diagnostics import did_you_mean
 from netspec.files.sample_sets import how_to_get
 from netspec.graph import Shape, shape_text
 from netspec.layers.data import Source
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
+from netspec.layers.layer_context import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 from netspec.layers.resize_policy import check_resize, resize_param, resized_size
-from netspec.layers.spec import MAX_COUNT, MISSING_DATA, LayerContext, input_options
+from netspec.nearest_word import did_you_mean
 
 
 class ImageSource(Source):

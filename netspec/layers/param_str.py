@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import NetspecError, Source, did_you_mean
+from netspec.diagnostics import NetspecError, Source
 from netspec.graph import Layer
+from netspec.nearest_word import did_you_mean
 
 
 class Setting(NamedTuple):

@@ -17,9 +17,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netspec import graph
-from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
+from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, note
 from netspec.files.paths import net_path
 from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
+from netspec.nearest_word import did_you_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 from netspec.diagnostics import ERROR, Diagnostic
-from netspec.layers.spec import LayerContext
+from netspec.layers.layer_context import LayerContext
 from netspec.schema.forks import stated
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from netspec.diagnostics import ERROR, Diagnostic, Report, counted, nearest, note
+from netspec.diagnostics import ERROR, Diagnostic, Report, counted, note
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import (
     AS_PLUGIN,
@@ -20,6 +20,7 @@ from netspec.layers import (
     unknown_type,
 )
 from netspec.layers.unknown_type import UnknownSource, UnknownType
+from netspec.nearest_word import nearest
 from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed
 from netspec.schema import caffe_pb2

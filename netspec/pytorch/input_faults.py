@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx
 
-from netspec.diagnostics import NetspecError, counted, did_you_mean
+from netspec.diagnostics import NetspecError, counted
 from netspec.graph import shape_text, shape_with_axes
+from netspec.nearest_word import did_you_mean
 
 if TYPE_CHECKING:
     from netspec.pytorch.module import About

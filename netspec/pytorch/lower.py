@@ -10,9 +10,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import fx, nn
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
+from netspec.nearest_word import did_you_mean
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.passes.plan_backward import plan_backward
 from netspec.pytorch.fillers import fill

@@ -7,11 +7,11 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span, os_reason, unreadable
+from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32_RANGE, whole_number
 from netspec.graph import Layer
-from netspec.read_file import GIB, read_file
+from netspec.read_file import GIB, read_file, unreadable
 from netspec.readers.images import read_image
 from netspec.readers.randomness import BATCH, ORDER, SKIP, generator
 from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text

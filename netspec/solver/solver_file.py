@@ -11,10 +11,11 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
 from netspec.layers import batched_param
+from netspec.nearest_word import nearest
 from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver
