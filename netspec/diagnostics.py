@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from netspec.nearest_word import did_you_mean
+from netspec.hint import Hint, as_hint, did_you_mean
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
@@ -94,7 +94,7 @@ class Diagnostic:
     severity: str
     message: str
     span: Span | None = None
-    hint: str | None = None
+    hint: Hint | None = None
     notes: list[Diagnostic] = field(default_factory=list)
     kind: str = ""
     before: Span | None = None
@@ -113,7 +113,7 @@ class Diagnostic:
         if self.span and self.severity != NOTE:
             lines += ["  " + line for line in excerpt(self.span)]
         if self.hint:
-            lines.append(f"  hint: {printable(self.hint)}")
+            lines.append(f"  hint: {printable(str(self.hint))}")
         lines += [note.render() for note in self.notes]
         return "\n".join(lines)
 
@@ -198,10 +198,10 @@ class NetspecError(Exception):
         self,
         diagnostics: Iterable[Diagnostic] | Diagnostic | str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
     ) -> None:
         if isinstance(diagnostics, str):
-            diagnostics = Diagnostic(ERROR, diagnostics, span, hint)
+            diagnostics = Diagnostic(ERROR, diagnostics, span, as_hint(hint))
         if isinstance(diagnostics, Diagnostic):
             diagnostics = [diagnostics]
         self.diagnostics: list[Diagnostic] = list(diagnostics)
@@ -231,27 +231,29 @@ class Report:
         self,
         message: str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         notes: Iterable[Diagnostic] = (),
         before: Span | None = None,
     ) -> None:
-        self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes), before=before))
+        fault = Diagnostic(ERROR, message, span, as_hint(hint), list(notes), before=before)
+        self.diagnostics.append(fault)
 
     def warning(
         self,
         message: str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         notes: Iterable[Diagnostic] = (),
         kind: str = "",
     ) -> None:
-        self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes), kind))
+        fault = Diagnostic(WARNING, message, span, as_hint(hint), list(notes), kind)
+        self.diagnostics.append(fault)
 
     def unknown(
         self,
         message: str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         before: Span | None = None,
     ) -> None:
         """Reports a word that netspec does not know.
@@ -262,7 +264,8 @@ class Report:
             self.error(message, span, hint, before=before)
         elif message not in self._unknown:
             self._unknown.add(message)
-            self.diagnostics.append(Diagnostic(WARNING, message, span, hint, before=before))
+            fault = Diagnostic(WARNING, message, span, as_hint(hint), before=before)
+            self.diagnostics.append(fault)
 
     @property
     def failed(self) -> bool:
@@ -287,8 +290,8 @@ class Report:
         """Whether so much is wrong that hints, which cost time, help no more."""
         return len(self.diagnostics) >= _MAX_HINTS
 
-    def near(self, word: str, candidates: Iterable[str]) -> str | None:
-        """A hint that names the nearest of the candidates, unless the report is crowded."""
+    def near(self, word: str, candidates: Iterable[str]) -> Hint | None:
+        """A hint that suggests the nearest of the candidates, unless the report is crowded."""
         return None if self.is_crowded else did_you_mean(word, candidates)
 
     def raise_errors(self, strict: bool = False) -> None:

@@ -8,7 +8,7 @@ from operator import index
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Shape
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.plugins import plugins
 from netspec.schema import caffe_pb2
 

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from netspec.diagnostics import NetspecError, os_reason, whole_file
-from netspec.nearest_word import nearest
+from netspec.hint import Hint, nearest, suggest
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _CHUNK = MIB
@@ -130,19 +130,19 @@ def unreadable(path: object, error: Exception) -> NetspecError:
     return NetspecError(
         f"file '{path}' does not exist",
         whole_file(path),
-        near and f"did you mean '{os.path.join(folder, near)}'?",
+        suggest(os.path.join(folder, near)) if near else None,
     )
 
 
-def _missing_folder(path: str) -> str:
+def _missing_folder(path: str) -> Hint:
     """A hint at the first folder of a path that does not exist, with the nearest that does."""
     above, name = os.path.split(path.rstrip(os.sep))
+    missing = f"folder '{path}' does not exist"
     try:
         near = nearest(
             name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir())
         )
     except OSError:
-        return _missing_folder(above) if above != path else f"folder '{path}' does not exist"
-    return f"folder '{path}' does not exist" + (
-        f"; did you mean '{os.path.join(above, near)}'?" if near else ""
-    )
+        return _missing_folder(above) if above != path else Hint(missing)
+    meant = suggest(os.path.join(above, near)) if near else None
+    return Hint(f"{missing}; {meant}", meant.names) if meant else Hint(missing)

@@ -16,7 +16,7 @@ import netspec
 PACKAGE = Path(netspec.__file__).parent
 # docs/architecture.md has this list
 ROOMS = [
-    "nearest_word",
+    "hint",
     "atomic",
     "diagnostics",
     "extras",

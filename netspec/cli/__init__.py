@@ -128,7 +128,7 @@ def _report_plugin(plugin: Plugin) -> None:
 
 
 def _no_command(word: str) -> str:
-    from netspec.nearest_word import did_you_mean
+    from netspec.hint import did_you_mean
 
     kind, words = (
         ("option", ("--help", "--version"))

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from netspec.cli.examples import EXAMPLES
 from netspec.cli.terminal import COLOR_CHOICES
-from netspec.nearest_word import did_you_mean, nearest
+from netspec.hint import did_you_mean, nearest, suggest
 
 
 def command_parser(name: str, summary: str) -> argparse.ArgumentParser:
@@ -108,7 +108,7 @@ def no_option(name: str, parser: argparse.ArgumentParser) -> str:
             if option.startswith(dashes)
         ],
     )
-    meant = f"did you mean '{dashes}{near}'?" if near else f"see {parser.prog} --help"
+    meant = suggest(dashes + near) if near else f"see {parser.prog} --help"
     return f"{parser.prog}: there is no option '{name}'; {meant}"
 
 

@@ -16,7 +16,7 @@ from netspec.cli.subcommand import add_subcommand
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, as_errors, whole_file
 from netspec.graph import Net
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.schedule import PlannedTest, Schedule, make_schedule, piece_starts

@@ -156,6 +156,6 @@ def _colored(diagnostic: Diagnostic) -> str:
         ]
     if diagnostic.hint:
         lines.append(
-            f"{margin} {_GUTTER}={_RESET} {_HINT}hint{_RESET}: {printable(diagnostic.hint)}"
+            f"{margin} {_GUTTER}={_RESET} {_HINT}hint{_RESET}: {printable(str(diagnostic.hint))}"
         )
     return "\n".join([*lines, *map(_colored, diagnostic.notes)])

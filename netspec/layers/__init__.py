@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import NetspecError
+from netspec.hint import Hint, did_you_mean
 from netspec.layers import (
     arithmetic,
     convolution,
@@ -30,7 +31,6 @@ from netspec.layers import (
 )
 from netspec.layers.spec import Spec
 from netspec.layers.unknown_type import UnknownSource, UnknownType
-from netspec.nearest_word import did_you_mean
 from netspec.plugins import plugins
 from netspec.schema.extensions import find_field, states, value_of
 from netspec.schema.known_names import origin_of_type
@@ -192,10 +192,10 @@ def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
     return spec.param, value_of(layer, field)
 
 
-def unknown_type(type_name: str) -> tuple[str, str | None]:
+def unknown_type(type_name: str) -> tuple[str, Hint | None]:
     """The message and the hint for a layer type that does not exist."""
     origin = origin_of_type(type_name)
-    hint = f"{origin}; {AS_PLUGIN}" if origin else did_you_mean(type_name, all_specs())
+    hint = Hint(f"{origin}; {AS_PLUGIN}") if origin else did_you_mean(type_name, all_specs())
     return f"there is no layer type '{type_name}'", hint
 
 

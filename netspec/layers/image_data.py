@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from netspec.files.sample_sets import how_to_get
 from netspec.graph import Shape, shape_text
+from netspec.hint import did_you_mean
 from netspec.layers.data import Source
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
 from netspec.layers.layer_context import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 from netspec.layers.resize_policy import check_resize, resize_param, resized_size
-from netspec.nearest_word import did_you_mean
 
 
 class ImageSource(Source):
@@ -241,9 +241,9 @@ class WindowData(ImageSource):
                 f"{context.layer.label}: 'scale' of transform_param has no "
                 "effect on WindowData, as in Caffe"
             )
-            hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
+            advice = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
             context.report.warning(
-                message, context.layer.spans.at("transform_param", "scale"), hint
+                message, context.layer.spans.at("transform_param", "scale"), advice
             )
 
     def record(self, context: LayerContext) -> Shape:

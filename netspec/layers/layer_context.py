@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from netspec.diagnostics import ERROR, Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
+from netspec.hint import Hint
 from netspec.layers.filler_fault import filler_fault
 from netspec.layers.spec import Spec
 from netspec.options import NetOptions
@@ -104,13 +105,13 @@ class LayerContext:
         self,
         message: str,
         *path: str | int,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         notes: Iterable[Diagnostic] = (),
     ) -> None:
         """Reports a fault at a field of the layer's own parameters, or else of the layer."""
         self.report.error(f"{self.layer.label}: {message}", self._span(path), hint, notes)
 
-    def warn(self, message: str, *path: str | int, hint: str | None = None) -> None:
+    def warn(self, message: str, *path: str | int, hint: Hint | str | None = None) -> None:
         """Warns of something at a field of the layer's own parameters, or else of the layer."""
         self.report.warning(f"{self.layer.label}: {message}", self._span(path), hint)
 
@@ -136,7 +137,7 @@ class LayerContext:
         self,
         message: str,
         *path: str | int,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         notes: Iterable[Diagnostic] = (),
     ) -> Stop:
         """Reports a fault and returns the exception to raise, where no shape can follow."""

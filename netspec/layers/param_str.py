@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from netspec.diagnostics import NetspecError, Source
 from netspec.graph import Layer
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 
 
 class Setting(NamedTuple):

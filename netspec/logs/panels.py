@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 
 from netspec.diagnostics import NetspecError
+from netspec.hint import did_you_mean
 from netspec.logs.plot import Curve, Panel
 from netspec.logs.run import Row, Run
-from netspec.nearest_word import did_you_mean
 
 X_AXES = ("iterations", "seconds", "epochs")
 LOSS, ACCURACY, RATE = "loss", "accuracy", "lr"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netspec.diagnostics import NetspecError, counted, os_reason
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.readers.image_list import read_list
 
 

@@ -22,12 +22,12 @@ import numpy as np
 from netspec.diagnostics import NetspecError
 from netspec.extras import missing_package
 from netspec.files.sample_sets import SAMPLE_SETS, SampleSet
+from netspec.hint import did_you_mean
 from netspec.making.annotated_datum import LABEL_MAP_FILE, label_map
 from netspec.making.encode_datum import encode_image, encoded_datum, raw_datum
 from netspec.making.enlarge import enlarge
 from netspec.making.mean_image import mean_of_database, write_mean
 from netspec.making.sample_scenes import scene_records
-from netspec.nearest_word import did_you_mean
 from netspec.stores.lmdb_writer import LmdbWriter
 from netspec.stores.records import open_records
 

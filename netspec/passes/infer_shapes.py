@@ -7,11 +7,11 @@ from math import prod
 
 from netspec.diagnostics import NetspecError, Report, counted, note, whole_file
 from netspec.graph import Layer, Net, Param, Shape, shape_text
+from netspec.hint import did_you_mean
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.blobs import check_blobs
 from netspec.layers.layer_context import MAX_AXES, MAX_COUNT, LayerContext, Probe, Stop
 from netspec.layers.unknown_type import UnknownType
-from netspec.nearest_word import did_you_mean
 from netspec.options import NetOptions
 from netspec.passes.build_graph import WORD
 from netspec.schema.caffe_pb2 import ParamSpec

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.diagnostics import WARNING, Diagnostic, Span, note
+from netspec.hint import Hint
 from netspec.layers import find_spec
 from netspec.passes.filter_state import RULES, Placed
 from netspec.schema import caffe_pb2
@@ -106,5 +107,5 @@ def _without_data(
         else f"give phase {phase} a data layer; --phase {phase} reports what reads it"
     )
     return Diagnostic(
-        WARNING, message, span, hint, [note(f"this rule asks for phase {phase}", rule)]
+        WARNING, message, span, Hint(hint), [note(f"this rule asks for phase {phase}", rule)]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.diagnostics import ERROR, Report
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.passes.move_field import child_spans, copied, move_field
 from netspec.schema import caffe_pb2
 from netspec.schema.history import V0_FIELDS, V0_TRANSFORM_FIELDS, V0_TYPES

@@ -19,7 +19,7 @@ from torch import Tensor
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.pytorch.compile import compile
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule

@@ -14,7 +14,7 @@ from torch import Tensor, fx
 
 from netspec.diagnostics import NetspecError, counted
 from netspec.graph import shape_text, shape_with_axes
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 
 if TYPE_CHECKING:
     from netspec.pytorch.module import About

@@ -12,8 +12,8 @@ from torch import fx, nn
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Blob, Layer, Net
+from netspec.hint import did_you_mean
 from netspec.layers import find_spec
-from netspec.nearest_word import did_you_mean
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.passes.plan_backward import plan_backward
 from netspec.pytorch.fillers import fill

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Span, note
 from netspec.graph import Layer, Net
+from netspec.hint import Hint
 from netspec.pytorch.layer_values import forward_watched
 from netspec.pytorch.module import NetModule
 
@@ -122,7 +123,7 @@ def loss_fault(
     if iteration and not (found and found.item is not None):
         fault.span, fault.hint = (
             base_lr,
-            "a lower base_lr, clip_gradients, or another filler may help",
+            Hint("a lower base_lr, clip_gradients, or another filler may help"),
         )
     fault.notes += [found.note(iteration)] if found else []
     error = NetspecError(fault)

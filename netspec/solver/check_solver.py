@@ -12,7 +12,7 @@ from collections.abc import Collection
 from math import inf, isfinite
 
 from netspec.diagnostics import Report, counted, note
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import SOLVER_TYPES
 from netspec.solver.check_policy import check_policy, check_rate, used_by

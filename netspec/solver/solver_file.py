@@ -14,8 +14,8 @@ from pathlib import Path
 from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
+from netspec.hint import nearest
 from netspec.layers import batched_param
-from netspec.nearest_word import nearest
 from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed, filter_state
 from netspec.passes.upgrade import upgrade_solver

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
+from netspec.hint import Hint
 from netspec.syntax.tree import (
     MAX_DEPTH,
     MAX_PARTS,
@@ -114,7 +115,9 @@ class _Parser:
             getattr(error, "problem", None) or getattr(error, "reason", None) or "it can't be read"
         )
         hint = (
-            "YAML indents with spaces, not with tabs" if text[offset : offset + 1] == "\t" else None
+            Hint("YAML indents with spaces, not with tabs")
+            if text[offset : offset + 1] == "\t"
+            else None
         )
         context, context_mark = (
             getattr(error, "context", None),

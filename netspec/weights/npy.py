@@ -15,7 +15,7 @@ import numpy as np
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
-from netspec.nearest_word import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.weights.pickled_arrays import read_npy_object
 from netspec.weights.read_bytes import read_bytes
 

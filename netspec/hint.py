@@ -1,16 +1,40 @@
-"""The word that may have been meant, for the hints of diagnostics."""
+"""How to mend a fault: a hint, and the nearest of the words that may have been meant."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 _MAX_CANDIDATES = 5000  # names that are looked through: of a net's blobs, the last ones
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """A hint that names the nearest of the candidates, or None where none is near."""
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """How to mend a fault: a text, and the names that it suggests for the word at fault."""
+
+    text: str
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def as_hint(hint: Hint | str | None) -> Hint | None:
+    """A hint as it is, a text as a hint that suggests no names; None for an empty text."""
+    if isinstance(hint, str):
+        return Hint(hint) if hint else None
+    return hint
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> Hint | None:
+    """A hint that suggests the nearest of the candidates, or None where none is near."""
     near = nearest(word, candidates)
-    return None if near is None else f"did you mean '{near}'?"
+    return None if near is None else suggest(near)
+
+
+def suggest(name: str) -> Hint:
+    """A hint that suggests this name."""
+    return Hint(f"did you mean '{name}'?", (name,))
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
