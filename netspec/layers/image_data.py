@@ -226,6 +226,11 @@ class WindowData(ImageSource):
                 f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}",
                 "context_pad",
             )
+        means = len(context.message.transform_param.mean_value)
+        if means not in (0, 1, 3):
+            context.error(
+                f"{means} 'mean_value' for windows of 3 channels", "transform_param", "mean_value"
+            )
         if p.crop_mode not in ("warp", "square"):
             hint = did_you_mean(p.crop_mode, ("warp", "square"))
             context.error(
