@@ -17,9 +17,9 @@ Plain = Callable[..., Any]
 
 @dataclass
 class Case:
-    """A layer, its settings, and what one would write without netspec.
+    """A layer, its settings, and its counterpart: what one would write without netspec.
 
-    A module, or a function of the same bottoms.
+    The counterpart is a module, or a function of the same bottoms.
     """
 
     type: str
@@ -63,7 +63,7 @@ class WithWeights(nn.Module):
 class PlainRecurrent(nn.Module):
     """Torch's own sequence layer, whose states begin at 0.
 
-    For an RNN also the layer behind it that Caffe's has.
+    For an RNN it also has the layer that follows in Caffe's.
     """
 
     def __init__(self, kind: type[nn.LSTM | nn.RNN], inputs: int, hidden: int) -> None:

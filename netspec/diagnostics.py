@@ -102,7 +102,7 @@ class Diagnostic:
     def render(self) -> str:
         """The message as a user reads it.
 
-        Place, text, the line with carets, hint, related places.
+        It has the place, the text, the line with carets, the hint and the related places.
         """
         message = printable(self.message)
         lines = [
@@ -258,7 +258,7 @@ class Report:
     ) -> None:
         """Reports a word that netspec does not know.
 
-        An error, or one warning for all its places.
+        It is an error, or where unknown words are allowed one warning for all its places.
         """
         if not self.allow_unknown:
             self.error(message, span, hint, before=before)
@@ -297,7 +297,7 @@ class Report:
     def raise_errors(self, strict: bool = False) -> None:
         """Raises NetspecError with all that was collected, if any of it is an error.
 
-        Where `strict`, a warning is one.
+        With `strict` a warning is an error.
         """
         if strict:
             self.diagnostics = as_errors(self.diagnostics)

@@ -163,7 +163,7 @@ def read_net(
 ) -> tuple[caffe_pb2.NetParameter, Spans]:
     """The message of a source, in today's format, and where its fields stand.
 
-    Of its tree where that is known. Faults go to the report.
+    `block` is the source's tree where it is parsed already. Faults go to the report.
     """
     message = caffe_pb2.NetParameter()
     spans = bind_source(source, message, report, block)

@@ -114,9 +114,9 @@ def _text(size: int) -> str:
 
 
 def unreadable(path: object, error: Exception) -> NetspecError:
-    """What to raise for a file that can't be opened.
+    """The error to raise for a file that can't be opened.
 
-    Of one that does not exist, with the nearest name of its folder as hint.
+    Where it does not exist, the hint suggests the nearest name of its folder.
     """
     if not isinstance(error, FileNotFoundError):
         return NetspecError(f"'{path}' can't be read: {os_reason(error)}", whole_file(path))

@@ -44,7 +44,7 @@ OK, FAILED, USAGE = 0, 1, 2
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit status.
 
-    0 fine, 1 the net, data or run has errors, 2 usage.
+    The status is 0 if all is fine, 1 if the net, data or run has errors, 2 for wrong usage.
     """
     from netspec.cli.streams import guarded
 

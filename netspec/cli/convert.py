@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def upgrade_file(args: argparse.Namespace) -> int:
-    """Brings a net, a solver or a caffemodel to today's format, and tells what was old.
+    """Brings a net, a solver or a caffemodel to today's format, and reports what was old.
 
     The file's name does not matter.
     """

@@ -78,9 +78,9 @@ def spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
 
 
 def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None:
-    """What is wrong with the first subcommand or long option that does not exist; or None.
+    """What is wrong with the first subcommand or long option that does not exist, or None.
 
-    The nearest that does exist is told.
+    The message suggests the nearest that does exist.
     """
     commands, word = subcommands(parser), _first_word(argv)
     if commands and word is not None and word not in commands:

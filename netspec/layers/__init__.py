@@ -181,7 +181,7 @@ def _is_foreign(message: LayerParameter, own: Spec) -> bool:
 def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
     """The name and the message of a data layer's parameters.
 
-    Where it states them and they have a batch_size.
+    Returns None where it does not state them, or they have no batch_size.
     """
     spec = find_spec(layer.type)
     if spec is None or not (spec.is_source and spec.param):
@@ -202,7 +202,7 @@ def unknown_type(type_name: str) -> tuple[str, Hint | None]:
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:
     """The field and the message where a layer has too few or too many bottoms or tops.
 
-    None where it has not.
+    Returns None where their number is right.
     """
     for field, count, (least, most) in (
         ("bottom", bottoms, spec.bottoms),

@@ -154,7 +154,7 @@ class Deconvolution(Convolution):
 class Im2col(Spec):
     """Each window of the bottom as a column.
 
-    Its values, channel by channel, become channels of the top.
+    The values of a window, channel by channel, become channels of the top.
     """
 
     type = "Im2col"

@@ -57,9 +57,9 @@ class ImageSource(Source):
         return [data, data[:1]][: len(context.layer.top_blobs)]
 
     def record(self, context: LayerContext) -> Shape:
-        """One record after cropping, C × H × W: from the mean file or the data.
+        """The shape of a record after cropping, C × H × W.
 
-        Failing these from the net's text.
+        The mean file or the data give it, or failing these the net's text.
         """
         transform = context.message.transform_param
         shape = context.record_shape()

@@ -25,7 +25,7 @@ MAX_COUNT = 2**31 - 1  # Caffe counts a blob's elements with an int
 def input_options(tops: list[str], data: Shape) -> str:
     """How to give the shapes of a data layer's tops on the command line.
 
-    First the data's, then the number of items of the others.
+    The data's shape comes first, then the number of items of the other tops.
     """
     shapes = [data, *[data[:1]] * (len(tops) - 1)]
     return " ".join(

@@ -143,7 +143,7 @@ class RNN(Recurrent):
 class LSTMUnit(Spec):
     """One timestep of an LSTM.
 
-    From the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state.
+    It takes the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state.
     """
 
     type = "LSTMUnit"

@@ -1,6 +1,6 @@
 """SSD's resize_param: the size that an image gets, and where its boxes go.
 
-No numpy. Source: weiliu89/caffe, branch ssd, util/im_transforms.cpp.
+It needs no numpy. Source: weiliu89/caffe, branch ssd, util/im_transforms.cpp.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Silence(Spec):
 class Slice(Spec):
     """Cuts its bottom along `axis` into its tops.
 
-    Where each `slice_point` says, or into equal parts.
+    It cuts where each `slice_point` says, or into equal parts.
     """
 
     type = "Slice"

@@ -63,9 +63,9 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """What tells it from every other spec.
+        """What distinguishes it from every other spec.
 
-        Its type, and its rule where the type has several.
+        This is its type, with its rule where the type has several.
         """
         return f"{self.type} ({self.rule})" if self.rule else self.type
 

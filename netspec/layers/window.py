@@ -1,6 +1,6 @@
 """The sliding window of convolution and pooling.
 
-One rule over all spatial axes, H and W are just two.
+One rule serves all spatial axes, H and W are just two.
 """
 
 from __future__ import annotations

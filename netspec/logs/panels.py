@@ -1,6 +1,6 @@
-"""Runs → the panels of a picture.
+"""Runs to the panels of a picture.
 
-Loss, accuracy and learning rate over iterations, time or epochs.
+They show loss, accuracy and learning rate over iterations, time or epochs.
 """
 
 from __future__ import annotations

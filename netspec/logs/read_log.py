@@ -20,7 +20,7 @@ _SOUGHT = 1 << 20  # bytes in which a log must show what it is
 def read_log(path: str | Path) -> Run:
     """Reads a log that `netspec train --log` or `--caffe-log` wrote, or Caffe.
 
-    What the file holds tells which.
+    The content of the file shows which of them wrote it.
 
     Other lines among a log's own are passed over, and a last line that is cut off.
 

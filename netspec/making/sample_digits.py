@@ -99,7 +99,7 @@ def sample_digits(
 def split_digits() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The training and the test digits.
 
-    Images (N, 8, 8) uint8, labels (N,), places in scikit-learn's order (N,).
+    Each are images (N, 8, 8) uint8, labels (N,), and places in scikit-learn's order (N,).
 
     Every fifth digit, counted through all the zeros, then all the ones and so on, is for testing.
     The training part is in an order drawn once.

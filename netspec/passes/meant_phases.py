@@ -1,6 +1,6 @@
 """For which phases a net's file is meant.
 
-Those that it has data for, TEST alone where it is a deploy net.
+It is meant for those that it has data for, a deploy net for TEST alone.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _is_deploy(layers: Placed) -> bool:
 def _rules_of_phases(net: caffe_pb2.NetParameter, spans: Spans) -> dict[str, Span | None]:
     """For each phase that a rule asks for, where the first such rule stands.
 
-    Include that phase, or exclude the other.
+    A rule asks for a phase by including it, or by excluding the other.
     """
     found: dict[str, Span | None] = {}
     for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True):

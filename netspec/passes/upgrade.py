@@ -112,9 +112,8 @@ def _upgrade_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -
 def _strip_inputs(net: caffe_pb2.NetParameter, spans: Spans, report: Report) -> bool:
     """Whether the input fields make no layer.
 
-    Shapes without an `input`, or inputs without a shape that layers make themselves.
-
-    As in the original; a caffemodel of old may hold such an `input`, a net that was brought up by
+    They make none where a shape has no `input`, or where layers make the input themselves. The
+    original does so, too: an old caffemodel may hold such an `input`, a net that was upgraded by
     hand any of them.
     """
     if net.input and (net.input_shape or net.input_dim):

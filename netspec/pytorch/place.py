@@ -1,6 +1,6 @@
 """Where a run stands beside its weights and history.
 
-Into the companion of a snapshot, and out of it.
+It goes into the companion of a snapshot, and comes out of it.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ class TrainingRun:
     def restore(self, path: str | Path) -> None:
         """Goes on from a .solverstate, with the companion beside it bit for bit.
 
-        Rank 0 reads them for all.
+        Rank 0 reads the files for all.
 
         An original's state has no companion: its data goes on with the batch that the iteration
         would have read.

@@ -53,7 +53,7 @@ def _gaussian(
 ) -> NDArray[np.float32]:
     """`sparse` keeps each value with probability sparse / shape[0].
 
-    So many of each column on average.
+    On average so many of each column stay.
     """
     values = rng.standard_normal(shape, np.float32) * np.float32(filler.std) + np.float32(
         filler.mean

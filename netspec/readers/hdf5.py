@@ -73,7 +73,7 @@ class Hdf5Reader:
     def _run(self, wanted: range) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
         """The arrays of the file that has the first of some rows of the endless stream.
 
-        And the places of all that it has of them.
+        With them come the places of all of these rows that are in the file.
         """
         file, places = self._rows_from(wanted)
         return self._load(file), places
@@ -81,7 +81,7 @@ class Hdf5Reader:
     def _rows_from(self, wanted: range) -> tuple[int, NDArray[np.int64]]:
         """The file that has the first of some rows of the endless stream.
 
-        And the places of all that it has of them.
+        With it come the places of all of these rows that are in the file.
         """
         epoch, place = divmod(wanted.start, self.size)
         if self._epoch[0] != epoch:

@@ -16,7 +16,7 @@ Batch = dict[str, NDArray[Any]]
 class Shard:
     """What one of several processes reads.
 
-    Of the stream's records those whose number modulo `processes` is its rank.
+    It reads those of the stream's records whose number modulo `processes` is its rank.
 
     So the processes together read in each batch what a single one with `processes` times the
     batch_size would.
@@ -63,9 +63,9 @@ class Reader(Protocol):
 
     @property
     def size(self) -> int | None:
-        """Records in one pass over the data.
+        """The number of records in one pass over the data.
 
-        None where there is no such number or it would take long to find.
+        It is None where there is no such number or it would take long to find.
         """
         ...
 
@@ -73,7 +73,7 @@ class Reader(Protocol):
     def record(self, batch_index: int, item: int) -> str | None:
         """What a message calls the record that is an item of a batch.
 
-        None where items are no records.
+        Returns None where items are no records.
         """
         ...
 

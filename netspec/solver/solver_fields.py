@@ -14,7 +14,7 @@ from netspec.syntax.scalar_value import float_text
 class SolverFields:
     """A solver's fields with their places.
 
-    Those that did not bind are left out: what follows from a fault is not told.
+    Those that did not bind are left out: what follows from a fault is not reported.
     """
 
     def __init__(

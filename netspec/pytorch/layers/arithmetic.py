@@ -74,7 +74,7 @@ class EltwiseProduct(nn.Module):
 class Scale(nn.Module):
     """Multiplies by a factor, its own or a second bottom, broadcast from `axis` on.
 
-    Then adds its bias.
+    It then adds its bias.
 
     Shapes: the factor covers the bottom's axes from `axis` on, or is a scalar.
     """

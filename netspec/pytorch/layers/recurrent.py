@@ -73,7 +73,7 @@ class Recurrent(nn.Module):
     def carried(self) -> tuple[str, ...]:
         """The buffers that hold the states between two passes.
 
-        None where the states are bottoms and tops.
+        There are none where the states are bottoms and tops.
         """
         return () if self.expose_hidden else self.state_names
 
@@ -129,7 +129,7 @@ class Recurrent(nn.Module):
 class LSTM(Recurrent):
     """Blobs: weights of x, bias, weights of the static input, weights of h.
 
-    Rows of the gates i, f, o, g.
+    Their rows are those of the gates i, f, o, g.
     """
 
     gates = 4
@@ -186,11 +186,10 @@ class LSTM(Recurrent):
 
 
 def _starts(cont: Tensor) -> list[int] | None:
-    """The timesteps at which a stream begins anew, where that is so at a few of them only.
+    """The timesteps at which a stream begins anew, where these are few.
 
-    None where steps are the faster way.
-
-    None, too, where a flag is a fraction, or where the flags must not be looked at.
+    Returns None where stepping is the faster way, where a flag is a fraction, or where the flags
+    must not be looked at.
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         return None
