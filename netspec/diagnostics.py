@@ -1,4 +1,4 @@
-"""Where a fault is and how it is told: Source, Span, Diagnostic, Report, NetspecError.
+"""Where a fault is and how it is reported: Source, Span, Diagnostic, Report, NetspecError.
 
 The only place that renders a message. Spans keep offsets; line and column are computed when
 printed.
@@ -86,8 +86,8 @@ def whole_file(path: object) -> Span:
 class Diagnostic:
     """One fault: what is wrong, where, how to mend it, and the places that have to do with it.
 
-    `kind` is one for faults that are told together where their messages do not show that they are
-    of a kind; `before` is the place in the file that the fault is told before, where that is not
+    `kind` is one for faults that are shown together where their messages do not show that they are
+    of a kind; `before` is the place in the file that the fault is listed before, where that is not
     its span.
     """
 
@@ -118,7 +118,7 @@ class Diagnostic:
         return "\n".join(lines)
 
 
-def retold(
+def restated(
     diagnostics: Iterable[Diagnostic], prefix: str = "", span: Span | None = None
 ) -> list[Diagnostic]:
     """The same faults at another place, such as those of a file at the field that names it.
@@ -209,9 +209,9 @@ class NetspecError(Exception):
         self.blob: str | None = None  # the blob whose item it is, where that is known
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
-    def retold(self, prefix: str = "", span: Span | None = None) -> NetspecError:
-        """The same faults at another place: see the function `retold`."""
-        return NetspecError(retold(self.diagnostics, prefix, span))
+    def restated(self, prefix: str = "", span: Span | None = None) -> NetspecError:
+        """The same faults at another place: see the function `restated`."""
+        return NetspecError(restated(self.diagnostics, prefix, span))
 
 
 class Report:
@@ -277,8 +277,8 @@ class Report:
         What has no place comes first.
         """
         ordered = sorted(self.diagnostics, key=_place)
-        # A YAML anchor that several layers use is bound for each of them, its faults are told for
-        # each.
+        # A YAML anchor that several layers use is bound for each of them, so that its faults
+        # are reported for each.
         once = {
             (d.severity, d.message, d.span and (d.span.source.path, d.span.start)): d
             for d in reversed(ordered)

@@ -66,8 +66,8 @@ def load(
             ssd`.
         allow_unknown: fields and layer types that netspec does not know are warnings, not errors;
             the shapes behind such a layer may be None.
-        blob_counts: how many blobs a file of weights has of each layer, by which rules are told
-            apart; `netspec.compile` looks into its weights.
+        blob_counts: how many blobs a file of weights has of each layer, by which rules are
+            distinguished; `netspec.compile` looks into its weights.
 
     Raises: NetspecError with every fault that was found.
     """

@@ -68,7 +68,7 @@ def read_file(path: str | Path, most: int, what: str = "such a file") -> bytes:
         try:
             content = file.read(size) if size else b""
             parts, total = [content], len(content)
-            while part := file.read(_CHUNK):  # a pipe does not tell its size, and a file may grow
+            while part := file.read(_CHUNK):  # a pipe does not say its size, and a file may grow
                 parts.append(part)
                 total += len(part)
                 _refuse_large(total, most, what)

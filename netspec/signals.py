@@ -48,8 +48,8 @@ class TwoStage:
     Args:
         effect_of: a signal's effect: 'stop', 'snapshot' or 'none'.
         ask: hears of every signal with its effect.
-        end_now: ends the work; tells whether the main thread is to be interrupted for it. None: it
-            ends only by itself.
+        end_now: ends the work; returns whether the main thread is to be interrupted for it. None:
+            it ends only by itself.
         acknowledged: the signals that a line on stderr acknowledges.
     """
 
@@ -73,24 +73,24 @@ class TwoStage:
         if effect == "stop" and self.stop_asked_at is not None:
             if self.end_now is None or time.monotonic() - self.stop_asked_at < ECHO:
                 return False
-            tell(STOPPING_NOW)
+            print_line(STOPPING_NOW)
             return self.end_now(number)
         if effect == "stop":
             self.stop_asked_at = time.monotonic()
         self.ask(effect, number)
         if effect != "none" and number in self.acknowledged:
             line = STOPPING if effect == "stop" else SNAPSHOT
-            tell(line if self.end_now else line.partition(",")[0])
+            print_line(line if self.end_now else line.partition(",")[0])
         return False
 
 
 def end_at_once(number: int) -> bool:
     """The first signal interrupts what the main thread does."""
-    tell("interrupted")
+    print_line("interrupted")
     return True
 
 
-def tell(line: str) -> None:
+def print_line(line: str) -> None:
     """Writes a line to stderr, over the live line if there is one.
 
     It bypasses Python's buffers, which the main thread may hold.

@@ -153,15 +153,15 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
     On a machine without them it is the same for each layer that reads some.
     """
-    told: list[Diagnostic] = []
+    shown: list[Diagnostic] = []
     more: list[Diagnostic] = []
     first: Diagnostic | None = None
     for each in diagnostics:
         if each.kind != MISSING_DATA or each.severity != WARNING:
-            told.append(each)
+            shown.append(each)
         elif first is None:
             first = each
-            told.append(each)
+            shown.append(each)
         else:
             more.append(note(each.message, each.span))
     if first is not None:
@@ -173,7 +173,7 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
                     more[_MAX_NOTES].span,
                 )
             )
-    return told
+    return shown
 
 
 def _check_solver_file(

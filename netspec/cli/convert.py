@@ -134,7 +134,7 @@ def upgrade_file(args: argparse.Namespace) -> int:
 
 def _is_binary(path: str) -> bool:
     if not os.path.isfile(path):
-        return False  # the reader tells what is wrong
+        return False  # the reader reports what is wrong
     with open(path, "rb") as file:
         return b"\0" in file.read(4096)
 

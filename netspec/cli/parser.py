@@ -1,4 +1,4 @@
-"""The parser of a command with all that its help shows, and what is told of an unknown word."""
+"""The parser of a command with all that its help shows, and what is reported of an unknown word."""
 
 from __future__ import annotations
 

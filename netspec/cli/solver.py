@@ -73,7 +73,7 @@ def _points(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.out:  # a picture that can't be written is told before anything is read
+    if args.out:  # a picture that can't be written is reported before anything is read
         from netspec.files.overwrite import require_own_picture
         from netspec.logs.plot import check_picture_path
 

@@ -34,7 +34,7 @@ def guarded(run: Callable[[], int]) -> int:
         try:
             return run()
         finally:
-            # here, not when the interpreter ends, where a failure would be told with a traceback
+            # here, not when the interpreter ends, where a failure would print a traceback
             sys.stdout.flush()
     except BrokenPipeError:  # `netspec … | head`: nobody reads on
         _discard_stdout()

@@ -54,8 +54,8 @@ def show(
 
     `every` shows them all.
     """
-    told = list(diagnostics)
-    lines = _in_full(told) if every else _by_kind(told, how_to_see_all)
+    found = list(diagnostics)
+    lines = _in_full(found) if every else _by_kind(found, how_to_see_all)
     if lines:
         print("\n".join(lines), file=sys.stderr)
 

@@ -136,7 +136,7 @@ def _add_layers(diagram: Diagram, net: Net, node_of: dict[Layer, Node]) -> None:
     known = {_key(node.layer): node for node in nodes}
     at = 0
     for layer in net.layers:
-        # taken once: layers made by hand may have no place to tell them apart
+        # taken once: layers made by hand may have no place to distinguish them
         node = known.pop(_key(layer), None)
         if node is None:
             node = Node({})

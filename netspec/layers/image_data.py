@@ -88,7 +88,7 @@ class ImageSource(Source):
         )
 
     def missing(self, context: LayerContext) -> Shape:
-        """One record where neither the data nor a mean file is there to tell."""
+        """One record where neither the data nor a mean file is there."""
         raise context.unknown_size(
             f"{self.source} '{context.param.source}', or a file that it names, does not exist",
             self.advice(context),

@@ -161,7 +161,7 @@ class Instance:
         """Makes the object and runs its setup and reshape. Raises: NetspecError."""
         p = self.layer.message.python_param
         user_class = self._load_class()
-        with self._told(f"'{p.layer}' can't be made"):
+        with self._reporting(f"'{p.layer}' can't be made"):
             self.object = _make(user_class, self.layer.message)
         self.object.param_str = p.param_str
         self.object.phase = TRAIN if self.layer.phase == "TRAIN" else TEST
@@ -192,7 +192,7 @@ class Instance:
                 f"method '{method}'"
             )
             raise NetspecError(message, self._span("python_param", "layer"))
-        with self._told(f"its {method} failed"):
+        with self._reporting(f"its {method} failed"):
             getattr(self.object, method)(*arguments)
 
     def _load_class(self) -> Any:
@@ -228,7 +228,7 @@ class Instance:
         return found
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _reporting(self, what: str) -> Iterator[None]:
         try:
             with caffe_at_hand(_stand_in()), self.modules.found():
                 yield

@@ -121,7 +121,7 @@ _MASKED_FIELDS = ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", 
 
 
 class MaskedUpsample(_Upsample):
-    """Puts each value at the place that a pooling's mask tells, 0 elsewhere.
+    """Puts each value at the place that a pooling's mask gives, 0 elsewhere.
 
     Source: alexgkendall/caffe-segnet's UpsampleLayer.
     """

@@ -28,7 +28,7 @@ class Spec:
     rule: ClassVar[str] = ""
     dialects: ClassVar[tuple[str, ...]] = ()
     differs: ClassVar[str] = ""
-    blob_count: ClassVar[int | None] = None  # how many its weights have, where that tells it apart
+    blob_count: ClassVar[int | None] = None  # of its weights, where their number identifies it
     takes: ClassVar[frozenset[str]] = (
         frozenset()
     )  # forks' fields in Caffe's messages that it carries out
@@ -48,7 +48,7 @@ class Spec:
     reader: ClassVar[str] = ""  # of a data layer: the module and class that reads its data
     # of a data layer without one: why netspec does not read its data
     no_reader: ClassVar[str] = "its data come from the caller, not from files"
-    continuation: ClassVar[int | None] = None  # the bottom that tells where sequences go on
+    continuation: ClassVar[int | None] = None  # the bottom that says where sequences go on
     is_metric: ClassVar[bool] = False  # is its top a figure of merit, of which more is better?
     # does its top list detections, whose average precision a test computes in place of a mean?
     lists_detections: ClassVar[bool] = False

@@ -53,7 +53,7 @@ class LineFile:
     def close(self) -> None:
         try:
             self._file.close()
-        except OSError as error:  # a network disk tells only now
+        except OSError as error:  # a network disk reports it only now
             self._warn(error)
 
     def _warn(self, error: OSError) -> None:

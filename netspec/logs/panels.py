@@ -173,7 +173,7 @@ def _nothing(runs: Sequence[Run], word: str) -> NetspecError:
 
 
 def _display_names(paths: Sequence[str]) -> list[str]:
-    """File names, with as many folders before them as tell them apart.
+    """File names, with as many folders before them as distinguish them.
 
     >>> _display_names(["runs/a/train.log", "runs/b/train.log"]), _display_names(["runs/a.log"])
     (['a/train.log', 'b/train.log'], ['a.log'])

@@ -50,8 +50,8 @@ RC: Any = {
 class Curve:
     """A line of points. Runs differ by colour, the names in a panel by dashes and marks."""
 
-    run: str  # whose curve it is: told above the picture
-    name: str  # what it tells: told in the panel, where that has several
+    run: str  # whose curve it is: shown above the picture
+    name: str  # what it shows: named in the panel, where that has several
     xs: Sequence[float]
     ys: Sequence[float]
     is_marked: bool = False  # few points that matter each: drawn bold, with marks

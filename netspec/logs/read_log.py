@@ -24,7 +24,7 @@ def read_log(path: str | Path) -> Run:
 
     Other lines among a log's own are passed over, and a last line that is cut off.
 
-    Raises: NetspecError where the file can't be read, is no log, or tells of no iteration and no
+    Raises: NetspecError where the file can't be read, is no log, or has no iteration and no
         test.
     """
     try:

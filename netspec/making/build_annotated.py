@@ -50,7 +50,7 @@ def build_annotated(
     """Writes annotated images to a new LMDB, and the names of the labels beside its records.
 
     The key is the image's number, then its path. An image that can't be read and a box that has no
-    area are left out and told to `warn`.
+    area are left out and reported to `warn`.
 
     Args:
         form: voc or coco.

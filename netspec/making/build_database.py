@@ -75,8 +75,8 @@ def build_database(
 
     Those of a folder of classes are numbered in the order of their paths, and the names of the
     classes are put beside the records, in labels.txt. An image that can't be read is left out and
-    told to `warn`; that sizes differ, to `note`. With `replace_old` an LMDB that exists is replaced
-    when the new one is whole. Returns the number of records.
+    reported to `warn`; that sizes differ, to `note`. With `replace_old` an LMDB that exists is
+    replaced when the new one is whole. Returns the number of records.
 
     Raises: NetspecError where the list has a line that is none, no image (or none of a class) can
         be read, sizes differ under check_size, or

@@ -32,7 +32,7 @@ def read_class_folder(
 
     What begins with a dot is passed over.
 
-    Files beside the classes and folders within one are left out and told to `warn`.
+    Files beside the classes and folders within one are left out and reported to `warn`.
 
     Args: names: the classes that there can be, in the order of their labels; without it those that
         there are.

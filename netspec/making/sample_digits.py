@@ -33,7 +33,7 @@ from netspec.stores.records import open_records
 
 _GREYS = 16  # the brightest value of the digits
 _SEED = 0  # of the order of the training records: Data layers read in the order of keys
-_MARK = b"_digit"  # in our keys: tells our databases from others at the same paths
+_MARK = b"_digit"  # in our keys: distinguishes our databases from others at the same paths
 
 
 class Made(NamedTuple):

@@ -26,7 +26,7 @@ _EDGES = "xmin", "ymin", "xmax", "ymax"
 def read_voc(source: str, split: str, root: str, warn: Warn) -> list[AnnotatedImage]:
     """The images of a VOC folder, or of a list of 'image annotation' a line, with their objects.
 
-    What can't be read as an annotation is left out and told to `warn`.
+    What can't be read as an annotation is left out and reported to `warn`.
 
     Args:
         root: before the paths of a list, which else count from the working directory and from the

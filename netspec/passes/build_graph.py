@@ -45,7 +45,7 @@ def build_graph(
     A layer type with several rules follows those that the layer itself shows, then the dialect's.
     Where Python layers are allowed, a rule may give way to the user's own code.
 
-    What follows from a layer that holds a fault already (`Spans.is_faulty`) is not told too.
+    What follows from a layer that holds a fault already (`Spans.is_faulty`) is not reported too.
     """
     net = Net(name, phase)
     # the words of layers with a fault: a blob of such a name may have been meant there
@@ -74,7 +74,7 @@ def build_graph(
 
 
 def _label(layer: Layer) -> str:
-    """The layer's label where its type is told, too."""
+    """The layer's label where its type is shown, too."""
     return layer.label if layer.name else "this layer"
 
 
@@ -159,8 +159,8 @@ def _near_blob(
                 if all(_is_of_phase(rule) for rule in rules)
                 else f"its rule in phase {net.phase}"
             )
-            told = f"'{name}' is made by layer '{message.name}' here, which {whose} leaves out"
-            return None, [note(told, place.at("top", list(message.top).index(name)))]
+            elsewhere = f"'{name}' is made by layer '{message.name}' here, which {whose} leaves out"
+            return None, [note(elsewhere, place.at("top", list(message.top).index(name)))]
     near = did_you_mean(name, net.blobs)
     meant = near.names if near else ()
     return near, [note(f"'{each}' is made here", net.blobs[each].span) for each in meant]

@@ -19,11 +19,11 @@ class Requests:
         self._processes = processes
         # only its atomic methods are used: none is lost while others are read
         self._asked: deque[tuple[int, int]] = deque()
-        self.is_told_to_stop = False  # this process has been
+        self.is_asked_to_stop = False  # this process has been
 
     def ask(self, request: str, signal_number: int = 0) -> None:
         """Asks for 'snapshot' or 'stop'."""
-        self.is_told_to_stop = self.is_told_to_stop or request == "stop"
+        self.is_asked_to_stop = self.is_asked_to_stop or request == "stop"
         self._asked.append((REQUESTS.index(request), signal_number))
 
     def agreed(self) -> tuple[str, int]:

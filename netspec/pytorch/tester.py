@@ -32,7 +32,7 @@ from netspec.pytorch.weights import load_weights
 from netspec.solver.evaluation import Evaluation
 
 Found = list[tuple[int, Rows]]  # the rows of an output, by the number of the batch
-Tell = Callable[[Sequence[str]], None]  # hears the lines of debug_info
+OnLines = Callable[[Sequence[str]], None]  # receives the lines of debug_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Tester:
         trained: NetModule,
         device: torch.device,
         processes: Processes,
-        debug: Tell | None,
+        debug: OnLines | None,
         evaluation: Evaluation | None = None,
     ) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug

@@ -127,15 +127,15 @@ class Solver(TrainingRun):
         self._close_feed()
         self._seed()
         self.carried.put_back(self._held)
-        tell = partial(
+        look = partial(
             report_not_finite, self.net, self.module, loss, self.iter, self.file.spans.at("base_lr")
         )
         for _ in range(self.param.iter_size):
-            self._train_feed().forward(tell)
+            self._train_feed().forward(look)
         raise loss_fault(loss, self.iter, None, self.file.spans.at("base_lr"))
 
     def _display(self, outputs: dict[str, Tensor]) -> None:
-        """Tells the smoothed loss and the outputs, as means over the processes."""
+        """Reports the smoothed loss and the outputs, as means over the processes."""
         values = numbers(outputs)
         flat = iter(self.processes.means([number for own in values.values() for number in own]))
         self.listener.displayed(

@@ -172,7 +172,7 @@ class TrainingRun:
         )
         self.before_test = before_test(self)
         results: list[Values] = []
-        told: set[str] = set()
+        seen: set[str] = set()
         for index, count in enumerate(self.param.test_iter):
             if not count:  # the net is built, and that is all
                 results.append({})
@@ -190,11 +190,11 @@ class TrainingRun:
                 means.loss if self.param.test_compute_loss else None,
             )
             metric = self.snapshots.retention.keep_best
-            if metric in means.outputs and metric not in told:
+            if metric in means.outputs and metric not in seen:
                 companion = companion_of(self)
                 if self.processes.is_root:
                     self.snapshots.keep_best(companion, means.outputs[metric][0])
-            told.update(means.outputs)
+            seen.update(means.outputs)
         return results
 
     def _goes_on(self, index: int, count: int, batch: int) -> bool:

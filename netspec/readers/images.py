@@ -223,7 +223,7 @@ def _open(data: bytes) -> Image.Image:
 
 @cache
 def _silence_pillow() -> None:
-    """Damage is told by our own errors.
+    """Our own errors report damage.
 
     Filters that the user has set come first, and so do handlers of the root logger.
     """

@@ -284,8 +284,8 @@ def _check_update(fields: SolverFields) -> None:
         )
     if fields.known("regularization_type") and p.regularization_type not in ("L1", "L2"):
         # Caffe reads it only where there is something to decay
-        tell = fields.error if p.weight_decay or not fields.known("weight_decay") else fields.warn
-        tell(
+        add = fields.error if p.weight_decay or not fields.known("weight_decay") else fields.warn
+        add(
             f"'regularization_type' is L1 or L2, got '{p.regularization_type}'",
             "regularization_type",
         )

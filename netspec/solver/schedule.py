@@ -250,8 +250,8 @@ def first_bad_iteration(p: caffe_pb2.SolverParameter) -> int | None:
 
     Returns None where there is none.
 
-    Every policy moves in one direction, so once it has come to that it stays so. A bad start is the
-    solver check's to tell.
+    Every policy moves in one direction, so once it has come to that it stays so. A bad start is
+    reported by the solver's check.
     """
     last = p.max_iter - 1
     if last < 0 or _is_bad(learning_rate(p, 0)) or not _is_bad(learning_rate(p, last)):

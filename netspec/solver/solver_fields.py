@@ -1,4 +1,4 @@
-"""A solver's fields as its checks see them: values, places, and what is told of them."""
+"""A solver's fields as its checks see them: values, places, and what is reported of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SolverFields:
         return self.spans.at(name, index)
 
     def text(self, name: str) -> str:
-        """A number as a message tells it."""
+        """A number as a message shows it."""
         value = getattr(self.p, name)
         return float_text(value) if isinstance(value, float) else str(value)
 

@@ -100,7 +100,7 @@ class SolverFile:
 
     @property
     def nets(self) -> list[NetSource]:
-        """All of them, the net to train first, as far as a faulty file tells."""
+        """All of them, the net to train first, as far as a faulty file says."""
         has_train_net = any(self.message.HasField(name) for name in TRAIN_NETS)
         return [*([self.train_net] if has_train_net else []), *self.test_nets]
 
@@ -223,10 +223,14 @@ def find_net(source: NetSource, file: SolverFile) -> str | None:
 
 def check_net_paths(file: SolverFile, report: Report) -> None:
     """Reports the nets that are not where the solver file says."""
-    told = set()
+    reported = set()
     for source in file.nets:
-        if source.path is not None and source.path not in told and find_net(source, file) is None:
-            told.add(source.path)
+        if (
+            source.path is not None
+            and source.path not in reported
+            and find_net(source, file) is None
+        ):
+            reported.add(source.path)
             report.error(
                 f"the net '{source.path}' does not exist",
                 source.span,

@@ -38,8 +38,8 @@ HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT
 class Entries(Protocol):
     """A store of keys and values.
 
-    `count` may have to read all of it, `entry` wraps around at its end: `place` tells where to.
-    `walk` goes past damage as far as it can, and tells of it.
+    `count` may have to read all of it, `entry` wraps around at its end: `place` is where
+    to. `walk` goes past damage as far as it can, and reports it.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Tree ↔ protobuf message: every field typed by the schema, every fault told with its span."""
+"""Tree ↔ protobuf message: every field typed by the schema, every fault reported with its span."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def type_name(descriptor: FieldDescriptor) -> str:
 
 
 def shown_text(scalar: Scalar) -> str:
-    """A scalar as a message tells it: on one line, not too long."""
+    """A scalar as a message shows it: on one line, not too long."""
     text = " ".join(scalar.text.split())
     if scalar.kind == STRING and text[:1] not in ("'", '"'):
         text = f'"{text}"'  # YAML's parser has taken the quotes off
@@ -126,8 +126,8 @@ def typed_value(scalar: Scalar, descriptor: FieldDescriptor, report: Report, nam
         )
     if value is None:
         is_word = descriptor.enum_type is not None and scalar.kind != STRING
-        tell = report.unknown if is_word and scalar.text.isidentifier() else report.error
-        tell(f"'{name}' takes {type_name(descriptor)}, got {shown_text(scalar)}", scalar.span, hint)
+        add = report.unknown if is_word and scalar.text.isidentifier() else report.error
+        add(f"'{name}' takes {type_name(descriptor)}, got {shown_text(scalar)}", scalar.span, hint)
         return None
     scalar.value = value
     scalar.kind, scalar.text = printable(value, descriptor)

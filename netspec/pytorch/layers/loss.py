@@ -287,7 +287,7 @@ def read_matrix(layer: Layer, classes: int) -> Tensor:
         blob = read_message(resolve_path(source, net_path(layer)), BlobProto(), ".binaryproto file")
         matrix = blob_array(blob, f"'{source}'")
     except NetspecError as error:
-        raise error.retold(f"{layer.label}: ", span) from None
+        raise error.restated(f"{layer.label}: ", span) from None
     if matrix.size != classes * classes:
         raise NetspecError(
             f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, "

@@ -151,7 +151,7 @@ class Power(nn.Module):
 
 
 def power_slope(bottom: Tensor, top: Tensor, power: float, scale: float, shift: float) -> Tensor:
-    """The derivative by Caffe's formulas, which tell powers 1 and 2 and no shift apart."""
+    """The derivative by Caffe's formulas, which distinguish powers 1 and 2 without a shift."""
     if power == 1:
         return torch.full_like(bottom, scale)
     if power == 2:

@@ -100,7 +100,7 @@ class MaxPooling(nn.Module):
         column = index % padded.shape[3] - left
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = torch.where(inside, row * width + column, torch.full_like(row, -1))
-        # bfloat16 can't tell places above 256 apart
+        # bfloat16 can't distinguish places above 256
         return y, place.to(torch.promote_types(x.dtype, torch.float32))
 
 

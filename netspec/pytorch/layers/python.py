@@ -65,7 +65,7 @@ class PythonLayer(nn.Module):
         self.passes = 0
         for i, blob in enumerate(instance.blobs):
             self.register_parameter(f"blob{i}", nn.Parameter(torch.from_numpy(blob.data.copy())))
-        # moves with the module, to tell where the tops of a layer without bottoms go
+        # moves with the module, to say where the tops of a layer without bottoms go
         self.register_buffer("place", torch.empty(0), persistent=False)
 
     @property

@@ -36,7 +36,7 @@ class ArgMax(nn.Module):
         index = _largest(rows, self.top_k, axis)
         if self.axis is not None and self.values:
             return rows.gather(axis, index)
-        # bfloat16 could not tell places above 256 apart
+        # bfloat16 could not distinguish places above 256
         place = index.to(torch.promote_types(x.dtype, torch.float32))
         if self.axis is not None:
             return place
