@@ -1,7 +1,7 @@
 """Where a fault is and how it is reported: Source, Span, Diagnostic, Report, NetspecError.
 
-The only place that renders a message. Spans keep offsets; line and column are computed when
-printed.
+This is the only place that renders a message. Spans keep offsets; line and column are computed
+when printed.
 """
 
 from __future__ import annotations

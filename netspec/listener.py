@@ -122,7 +122,7 @@ class Listener:
     def ended(self, iteration: int, reason: str, message: str = "") -> None:
         """The run is over.
 
-        'done', 'stopped' by a signal, or 'failed' with the message of what went wrong.
+        `reason` is 'done', 'stopped' by a signal, or 'failed' with the message of what went wrong.
         """
 
     def close(self) -> None:

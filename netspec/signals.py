@@ -1,6 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP while a command works.
 
-Acknowledged at once, and heeded twice, first gently, then at once. Torch-free.
+They are acknowledged at once, and heeded twice, first gently, then at once. Torch-free.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class EuclideanLoss(Loss):
 class ContrastiveLoss(Loss):
     """Half the squared distance of similar pairs, half the squared rest up to the margin of others.
 
-    A flag for each pair.
+    A third bottom holds a flag for each pair.
     """
 
     type = "ContrastiveLoss"

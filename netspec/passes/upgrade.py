@@ -1,6 +1,6 @@
 """Older formats to today's.
 
-V0 and V1 layers, the nets' input fields, BatchNorm's params, the solver's type.
+It upgrades V0 and V1 layers, the nets' input fields, BatchNorm's params and the solver's type.
 
 Source: Caffe's upgrade rules (util/upgrade_proto.cpp); ../tests/reference/upgrade holds its
     results.

@@ -195,8 +195,8 @@ def _end_as_orphan(started_by: int) -> None:
 def _wait_for_launcher(started_by: int) -> None:
     """Returns when the process that has started this one has ended.
 
-    Not PR_SET_PDEATHSIG: it reports the end of the thread that has started this process, and its
-    signal would need a handler, which waits for the main thread.
+    PR_SET_PDEATHSIG does not serve: it reports the end of the thread that has started this process,
+    and its signal would need a handler, which waits for the main thread.
     """
     launcher = parent_process()
     if launcher is not None:

@@ -23,9 +23,9 @@ RecordShape = tuple[int, int, int]
 def record_shape(layer: Layer) -> RecordShape | None:
     """(C, H, W) of a record of a data layer of images, before it is resized and cropped.
 
-    Found in this order: the mean file, which must have that size; the first record; the settings
-    alone, where crop_size and something that fixes the channels are given (the shape is then that
-    of the crop).
+    It is looked for in this order: the mean file, which must have that size; the first record; the
+    settings alone, where crop_size and something that fixes the channels are given (the shape is
+    then that of the crop).
 
     Returns:
         None where neither mean nor data is there and the settings do not say it.

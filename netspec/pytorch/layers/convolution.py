@@ -68,7 +68,7 @@ _STRIDED_MODULES: dict[int, type[nn.Module]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 class ConvolutionND(nn.Module):
     """Convolution where torch has no module.
 
-    A channel axis other than 1, no spatial axis, more than three, or a dilation of 0.
+    The channel axis is not 1, there is no spatial axis or more than three, or a dilation is 0.
     """
 
     def __init__(

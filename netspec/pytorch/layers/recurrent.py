@@ -28,7 +28,7 @@ class LSTMUnit(nn.Module):
 class Recurrent(nn.Module):
     """What LSTM and RNN share.
 
-    The inputs' weights, and states that last from one forward pass to the next.
+    They have the inputs' weights, and states that last from one forward pass to the next.
 
     A pass over fewer streams takes up the states of the first ones; one over more streams than ever
     before begins at 0. Gradients end at a pass's first timestep, also where the states are bottoms
