@@ -17,6 +17,7 @@ _HOMES = {
     "RunOptions": "netspec.solver.run_options",
     "Solver": "netspec.pytorch.train",
     "batches": "netspec.pytorch.batches",
+    "classify": "netspec.pytorch.classify",
     "compile": "netspec.pytorch.compile",
     "export": "netspec.pytorch.export",
     "load": "netspec.pipeline",
@@ -32,6 +33,7 @@ __all__ = [
     "RunOptions",
     "Solver",
     "batches",
+    "classify",
     "compile",
     "export",
     "load",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from netspec.listener import Listener
     from netspec.pipeline import load, loads
     from netspec.pytorch.batches import batches
+    from netspec.pytorch.classify import classify
     from netspec.pytorch.compile import compile
     from netspec.pytorch.export import export
     from netspec.pytorch.run import train

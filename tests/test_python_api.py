@@ -55,6 +55,7 @@ def test_every_public_name_is_there() -> None:
         "RunOptions",
         "Solver",
         "batches",
+        "classify",
         "compile",
         "export",
         "load",

@@ -35,6 +35,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "alexnet.caffemodel --iterations 1000 --gpu 0"
         ),
     ),
+    "classify": (
+        "netspec classify cat.jpg --model deploy.prototxt --weights alexnet.caffemodel",
+        (
+            "netspec classify photos --model deploy.prototxt --weights alexnet.caffemodel "
+            "--mean ilsvrc_2012_mean.npy --labels synset_words.txt --oversample --format csv"
+        ),
+    ),
     "time": (
         (
             "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input "

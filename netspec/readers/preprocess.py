@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import Diagnostic, NetspecError, Report, Source, Span, os_reason
+from netspec.diagnostics import (
+    ERROR,
+    Diagnostic,
+    NetspecError,
+    Report,
+    Source,
+    Span,
+    note,
+    os_reason,
+)
 from netspec.files.paths import resolve_path
 from netspec.graph import Layer, Net, shape_text, sizes_text
 from netspec.layers.resize_policy import crop_size, resize_param
@@ -136,14 +145,18 @@ def preprocess_of(net: Net, input_name: str | None = None) -> Preprocess | None:
     Raises: NetspecError with every fault of the record, at its line.
     """
     inputs = [layer for layer in net.layers if layer.type == "Input" and layer.span]
-    found = {
-        _owner(start, inputs): (source, start, end) for source, start, end in _records(net.layers)
-    }
     name = input_name or next(iter(net.inputs), "")
-    for layer, place in found.items():
-        if (layer is not None and name in layer.tops) or len(net.inputs) == 1:
-            return read_preprocess(*place)
-    return None
+    own = [
+        place
+        for place in _records(net.layers)
+        if len(net.inputs) == 1 or name in _tops_behind(place[1], inputs)
+    ]
+    if len(own) > 1:
+        first, second = (Span(*place) for place in own[:2])
+        message = f"a second preprocess record of '{name}'"
+        notes = [note("the first one is here", first)]
+        raise NetspecError(Diagnostic(ERROR, message, second, notes=notes))
+    return read_preprocess(*own[0]) if own else None
 
 
 def _records(layers: list[Layer]) -> Iterator[tuple[Source, int, int]]:
@@ -154,9 +167,10 @@ def _records(layers: list[Layer]) -> Iterator[tuple[Source, int, int]]:
         yield source, match.start(1), match.end(1)
 
 
-def _owner(start: int, inputs: list[Layer]) -> Layer | None:
-    behind = (layer for layer in inputs if layer.span and layer.span.start > start)
-    return next(behind, None)
+def _tops_behind(start: int, inputs: list[Layer]) -> list[str]:
+    """The tops of the first Input layer behind a place."""
+    behind = (layer.tops for layer in inputs if layer.span and layer.span.start > start)
+    return next(behind, [])
 
 
 def read_preprocess(source: Source, start: int, end: int) -> Preprocess:
