@@ -19,6 +19,7 @@ _HOMES = {
     "batches": "netspec.pytorch.batches",
     "classify": "netspec.pytorch.classify",
     "compile": "netspec.pytorch.compile",
+    "detect": "netspec.pytorch.detect",
     "export": "netspec.pytorch.export",
     "load": "netspec.pipeline",
     "loads": "netspec.pipeline",
@@ -35,6 +36,7 @@ __all__ = [
     "batches",
     "classify",
     "compile",
+    "detect",
     "export",
     "load",
     "load_weights",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from netspec.pytorch.batches import batches
     from netspec.pytorch.classify import classify
     from netspec.pytorch.compile import compile
+    from netspec.pytorch.detect import detect
     from netspec.pytorch.export import export
     from netspec.pytorch.run import train
     from netspec.pytorch.train import Solver

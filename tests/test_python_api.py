@@ -57,6 +57,7 @@ def test_every_public_name_is_there() -> None:
         "batches",
         "classify",
         "compile",
+        "detect",
         "export",
         "load",
         "load_weights",

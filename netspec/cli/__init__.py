@@ -18,6 +18,7 @@ COMMANDS = {
     "train": "train a net as its solver file says",
     "test": "run a trained net on its test data; print the mean of each output",
     "classify": "name the classes that a trained net sees in pictures",
+    "detect": "find the boxes that a trained SSD sees in pictures",
     "time": "time each layer forward and backward",
     "solver": "print what a solver file will do: rates, epochs, snapshots",
     "log": "read training logs, netspec's and Caffe's: tables and plots",

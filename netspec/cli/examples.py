@@ -42,6 +42,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "--mean ilsvrc_2012_mean.npy --labels synset_words.txt --oversample --format csv"
         ),
     ),
+    "detect": (
+        "netspec detect street.jpg --model deploy.prototxt --weights ssd.caffemodel --draw seen",
+        (
+            "netspec detect list.txt --model deploy.prototxt --weights ssd.caffemodel "
+            "--labels labelmap_voc.prototxt --threshold 0.3 --format json"
+        ),
+    ),
     "time": (
         (
             "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -197,17 +198,28 @@ def _batch(
     shapes = {**(options.pop("inputs", None) or {}), name: (other, *rest)}
     try:
         changed = load(path, phase="TEST", inputs=shapes, report=Report(), **options)
-        is_free = all(
-            own * changed.blob(each).count == other * net.blob(each).count
-            for each in net.outputs
-            if changed.blob(each).shape is not None
-        )
+        is_free = _scales(net, changed, other / own)
     except NetspecError:
         is_free = False
     if wanted != own and not is_free:
         message = f"the net '{net.name}' takes batches of {own} alone, got {wanted}"
         raise NetspecError(message, net.blobs[name].span)
     return wanted, is_free
+
+
+def _scales(net: Net, changed: Net, factor: float) -> bool:
+    """Whether a net with another batch has the same params, and outputs of as many more values.
+
+    How many rows a list of detections has depends on the picture.
+    """
+    params = ([[p.shape for p in layer.params] for layer in each.layers] for each in (net, changed))
+    if not operator.eq(*params):
+        return False
+    return all(
+        changed.blob(name).count == factor * net.blob(name).count
+        for name in net.outputs
+        if net.blob(name).producer.type != "DetectionOutput"
+    )
 
 
 def require_trained(report: Any, paths: list[str | Path]) -> None:

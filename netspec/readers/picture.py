@@ -13,6 +13,7 @@ import numpy as np
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text, sizes_text
+from netspec.layers.resize_policy import inner_size, resized_size
 from netspec.readers.images import Pixels, decode, image_shape, resize
 from netspec.readers.preprocess import RGB, Floats, Preprocess
 from netspec.readers.resize_policy import apply_resize, interpolations
@@ -103,6 +104,27 @@ class PicturePlan:
             if self.scale != 1:
                 window *= np.float32(self.scale)
         return np.concatenate([made, made[:, :, :, ::-1]]) if self.oversample else made
+
+    def to_picture(self, boxes: Floats, size: Size) -> Floats:
+        """Boxes of a net's input, whose edges are 0 and 1, in pixels of the picture, cut to it.
+
+        Args: size: height and width of the picture.
+        Shapes: (M, 4) of xmin, ymin, xmax, ymax.
+        Source: OutputBBox of SSD's bbox_util.cpp; here a crop is heeded, too.
+        """
+        resized = inner = self.size or resized_size(self.resize, *size)
+        if self.resize is not None and not self.size:
+            inner = inner_size(self.resize, *size)
+        # along each axis: where the crop begins behind the padding, and a pixel of the picture
+        first = [
+            (r - c) // 2 - (r - i) // 2 for r, i, c in zip(resized, inner, self.crop, strict=True)
+        ]
+        scale = [old / i for old, i in zip(size, inner, strict=True)]
+        x_and_y = [1, 0, 1, 0]
+        moved = (boxes * np.take(self.crop, x_and_y) + np.take(first, x_and_y)) * np.take(
+            scale, x_and_y
+        )
+        return np.asarray(moved.clip(0, np.take(size, x_and_y)), np.float32)
 
     def _mean_at(self, place: Any, size: tuple[int, ...]) -> Floats:
         assert self.mean is not None
