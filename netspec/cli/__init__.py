@@ -19,6 +19,7 @@ COMMANDS = {
     "test": "run a trained net on its test data; print the mean of each output",
     "classify": "name the classes that a trained net sees in pictures",
     "detect": "find the boxes that a trained SSD sees in pictures",
+    "features": "write the values of a trained net's blobs for pictures or its own data",
     "time": "time each layer forward and backward",
     "solver": "print what a solver file will do: rates, epochs, snapshots",
     "log": "read training logs, netspec's and Caffe's: tables and plots",

@@ -49,6 +49,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "--labels labelmap_voc.prototxt --threshold 0.3 --format json"
         ),
     ),
+    "features": (
+        "netspec features deploy.prototxt --weights alexnet.caffemodel --blobs fc7 photos fc7.npz",
+        (
+            "netspec features train_val.prototxt --weights alexnet.caffemodel --blobs fc7,pool5 "
+            "--iterations 50 fc7_lmdb,pool5_lmdb"
+        ),
+    ),
     "time": (
         (
             "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input "
