@@ -9,6 +9,9 @@ from PIL import Image
 
 import netspec
 from netspec.schema.caffe_pb2 import BlobProto
+from tests.conftest import ROOT
+
+SSD = ROOT / "models/ssd_digits/deploy.prototxt"
 
 DATA = """\
 {record}
@@ -33,6 +36,18 @@ def small_net(folder: Path, record: str = RECORD, batch: int = 4, channels: int 
     weights = folder / "net.caffemodel"
     netspec.save_weights(netspec.compile(net, seed=3), weights)
     return ["--model", str(net), "--weights", str(weights)]
+
+
+def untrained_ssd(path: Path) -> None:
+    """Weights for SSD whose boxes lie where chance wills, but always at the same places."""
+    module = netspec.compile(SSD, seed=2)
+    for name, blobs in module.params.items():
+        if name.endswith("_bn"):  # statistics of 0 would make all values infinite
+            blobs[1].fill_(1)
+            blobs[2].fill_(1)
+        elif name.endswith("_loc"):
+            blobs[0].data *= 0.05  # boxes of a usual size
+    netspec.save_weights(module, path)
 
 
 def picture(path: Path, height: int = 33, width: int = 29, seed: int = 0) -> Path:

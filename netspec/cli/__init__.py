@@ -20,6 +20,7 @@ COMMANDS = {
     "classify": "name the classes that a trained net sees in pictures",
     "detect": "find the boxes that a trained SSD sees in pictures",
     "features": "write the values of a trained net's blobs for pictures or its own data",
+    "serve": "answer pictures that are sent by HTTP",
     "time": "time each layer forward and backward",
     "solver": "print what a solver file will do: rates, epochs, snapshots",
     "log": "read training logs, netspec's and Caffe's: tables and plots",

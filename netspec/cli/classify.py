@@ -91,11 +91,7 @@ def _text(found: Classified) -> str:
 
 
 def _json(found: Classified) -> str:
-    guesses = [
-        {"class": guess.index, "label": guess.label, "score": guess.score}
-        for guess in found.guesses
-    ]
-    return json.dumps({"image": found.name, "classes": guesses})
+    return json.dumps({"image": found.name, "classes": found.rows()})
 
 
 def _rows(found: Classified) -> list[tuple[object, ...]]:

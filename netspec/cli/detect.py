@@ -101,20 +101,8 @@ def _text(found: Detected) -> str:
 
 
 def _json(found: Detected) -> str:
-    boxes = [
-        {
-            "label": box.label,
-            "name": box.name,
-            "score": box.score,
-            "xmin": box.xmin,
-            "ymin": box.ymin,
-            "xmax": box.xmax,
-            "ymax": box.ymax,
-        }
-        for box in found.boxes
-    ]
     size = {"width": found.width, "height": found.height}
-    return json.dumps({"image": found.name, **size, "boxes": boxes})
+    return json.dumps({"image": found.name, **size, "boxes": found.rows()})
 
 
 def _rows(found: Detected) -> list[tuple[object, ...]]:

@@ -56,6 +56,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "--iterations 50 fc7_lmdb,pool5_lmdb"
         ),
     ),
+    "serve": (
+        "netspec serve deploy.prototxt --weights alexnet.caffemodel --labels synset_words.txt",
+        "netspec serve deploy.prototxt --weights ssd.caffemodel --port 8080 --gpu 0",
+    ),
     "time": (
         (
             "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input "

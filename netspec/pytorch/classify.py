@@ -36,6 +36,13 @@ class Classified:
     guesses: tuple[Guess, ...]
     fault: NetspecError | None = None
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The classes as JSON has them."""
+        return [
+            {"class": guess.index, "label": guess.label, "score": guess.score}
+            for guess in self.guesses
+        ]
+
 
 class Classifier:
     """A net that gives a score for each class.

@@ -6,7 +6,7 @@ Source: weiliu89/caffe, branch ssd, examples/ssd/ssd_detect.cpp.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,10 @@ class Detected:
     boxes: tuple[Box, ...]
     fault: NetspecError | None = None
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The boxes as JSON has them."""
+        return [asdict(box) for box in self.boxes]
+
 
 class Detector:
     """A net with a DetectionOutput layer.
@@ -86,15 +90,18 @@ class Detector:
         rows = outputs[self.output].reshape(-1, _COLUMNS)
         return [rows[(rows[:, 0] == item) & (rows[:, 1] >= 0)] for item in range(items)]
 
-    def boxes(self, seen: Seen) -> Detected:
-        """The boxes of a picture that has run through the net."""
+    def boxes(self, seen: Seen, threshold: float | None = None) -> Detected:
+        """The boxes of a picture that has run through the net.
+
+        Args: threshold: the least score, in place of the detector's.
+        """
         if seen.fault is not None:
             return Detected(seen.name, 0, 0, (), seen.fault)
         (rows,) = seen.items
         if not np.isfinite(rows).all():
             fault = NetspecError(f"'{seen.name}': the net's boxes are non-finite")
             return Detected(seen.name, *seen.size, (), fault)
-        rows = rows[rows[:, 2] >= self.threshold]
+        rows = rows[rows[:, 2] >= (self.threshold if threshold is None else threshold)]
         rows = rows[np.argsort(-rows[:, 2], kind="stable")]
         edges = self.pictures.plan.to_picture(rows[:, 3:], seen.size).tolist()
         boxes = (

@@ -23,7 +23,7 @@ from netspec.pipeline import load
 from netspec.pytorch.compile import compile
 from netspec.pytorch.device import default_device, faults_told
 from netspec.pytorch.lower import net_of
-from netspec.readers.images import Pixels, read_image_file
+from netspec.readers.images import Pixels, decode, read_image_file
 from netspec.readers.picture import PicturePlan, Size, plan_pictures, told_by
 from netspec.readers.preprocess import Preprocess, preprocess_of
 
@@ -84,7 +84,7 @@ class PictureNet:
         shape = net.blobs[self.input].shape
         self.plan: PicturePlan = plan_pictures(said, shape, self.input, oversample, channel_mean)
         assert shape is not None  # plan_pictures has looked at it
-        self.batch, self._is_free = _batch(path, net, self.input, batch or shape[0], options)
+        self.batch, self.takes_any_batch = _batch(path, net, self.input, batch or shape[0], options)
         paths = [weights] if isinstance(weights, (str, Path)) else list(weights)
         self.device = device or default_device()
         with faults_told(self.device, None, "its params alone are too many"):
@@ -93,20 +93,20 @@ class PictureNet:
             self.module = module.to(self.device).eval()
         self.net = net_of(module)
 
-    def windows(self, picture: Picture, name: str, most: int | None = None) -> tuple[Size, Any]:
+    def windows(self, picture: Picture, name: str) -> tuple[Size, Any]:
         """The height and width of a picture, and its items.
 
-        Args: most: pixels that it may have.
         Shapes: items (1 or 10, C, H, W).
         Raises: NetspecError where it can't be read.
         """
         if isinstance(picture, (str, Path)):
             picture = read_image_file(str(picture))
+        channels = self.plan.channels
         if isinstance(picture, bytes):
-            size, pixels = self.plan.decoded(picture, name, most)
+            pixels = decode(picture, channels == 3, name)
         else:
-            pixels = _checked(picture, self.plan.channels, name)
-            size = (pixels.shape[1], pixels.shape[2])
+            pixels = _checked(picture, channels, name)
+        size = (pixels.shape[1], pixels.shape[2])
         return size, self.plan.windows(self.plan.resized(pixels, name))
 
     def run(self, items: NDArray[np.float32]) -> Outputs:
@@ -115,7 +115,7 @@ class PictureNet:
         Raises: NetspecError where the device's memory does not suffice.
         """
         count = len(items)
-        if count < self.batch and not self._is_free:
+        if count < self.batch and not self.takes_any_batch:
             # of the picture that is there: no other value could be told from a fault
             items = np.concatenate([items, np.repeat(items[-1:], self.batch - count, axis=0)])
         with faults_told(self.device, len(items), "a smaller batch needs less"), torch.no_grad():

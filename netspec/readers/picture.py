@@ -14,7 +14,7 @@ import numpy as np
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text, sizes_text
 from netspec.layers.resize_policy import inner_size, resized_size
-from netspec.readers.images import Pixels, decode, image_shape, resize
+from netspec.readers.images import Pixels, resize
 from netspec.readers.preprocess import RGB, Floats, Preprocess
 from netspec.readers.resize_policy import apply_resize, interpolations
 
@@ -45,24 +45,6 @@ class PicturePlan:
     def windows_each(self) -> int:
         """How many items of a batch a picture is."""
         return CROPS if self.oversample else 1
-
-    def decoded(
-        self, data: bytes, name: str = "the picture", most: int | None = None
-    ) -> tuple[Size, Pixels]:
-        """The height and width of a picture file, and its pixels.
-
-        Args: most: pixels that the file may have, by its header.
-        Shapes: (C, H, W), channels B, G, R.
-        Raises: NetspecError where it is no picture, or too large.
-        """
-        color = self.channels == 3
-        if most is not None:
-            _, height, width = image_shape(data, color, name)
-            if height * width > most:
-                message = f"{name} has {height * width:,} pixels, at most {most:,} are read"
-                raise NetspecError(message)
-        pixels = decode(data, color, name)
-        return (pixels.shape[1], pixels.shape[2]), pixels
 
     def resized(self, pixels: Pixels, name: str = "the picture") -> Pixels:
         """Pixels in the size that is cropped.

@@ -16,32 +16,22 @@ from netspec.cli import main
 from netspec.readers.images import decode, resize
 from netspec.readers.picture import plan_pictures
 from netspec.readers.preprocess import preprocess_of
-from tests.conftest import ROOT
-from tests.pictures import picture, small_net
-
-NET = ROOT / "models/ssd_digits/deploy.prototxt"
+from tests.pictures import SSD, picture, small_net, untrained_ssd
 
 
 @pytest.fixture
 def options(tmp_path, monkeypatch):
     """An untrained SSD: its boxes lie where chance wills, but always at the same places."""
     monkeypatch.chdir(tmp_path)
-    module = netspec.compile(NET, seed=2)
-    for name, blobs in module.params.items():
-        if name.endswith("_bn"):  # statistics of 0 would make all values infinite
-            blobs[1].fill_(1)
-            blobs[2].fill_(1)
-        elif name.endswith("_loc"):
-            blobs[0].data *= 0.05  # boxes of a usual size
-    netspec.save_weights(module, tmp_path / "ssd.caffemodel")
+    untrained_ssd(tmp_path / "ssd.caffemodel")
     picture(tmp_path / "a.png", 60, 200)
-    given = ["--model", str(NET), "--weights", "ssd.caffemodel", "--mean", "60"]
+    given = ["--model", str(SSD), "--weights", "ssd.caffemodel", "--mean", "60"]
     return [*given, "--scale", "0.015625", "--threshold", "0.05"]
 
 
 def expected_rows(path: str) -> np.ndarray:
     pixels = resize(decode(Path(path).read_bytes(), False), 96, 96).astype(np.float32)
-    module = netspec.compile(NET, weights="ssd.caffemodel")
+    module = netspec.compile(SSD, weights="ssd.caffemodel")
     with torch.no_grad():
         rows = module(data=torch.from_numpy((pixels[None] - 60) / 64))["detection_out"]
     return rows.numpy().reshape(-1, 7)
