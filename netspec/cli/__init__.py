@@ -34,7 +34,9 @@ COMMANDS = {
 CAFFE_TOOLS = {
     "convert_imageset": "`netspec dataset build` does what it did",
     "compute_image_mean": "`netspec dataset mean` does what it did",
-    "device_query": "`nvidia-smi` lists the GPUs",
+    "device_query": "tools/caffe lists the GPUs, and so does `nvidia-smi`",
+    "extract_features": "`netspec features` does what it did",
+    "summarize": "`netspec shapes` does what it did",
     "draw_net": "`netspec draw` does what it did",
     "parse_log": "`netspec log parse` does what it did",
     "plot_training_log": "`netspec log plot` does what it did",

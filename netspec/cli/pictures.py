@@ -29,7 +29,7 @@ def configure_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resize",
         "--images_dim",
-        type=_size,
+        type=picture_size,
         metavar="H,W",
         help="resize pictures to this size, from which the centre is cropped",
     )
@@ -116,7 +116,7 @@ def tell_assumed(assumed: Iterable[str]) -> None:
         print(f"assumed: {line}", file=sys.stderr)
 
 
-def _size(text: str) -> tuple[int, int]:
+def picture_size(text: str) -> tuple[int, int]:
     """H,W or one number for both."""
     numbers = [positive(part) for part in text.replace("x", ",").split(",")]
     if len(numbers) > 2 or max(numbers) > 16384:
