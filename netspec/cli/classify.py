@@ -12,7 +12,7 @@ from netspec.cli.numbers import positive
 from netspec.cli.pictures import configure_net, configure_pictures, picture_options, tell_assumed
 from netspec.cli.state import print_warnings
 from netspec.cli.terminal import show
-from netspec.diagnostics import Report
+from netspec.diagnostics import Report, printable
 from netspec.readers.picture_list import picture_paths
 from netspec.signals import STOP, end_at_once, signals_heard
 
@@ -87,7 +87,7 @@ def _text(found: Classified) -> str:
     for guess in found.guesses:
         name = guess.index if guess.label is None else f"{guess.label} ({guess.index})"
         parts.append(f"{guess.score:.4f} {name}")
-    return f"{found.name}: {'; '.join(parts)}"
+    return f"{printable(found.name)}: {'; '.join(parts)}"
 
 
 def _json(found: Classified) -> str:

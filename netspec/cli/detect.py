@@ -17,7 +17,7 @@ from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.pictures import configure_net, configure_pictures, picture_options, tell_assumed
 from netspec.cli.state import print_warnings
 from netspec.cli.terminal import show
-from netspec.diagnostics import NetspecError, Report, os_reason
+from netspec.diagnostics import NetspecError, Report, os_reason, printable
 from netspec.files.overwrite import require_own_picture
 from netspec.readers.picture_list import picture_paths
 from netspec.signals import STOP, end_at_once, signals_heard
@@ -92,12 +92,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _text(found: Detected) -> str:
     """A line a box, or one that says that there is none."""
-    lines = []
+    lines, name = [], printable(found.name)
     for box in found.boxes:
         label = str(box.label) if box.name is None else f"{box.name} ({box.label})"
         edges = f"{box.xmin:.1f},{box.ymin:.1f} to {box.xmax:.1f},{box.ymax:.1f}"
-        lines.append(f"{found.name}: {box.score:.4f} {label} at {edges}")
-    return "\n".join(lines) or f"{found.name}: no box"
+        lines.append(f"{name}: {box.score:.4f} {label} at {edges}")
+    return "\n".join(lines) or f"{name}: no box"
 
 
 def _json(found: Detected) -> str:
