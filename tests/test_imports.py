@@ -43,6 +43,7 @@ ROOMS += [
     "exporters",
     "logs",
     "pytorch",
+    "serving",
     "cli",
 ]
 FILES = sorted(
