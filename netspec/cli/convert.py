@@ -9,9 +9,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import cast
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from netspec.atomic import write_atomically
@@ -22,8 +20,8 @@ from netspec.files.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.passes.upgrade import upgrade, upgrade_solver
 from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2
-from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
+from netspec.syntax.print_as import print_as
 from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
 from netspec.syntax.rewrite import rewrite
 from netspec.syntax.tree import Block
@@ -190,14 +188,9 @@ def convert_text(
         block, old = _upgraded(block, message, spans, report)
         report.raise_errors(strict)
     print_warnings(report)
-    if target_path.endswith(YAML_SUFFIXES):
-        from netspec.syntax import yaml_text
-
-        text = yaml_text.print_tree(block, cast(Descriptor, kind.DESCRIPTOR))
-    else:
-        text = prototxt.print_tree(block)
+    content = print_as(target_path, block, kind)
     require_own_kind(target_path, NET, overwrite=overwrite)
-    write_atomically(target_path, text.encode(errors="surrogateescape"))
+    write_atomically(target_path, content)
     return old
 
 

@@ -6,67 +6,18 @@ Source: Caffe's Net::CopyTrainedLayersFrom.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from netspec.diagnostics import NetspecError, counted
-from netspec.graph import Shape, shape_text
-from netspec.layers.blobs import same_shape
+from netspec.diagnostics import NetspecError
 from netspec.pytorch.module import About, NetModule, arrays_for
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
-
-
-@dataclass(slots=True)
-class LoadReport:
-    """What became of each layer.
-
-    Layer names, and for another shape what the net and the file hold.
-    """
-
-    path: str
-    loaded: list[str] = field(default_factory=list)
-    # layers of the net that the file lacks; they keep their values
-    missing: list[str] = field(default_factory=list)
-    # layer → what differs; left as they were
-    mismatched: dict[str, str] = field(default_factory=dict)
-    unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
-
-    def __str__(self) -> str:
-        lines = [f"{self.path}: {counted(len(self.loaded), 'layer')} loaded"]
-        if self.missing:
-            lines.append(f"  not in the file, kept as they were: {', '.join(self.missing)}")
-        if self.unused:
-            lines.append(f"  not in the net, left out: {', '.join(self.unused)}")
-        lines += [
-            f"  of another shape, left out: {name}: {why}" for name, why in self.mismatched.items()
-        ]
-        return "\n".join(lines)
-
-    def raise_mismatches(self) -> LoadReport:
-        """Raises NetspecError where a layer has another shape, or no layer was found.
-
-        Training on would lose its weights unnoticed.
-        """
-        if self.missing and not self.loaded and not self.mismatched:
-            theirs, ours = (
-                ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-                for names in (self.unused, self.missing)
-            )
-            message = (
-                f"'{self.path}' has weights for no layer of the net: "
-                f"it has {theirs or 'none'}, the net {ours}"
-            )
-            raise NetspecError(
-                message, None, "layers are matched by name; is it the file of another net?"
-            )
-        if self.mismatched:
-            faults = "; ".join(f"layer '{name}': {why}" for name, why in self.mismatched.items())
-            hint = "to train a layer from scratch give it another name in the net"
-            raise NetspecError(f"'{self.path}' does not fit the net: {faults}", None, hint)
-        return self
+from netspec.weights.match import LoadReport as LoadReport
+from netspec.weights.match import Wanted, match, require_names
 
 
 def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> LoadReport:
@@ -127,41 +78,34 @@ def _matched(
 ) -> tuple[LoadReport, list[tuple[torch.Tensor, np.ndarray]]]:
     """What a file has for the module's layers, and which array is to be copied to which param."""
     _require_module(module)
-    _require_names(module)
-    report = LoadReport(str(path))
-    copies: list[tuple[torch.Tensor, np.ndarray]] = []
-    layers = zip(module.about.layers, module.layer_params, strict=True)
+    wanted, params = _wanted(module), module.layer_params
+    require_names(wanted)
     weights = read_weights(
-        path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in layers}
+        path, counts={layer.name: [prod(shape) for shape in layer.shapes] for layer in wanted}
     )
-    for (name, _, _, _), target, blobs, borrowed in zip(
-        module.about.layers,
-        module.about.order,
-        module.layer_params,
-        _borrowed(module),
-        strict=True,
-    ):
-        arrays = weights.get(name, [])
-        if target and arrays:
-            arrays = arrays_for(module.get_submodule(target), arrays)
-        if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files
-            arrays = [*arrays, *[None] * (len(blobs) - len(arrays))]
-        elif name not in weights:
-            report.missing.append(name)
-        if not blobs or not arrays:
-            continue
-        fault = _mismatch(
-            [tuple(b.shape) for b in blobs], [None if a is None else a.shape for a in arrays]
-        )
-        if fault:
-            report.mismatched[name] = fault
-            continue
-        copies += [
-            (blob, array) for blob, array in zip(blobs, arrays, strict=True) if array is not None
-        ]
-        report.loaded.append(name)
-    report.unused = [name for name in weights if name not in module.params]
+    report, found, _ = match(str(path), wanted, weights)
+    copies = [
+        (blob, array)
+        for i, arrays in found.items()
+        for blob, array in zip(params[i], arrays, strict=True)
+        if array is not None
+    ]
     return report, copies
+
+
+def _wanted(module: NetModule) -> list[Wanted]:
+    about = module.about
+    return [
+        Wanted(
+            layer[0],
+            [tuple(blob.shape) for blob in blobs],
+            borrowed,
+            partial(arrays_for, module.get_submodule(target)) if target else None,
+        )
+        for layer, target, blobs, borrowed in zip(
+            about.layers, about.order, module.layer_params, _borrowed(module), strict=True
+        )
+    ]
 
 
 def _require_module(module: object) -> None:
@@ -171,31 +115,6 @@ def _require_module(module: object) -> None:
             None,
             "netspec.compile(net) makes one",
         )
-
-
-def _require_names(module: NetModule) -> None:
-    names = [
-        name
-        for (name, _, _, _), blobs in zip(module.about.layers, module.layer_params, strict=True)
-        if blobs
-    ]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        who = f"are named '{twice}'" if twice else "have no name"
-        raise NetspecError(
-            f"weights are matched by layer name, but two layers with params {who}",
-            None,
-            "give each layer a name of its own",
-        )
-
-
-def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
-    if len(net) != len(file):
-        return f"the net has {len(net)} params, the file {len(file)}"
-    for i, (ours, theirs) in enumerate(zip(net, file, strict=True)):
-        if theirs is not None and not same_shape(ours, theirs):
-            return f"param {i} is {shape_text(ours)} in the net, {shape_text(theirs)} in the file"
-    return None
 
 
 def save_weights(

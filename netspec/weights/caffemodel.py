@@ -45,9 +45,11 @@ def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
     Raises: NetspecError where the file is no caffemodel, is cut short, or a blob's shape does not
         fit its values.
     """
-    with open_caffemodel(path) as layers:
+    with open_caffemodel(path) as model:
         return {
-            layer.name: [blob.array() for blob in layer.blobs] for layer in layers if layer.blobs
+            layer.name: [blob.array() for blob in layer.blobs]
+            for layer in model.layers
+            if layer.blobs
         }
 
 

@@ -57,7 +57,7 @@ def _read(
     path: str | Path, suffix: str, counts: Mapping[str, Sequence[int]] | None
 ) -> Mapping[str, Sequence[np.ndarray | None]]:
     # what a format needs beyond numpy is imported only where a file needs it
-    if suffix in HDF5_SUFFIXES or (suffix == ".caffemodel" and _is_hdf5(path)):
+    if suffix in HDF5_SUFFIXES or (suffix == ".caffemodel" and not is_caffemodel(path)):
         from netspec.weights.hdf5 import read_weights_hdf5
 
         return read_weights_hdf5(path, counts)
@@ -76,6 +76,11 @@ def _read(
         f"'{path}' is of no known kind of weight file",
         hint=f"{f'{what}; ' if what else ''}known are {', '.join(READABLE)}",
     )
+
+
+def is_caffemodel(path: str | Path) -> bool:
+    """Whether a file is in Caffe's binary form, by its suffix and its first bytes."""
+    return Path(path).suffix == ".caffemodel" and not _is_hdf5(path)
 
 
 def _is_hdf5(path: str | Path) -> bool:

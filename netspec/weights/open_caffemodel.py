@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
@@ -17,25 +18,34 @@ from netspec.weights.stored_layers import StoredLayer, stored_layers
 from netspec.weights.wire_file import CutShortError, WireError, WireFile
 
 
+@dataclass(slots=True)
+class Caffemodel:
+    """A caffemodel while it is open: its layers in file order, whose arrays can be read."""
+
+    wire: WireFile
+    layers: list[StoredLayer] = field(default_factory=list)
+
+
 @contextmanager
-def open_caffemodel(path: str | Path) -> Iterator[list[StoredLayer]]:
-    """The layers of a caffemodel, in file order.
+def open_caffemodel(path: str | Path) -> Iterator[Caffemodel]:
+    """A caffemodel, walked to its end.
 
     Raises: NetspecError where the file is none, or is cut short; here, or where an array is read.
     """
     try:
         with open_regular(path) as file:
             wire = _wire_file(path, file)
-            layers: list[StoredLayer] = []
+            model = Caffemodel(wire)
             try:
-                layers += stored_layers(wire, str(path))
-                if not layers:
+                for layer in stored_layers(wire, str(path)):
+                    model.layers.append(layer)
+                if not model.layers:
                     raise NetspecError(
                         f"'{path}' is not a caffemodel: it holds no layers", hint=wrong_kind(path)
                     )
-                yield layers
+                yield model
             except WireError as error:
-                raise _damaged(path, wire.size, error, layers) from None
+                raise _damaged(path, wire.size, error, model.layers) from None
             except MemoryError:
                 raise NetspecError(
                     f"'{path}' can't be read: the memory is too small for its {wire.size:,} bytes"

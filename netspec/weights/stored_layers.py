@@ -150,7 +150,7 @@ def _layer(
         kind = _text(message.type)
     elif message.type:
         kind = V1_TYPES[V1LayerParameter.LayerType.Name(message.type)]
-    own = next((f for f in fields if _is_oldest(f)), None) if form is V1LayerParameter else None
+    own = next((field for field in fields if is_oldest(form, field)), None)
     if own is not None:  # V0 keeps name, type and blobs one level further in
         inner_blobs, inner = _blobs_apart(wire, own, V0LayerParameter)
         oldest = _known(wire, inner, V0LayerParameter)
@@ -171,8 +171,15 @@ def _layer(
     )
 
 
-def _is_oldest(field: WireField) -> bool:
-    return field.number == V1LayerParameter.LAYER_FIELD_NUMBER and field.kind == SIZED
+def is_oldest(form: Any, field: WireField) -> bool:
+    """Whether a field of a layer is the V0 layer in it."""
+    number = V1LayerParameter.LAYER_FIELD_NUMBER
+    return form is V1LayerParameter and field.number == number and field.kind == SIZED
+
+
+def is_known(form: Any, field: WireField) -> bool:
+    """Whether a field of a layer means the same in every fork: its name, type, bottoms, tops."""
+    return field.number in _KNOWN[form] or is_oldest(form, field)
 
 
 def _blobs_apart(
@@ -188,7 +195,7 @@ def _blobs_apart(
 
 
 def _known(wire: WireFile, fields: list[WireField], form: Any) -> Any:
-    known = [field for field in fields if field.number in _KNOWN[form]]
+    known = [field for field in fields if field.number in _KNOWN[form]]  # not the one within
     try:
         return form.FromString(wire.bytes_of(known))
     except DecodeError:
