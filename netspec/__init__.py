@@ -16,6 +16,7 @@ _HOMES = {
     "Overrides": "netspec.solver.run_options",
     "RunOptions": "netspec.solver.run_options",
     "Solver": "netspec.pytorch.train",
+    "WeightChoice": "netspec.weights.choice",
     "batches": "netspec.pytorch.batches",
     "compile": "netspec.pytorch.compile",
     "export": "netspec.pytorch.export",
@@ -31,6 +32,7 @@ __all__ = [
     "Overrides",
     "RunOptions",
     "Solver",
+    "WeightChoice",
     "batches",
     "compile",
     "export",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights
     from netspec.solver.run_options import Overrides, RunOptions
+    from netspec.weights.choice import WeightChoice
 
 
 def __getattr__(name: str) -> object:

@@ -9,6 +9,7 @@ from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.terminal import show
+from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.cli.weights_report import Against, summary_json, summary_text
 from netspec.diagnostics import NetspecError, Report
 from netspec.files.overwrite import NET, require_own_kind
@@ -16,6 +17,7 @@ from netspec.schema.caffe_pb2 import NetParameter
 from netspec.syntax.bind import unbind
 from netspec.syntax.print_as import print_as
 from netspec.syntax.read import YAML_SUFFIXES
+from netspec.weights.choice import WeightChoice
 from netspec.weights.files import is_caffemodel
 from netspec.weights.match import match, wanted_by
 from netspec.weights.stored_net import net_of_caffemodel
@@ -37,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write the net that a .caffemodel holds, prototxt or YAML by its suffix",
     )
     parser.add_argument("--format", choices=["text", "json"], default="text")
+    configure_choice(parser)
     configure_state(parser)
     configure_overwrite(parser)
 
@@ -44,10 +47,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.net:
         return write_net(args)
-    summary = summarize(args.file)
-    against = _against(args, summary) if args.against else None
+    choice = choice_of(args)
+    summary = summarize(args.file, choice)
+    against = _against(args, summary, choice) if args.against else None
     write = summary_text if args.format == "text" else summary_json
     sys.stdout.write(write(summary, against))
+    if against is not None:
+        choice.require_all(against.report)
     return 1 if against and against.misfits else 0
 
 
@@ -79,8 +85,10 @@ def write_net(args: argparse.Namespace) -> int:
     return 0
 
 
-def _against(args: argparse.Namespace, summary: WeightsSummary) -> Against:
+def _against(args: argparse.Namespace, summary: WeightsSummary, choice: WeightChoice) -> Against:
     counts = {layer.name: len(layer.blobs) for layer in summary.layers}
     net = load_net(args.against, args, allow_unknown=True, require_shapes=False, blob_counts=counts)
-    report, _, misfits = match(args.file, wanted_by(net), summary.placeholders())
+    wanted = wanted_by(net)
+    report, _, misfits = match(args.file, wanted, summary.placeholders())
+    choice.require_targets([layer.name for layer in wanted if layer.shapes], net.name)
     return Against(net, report, misfits)

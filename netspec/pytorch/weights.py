@@ -15,48 +15,87 @@ import torch
 
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.module import About, NetModule, arrays_for
+from netspec.weights.choice import WeightChoice
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 from netspec.weights.match import LoadReport as LoadReport
 from netspec.weights.match import Wanted, match, require_names
 
 
-def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> LoadReport:
+def load_weights(
+    module: NetModule, path: str | Path, strict: bool = False, choice: WeightChoice | None = None
+) -> LoadReport:
     """Copies the weights of a file into the module's layers of the same names.
 
     Layers that the file lacks, and those of another shape or number of params, stay as they are.
 
     Args: strict: raise, before anything is copied, where a layer does not fit or the file has no
-        layer of the net.
-    Raises: NetspecError where the file can't be read, or two layers with params share a name, so
-        that it can't tell them apart.
+        layer of the net. choice: which layers of the file are taken, and for which of the net.
+    Raises: NetspecError where the file can't be read, two layers with params share a name, so that
+        it can't tell them apart, or the choice fits neither the file nor the net.
     """
-    report, copies = _matched(module, path)
+    choice = choice or WeightChoice()
+    report, copies = _matched(module, path, choice)
+    require_choice(choice, module, [report])
     if strict:
         report.raise_mismatches()
-    with torch.no_grad():
-        for blob, array in copies:
-            blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+    _copy(copies)
     return report
 
 
+def load_part(module: NetModule, path: str | Path, choice: WeightChoice) -> LoadReport:
+    """`load_weights` of a file among several, which need not have all that the choice names.
+
+    `require_choice` looks at what all of them have.
+
+    Raises: NetspecError.
+    """
+    report, copies = _matched(module, path, choice)
+    _copy(copies)
+    return report
+
+
+def require_choice(choice: WeightChoice, module: NetModule, reports: Sequence[LoadReport]) -> None:
+    """Raises NetspecError where files that were loaded, or the net, are not what a choice expects.
+
+    Args: reports: of all files.
+    """
+    names = [name for report in reports for name in report.names]
+    choice.require_names([report.path for report in reports], names)
+    choice.require_targets(module.params, module.about.net_name)
+    choice.require_all(merged(reports))
+
+
+def _copy(copies: Sequence[tuple[torch.Tensor, np.ndarray]]) -> None:
+    with torch.no_grad():
+        for blob, array in copies:
+            blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+
+
 def load_weight_files(
-    module: NetModule, paths: Iterable[str | Path], strict: bool = True
+    module: NetModule,
+    paths: Iterable[str | Path],
+    strict: bool = True,
+    choice: WeightChoice | None = None,
 ) -> LoadReport:
     """Loads several files, a later one winning; the report covers all of them.
 
-    Args: strict: raise where a file does not fit, or none of them has a layer of the net.
+    Args: strict: raise where a file does not fit, or none of them has a layer of the net. choice:
+        which layers of the files are taken; at least one of them has each that it names.
     Raises: NetspecError.
     """
-    reports = [load_weights(module, path) for path in paths]
+    choice = choice or WeightChoice()
+    reports = [load_part(module, path, choice) for path in paths]
+    require_choice(choice, module, reports)
     if strict:
         for report in reports:
             if report.mismatched:
                 report.raise_mismatches()
-    report = _merged(reports)
+    report = merged(reports)
     return report.raise_mismatches() if strict else report
 
 
-def _merged(reports: list[LoadReport]) -> LoadReport:
+def merged(reports: Sequence[LoadReport]) -> LoadReport:
+    """The report of several files that were loaded one after the other."""
     if len(reports) == 1:
         return reports[0]
     loaded = {name: None for report in reports for name in report.loaded}
@@ -74,16 +113,17 @@ def _merged(reports: list[LoadReport]) -> LoadReport:
 
 
 def _matched(
-    module: NetModule, path: str | Path
+    module: NetModule, path: str | Path, choice: WeightChoice
 ) -> tuple[LoadReport, list[tuple[torch.Tensor, np.ndarray]]]:
     """What a file has for the module's layers, and which array is to be copied to which param."""
     _require_module(module)
     wanted, params = _wanted(module), module.layer_params
     require_names(wanted)
-    weights = read_weights(
-        path, counts={layer.name: [prod(shape) for shape in layer.shapes] for layer in wanted}
-    )
-    report, found, _ = match(str(path), wanted, weights)
+    counts = {layer.name: [prod(shape) for shape in layer.shapes] for layer in wanted}
+    counts |= {old: counts[new] for old, new in choice.rename.items() if new in counts}
+    weights = read_weights(path, counts=counts)
+    report, found, _ = match(str(path), wanted, choice.taken(path, weights))
+    report.names = list(weights)
     copies = [
         (blob, array)
         for i, arrays in found.items()

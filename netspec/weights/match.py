@@ -78,6 +78,8 @@ class LoadReport:
     # layer → what differs; left as they were
     mismatched: dict[str, str] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
+    # all layers of the file, as it names them
+    names: list[str] = field(default_factory=list, repr=False)
 
     def __str__(self) -> str:
         lines = [f"{self.path}: {counted(len(self.loaded), 'layer')} loaded"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod, sqrt
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.graph import Shape
+from netspec.weights.choice import WeightChoice
 from netspec.weights.files import Weights, is_caffemodel, read_weights
 from netspec.weights.open_caffemodel import open_caffemodel
 
@@ -75,29 +76,30 @@ class WeightsSummary:
         }
 
 
-def summarize(path: str | Path, weights: Weights | None = None) -> WeightsSummary:
+def summarize(path: str | Path, choice: WeightChoice | None = None) -> WeightsSummary:
     """What is in a weight file of any readable format; of a caffemodel an array at a time is read.
 
-    Args: weights: the arrays, where they are not to be read from the file.
-    Raises: NetspecError where the file can't be read.
+    Args: choice: which of its layers are looked at, and what they are called.
+    Raises: NetspecError where the file can't be read, or lacks a layer that the choice names.
     """
-    if weights is None and is_caffemodel(path):
+    choice = choice or WeightChoice()
+    if is_caffemodel(path):
         with open_caffemodel(path) as model:
-            own = {
-                layer.name: LayerSummary(
-                    layer.name, layer.type, [blob_summary(blob.array()) for blob in layer.blobs]
-                )
-                for layer in model.layers
-                if layer.blobs
-            }
-        return WeightsSummary(str(path), list(own.values()))
-    read = read_weights(path) if weights is None else weights
-    return WeightsSummary(str(path), [*_summaries(read)])
-
-
-def _summaries(weights: Mapping[str, Sequence[np.ndarray | None]]) -> Iterator[LayerSummary]:
-    for name, arrays in weights.items():
-        yield LayerSummary(name, "", [None if a is None else blob_summary(a) for a in arrays])
+            stored = {layer.name: layer for layer in model.layers if layer.blobs}
+            choice.require_names([path], stored)
+            taken = choice.taken(path, stored)
+            layers = [
+                LayerSummary(name, layer.type, [blob_summary(blob.array()) for blob in layer.blobs])
+                for name, layer in taken.items()
+            ]
+    else:
+        weights = read_weights(path)
+        choice.require_names([path], weights)
+        layers = [
+            LayerSummary(name, "", [None if a is None else blob_summary(a) for a in arrays])
+            for name, arrays in choice.taken(path, weights).items()
+        ]
+    return WeightsSummary(str(path), layers)
 
 
 def blob_summary(array: np.ndarray) -> BlobSummary:
