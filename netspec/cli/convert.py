@@ -214,22 +214,12 @@ def _upgraded(
 
 def convert_weights(args: argparse.Namespace) -> int:
     """Rewrites a weight file in the format that the target's suffix names."""
-    from netspec.weights.files import LayerTuple, read_weights, write_weights
+    from netspec.weights.file_layers import read_layers, write_layers, written_text
 
     flattened = dict(_flattened(text) for text in args.flattened)
-    weights = read_weights(args.source, args.skip_layer, flattened or None)
-    layers: list[LayerTuple] = []
-    for name, arrays in weights.items():
-        own = [array for array in arrays if array is not None]
-        if len(own) < len(arrays):
-            raise NetspecError(
-                f"'{args.source}': layer '{name}' shares an array of another layer, "
-                "which this format can't say"
-            )
-        layers.append((name, "", [], [], own))
-    write_weights(args.target, Path(args.source).stem, layers)
-    values = sum(array.size for _, _, _, _, arrays in layers for array in arrays)
-    print(f"{args.target}: {len(layers)} layers, {values:,} values", file=sys.stderr)
+    layers = read_layers(args.source, args.skip_layer, flattened or None)
+    write_layers(args.target, Path(args.source).stem, layers.values())
+    print(f"{args.target}: {written_text(layers.values())}", file=sys.stderr)
     return 0
 
 

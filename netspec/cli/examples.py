@@ -73,6 +73,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec weights alexnet.caffemodel",
         "netspec weights alexnet.caffemodel --against models/bvlc_alexnet/deploy.prototxt",
         "netspec weights alexnet.caffemodel --net alexnet.prototxt",
+        (
+            "netspec weights alexnet.caffemodel --to fcn.caffemodel --against fcn.prototxt "
+            "--convolve fc6,fc7,fc8"
+        ),
     ),
     "dataset": (
         "netspec dataset sample --only mnist_alexnet",

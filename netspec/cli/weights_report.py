@@ -43,7 +43,7 @@ def summary_text(summary: WeightsSummary, against: Against | None) -> str:
     lines.insert(1, "  ".join("-" * width for width in widths))
     lines += ["", _totals(summary)]
     if against is not None:
-        lines += ["", *_against_lines(against)]
+        lines += ["", *against_lines(against)]
     return "\n".join(lines) + "\n"
 
 
@@ -78,7 +78,8 @@ def _totals(summary: WeightsSummary) -> str:
     return f"{summary.path}: {', '.join(parts)}{bad}"
 
 
-def _against_lines(against: Against) -> Iterator[str]:
+def against_lines(against: Against) -> Iterator[str]:
+    """What of the file a net takes, lacks, or has otherwise."""
     report, net = against.report, against.net
     yield f"against {net.path}, phase {net.phase}: {counted(len(report.loaded), 'layer')} loaded"
     for what, names in (("missing in the file", report.missing), ("unused", report.unused)):

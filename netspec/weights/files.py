@@ -45,12 +45,18 @@ def read_weights(
 
         return {name: [*arrays] for name, arrays in read_npy(path, flattened, skip_layers).items()}
     weights = _read(path, suffix, counts)
-    for name in skip_layers:
-        if name not in weights:
-            raise NetspecError(
-                f"'{path}' has no layer '{name}' with weights", hint=did_you_mean(name, weights)
-            )
+    require_layers(path, skip_layers, weights)
     return {name: [*arrays] for name, arrays in weights.items() if name not in skip_layers}
+
+
+def require_layers(path: object, names: Iterable[str], layers: Iterable[str]) -> None:
+    """Raises NetspecError where a name is none of a file's layers, with the nearest that is."""
+    known = list(layers)
+    for name in names:
+        if name not in known:
+            raise NetspecError(
+                f"'{path}' has no layer '{name}' with weights", hint=did_you_mean(name, known)
+            )
 
 
 def _read(

@@ -182,6 +182,18 @@ def is_known(form: Any, field: WireField) -> bool:
     return field.number in _KNOWN[form] or is_oldest(form, field)
 
 
+def is_transposed(wire: WireFile, layer: StoredLayer) -> bool:
+    """Whether the matrix of a layer, if it is an InnerProduct, is inputs × outputs."""
+    if layer.type != "InnerProduct" or layer.form is not LayerParameter:
+        return False
+    number = LayerParameter.INNER_PRODUCT_PARAM_FIELD_NUMBER
+    settings = [field for field in layer.fields if field.number == number]
+    try:
+        return LayerParameter.FromString(wire.bytes_of(settings)).inner_product_param.transpose
+    except DecodeError:
+        raise WireError(settings[0].start) from None
+
+
 def _blobs_apart(
     wire: WireFile, field: WireField, form: Any
 ) -> tuple[list[WireField], list[WireField]]:
