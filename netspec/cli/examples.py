@@ -70,7 +70,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec convert bvlc_alexnet.npy alexnet.caffemodel --skip-layer fc8",
     ),
     "weights": (
-        "netspec weights alexnet.caffemodel",
         "netspec weights alexnet.caffemodel --against models/bvlc_alexnet/deploy.prototxt",
         "netspec weights alexnet.caffemodel --net alexnet.prototxt",
         (
