@@ -34,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="IN",
         help=(
-            "a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)"
+            "a net or solver (.prototxt, .yaml), or weights (.caffemodel, .h5, .safetensors, "
+            ".npz, .npy, .pt)"
         ),
     )
     parser.add_argument(

@@ -16,7 +16,7 @@ The suffix of OUT says the format:
   .onnx                a node a layer, with the layers' and blobs' names; checked against the module
   .pt2                 torch.export
   .pt                  a state_dict
-  .caffemodel, .h5, .safetensors
+  .caffemodel, .h5, .safetensors, .npz
                        the weights alone
 """
 

@@ -23,8 +23,9 @@ from netspec.syntax.print_as import print_as
 from netspec.syntax.read import YAML_SUFFIXES
 from netspec.weights.choice import WeightChoice
 from netspec.weights.file_layers import FileLayer, read_layers, write_layers, written_text
-from netspec.weights.files import READABLE, WRITABLE, is_caffemodel
+from netspec.weights.files import KEYED_SUFFIXES, READABLE, WRITABLE, is_caffemodel, read_weights
 from netspec.weights.match import match, wanted_by
+from netspec.weights.state_keys import Layout, keys_of_net
 from netspec.weights.stored_net import net_of_caffemodel
 from netspec.weights.summary import WeightsSummary, summarize
 from netspec.weights.surgery import Taking, convolve, in_net, take
@@ -136,20 +137,29 @@ def write_weights(args: argparse.Namespace, choice: WeightChoice) -> None:
             hint=f"it writes {', '.join(WRITABLE)}",
         )
     takings = [_taking(text) for text in args.take]
-    layers = read_layers(args.file)
-    choice.require_names([args.file], layers)
-    renamed = {n: replace(layer, name=n) for n, layer in choice.taken(args.file, layers).items()}
-    made = take(renamed, takings)
+    made = take(_chosen(args, choice), takings)
     name = Path(args.file).stem
     if args.against:
         counts = {name: len(layer.arrays) for name, layer in made.items()}
         net = load_net(args.against, args, blob_counts=counts)
+        if args.file.endswith(KEYED_SUFFIXES):  # whose keys the net explains
+            made = take(_chosen(args, choice, keys_of_net(net)), takings)
         made = convolve(made, [choice.rename.get(n, n) for n in args.convolve], net)
         _require_fit(args, choice, net, made)
         made, name = in_net(made, net), net.name
     require_own_kind(args.to, *WEIGHTS[suffix], overwrite=args.overwrite)
     write_layers(args.to, name, made.values())
     print(f"{args.to}: {written_text(made.values())}", file=sys.stderr)
+
+
+def _chosen(
+    args: argparse.Namespace, choice: WeightChoice, keys: Layout | None = None
+) -> dict[str, FileLayer]:
+    """The layers of the file that are taken, under their new names."""
+    layers = read_layers(args.file, names=choice.tensor_names(keys))
+    choice.require_names([args.file], layers)
+    taken = choice.taken(args.file, layers)
+    return {name: replace(layer, name=name) for name, layer in taken.items()}
 
 
 def _require_fit(
@@ -190,6 +200,10 @@ def _against(args: argparse.Namespace, summary: WeightsSummary, choice: WeightCh
     counts = {layer.name: len(layer.blobs) for layer in summary.layers}
     net = load_net(args.against, args, allow_unknown=True, require_shapes=False, blob_counts=counts)
     wanted = wanted_by(net)
-    report, _, misfits = match(args.file, wanted, summary.placeholders())
+    weights = summary.placeholders()
+    if args.file.endswith(KEYED_SUFFIXES):  # whose keys the net explains
+        keys = choice.tensor_names(keys_of_net(net))
+        weights = choice.taken(args.file, read_weights(args.file, names=keys))
+    report, _, misfits = match(args.file, wanted, weights)
     choice.require_targets([layer.name for layer in wanted if layer.shapes], net.name)
     return Against(net, report, misfits)

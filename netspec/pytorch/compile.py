@@ -79,11 +79,9 @@ def _blob_counts(paths: Iterable[str | Path], choice: WeightChoice) -> dict[str,
     """How many blobs files of weights have of each layer. Raises: NetspecError."""
     from netspec.weights.files import read_weights
 
-    return {
-        name: len(blobs)
-        for path in paths
-        for name, blobs in choice.taken(path, read_weights(path)).items()
-    }
+    names = choice.tensor_names()
+    files = [choice.taken(path, read_weights(path, names=names)) for path in paths]
+    return {name: len(blobs) for weights in files for name, blobs in weights.items()}
 
 
 def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:

@@ -121,7 +121,7 @@ def _matched(
     require_names(wanted)
     counts = {layer.name: [prod(shape) for shape in layer.shapes] for layer in wanted}
     counts |= {old: counts[new] for old, new in choice.rename.items() if new in counts}
-    weights = read_weights(path, counts=counts)
+    weights = read_weights(path, counts=counts, names=choice.tensor_names(keys_of(module)))
     report, found, _ = match(str(path), wanted, choice.taken(path, weights))
     report.names = list(weights)
     copies = [
@@ -131,6 +131,22 @@ def _matched(
         if array is not None
     ]
     return report, copies
+
+
+def keys_of(module: NetModule) -> dict[str, list[str | None]]:
+    """The keys in the state_dict of each layer's params, by the layer's name."""
+    names = [layer[0] for layer in module.about.layers]
+    return {name: keys for name, keys in zip(names, _keys(module), strict=True) if keys}
+
+
+def _keys(module: NetModule) -> list[list[str | None]]:
+    """Of each layer's params the key in the state_dict; None for a view of another layer's."""
+    found = []
+    for target, blobs in zip(module.about.order, module.layer_params, strict=True):
+        own = module.get_submodule(target).state_dict(keep_vars=True) if blobs else {}
+        keys = [next((key for key, value in own.items() if value is blob), None) for blob in blobs]
+        found.append([None if key is None else f"{target}.{key}" for key in keys])
+    return found
 
 
 def _wanted(module: NetModule) -> list[Wanted]:
@@ -160,7 +176,9 @@ def _require_module(module: object) -> None:
 def save_weights(
     module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None
 ) -> None:
-    """Writes the module's weights; the format follows the suffix (.caffemodel, .h5, .safetensors).
+    """Writes the module's weights; the format follows the suffix.
+
+    .caffemodel and .h5 are Caffe's; .safetensors and .npz have the keys of the module's state_dict.
 
     Args: diffs: of each layer's params what the file is to hold as their diff.
     Raises: NetspecError where the suffix is not known or the file can't be written.
@@ -177,6 +195,7 @@ def save_weights(
             module.about.net_name,
             [(*layer, own) for layer, own in zip(layers, arrays, strict=True)],
             diffs,
+            _keys(module),
         )
         return
     from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import

@@ -10,6 +10,7 @@ from netspec.diagnostics import NetspecError, did_you_mean
 
 if TYPE_CHECKING:
     from netspec.weights.match import LoadReport
+    from netspec.weights.state_keys import Layout, TensorNames
 
 T = TypeVar("T")
 
@@ -22,6 +23,8 @@ class WeightChoice:
         rename: layers of the file by name, each with the layer of the net that takes its weights.
         skip: layers of the file to leave out.
         strict: a layer that the net or the file lacks is an error.
+        tensors: only for files with a state_dict's keys: tensors of the file, or what their names
+            begin with, each with what it is called in the net, a key of its state_dict or a layer.
 
     Raises: NetspecError where a layer is renamed and left out.
     """
@@ -29,6 +32,7 @@ class WeightChoice:
     rename: Mapping[str, str] = field(default_factory=dict)
     skip: Collection[str] = ()
     strict: bool = False
+    tensors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.skip:
@@ -39,6 +43,15 @@ class WeightChoice:
     def names(self) -> list[str]:
         """The layers of the file that it speaks of."""
         return [*self.rename, *self.skip]
+
+    def tensor_names(self, layers: Layout | None = None) -> TensorNames:
+        """What the tensors of a file with a state_dict's keys mean.
+
+        Args: layers: the keys of a net's layers, where one is known.
+        """
+        from netspec.weights.state_keys import TensorNames  # which needs numpy
+
+        return TensorNames(layers or {}, self.tensors).with_old_names(self.rename)
 
     def taken(self, path: object, layers: Mapping[str, T]) -> dict[str, T]:
         """A file's layers by the names that the net has for them.

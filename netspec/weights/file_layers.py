@@ -17,6 +17,7 @@ from netspec.weights.files import (
     write_weights,
 )
 from netspec.weights.open_caffemodel import open_caffemodel
+from netspec.weights.state_keys import TensorNames
 from netspec.weights.stored_layers import is_transposed
 
 
@@ -42,13 +43,14 @@ def read_layers(
     path: str | Path,
     skip_layers: Collection[str] = (),
     flattened: Mapping[str, tuple[int, int, int]] | None = None,
+    names: TensorNames | None = None,
 ) -> dict[str, FileLayer]:
     """The layers that have arrays, by name, in file order.
 
-    Args: skip_layers, flattened: as of `read_weights`.
+    Args: skip_layers, flattened, names: as of `read_weights`.
     Raises: NetspecError, as `read_weights`.
     """
-    if is_caffemodel(path):
+    if is_caffemodel(path) and not (names and names.theirs):
         with open_caffemodel(path) as model:
             stored = {layer.name: layer for layer in model.layers if layer.blobs}
             require_layers(path, skip_layers, stored)
@@ -64,7 +66,7 @@ def read_layers(
                 for name, layer in stored.items()
                 if name not in skip_layers
             }
-    weights = read_weights(path, skip_layers, flattened)
+    weights = read_weights(path, skip_layers, flattened, names=names)
     return {name: FileLayer(name, arrays=arrays) for name, arrays in weights.items()}
 
 

@@ -83,7 +83,7 @@ def summarize(path: str | Path, choice: WeightChoice | None = None) -> WeightsSu
     Raises: NetspecError where the file can't be read, or lacks a layer that the choice names.
     """
     choice = choice or WeightChoice()
-    if is_caffemodel(path):
+    if is_caffemodel(path) and not choice.tensors:
         with open_caffemodel(path) as model:
             stored = {layer.name: layer for layer in model.layers if layer.blobs}
             choice.require_names([path], stored)
@@ -93,7 +93,7 @@ def summarize(path: str | Path, choice: WeightChoice | None = None) -> WeightsSu
                 for name, layer in taken.items()
             ]
     else:
-        weights = read_weights(path)
+        weights = read_weights(path, names=choice.tensor_names())
         choice.require_names([path], weights)
         layers = [
             LayerSummary(name, "", [None if a is None else blob_summary(a) for a in arrays])
