@@ -16,6 +16,7 @@ _HOMES = {
     "Overrides": "netspec.solver.run_options",
     "RunOptions": "netspec.solver.run_options",
     "Solver": "netspec.pytorch.train",
+    "WeightChoice": "netspec.weights.choice",
     "batches": "netspec.pytorch.batches",
     "classify": "netspec.pytorch.classify",
     "compile": "netspec.pytorch.compile",
@@ -33,6 +34,7 @@ __all__ = [
     "Overrides",
     "RunOptions",
     "Solver",
+    "WeightChoice",
     "batches",
     "classify",
     "compile",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights
     from netspec.solver.run_options import Overrides, RunOptions
+    from netspec.weights.choice import WeightChoice
 
 
 def __getattr__(name: str) -> object:

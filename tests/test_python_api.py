@@ -54,6 +54,7 @@ def test_every_public_name_is_there() -> None:
         "Overrides",
         "RunOptions",
         "Solver",
+        "WeightChoice",
         "batches",
         "classify",
         "compile",

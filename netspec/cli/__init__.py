@@ -27,6 +27,7 @@ COMMANDS = {
     "deploy": "write the deploy net of a training net",
     "export": "write a net and its weights for other programs: ONNX, torch.export, weights",
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
+    "weights": "list what is in a weight file; hold it against a net",
     "dataset": "make, import and examine databases of images, and their mean files",
     "completion": "print a script that completes netspec's words in bash, zsh or fish",
 }

@@ -94,6 +94,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec convert --upgrade old_train_val.prototxt train_val.prototxt",
         "netspec convert bvlc_alexnet.npy alexnet.caffemodel --skip-layer fc8",
     ),
+    "weights": (
+        "netspec weights alexnet.caffemodel --against models/bvlc_alexnet/deploy.prototxt",
+        "netspec weights alexnet.caffemodel --net alexnet.prototxt",
+        (
+            "netspec weights alexnet.caffemodel --to fcn.caffemodel --against fcn.prototxt "
+            "--convolve fc6,fc7,fc8"
+        ),
+    ),
     "dataset": (
         "netspec dataset sample --only mnist_alexnet",
         "netspec dataset build flowers data/flowers_lmdb --resize-width 256 --resize-height 256",
