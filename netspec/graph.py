@@ -219,6 +219,15 @@ class Net:
         """
         return self.split_outputs[name] if name in self.split_outputs else self.blobs[name]
 
+    def value_name(self, blob: Blob) -> str:
+        """A name of its own for the value of each version of a blob.
+
+        The last version has the blob's name, an earlier one that of its layer added: conv1/conv1.
+        """
+        if self.blobs.get(blob.name) is blob:
+            return blob.name
+        return f"{blob.name}/{blob.producer.name}"
+
     @property
     def batch_size(self) -> int | None:
         """Items in one forward pass: the first axis of the first blob of the data that has one.

@@ -7,17 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from netspec.graph import Blob, Layer, Net
+from netspec.graph import Layer, Net
 
 OPSET = 24  # the newest that onnxruntime 1.32 runs
 
 
 class OnnxGraph:
-    """Nodes, constants, and the name of the value that each blob is.
-
-    A blob's value has the blob's name; where a layer writes over it in place, the earlier versions
-    have the name of the layer that makes them added.
-    """
+    """Nodes and constants. A blob's value is named as `Net.value_name` says."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -30,12 +26,6 @@ class OnnxGraph:
         self.tops: Sequence[str] = ()
         self.stem = ""  # of the names of an inner graph's values
         self._names: dict[str, int] = {}
-
-    def name_of(self, blob: Blob) -> str:
-        """The name of a blob's value."""
-        if self.net.blobs.get(blob.name) is blob:
-            return blob.name
-        return f"{blob.name}/{blob.producer.name}"
 
     def node(
         self,

@@ -71,7 +71,7 @@ def _emit(graph: OnnxGraph, layer: Layer, params: Sequence[np.ndarray]) -> None:
         _read(graph, blob, writes)
         for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True)
     ]
-    graph.tops = [graph.name_of(blob) for blob in layer.top_blobs]
+    graph.tops = [graph.net.value_name(blob) for blob in layer.top_blobs]
     emit(graph)
 
 
@@ -86,8 +86,8 @@ def _read(graph: OnnxGraph, blob: Blob, writes: int) -> str:
     """The value that a layer reads as a bottom: what was last written to the blob's memory."""
     other = blob.overwritten_by(writes)
     if other is None:
-        return graph.name_of(blob)
-    name = graph.name_of(other)
+        return graph.net.value_name(blob)
+    name = graph.net.value_name(other)
     if other.shape == blob.shape or not blob.shape:
         return name
     return graph.node("Reshape", [name, graph.sizes(-1, *blob.shape[1:])])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.exporters.differences import relative_difference as _difference
 from netspec.graph import Net
 from netspec.pytorch.compile import compile
 from netspec.pytorch.lower import net_of
@@ -180,15 +181,3 @@ def _pt2(module: NetModule, path: str | Path) -> Exported:
 
     write_atomically(path, write)
     return Exported((str(path),), differences)
-
-
-def _difference(got: np.ndarray, wanted: np.ndarray) -> float:
-    """The largest difference, relative to the largest value; equal infinities and NaN agree."""
-    if got.shape != wanted.shape:
-        return float("inf")
-    both, given = wanted.astype(np.float64), got.astype(np.float64)
-    same = (both == given) | (np.isnan(both) & np.isnan(given))
-    if same.all():
-        return 0.0
-    largest = np.abs(both[np.isfinite(both)]).max(initial=1e-30)
-    return float(np.where(same, 0, np.abs(both - given)).max() / largest)
