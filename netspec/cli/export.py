@@ -32,6 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="the blobs that the exported net gives; layers that lead to none are left out",
     )
+    parser.add_argument(
+        "--fold-batchnorm",
+        action="store_true",
+        help="fold BatchNorm, Scale and Bias layers into those with weights; a file of weights "
+        "has the folded net as a prototxt beside it",
+    )
     configure_state(parser)
     configure_overwrite(parser)
     parser.epilog = _FORMATS
@@ -43,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
             raise NetspecError(f"'{args.out}' already exists", None, "--overwrite writes over it")
         require_own_kind(args.out)
     net = load_net(args.net, args)
-    from netspec.pytorch.export import export  # torch takes seconds to import
+    from netspec.pytorch.export import export, folded_net_path  # torch takes seconds to import
 
-    print(export(net, args.out, args.weights or None, args.outputs))
+    beside = folded_net_path(args.out) if args.fold_batchnorm else None
+    if beside and beside.exists() and not args.overwrite:
+        raise NetspecError(f"'{beside}' already exists", None, "--overwrite writes over it")
+    print(export(net, args.out, args.weights or None, args.outputs, args.fold_batchnorm))
     return 0

@@ -19,7 +19,9 @@ from torch import Tensor
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.exporters.differences import relative_difference as _difference
+from netspec.exporters.net_text import net_text
 from netspec.graph import Net
+from netspec.pytorch.carried import Carried
 from netspec.pytorch.compile import compile
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
@@ -37,14 +39,15 @@ class Exported:
     """What was written: the files, and for each output how far the file's values are off.
 
     `differences` holds the largest difference, relative to the largest value; empty where the
-    format holds values alone.
+    format holds values alone. `notes` say what else was done to the net.
     """
 
     paths: tuple[str, ...]
     differences: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"wrote {', '.join(self.paths)}"]
+        lines = [f"wrote {', '.join(self.paths)}", *self.notes]
         if self.differences:
             worst = max(self.differences, key=lambda name: self.differences[name])
             lines.append(
@@ -59,6 +62,7 @@ def export(
     path: str | Path,
     weights: str | Path | Iterable[str | Path] | None = None,
     outputs: str | Iterable[str] | None = None,
+    fold_batchnorm: bool = False,
     **options: Any,
 ) -> Exported:
     """Writes a net and its weights to a file, whose suffix says in which format.
@@ -71,6 +75,8 @@ def export(
         path: the file to write.
         weights: files of weights, for a net that is no module.
         outputs: the blobs that the exported net gives; None is the net's own.
+        fold_batchnorm: fold BatchNorm, Scale and Bias layers into those with weights. A file of
+            weights has the folded net as a prototxt beside it.
         options: those of `netspec.compile`, for the path of a net.
 
     Raises: NetspecError where the format is not known, a layer can't be exported, or the exported
@@ -88,15 +94,66 @@ def export(
         module = net
     else:
         module = compile(net, outputs=outputs, weights=weights, **options)
+    if fold_batchnorm:
+        return _folded(module, path)
+    return _written(module, path, module)
+
+
+def _written(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
+    """Writes the file. What a model computes is held against the reference."""
+    suffix = Path(path).suffix
     if suffix == ".onnx":
-        return _onnx(module, path)
+        return _onnx(module, path, reference)
     if suffix == ".pt2":
-        return _pt2(module, path)
+        return _pt2(module, path, reference)
     if suffix == ".pt":
         write_atomically(path, lambda file: torch.save(module.state_dict(), file))
     else:
         save_weights(module, path)
     return Exported((str(path),), {})
+
+
+def _folded(module: NetModule, path: str | Path) -> Exported:
+    """Writes the file of the folded net; the net itself beside what holds weights alone."""
+    from netspec.pytorch.fold_batchnorm import fold_module, told
+
+    folded, folds = fold_module(module)
+    held = Carried({"net": module, "folded": folded})
+    inputs, states = random_inputs(module), held.held()
+    _held_against(module_values(folded, inputs), module_values(module, inputs), "folded")
+    held.put_back(states)
+    beside = folded_net_path(path)
+    text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
+    own = Path(net_of(module).path)
+    if beside and own.is_file() and beside.exists() and beside.samefile(own):
+        raise NetspecError(f"'{beside}', the folded net, would be written over the net itself")
+    made = _written(folded, path, module)
+    if beside:
+        write_atomically(beside, text)
+    paths = (*made.paths, *([str(beside)] if beside else []))
+    return Exported(paths, made.differences, (told(folds), *made.notes))
+
+
+def folded_net_path(path: str | Path) -> Path | None:
+    """Where the folded net goes that a file of weights is for; None where the file has it."""
+    if Path(path).suffix in (".onnx", ".pt2", ".py"):
+        return None
+    name = Path(path).name.removesuffix(Path(path).suffix).removesuffix(".caffemodel")
+    return Path(path).with_name(f"{name}.prototxt")
+
+
+def _held_against(
+    got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str
+) -> dict[str, float]:
+    """How far each output is off. Raises: NetspecError where that is too much."""
+    differences = {name: _difference(got[name], value) for name, value in wanted.items()}
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:
+            raise NetspecError(
+                f"the {what} '{name}' differs from the module's by {difference:.1e} of its "
+                "largest value; nothing was written"
+            )
+    return differences
 
 
 def random_inputs(module: NetModule) -> dict[str, Tensor]:
@@ -114,7 +171,7 @@ def module_values(module: NetModule, inputs: dict[str, Tensor]) -> dict[str, np.
     return {name: value.cpu().numpy() for name, value in outputs.items()}
 
 
-def _onnx(module: NetModule, path: str | Path) -> Exported:
+def _onnx(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
     try:
         import onnx
         import onnxruntime
@@ -128,7 +185,7 @@ def _onnx(module: NetModule, path: str | Path) -> Exported:
     params = [[blob.detach().cpu().numpy() for blob in blobs] for blobs in module.layer_params]
     model = onnx_model(net_of(module), params, module.output_names)
     inputs = random_inputs(module)
-    wanted = module_values(module, inputs)
+    wanted = module_values(reference, inputs)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
@@ -141,13 +198,7 @@ def _onnx(module: NetModule, path: str | Path) -> Exported:
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
         got = dict(zip(module.output_names, session.run(module.output_names, feed), strict=True))
-        differences = {name: _difference(got[name], value) for name, value in wanted.items()}
-        for name, difference in differences.items():
-            if not difference <= TOLERANCE:
-                raise NetspecError(
-                    f"the exported '{name}' differs from the module's by {difference:.1e} of its "
-                    "largest value; nothing was written"
-                )
+        differences = _held_against(got, wanted, "exported")
         # the values first: a model that is there can be read
         names = [*([data] if is_large else []), file.name]
         for name in names:
@@ -155,7 +206,7 @@ def _onnx(module: NetModule, path: str | Path) -> Exported:
     return Exported(tuple(str(Path(path).parent / name) for name in reversed(names)), differences)
 
 
-def _pt2(module: NetModule, path: str | Path) -> Exported:
+def _pt2(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
     inputs = random_inputs(module)
     sizes = {value.shape[0] for value in inputs.values() if value.dim()}
     if sizes == {1}:  # torch takes an axis of length 1 for a constant
@@ -171,7 +222,7 @@ def _pt2(module: NetModule, path: str | Path) -> Exported:
     except Exception as error:  # what torch can't trace has many kinds of exceptions
         reason = str(error).partition("\n")[0]
         raise NetspecError(f"torch.export can't take the net: {reason}") from error
-    wanted = module_values(module, inputs)
+    wanted = module_values(reference, inputs)
     with torch.no_grad():
         got = program.module()(*inputs.values())
     differences = {name: _difference(got[name].numpy(), value) for name, value in wanted.items()}

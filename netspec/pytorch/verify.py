@@ -137,6 +137,7 @@ def verify(
         same = None if is_module else weights
         other = _module(against, against_weights or same, {} if is_module else options)
         theirs = blob_values(net_of(other), other, values)
+        ours = _without_other_chains(graph, net_of(other), ours)
     return _compared(graph, ours, theirs, tolerance, against)
 
 
@@ -223,6 +224,31 @@ def _require_stored(net: Net, name: str, stored: Arrays, path: object) -> None:
             by.span,
             "give the inputs' values in a file of their own",
         )
+
+
+def _without_other_chains(net: Net, other: Net, values: Arrays) -> Arrays:
+    """The values that mean the same in both nets.
+
+    Of a blob that is written over in place that is the last version alone, unless the same layers
+    write it.
+    """
+    chains = [_writers(net), _writers(other)]
+    earlier = {
+        net.value_name(blob)
+        for layer in net.layers
+        for blob in layer.top_blobs
+        if net.blobs[blob.name] is not blob and chains[0][blob.name] != chains[1].get(blob.name)
+    }
+    return {name: value for name, value in values.items() if name not in earlier}
+
+
+def _writers(net: Net) -> dict[str, list[str]]:
+    """The names of the layers that write each blob."""
+    found: dict[str, list[str]] = {}
+    for layer in net.layers:
+        for name in layer.tops:
+            found.setdefault(name, []).append(layer.name)
+    return found
 
 
 def _compared(
