@@ -38,6 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fold BatchNorm, Scale and Bias layers into those with weights; a file of weights "
         "has the folded net as a prototxt beside it",
     )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="weights and computation in half precision (.onnx, .pt2, .pt, .safetensors)",
+    )
     configure_state(parser)
     configure_overwrite(parser)
     parser.epilog = _FORMATS
@@ -54,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     beside = folded_net_path(args.out) if args.fold_batchnorm else None
     if beside and beside.exists() and not args.overwrite:
         raise NetspecError(f"'{beside}' already exists", None, "--overwrite writes over it")
-    print(export(net, args.out, args.weights or None, args.outputs, args.fold_batchnorm))
+    print(export(net, args.out, args.weights or None, args.outputs, args.fold_batchnorm, args.half))
     return 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from netspec.exporters.not_exported import not_exported
-from netspec.exporters.onnx_graph import OPSET, OnnxGraph
+from netspec.exporters.onnx_graph import FLOAT, OPSET, OnnxGraph
 from netspec.exporters.onnx_layers import emitters
 from netspec.graph import Blob, Layer, Net, Shape
 from netspec.layers import find_spec
@@ -17,7 +17,10 @@ _NO_VALUE = ("Silence",)  # types that make nothing
 
 
 def onnx_model(
-    net: Net, params: Sequence[Sequence[np.ndarray]], outputs: Sequence[str] | None = None
+    net: Net,
+    params: Sequence[Sequence[np.ndarray]],
+    outputs: Sequence[str] | None = None,
+    halves: Collection[Layer] = (),
 ) -> Any:
     """The model of a net.
 
@@ -26,6 +29,7 @@ def onnx_model(
             same.
         params: the values of each layer's params, in the net's order.
         outputs: the blobs that the model gives; None is the net's own.
+        halves: the layers that compute in half precision. Inputs and outputs are in single.
 
     Raises: NetspecError for a layer that ONNX has no way to compute.
     """
@@ -36,7 +40,8 @@ def onnx_model(
     layers = _leading_to(net, names)
     for layer, values in zip(net.layers, params, strict=True):
         if layer in layers:
-            _emit(graph, layer, values)
+            graph.is_half = layer in halves
+            _emit(graph, layer, values, names)
     batch = _batch_size(net, layers)
     inputs = [blob for layer in layers if _is_source(layer) for blob in layer.top_blobs]
     ends = {
@@ -58,7 +63,9 @@ def onnx_model(
     return model
 
 
-def _emit(graph: OnnxGraph, layer: Layer, params: Sequence[np.ndarray]) -> None:
+def _emit(
+    graph: OnnxGraph, layer: Layer, params: Sequence[np.ndarray], outputs: Sequence[str]
+) -> None:
     if _is_source(layer) or layer.type in _NO_VALUE:
         return
     if layer.not_computed:
@@ -71,8 +78,12 @@ def _emit(graph: OnnxGraph, layer: Layer, params: Sequence[np.ndarray]) -> None:
         _read(graph, blob, writes)
         for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True)
     ]
-    graph.tops = [graph.net.value_name(blob) for blob in layer.top_blobs]
+    tops = [graph.net.value_name(blob) for blob in layer.top_blobs]
+    graph.tops = graph.write(tops, outputs)
     emit(graph)
+    for top, made in zip(tops, graph.tops, strict=True):
+        if top != made:
+            graph.node("Cast", [made], top, to=FLOAT)
 
 
 def _hint(layer: Layer) -> str | None:
@@ -85,9 +96,9 @@ def _hint(layer: Layer) -> str | None:
 def _read(graph: OnnxGraph, blob: Blob, writes: int) -> str:
     """The value that a layer reads as a bottom: what was last written to the blob's memory."""
     other = blob.overwritten_by(writes)
+    name = graph.read(graph.net.value_name(other or blob))
     if other is None:
-        return graph.net.value_name(blob)
-    name = graph.net.value_name(other)
+        return name
     if other.shape == blob.shape or not blob.shape:
         return name
     return graph.node("Reshape", [name, graph.sizes(-1, *blob.shape[1:])])

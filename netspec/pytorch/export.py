@@ -17,18 +17,22 @@ import torch
 from torch import Tensor
 
 from netspec.atomic import write_atomically
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError, counted, did_you_mean
 from netspec.exporters.differences import relative_difference as _difference
+from netspec.exporters.half_layers import half_layers
 from netspec.exporters.net_text import net_text
 from netspec.graph import Net
 from netspec.pytorch.carried import Carried
 from netspec.pytorch.compile import compile
+from netspec.pytorch.half import half_module, save_half
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.weights import save_weights
 from netspec.weights.files import WRITABLE
 
 TOLERANCE = 1e-4  # the largest difference, relative to the largest value of an output
+HALF_TOLERANCE = 2e-2  # the same in half precision, of which ten bits are behind the point
+HALF_SUFFIXES = (".onnx", ".pt2", ".pt", ".safetensors")
 SUFFIXES = (".onnx", ".pt2", ".pt", *WRITABLE)
 _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
 _SEED = 1
@@ -57,12 +61,52 @@ class Exported:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is written, and the module that its values are held against."""
+
+    module: NetModule
+    reference: NetModule
+    is_half: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be said of it."""
+        if not self.is_half:
+            return ()
+        net = net_of(self.module)
+        count = len(half_layers(net))
+        return (
+            f"half precision in {count} of {counted(len(net.layers), 'layer')}; "
+            f"the difference may be {HALF_TOLERANCE:g}, not {TOLERANCE:g}",
+        )
+
+    def run(self) -> NetModule:
+        """The module that computes what is written."""
+        return half_module(self.module) if self.is_half else self.module
+
+    def held_against(
+        self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str
+    ) -> dict[str, float]:
+        """How far each output is off. Raises: NetspecError where that is too much."""
+        tolerance = HALF_TOLERANCE if self.is_half else TOLERANCE
+        differences = {name: _difference(got[name], value) for name, value in wanted.items()}
+        for name, difference in differences.items():
+            if not difference <= tolerance:
+                raise NetspecError(
+                    f"the {what} '{name}' differs from the module's by {difference:.1e} of its "
+                    f"largest value, more than {tolerance:g}; nothing was written"
+                )
+        return differences
+
+
 def export(
     net: NetModule | Net | str | Path,
     path: str | Path,
     weights: str | Path | Iterable[str | Path] | None = None,
     outputs: str | Iterable[str] | None = None,
     fold_batchnorm: bool = False,
+    half: bool = False,
     **options: Any,
 ) -> Exported:
     """Writes a net and its weights to a file, whose suffix says in which format.
@@ -77,6 +121,8 @@ def export(
         outputs: the blobs that the exported net gives; None is the net's own.
         fold_batchnorm: fold BatchNorm, Scale and Bias layers into those with weights. A file of
             weights has the folded net as a prototxt beside it.
+        half: convolutions and dense layers, and what follows them, compute in half precision and
+            have their weights in it; inputs and outputs stay in single.
         options: those of `netspec.compile`, for the path of a net.
 
     Raises: NetspecError where the format is not known, a layer can't be exported, or the exported
@@ -86,6 +132,12 @@ def export(
     if suffix not in SUFFIXES:
         hint = did_you_mean(suffix, SUFFIXES) or f"the formats are {', '.join(SUFFIXES)}"
         raise NetspecError(f"'{path}': there is no format '{suffix}'", None, hint)
+    if half and suffix not in HALF_SUFFIXES:
+        raise NetspecError(
+            f"'{path}': '{suffix}' has no half precision",
+            None,
+            f"the formats that have it are {', '.join(HALF_SUFFIXES)}",
+        )
     if isinstance(net, NetModule):
         if weights is not None or outputs is not None or options:
             raise NetspecError(
@@ -95,39 +147,48 @@ def export(
     else:
         module = compile(net, outputs=outputs, weights=weights, **options)
     if fold_batchnorm:
-        return _folded(module, path)
-    return _written(module, path, module)
+        return _folded(module, path, half)
+    return _written(_Subject(module, module, half), path)
 
 
-def _written(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
+def _written(subject: _Subject, path: str | Path) -> Exported:
     """Writes the file. What a model computes is held against the reference."""
     suffix = Path(path).suffix
     if suffix == ".onnx":
-        return _onnx(module, path, reference)
+        return _onnx(subject, path)
     if suffix == ".pt2":
-        return _pt2(module, path, reference)
+        return _pt2(subject, path)
+    differences: dict[str, float] = {}
+    module = subject.run()
+    if subject.is_half:
+        inputs = random_inputs(module)
+        wanted = module_values(subject.reference, inputs)
+        differences = subject.held_against(module_values(module, inputs), wanted, "exported")
     if suffix == ".pt":
         write_atomically(path, lambda file: torch.save(module.state_dict(), file))
+    elif subject.is_half:
+        save_half(module, path)
     else:
         save_weights(module, path)
-    return Exported((str(path),), {})
+    return Exported((str(path),), differences, subject.notes)
 
 
-def _folded(module: NetModule, path: str | Path) -> Exported:
+def _folded(module: NetModule, path: str | Path, half: bool) -> Exported:
     """Writes the file of the folded net; the net itself beside what holds weights alone."""
     from netspec.pytorch.fold_batchnorm import fold_module, told
 
     folded, folds = fold_module(module)
     held = Carried({"net": module, "folded": folded})
     inputs, states = random_inputs(module), held.held()
-    _held_against(module_values(folded, inputs), module_values(module, inputs), "folded")
+    wanted = module_values(module, inputs)
+    _Subject(folded, module).held_against(module_values(folded, inputs), wanted, "folded")
     held.put_back(states)
     beside = folded_net_path(path)
     text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
     own = Path(net_of(module).path)
     if beside and own.is_file() and beside.exists() and beside.samefile(own):
         raise NetspecError(f"'{beside}', the folded net, would be written over the net itself")
-    made = _written(folded, path, module)
+    made = _written(_Subject(folded, module, half), path)
     if beside:
         write_atomically(beside, text)
     paths = (*made.paths, *([str(beside)] if beside else []))
@@ -140,20 +201,6 @@ def folded_net_path(path: str | Path) -> Path | None:
         return None
     name = Path(path).name.removesuffix(Path(path).suffix).removesuffix(".caffemodel")
     return Path(path).with_name(f"{name}.prototxt")
-
-
-def _held_against(
-    got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str
-) -> dict[str, float]:
-    """How far each output is off. Raises: NetspecError where that is too much."""
-    differences = {name: _difference(got[name], value) for name, value in wanted.items()}
-    for name, difference in differences.items():
-        if not difference <= TOLERANCE:
-            raise NetspecError(
-                f"the {what} '{name}' differs from the module's by {difference:.1e} of its "
-                "largest value; nothing was written"
-            )
-    return differences
 
 
 def random_inputs(module: NetModule) -> dict[str, Tensor]:
@@ -171,7 +218,7 @@ def module_values(module: NetModule, inputs: dict[str, Tensor]) -> dict[str, np.
     return {name: value.cpu().numpy() for name, value in outputs.items()}
 
 
-def _onnx(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
+def _onnx(subject: _Subject, path: str | Path) -> Exported:
     try:
         import onnx
         import onnxruntime
@@ -182,10 +229,12 @@ def _onnx(module: NetModule, path: str | Path, reference: NetModule) -> Exported
         ) from None
     from netspec.exporters.write_onnx import onnx_model
 
+    module, net = subject.module, net_of(subject.module)
     params = [[blob.detach().cpu().numpy() for blob in blobs] for blobs in module.layer_params]
-    model = onnx_model(net_of(module), params, module.output_names)
+    halves = half_layers(net) if subject.is_half else ()
+    model = onnx_model(net, params, module.output_names, halves)
     inputs = random_inputs(module)
-    wanted = module_values(reference, inputs)
+    wanted = module_values(subject.reference, inputs)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
@@ -198,15 +247,17 @@ def _onnx(module: NetModule, path: str | Path, reference: NetModule) -> Exported
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
         got = dict(zip(module.output_names, session.run(module.output_names, feed), strict=True))
-        differences = _held_against(got, wanted, "exported")
+        differences = subject.held_against(got, wanted, "exported")
         # the values first: a model that is there can be read
         names = [*([data] if is_large else []), file.name]
         for name in names:
             os.replace(Path(trial) / name, folder / name)
-    return Exported(tuple(str(Path(path).parent / name) for name in reversed(names)), differences)
+    paths = tuple(str(Path(path).parent / name) for name in reversed(names))
+    return Exported(paths, differences, subject.notes)
 
 
-def _pt2(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
+def _pt2(subject: _Subject, path: str | Path) -> Exported:
+    module = subject.run()
     inputs = random_inputs(module)
     sizes = {value.shape[0] for value in inputs.values() if value.dim()}
     if sizes == {1}:  # torch takes an axis of length 1 for a constant
@@ -222,13 +273,14 @@ def _pt2(module: NetModule, path: str | Path, reference: NetModule) -> Exported:
     except Exception as error:  # what torch can't trace has many kinds of exceptions
         reason = str(error).partition("\n")[0]
         raise NetspecError(f"torch.export can't take the net: {reason}") from error
-    wanted = module_values(reference, inputs)
+    wanted = module_values(subject.reference, inputs)
     with torch.no_grad():
         got = program.module()(*inputs.values())
-    differences = {name: _difference(got[name].numpy(), value) for name, value in wanted.items()}
+    arrays = {name: value.numpy() for name, value in got.items()}
+    differences = subject.held_against(arrays, wanted, "exported")
 
     def write(file: BinaryIO) -> None:
         torch.export.save(program, file)
 
     write_atomically(path, write)
-    return Exported((str(path),), differences)
+    return Exported((str(path),), differences, subject.notes)

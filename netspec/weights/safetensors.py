@@ -61,10 +61,14 @@ def write_safetensors(
 ) -> None:
     """Writes (layer, arrays); the net's name goes to the metadata.
 
+    Arrays of half precision stay so, all others are written in single.
+
     Raises: NetspecError where the file can't be written.
     """
     tensors = {
-        f"{name}/{i}": np.asarray(array, dtype=np.float32, order="C")
+        f"{name}/{i}": np.asarray(
+            array, dtype=np.float16 if array.dtype == np.float16 else np.float32, order="C"
+        )
         for name, arrays in layers
         for i, array in enumerate(arrays)
     }
