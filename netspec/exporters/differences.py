@@ -57,3 +57,20 @@ def _places(values: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         bits = values.astype(np.float32).view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+
+def rows_apart(a: np.ndarray, b: np.ndarray, tolerance: float) -> int:
+    """How many rows of one table have no equal in the other, the larger number of both.
+
+    Shapes: (A, width), (B, width)
+
+    Args:
+        tolerance: of a value, relative to it where it is above 1.
+    """
+    return max(_without_equal(a, b, tolerance), _without_equal(b, a, tolerance))
+
+
+def _without_equal(a: np.ndarray, b: np.ndarray, tolerance: float) -> int:
+    allowed = tolerance * np.maximum(1, np.abs(a))
+    near = [(np.abs(b - row) <= most).all(1).any() for row, most in zip(a, allowed, strict=True)]
+    return len(a) - int(np.sum(near))

@@ -21,6 +21,7 @@ class OnnxGraph:
         self.net = net
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
+        self.opset = OPSET
         # the layer whose nodes are written, its params' values, its bottoms' and tops' names
         self.layer: Layer = net.layers[0]
         self.params: Sequence[np.ndarray] = ()
@@ -28,6 +29,8 @@ class OnnxGraph:
         self.tops: Sequence[str] = ()
         self.stem = ""  # of the names of an inner graph's values
         self._names: dict[str, int] = {}
+        # the sizes of values whose shape is not that of their blob: it depends on the data
+        self.dims: dict[str, Sequence[int | str]] = {}
         self.is_half = False  # whether the layer computes in half precision
         self._halves: set[str] = set()  # the values in half precision
         self._casts: dict[tuple[str, bool], str] = {}
@@ -91,6 +94,11 @@ class OnnxGraph:
     def sizes(self, *dims: int) -> str:
         """A constant of sizes: what Reshape, Tile and Slice take."""
         return self.constant(dims, "sizes", np.int64)
+
+    def pick(self, x: str, indices: int | Sequence[int], axis: int) -> str:
+        """Some places of an axis, which stays also where it is one."""
+        places = [indices] if isinstance(indices, int) else list(indices)
+        return self.node("Gather", [x, self.sizes(*places)], axis=axis)
 
     def inner(self) -> OnnxGraph:
         """A graph inside this one: the body of a loop, which sees this one's values."""

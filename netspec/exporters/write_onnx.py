@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netspec.exporters.not_exported import not_exported
-from netspec.exporters.onnx_graph import FLOAT, OPSET, OnnxGraph
+from netspec.exporters.onnx_graph import FLOAT, OnnxGraph
 from netspec.exporters.onnx_layers import emitters
 from netspec.graph import Blob, Layer, Net, Shape
 from netspec.layers import find_spec
@@ -45,7 +45,9 @@ def onnx_model(
     batch = _batch_size(net, layers)
     inputs = [blob for layer in layers if _is_source(layer) for blob in layer.top_blobs]
     ends = {
-        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, _dims(blob.shape or (), batch))
+        name: helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, graph.dims.get(name) or _dims(blob.shape or (), batch)
+        )
         for name, blob in [(b.name, b) for b in inputs] + [(n, net.blob(n)) for n in names]
     }
     model = helper.make_model(
@@ -56,7 +58,7 @@ def onnx_model(
             [ends[name] for name in names],
             [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
         ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=[helper.make_opsetid("", graph.opset)],
         producer_name="netspec",
     )
     model.ir_version = 10
@@ -80,6 +82,9 @@ def _emit(
     ]
     tops = [graph.net.value_name(blob) for blob in layer.top_blobs]
     graph.tops = graph.write(tops, outputs)
+    if any(name in graph.dims for name in graph.bottoms):
+        for name, blob in zip(tops, layer.top_blobs, strict=True):
+            graph.dims[name] = ["rows", *(blob.shape or ())[1:]]
     emit(graph)
     for top, made in zip(tops, graph.tops, strict=True):
         if top != made:

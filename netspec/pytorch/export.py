@@ -21,9 +21,11 @@ from netspec.diagnostics import NetspecError, counted, did_you_mean
 from netspec.exporters.differences import relative_difference as _difference
 from netspec.exporters.half_layers import half_layers
 from netspec.exporters.net_text import net_text
+from netspec.exporters.run_onnx import onnx_values
 from netspec.graph import Net
 from netspec.pytorch.carried import Carried
 from netspec.pytorch.compile import compile
+from netspec.pytorch.follow_onnx import choosing_layers, follow_onnx, values_around
 from netspec.pytorch.half import half_module, save_half
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
@@ -70,6 +72,11 @@ class _Subject:
     is_half: bool = False
 
     @property
+    def tolerance(self) -> float:
+        """Of a difference, relative to the largest value."""
+        return HALF_TOLERANCE if self.is_half else TOLERANCE
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What else is to be said of it."""
         if not self.is_half:
@@ -78,7 +85,7 @@ class _Subject:
         count = len(half_layers(net))
         return (
             f"half precision in {count} of {counted(len(net.layers), 'layer')}; "
-            f"the difference may be {HALF_TOLERANCE:g}, not {TOLERANCE:g}",
+            f"the difference may be {self.tolerance:g}, not {TOLERANCE:g}",
         )
 
     def run(self) -> NetModule:
@@ -89,13 +96,12 @@ class _Subject:
         self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str
     ) -> dict[str, float]:
         """How far each output is off. Raises: NetspecError where that is too much."""
-        tolerance = HALF_TOLERANCE if self.is_half else TOLERANCE
         differences = {name: _difference(got[name], value) for name, value in wanted.items()}
         for name, difference in differences.items():
-            if not difference <= tolerance:
+            if not difference <= self.tolerance:
                 raise NetspecError(
                     f"the {what} '{name}' differs from the module's by {difference:.1e} of its "
-                    f"largest value, more than {tolerance:g}; nothing was written"
+                    f"largest value, more than {self.tolerance:g}; nothing was written"
                 )
         return differences
 
@@ -221,7 +227,7 @@ def module_values(module: NetModule, inputs: dict[str, Tensor]) -> dict[str, np.
 def _onnx(subject: _Subject, path: str | Path) -> Exported:
     try:
         import onnx
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except ImportError:
         hint = "pip install 'netspec[onnx]'"
         raise NetspecError(
@@ -233,8 +239,6 @@ def _onnx(subject: _Subject, path: str | Path) -> Exported:
     params = [[blob.detach().cpu().numpy() for blob in blobs] for blobs in module.layer_params]
     halves = half_layers(net) if subject.is_half else ()
     model = onnx_model(net, params, module.output_names, halves)
-    inputs = random_inputs(module)
-    wanted = module_values(subject.reference, inputs)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
@@ -243,17 +247,34 @@ def _onnx(subject: _Subject, path: str | Path) -> Exported:
         is_large = model.ByteSize() > _LARGEST_ONNX
         onnx.save_model(model, file, save_as_external_data=is_large, location=data)
         onnx.checker.check_model(str(file), full_check=True)
-        onnxruntime.set_default_logger_severity(4)
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
-        got = dict(zip(module.output_names, session.run(module.output_names, feed), strict=True))
-        differences = subject.held_against(got, wanted, "exported")
+        differences, notes = _held_onnx(subject, file)
         # the values first: a model that is there can be read
-        names = [*([data] if is_large else []), file.name]
-        for name in names:
+        files = [*([data] if is_large else []), file.name]
+        for name in files:
             os.replace(Path(trial) / name, folder / name)
-    paths = tuple(str(Path(path).parent / name) for name in reversed(names))
-    return Exported(paths, differences, subject.notes)
+    paths = tuple(str(Path(path).parent / name) for name in reversed(files))
+    return Exported(paths, differences, notes)
+
+
+def _held_onnx(subject: _Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
+    """How far a model is off on random input, and notes. Raises: NetspecError."""
+    import onnxruntime
+
+    net, outputs = net_of(subject.module), subject.module.output_names
+    inputs = random_inputs(subject.module)
+    onnxruntime.set_default_logger_severity(4)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
+    got = dict(zip(outputs, session.run(outputs, feed), strict=True))
+    layers = choosing_layers(net)
+    if not layers:
+        wanted = module_values(subject.reference, inputs)
+        return subject.held_against(got, wanted, "exported"), subject.notes
+    got |= onnx_values(file, feed, values_around(net, layers).union(outputs))
+    wanted, chosen, notes = follow_onnx(subject.reference, net, inputs, got, subject.tolerance)
+    differences = subject.held_against(got, wanted, "exported")
+    own = {name: chosen.get(name, difference) for name, difference in differences.items()}
+    return own, (*subject.notes, *notes)
 
 
 def _pt2(subject: _Subject, path: str | Path) -> Exported:
