@@ -17,7 +17,9 @@ _HOMES = {
     "RunOptions": "netspec.solver.run_options",
     "Solver": "netspec.pytorch.train",
     "batches": "netspec.pytorch.batches",
+    "classify": "netspec.pytorch.classify",
     "compile": "netspec.pytorch.compile",
+    "detect": "netspec.pytorch.detect",
     "export": "netspec.pytorch.export",
     "load": "netspec.pipeline",
     "loads": "netspec.pipeline",
@@ -33,7 +35,9 @@ __all__ = [
     "RunOptions",
     "Solver",
     "batches",
+    "classify",
     "compile",
+    "detect",
     "export",
     "load",
     "load_weights",
@@ -48,7 +52,9 @@ if TYPE_CHECKING:
     from netspec.listener import Listener
     from netspec.pipeline import load, loads
     from netspec.pytorch.batches import batches
+    from netspec.pytorch.classify import classify
     from netspec.pytorch.compile import compile
+    from netspec.pytorch.detect import detect
     from netspec.pytorch.export import export
     from netspec.pytorch.run import train
     from netspec.pytorch.train import Solver

@@ -42,6 +42,7 @@ ROOMS += [
     "exporters",
     "logs",
     "pytorch",
+    "serving",
     "cli",
 ]
 FILES = sorted(
