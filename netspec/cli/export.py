@@ -43,6 +43,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="weights and computation in half precision (.onnx, .pt2, .pt, .safetensors)",
     )
+    parser.add_argument(
+        "--with-preprocess",
+        action="store_true",
+        help="the graph (.onnx, .pt2) takes RGB pictures, 0 to 255: channel order, centre crop, "
+        "mean and scale are part of it, as the net's comment '# netspec: preprocess' says",
+    )
+    parser.add_argument(
+        "--uint8",
+        action="store_true",
+        help="the pictures of --with-preprocess are bytes, not numbers of single precision",
+    )
     configure_state(parser)
     configure_overwrite(parser)
     parser.epilog = _FORMATS
@@ -59,5 +70,6 @@ def run(args: argparse.Namespace) -> int:
     beside = folded_net_path(args.out) if args.fold_batchnorm else None
     if beside and beside.exists() and not args.overwrite:
         raise NetspecError(f"'{beside}' already exists", None, "--overwrite writes over it")
-    print(export(net, args.out, args.weights or None, args.outputs, args.fold_batchnorm, args.half))
+    settings = (args.fold_batchnorm, args.half, args.with_preprocess, args.uint8)
+    print(export(net, args.out, args.weights or None, args.outputs, *settings))
     return 0

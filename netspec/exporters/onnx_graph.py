@@ -10,7 +10,7 @@ import numpy as np
 from netspec.exporters.not_exported import out_of_half
 from netspec.graph import Layer, Net
 
-FLOAT, FLOAT16 = 1, 10  # TensorProto.DataType
+FLOAT, UINT8, FLOAT16 = 1, 2, 10  # TensorProto.DataType
 OPSET = 24  # the newest that onnxruntime 1.32 runs
 
 

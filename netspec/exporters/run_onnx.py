@@ -30,7 +30,8 @@ def onnx_values(
 ) -> dict[str, np.ndarray]:
     """The values of those names that a model's graph has, by a copy that gives them as outputs.
 
-    With one input on both sides, their names may differ.
+    With one input on both sides, their names may differ. A value of an input's name that the model
+    computes, as one does that prepares pictures, is taken from the inputs.
 
     Raises: NetspecError where the file is no model, has inputs that are not given, or can't be run
         on them.
@@ -47,6 +48,7 @@ def onnx_values(
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
     if not wanted:
         return {}
+    _begin_at(model.graph, set(inputs).intersection(made), wanted)
     onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry(_EXTERNAL, os.path.dirname(os.path.abspath(path)))
@@ -80,6 +82,31 @@ def _model(path: str | Path) -> Any:
             f"'{path}' is not an ONNX model, or is damaged", hint=wrong_kind(path)
         ) from None
     return model
+
+
+def _begin_at(graph: Any, names: set[str], wanted: Collection[str]) -> None:
+    """Makes inputs of values that the graph computes, and leaves out what leads to them alone."""
+    if not names:
+        return
+    from onnx import TensorProto, helper
+
+    needed, kept = set(wanted), []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output) and not names.intersection(node.output):
+            kept.append(node)
+            needed |= _reads(node)
+    nodes = kept[::-1]
+    inputs = [each for each in graph.input if each.name in needed]
+    inputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.input.extend(inputs)
+
+
+def _reads(node: Any) -> set[str]:
+    """What a node and the graphs inside it read."""
+    inner = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    return set(node.input).union(*(_reads(each) for graph in inner for each in graph.node))
 
 
 def _feed(

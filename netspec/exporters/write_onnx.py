@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from netspec.exporters.image_input import ImageInput, emit_image, image_type
 from netspec.exporters.not_exported import not_exported
 from netspec.exporters.onnx_graph import FLOAT, OnnxGraph
 from netspec.exporters.onnx_layers import emitters
@@ -21,6 +22,7 @@ def onnx_model(
     params: Sequence[Sequence[np.ndarray]],
     outputs: Sequence[str] | None = None,
     halves: Collection[Layer] = (),
+    image: ImageInput | None = None,
 ) -> Any:
     """The model of a net.
 
@@ -30,6 +32,7 @@ def onnx_model(
         params: the values of each layer's params, in the net's order.
         outputs: the blobs that the model gives; None is the net's own.
         halves: the layers that compute in half precision. Inputs and outputs are in single.
+        image: the pictures that take the place of the net's one input.
 
     Raises: NetspecError for a layer that ONNX has no way to compute.
     """
@@ -38,6 +41,8 @@ def onnx_model(
     graph = OnnxGraph(net)
     names = list(net.outputs if outputs is None else outputs)
     layers = _leading_to(net, names)
+    if image is not None:
+        emit_image(graph, image)
     for layer, values in zip(net.layers, params, strict=True):
         if layer in layers:
             graph.is_half = layer in halves
@@ -50,11 +55,15 @@ def onnx_model(
         )
         for name, blob in [(b.name, b) for b in inputs] + [(n, net.blob(n)) for n in names]
     }
+    starts = [ends[blob.name] for blob in inputs]
+    if image is not None:
+        kind, sizes = image_type(image)
+        starts = [helper.make_tensor_value_info(image.name, kind, ["N", *sizes])]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             net.name or "net",
-            [ends[blob.name] for blob in inputs],
+            starts,
             [ends[name] for name in names],
             [numpy_helper.from_array(value, name) for name, value in graph.constants.items()],
         ),

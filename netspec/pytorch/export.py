@@ -8,36 +8,36 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from netspec.atomic import write_atomically
-from netspec.diagnostics import NetspecError, counted, did_you_mean
-from netspec.exporters.differences import relative_difference as _difference
+from netspec.diagnostics import NetspecError, did_you_mean
 from netspec.exporters.half_layers import half_layers
+from netspec.exporters.image_input import image_input
 from netspec.exporters.net_text import net_text
 from netspec.exporters.run_onnx import onnx_values
 from netspec.graph import Net
 from netspec.pytorch.carried import Carried
 from netspec.pytorch.compile import compile
+from netspec.pytorch.export_subject import Subject, module_values, random_inputs
 from netspec.pytorch.follow_onnx import choosing_layers, follow_onnx, values_around
-from netspec.pytorch.half import half_module, save_half
+from netspec.pytorch.half import save_half
+from netspec.pytorch.image_module import ImageModule
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.picture_net import picture_input
 from netspec.pytorch.weights import save_weights
 from netspec.weights.files import WRITABLE
 
-TOLERANCE = 1e-4  # the largest difference, relative to the largest value of an output
-HALF_TOLERANCE = 2e-2  # the same in half precision, of which ten bits are behind the point
+GRAPH_SUFFIXES = (".onnx", ".pt2")
 HALF_SUFFIXES = (".onnx", ".pt2", ".pt", ".safetensors")
 SUFFIXES = (".onnx", ".pt2", ".pt", *WRITABLE)
 _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
-_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,49 +63,6 @@ class Exported:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What is written, and the module that its values are held against."""
-
-    module: NetModule
-    reference: NetModule
-    is_half: bool = False
-
-    @property
-    def tolerance(self) -> float:
-        """Of a difference, relative to the largest value."""
-        return HALF_TOLERANCE if self.is_half else TOLERANCE
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What else is to be said of it."""
-        if not self.is_half:
-            return ()
-        net = net_of(self.module)
-        count = len(half_layers(net))
-        return (
-            f"half precision in {count} of {counted(len(net.layers), 'layer')}; "
-            f"the difference may be {self.tolerance:g}, not {TOLERANCE:g}",
-        )
-
-    def run(self) -> NetModule:
-        """The module that computes what is written."""
-        return half_module(self.module) if self.is_half else self.module
-
-    def held_against(
-        self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str
-    ) -> dict[str, float]:
-        """How far each output is off. Raises: NetspecError where that is too much."""
-        differences = {name: _difference(got[name], value) for name, value in wanted.items()}
-        for name, difference in differences.items():
-            if not difference <= self.tolerance:
-                raise NetspecError(
-                    f"the {what} '{name}' differs from the module's by {difference:.1e} of its "
-                    f"largest value, more than {self.tolerance:g}; nothing was written"
-                )
-        return differences
-
-
 def export(
     net: NetModule | Net | str | Path,
     path: str | Path,
@@ -113,6 +70,8 @@ def export(
     outputs: str | Iterable[str] | None = None,
     fold_batchnorm: bool = False,
     half: bool = False,
+    with_preprocess: bool = False,
+    uint8: bool = False,
     **options: Any,
 ) -> Exported:
     """Writes a net and its weights to a file, whose suffix says in which format.
@@ -129,6 +88,9 @@ def export(
             weights has the folded net as a prototxt beside it.
         half: convolutions and dense layers, and what follows them, compute in half precision and
             have their weights in it; inputs and outputs stay in single.
+        with_preprocess: `.onnx` and `.pt2` take RGB pictures, 0 to 255; channel order, centre
+            crop, mean and scale, as the net's file says in its comment, are part of the graph.
+        uint8: these pictures are bytes; else they are numbers of single precision.
         options: those of `netspec.compile`, for the path of a net.
 
     Raises: NetspecError where the format is not known, a layer can't be exported, or the exported
@@ -144,6 +106,11 @@ def export(
             None,
             f"the formats that have it are {', '.join(HALF_SUFFIXES)}",
         )
+    if with_preprocess and suffix not in GRAPH_SUFFIXES:
+        formats = ", ".join(GRAPH_SUFFIXES)
+        raise NetspecError(f"'{path}': preprocessing goes into {formats}, not into '{suffix}'")
+    if uint8 and not with_preprocess:
+        raise NetspecError("'uint8' is for the pictures of 'with_preprocess'")
     if isinstance(net, NetModule):
         if weights is not None or outputs is not None or options:
             raise NetspecError(
@@ -152,12 +119,15 @@ def export(
         module = net
     else:
         module = compile(net, outputs=outputs, weights=weights, **options)
-    if fold_batchnorm:
-        return _folded(module, path, half)
-    return _written(_Subject(module, module, half), path)
+    image = None
+    if with_preprocess:
+        graph = net_of(module)
+        image = image_input(graph, picture_input(graph), uint8)
+    subject = Subject(module, module, half, image)
+    return _folded(subject, path) if fold_batchnorm else _written(subject, path)
 
 
-def _written(subject: _Subject, path: str | Path) -> Exported:
+def _written(subject: Subject, path: str | Path) -> Exported:
     """Writes the file. What a model computes is held against the reference."""
     suffix = Path(path).suffix
     if suffix == ".onnx":
@@ -179,22 +149,23 @@ def _written(subject: _Subject, path: str | Path) -> Exported:
     return Exported((str(path),), differences, subject.notes)
 
 
-def _folded(module: NetModule, path: str | Path, half: bool) -> Exported:
+def _folded(subject: Subject, path: str | Path) -> Exported:
     """Writes the file of the folded net; the net itself beside what holds weights alone."""
     from netspec.pytorch.fold_batchnorm import fold_module, told
 
+    module = subject.module
     folded, folds = fold_module(module)
     held = Carried({"net": module, "folded": folded})
     inputs, states = random_inputs(module), held.held()
     wanted = module_values(module, inputs)
-    _Subject(folded, module).held_against(module_values(folded, inputs), wanted, "folded")
+    Subject(folded, module).held_against(module_values(folded, inputs), wanted, "folded")
     held.put_back(states)
     beside = folded_net_path(path)
     text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
     own = Path(net_of(module).path)
     if beside and own.is_file() and beside.exists() and beside.samefile(own):
         raise NetspecError(f"'{beside}', the folded net, would be written over the net itself")
-    made = _written(_Subject(folded, module, half), path)
+    made = _written(replace(subject, module=folded), path)
     if beside:
         write_atomically(beside, text)
     paths = (*made.paths, *([str(beside)] if beside else []))
@@ -209,22 +180,7 @@ def folded_net_path(path: str | Path) -> Path | None:
     return Path(path).with_name(f"{name}.prototxt")
 
 
-def random_inputs(module: NetModule) -> dict[str, Tensor]:
-    """Values in [0, 1) for every input, in the shapes that the net declares."""
-    generator = torch.Generator().manual_seed(_SEED)
-    shapes = module.about.input_shapes
-    return {name: torch.rand(shapes[name], generator=generator) for name in module.input_names}
-
-
-def module_values(module: NetModule, inputs: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    """The module's outputs on the CPU, as arrays."""
-    device = next((value.device for value in module.state_dict().values()), torch.device("cpu"))
-    with torch.no_grad():
-        outputs = module(**{name: value.to(device) for name, value in inputs.items()})
-    return {name: value.cpu().numpy() for name, value in outputs.items()}
-
-
-def _onnx(subject: _Subject, path: str | Path) -> Exported:
+def _onnx(subject: Subject, path: str | Path) -> Exported:
     try:
         import onnx
         import onnxruntime  # noqa: F401
@@ -238,7 +194,7 @@ def _onnx(subject: _Subject, path: str | Path) -> Exported:
     module, net = subject.module, net_of(subject.module)
     params = [[blob.detach().cpu().numpy() for blob in blobs] for blobs in module.layer_params]
     halves = half_layers(net) if subject.is_half else ()
-    model = onnx_model(net, params, module.output_names, halves)
+    model = onnx_model(net, params, module.output_names, halves, subject.image)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
@@ -256,15 +212,15 @@ def _onnx(subject: _Subject, path: str | Path) -> Exported:
     return Exported(paths, differences, notes)
 
 
-def _held_onnx(subject: _Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
+def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
     """How far a model is off on random input, and notes. Raises: NetspecError."""
     import onnxruntime
 
     net, outputs = net_of(subject.module), subject.module.output_names
-    inputs = random_inputs(subject.module)
+    given, inputs = subject.feed()
     onnxruntime.set_default_logger_severity(4)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
+    feed = {each.name: given[each.name].numpy() for each in session.get_inputs()}
     got = dict(zip(outputs, session.run(outputs, feed), strict=True))
     layers = choosing_layers(net)
     if not layers:
@@ -277,26 +233,26 @@ def _held_onnx(subject: _Subject, file: Path) -> tuple[dict[str, float], tuple[s
     return own, (*subject.notes, *notes)
 
 
-def _pt2(subject: _Subject, path: str | Path) -> Exported:
-    module = subject.run()
-    inputs = random_inputs(module)
-    sizes = {value.shape[0] for value in inputs.values() if value.dim()}
-    if sizes == {1}:  # torch takes an axis of length 1 for a constant
-        inputs = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in inputs.items()}
+def _pt2(subject: Subject, path: str | Path) -> Exported:
+    module: nn.Module = subject.run()
+    if subject.image is not None:
+        module = ImageModule(subject.run(), subject.image).train(module.training)
+    given, inputs = subject.feed(least=2)  # torch takes an axis of length 1 for a constant
+    sizes = {value.shape[0] for value in given.values() if value.dim()}
     shapes = tuple(
         {0: torch.export.Dim.AUTO} if len(sizes) == 1 and value.dim() else None
-        for value in inputs.values()
+        for value in given.values()
     )
     try:
         program = torch.export.export(
-            module, tuple(inputs.values()), dynamic_shapes=shapes, strict=False
+            module, tuple(given.values()), dynamic_shapes=shapes, strict=False
         )
     except Exception as error:  # what torch can't trace has many kinds of exceptions
         reason = str(error).partition("\n")[0]
         raise NetspecError(f"torch.export can't take the net: {reason}") from error
     wanted = module_values(subject.reference, inputs)
     with torch.no_grad():
-        got = program.module()(*inputs.values())
+        got = program.module()(*given.values())
     arrays = {name: value.numpy() for name, value in got.items()}
     differences = subject.held_against(arrays, wanted, "exported")
 

@@ -15,7 +15,7 @@ from netspec.exporters.differences import APART, difference
 from netspec.graph import Layer, Net, Shape, shape_text
 from netspec.pytorch.blob_values import blob_values, values_at_end
 from netspec.pytorch.compile import compile
-from netspec.pytorch.export import random_inputs
+from netspec.pytorch.export_subject import random_inputs
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.weights.blob_arrays import ARRAY_SUFFIXES, read_blob_arrays

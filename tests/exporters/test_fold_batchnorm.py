@@ -14,7 +14,7 @@ import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
-from netspec.pytorch.export import random_inputs
+from netspec.pytorch.export_subject import random_inputs
 from netspec.pytorch.fold_batchnorm import fold_module
 from netspec.pytorch.module import NetModule
 from tests.nets import net_text
