@@ -25,7 +25,7 @@ from netspec.graph import Net
 from netspec.pytorch.carried import Carried
 from netspec.pytorch.compile import compile
 from netspec.pytorch.export_subject import Subject, module_values, random_inputs
-from netspec.pytorch.follow_onnx import choosing_layers, follow_onnx, values_around
+from netspec.pytorch.follow_values import choosing_layers, follow_values, values_around
 from netspec.pytorch.half import save_half
 from netspec.pytorch.image_module import ImageModule
 from netspec.pytorch.lower import net_of
@@ -137,9 +137,7 @@ def _written(subject: Subject, path: str | Path) -> Exported:
     differences: dict[str, float] = {}
     module = subject.run()
     if subject.is_half:
-        inputs = random_inputs(module)
-        wanted = module_values(subject.reference, inputs)
-        differences = subject.held_against(module_values(module, inputs), wanted, "exported")
+        differences = subject.held(module, random_inputs(module), "exported")
     if suffix == ".pt":
         write_atomically(path, lambda file: torch.save(module.state_dict(), file))
     elif subject.is_half:
@@ -156,9 +154,8 @@ def _folded(subject: Subject, path: str | Path) -> Exported:
     module = subject.module
     folded, folds = fold_module(module)
     held = Carried({"net": module, "folded": folded})
-    inputs, states = random_inputs(module), held.held()
-    wanted = module_values(module, inputs)
-    Subject(folded, module).held_against(module_values(folded, inputs), wanted, "folded")
+    states = held.held()
+    Subject(folded, module).held(folded, random_inputs(module), "folded")
     held.put_back(states)
     beside = folded_net_path(path)
     text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
@@ -227,7 +224,7 @@ def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[st
         wanted = module_values(subject.reference, inputs)
         return subject.held_against(got, wanted, "exported"), subject.notes
     got |= onnx_values(file, feed, values_around(net, layers).union(outputs))
-    wanted, chosen, notes = follow_onnx(subject.reference, net, inputs, got, subject.tolerance)
+    wanted, chosen, notes = follow_values(subject.reference, net, inputs, got, subject.tolerance)
     differences = subject.held_against(got, wanted, "exported")
     own = {name: chosen.get(name, difference) for name, difference in differences.items()}
     return own, (*subject.notes, *notes)

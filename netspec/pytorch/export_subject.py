@@ -12,6 +12,8 @@ from netspec.diagnostics import NetspecError, counted
 from netspec.exporters.differences import relative_difference
 from netspec.exporters.half_layers import half_layers
 from netspec.exporters.image_input import ImageInput
+from netspec.pytorch.blob_values import blob_values
+from netspec.pytorch.follow_values import choosing_layers, follow_values
 from netspec.pytorch.half import half_module
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
@@ -68,6 +70,17 @@ class Subject:
     def run(self) -> NetModule:
         """The module that computes what is written."""
         return half_module(self.module) if self.is_half else self.module
+
+    def held(self, module: NetModule, inputs: dict[str, Tensor], what: str) -> dict[str, float]:
+        """How far a module's outputs are off. Raises: NetspecError where that is too much."""
+        net = net_of(module)
+        got = module_values(module, inputs)
+        if not choosing_layers(net):
+            return self.held_against(got, module_values(self.reference, inputs), what)
+        theirs = blob_values(net, module, {name: value.numpy() for name, value in inputs.items()})
+        wanted, chosen, _ = follow_values(self.reference, net, inputs, theirs, self.tolerance, what)
+        differences = self.held_against(got, wanted, what)
+        return {name: chosen.get(name, each) for name, each in differences.items()}
 
     def held_against(
         self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str

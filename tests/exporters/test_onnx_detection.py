@@ -17,6 +17,8 @@ from netspec.exporters.write_onnx import onnx_model
 from netspec.graph import Net
 from tests.exporters.test_onnx import run
 from tests.nets import input_text, net_text
+from tests.pictures import SSD as PICTURE_SSD
+from tests.pictures import untrained_ssd
 
 FILLER = 'weight_filler { type: "gaussian" std: 0.5 }'
 
@@ -92,6 +94,20 @@ def test_ssd_for_any_batch(load_text: Callable[..., Net], tmp_path: Path) -> Non
     assert rows_apart(got.reshape(-1, 7), wanted, 1e-4) <= 3
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_ssd_folded_and_in_half_precision(tmp_path: Path, suffix: str) -> None:
+    untrained_ssd(tmp_path / "ssd.caffemodel")
+    exported = netspec.export(
+        PICTURE_SSD,
+        tmp_path / f"net{suffix}",
+        tmp_path / "ssd.caffemodel",
+        fold_batchnorm=True,
+        half=True,
+    )
+    assert "folded 10 layers (5 BatchNorm, 5 Scale) into 5" in str(exported)
+    assert 1e-5 < exported.differences["detection_out"] < 5e-3  # of what the boxes are chosen by
+
+
 def test_no_detection_in_any_image(load_text: Callable[..., Net], tmp_path: Path) -> None:
     module = netspec.compile(load_text(SSD.replace("threshold: 0.2", "threshold: 1")), seed=1)
     netspec.export(module, tmp_path / "net.onnx")
@@ -112,6 +128,19 @@ def test_an_export_whose_detections_are_others_writes_nothing(
     module = netspec.compile(load_text(SSD), seed=1)
     monkeypatch.setattr("netspec.exporters.write_onnx.onnx_model", other)
     with pytest.raises(NetspecError, match="rows of the exported 'detections' are not the module"):
+        netspec.export(module, tmp_path / "net.onnx")
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_an_export_whose_scores_are_others_writes_nothing(
+    load_text: Callable[..., Net], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(net: Net, params: list[list[np.ndarray]], *args: object) -> object:
+        return onnx_model(net, [[value * 1.01 for value in blobs] for blobs in params], *args)
+
+    module = netspec.compile(load_text(SSD), seed=1)
+    monkeypatch.setattr("netspec.exporters.write_onnx.onnx_model", other)
+    with pytest.raises(NetspecError, match="the exported 'loc' differs from the module's"):
         netspec.export(module, tmp_path / "net.onnx")
     assert not list(tmp_path.glob("*.onnx"))
 

@@ -1,8 +1,8 @@
-"""A module run along an ONNX model where the smallest difference changes which rows there are.
+"""A module run along another program where the smallest difference changes which rows there are.
 
-Detections and proposals are chosen by the order of scores and by overlaps near a threshold. What
-the module makes of the model's own bottoms is held against the model's tops, and the layers behind
-go on from these.
+Detections and proposals are chosen by the order of scores and by overlaps near a threshold. The
+other's bottoms of such a layer are held against the module's; then what the module makes of the
+other's own bottoms against the other's tops, and the layers behind go on from these.
 """
 
 from __future__ import annotations
@@ -43,21 +43,27 @@ def _bottoms(net: Net, layer: Layer) -> list[str]:
     ]
 
 
-def follow_onnx(
-    module: NetModule, net: Net, inputs: Mapping[str, Tensor], theirs: Arrays, tolerance: float
+def follow_values(
+    module: NetModule,
+    net: Net,
+    inputs: Mapping[str, Tensor],
+    theirs: Arrays,
+    tolerance: float,
+    what: str = "exported",
 ) -> tuple[dict[str, np.ndarray], dict[str, float], list[str]]:
     """The module's outputs, how far the chosen rows are off, and notes of rows that are others.
 
     Args:
         net: the net that was written: the module's, or the folded one.
-        theirs: the model's values around the layers that choose.
+        theirs: the other's values around the layers that choose.
         tolerance: of a difference, relative to the largest value.
+        what: the other is, for messages.
 
-    Raises: NetspecError where too many rows are others.
+    Raises: NetspecError where a bottom is off by more, or too many rows are others.
     """
     device = next((value.device for value in module.state_dict().values()), torch.device("cpu"))
     on_device = {name: torch.from_numpy(value).to(device) for name, value in theirs.items()}
-    following = _Following(module, net, on_device, tolerance)
+    following = _Following(module, net, on_device, tolerance, what)
     with torch.no_grad():
         made = following.run(*(inputs[name].to(device) for name in module.input_names))
     outputs = module.shown(made)
@@ -67,10 +73,15 @@ def follow_onnx(
 
 class _Following(fx.Interpreter):
     def __init__(
-        self, module: NetModule, net: Net, theirs: Mapping[str, Tensor], tolerance: float
+        self,
+        module: NetModule,
+        net: Net,
+        theirs: Mapping[str, Tensor],
+        tolerance: float,
+        what: str,
     ) -> None:
         super().__init__(module)
-        self.net, self.theirs, self.tolerance = net, theirs, tolerance
+        self.net, self.theirs, self.tolerance, self.what = net, theirs, tolerance, what
         self.notes: list[str] = []
         self.differences: dict[str, float] = {}
         targets = module.about.targets
@@ -86,35 +97,49 @@ class _Following(fx.Interpreter):
             self.theirs[name].reshape(own.shape) if name in self.theirs else own
             for name, own in zip(_bottoms(self.net, layer), args, strict=True)
         ]
+        apart = max(
+            self._bottom_difference(layer, i, mine, other)
+            for i, (mine, other) in enumerate(zip(args, read, strict=True))
+        )
         made = super().call_module(target, tuple(read), kwargs)
         own = made if isinstance(made, tuple) else (made,)
         given = tuple(self.theirs[name] for name in self._tops(layer))
-        self._require_same(layer, *([v.cpu().numpy() for v in values] for values in (own, given)))
+        tops = ([value.cpu().numpy() for value in values] for values in (own, given))
+        worst = max(apart, self._require_same(layer, *tops))
+        self.differences.update(dict.fromkeys(self._tops(layer), worst))
         return given if isinstance(made, tuple) else given[0]
 
     def _tops(self, layer: Layer) -> list[str]:
         return [self.net.value_name(blob) for blob in layer.top_blobs]
 
-    def _require_same(self, layer: Layer, own: list[np.ndarray], found: list[np.ndarray]) -> None:
-        differences = [relative_difference(b, a) for a, b in zip(own, found, strict=True)]
-        if all(difference <= self.tolerance for difference in differences):
-            self.differences.update(zip(self._tops(layer), differences, strict=True))
-            return
-        tables = []
-        for values in (own, found):
-            width = values[0].shape[-1]
-            rows = values[0].reshape(-1, width)
-            tables.append(
-                np.concatenate([rows, *(v.reshape(len(rows), -1) for v in values[1:])], 1)
+    def _bottom_difference(self, layer: Layer, i: int, own: Tensor, found: Tensor) -> float:
+        difference = relative_difference(found.cpu().numpy(), own.cpu().numpy())
+        if not difference <= self.tolerance:
+            raise NetspecError(
+                f"the {self.what} '{layer.bottoms[i]}' differs from the module's by "
+                f"{difference:.1e} of its largest value, more than {self.tolerance:g}; "
+                "nothing was written"
             )
+        return difference
+
+    def _require_same(self, layer: Layer, own: list[np.ndarray], found: list[np.ndarray]) -> float:
+        """The difference of the tops. Raises: NetspecError."""
+        worst = max(relative_difference(b, a) for a, b in zip(own, found, strict=True))
+        if worst <= self.tolerance:
+            return worst
+        tables = []
+        for values in (own, found):  # the regions or detections, and maybe the score of each
+            rows = values[0].reshape(-1, values[0].shape[-1])
+            tables.append(np.concatenate([rows, *(v.reshape(len(rows), 1) for v in values[1:])], 1))
         apart = rows_apart(tables[0], tables[1], self.tolerance)
         count = max(map(len, tables))
         if apart > _SHARE * count:
             raise NetspecError(
-                f"{layer.label}: {apart} of {count} rows of the exported "
+                f"{layer.label}: {apart} of {count} rows of the {self.what} "
                 f"'{layer.tops[0]}' are not the module's; nothing was written",
                 layer.span,
             )
         self.notes.append(
             f"{layer.label}: {apart} of {count} rows are others, by overlaps next to the threshold"
         )
+        return 0.0  # the rows that are the same
