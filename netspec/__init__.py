@@ -27,6 +27,7 @@ _HOMES = {
     "load_weights": "netspec.pytorch.weights",
     "save_weights": "netspec.pytorch.weights",
     "train": "netspec.pytorch.run",
+    "verify": "netspec.pytorch.verify",
 }
 __all__ = [
     "Listener",
@@ -45,6 +46,7 @@ __all__ = [
     "loads",
     "save_weights",
     "train",
+    "verify",
 ]
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from netspec.pytorch.export import export
     from netspec.pytorch.run import train
     from netspec.pytorch.train import Solver
+    from netspec.pytorch.verify import verify
     from netspec.pytorch.weights import load_weights, save_weights
     from netspec.solver.run_options import Overrides, RunOptions
     from netspec.weights.choice import WeightChoice

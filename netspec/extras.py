@@ -10,6 +10,8 @@ REQUIREMENTS = {
     "cramjam": "netspec[leveldb]",
     "h5py": "netspec[hdf5]",
     "matplotlib": "netspec[plot]",
+    "onnx": "netspec[onnx]",
+    "onnxruntime": "netspec[onnx]",
     "safetensors": "netspec[safetensors]",
     "scikit-learn": "netspec[demo]",
     "shtab": "shtab",

@@ -163,7 +163,8 @@ class Net:
     `blobs` maps a name to its last version. `inputs` are the tops of Input layers, `sources` those
     of data layers, both in file order; `outputs` the blobs that no layer reads, in byte order as in
     Caffe. A blob with a loss_weight that layers read as well is an output under the name of Caffe's
-    Split layer: `split_outputs` has these.
+    Split layer: `split_outputs` has these. `value_names` is for a net that was made of another one,
+    whose names its values keep.
     """
 
     name: str
@@ -176,6 +177,7 @@ class Net:
     split_outputs: dict[str, Blob] = field(default_factory=dict)
     force_backward: bool = False
     path: str = ""
+    value_names: dict[Blob, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         layers = "1 layer" if len(self.layers) == 1 else f"{len(self.layers)} layers"
@@ -218,6 +220,17 @@ class Net:
         Raises: KeyError.
         """
         return self.split_outputs[name] if name in self.split_outputs else self.blobs[name]
+
+    def value_name(self, blob: Blob) -> str:
+        """A name of its own for the value of each version of a blob.
+
+        The last version has the blob's name, an earlier one that of its layer added: conv1/conv1.
+        """
+        if blob in self.value_names:
+            return self.value_names[blob]
+        if self.blobs.get(blob.name) is blob:
+            return blob.name
+        return f"{blob.name}/{blob.producer.name}"
 
     @property
     def batch_size(self) -> int | None:

@@ -65,6 +65,7 @@ def test_every_public_name_is_there() -> None:
         "loads",
         "save_weights",
         "train",
+        "verify",
     }
     assert all(callable(getattr(netspec, name)) for name in netspec.__all__)
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "log": "read training logs, netspec's and Caffe's: tables and plots",
     "deploy": "write the deploy net of a training net",
     "export": "write a net and its weights for other programs: ONNX, torch.export, weights",
+    "verify": "hold each blob of a net against ONNX, another net or stored arrays",
     "convert": "convert nets (prototxt, YAML) and weights (npy, caffemodel, …)",
     "weights": "list what is in a weight file; hold it against a net",
     "dataset": "make, import and examine databases of images, and their mean files",

@@ -89,6 +89,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec export deploy.prototxt net.onnx --weights net.caffemodel",
         "netspec export train_val.prototxt fc7.onnx --weights net.caffemodel --outputs fc7",
     ),
+    "verify": (
+        "netspec verify deploy.prototxt --weights net.caffemodel --against net.onnx",
+        "netspec verify deploy.prototxt --weights net.caffemodel --against caffe_blobs.npz",
+        "netspec verify old.prototxt --weights old.caffemodel --against new.yaml --format json",
+    ),
     "convert": (
         "netspec convert models/bvlc_alexnet/deploy.prototxt deploy.yaml",
         "netspec convert --upgrade old_train_val.prototxt train_val.prototxt",

@@ -34,6 +34,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="the blobs that the exported net gives; layers that lead to none are left out",
     )
+    parser.add_argument(
+        "--fold-batchnorm",
+        action="store_true",
+        help="fold BatchNorm, Scale and Bias layers into those with weights; a file of weights "
+        "has the folded net as a prototxt beside it",
+    )
+    parser.add_argument(
+        "--half",
+        action="store_true",
+        help="weights and computation in half precision (.onnx, .pt2, .pt, .safetensors)",
+    )
+    parser.add_argument(
+        "--with-preprocess",
+        action="store_true",
+        help="the graph (.onnx, .pt2) takes RGB pictures, 0 to 255: channel order, centre crop, "
+        "mean and scale are part of it, as the net's comment '# netspec: preprocess' says",
+    )
+    parser.add_argument(
+        "--uint8",
+        action="store_true",
+        help="the pictures of --with-preprocess are bytes, not numbers of single precision",
+    )
     configure_choice(parser)
     configure_state(parser)
     configure_overwrite(parser)
@@ -53,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
                 raise NetspecError(f"'{path}' already exists", None, "--overwrite writes over it")
         require_own_kind(args.out)
     net = load_net(args.net, args)
-    from netspec.pytorch.export import export  # torch takes seconds to import
+    from netspec.pytorch.export import export, folded_net_path  # torch takes seconds to import
 
-    print(export(net, args.out, args.weights or None, args.outputs, choice=choice))
+    beside = folded_net_path(args.out) if args.fold_batchnorm else None
+    if beside and beside.exists() and not args.overwrite:
+        raise NetspecError(f"'{beside}' already exists", None, "--overwrite writes over it")
+    settings = (args.fold_batchnorm, args.half, args.with_preprocess, args.uint8)
+    print(export(net, args.out, args.weights or None, args.outputs, *settings, choice=choice))
     return 0

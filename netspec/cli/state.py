@@ -14,8 +14,14 @@ from netspec.options import DIALECTS, NetOptions, net_options
 from netspec.pipeline import load_source, read_text_file
 
 
-def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> None:
-    """Adds --phase, --level, --stage, --allow-python-layers, --plugin and --input."""
+def configure_state(
+    parser: argparse.ArgumentParser, phase: str = "TEST", takes_values: bool = False
+) -> None:
+    """Adds --phase, --level, --stage, --allow-python-layers, --plugin and --input.
+
+    Args:
+        takes_values: --input also takes a file of the inputs' values; the command tells them apart.
+    """
     parser.add_argument(
         "--phase",
         "-phase",
@@ -27,10 +33,11 @@ def configure_state(parser: argparse.ArgumentParser, phase: str = "TEST") -> Non
     configure_level(parser)
     parser.add_argument(
         "--input",
-        metavar="NAME=N,C,H,W",
+        metavar="FILE|NAME=N,C,H,W" if takes_values else "NAME=N,C,H,W",
         action="append",
         default=[],
-        help="the shape of an input or of a data layer's top; may be repeated",
+        help=("a .npz or HDF5 file of the inputs' values (default: random), or " * takes_values)
+        + "the shape of an input or of a data layer's top; may be repeated",
     )
 
 

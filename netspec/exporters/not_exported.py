@@ -18,3 +18,9 @@ def not_exported(
     """What to raise for a layer that can't be exported: at a field, or at its type."""
     message = f"{layer.label} of type {layer.type} can't be exported: {reason}"
     return NetspecError(message, layer.spans.at(*(path or ("type",))), hint)
+
+
+def out_of_half(layer: Layer, what: str) -> NetspecError:
+    """What to raise for a param or constant whose values half precision can't hold."""
+    reason = f"values of '{what}' are out of range of half precision, at most 65504"
+    return not_exported(layer, reason, hint="export it without half precision")

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from netspec.graph import Blob, Layer, Net
+from netspec.exporters.not_exported import out_of_half
+from netspec.graph import Layer, Net
 
+FLOAT, UINT8, FLOAT16 = 1, 2, 10  # TensorProto.DataType
 OPSET = 24  # the newest that onnxruntime 1.32 runs
 
 
 class OnnxGraph:
-    """Nodes, constants, and the name of the value that each blob is.
-
-    A blob's value has the blob's name; where a layer writes over it in place, the earlier versions
-    have the name of the layer that makes them added.
-    """
+    """Nodes and constants. A blob's value is named as `Net.value_name` says."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
+        self.opset = OPSET
         # the layer whose nodes are written, its params' values, its bottoms' and tops' names
         self.layer: Layer = net.layers[0]
         self.params: Sequence[np.ndarray] = ()
@@ -30,12 +29,11 @@ class OnnxGraph:
         self.tops: Sequence[str] = ()
         self.stem = ""  # of the names of an inner graph's values
         self._names: dict[str, int] = {}
-
-    def name_of(self, blob: Blob) -> str:
-        """The name of a blob's value."""
-        if self.net.blobs.get(blob.name) is blob:
-            return blob.name
-        return f"{blob.name}/{blob.producer.name}"
+        # the sizes of values whose shape is not that of their blob: it depends on the data
+        self.dims: dict[str, Sequence[int | str]] = {}
+        self.is_half = False  # whether the layer computes in half precision
+        self._halves: set[str] = set()  # the values in half precision
+        self._casts: dict[tuple[str, bool], str] = {}
 
     def node(
         self,
@@ -54,15 +52,53 @@ class OnnxGraph:
         self.nodes.append(helper.make_node(op, list(inputs), names, name=name, **attributes))
         return names[0]
 
-    def constant(self, value: Any, what: str, dtype: Any = np.float32) -> str:
-        """Adds a constant named after the layer and what it is; returns its name."""
+    def constant(
+        self, value: Any, what: str, dtype: Any = np.float32, is_statistic: bool = False
+    ) -> str:
+        """Adds a constant named after the layer and what it is; returns its name.
+
+        Numbers follow the layer's precision, save those of a statistic.
+        """
         name = self._unused(f"{self.layer.name}/{what}", "")
-        self.constants[name] = np.ascontiguousarray(value, dtype)
+        made = np.ascontiguousarray(value, dtype)
+        if self.is_half and dtype is np.float32 and not is_statistic:
+            with np.errstate(over="ignore"):
+                half = made.astype(np.float16)
+            if not np.array_equal(np.isfinite(half), np.isfinite(made)):
+                raise out_of_half(self.layer, what)
+            made = half
+        self.constants[name] = made
         return name
+
+    def read(self, name: str) -> str:
+        """A value in the precision of the layer."""
+        if (name in self._halves) == self.is_half:
+            return name
+        if (name, self.is_half) not in self._casts:
+            kind = FLOAT16 if self.is_half else FLOAT
+            made = f"{name}/half" if self.is_half else f"{name}/single"
+            self._casts[name, self.is_half] = self.node("Cast", [name], made, to=kind)
+        return self._casts[name, self.is_half]
+
+    def write(self, names: Sequence[str], outputs: Collection[str]) -> list[str]:
+        """The names under which the layer makes its tops: those of outputs are in single."""
+        if not self.is_half:
+            return list(names)
+        made = [f"{name}/half" if name in outputs else name for name in names]
+        self._halves.update(made)
+        self._casts.update(
+            {(name, True): half for name, half in zip(names, made, strict=True) if name != half}
+        )
+        return made
 
     def sizes(self, *dims: int) -> str:
         """A constant of sizes: what Reshape, Tile and Slice take."""
         return self.constant(dims, "sizes", np.int64)
+
+    def pick(self, x: str, indices: int | Sequence[int], axis: int) -> str:
+        """Some places of an axis, which stays also where it is one."""
+        places = [indices] if isinstance(indices, int) else list(indices)
+        return self.node("Gather", [x, self.sizes(*places)], axis=axis)
 
     def inner(self) -> OnnxGraph:
         """A graph inside this one: the body of a loop, which sees this one's values."""

@@ -26,6 +26,9 @@ from netspec.layers.user_modules import UserModules
 
 BASE_SIZE = 16  # of the anchor of scale 1, in pixels
 RATIOS, SCALES = (0.5, 1.0, 2.0), (8.0, 16.0, 32.0)
+# py-faster-rcnn's settings: boxes before and after non-maximum suppression
+TOP_N = {"TRAIN": (12000, 2000), "TEST": (6000, 300)}
+NMS_THRESHOLD, MIN_SIZE = 0.7, 16
 
 
 STRIDE = {"feat_stride": Setting(whole=True, least=1)}

@@ -283,4 +283,12 @@ def _check_pair(context: LayerContext, both: str, *pair: str) -> None:
             context.error(f"'{field}' must be above 0, got {value:g}", where)
 
 
+def stated_pair(param: Any, both: str, height: str, width: str) -> tuple[Any, Any] | None:
+    """(height, width) as a layer states them, None where it does not."""
+    if param.HasField(both):
+        return getattr(param, both), getattr(param, both)
+    stated = param.HasField(height) or param.HasField(width)
+    return (getattr(param, height), getattr(param, width)) if stated else None
+
+
 SPECS: tuple[type[Spec], ...] = (PriorBox, PriorBoxClustered)

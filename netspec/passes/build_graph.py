@@ -8,6 +8,7 @@ Source: Caffe's Net::Init, AppendTop and AppendBottom.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from netspec.diagnostics import ERROR, Diagnostic, Report, counted, note
 from netspec.graph import Blob, Layer, Net
@@ -37,20 +38,22 @@ def build_graph(
     report: Report,
     left_out: Placed = (),
     options: NetOptions | None = None,
+    known: Sequence[Layer] = (),
 ) -> Net:
     """The graph of the kept layers, shapes still unknown.
 
     `left_out` are the others of the file, for notes.
 
     A layer type with several rules follows those that the layer itself shows, then the dialect's.
-    Where Python layers are allowed, a rule may give way to the user's own code.
+    Where Python layers are allowed, a rule may give way to the user's own code. Layers of a graph
+    that is changed follow the rules that they have: those of `known`, one for each.
 
     What follows from a layer that holds a fault already (`Spans.is_faulty`) is not reported too.
     """
     net = Net(name, phase)
     # the words of layers with a fault: a blob of such a name may have been meant there
     lost: set[str] = set()
-    for message, place in layers:
+    for i, (message, place) in enumerate(layers):
         layer = Layer(message.name, message.type, message, place, place.whole(), phase)
         if message.HasField("phase"):
             layer.phase = _PHASES[message.phase]
@@ -58,7 +61,10 @@ def build_graph(
         if place.unknown is not None and report.allow_unknown:
             what = f"{_label(layer)}: {place.unknown.message}"
             layer.not_computed.append(Diagnostic(ERROR, what, place.unknown.span))
-        _find_rule(layer, options or NetOptions(), report)
+        if known:
+            layer.spec_name, layer.other_rules = known[i].spec_name, known[i].other_rules
+        else:
+            _find_rule(layer, options or NetOptions(), report)
         _read_bottoms(layer, net, lost, report, left_out)
         if place.is_faulty and layer.span is not None:
             lost.update(WORD.findall(layer.span.text))

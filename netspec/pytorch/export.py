@@ -8,30 +8,38 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
+from netspec.exporters.half_layers import half_layers
+from netspec.exporters.image_input import image_input
+from netspec.exporters.net_text import net_text
+from netspec.exporters.run_onnx import onnx_values
 from netspec.graph import Net
 from netspec.hint import did_you_mean
+from netspec.pytorch.carried import Carried
 from netspec.pytorch.compile import compile
+from netspec.pytorch.export_subject import Subject, module_values, random_inputs
+from netspec.pytorch.follow_values import choosing_layers, follow_values, values_around
+from netspec.pytorch.half import save_half
+from netspec.pytorch.image_module import ImageModule
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.picture_net import picture_input
 from netspec.pytorch.standalone.export_module import SEED, write_standalone
 from netspec.pytorch.weights import save_weights
 from netspec.weights.files import WRITABLE
 
-TOLERANCE = 1e-4  # the largest difference, relative to the largest value of an output
+GRAPH_SUFFIXES = (".onnx", ".pt2")
+HALF_SUFFIXES = (".onnx", ".pt2", ".pt", ".safetensors")
 SUFFIXES = (".onnx", ".py", ".pt2", ".pt", *WRITABLE)
 _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
-_SEED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +47,15 @@ class Exported:
     """What was written: the files, and for each output how far the file's values are off.
 
     `differences` holds the largest difference, relative to the largest value; empty where the
-    format holds values alone.
+    format holds values alone. `notes` say what else was done to the net.
     """
 
     paths: tuple[str, ...]
     differences: dict[str, float]
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"wrote {', '.join(self.paths)}"]
+        lines = [f"wrote {', '.join(self.paths)}", *self.notes]
         if self.differences:
             worst = max(self.differences, key=lambda name: self.differences[name])
             lines.append(
@@ -61,6 +70,10 @@ def export(
     path: str | Path,
     weights: str | Path | Iterable[str | Path] | None = None,
     outputs: str | Iterable[str] | None = None,
+    fold_batchnorm: bool = False,
+    half: bool = False,
+    with_preprocess: bool = False,
+    uint8: bool = False,
     **options: Any,
 ) -> Exported:
     """Writes a net and its weights to a file, whose suffix says in which format.
@@ -74,6 +87,13 @@ def export(
         path: the file to write.
         weights: files of weights, for a net that is no module.
         outputs: the blobs that the exported net gives; None is the net's own.
+        fold_batchnorm: fold BatchNorm, Scale and Bias layers into those with weights. A file of
+            weights has the folded net as a prototxt beside it.
+        half: convolutions and dense layers, and what follows them, compute in half precision and
+            have their weights in it; inputs and outputs stay in single.
+        with_preprocess: `.onnx` and `.pt2` take RGB pictures, 0 to 255; channel order, centre
+            crop, mean and scale, as the net's file says in its comment, are part of the graph.
+        uint8: these pictures are bytes; else they are numbers of single precision.
         options: those of `netspec.compile`, for the path of a net.
 
     Raises: NetspecError where the format is not known, a layer can't be exported, or the exported
@@ -83,6 +103,17 @@ def export(
     if suffix not in SUFFIXES:
         hint = did_you_mean(suffix, SUFFIXES) or f"the formats are {', '.join(SUFFIXES)}"
         raise NetspecError(f"'{path}': there is no format '{suffix}'", None, hint)
+    if half and suffix not in HALF_SUFFIXES:
+        raise NetspecError(
+            f"'{path}': '{suffix}' has no half precision",
+            None,
+            f"the formats that have it are {', '.join(HALF_SUFFIXES)}",
+        )
+    if with_preprocess and suffix not in GRAPH_SUFFIXES:
+        formats = ", ".join(GRAPH_SUFFIXES)
+        raise NetspecError(f"'{path}': preprocessing goes into {formats}, not into '{suffix}'")
+    if uint8 and not with_preprocess:
+        raise NetspecError("'uint8' is for the pictures of 'with_preprocess'")
     if isinstance(net, NetModule):
         if weights is not None or outputs is not None or options:
             raise NetspecError(
@@ -91,38 +122,70 @@ def export(
         module = net
     else:
         module = compile(net, outputs=outputs, weights=weights, **options)
+    image = None
+    if with_preprocess:
+        graph = net_of(module)
+        image = image_input(graph, picture_input(graph), uint8)
+    subject = Subject(module, module, half, image)
+    return _folded(subject, path) if fold_batchnorm else _written(subject, path)
+
+
+def _written(subject: Subject, path: str | Path) -> Exported:
+    """Writes the file. What a model computes is held against the reference."""
+    suffix = Path(path).suffix
     if suffix == ".onnx":
-        return _onnx(module, path)
-    if suffix == ".py":
-        return _python(module, Path(path))
+        return _onnx(subject, path)
     if suffix == ".pt2":
-        return _pt2(module, path)
+        return _pt2(subject, path)
+    if suffix == ".py":
+        return _python(subject, Path(path))
+    differences: dict[str, float] = {}
+    module = subject.run()
+    if subject.is_half:
+        differences = subject.held(module, random_inputs(module), "exported")
     if suffix == ".pt":
         write_atomically(path, lambda file: torch.save(module.state_dict(), file))
+    elif subject.is_half:
+        save_half(module, path)
     else:
         save_weights(module, path)
-    return Exported((str(path),), {})
+    return Exported((str(path),), differences, subject.notes)
 
 
-def random_inputs(module: NetModule) -> dict[str, Tensor]:
-    """Values in [0, 1) for every input, in the shapes that the net declares."""
-    generator = torch.Generator().manual_seed(_SEED)
-    shapes = module.about.input_shapes
-    return {name: torch.rand(shapes[name], generator=generator) for name in module.input_names}
+def _folded(subject: Subject, path: str | Path) -> Exported:
+    """Writes the file of the folded net; the net itself beside what holds weights alone."""
+    from netspec.pytorch.fold_batchnorm import fold_module, told
+
+    module = subject.module
+    folded, folds = fold_module(module)
+    held = Carried({"net": module, "folded": folded})
+    states = held.held()
+    Subject(folded, module).held(folded, random_inputs(module), "folded")
+    held.put_back(states)
+    beside = folded_net_path(path)
+    text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
+    own = Path(net_of(module).path)
+    if beside and own.is_file() and beside.exists() and beside.samefile(own):
+        raise NetspecError(f"'{beside}', the folded net, would be written over the net itself")
+    made = _written(replace(subject, module=folded), path)
+    if beside:
+        write_atomically(beside, text)
+    paths = (*made.paths, *([str(beside)] if beside else []))
+    return Exported(paths, made.differences, (told(folds), *made.notes))
 
 
-def module_values(module: NetModule, inputs: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    """The module's outputs on the CPU, as arrays."""
-    device = next((value.device for value in module.state_dict().values()), torch.device("cpu"))
-    with torch.no_grad():
-        outputs = module(**{name: value.to(device) for name, value in inputs.items()})
-    return {name: value.cpu().numpy() for name, value in outputs.items()}
+def folded_net_path(path: str | Path) -> Path | None:
+    """Where the folded net goes that a file of weights is for; None where the file has it."""
+    if Path(path).suffix in (".onnx", ".pt2", ".py"):
+        return None
+    name = Path(path).name.removesuffix(Path(path).suffix).removesuffix(".caffemodel")
+    return Path(path).with_name(f"{name}.prototxt")
 
 
-def _onnx(module: NetModule, path: str | Path) -> Exported:
+def _onnx(subject: Subject, path: str | Path) -> Exported:
     try:
         import onnx
-        import onnxruntime
+        import onnxruntime  # noqa: F401
     except ImportError:
         hint = "pip install 'netspec[onnx]'"
         raise NetspecError(
@@ -130,10 +193,10 @@ def _onnx(module: NetModule, path: str | Path) -> Exported:
         ) from None
     from netspec.exporters.write_onnx import onnx_model
 
+    module, net = subject.module, net_of(subject.module)
     params = [[blob.detach().cpu().numpy() for blob in blobs] for blobs in module.layer_params]
-    model = onnx_model(net_of(module), params, module.output_names)
-    inputs = random_inputs(module)
-    wanted = module_values(module, inputs)
+    halves = half_layers(net) if subject.is_half else ()
+    model = onnx_model(net, params, module.output_names, halves, subject.image)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
@@ -142,79 +205,79 @@ def _onnx(module: NetModule, path: str | Path) -> Exported:
         is_large = model.ByteSize() > _LARGEST_ONNX
         onnx.save_model(model, file, save_as_external_data=is_large, location=data)
         onnx.checker.check_model(str(file), full_check=True)
-        onnxruntime.set_default_logger_severity(4)
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        feed = {each.name: inputs[each.name].numpy() for each in session.get_inputs()}
-        got = dict(zip(module.output_names, session.run(module.output_names, feed), strict=True))
-        differences = {name: _difference(got[name], value) for name, value in wanted.items()}
-        _require_equal(differences)
+        differences, notes = _held_onnx(subject, file)
         # the values first: a model that is there can be read
-        names = [*([data] if is_large else []), file.name]
-        for name in names:
+        files = [*([data] if is_large else []), file.name]
+        for name in files:
             os.replace(Path(trial) / name, folder / name)
-    return Exported(tuple(str(Path(path).parent / name) for name in reversed(names)), differences)
+    paths = tuple(str(Path(path).parent / name) for name in reversed(files))
+    return Exported(paths, differences, notes)
 
 
-def _python(module: NetModule, path: Path) -> Exported:
-    inputs, state = random_inputs(module), deepcopy(module.state_dict())
+def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
+    """How far a model is off on random input, and notes. Raises: NetspecError."""
+    import onnxruntime
+
+    net, outputs = net_of(subject.module), subject.module.output_names
+    given, inputs = subject.feed()
+    onnxruntime.set_default_logger_severity(4)
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    feed = {each.name: given[each.name].numpy() for each in session.get_inputs()}
+    got = dict(zip(outputs, session.run(outputs, feed), strict=True))
+    layers = choosing_layers(net)
+    if not layers:
+        wanted = module_values(subject.reference, inputs)
+        return subject.held_against(got, wanted, "exported"), subject.notes
+    got |= onnx_values(file, feed, values_around(net, layers).union(outputs))
+    wanted, chosen, notes = follow_values(subject.reference, net, inputs, got, subject.tolerance)
+    differences = subject.held_against(got, wanted, "exported")
+    own = {name: chosen.get(name, difference) for name, difference in differences.items()}
+    return own, (*subject.notes, *notes)
+
+
+def _python(subject: Subject, path: Path) -> Exported:
+    inputs = random_inputs(subject.module)
+    states = Carried({"net": subject.module})
+    held = states.held()
     torch.manual_seed(SEED)
-    wanted = module_values(module, inputs)
-    module.load_state_dict(state)  # statistics of a TRAIN net
+    wanted = module_values(subject.reference, inputs)
+    states.put_back(held)
     differences: dict[str, float] = {}
 
     def check(got: dict[str, Tensor]) -> None:
-        for name, value in wanted.items():
-            differences[name] = _difference(got[name].numpy(), value)
-        _require_equal(differences)
+        arrays = {name: value.numpy() for name, value in got.items()}
+        differences.update(subject.held_against(arrays, wanted, "exported"))
 
-    write_standalone(module, path, inputs, check)
-    return Exported((str(path), str(path.with_suffix(".safetensors"))), differences)
-
-
-def _require_equal(differences: dict[str, float]) -> None:
-    for name, difference in differences.items():
-        if not difference <= TOLERANCE:
-            raise NetspecError(
-                f"the exported '{name}' differs from the module's by {difference:.1e} of its "
-                "largest value; nothing was written"
-            )
+    write_standalone(subject.module, path, inputs, check)
+    paths = (str(path), str(path.with_suffix(".safetensors")))
+    return Exported(paths, differences, subject.notes)
 
 
-def _pt2(module: NetModule, path: str | Path) -> Exported:
-    inputs = random_inputs(module)
-    sizes = {value.shape[0] for value in inputs.values() if value.dim()}
-    if sizes == {1}:  # torch takes an axis of length 1 for a constant
-        inputs = {name: value.repeat(2, *[1] * (value.dim() - 1)) for name, value in inputs.items()}
+def _pt2(subject: Subject, path: str | Path) -> Exported:
+    module: nn.Module = subject.run()
+    if subject.image is not None:
+        module = ImageModule(subject.run(), subject.image).train(module.training)
+    given, inputs = subject.feed(least=2)  # torch takes an axis of length 1 for a constant
+    sizes = {value.shape[0] for value in given.values() if value.dim()}
     shapes = tuple(
         {0: torch.export.Dim.AUTO} if len(sizes) == 1 and value.dim() else None
-        for value in inputs.values()
+        for value in given.values()
     )
     try:
         program = torch.export.export(
-            module, tuple(inputs.values()), dynamic_shapes=shapes, strict=False
+            module, tuple(given.values()), dynamic_shapes=shapes, strict=False
         )
     except Exception as error:  # what torch can't trace has many kinds of exceptions
         reason = str(error).partition("\n")[0]
         raise NetspecError(f"torch.export can't take the net: {reason}") from error
-    wanted = module_values(module, inputs)
+    wanted = module_values(subject.reference, inputs)
     with torch.no_grad():
-        got = program.module()(*inputs.values())
-    differences = {name: _difference(got[name].numpy(), value) for name, value in wanted.items()}
+        got = program.module()(*given.values())
+    arrays = {name: value.numpy() for name, value in got.items()}
+    differences = subject.held_against(arrays, wanted, "exported")
 
     def write(file: BinaryIO) -> None:
         torch.export.save(program, file)
 
     write_atomically(path, write)
-    return Exported((str(path),), differences)
-
-
-def _difference(got: np.ndarray, wanted: np.ndarray) -> float:
-    """The largest difference, relative to the largest value; equal infinities and NaN agree."""
-    if got.shape != wanted.shape:
-        return float("inf")
-    both, given = wanted.astype(np.float64), got.astype(np.float64)
-    same = (both == given) | (np.isnan(both) & np.isnan(given))
-    if same.all():
-        return 0.0
-    largest = np.abs(both[np.isfinite(both)]).max(initial=1e-30)
-    return float(np.where(same, 0, np.abs(both - given)).max() / largest)
+    return Exported((str(path),), differences, subject.notes)

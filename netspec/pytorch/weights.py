@@ -136,10 +136,10 @@ def _matched(
 def keys_of(module: NetModule) -> dict[str, list[str | None]]:
     """The keys in the state_dict of each layer's params, by the layer's name."""
     names = [layer[0] for layer in module.about.layers]
-    return {name: keys for name, keys in zip(names, _keys(module), strict=True) if keys}
+    return {name: keys for name, keys in zip(names, state_keys(module), strict=True) if keys}
 
 
-def _keys(module: NetModule) -> list[list[str | None]]:
+def state_keys(module: NetModule) -> list[list[str | None]]:
     """Of each layer's params the key in the state_dict; None for a view of another layer's."""
     found = []
     for target, blobs in zip(module.about.order, module.layer_params, strict=True):
@@ -195,7 +195,7 @@ def save_weights(
             module.about.net_name,
             [(*layer, own) for layer, own in zip(layers, arrays, strict=True)],
             diffs,
-            _keys(module),
+            state_keys(module),
         )
         return
     from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import

@@ -67,6 +67,8 @@ def write_safetensors(
 ) -> None:
     """Writes tensors; the net's name and what is to be said of the layers go to the metadata.
 
+    Arrays of half precision stay so, all others are written in single.
+
     Raises: NetspecError where the file can't be written.
     """
     metadata = {"net": net_name, _LAYOUT: layout}

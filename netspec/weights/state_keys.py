@@ -73,22 +73,24 @@ def keyed(
 ) -> tuple[dict[str, np.ndarray], str]:
     """The arrays of layers (name, type, bottoms, tops, arrays) by their keys.
 
-    And the layout as JSON: the keys of each layer, in their order.
+    And the layout as JSON: the keys of each layer, in order. Arrays of half precision stay so,
+    all others are made single.
 
     Args: keys: those of each layer's arrays, None for one to leave out; without them the rule's.
     """
     tensors: dict[str, np.ndarray] = {}
     layout: dict[str, Keys] = {}
-    for i, (name, kind, _, _, arrays) in enumerate(layers):
+    for i, (name, type_name, _, _, arrays) in enumerate(layers):
         if not arrays:
             continue
-        own = keys_by_rule(name, kind, len(arrays)) if keys is None else keys[i]
+        own = keys_by_rule(name, type_name, len(arrays)) if keys is None else keys[i]
         if keys is None and own[0] in tensors:  # of another layer whose name looks the same
             own = [f"{key.partition('.')[0]}_{i}.{key.partition('.')[2]}" for key in own if key]
         layout[name] = list(own)
         for key, array in zip(own, arrays, strict=True):
             if key is not None:
-                tensors[key] = np.asarray(array, dtype=np.float32, order="C")
+                kind = np.float16 if array.dtype == np.float16 else np.float32
+                tensors[key] = np.asarray(array, dtype=kind, order="C")
     return tensors, json.dumps(layout)
 
 

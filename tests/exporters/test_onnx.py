@@ -48,12 +48,19 @@ def batch_of(layer: Layer) -> bool:
     return layer.phase == "TRAIN" and not p.frozen
 
 
+def shrinks(layer: Layer) -> bool:
+    """Whether the threshold of a DetectionOutput shrinks."""
+    nms = layer.field("detection_output_param").nms_param
+    return bool(nms.eta < 1 and nms.nms_threshold > 0.5)
+
+
 def is_refused(net: Net) -> bool:
     specs = [(layer, find_spec(layer.spec_name)) for layer in net.layers]
     if any(spec is not None and spec.name not in SPECS for _, spec in specs):  # a fork's type
         return any(
             (spec is not None and not spec.is_source and spec.name not in emitters())
             or (layer.type == "BN" and batch_of(layer))
+            or (layer.type == "DetectionOutput" and shrinks(layer))
             for layer, spec in specs
         )
     return any(

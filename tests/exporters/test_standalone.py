@@ -209,3 +209,22 @@ def test_the_file_is_laid_out_as_ruff_does(trained: NetModule, tmp_path: Path) -
     for command in (["format", "--check"], ["check", "--select", "E,F,I,UP"]):
         done = subprocess.run([*ruff, *command, *options], cwd=tmp_path, capture_output=True)
         assert done.returncode == 0, done.stdout
+
+
+def test_verify_runs_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.prototxt").write_text(TEXT)
+    module = netspec.compile("net.prototxt", seed=1)
+    netspec.save_weights(module, "net.caffemodel")
+    net = ["net.prototxt", "--weights", "net.caffemodel"]
+    assert main(["export", net[0], "net.py", *net[1:]]) == 0
+    assert main(["verify", *net, "--against", "net.py"]) == 0
+    text = (tmp_path / "net.py").read_text()
+    (tmp_path / "net.py").write_text(text.replace("lambda_ = ", "lambda_ = 1.01 * "))
+    assert main(["verify", *net, "--against", "net.py"]) == 1
+    (tmp_path / "net.py").write_text("raise ValueError('no')\n")
+    capsys.readouterr()
+    assert main(["verify", *net, "--against", "net.py"]) == 1
+    assert "'net.py' can't be run: no" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from netspec.passes.build_graph import build_graph
 from netspec.passes.check_fork_fields import check_fork_fields
 from netspec.passes.deploy import deploy
 from netspec.passes.filter_state import filter_state
+from netspec.passes.fold_batchnorm import fold_batchnorm
 from netspec.passes.meant_phases import meant_phases
 from netspec.passes.plan_backward import plan_backward
 from netspec.pipeline import read_net
@@ -133,6 +134,15 @@ def deploy_text() -> str:
     return f"# left out: {' '.join(left_out)}\n{print_tree(unbind(message))}"
 
 
+def fold_batchnorm_text() -> str:
+    net, folds = fold_batchnorm(netspec.load(GOLDEN / "folds.prototxt", report=Report()))
+    rows = [
+        f"{names(fold.front) or '-'} → {fold.base.name} ← {names(fold.behind) or '-'}"
+        for fold in folds
+    ]
+    return "\n".join([*rows, "", str(net), ""])
+
+
 TEXTS: dict[str, Callable[[], str]] = {
     "upgrade": upgrade_text,
     "filter_state": filter_state_text,
@@ -143,6 +153,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "count_cost": count_cost_text,
     "plan_backward": plan_backward_text,
     "deploy": deploy_text,
+    "fold_batchnorm": fold_batchnorm_text,
 }
 
 

@@ -36,7 +36,7 @@ def emit_batch_norm(graph: OnnxGraph) -> None:
     factor = 0.0 if not count.reshape(-1)[0] else 1 / count.reshape(-1)[0]
     ones = np.ones_like(mean)
     names = [
-        graph.constant(value, what)
+        graph.constant(value, what, is_statistic=True)
         for value, what in (
             (ones, "scale"),
             (0 * ones, "bias"),

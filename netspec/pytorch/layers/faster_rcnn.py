@@ -13,15 +13,14 @@ from torch import Tensor, nn
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers import faster_rcnn as specs
+from netspec.layers.faster_rcnn import MIN_SIZE, NMS_THRESHOLD, TOP_N
 from netspec.layers.param_str import settings_of
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.pixel_boxes import clip, decode, encode, overlaps, sizes, suppress
 from netspec.pytorch.layers.regions import by_place, shifted
 
-# py-faster-rcnn's settings: boxes before and after non-maximum suppression
-TOP_N = {"TRAIN": (12000, 2000), "TEST": (6000, 300)}
-NMS_THRESHOLD, MIN_SIZE = 0.7, 16
+# py-faster-rcnn's settings
 ANCHORS_DRAWN, OBJECTS_DRAWN = 256, 128  # RPN_BATCHSIZE, and RPN_FG_FRACTION of it
 OBJECT_OVERLAP, BACKGROUND_OVERLAP = 0.7, 0.3
 REGIONS_DRAWN, OBJECT_REGIONS = 128, 32  # BATCH_SIZE, and FG_FRACTION of it

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from netspec.graph import Layer
-from netspec.layers.prior_box import CellBox, DefaultBoxes, PriorBoxClustered
+from netspec.layers.prior_box import CellBox, DefaultBoxes, PriorBoxClustered, stated_pair
 from netspec.layers.prior_box import PriorBox as PriorBoxSpec
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
@@ -72,14 +71,6 @@ def _centres(cells: int, step: float, offsets: Tensor, shifts: Tensor) -> Tensor
     return ((places + offsets.float()) * step + shifts).float().double()
 
 
-def _pair(param: Any, both: str, height: str, width: str) -> tuple[Any, Any] | None:
-    """(height, width) as a layer states them, None where it does not."""
-    if param.HasField(both):
-        return getattr(param, both), getattr(param, both)
-    stated = param.HasField(height) or param.HasField(width)
-    return (getattr(param, height), getattr(param, width)) if stated else None
-
-
 def _builder(spec: DefaultBoxes) -> Builder:
     def build(layer: Layer) -> PriorBox:
         p = layer.field("prior_box_param")
@@ -87,8 +78,8 @@ def _builder(spec: DefaultBoxes) -> Builder:
         return PriorBox(
             spec.cell_boxes(p),
             variances * (4 // len(variances)),
-            _pair(p, "img_size", "img_h", "img_w"),
-            _pair(p, "step", "step_h", "step_w"),
+            stated_pair(p, "img_size", "img_h", "img_w"),
+            stated_pair(p, "step", "step_h", "step_w"),
             p.clip,
             bool(p.fixed_size),
         )

@@ -41,25 +41,31 @@ def write_standalone(
         weights = file.with_suffix(".safetensors")
         file.write_text(text, encoding="utf-8")
         save_weights(module, weights)
-        check(_outputs(file, text, list(inputs.values()), module))
+        own = [*inputs.values()]
+        check(run_standalone(file, text, own, module.output_names, module.training))
         # the weights first: a file that is there can load them
         os.replace(weights, folder / weights.name)
         os.replace(file, folder / file.name)
 
 
-def _outputs(file: Path, text: str, inputs: list[Tensor], module: NetModule) -> dict[str, Tensor]:
-    """What the file's net gives with the weights beside it, in the phase of the module."""
+def run_standalone(
+    file: Path, text: str, inputs: list[Tensor], names: list[str], training: bool
+) -> dict[str, Tensor]:
+    """What the net of a file gives with the weights beside it.
+
+    Args: text: the file's, which is run. names: of its outputs.
+    """
     made = ModuleType(_NAME)
     made.__file__ = str(file)
     sys.modules[_NAME] = made  # where dataclasses look for their module
     try:
         exec(compile(text, str(file), "exec"), vars(made))  # noqa: S102 - it is our own text
-        net = made.load().train(module.training)
+        net = made.load().train(training)
         torch.manual_seed(SEED)
         with torch.no_grad():
             outputs = net(*inputs)
     finally:
         del sys.modules[_NAME]
     if isinstance(outputs, Tensor):
-        outputs = dict(zip(module.output_names, [outputs], strict=False))
-    return {name: outputs[name] for name in module.output_names}
+        outputs = dict(zip(names, [outputs], strict=False))
+    return {name: outputs[name] for name in names}
