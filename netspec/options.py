@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import index
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.graph import Shape
+from netspec.hint import did_you_mean
 from netspec.plugins import plugins
 from netspec.schema import caffe_pb2
 
@@ -41,7 +42,7 @@ class NetOptions:
         allow_unknown: fields, words and layer types that netspec does not know are warnings.
         dialect: the fork whose rule a layer type follows where several have it; "" asks the file.
         strict: warnings are errors.
-        blob_counts: how many blobs a file of weights has of each layer, which tells rules apart.
+        blob_counts: how many blobs a file of weights has of each layer, which distinguish rules.
     """
 
     phase: str = "TEST"

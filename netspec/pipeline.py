@@ -11,7 +11,7 @@ from typing import Any
 from netspec.diagnostics import NetspecError, Report, Source, as_warnings, whole_file
 from netspec.files.file_kind import FOREIGN_KINDS, file_kind
 from netspec.graph import Net, Shape
-from netspec.layers.spec import Probe
+from netspec.layers.layer_context import Probe
 from netspec.options import NetOptions, net_options
 from netspec.passes.build_graph import build_graph
 from netspec.passes.check_fork_fields import check_fork_fields
@@ -66,8 +66,8 @@ def load(
             ssd`.
         allow_unknown: fields and layer types that netspec does not know are warnings, not errors;
             the shapes behind such a layer may be None.
-        blob_counts: how many blobs a file of weights has of each layer, by which rules are told
-            apart; `netspec.compile` looks into its weights.
+        blob_counts: how many blobs a file of weights has of each layer, by which rules are
+            distinguished; `netspec.compile` looks into its weights.
 
     Raises: NetspecError with every fault that was found.
     """
@@ -163,7 +163,7 @@ def read_net(
 ) -> tuple[caffe_pb2.NetParameter, Spans]:
     """The message of a source, in today's format, and where its fields stand.
 
-    Of its tree where that is known. Faults go to the report.
+    `block` is the source's tree where it is parsed already. Faults go to the report.
     """
     message = caffe_pb2.NetParameter()
     spans = bind_source(source, message, report, block)

@@ -1,6 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP while a command works.
 
-Acknowledged at once, and heeded twice, first gently, then at once. Torch-free.
+They are acknowledged at once, and heeded twice, first gently, then at once. Torch-free.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class TwoStage:
     Args:
         effect_of: a signal's effect: 'stop', 'snapshot' or 'none'.
         ask: hears of every signal with its effect.
-        end_now: ends the work; tells whether the main thread is to be interrupted for it. None: it
-            ends only by itself.
+        end_now: ends the work; returns whether the main thread is to be interrupted for it. None:
+            it ends only by itself.
         acknowledged: the signals that a line on stderr acknowledges.
     """
 
@@ -73,27 +73,27 @@ class TwoStage:
         if effect == "stop" and self.stop_asked_at is not None:
             if self.end_now is None or time.monotonic() - self.stop_asked_at < ECHO:
                 return False
-            tell(STOPPING_NOW)
+            print_line(STOPPING_NOW)
             return self.end_now(number)
         if effect == "stop":
             self.stop_asked_at = time.monotonic()
         self.ask(effect, number)
         if effect != "none" and number in self.acknowledged:
             line = STOPPING if effect == "stop" else SNAPSHOT
-            tell(line if self.end_now else line.partition(",")[0])
+            print_line(line if self.end_now else line.partition(",")[0])
         return False
 
 
 def end_at_once(number: int) -> bool:
     """The first signal interrupts what the main thread does."""
-    tell("interrupted")
+    print_line("interrupted")
     return True
 
 
-def tell(line: str) -> None:
-    """A line on stderr, over the live line if there is one.
+def print_line(line: str) -> None:
+    """Writes a line to stderr, over the live line if there is one.
 
-    Written past Python's buffers, which the main thread may hold.
+    It bypasses Python's buffers, which the main thread may hold.
     """
     with suppress(OSError, ValueError, AttributeError):
         descriptor = sys.stderr.fileno()
@@ -107,7 +107,7 @@ def tell(line: str) -> None:
 def signals_heard(
     hear: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)
 ) -> Iterator[None]:
-    """Within it `hear` is told of each signal at once, in a thread of its own.
+    """Within it `hear` is called for each signal at once, in a thread of its own.
 
     The main thread may be inside a long computation.
 
@@ -139,7 +139,7 @@ def signals_heard(
 class _Listening:
     """The thread that reads what Python's own handler writes for each signal.
 
-    And the handler in the main thread.
+    It comes with the handler in the main thread.
     """
 
     def __init__(self, reader: int, hear: Callable[[int], bool], main_thread: int) -> None:

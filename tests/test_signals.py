@@ -52,7 +52,7 @@ def test_even_a_long_computation_is_acknowledged_at_once_and_ended_by_a_second_s
 def test_only_what_asks_to_stop_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr("netspec.signals.ECHO", 0)
-    monkeypatch.setattr("netspec.signals.tell", lines.append)
+    monkeypatch.setattr("netspec.signals.print_line", lines.append)
     effects = {signal.SIGHUP: "snapshot", signal.SIGINT: "none", signal.SIGTERM: "stop"}
     asked: list[tuple[str, int]] = []
     heed = TwoStage(

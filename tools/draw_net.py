@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Draws the network architecture of a prototxt to a picture.
 
-Caffe's draw_net.py, with its flags and defaults.
+It takes the flags and defaults of Caffe's draw_net.py.
 """
 
 import argparse

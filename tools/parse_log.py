@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Makes CSV tables of a training log.
 
-Caffe's parse_log.py, with its arguments. Reads Caffe's logs and netspec's.
+It takes the arguments of Caffe's parse_log.py, and reads Caffe's logs and netspec's.
 """
 
 import argparse

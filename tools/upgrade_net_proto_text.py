@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Brings a net's text of an older format to today's.
 
-Caffe's upgrade_net_proto_text. Comments are kept.
+This is Caffe's upgrade_net_proto_text. Comments are kept.
 """
 
 import sys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from netspec.cli.library_warnings import library_warnings_told
+from netspec.cli.library_warnings import library_warnings_shown
 from netspec.cli.terminal import COLOR_CHOICES, set_color, show
 from netspec.diagnostics import NetspecError
 from netspec.plugins import Plugin, load_plugins, on_load
@@ -44,7 +44,7 @@ OK, FAILED, USAGE = 0, 1, 2
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit status.
 
-    0 fine, 1 the net, data or run has errors, 2 usage.
+    The status is 0 if all is fine, 1 if the net, data or run has errors, 2 for wrong usage.
     """
     from netspec.cli.streams import guarded
 
@@ -81,7 +81,7 @@ def _main(argv: list[str]) -> int:
     except KeyboardInterrupt as error:
         from netspec.signals import Interrupted, interrupted_status
 
-        if not isinstance(error, Interrupted):  # else it has been told
+        if not isinstance(error, Interrupted):  # else it has been reported
             print("interrupted", file=sys.stderr)
         return interrupted_status(error)
 
@@ -115,7 +115,7 @@ def _command(name: str, argv: list[str]) -> int:
     load_plugins(getattr(args, "plugin", ()))
     if args.color:  # abbreviated, else it has been taken
         set_color(args.color)
-    with library_warnings_told():
+    with library_warnings_shown():
         return int(import_module(f"netspec.cli.{name}").run(args))
 
 
@@ -128,7 +128,7 @@ def _report_plugin(plugin: Plugin) -> None:
 
 
 def _no_command(word: str) -> str:
-    from netspec.diagnostics import did_you_mean
+    from netspec.hint import did_you_mean
 
     kind, words = (
         ("option", ("--help", "--version"))

@@ -162,7 +162,7 @@ def _build_plain(
 
 
 def _build_annotated(
-    args: argparse.Namespace, options: BuildOptions, warn: Warn, told: list[str]
+    args: argparse.Namespace, options: BuildOptions, warn: Warn, warnings: list[str]
 ) -> int:
     from netspec.making.annotated_datum import LABEL_MAP_FILE
     from netspec.making.build_annotated import build_annotated
@@ -179,7 +179,7 @@ def _build_annotated(
             progress,
             args.overwrite,
         )
-    faults = f", {counted(len(told), 'warning')}" if told else ""
+    faults = f", {counted(len(warnings), 'warning')}" if warnings else ""
     boxes = f"{built.boxes:,} {'box' if built.boxes == 1 else 'boxes'}"
     print(f"{args.out}: {counted(built.images, 'image')} with {boxes}{faults}")
     names = built.classes

@@ -1,4 +1,4 @@
-"""How `netspec dataset info` tells what a database holds: a text for people, JSON for programs."""
+"""How `netspec dataset info` shows what a database holds: a text for people, JSON for programs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ import time
 class Progress:
     """A line on stderr.
 
-    Five times a second over itself on a terminal, every ten seconds one below the other in a file.
+    On a terminal it is written over itself five times a second, in a file one below the other every
+    ten seconds.
     """
 
     def __init__(self, what: str) -> None:

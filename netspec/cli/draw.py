@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    picture_format(args.out)  # a format that can't be written is told before the net is read
+    picture_format(args.out)  # a format that can't be written is reported before the net is read
     require_own_picture(args.out, args.overwrite)
     report = Report()
     options = options_of(args, allow_unknown=True)

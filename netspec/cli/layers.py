@@ -115,8 +115,8 @@ def rule_page(spec: Spec) -> str:
     """What one needs to know to write a layer by one rule of its type."""
     parts = [f"{spec.name}\n" + _indented(inspect.getdoc(type(spec)) or "", 2)]
     if spec.rule:
-        told = f", or by --dialect {spec.dialects[0]}" if spec.dialects else ""
-        parts.append(_indented(f"This rule is meant by {spec.differs}{told}.", 2))
+        dialect = f", or by --dialect {spec.dialects[0]}" if spec.dialects else ""
+        parts.append(_indented(f"This rule is meant by {spec.differs}{dialect}.", 2))
     rule = "the top has the bottom's" if type(spec).infer is Spec.infer else spec.example.shapes
     if rule and "Shapes:" not in parts[0]:
         parts.append(_indented(f"Shapes: {rule}.", 2))
@@ -141,7 +141,7 @@ def rule_page(spec: Spec) -> str:
 def parameter_fields(type_name: str) -> list[Any]:
     """The fields of a layer that hold settings of a type.
 
-    Those whose comment in the schema names it.
+    These are the fields whose comment in the schema names the type.
     """
     own = all_specs()[type_name]
     is_caffes = own.param in caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
@@ -175,10 +175,12 @@ def _settings(name: str, message: Any) -> str:
         lines += ["", f"  {field.name}: {_type_words(field)}{default}", _indented(text, 6)]
         if field.enum_type is not None:
             enum = _full_name(field.enum_type)
-            told = [value for value in field.enum_type.values if f"{enum}.{value.name}" in comments]
+            documented = [
+                value for value in field.enum_type.values if f"{enum}.{value.name}" in comments
+            ]
             lines += [
                 _indented(f"{value.name}: {comments[f'{enum}.{value.name}']}", 8, 2)
-                for value in told
+                for value in documented
             ]
     return "\n".join(lines)
 

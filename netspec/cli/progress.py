@@ -1,6 +1,6 @@
-"""What a training run tells on the terminal.
+"""What a training run reports on the terminal.
 
-A line for each event, and where it is a terminal a live line below them.
+Each event has a line; where it is a terminal, a live line stands below them.
 """
 
 from __future__ import annotations
@@ -107,13 +107,13 @@ class Progress(Listener):
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         self.loss = loss
         weights = self.run.loss_weights
-        told = {
+        shown = {
             n: v
             for n, v in outputs.items()
             if not (len(v) == 1 and weights.get(n) == 1 and f"{v[0]:.6g}" == f"{loss:.6g}")
         }
         self._line(
-            f"iteration {iteration}  loss {loss:.6g}{_values(told, weights)}  lr "
+            f"iteration {iteration}  loss {loss:.6g}{_values(shown, weights)}  lr "
             f"{rate:.6g}{self._speed()}"
         )
 

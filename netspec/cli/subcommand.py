@@ -10,5 +10,5 @@ if TYPE_CHECKING:
 
 
 def add_subcommand(commands: Commands, name: str, summary: str) -> argparse.ArgumentParser:
-    """A command that both the list of its group and its own --help tell of."""
+    """A command that both the list of its group and its own --help describe."""
     return commands.add_parser(name, help=summary, description=summary)

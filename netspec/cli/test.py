@@ -71,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="Caffe's lines, or one object, in which a NaN or infinity is null (default text)",
     )
-    parser.set_defaults(phase="TEST", input=[])  # the data tell the shapes
+    parser.set_defaults(phase="TEST", input=[])  # the data give the shapes
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,14 +82,14 @@ def run(args: argparse.Namespace) -> int:
         print(USAGE_TEXT, file=sys.stderr)
         return 2
     net = load_net(path, args)
-    size = dataset_size(net)  # data that are not there are told first
+    size = dataset_size(net)  # data that are not there are reported first
     chosen = chosen_device(args)
     # torch takes seconds to import
-    from netspec.pytorch.device import default_device, device_text, faults_told
+    from netspec.pytorch.device import default_device, device_text, faults_reported
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
-    with faults_told("cpu", None, "its params alone are too many"):
+    with faults_reported("cpu", None, "its params alone are too many"):
         module, loads = load_trained(net, weights)
     _warn_untrained(untrained_layers(net, loads), weights)
     batches: list[tuple[float, Values]] = []
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(lines), flush=True)
 
     full = "try a smaller batch_size in the net's data layer"
-    with signals_heard(end_at_once, STOP), faults_told(device, net.batch_size, full):
+    with signals_heard(end_at_once, STOP), faults_reported(device, net.batch_size, full):
         evaluation = Evaluation(args.ap_version, args.per_class)
         scores = run_test(net, module, device, args.iterations, size, heard, evaluation)
     weight_of = module.about.loss_weights

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     net = load_net(path, args)
     chosen = chosen_device(args)
     # torch takes seconds to import
-    from netspec.pytorch.device import default_device, device_text, faults_told
+    from netspec.pytorch.device import default_device, device_text, faults_reported
     from netspec.pytorch.time_layers import time_layers
 
     device = chosen or default_device()
@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
 
     with (
         signals_heard(end_at_once, STOP),
-        faults_told(device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"),
+        faults_reported(
+            device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
+        ),
     ):
         times = time_layers(net, device, args.iterations, heard)
     sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
-from netspec.cli.library_warnings import library_warnings_told
+from netspec.cli.library_warnings import library_warnings_shown
 from netspec.cli.numbers import finite, positive
 from netspec.cli.progress import Progress
 from netspec.cli.state import configure_level, name_list
@@ -158,7 +158,7 @@ def run_member(args: argparse.Namespace) -> int:
     """The command in one process of several."""
     from netspec.pytorch.run import train_as_member
 
-    with library_warnings_told():
+    with library_warnings_shown():
         devices = ["cpu"] if args.nproc else chosen_devices(args)
         return _status(train_as_member(args.solver_file, _options(args), [Progress()], devices))
 

@@ -32,7 +32,7 @@ def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool =
     Args:
         nets: one net, or one for each phase; a layer that not all of them have gets a tag.
         rankdir: where the data flow to: TB down, LR right, BT up, RL left.
-        display_lrm: whether boxes tell the learning rate multipliers of their params.
+        display_lrm: whether boxes show the learning rate multipliers of their params.
     """
     every = [nets] if isinstance(nets, Net) else list(nets)
     return _Picture(merge_phases(every), PurePath(every[0].path).stem, rankdir, display_lrm).text()
@@ -210,7 +210,7 @@ def _name_front(node: Node) -> str:
 def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
     """The sources' blobs whose arrows would run along the whole picture again and again.
 
-    Labels that many layers read.
+    These are labels that many layers read.
     """
     aside = [
         edge

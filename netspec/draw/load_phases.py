@@ -76,6 +76,6 @@ def _with_faults(source: Source, phase: str, options: NetOptions, report: Report
 
 
 def _add_new(known: list[Diagnostic], found: Iterable[Diagnostic]) -> None:
-    """Adds what isn't told yet: the phases share most layers, and so their faults."""
-    told = {(d.message, d.span.start if d.span else None) for d in known}
-    known += [d for d in found if (d.message, d.span.start if d.span else None) not in told]
+    """Adds what isn't reported yet: the phases share most layers, and so their faults."""
+    reported = {(d.message, d.span.start if d.span else None) for d in known}
+    known += [d for d in found if (d.message, d.span.start if d.span else None) not in reported]

@@ -1,6 +1,6 @@
-"""DOT text → a picture file.
+"""DOT text to a picture file.
 
-By graphviz where it is installed and works, else by a renderer that pip installs.
+graphviz draws it where it is installed and works, else a renderer that pip installs.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _picture(dot: str, form: str, report: Report) -> bytes:
     except NetspecError as error:
         if not _find("graphviz-pure"):
             raise
-        # where that fails too, the text is at fault: its error is the one to tell
+        # where that fails too, the text is at fault: its error is the one to report
         drawn = _by_graphviz_pure(dot, form)
         reason = error.diagnostics[0].message
     report.diagnostics.append(Diagnostic(NOTE, f"{reason}; graphviz-pure has drawn it instead"))

@@ -60,7 +60,7 @@ def require_own_kind(
 ) -> None:
     """Guards what a path holds before something of one of the kinds is written there.
 
-    An empty file is nobody's, and one that can't be read is told of by who writes.
+    An empty file is nobody's, and one that can't be read is reported by what writes.
 
     Raises: NetspecError where a file of another kind lies there.
     """

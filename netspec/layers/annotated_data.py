@@ -11,8 +11,8 @@ from netspec.graph import Shape, shape_text
 from netspec.layers.data import Source
 from netspec.layers.example import Example
 from netspec.layers.image_data import Data
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.resize_policy import check_resize, crop_size, refuse, resize_param, resized_size
-from netspec.layers.spec import LayerContext
 from netspec.schema.forks import stated
 
 # what SSD's transformation does; other forks' fields are not carried out
@@ -93,7 +93,7 @@ class AnnotatedData(Data):
         return transformed_shape(context, shape)
 
     def missing(self, context: LayerContext) -> Shape:
-        """Without the data the settings tell the size, and 3 channels are assumed."""
+        """Without the data the settings give the size, and 3 channels are assumed."""
         transform = context.message.transform_param
         if resize_param(transform) is None or crop_size(transform):
             return super().missing(context)
@@ -131,7 +131,7 @@ class VideoData(Source):
         batch = context.param.batch_size or context.message.data_param.batch_size
         if size is None or not batch:
             raise context.unknown_size(
-                "the frames of a video have sizes that only the video tells",
+                "the frames of a video have sizes that only the video shows",
                 f"give --input {context.layer.tops[0]}=1,3,300,300, or a batch_size and "
                 f"{_RESIZE_HINT}",
             )

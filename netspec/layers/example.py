@@ -36,7 +36,7 @@ class Example(NamedTuple):
     bottoms: dict[str, Shape]
     settings: str = ""
     tops: tuple[str, ...] = ("out",)
-    shapes: str = ""  # the rule, where neither the layer's docstring nor the example tells it
+    shapes: str = ""  # the rule, where neither the layer's docstring nor the example says it
     inputs: dict[str, Shape] = {}  # shapes to give where its files are not there
     code: str = ""  # the Python file that it names
 

@@ -11,8 +11,9 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import POINT, Setting
-from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, TOP, Spec
 from netspec.schema.forks import stated
 
 
@@ -141,7 +142,7 @@ class Power(Neuron):
 class PReLU(Neuron):
     """x above 0, a learned slope · x at and below it.
 
-    One slope a channel (axis 1), or one for all.
+    There is one slope a channel (axis 1), or one for all.
     """
 
     type = "PReLU"
@@ -244,8 +245,8 @@ class Threshold(Neuron):
 class Dropout(Neuron):
     """In TRAIN sets a share of the values to 0 and divides the others by the share that is kept.
 
-    In TEST nothing. Forks may leave the division to TEST (scale_train: false), or drop there too
-    (sample_weights_test).
+    In TEST it does nothing. Forks may leave the division to TEST (scale_train: false), or drop
+    there too (sample_weights_test).
     """
 
     type = "Dropout"

@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netspec import graph
-from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
+from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, note
 from netspec.files.paths import net_path
+from netspec.hint import Hint, did_you_mean
 from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Instance:
         """Makes the object and runs its setup and reshape. Raises: NetspecError."""
         p = self.layer.message.python_param
         user_class = self._load_class()
-        with self._told(f"'{p.layer}' can't be made"):
+        with self._reporting(f"'{p.layer}' can't be made"):
             self.object = _make(user_class, self.layer.message)
         self.object.param_str = p.param_str
         self.object.phase = TRAIN if self.layer.phase == "TRAIN" else TEST
@@ -191,7 +192,7 @@ class Instance:
                 f"method '{method}'"
             )
             raise NetspecError(message, self._span("python_param", "layer"))
-        with self._told(f"its {method} failed"):
+        with self._reporting(f"its {method} failed"):
             getattr(self.object, method)(*arguments)
 
     def _load_class(self) -> Any:
@@ -227,7 +228,7 @@ class Instance:
         return found
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _reporting(self, what: str) -> Iterator[None]:
         try:
             with caffe_at_hand(_stand_in()), self.modules.found():
                 yield
@@ -240,7 +241,7 @@ class Instance:
         text = str(error).strip().split("\n")[0]
         message = f"{self.layer.label}: {what}: {type(error).__name__}{f': {text}' if text else ''}"
         hint = (
-            _STAND_IN_ONLY
+            Hint(_STAND_IN_ONLY)
             if "caffe" in text
             and not is_caffe_installed()
             and isinstance(error, (ImportError, AttributeError))

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from netspec.graph import shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
 from netspec.layers.setting import IGNORED, Setting
-from netspec.layers.spec import LayerContext
 
 
 class SigmoidCrossEntropyLoss(Loss):
@@ -60,7 +60,7 @@ class EuclideanLoss(Loss):
 class ContrastiveLoss(Loss):
     """Half the squared distance of similar pairs, half the squared rest up to the margin of others.
 
-    A flag for each pair.
+    A third bottom holds a flag for each pair.
     """
 
     type = "ContrastiveLoss"

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
 
 
@@ -120,7 +121,7 @@ _MASKED_FIELDS = ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", 
 
 
 class MaskedUpsample(_Upsample):
-    """Puts each value at the place that a pooling's mask tells, 0 elsewhere.
+    """Puts each value at the place that a pooling's mask gives, 0 elsewhere.
 
     Source: alexgkendall/caffe-segnet's UpsampleLayer.
     """

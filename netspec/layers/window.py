@@ -1,6 +1,6 @@
 """The sliding window of convolution and pooling.
 
-One rule over all spatial axes, H and W are just two.
+One rule serves all spatial axes, H and W are just two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.graph import Shape, shape_with_axes
-from netspec.layers.spec import MAX_COUNT, LayerContext
+from netspec.layers.layer_context import MAX_COUNT, LayerContext
 from netspec.schema.forks import stated
 
 
@@ -146,20 +146,24 @@ def require_axes(context: LayerContext, axes: int) -> None:
 
 
 def convolved_size(size: int, window: Window, i: int) -> int:
-    """Source: Caffe's ConvolutionLayer::compute_output_shape.
+    """The number of places of a convolution's kernel along an axis.
 
     C++ divides towards 0: a kernel that reaches over the end by less than a stride has one place,
     and reads zeros there.
+
+    Source: Caffe's ConvolutionLayer::compute_output_shape.
     """
     spare = size + 2 * window.pad[i] - window.extent(i)
     return (spare // window.stride[i] if spare >= 0 else -(-spare // window.stride[i])) + 1
 
 
 def pooled_size(size: int, window: Window, i: int, round_up: bool) -> int:
-    """Source: Caffe's PoolingLayer::Reshape.
+    """The number of pooling windows along an axis.
 
-    Rounds up by default. Only where any pad is set is a last window that would start beyond the
-    input and its pad dropped; without pad it stays, and holds nothing.
+    It is rounded up by default. Only where any pad is set is a last window that would start beyond
+    the input and its pad dropped; without pad it stays, and holds nothing.
+
+    Source: Caffe's PoolingLayer::Reshape.
     """
     spare = size + 2 * window.pad[i] - window.kernel[i]
     out = (-(-spare // window.stride[i]) if round_up else spare // window.stride[i]) + 1

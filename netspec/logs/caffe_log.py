@@ -1,7 +1,7 @@
 """A run's events in the words and the form of Caffe's own log, for the tools that read it.
 
-Source: Caffe 1.0's solver.cpp, sgd_solver.cpp, caffe.cpp, whose lines are told here with their
-    places; glog.
+Source: Caffe 1.0's solver.cpp, sgd_solver.cpp, caffe.cpp, whose lines are written here with
+    their places; glog.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class CaffeLog(Listener):
 
     Args: append: for a run that is resumed: its lines follow those of the run before, as `tee -a`
         would have it.
-    Raises: NetspecError where the file can't be opened. A disk that is full later is told once on
-        stderr.
+    Raises: NetspecError where the file can't be opened. A disk that is full later is reported once
+        on stderr.
     """
 
     def __init__(self, path: str | Path, append: bool = False) -> None:

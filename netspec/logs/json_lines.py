@@ -18,17 +18,17 @@ from netspec.logs.throughput import Throughput
 class JsonLog(Listener):
     """Writes each event of a run as a line of JSON.
 
-    Start, restored, train, test, snapshot, best, removed, warning, end.
+    The events are start, restored, train, test, snapshot, best, removed, warning and end.
 
     Every line has "event", "time" (seconds since 1970) and "seconds" (since this part of the run
     began). A number that JSON has no word for is a string: "nan", "inf" or "-inf". What is not
     known is left out, or null in "start". Losses, outputs and rates are single precision, as in
-    Caffe, in as few digits as tell them apart.
+    Caffe, in as few digits as distinguish them.
 
-    Args: append: for a run that is resumed: one file then tells of all its parts, each from its own
+    Args: append: for a run that is resumed: one file then holds all its parts, each from its own
         "start".
-    Raises: NetspecError where the file can't be opened. A disk that is full later is told once on
-        stderr.
+    Raises: NetspecError where the file can't be opened. A disk that is full later is reported once
+        on stderr.
     """
 
     def __init__(self, path: str | Path, append: bool = False) -> None:

@@ -13,7 +13,7 @@ from netspec.diagnostics import NetspecError, os_reason
 class LineFile:
     """Each line is on its way to the disk when `write` returns.
 
-    A line that can't be written is lost; the first is told.
+    A line that can't be written is lost; the first failure is reported.
 
     Args: append: go on with what stands in the file; else it begins anew.
     Raises: NetspecError where the file can't be opened.
@@ -53,7 +53,7 @@ class LineFile:
     def close(self) -> None:
         try:
             self._file.close()
-        except OSError as error:  # a network disk tells only now
+        except OSError as error:  # a network disk reports it only now
             self._warn(error)
 
     def _warn(self, error: OSError) -> None:

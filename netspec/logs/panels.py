@@ -1,6 +1,6 @@
-"""Runs → the panels of a picture.
+"""Runs to the panels of a picture.
 
-Loss, accuracy and learning rate over iterations, time or epochs.
+They show loss, accuracy and learning rate over iterations, time or epochs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
+from netspec.hint import did_you_mean
 from netspec.logs.plot import Curve, Panel
 from netspec.logs.run import Row, Run
 
@@ -172,7 +173,7 @@ def _nothing(runs: Sequence[Run], word: str) -> NetspecError:
 
 
 def _display_names(paths: Sequence[str]) -> list[str]:
-    """File names, with as many folders before them as tell them apart.
+    """File names, with as many folders before them as distinguish them.
 
     >>> _display_names(["runs/a/train.log", "runs/b/train.log"]), _display_names(["runs/a.log"])
     (['a/train.log', 'b/train.log'], ['a.log'])

@@ -1,6 +1,6 @@
 """Curves in panels below each other, as a picture file.
 
-Knows nothing of logs: what is drawn is said by Panel and Curve.
+It knows nothing of logs: Panel and Curve say what is drawn.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ RC: Any = {
 class Curve:
     """A line of points. Runs differ by colour, the names in a panel by dashes and marks."""
 
-    run: str  # whose curve it is: told above the picture
-    name: str  # what it tells: told in the panel, where that has several
+    run: str  # whose curve it is: shown above the picture
+    name: str  # what it shows: named in the panel, where that has several
     xs: Sequence[float]
     ys: Sequence[float]
     is_marked: bool = False  # few points that matter each: drawn bold, with marks
@@ -211,7 +211,7 @@ def _drawable(y: float) -> float:
 def _styles(panel: Panel) -> dict[str, dict[str, Any]]:
     """How the curves of each name are drawn, in any colour.
 
-    Marked ones bold, the others pale where there are marked ones.
+    Where there are marked ones, these are bold and the others pale.
     """
     kinds = {curve.name: curve.is_marked for curve in panel.curves}
     styles: dict[str, dict[str, Any]] = {}

@@ -29,7 +29,7 @@ _RATE = re.compile(r"Iteration (\d+), lr = ([^\s,]+)")
 _OUTPUT = re.compile(
     r"(Train|Test) net output #\d+: (.+?) ?= ?(\S+)(?: \(\* (\S+) = (\S+) loss\))?"
 )
-# of 2014, when outputs were told without their names
+# of 2014, when outputs were logged without their names
 _SCORE = re.compile(r"Test score #(\d+): (\S+)")
 _TEST_LOSS = re.compile(r"Test loss: (\S+)")
 _DAY = 86400.0
@@ -40,8 +40,8 @@ _EPOCH = date(2020, 1, 1).toordinal()
 def read_caffe_log(lines: Iterable[str], name: str, changed: float) -> Run:
     """Reads a Caffe log.
 
-    Args: changed: when the file was written last, in seconds since 1970; glog's lines don't tell
-        the year.
+    Args: changed: when the file was written last, in seconds since 1970; glog's lines don't
+        have the year.
     """
     reader = _Reader(Run(name), datetime.fromtimestamp(changed))
     for line in lines:
@@ -71,9 +71,9 @@ class _Reader:
         self.train_row: Row | None = None
         self.test: tuple[int, int] | None = None  # iteration and net of the test that goes on
         self.test_row: Row | None = None
-        self.has_test_loss = False  # whether the log tells it; else it is summed up
+        self.has_test_loss = False  # whether the log has it; else it is summed up
         self.is_resumed = False
-        # an iteration's that was told before its loss, as by the first Caffe
+        # an iteration's that was logged before its loss, as by the first Caffe
         self.rate: tuple[int, float] | None = None
 
     def take(self, head: re.Match[str], text: str) -> None:
@@ -145,7 +145,7 @@ class _Reader:
 
 
 class _Clock:
-    """Seconds since the run began, of lines that tell month, day and time."""
+    """Seconds since the run began, of lines with month, day and time."""
 
     def __init__(self, changed: datetime) -> None:
         self.changed = changed
@@ -167,7 +167,7 @@ class _Clock:
     def seconds(self, head: re.Match[str]) -> float:
         now = self.at(head)
         if self.start is None:
-            self.start = now  # solver.step() of pycaffe does not tell that it begins
+            self.start = now  # solver.step() of pycaffe does not log that it begins
         return now - self.start
 
     def at(self, head: re.Match[str]) -> float:

@@ -1,4 +1,4 @@
-"""What a log tells of a run: rows of numbers, of the training and of each test net."""
+"""What a log says of a run: rows of numbers, of the training and of each test net."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LARGEST = 2**53  # of a count; what is beyond is damage
 
 @dataclass(slots=True)
 class Row:
-    """What a run told at one iteration. None is what it did not tell."""
+    """What a run logged at one iteration. None is what it did not log."""
 
     iter: int
     # of training since the run began; the pauses before it was resumed don't count
@@ -36,15 +36,15 @@ class Run:
     tests: list[list[Row]] = field(default_factory=list)  # of each test net
     loss_outputs: set[str] = field(default_factory=set)  # the outputs that the loss is made of
     knows_epochs: bool = False
-    earlier_runs: int = 0  # runs that the file tells of before this one
+    earlier_runs: int = 0  # runs that the file holds before this one
 
     def begin(self) -> None:
-        """A run begins: what was told before is of another one."""
+        """A run begins: what was logged before is of another one."""
         self.earlier_runs += bool(self.train or self.tests)
         self.train, self.tests, self.loss_outputs, self.knows_epochs = [], [], set(), False
 
     def go_on_from(self, iteration: int) -> None:
-        """The run is resumed: what was told of the iterations that now come again is void."""
+        """The run is resumed: what was logged of the iterations that now come again is void."""
         _cut(self.train, iteration)
         for rows in self.tests:
             _cut(rows, iteration + 1)  # a last test that the resumed run does not repeat stands

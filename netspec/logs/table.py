@@ -1,6 +1,6 @@
 """A run's rows as the tables that Caffe's parse_log.py makes.
 
-NumIters, Seconds, LearningRate, then the outputs.
+The columns are NumIters, Seconds, LearningRate, then the outputs.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from netspec.logs.run import Row, Run
 
 COLUMNS = ("NumIters", "Seconds", "LearningRate")
-LOSS = "loss"  # the column of a run that tells no outputs
+LOSS = "loss"  # the column of a run that logs no outputs
 
 
 def csv_of_training(run: Run, delimiter: str = ",") -> str:
     """The training as CSV; empty where the log has no row of it.
 
-    Rows that tell no outputs are left out, as by Caffe's tool.
+    Rows without outputs are left out, as by Caffe's tool.
     """
     return _table(run.train, [row.rate for row in run.train], delimiter)
 
@@ -74,5 +74,5 @@ def _outputs(row: Row, widths: dict[str, int]) -> list[str]:
 
 
 def _cell(value: float | None, digits: int | None = None) -> str:
-    """A number such that reading it gives the same one; what was not told is an empty cell."""
+    """A number such that reading it gives the same one; what was not logged is an empty cell."""
     return "" if value is None else repr(value if digits is None else round(value, digits))

@@ -33,7 +33,7 @@ class TensorBoardLog(Listener):
 
     Raises: NetspecError where tensorboardX is missing or the folder can't be written to. A disk
         that is full later is
-    told once on stderr; nothing more is written then, for TensorBoard reads no further than a
+    reported once on stderr; nothing more is written then, for TensorBoard reads no further than a
     broken record.
     """
 
@@ -95,7 +95,7 @@ class TensorBoardLog(Listener):
                 self._warn(error)
 
     def _write_start(self, iteration: int) -> None:
-        """Tells TensorBoard that the run is resumed: what it has of later iterations is void."""
+        """Records that the run is resumed: what TensorBoard has of later iterations is void."""
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         self._write(

@@ -36,7 +36,7 @@ def boxes_of(
 ) -> list[Box]:
     """The boxes of an image as shares of its height and width.
 
-    A box without an area is left out, one that reaches over the edge is cut; both are told to
+    A box without an area is left out, one that reaches over the edge is cut; both are reported to
     `warn`.
     """
     height, width = size

@@ -75,8 +75,8 @@ def build_database(
 
     Those of a folder of classes are numbered in the order of their paths, and the names of the
     classes are put beside the records, in labels.txt. An image that can't be read is left out and
-    told to `warn`; that sizes differ, to `note`. With `replace_old` an LMDB that exists is replaced
-    when the new one is whole. Returns the number of records.
+    reported to `warn`; that sizes differ, to `note`. With `replace_old` an LMDB that exists is
+    replaced when the new one is whole. Returns the number of records.
 
     Raises: NetspecError where the list has a line that is none, no image (or none of a class) can
         be read, sizes differ under check_size, or
@@ -178,7 +178,7 @@ def _record(line: Line, list_path: str, options: BuildOptions) -> Made:
 def _encoding(line: Line, options: BuildOptions) -> str:
     """The format to encode to.
 
-    As asked for, or that of the file's name. '' where values are kept as they are.
+    It is the one asked for, or that of the file's name, or '' where values are kept as they are.
     """
     if options.encode_type:
         return options.encode_type.lower()

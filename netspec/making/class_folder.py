@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from netspec.diagnostics import NetspecError, counted, did_you_mean, os_reason
+from netspec.diagnostics import NetspecError, counted, os_reason
+from netspec.hint import did_you_mean
 from netspec.readers.image_list import read_list
 
 
@@ -31,7 +32,7 @@ def read_class_folder(
 
     What begins with a dot is passed over.
 
-    Files beside the classes and folders within one are left out and told to `warn`.
+    Files beside the classes and folders within one are left out and reported to `warn`.
 
     Args: names: the classes that there can be, in the order of their labels; without it those that
         there are.

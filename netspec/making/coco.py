@@ -9,9 +9,9 @@ import json
 import os
 from typing import Any
 
-from netspec.diagnostics import NetspecError, unreadable
+from netspec.diagnostics import NetspecError
 from netspec.making.annotated_image import AnnotatedImage, Object, Warn
-from netspec.read_file import GIB, read_file
+from netspec.read_file import GIB, read_file, unreadable
 
 
 def read_coco(
@@ -20,7 +20,7 @@ def read_coco(
     """The images of an instances file with their objects, and the id and name of each category.
 
     An object's name is its category's id as a text, as in the fork's label map. A crowd is
-    difficult. An annotation without a box is told to `warn`.
+    difficult. An annotation without a box is reported to `warn`.
     Args: root: the folder of the images.
     Raises: NetspecError where the file is not of that form.
     """

@@ -123,7 +123,7 @@ class DatabaseInfo:
 
     def add_fault(self, fault: Fault) -> None:
         self.fault_count += 1
-        # each page behind the end of a cut file tells the same
+        # each page behind the end of a cut file reports the same
         if len(self.faults) < _MAX_FAULTS and fault not in self.faults:
             self.faults.append(fault)
 

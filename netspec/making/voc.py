@@ -10,11 +10,11 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from netspec.diagnostics import NetspecError, os_reason, unreadable
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import resolve_path
 from netspec.files.whole_number import whole_number
 from netspec.making.annotated_image import AnnotatedImage, Object, Warn
-from netspec.read_file import read_file
+from netspec.read_file import read_file, unreadable
 from netspec.readers.image_list import read_list
 
 _MAX_BYTES = 16 << 20  # of an annotation
@@ -26,7 +26,7 @@ _EDGES = "xmin", "ymin", "xmax", "ymax"
 def read_voc(source: str, split: str, root: str, warn: Warn) -> list[AnnotatedImage]:
     """The images of a VOC folder, or of a list of 'image annotation' a line, with their objects.
 
-    What can't be read as an annotation is left out and told to `warn`.
+    What can't be read as an annotation is left out and reported to `warn`.
 
     Args:
         root: before the paths of a list, which else count from the working directory and from the

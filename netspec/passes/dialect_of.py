@@ -23,5 +23,5 @@ def dialect_of(spans: Spans, report: Report) -> str:
         return checked_dialect(found[1])
     except NetspecError as error:
         place = Span(source, found.start(1), found.end(1))
-        report.diagnostics += error.retold(span=place).diagnostics
+        report.diagnostics += error.restated(span=place).diagnostics
         return ""

@@ -35,9 +35,9 @@ class BackwardPlan:
 class _Step:
     """A layer, or (`layer` None) a Split as Caffe inserts one where a blob is read more than once.
 
-    Blobs are told apart as in Caffe, by name: the versions of one name share their flags, and the
-    memory of their gradient. A Reshape, which `shares_gradient`, gives its top the bottom's memory
-    and leaves it alone.
+    Blobs are distinguished as in Caffe, by name: the versions of one name share their flags, and
+    the memory of their gradient. A Reshape, which `shares_gradient`, gives its top the bottom's
+    memory and leaves it alone.
     """
 
     layer: Layer | None

@@ -37,7 +37,7 @@ def compile(
         outputs: blobs to cut the net at; layers that do not lead to them are left out, and so are
             inputs.
         weights: one or more files of weights, matched by layer name; a later one wins.
-            `module.load_report` tells what of them was loaded.
+            `module.load_report` says what of them was loaded.
         seed: makes the fillers repeatable.
         strict: raise where weights do not fit the net, or no layer of it is in them; False only
             reports it.

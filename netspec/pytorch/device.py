@@ -1,4 +1,4 @@
-"""The device to compute on: what there is, what it is called, and how its faults are told."""
+"""The device to compute on: what there is, what it is called, and how its faults are reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gpu_count() -> int:
 def default_device(p: SolverParameter | None = None) -> str:
     """A GPU where there is one and the solver does not say CPU.
 
-    The solver's device_id, or the first.
+    It is the one of the solver's device_id, or the first.
 
     Raises: NetspecError.
     """
@@ -59,8 +59,8 @@ def torch_facts() -> dict[str, int | str]:
 
 
 @contextmanager
-def faults_told(device: str, batch_size: int | None, hint: str) -> Iterator[None]:
-    """Tells what a device refuses as a diagnostic.
+def faults_reported(device: str, batch_size: int | None, hint: str) -> Iterator[None]:
+    """Reports what a device refuses as a diagnostic.
 
     Args:
         hint: what to do where its memory does not suffice.

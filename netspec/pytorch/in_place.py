@@ -11,7 +11,8 @@ from netspec.pytorch.layers import find_builder
 def write_in_place(layer: Layer, module: nn.Module) -> None:
     """Lets an activation write over its bottom where nothing else reads that.
 
-    In place torch's ELU tells the sides apart by the result, which a negative alpha does not allow.
+    In place torch's ELU distinguishes the sides by the result, which a negative alpha does not
+    allow.
     """
     if isinstance(module, (nn.ReLU, nn.ReLU6)) or (
         isinstance(module, nn.ELU) and module.alpha >= 0

@@ -32,7 +32,7 @@ from netspec.pytorch.processes import LOST_STATUS, OthersLostError
 from netspec.signals import TwoStage, signals_heard
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
-LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to tell why
+LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to report why
 # seconds in which a process without a launcher may stop and write its snapshot
 ORPHAN_PATIENCE = 60.0
 # a file in the folder of a meeting has this name and the exit status of a run that a signal has
@@ -55,7 +55,7 @@ def launch(run: Run, args: Any, count: int, effect_of: Callable[[int], str]) -> 
         run: the command; it and its args are pickled.
         effect_of: what a signal does to the run: 'stop', 'snapshot' or 'none'.
     """
-    # it tells of each process that it ends
+    # it prints each process that it ends
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)
     with TemporaryDirectory(prefix="netspec-") as folder, ExitStack() as stack:
         with _interrupts_held():
@@ -74,7 +74,7 @@ def launch(run: Run, args: Any, count: int, effect_of: Callable[[int], str]) -> 
         except ProcessExitedException as error:
             if signals.ended_by:
                 return 128 + signals.ended_by
-            return _tell(
+            return _report_end(
                 error.error_index,
                 [process.exitcode for process in context.processes],
                 error.exit_code,
@@ -86,10 +86,10 @@ def launch(run: Run, args: Any, count: int, effect_of: Callable[[int], str]) -> 
         )
 
 
-def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) -> int:
-    """Says which process has ended the run.
+def _report_end(first: int, statuses: list[int | None], status: int, stopped_by: int) -> int:
+    """Reports which process has ended the run, and returns the exit status.
 
-    One that only lost the others, or was then told to end, is not it.
+    A process that only lost the others, or was then asked to end, is not the one.
     """
     # before the training heeds signals
     if INTERRUPTED in statuses or (stopped_by and status == -stopped_by):
@@ -181,7 +181,7 @@ def is_orphaned() -> bool:
 def _end_as_orphan(started_by: int) -> None:
     """Stops the process after its launcher or torchrun has been killed.
 
-    Whatever effect signals have; what it has left is cleared away.
+    It stops whatever effect signals have; what the process leaves is cleared away.
     """
     _wait_for_launcher(started_by)
     if parent_process() is not None:
@@ -195,8 +195,8 @@ def _end_as_orphan(started_by: int) -> None:
 def _wait_for_launcher(started_by: int) -> None:
     """Returns when the process that has started this one has ended.
 
-    Not PR_SET_PDEATHSIG: it reports the end of the thread that has started this process, and its
-    signal would need a handler, which waits for the main thread.
+    PR_SET_PDEATHSIG does not serve: it reports the end of the thread that has started this process,
+    and its signal would need a handler, which waits for the main thread.
     """
     launcher = parent_process()
     if launcher is not None:
@@ -216,11 +216,11 @@ def _wait_for_launcher(started_by: int) -> None:
 def guarded_member(run: Run, args: Any) -> NoReturn:
     """Runs a command as one process of several and ends it.
 
-    Tells its fault where no other process is likely to tell the same.
+    It reports its fault where no other process is likely to report the same.
 
-    Rank 0 tells what it meets. Another waits a moment first: a wrong file is met by all, and the
-    end of rank 0 ends it. On a busy machine a moment may not be enough: what is told leaves a mark
-    where they have met. One that has only lost the others leaves the telling to them.
+    Rank 0 reports what it meets. Another waits a moment first: a wrong file is met by all, and the
+    end of rank 0 ends it. On a busy machine a moment may not be enough: what is reported leaves
+    a mark where they have met. One that has only lost the others leaves the report to them.
     """
     if parent_process() or "TORCHELASTIC_RUN_ID" in os.environ:
         Thread(
@@ -250,13 +250,13 @@ def guarded_member(run: Run, args: Any) -> NoReturn:
     # whoever watches over the processes may end this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if isinstance(fault, OthersLostError):
-        time.sleep(0 if fault.is_told_to_end else LOST_PATIENCE)
-        # whoever watches over the processes tells which has failed
-        if fault.is_told_to_end or "NETSPEC_MEETING" in os.environ:
+        time.sleep(0 if fault.is_asked_to_end else LOST_PATIENCE)
+        # whoever watches over the processes reports which has failed
+        if fault.is_asked_to_end or "NETSPEC_MEETING" in os.environ:
             _leave(status)
     elif rank:
         time.sleep(SAME_FAULT)
-    if not _is_told(str(fault)):
+    if not _is_reported(str(fault)):
         print(f"process {rank}: {fault}" if rank else fault, file=sys.stderr, flush=True)
     _leave(status)
 
@@ -269,15 +269,15 @@ def _note_stop(status: int) -> None:
             (_folder(meeting) / f"{STOPPED}{status}").touch()
 
 
-def _is_told(fault: str) -> bool:
-    """Whether another process has told a fault; who asks first is to tell it."""
+def _is_reported(fault: str) -> bool:
+    """Whether another process has reported a fault; who asks first is to report it."""
     meeting = os.environ.get("NETSPEC_MEETING")
     if meeting is None:  # torchrun's processes have no folder in common
         return False
     try:
-        (_folder(meeting) / f"told_{blake2b(fault.encode(), digest_size=16).hexdigest()}").touch(
-            exist_ok=False
-        )
+        (
+            _folder(meeting) / f"reported_{blake2b(fault.encode(), digest_size=16).hexdigest()}"
+        ).touch(exist_ok=False)
     except FileExistsError:
         return True
     except OSError:  # a full disk: rather twice than never

@@ -23,9 +23,9 @@ def forward_watched(
 ) -> dict[str, Tensor]:
     """The module's outputs.
 
-    `look` is told each layer's tops before a later layer may write over them.
+    `look` receives each layer's tops before a later layer may write over them.
 
-    Args: look_back: is told the gradient at each bottom in the backward pass that follows, last
+    Args: look_back: receives the gradient at each bottom in the backward pass that follows, last
         layer first.
     """
     outputs: dict[str, Tensor] = _Watched(module, look, look_back).run(*inputs)

@@ -1,6 +1,6 @@
 """Whether the memory suffices for a net's params.
 
-Told before they are made, for the system may end a process that tries.
+A lack is reported before they are made, for the system may end a process that tries.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def require_memory(layers: Iterable[Layer]) -> None:
 
 
 def free_memory() -> int | None:
-    """The bytes that this process can still take, as far as the system tells."""
+    """The bytes that this process can still take, as far as the system says."""
     bounds = [bound for bound in (_available(), _left_of_limit()) if bound is not None]
     return min(bounds, default=None)
 
@@ -69,7 +69,7 @@ def _left_of_limit() -> int | None:
 
 
 def _facts(path: str) -> dict[str, int]:
-    """What the system tells in lines such as `MemAvailable: 123 kB`, in bytes."""
+    """What the system says in lines such as `MemAvailable: 123 kB`, in bytes."""
     facts = {}
     try:
         with open(path, encoding="ascii", errors="replace") as file:

@@ -1,6 +1,6 @@
 """The processes of one training run, over torch.distributed.
 
-Which of them this is, and what they agree on.
+They know their ranks, and agree on what all of them must do alike.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LOST_STATUS = 75
 class OthersLostError(NetspecError):
     """Another process of the run has ended, so this one can't go on."""
 
-    is_told_to_end = False  # a signal had come before
+    is_asked_to_end = False  # a signal had come before
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class Processes:
 
     @property
     def is_root(self) -> bool:
-        """Whether this one tells of the run, logs it, and writes its snapshots."""
+        """Whether this one reports the run, logs it, and writes its snapshots."""
         return self.rank == 0
 
     def all_reduce_max(self, *values: int) -> list[int]:
@@ -130,12 +130,12 @@ def is_member() -> bool:
 
     Raises: NetspecError.
     """
-    for name in ("RANK", "LOCAL_RANK"):  # a wrong one is told here, once
-        _told(name, 0)
-    return _told("WORLD_SIZE", 1) > 1 and "RANK" in os.environ
+    for name in ("RANK", "LOCAL_RANK"):  # a wrong one is reported here, once
+        _environment_number(name, 0)
+    return _environment_number("WORLD_SIZE", 1) > 1 and "RANK" in os.environ
 
 
-def _told(name: str, default: int) -> int:
+def _environment_number(name: str, default: int) -> int:
     """A number that the environment holds. Raises: NetspecError where it is none."""
     text = os.environ.get(name, str(default))
     if not (text.isascii() and text.isdecimal()):
@@ -148,12 +148,12 @@ def _told(name: str, default: int) -> int:
 
 
 def join(device: torch.device) -> Processes:
-    """Joins the run that the environment tells of (torchrun's variables).
+    """Joins the run that the environment describes (torchrun's variables).
 
     Raises: NetspecError where the others are not met.
     """
-    rank, count = _told("RANK", 0), _told("WORLD_SIZE", 1)
-    local_rank = _told("LOCAL_RANK", rank)
+    rank, count = _environment_number("RANK", 0), _environment_number("WORLD_SIZE", 1)
+    local_rank = _environment_number("LOCAL_RANK", rank)
     meeting = os.environ.get("NETSPEC_MEETING", "env://")
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
@@ -267,11 +267,11 @@ def _reached(loss: Tensor) -> set[int]:
 def local_device(devices: list[str] | None, solver: str) -> torch.device:
     """The device of this process among those of its machine.
 
-    By what the solver file says where none are named.
+    Without `devices` the solver file says whether it is a GPU.
 
     Raises: NetspecError where the machine has fewer GPUs than processes.
     """
-    local_rank = _told("LOCAL_RANK", 0)
+    local_rank = _environment_number("LOCAL_RANK", 0)
     if devices is None and default_device(load_solver(solver).message) != "cpu":
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if devices is None or devices == ["cpu"]:

@@ -10,7 +10,7 @@ REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
 
 
 class Requests:
-    """Takes requests at any time and tells them when the run can heed them.
+    """Takes requests at any time and passes them on when the run can heed them.
 
     They come in a signal's handler or in another thread.
     """
@@ -19,17 +19,17 @@ class Requests:
         self._processes = processes
         # only its atomic methods are used: none is lost while others are read
         self._asked: deque[tuple[int, int]] = deque()
-        self.is_told_to_stop = False  # this process has been
+        self.is_asked_to_stop = False  # this process has been
 
     def ask(self, request: str, signal_number: int = 0) -> None:
         """Asks for 'snapshot' or 'stop'."""
-        self.is_told_to_stop = self.is_told_to_stop or request == "stop"
+        self.is_asked_to_stop = self.is_asked_to_stop or request == "stop"
         self._asked.append((REQUESTS.index(request), signal_number))
 
     def agreed(self) -> tuple[str, int]:
-        """What any of the processes has been asked since the last time, the weightiest of it.
+        """The weightiest request to any of the processes since the last time, and its signal.
 
-        And by which signal. All of them call it at once.
+        All processes call it at once.
         """
         request = signal_number = 0
         while self._asked:

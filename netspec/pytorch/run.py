@@ -13,7 +13,7 @@ from netspec.diagnostics import NetspecError
 from netspec.listener import Listener, Listeners
 from netspec.plugins import load_plugins
 from netspec.pytorch.begin_run import begin_run, writing
-from netspec.pytorch.device import faults_told
+from netspec.pytorch.device import faults_reported
 from netspec.pytorch.launch import is_orphaned
 from netspec.pytorch.processes import OthersLostError, Processes, is_member, join, local_device
 from netspec.pytorch.solver_nets import describe_run
@@ -113,7 +113,7 @@ def train_in(
                 solver_listener.listeners.append(heard)
                 return _run(solver, options, heard, state)
         except OthersLostError as error:
-            error.is_told_to_end = solver.requests.is_told_to_stop
+            error.is_asked_to_end = solver.requests.is_asked_to_stop
             raise
 
 
@@ -128,7 +128,7 @@ def _closed_at_the_end(listener: Listener) -> Iterator[None]:
 def _solver(
     processes: Processes, solver_file: str | Path, options: RunOptions, listener: Listener
 ) -> Solver:
-    with faults_told(
+    with faults_reported(
         options.device or "the device", None, "a smaller net, or a smaller --batch-size"
     ):
         return Solver(
@@ -167,7 +167,7 @@ def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | N
     try:
         with (
             signals_heard(_heed(solver, options)),
-            faults_told(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
+            faults_reported(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
         ):
             listener.started(describe_run(solver))
             if state:

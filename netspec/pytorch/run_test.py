@@ -28,7 +28,8 @@ from netspec.pytorch.weights import LoadReport, load_weights
 from netspec.solver.evaluation import Evaluation
 
 SEED = 1  # of shuffled data and of fillers: a test gives the same numbers each time
-Heard = Callable[[int, float, Values], None]  # is told each batch: its index, its loss, its outputs
+# receives each batch: its index, its loss, its outputs
+Heard = Callable[[int, float, Values], None]
 
 
 @dataclass(slots=True)

@@ -158,7 +158,7 @@ def tests_before(p: caffe_pb2.SolverParameter, iteration: int) -> int:
 
 
 def describe_run(solver: Solver) -> RunInfo:
-    """What there is to tell of a run. Raises: NetspecError where its data is missing."""
+    """What there is to report of a run. Raises: NetspecError where its data is missing."""
     p, nets = solver.param, [solver.net, *solver.test_nets]
     shown_weights = [
         {name: weight for name, weight in net.loss_weights.items() if name in net.outputs}

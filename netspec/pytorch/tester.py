@@ -32,7 +32,7 @@ from netspec.pytorch.weights import load_weights
 from netspec.solver.evaluation import Evaluation
 
 Found = list[tuple[int, Rows]]  # the rows of an output, by the number of the batch
-Tell = Callable[[Sequence[str]], None]  # hears the lines of debug_info
+OnLines = Callable[[Sequence[str]], None]  # receives the lines of debug_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Tester:
         trained: NetModule,
         device: torch.device,
         processes: Processes,
-        debug: Tell | None,
+        debug: OnLines | None,
         evaluation: Evaluation | None = None,
     ) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
@@ -97,7 +97,7 @@ class Tester:
     ) -> Means | None:
         """Tests one net on its next batches.
 
-        None where `goes_on`, which is told each batch, says that the run stops.
+        `goes_on` is called before each batch. Returns None where it says that the run stops.
         """
         start = self.batches[index]
         rank, every = (0, 1) if self.alone[index] else (self.processes.rank, self.processes.count)

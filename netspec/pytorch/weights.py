@@ -23,7 +23,7 @@ from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 class LoadReport:
     """What became of each layer.
 
-    Layer names, and for another shape what the net and the file hold.
+    It holds layer names, and for another shape what the net and the file hold.
     """
 
     path: str
@@ -77,7 +77,7 @@ def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> L
     Args: strict: raise, before anything is copied, where a layer does not fit or the file has no
         layer of the net.
     Raises: NetspecError where the file can't be read, or two layers with params share a name, so
-        that it can't tell them apart.
+        that it can't distinguish them.
     """
     report, copies = _matched(module, path)
     if strict:

@@ -76,9 +76,9 @@ def image_shape(
 def image_header(
     data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None
 ) -> tuple[str, tuple[int, int, int]]:
-    """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives.
+    """The format of an image file (JPEG, PNG, …), and the (C, H, W) of what `decode` gives.
 
-    The header says it.
+    Only the header is read.
 
     Raises: NetspecError.
     """
@@ -223,7 +223,7 @@ def _open(data: bytes) -> Image.Image:
 
 @cache
 def _silence_pillow() -> None:
-    """Damage is told by our own errors.
+    """Our own errors report damage.
 
     Filters that the user has set come first, and so do handlers of the root logger.
     """

@@ -23,9 +23,9 @@ RecordShape = tuple[int, int, int]
 def record_shape(layer: Layer) -> RecordShape | None:
     """(C, H, W) of a record of a data layer of images, before it is resized and cropped.
 
-    Found in this order: the mean file, which must have that size; the first record; the settings
-    alone, where crop_size and something that fixes the channels are given (the shape is then that
-    of the crop).
+    It is looked for in this order: the mean file, which must have that size; the first record; the
+    settings alone, where crop_size and something that fixes the channels are given (the shape is
+    then that of the crop).
 
     Returns:
         None where neither mean nor data is there and the settings do not say it.
@@ -50,7 +50,7 @@ def record_shape(layer: Layer) -> RecordShape | None:
 def hdf5_row_shapes(layer: Layer) -> list[tuple[int, ...]] | None:
     """For each top of an HDF5Data layer, the shape of a row of its dataset in the first file.
 
-    None where it is not there.
+    Returns None where the file is not there.
 
     Raises: NetspecError where the file is there but can't be read or lacks a dataset.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.schema.forks import stated
 from netspec.solver.solver_fields import SolverFields
 
@@ -16,7 +16,7 @@ class Evaluation(NamedTuple):
     """What a solver says of its tests with eval_type detection.
 
     Args: ap_version: which rule gives the average precision. per_class: whether each class's is
-        told beside the mean.
+        shown beside the mean.
     """
 
     ap_version: str = AP_VERSIONS[0]

@@ -15,7 +15,7 @@ from netspec.syntax.bind import Spans
 
 # the learning rate's, carried out in learning_rate.py
 _CARRIED_OUT = frozenset({"min_lr", "stageiter", "stagelr", "warmup_iter", "warmup_start_lr"})
-# what a test of detections tells, not what is trained
+# what a test of detections reports, not what is trained
 _OF_TESTS = frozenset({"ap_version", "eval_type", "show_per_class_result"})
 # engines, types in memory, what is logged or written
 _NO_EFFECT = frozenset(
@@ -26,7 +26,7 @@ _NO_EFFECT = frozenset(
         "test_and_snapshot_last_epochs", "test_offset",
     }
 )  # fmt: skip
-# settings that only count with another one, which is told of instead
+# settings that only count with another one, which is reported instead
 _GOES_WITH = {
     "larc_eta": "larc",
     "larc_policy": "larc",
@@ -72,8 +72,10 @@ def _refused(p: caffe_pb2.SolverParameter, spans: Spans) -> Iterator[Diagnostic]
         message = f"lr_policy '{p.lr_policy}' follows the loss, which netspec does not carry out"
         yield Diagnostic(ERROR, message, spans.at("lr_policy"))
     for field, value in _stated(p):
-        is_told = field.name in _CARRIED_OUT | _OF_TESTS | _NO_EFFECT or field.name in _GOES_WITH
-        if is_told or (not field.is_repeated and value == field.default_value):
+        is_harmless = (
+            field.name in _CARRIED_OUT | _OF_TESTS | _NO_EFFECT or field.name in _GOES_WITH
+        )
+        if is_harmless or (not field.is_repeated and value == field.default_value):
             continue
         if field.name == "plateau_winsize" and p.lr_policy in LOSS_POLICIES:
             continue

@@ -1,10 +1,11 @@
-"""A solver's fields as its checks see them: values, places, and what is told of them."""
+"""A solver's fields as its checks see them: values, places, and what is reported of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from netspec.diagnostics import Report, Span
+from netspec.hint import Hint
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.scalar_value import float_text
@@ -13,7 +14,7 @@ from netspec.syntax.scalar_value import float_text
 class SolverFields:
     """A solver's fields with their places.
 
-    Those that did not bind are left out: what follows from a fault is not told.
+    Those that did not bind are left out: what follows from a fault is not reported.
     """
 
     def __init__(
@@ -44,12 +45,12 @@ class SolverFields:
         return self.spans.at(name, index)
 
     def text(self, name: str) -> str:
-        """A number as a message tells it."""
+        """A number as a message shows it."""
         value = getattr(self.p, name)
         return float_text(value) if isinstance(value, float) else str(value)
 
-    def error(self, message: str, name: str, hint: str | None = None) -> None:
+    def error(self, message: str, name: str, hint: Hint | str | None = None) -> None:
         self.report.error(message, self.at(name), hint)
 
-    def warn(self, message: str, name: str, hint: str | None = None) -> None:
+    def warn(self, message: str, name: str, hint: Hint | str | None = None) -> None:
         self.report.warning(message, self.at(name), hint)

@@ -11,9 +11,10 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
+from netspec.hint import nearest
 from netspec.layers import batched_param
 from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed, filter_state
@@ -81,7 +82,7 @@ class SolverFile:
     def test_nets(self) -> list[NetSource]:
         """The nets to test, in Caffe's order.
 
-        test_net_param, test_net, and what is left of test_iter on the common net.
+        These are test_net_param, test_net, and for what is left of test_iter the common net.
         """
         p = self.message
         named: list[tuple[str, int | None]] = [
@@ -99,7 +100,7 @@ class SolverFile:
 
     @property
     def nets(self) -> list[NetSource]:
-        """All of them, the net to train first, as far as a faulty file tells."""
+        """All of them, the net to train first, as far as a faulty file says."""
         has_train_net = any(self.message.HasField(name) for name in TRAIN_NETS)
         return [*([self.train_net] if has_train_net else []), *self.test_nets]
 
@@ -222,10 +223,14 @@ def find_net(source: NetSource, file: SolverFile) -> str | None:
 
 def check_net_paths(file: SolverFile, report: Report) -> None:
     """Reports the nets that are not where the solver file says."""
-    told = set()
+    reported = set()
     for source in file.nets:
-        if source.path is not None and source.path not in told and find_net(source, file) is None:
-            told.add(source.path)
+        if (
+            source.path is not None
+            and source.path not in reported
+            and find_net(source, file) is None
+        ):
+            reported.add(source.path)
             report.error(
                 f"the net '{source.path}' does not exist",
                 source.span,
@@ -234,9 +239,9 @@ def check_net_paths(file: SolverFile, report: Report) -> None:
 
 
 def _path_hint(path: str, file: SolverFile) -> str:
-    """How paths are looked up.
+    """A hint at how paths are looked up.
 
-    Where the end of this one names a file in the solver's folder, how to name it.
+    Where the end of this path names a file in the solver's folder, it says how to write it.
     """
     folder, parts = Path(file.path).parent, Path(path).parts
     for i in range(1, len(parts)):  # the longest end first

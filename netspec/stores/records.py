@@ -38,8 +38,8 @@ HOW_TO_MEND = f"{HOW_TO_COPY}, or build it anew: `netspec dataset build LIST OUT
 class Entries(Protocol):
     """A store of keys and values.
 
-    `count` may have to read all of it, `entry` wraps around at its end: `place` tells where to.
-    `walk` goes past damage as far as it can, and tells of it.
+    `count` may have to read all of it, `entry` wraps around at its end: `place` is where
+    to. `walk` goes past damage as far as it can, and reports it.
     """
 
     @property
@@ -195,9 +195,9 @@ def open_entries(
 
 
 def no_database(path: str, span: Span | None = None) -> NetspecError:
-    """What to raise for a path that exists and is not a database.
+    """The error to raise for a path that exists and is not a database.
 
-    What it is, and what that is for.
+    It says what it is, and what that is for.
     """
     kind = file_kind(path)
     if kind is None or kind == "a folder":

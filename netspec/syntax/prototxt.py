@@ -67,7 +67,7 @@ class _Parser:
                     (match[0][1:].strip(), not newline)
                 )
             elif kind == "bad":
-                # told when the parser comes here, so that the first fault of a file is told
+                # reported when the parser comes here, so that a file's first fault is reported
                 tokens.append(("bad", match[0], match.start(), match.end()))
                 break
             else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import NetspecError, Report, retold
+from netspec.diagnostics import NetspecError, Report, restated
 from netspec.passes.upgrade import upgrade
 from netspec.schema.caffe_pb2 import BlobProto, NetParameter
 from netspec.syntax.bind import Spans
@@ -30,7 +30,7 @@ def upgrade_caffemodel(source: str | Path, target: str | Path) -> NetParameter:
     before, report = _without_blobs(net), Report()
     upgrade(net, spans_without_places(net), report)
     if report.failed:
-        raise NetspecError(retold(report.in_order(), f"'{source}': "))
+        raise NetspecError(restated(report.in_order(), f"'{source}': "))
     try:
         raw = net.SerializeToString()
     except ValueError:  # protobuf's own limit of 2 GiB

@@ -105,7 +105,7 @@ def test_a_devices_faults_are_told(fault: Exception, said: str) -> None:
     fault.add_note("in layer 'ip'")
     with (
         pytest.raises(NetspecError, match=f"error: {said}"),
-        device.faults_told("cuda:0", 8, "smaller"),
+        device.faults_reported("cuda:0", 8, "smaller"),
     ):
         raise fault
 
@@ -113,7 +113,7 @@ def test_a_devices_faults_are_told(fault: Exception, said: str) -> None:
 def test_the_hosts_own_allocator_is_understood() -> None:
     with (
         pytest.raises(NetspecError, match="the memory of cpu does not suffice for this net"),
-        device.faults_told("cpu", None, ""),
+        device.faults_reported("cpu", None, ""),
     ):
         torch.empty(2**50)
 
@@ -126,5 +126,5 @@ def test_the_hosts_own_allocator_is_understood() -> None:
     ],
 )
 def test_another_fault_of_torch_stays_what_it_is(text: str) -> None:
-    with pytest.raises(RuntimeError, match=text), device.faults_told("cpu", None, ""):
+    with pytest.raises(RuntimeError, match=text), device.faults_reported("cpu", None, ""):
         raise RuntimeError(text)

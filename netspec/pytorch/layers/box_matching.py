@@ -26,7 +26,7 @@ class Truth(NamedTuple):
 
 
 class LabelPlace(NamedTuple):
-    """The layer and the bottom that a wrong label is told of."""
+    """The layer and the bottom that a wrong label is reported of."""
 
     layer: str
     span: Span | None
@@ -57,13 +57,13 @@ def read_truth(
     """The true boxes of rows [image, label, instance, xmin, ymin, xmax, ymax, difficult].
 
     Rows of image -1 are padding. With two classes, every label above 1 is 1, as in RefineDet, whose
-    first stage tells objects from background; SSD stops there.
+    first stage separates objects from background; SSD stops there.
 
     Args:
         items: images of the batch.
         classes: their number, and the background's label.
         difficult: whether boxes that are marked difficult count.
-        place: what a wrong label is told of.
+        place: what a wrong label is reported of.
 
     Raises: NetspecError for the background's label, and one that is no class (on the CPU).
     """

@@ -50,7 +50,7 @@ class Hdf5Output(LayerModule):
             try:
                 require_own_kind(self.path, HDF5_ROWS, hint="or remove it")
             except NetspecError as error:
-                raise error.retold(f"{self.label}: ", self.span) from None
+                raise error.restated(f"{self.label}: ", self.span) from None
         try:
             with h5py.File(self.path, "r+" if self.rows else "w") as file:
                 for name, value in (("data", data), ("label", label)):

@@ -31,10 +31,10 @@ _LARGEST = 2**28  # bytes of a list of sizes: some ten million lines
 class DetectionEvaluate(LayerModule):
     """Marks detections as true or false positives.
 
-    First a row for each class but the background: [-1, class, true boxes, -1, -1]. Then a row for
-    each detection: [image, label, score, is true, is false]; both are 0 where it finds a difficult
-    box that does not count. With the sizes of the images boxes are compared in pixels; the place in
-    the list moves on with each image, from one batch to the next.
+    The first rows are one for each class but the background: [-1, class, true boxes, -1, -1]. Then
+    comes a row for each detection: [image, label, score, is true, is false]; both are 0 where it
+    finds a difficult box that does not count. With the sizes of the images boxes are compared in
+    pixels; the place in the list moves on with each image, from one batch to the next.
 
     Shapes: detections (1, 1, M, 7), true boxes (1, 1, G, 8) → (1, 1, classes + detections, 5)
     """

@@ -1,6 +1,6 @@
 """Softmax, the losses of class labels, and accuracy.
 
-With Caffe's floors, normalisations and ties.
+They have Caffe's floors, normalisations and ties.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class MultinomialLogisticLoss(LayerModule):
 class HingeLoss(LayerModule):
     """max(0, 1 - score) at the label and max(0, 1 + score) elsewhere, over the number of items.
 
-    Squared for L2.
+    With L2 they are squared.
     """
 
     def __init__(self, squared: bool, label: str, span: Span | None = None) -> None:
@@ -288,7 +288,7 @@ def read_matrix(layer: Layer, classes: int) -> Tensor:
         blob = read_message(resolve_path(source, net_path(layer)), BlobProto(), ".binaryproto file")
         matrix = blob_array(blob, f"'{source}'")
     except NetspecError as error:
-        raise error.retold(f"{layer.label}: ", span) from None
+        raise error.restated(f"{layer.label}: ", span) from None
     if matrix.size != classes * classes:
         raise NetspecError(
             f"{layer.label}: the matrix in '{source}' is {shape_text(matrix.shape)}, "

@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def power_slope(bottom: Tensor, top: Tensor, power: float, scale: float, shift: float) -> Tensor:
-    """The derivative by Caffe's formulas, which tell powers 1 and 2 and no shift apart."""
+    """The derivative by Caffe's formulas, which distinguish powers 1 and 2 without a shift."""
     if power == 1:
         return torch.full_like(bottom, scale)
     if power == 2:

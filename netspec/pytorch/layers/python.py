@@ -21,7 +21,7 @@ from netspec.pytorch.layers.layer_module import LayerModule
 class _Pass(torch.autograd.Function):
     """One forward pass of a Python layer and its backward.
 
-    Arguments: the module, how many bottoms, bottoms, params.
+    The arguments are the module, the number of bottoms, the bottoms, and the params.
     """
 
     @staticmethod
@@ -66,7 +66,7 @@ class PythonLayer(LayerModule):
         self.passes = 0
         for i, blob in enumerate(instance.blobs):
             self.register_parameter(f"blob{i}", nn.Parameter(torch.from_numpy(blob.data.copy())))
-        # moves with the module, to tell where the tops of a layer without bottoms go
+        # moves with the module, to say where the tops of a layer without bottoms go
         self.register_buffer("place", torch.empty(0), persistent=False)
 
     @property

@@ -94,7 +94,7 @@ def checked_places(mask: Tensor, sizes: Pair, label: str, span: Span | None) -> 
 
 
 class MaskedUpsample(LayerModule):
-    """Puts each value at the place that a pooling's mask tells."""
+    """Puts each value at the place that a pooling's mask gives."""
 
     def __init__(self, rule: Upsampling, label: str, span: Span | None = None) -> None:
         super().__init__()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class ArgMax(LayerModule):
     """The places of the largest values, as floats: of each item (axis None), or along an axis.
 
-    With `values` also the values, in a row behind the places; along an axis these alone. Of equal
-    values the last comes first.
+    With `values` a row of the values follows the places; along an axis the values stand alone. Of
+    equal values the last comes first.
     """
 
     def __init__(self, top_k: int, axis: int | None, values: bool) -> None:
@@ -37,7 +37,7 @@ class ArgMax(LayerModule):
         index = _largest(rows, self.top_k, axis)
         if self.axis is not None and self.values:
             return rows.gather(axis, index)
-        # bfloat16 could not tell places above 256 apart
+        # bfloat16 could not distinguish places above 256
         place = index.to(torch.promote_types(x.dtype, torch.float32))
         if self.axis is not None:
             return place
