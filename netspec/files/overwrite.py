@@ -34,6 +34,7 @@ PICTURES = {
     ".jpeg": "a JPEG image",
     ".dot": "a DOT graph",
 }
+PAGE = "a page of a net"
 WEIGHTS = {
     ".caffemodel": (CAFFEMODEL, HDF5_WEIGHTS),
     ".h5": (HDF5_WEIGHTS,),
@@ -47,6 +48,7 @@ _STARTS = {
     b"<?xml": PICTURES[".svg"],
     b"<svg": PICTURES[".svg"],
     b"digraph": PICTURES[".dot"],
+    b"<!doctype html><!-- netspec": PAGE,
     b'"NumIters': TABLE,
     b"NumIters": TABLE,
 }

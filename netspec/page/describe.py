@@ -94,7 +94,7 @@ def _layer(node: Node, source: Source) -> dict[str, Any]:
         "count": sum(param.count for param in layer.params if param.owner is None),
         "macs": layer.macs // batch,
         "bytes": sum(blob.count for blob in layer.top_blobs if blob.shape is not None) * 4 // batch,
-        "lines": [_lines(each, source) for each in node.layers.values()],
+        "lines": _lines(node, source),
     }
 
 
@@ -108,12 +108,14 @@ def _blob(blob: Blob) -> list[Any]:
     return [blob.name, list(blob.shape) if blob.shape is not None else None]
 
 
-def _lines(layer: Layer, source: Source) -> list[int]:
-    """The first and the last line of the layer's text; none where it has no place of its own."""
-    if layer.span is None or layer.span.source is not source:
-        return []
-    last = source.position(max(layer.span.start, layer.span.end - 1))[0]
-    return [layer.span.line, last]
+def _lines(node: Node, source: Source) -> list[list[int]]:
+    """The first and the last line of the layer's text; of two where a pair of layers is one box."""
+    found = []
+    for span in {layer.span: None for layer in node.layers.values()}:
+        if span is not None and span.source is source:
+            last = source.position(max(span.start, span.end - 1))[0]
+            found.append([span.line, last])
+    return [lines for i, lines in enumerate(found) if lines not in found[:i]]
 
 
 def _fields(layer: Layer) -> Iterator[dict[str, str]]:

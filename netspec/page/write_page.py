@@ -11,7 +11,15 @@ from typing import Any
 
 from netspec.draw.style import PALETTE
 
-SCRIPTS = ("state.js", "layout.js", "diagram.js", "inspector.js", "table.js", "source.js", "page.js")
+SCRIPTS = (
+    "state.js",
+    "layout.js",
+    "diagram.js",
+    "inspector.js",
+    "table.js",
+    "source.js",
+    "page.js",
+)
 
 
 def page_html(data: dict[str, Any], is_live: bool = False) -> str:

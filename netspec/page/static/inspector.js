@@ -63,7 +63,7 @@ function costList(layer) {
   if (layer.bytes) entries.push(["Memory of its output an item", bytesText(layer.bytes)]);
   if (layer.field) entries.push(...Object.entries(layer.field));
   if (layer.phases.length < state.net.phases.length) entries.push(["Phase", layer.phases.join(", ")]);
-  for (const [first, last] of layer.lines.filter((lines) => lines.length)) {
+  for (const [first, last] of layer.lines) {
     entries.push(["Lines", first === last ? String(first) : `${first}–${last}`]);
   }
   return pairs(entries);
