@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "out",
         help=f"the picture; its suffix is the format: {' '.join(FORMATS)} "
-        "(.dot: the graph's text); .html is a page with the diagram, an inspector, a table and the source",
+        "(.dot: the graph's text); .html is a page with the diagram, a table and the source",
     )
     parser.add_argument(
         "--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP

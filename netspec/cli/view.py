@@ -1,4 +1,4 @@
-"""`netspec view NET`: the net's page in the browser, drawn anew each time that the file is saved."""
+"""`netspec view NET`: the net's page in the browser, drawn anew when the file is saved."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         server = PageServer(args.net, load, args.port)
     except OSError as error:
-        raise NetspecError(
-            f"port {args.port} of {HOST} can't be used: {os_reason(error)}"
-        ) from None
+        reason = os_reason(error)
+        raise NetspecError(f"port {args.port} of {HOST} can't be used: {reason}") from None
     print(f"{server.url} shows '{args.net}'; Ctrl-C ends", flush=True)
     threading.Thread(target=server.watch, daemon=True).start()
     if not args.no_browser:

@@ -1,4 +1,4 @@
-"""Blocks of a net: layers whose names say that they belong together, such as inception_3a/… or res2a_…."""
+"""Blocks of a net: layers whose names say that they belong together, as inception_3a/… does."""
 
 from __future__ import annotations
 

@@ -56,9 +56,8 @@ def _faulty(found: list[Diagnostic], path: str | Path) -> tuple[list[dict[str, A
         source = read_text_file(path)
     except NetspecError:
         source = Source(str(path), "")
-    own = next(
-        (d.span.source for d in found if d.span and d.span.source.text == source.text), source
-    )
+    sources = (each.span.source for each in found if each.span)
+    own = next((each for each in sources if each.text == source.text), source)
     return faults(found, own), source.text
 
 

@@ -1,4 +1,4 @@
-"""`netspec view`: the page over HTTP on this machine, drawn anew each time that its file is saved."""
+"""The page of `netspec view` over HTTP on this machine, drawn anew when its file is saved."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -58,6 +59,10 @@ class PageServer(ThreadingHTTPServer):
                 self.changes += 1
                 self.changed.notify_all()
 
+    def is_past(self, changes: int) -> bool:
+        """Whether there has been another change, or will be none."""
+        return self.is_closing or self.changes != changes
+
     def close(self) -> None:
         """Ends the watch and the requests that wait for it."""
         with self.changed:
@@ -81,8 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/":
             good = self.server.good
             data = good.data or _no_net(self.server)
-            page = page_html({**data, "faults": self.server.page.faults}, is_live=True)
-            self._send(page, "text/html; charset=utf-8")
+            text = page_html({**data, "faults": self.server.page.faults}, is_live=True)
+            self._send(text, "text/html; charset=utf-8")
         elif self.path == "/net.json":
             page = self.server.page
             answer = {"net": page.data, "faults": page.faults, "text": page.text}
@@ -113,9 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             while not server.is_closing:
                 with server.changed:
-                    server.changed.wait_for(
-                        lambda: server.changes != seen or server.is_closing, _BEAT
-                    )
+                    server.changed.wait_for(partial(server.is_past, seen), _BEAT)
                     is_new, seen = server.changes != seen, server.changes
                 self.wfile.write(b"data: changed\n\n" if is_new else b": still here\n\n")
                 self.wfile.flush()

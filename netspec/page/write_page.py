@@ -11,15 +11,10 @@ from typing import Any
 
 from netspec.draw.style import PALETTE
 
-SCRIPTS = (
-    "state.js",
-    "layout.js",
-    "diagram.js",
-    "inspector.js",
-    "table.js",
-    "source.js",
-    "page.js",
-)
+SCRIPTS = [
+    f"{name}.js"
+    for name in ("state", "layout", "diagram", "inspector", "table", "source", "page")
+]
 
 
 def page_html(data: dict[str, Any], is_live: bool = False) -> str:
