@@ -16,8 +16,11 @@ _HOMES = {
     "Overrides": "netspec.solver.run_options",
     "RunOptions": "netspec.solver.run_options",
     "Solver": "netspec.pytorch.train",
+    "WeightChoice": "netspec.weights.choice",
     "batches": "netspec.pytorch.batches",
+    "classify": "netspec.pytorch.classify",
     "compile": "netspec.pytorch.compile",
+    "detect": "netspec.pytorch.detect",
     "export": "netspec.pytorch.export",
     "load": "netspec.pipeline",
     "loads": "netspec.pipeline",
@@ -31,8 +34,11 @@ __all__ = [
     "Overrides",
     "RunOptions",
     "Solver",
+    "WeightChoice",
     "batches",
+    "classify",
     "compile",
+    "detect",
     "export",
     "load",
     "load_weights",
@@ -46,12 +52,15 @@ if TYPE_CHECKING:
     from netspec.listener import Listener
     from netspec.pipeline import load, loads
     from netspec.pytorch.batches import batches
+    from netspec.pytorch.classify import classify
     from netspec.pytorch.compile import compile
+    from netspec.pytorch.detect import detect
     from netspec.pytorch.export import export
     from netspec.pytorch.run import train
     from netspec.pytorch.train import Solver
     from netspec.pytorch.weights import load_weights, save_weights
     from netspec.solver.run_options import Overrides, RunOptions
+    from netspec.weights.choice import WeightChoice
 
 
 def __getattr__(name: str) -> object:

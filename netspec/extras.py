@@ -13,7 +13,9 @@ REQUIREMENTS = {
     "safetensors": "netspec[safetensors]",
     "scikit-learn": "netspec[demo]",
     "shtab": "shtab",
+    "starlette": "netspec[serve]",
     "tensorboardX": "netspec[tensorboard]",
+    "uvicorn": "netspec[serve]",
 }
 
 

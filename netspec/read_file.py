@@ -64,14 +64,14 @@ def read_file(path: str | Path, most: int, what: str = "such a file") -> bytes:
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        _refuse_large(size, most, what)
+        require_size(size, most, what)
         try:
             content = file.read(size) if size else b""
             parts, total = [content], len(content)
             while part := file.read(_CHUNK):  # a pipe does not say its size, and a file may grow
                 parts.append(part)
                 total += len(part)
-                _refuse_large(total, most, what)
+                require_size(total, most, what)
             return b"".join(parts) if len(parts) > 1 else content
         except MemoryError:
             raise OSError(errno.ENOMEM, f"the memory is too small for its {size:,} bytes") from None
@@ -86,7 +86,8 @@ def _refuse_endless(mode: int, path: str | Path) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, expected a regular file")
 
 
-def _refuse_large(size: int, most: int, what: str) -> None:
+def require_size(size: int, most: int, what: str) -> None:
+    """Raises OSError where a file has more bytes than that, or than this machine's memory."""
     if size > most:
         raise OSError(
             errno.EFBIG, f"it has {_text(size)}, more than the {_text(most)} that {what} may have"

@@ -44,6 +44,7 @@ ROOMS += [
     "exporters",
     "logs",
     "pytorch",
+    "serving",
     "cli",
 ]
 FILES = sorted(

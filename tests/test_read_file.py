@@ -172,7 +172,7 @@ def test_a_pipe_has_a_bound() -> None:
     ("name", "most"),
     [
         ("net.prototxt", "16 MiB"),
-        ("w.caffemodel", "2 GiB"),
+        ("w.caffemodel", "256 GiB"),
         ("w.npy", "256 GiB"),
         ("images.txt", "1 GiB"),
         ("image.png", "1 GiB"),

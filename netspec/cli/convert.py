@@ -9,9 +9,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import cast
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from netspec.atomic import write_atomically
@@ -22,9 +20,8 @@ from netspec.files.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
 from netspec.passes.upgrade import upgrade, upgrade_solver
 from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2
-from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
-from netspec.syntax.print_yaml import print_yaml
+from netspec.syntax.print_as import print_as
 from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
 from netspec.syntax.rewrite import rewrite
 from netspec.syntax.tree import Block
@@ -37,7 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "source",
         metavar="IN",
         help=(
-            "a net or solver (.prototxt, .yaml), or weights (.npy, .caffemodel, .h5, .safetensors)"
+            "a net or solver (.prototxt, .yaml), or weights (.caffemodel, .h5, .safetensors, "
+            ".npz, .npy, .pt)"
         ),
     )
     parser.add_argument(
@@ -191,12 +189,9 @@ def convert_text(
         block, old = _upgraded(block, message, spans, report)
         report.raise_errors(strict)
     print_warnings(report)
-    if target_path.endswith(YAML_SUFFIXES):
-        text = print_yaml(block, cast(Descriptor, kind.DESCRIPTOR))
-    else:
-        text = prototxt.print_tree(block)
+    content = print_as(target_path, block, kind)
     require_own_kind(target_path, NET, overwrite=overwrite)
-    write_atomically(target_path, text.encode(errors="surrogateescape"))
+    write_atomically(target_path, content)
     return old
 
 
@@ -220,22 +215,12 @@ def _upgraded(
 
 def convert_weights(args: argparse.Namespace) -> int:
     """Rewrites a weight file in the format that the target's suffix names."""
-    from netspec.weights.files import LayerTuple, read_weights, write_weights
+    from netspec.weights.file_layers import read_layers, write_layers, written_text
 
     flattened = dict(_flattened(text) for text in args.flattened)
-    weights = read_weights(args.source, args.skip_layer, flattened or None)
-    layers: list[LayerTuple] = []
-    for name, arrays in weights.items():
-        own = [array for array in arrays if array is not None]
-        if len(own) < len(arrays):
-            raise NetspecError(
-                f"'{args.source}': layer '{name}' shares an array of another layer, "
-                "which this format can't say"
-            )
-        layers.append((name, "", [], [], own))
-    write_weights(args.target, Path(args.source).stem, layers)
-    values = sum(array.size for _, _, _, _, arrays in layers for array in arrays)
-    print(f"{args.target}: {len(layers)} layers, {values:,} values", file=sys.stderr)
+    layers = read_layers(args.source, args.skip_layer, flattened or None)
+    write_layers(args.target, Path(args.source).stem, layers.values())
+    print(f"{args.target}: {written_text(layers.values())}", file=sys.stderr)
     return 0
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import cast
-
-from google.protobuf.descriptor import Descriptor
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
@@ -18,10 +15,9 @@ from netspec.passes.deploy import deploy, preprocessing
 from netspec.passes.upgrade import upgrade
 from netspec.pipeline import assemble, load_source, read_text_file
 from netspec.schema import caffe_pb2
-from netspec.syntax import prototxt
 from netspec.syntax.bind import bind
-from netspec.syntax.print_yaml import print_yaml
-from netspec.syntax.read import YAML_SUFFIXES, parse_source, require_kind
+from netspec.syntax.print_as import print_as
+from netspec.syntax.read import parse_source, require_kind
 from netspec.syntax.rewrite import rewrite
 from netspec.syntax.tree import Block, Field, Scalar
 
@@ -39,13 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     path = _train_net(args.net) if args.solver else args.net
     block = deploy_tree(path, args)
-    if args.out.endswith(YAML_SUFFIXES):
-        descriptor = cast(Descriptor, caffe_pb2.NetParameter.DESCRIPTOR)
-        text = print_yaml(block, descriptor)
-    else:
-        text = prototxt.print_tree(block)
+    content = print_as(args.out, block, caffe_pb2.NetParameter)
     require_own_kind(args.out, NET, overwrite=args.overwrite)
-    write_atomically(args.out, text.encode(errors="surrogateescape"))
+    write_atomically(args.out, content)
     return 0
 
 

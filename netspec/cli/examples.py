@@ -37,6 +37,31 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "alexnet.caffemodel --iterations 1000 --gpu 0"
         ),
     ),
+    "classify": (
+        "netspec classify cat.jpg --model deploy.prototxt --weights alexnet.caffemodel",
+        (
+            "netspec classify photos --model deploy.prototxt --weights alexnet.caffemodel "
+            "--mean ilsvrc_2012_mean.npy --labels synset_words.txt --oversample --format csv"
+        ),
+    ),
+    "detect": (
+        "netspec detect street.jpg --model deploy.prototxt --weights ssd.caffemodel --draw seen",
+        (
+            "netspec detect list.txt --model deploy.prototxt --weights ssd.caffemodel "
+            "--labels labelmap_voc.prototxt --threshold 0.3 --format json"
+        ),
+    ),
+    "features": (
+        "netspec features deploy.prototxt --weights alexnet.caffemodel --blobs fc7 photos fc7.npz",
+        (
+            "netspec features train_val.prototxt --weights alexnet.caffemodel --blobs fc7,pool5 "
+            "--iterations 50 fc7_lmdb,pool5_lmdb"
+        ),
+    ),
+    "serve": (
+        "netspec serve deploy.prototxt --weights alexnet.caffemodel --labels synset_words.txt",
+        "netspec serve deploy.prototxt --weights ssd.caffemodel --port 8080 --gpu 0",
+    ),
     "time": (
         (
             "netspec time models/bvlc_alexnet/train_val.prototxt --iterations 10 --input "
@@ -70,6 +95,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec convert models/bvlc_alexnet/deploy.prototxt deploy.yaml",
         "netspec convert --upgrade old_train_val.prototxt train_val.prototxt",
         "netspec convert bvlc_alexnet.npy alexnet.caffemodel --skip-layer fc8",
+    ),
+    "weights": (
+        "netspec weights alexnet.caffemodel --against models/bvlc_alexnet/deploy.prototxt",
+        "netspec weights alexnet.caffemodel --net alexnet.prototxt",
+        (
+            "netspec weights alexnet.caffemodel --to fcn.caffemodel --against fcn.prototxt "
+            "--convolve fc6,fc7,fc8"
+        ),
     ),
     "dataset": (
         "netspec dataset sample --only mnist_alexnet",

@@ -7,6 +7,7 @@ import os
 
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_state, load_net, name_list
+from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.diagnostics import NetspecError
 from netspec.files.overwrite import require_own_kind
 
@@ -16,7 +17,7 @@ The suffix of OUT says the format:
   .py                  a class that imports torch alone, its weights beside it as .safetensors
   .pt2                 torch.export
   .pt                  a state_dict
-  .caffemodel, .h5, .safetensors
+  .caffemodel, .h5, .safetensors, .npz
                        the weights alone
 """
 
@@ -33,12 +34,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="the blobs that the exported net gives; layers that lead to none are left out",
     )
+    configure_choice(parser)
     configure_state(parser)
     configure_overwrite(parser)
     parser.epilog = _FORMATS
 
 
 def run(args: argparse.Namespace) -> int:
+    choice = choice_of(args)
+    if choice.names and not args.weights:
+        raise NetspecError("--rename and --skip-layer go with --weights")
     if not args.overwrite:
         written = [args.out] if args.out.endswith((".onnx", ".py", ".pt2", ".pt")) else []
         if args.out.endswith(".py"):
@@ -50,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
     net = load_net(args.net, args)
     from netspec.pytorch.export import export  # torch takes seconds to import
 
-    print(export(net, args.out, args.weights or None, args.outputs))
+    print(export(net, args.out, args.weights or None, args.outputs, choice=choice))
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import replace
 
 from netspec.cli.numbers import signed
 from netspec.cli.terminal import show
@@ -122,11 +124,20 @@ def options_of(
 
 
 def load_net(
-    path: str, args: argparse.Namespace, allow_unknown: bool = False, require_shapes: bool = True
+    path: str,
+    args: argparse.Namespace,
+    allow_unknown: bool = False,
+    require_shapes: bool = True,
+    blob_counts: Mapping[str, int] | None = None,
 ) -> Net:
-    """Loads the net that the options mean; warnings go to stderr."""
+    """Loads the net that the options mean; warnings go to stderr.
+
+    Args: blob_counts: how many blobs a weight file has of each layer, which tells rules apart.
+    """
     report = Report()
-    options = options_of(args, allow_unknown, require_shapes)
+    options = replace(
+        options_of(args, allow_unknown, require_shapes), blob_counts=blob_counts or {}
+    )
     try:
         return load_source(read_text_file(path), options, report)
     finally:

@@ -12,6 +12,7 @@ from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive_or_all
 from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
+from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.diagnostics import Report
 from netspec.readers.batches import dataset_size
 from netspec.signals import STOP, end_at_once, signals_heard
@@ -63,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--per-class", action="store_true", help="also the average precision of each class"
     )
+    configure_choice(parser)
     configure_device(parser)
     configure_level(parser)
     parser.add_argument(
@@ -81,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if not path or not weights or positional:
         print(USAGE_TEXT, file=sys.stderr)
         return 2
+    choice = choice_of(args)
     net = load_net(path, args)
     size = dataset_size(net)  # data that are not there are reported first
     chosen = chosen_device(args)
@@ -90,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
     device = chosen or default_device()
     with faults_reported("cpu", None, "its params alone are too many"):
-        module, loads = load_trained(net, weights)
+        module, loads = load_trained(net, weights, choice)
     _warn_untrained(untrained_layers(net, loads), weights)
     batches: list[tuple[float, Values]] = []
     if args.format == "text":

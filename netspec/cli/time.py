@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
+from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.signals import STOP, end_at_once, signals_heard
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="passes to take the mean of (default 50)",
     )
+    configure_choice(parser)
     configure_device(parser)
     configure_state(parser, phase="TRAIN")
     parser.add_argument(
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
+    choice_of(args)  # what is wrong in it is told, though weights are not read
     net = load_net(path, args)
     chosen = chosen_device(args)
     # torch takes seconds to import

@@ -12,6 +12,7 @@ from netspec.cli.library_warnings import library_warnings_shown
 from netspec.cli.numbers import finite, positive
 from netspec.cli.progress import Progress
 from netspec.cli.state import configure_level, name_list
+from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.diagnostics import NetspecError
 from netspec.signals import SIGNAL_EFFECTS
 from netspec.solver.run_options import Overrides, RunOptions
@@ -58,6 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="snapshot",
         help="what SIGHUP does (default snapshot)",
     )
+    configure_choice(parser)
     configure_level(parser, "the train net's state")
     configure_device(parser, MANY_GPUS)
     parser.add_argument(
@@ -178,6 +180,7 @@ def _options(args: argparse.Namespace) -> RunOptions:
         resume=args.resume,
         overwrite=args.overwrite,
         weights=tuple(name_list(args.weights or "")),
+        choice=choice_of(args),
         log=args.log,
         caffe_log=args.caffe_log,
         tensorboard=args.tensorboard,

@@ -21,10 +21,11 @@ MEAN, CAFFEMODEL, NET, TABLE = (
     "a net or solver",
     "a table of a log",
 )
-HDF5_WEIGHTS, HDF5_ROWS, SAFETENSORS = (
+HDF5_WEIGHTS, HDF5_ROWS, SAFETENSORS, NPZ = (
     "an HDF5 file of weights",
     "an HDF5 file of data",
     "a safetensors file",
+    "a NumPy archive",
 )
 PICTURES = {
     ".png": "a PNG image",
@@ -40,6 +41,7 @@ WEIGHTS = {
     ".h5": (HDF5_WEIGHTS,),
     ".hdf5": (HDF5_WEIGHTS,),
     ".safetensors": (SAFETENSORS,),
+    ".npz": (NPZ,),
 }
 # under which nothing but netspec's own output is expected
 _OWN_SUFFIXES = (".binaryproto", *PICTURES, *WEIGHTS)
@@ -92,6 +94,8 @@ def _kind(path: str | Path) -> str | None:
     kind = file_kind(path)
     if kind == "an HDF5 file":
         return _hdf5_kind(path) or kind
+    if kind is not None and kind.startswith("a zip file"):
+        return NPZ if _is_npz(path) else kind
     if kind is not None and not kind.startswith(("text", "a prototxt")):
         return kind
     try:
@@ -108,6 +112,16 @@ def _kind(path: str | Path) -> str | None:
     return next((own for begin, own in _STARTS.items() if start.startswith(begin)), None) or (
         NET if _is_net(path) else kind
     )
+
+
+def _is_npz(path: str | Path) -> bool:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            return all(name.endswith(".npy") for name in file.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
 
 
 def _is_net(path: str | Path) -> bool:

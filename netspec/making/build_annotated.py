@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from google.protobuf import text_format
-
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
 from netspec.hint import did_you_mean
@@ -20,9 +18,8 @@ from netspec.making.annotated_datum import LABEL_MAP_FILE, annotated_datum, labe
 from netspec.making.annotated_image import AnnotatedImage, Warn, boxes_of
 from netspec.making.build_database import BuildOptions, Line, check_encoding, made_records
 from netspec.making.coco import read_coco
+from netspec.making.label_map import labels_of, read_label_map
 from netspec.making.voc import read_voc
-from netspec.read_file import MIB, read_file, unreadable
-from netspec.schema.forks_pb2 import LabelMap
 from netspec.stores.lmdb_writer import LmdbWriter
 
 FORMS = ("voc", "coco")
@@ -66,8 +63,9 @@ def build_annotated(
     images, names = _read(form, str(source), split, options.root, warn)
     if not images:
         raise NetspecError(f"none of the annotations of '{source}' could be read")
-    mapped = _read_label_map(labels) if labels else label_map(names)
-    label_of, shown = _labels(mapped, labels)
+    mapped = read_label_map(labels) if labels else label_map(names)
+    label_of, names_of = labels_of(mapped, labels)
+    shown = [names_of[label] for label in sorted(names_of) if label > 0]
     _check_names(images, label_of, labels)
     if options.shuffle:
         random.Random(options.seed).shuffle(images)
@@ -114,33 +112,6 @@ def _read(
     images = read_voc(source, split, root, warn)
     names = sorted({each.name for image in images for each in image.objects})
     return images, [(name, name) for name in names]
-
-
-def _read_label_map(path: str) -> bytes:
-    try:
-        return read_file(path, 16 * MIB, "a label map")
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from None
-
-
-def _labels(text: bytes, path: str) -> tuple[dict[str, int], list[str]]:
-    """The label of each name, and the display names of the labels above 0 in their order."""
-    message = LabelMap()
-    try:
-        text_format.Parse(text.decode(errors="replace"), message)
-    except text_format.ParseError as error:
-        raise NetspecError(f"'{path}' is no label map: {error}", hint=_LABEL_MAP_HINT) from None
-    label_of: dict[str, int] = {}
-    shown: dict[int, str] = {}
-    for item in message.item:
-        if item.name in label_of or item.label in shown:
-            raise NetspecError(f"'{path}' has the name '{item.name}' or label {item.label} twice")
-        label_of[item.name] = item.label
-        shown[item.label] = item.display_name or item.name
-    return label_of, [shown[label] for label in sorted(shown) if label > 0]
-
-
-_LABEL_MAP_HINT = 'an entry is item { name: "cat" label: 8 display_name: "cat" }'
 
 
 def _check_names(images: list[AnnotatedImage], label_of: dict[str, int], path: str) -> None:

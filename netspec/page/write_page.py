@@ -12,8 +12,7 @@ from typing import Any
 from netspec.draw.style import PALETTE
 
 SCRIPTS = [
-    f"{name}.js"
-    for name in ("state", "layout", "diagram", "inspector", "table", "source", "page")
+    f"{name}.js" for name in ("state", "layout", "diagram", "inspector", "table", "source", "page")
 ]
 
 

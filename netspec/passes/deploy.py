@@ -5,11 +5,14 @@ What only labels lead to goes, and so do metrics, Silence and the rules for phas
 
 from __future__ import annotations
 
+from typing import Any
+
 from netspec.diagnostics import NetspecError
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
+from netspec.syntax.scalar_value import printable
 
 # What a loss computes of its first bottom before it compares it with the labels.
 COUNTERPARTS = {
@@ -17,6 +20,12 @@ COUNTERPARTS = {
     "InfogainLoss": "Softmax",
     "SigmoidCrossEntropyLoss": "Sigmoid",
 }
+# what a preprocess record says: of transform_param, and of image_data_param
+TRANSFORM_FIELDS = (
+    *("crop_size", "crop_h", "crop_w", "mean_file", "mean_value", "scale"),
+    *("force_color", "force_gray", "resize_param"),
+)
+SIZE_FIELDS = ("new_height", "new_width")
 _DROPPED_FIELDS = ("include", "exclude", "loss_weight", "propagate_down", "phase")
 
 
@@ -52,18 +61,31 @@ def _auxiliary(net: Net) -> list[Layer]:
 
 
 def preprocessing(layer: Layer) -> str:
-    """What a data layer does to its images, for a comment of the Input layer in its place."""
-    message = layer.message
-    parts = []
-    for field, value in message.transform_param.ListFields():
-        values = value if field.is_repeated else [value]
-        if field.message_type is None and field.name not in ("mirror", "force_color", "force_gray"):
-            parts += [f"{field.name}: {_text(each)}" for each in values]
+    """What a data layer does to its images, for a comment of the Input layer in its place.
+
+    `netspec/readers/preprocess.py` reads it.
+    """
+    transform, image = layer.message.transform_param, layer.message.image_data_param
+    parts = [
+        text
+        for message, names in ((image, SIZE_FIELDS), (transform, TRANSFORM_FIELDS))
+        for field, value in message.ListFields()
+        if field.name in names
+        for text in _texts(field, value)
+    ]
     return f"netspec: preprocess {{ {' '.join(parts)} }}" if parts else ""
 
 
-def _text(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+def _texts(field: Any, value: Any) -> list[str]:
+    """A stated field as text, one for each of its values."""
+    if not field.is_repeated:
+        value = [value]
+    if field.message_type is None:
+        return [f"{field.name}: {printable(each, field)[1]}" for each in value]
+    inner = (
+        [text for part, held in each.ListFields() for text in _texts(part, held)] for each in value
+    )
+    return [f"{field.name} {{ {' '.join(texts)} }}" for texts in inner]
 
 
 def _used(net: Net, auxiliary: list[Layer]) -> set[Blob]:

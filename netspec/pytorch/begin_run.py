@@ -83,7 +83,8 @@ def begin_run(solver: Solver, options: RunOptions, listener: Listener) -> str | 
         if solver.processes.is_root:
             _report_resumption(solver, options, listener)
         return state
-    for report in solver.load_weights(options.weights or [path for path, _ in solver.file.weights]):
+    paths = options.weights or [path for path, _ in solver.file.weights]
+    for report in solver.load_weights(paths, options.choice):
         listener.noted(str(report))
     return None
 

@@ -12,6 +12,7 @@ from netspec.options import phase_of
 from netspec.pipeline import load
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.weights.choice import WeightChoice
 
 
 def compile(
@@ -27,6 +28,7 @@ def compile(
     strict: bool = True,
     plugins: Iterable[str | Path] = (),
     dialect: str | None = None,
+    choice: WeightChoice | None = None,
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
@@ -41,6 +43,7 @@ def compile(
         seed: makes the fillers repeatable.
         strict: raise where weights do not fit the net, or no layer of it is in them; False only
             reports it.
+        choice: which layers of the files are taken, and for which layers of the net.
 
     Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or
         weights do not fit.
@@ -60,7 +63,7 @@ def compile(
         )
         net = read()
         if paths and any(layer.other_rules for layer in net.layers):
-            net = read(blob_counts=_blob_counts(paths))
+            net = read(blob_counts=_blob_counts(paths, choice or WeightChoice()))
     else:
         _require_same_state(net, phase, bool(level or stages or inputs or dialect))
     module = lower(net, None if outputs is None else _blob_names(outputs))
@@ -68,15 +71,17 @@ def compile(
     if paths:
         from netspec.pytorch.weights import load_weight_files
 
-        module.about.load_report = load_weight_files(module, paths, strict)
+        module.about.load_report = load_weight_files(module, paths, strict, choice)
     return module
 
 
-def _blob_counts(paths: Iterable[str | Path]) -> dict[str, int]:
+def _blob_counts(paths: Iterable[str | Path], choice: WeightChoice) -> dict[str, int]:
     """How many blobs files of weights have of each layer. Raises: NetspecError."""
     from netspec.weights.files import read_weights
 
-    return {name: len(blobs) for path in paths for name, blobs in read_weights(path).items()}
+    names = choice.tensor_names()
+    files = [choice.taken(path, read_weights(path, names=names)) for path in paths]
+    return {name: len(blobs) for weights in files for name, blobs in weights.items()}
 
 
 def _require_same_state(net: Net, phase: str | None, is_more_given: bool) -> None:

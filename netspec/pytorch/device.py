@@ -58,6 +58,35 @@ def torch_facts() -> dict[str, int | str]:
     return {"threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
+def device_lines(which: str) -> list[str]:
+    """The properties of GPUs, as Caffe's device_query lists them.
+
+    Args: which: numbers with commas between them, or all; "" is the first.
+    Raises: NetspecError where a GPU is not there.
+    """
+    count = gpu_count()
+    words = [str(i) for i in range(count)] if which == "all" else (which or "0").split(",")
+    lines = []
+    for word in words or ["0"]:
+        if not (word.isascii() and word.isdecimal()) or int(word) >= count:
+            raise NetspecError(
+                f"there is no GPU '{word}'; this machine shows {counted(count, 'GPU')}",
+                None,
+                "they are counted from 0" if count else None,
+            )
+        p = torch.cuda.get_device_properties(int(word))
+        facts = {
+            "Device id": word,
+            "Major revision number": p.major,
+            "Minor revision number": p.minor,
+            "Name": p.name,
+            "Total global memory": p.total_memory,
+            "Number of multiprocessors": p.multi_processor_count,
+        }
+        lines += [f"{name + ':':<30} {value}" for name, value in facts.items()]
+    return lines
+
+
 @contextmanager
 def faults_reported(device: str, batch_size: int | None, hint: str) -> Iterator[None]:
     """Reports what a device refuses as a diagnostic.

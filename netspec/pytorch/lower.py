@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import operator
 import re
 from weakref import WeakKeyDictionary
@@ -25,6 +24,7 @@ from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
 from netspec.weights.blob_proto import blob_array
+from netspec.weights.state_keys import python_name
 
 
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
@@ -308,10 +308,8 @@ def _python_name(name: str, taken: set[str]) -> str:
 
     'inception_3a/1x1' → inception_3a_1x1.
     """
-    base = re.sub(r"\W", "_", name)
-    if not base or base[0].isdigit():
-        base = f"_{base}"
-    if keyword.iskeyword(base) or hasattr(NetModule, base) or base in ("self", "meta", "training"):
+    base = python_name(name)
+    if hasattr(NetModule, base) or base in ("self", "meta", "training"):
         # the module has something of that name: a layer 'loss' is its submodule loss_
         base = f"{base}_"
     unique, count = base, 1

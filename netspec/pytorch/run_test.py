@@ -24,8 +24,9 @@ from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.tester import numbers
-from netspec.pytorch.weights import LoadReport, load_weights
+from netspec.pytorch.weights import LoadReport, load_part, require_choice
 from netspec.solver.evaluation import Evaluation
+from netspec.weights.choice import WeightChoice
 
 SEED = 1  # of shuffled data and of fillers: a test gives the same numbers each time
 # receives each batch: its index, its loss, its outputs
@@ -100,14 +101,20 @@ class Scores:
         return f"{text} records, {times}{more}"
 
 
-def load_trained(net: Net, paths: Iterable[str]) -> tuple[NetModule, list[LoadReport]]:
+def load_trained(
+    net: Net, paths: Iterable[str], choice: WeightChoice | None = None
+) -> tuple[NetModule, list[LoadReport]]:
     """The module of a net with the weights of files, a later one winning.
+
+    Args: choice: which layers of the files are taken, and for which layers of the net.
 
     Raises: NetspecError where a file does not fit the net, or none of them has a layer of it.
     """
     module = lower(net)
     fill_params(module, net, SEED)
-    reports = [load_weights(module, path) for path in paths]
+    choice = choice or WeightChoice()
+    reports = [load_part(module, path, choice) for path in paths]
+    require_choice(choice, module, reports)
     for report in reports:
         if report.mismatched:
             faults = "; ".join(f"layer '{name}': {why}" for name, why in report.mismatched.items())

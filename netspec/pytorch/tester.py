@@ -28,8 +28,9 @@ from netspec.pytorch.module import NetModule
 from netspec.pytorch.processes import Processes
 from netspec.pytorch.seeds import mixed_seed, seed_generators
 from netspec.pytorch.sharing import tie_params
-from netspec.pytorch.weights import load_weights
+from netspec.pytorch.weights import load_part
 from netspec.solver.evaluation import Evaluation
+from netspec.weights.choice import WeightChoice
 
 Found = list[tuple[int, Rows]]  # the rows of an output, by the number of the batch
 OnLines = Callable[[Sequence[str]], None]  # receives the lines of debug_info
@@ -84,13 +85,15 @@ class Tester:
         """The params of the test nets that have layers of their own, which the train net lacks."""
         return [blob for module in self.with_own for blobs in module.layer_params for blob in blobs]
 
-    def load_weights(self, path: str | Path) -> None:
+    def load_weights(self, path: str | Path, choice: WeightChoice) -> None:
         """Loads a weight file into those nets, too, as Caffe does.
+
+        What the choice names, the train net has been asked for.
 
         Raises: NetspecError where it does not fit.
         """
         for module in self.with_own:
-            load_weights(module, path).raise_mismatches()
+            load_part(module, path, choice).raise_mismatches()
 
     def run(
         self, index: int, count: int, seed: int, goes_on: Callable[[int], bool]

@@ -36,7 +36,7 @@ from netspec.pytorch.solver_nets import (
 )
 from netspec.pytorch.tester import Tester
 from netspec.pytorch.updates import Updater
-from netspec.pytorch.weights import LoadReport, load_weights
+from netspec.pytorch.weights import LoadReport, load_part, require_choice
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
@@ -44,6 +44,7 @@ from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import load_solver
+from netspec.weights.choice import WeightChoice
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import Companion
 
@@ -148,16 +149,24 @@ class TrainingRun:
             else self.file.snapshot_prefix
         )
 
-    def load_weights(self, paths: Iterable[str | Path]) -> list[LoadReport]:
+    def load_weights(
+        self, paths: Iterable[str | Path], choice: WeightChoice | None = None
+    ) -> list[LoadReport]:
         """Loads weight files one after the other, to fine-tune; rank 0 reads them for all.
 
+        Args: choice: which layers of the files are taken, and for which layers of the net.
         Raises: NetspecError where one does not fit, or has no layer of the net.
         """
+        choice = choice or WeightChoice()
         reports: list[LoadReport] = []
         if self.processes.is_root:
             for path in [resolve_path(str(path), self.file.path) for path in paths]:
-                reports.append(load_weights(self.module, path).raise_mismatches())
-                self.tester.load_weights(path)
+                reports.append(load_part(self.module, path, choice))
+                self.tester.load_weights(path, choice)
+            if reports or choice.names:
+                require_choice(choice, self.module, reports)
+            for report in reports:
+                report.raise_mismatches()
         self.processes.copy_from_root([*self.updater.blobs, *self.tester.blobs])
         return reports
 

@@ -6,106 +6,96 @@ Source: Caffe's Net::CopyTrainedLayersFrom.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from netspec.diagnostics import NetspecError, counted
-from netspec.graph import Shape, shape_text
-from netspec.layers.blobs import same_shape
+from netspec.diagnostics import NetspecError
 from netspec.pytorch.module import About, NetModule, arrays_for
+from netspec.weights.choice import WeightChoice
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
+from netspec.weights.match import LoadReport as LoadReport
+from netspec.weights.match import Wanted, match, require_names
 
 
-@dataclass(slots=True)
-class LoadReport:
-    """What became of each layer.
-
-    It holds layer names, and for another shape what the net and the file hold.
-    """
-
-    path: str
-    loaded: list[str] = field(default_factory=list)
-    # layers of the net that the file lacks; they keep their values
-    missing: list[str] = field(default_factory=list)
-    # layer → what differs; left as they were
-    mismatched: dict[str, str] = field(default_factory=dict)
-    unused: list[str] = field(default_factory=list)  # layers of the file that the net lacks
-
-    def __str__(self) -> str:
-        lines = [f"{self.path}: {counted(len(self.loaded), 'layer')} loaded"]
-        if self.missing:
-            lines.append(f"  not in the file, kept as they were: {', '.join(self.missing)}")
-        if self.unused:
-            lines.append(f"  not in the net, left out: {', '.join(self.unused)}")
-        lines += [
-            f"  of another shape, left out: {name}: {why}" for name, why in self.mismatched.items()
-        ]
-        return "\n".join(lines)
-
-    def raise_mismatches(self) -> LoadReport:
-        """Raises NetspecError where a layer has another shape, or no layer was found.
-
-        Training on would lose its weights unnoticed.
-        """
-        if self.missing and not self.loaded and not self.mismatched:
-            theirs, ours = (
-                ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-                for names in (self.unused, self.missing)
-            )
-            message = (
-                f"'{self.path}' has weights for no layer of the net: "
-                f"it has {theirs or 'none'}, the net {ours}"
-            )
-            raise NetspecError(
-                message, None, "layers are matched by name; is it the file of another net?"
-            )
-        if self.mismatched:
-            faults = "; ".join(f"layer '{name}': {why}" for name, why in self.mismatched.items())
-            hint = "to train a layer from scratch give it another name in the net"
-            raise NetspecError(f"'{self.path}' does not fit the net: {faults}", None, hint)
-        return self
-
-
-def load_weights(module: NetModule, path: str | Path, strict: bool = False) -> LoadReport:
+def load_weights(
+    module: NetModule, path: str | Path, strict: bool = False, choice: WeightChoice | None = None
+) -> LoadReport:
     """Copies the weights of a file into the module's layers of the same names.
 
     Layers that the file lacks, and those of another shape or number of params, stay as they are.
 
     Args: strict: raise, before anything is copied, where a layer does not fit or the file has no
-        layer of the net.
-    Raises: NetspecError where the file can't be read, or two layers with params share a name, so
-        that it can't distinguish them.
+        layer of the net. choice: which layers of the file are taken, and for which of the net.
+    Raises: NetspecError where the file can't be read, two layers with params share a name, so that
+        it can't tell them apart, or the choice fits neither the file nor the net.
     """
-    report, copies = _matched(module, path)
+    choice = choice or WeightChoice()
+    report, copies = _matched(module, path, choice)
+    require_choice(choice, module, [report])
     if strict:
         report.raise_mismatches()
-    with torch.no_grad():
-        for blob, array in copies:
-            blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+    _copy(copies)
     return report
 
 
+def load_part(module: NetModule, path: str | Path, choice: WeightChoice) -> LoadReport:
+    """`load_weights` of a file among several, which need not have all that the choice names.
+
+    `require_choice` looks at what all of them have.
+
+    Raises: NetspecError.
+    """
+    report, copies = _matched(module, path, choice)
+    _copy(copies)
+    return report
+
+
+def require_choice(choice: WeightChoice, module: NetModule, reports: Sequence[LoadReport]) -> None:
+    """Raises NetspecError where files that were loaded, or the net, are not what a choice expects.
+
+    Args: reports: of all files.
+    """
+    names = [name for report in reports for name in report.names]
+    choice.require_names([report.path for report in reports], names)
+    choice.require_targets(module.params, module.about.net_name)
+    choice.require_all(merged(reports))
+
+
+def _copy(copies: Sequence[tuple[torch.Tensor, np.ndarray]]) -> None:
+    with torch.no_grad():
+        for blob, array in copies:
+            blob.copy_(torch.from_numpy(array).reshape(blob.shape))
+
+
 def load_weight_files(
-    module: NetModule, paths: Iterable[str | Path], strict: bool = True
+    module: NetModule,
+    paths: Iterable[str | Path],
+    strict: bool = True,
+    choice: WeightChoice | None = None,
 ) -> LoadReport:
     """Loads several files, a later one winning; the report covers all of them.
 
-    Args: strict: raise where a file does not fit, or none of them has a layer of the net.
+    Args: strict: raise where a file does not fit, or none of them has a layer of the net. choice:
+        which layers of the files are taken; at least one of them has each that it names.
     Raises: NetspecError.
     """
-    reports = [load_weights(module, path) for path in paths]
+    choice = choice or WeightChoice()
+    reports = [load_part(module, path, choice) for path in paths]
+    require_choice(choice, module, reports)
     if strict:
         for report in reports:
             if report.mismatched:
                 report.raise_mismatches()
-    report = _merged(reports)
+    report = merged(reports)
     return report.raise_mismatches() if strict else report
 
 
-def _merged(reports: list[LoadReport]) -> LoadReport:
+def merged(reports: Sequence[LoadReport]) -> LoadReport:
+    """The report of several files that were loaded one after the other."""
     if len(reports) == 1:
         return reports[0]
     loaded = {name: None for report in reports for name in report.loaded}
@@ -123,45 +113,55 @@ def _merged(reports: list[LoadReport]) -> LoadReport:
 
 
 def _matched(
-    module: NetModule, path: str | Path
+    module: NetModule, path: str | Path, choice: WeightChoice
 ) -> tuple[LoadReport, list[tuple[torch.Tensor, np.ndarray]]]:
     """What a file has for the module's layers, and which array is to be copied to which param."""
     _require_module(module)
-    _require_names(module)
-    report = LoadReport(str(path))
-    copies: list[tuple[torch.Tensor, np.ndarray]] = []
-    layers = zip(module.about.layers, module.layer_params, strict=True)
-    weights = read_weights(
-        path, counts={layer[0]: [blob.numel() for blob in blobs] for layer, blobs in layers}
-    )
-    for (name, _, _, _), target, blobs, borrowed in zip(
-        module.about.layers,
-        module.about.order,
-        module.layer_params,
-        _borrowed(module),
-        strict=True,
-    ):
-        arrays = weights.get(name, [])
-        if target and arrays:
-            arrays = arrays_for(module.get_submodule(target), arrays)
-        if all(borrowed[len(arrays) :]):  # the owner brings them, as in Caffe's HDF5 files
-            arrays = [*arrays, *[None] * (len(blobs) - len(arrays))]
-        elif name not in weights:
-            report.missing.append(name)
-        if not blobs or not arrays:
-            continue
-        fault = _mismatch(
-            [tuple(b.shape) for b in blobs], [None if a is None else a.shape for a in arrays]
-        )
-        if fault:
-            report.mismatched[name] = fault
-            continue
-        copies += [
-            (blob, array) for blob, array in zip(blobs, arrays, strict=True) if array is not None
-        ]
-        report.loaded.append(name)
-    report.unused = [name for name in weights if name not in module.params]
+    wanted, params = _wanted(module), module.layer_params
+    require_names(wanted)
+    counts = {layer.name: [prod(shape) for shape in layer.shapes] for layer in wanted}
+    counts |= {old: counts[new] for old, new in choice.rename.items() if new in counts}
+    weights = read_weights(path, counts=counts, names=choice.tensor_names(keys_of(module)))
+    report, found, _ = match(str(path), wanted, choice.taken(path, weights))
+    report.names = list(weights)
+    copies = [
+        (blob, array)
+        for i, arrays in found.items()
+        for blob, array in zip(params[i], arrays, strict=True)
+        if array is not None
+    ]
     return report, copies
+
+
+def keys_of(module: NetModule) -> dict[str, list[str | None]]:
+    """The keys in the state_dict of each layer's params, by the layer's name."""
+    names = [layer[0] for layer in module.about.layers]
+    return {name: keys for name, keys in zip(names, _keys(module), strict=True) if keys}
+
+
+def _keys(module: NetModule) -> list[list[str | None]]:
+    """Of each layer's params the key in the state_dict; None for a view of another layer's."""
+    found = []
+    for target, blobs in zip(module.about.order, module.layer_params, strict=True):
+        own = module.get_submodule(target).state_dict(keep_vars=True) if blobs else {}
+        keys = [next((key for key, value in own.items() if value is blob), None) for blob in blobs]
+        found.append([None if key is None else f"{target}.{key}" for key in keys])
+    return found
+
+
+def _wanted(module: NetModule) -> list[Wanted]:
+    about = module.about
+    return [
+        Wanted(
+            layer[0],
+            [tuple(blob.shape) for blob in blobs],
+            borrowed,
+            partial(arrays_for, module.get_submodule(target)) if target else None,
+        )
+        for layer, target, blobs, borrowed in zip(
+            about.layers, about.order, module.layer_params, _borrowed(module), strict=True
+        )
+    ]
 
 
 def _require_module(module: object) -> None:
@@ -173,35 +173,12 @@ def _require_module(module: object) -> None:
         )
 
 
-def _require_names(module: NetModule) -> None:
-    names = [
-        name
-        for (name, _, _, _), blobs in zip(module.about.layers, module.layer_params, strict=True)
-        if blobs
-    ]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        who = f"are named '{twice}'" if twice else "have no name"
-        raise NetspecError(
-            f"weights are matched by layer name, but two layers with params {who}",
-            None,
-            "give each layer a name of its own",
-        )
-
-
-def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
-    if len(net) != len(file):
-        return f"the net has {len(net)} params, the file {len(file)}"
-    for i, (ours, theirs) in enumerate(zip(net, file, strict=True)):
-        if theirs is not None and not same_shape(ours, theirs):
-            return f"param {i} is {shape_text(ours)} in the net, {shape_text(theirs)} in the file"
-    return None
-
-
 def save_weights(
     module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None
 ) -> None:
-    """Writes the module's weights; the format follows the suffix (.caffemodel, .h5, .safetensors).
+    """Writes the module's weights; the format follows the suffix.
+
+    .caffemodel and .h5 are Caffe's; .safetensors and .npz have the keys of the module's state_dict.
 
     Args: diffs: of each layer's params what the file is to hold as their diff.
     Raises: NetspecError where the suffix is not known or the file can't be written.
@@ -218,6 +195,7 @@ def save_weights(
             module.about.net_name,
             [(*layer, own) for layer, own in zip(layers, arrays, strict=True)],
             diffs,
+            _keys(module),
         )
         return
     from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import

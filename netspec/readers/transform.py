@@ -218,6 +218,11 @@ def read_mean_values(
     """The mean image that a transform_param names, or None. Raises: NetspecError."""
     if not param.HasField("mean_file"):
         return None
-    blob, shape = read_mean_blob(resolve_path(param.mean_file, net_path), span)
+    return mean_image(resolve_path(param.mean_file, net_path), span)
+
+
+def mean_image(path: str, span: Span | None) -> Floats:
+    """The image of a .binaryproto. Shapes: (C, H, W). Raises: NetspecError."""
+    blob, shape = read_mean_blob(path, span)
     values = np.array(blob.double_data or blob.data, np.float32)
     return values[: shape[0] * shape[1] * shape[2]].reshape(shape)

@@ -9,6 +9,7 @@ from pathlib import Path
 from netspec.diagnostics import NetspecError
 from netspec.schema import caffe_pb2
 from netspec.signals import SIGNAL_EFFECTS, STOP
+from netspec.weights.choice import WeightChoice
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class RunOptions:
         resume: continue from the newest whole snapshot of the solver; begin where there is none.
         overwrite: begin anew where an earlier run has left a log or snapshots of the same name.
         weights: weight files to begin with, in place of the solver file's; a later one wins.
+        choice: which layers of the weight files are taken, and for which layers of the net.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
@@ -83,6 +85,7 @@ class RunOptions:
     resume: bool = False
     overwrite: bool = False
     weights: tuple[str | Path, ...] = ()
+    choice: WeightChoice = field(default_factory=WeightChoice)
     device: str | None = None
     log: str | Path | None = None
     caffe_log: str | Path | None = None
@@ -101,6 +104,11 @@ class RunOptions:
         if self.snapshot and (self.weights or self.resume):
             other = "--weights begins a run" if self.weights else "--resume looks for a state"
             raise NetspecError(f"--snapshot names a state to go on from, {other}; give one of them")
+        if self.snapshot and self.choice.names:
+            raise NetspecError(
+                "--snapshot names a state to go on from, whose weights are taken as they are: "
+                "--rename and --skip-layer go with --weights"
+            )
         if self.resume and self.overwrite:
             raise NetspecError(
                 "--resume goes on with the run before, --overwrite begins anew; give one of them"

@@ -14,7 +14,7 @@ from netspec.diagnostics import NetspecError
 from netspec.files.blob_shape import blob_shape
 from netspec.files.file_kind import HOW_TO_COPY
 from netspec.files.varint import varint
-from netspec.graph import shape_text
+from netspec.graph import Shape, shape_text
 from netspec.schema.caffe_pb2 import BlobProto
 
 MAX_AXES = 32  # Source: Blob::Reshape
@@ -33,21 +33,27 @@ def blob_array(blob: BlobProto, where: str) -> np.ndarray:
     """
     shape = blob_shape(blob)
     values = blob.double_data if len(blob.double_data) else blob.data
-    if len(shape) > MAX_AXES or min(shape, default=0) < 0:
-        raise NetspecError(
-            f"{where} has the shape {shape_text(shape)}, which no blob can have",
-            hint=f"the file is damaged: {HOW_TO_COPY}",
-        )
-    if prod(shape) != len(values):
-        wants = "value" if prod(shape) == 1 else "values"
-        message = (
-            f"{where} has the shape {shape_text(shape)}, {prod(shape):,} {wants}, "
-            f"but holds {len(values):,}"
-        )
-        raise NetspecError(message, hint=f"the file is damaged: {HOW_TO_COPY}")
+    require_fit(shape, len(values), where)
     # a double beyond the range of a float becomes inf, as in Caffe
     with np.errstate(over="ignore"):
         return np.array(values, dtype=np.float32).reshape(shape)
+
+
+def require_fit(shape: Shape, count: int, where: str) -> None:
+    """Raises NetspecError where no blob can have the shape, or none of `count` values."""
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0:
+        raise damaged_blob(f"{where} has the shape {shape_text(shape)}, which no blob can have")
+    if prod(shape) != count:
+        wants = "value" if prod(shape) == 1 else "values"
+        raise damaged_blob(
+            f"{where} has the shape {shape_text(shape)}, {prod(shape):,} {wants}, "
+            f"but holds {count:,}"
+        )
+
+
+def damaged_blob(message: str) -> NetspecError:
+    """The error of a file whose blob is not whole."""
+    return NetspecError(message, hint=f"the file is damaged: {HOW_TO_COPY}")
 
 
 def wire_blob(array: np.ndarray, diff: np.ndarray | None = None) -> list[Buffer]:

@@ -10,9 +10,10 @@ import numpy as np
 
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
-from netspec.schema.caffe_pb2 import BlobProto, LayerParameter, NetParameter
-from netspec.weights.blob_proto import Buffer, blob_array, wire_blob, wire_field
-from netspec.weights.read_bytes import PROTOBUF_LIMIT, read_message, wrong_kind
+from netspec.schema.caffe_pb2 import LayerParameter, NetParameter
+from netspec.weights.blob_proto import Buffer, wire_blob, wire_field
+from netspec.weights.open_caffemodel import open_caffemodel
+from netspec.weights.read_bytes import PROTOBUF_LIMIT
 
 
 class LayerWeights(NamedTuple):
@@ -35,39 +36,21 @@ Diffs = Iterable[Sequence[np.ndarray | None]]
 def read_caffemodel(path: str | Path) -> dict[str, list[np.ndarray]]:
     """The arrays of every layer that has any, by the layer's name, in file order.
 
-    Reads the present form and both older ones (V1 `layers`, V0 `layers { layer { } }`). Types are
-    not looked at: a file may hold layers that nobody knows, and the caller matches by name. Of two
-    layers with one name the later wins, as where Caffe copies one after the other.
+    Of any size; what is held is the arrays, each read to its place. Reads the present form and both
+    older ones (V1 `layers`, V0 `layers { layer { } }`), in single, double or NVIDIA's half
+    precision. Types are not looked at: a file may hold layers that nobody knows, and the caller
+    matches by name. Of two layers with one name the later wins, as where Caffe copies one after the
+    other.
 
     Raises: NetspecError where the file is no caffemodel, is cut short, or a blob's shape does not
         fit its values.
     """
-    net = read_message(path, NetParameter(), "caffemodel")
-    if not (net.layer or net.layers):
-        raise NetspecError(
-            f"'{path}' is not a caffemodel: it holds no layers", hint=wrong_kind(path)
-        )
-    weights = {}
-    for name, blobs in _layers(net):
-        if blobs:
-            weights[name] = [
-                blob_array(blob, f"'{path}': blob {i} of layer '{name}'")
-                for i, blob in enumerate(blobs)
-            ]
-    return weights
-
-
-def _layers(net: NetParameter) -> Iterator[tuple[str, Sequence[BlobProto]]]:
-    for layer in net.layer:
-        yield _text(layer.name), layer.blobs
-    for old in net.layers:
-        oldest = old.layer  # V0 keeps name and blobs one level further in
-        yield _text(old.name or oldest.name), old.blobs or oldest.blobs
-
-
-def _text(name: str | bytes) -> str:
-    # protobuf hands out bytes where a name is no UTF-8
-    return name if isinstance(name, str) else name.decode(errors="backslashreplace")
+    with open_caffemodel(path) as model:
+        return {
+            layer.name: [blob.array() for blob in layer.blobs]
+            for layer in model.layers
+            if layer.blobs
+        }
 
 
 def write_caffemodel(

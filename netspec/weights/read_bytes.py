@@ -15,12 +15,12 @@ from netspec.schema.caffe_pb2 import NetParameter
 
 # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them
 PROTOBUF_LIMIT = 2**31 - 1
-_LARGEST = 256 * GIB  # bytes of a weight file of any other format
+LARGEST = 256 * GIB  # bytes of a weight file of any other format
 
 M = TypeVar("M", bound=Message)
 
 
-def read_bytes(path: str | Path, most: int = _LARGEST) -> bytes:
+def read_bytes(path: str | Path, most: int = LARGEST) -> bytes:
     """The content of a file of at most so many bytes.
 
     Raises: NetspecError where it can't be read.

@@ -21,7 +21,7 @@ layer {
 layer {
   name: "data" type: "ImageData" top: "data" top: "label"
   include { phase: TEST }
-  transform_param { crop_size: 6 mean_value: 104 mean_value: 117.5 mean_value: 123 mirror: false }
+  transform_param { crop_size: 6 mean_value: 117.5 mirror: false }
   image_data_param { source: "test.txt" batch_size: 4 new_height: 8 new_width: 8 }
 }
 # the only features
@@ -35,7 +35,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "
 DEPLOYED = """\
 # a small net
 name: "Small"
-# netspec: preprocess { crop_size: 6 mean_value: 104 mean_value: 117.5 mean_value: 123 }
+# netspec: preprocess { new_height: 8 new_width: 8 crop_size: 6 mean_value: 117.5 }
 layer {
   name: "data"
   type: "Input"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def rows(path: Path) -> None:
         file["data"] = np.ones((3, 2))
 
 
+def zip_file(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.txt", "mine")
+
+
 CONTENTS: dict[str, Callable[[Path], object]] = {
     "net": lambda path: path.write_text(NET),
     "net after a long comment": lambda path: path.write_text("# a licence\n" * 500 + NET),
@@ -60,6 +66,10 @@ CONTENTS: dict[str, Callable[[Path], object]] = {
     "safetensors": lambda path: (
         weights(path.with_suffix(".safetensors")) or path.with_suffix(".safetensors").rename(path)
     ),
+    "NumPy archive": lambda path: (
+        weights(path.with_suffix(".npz")) or path.with_suffix(".npz").rename(path)
+    ),
+    "zip": zip_file,
     "PNG": lambda path: Image.new("RGB", (2, 2)).save(path, "PNG"),
     "PDF": lambda path: path.write_bytes(b"%PDF-1.7\n"),
     "table": lambda path: path.write_text("NumIters,Seconds,LearningRate,loss\n"),
@@ -82,6 +92,7 @@ COMMANDS: dict[str, tuple[str, str, set[str]]] = {
     ),
     "h5": ("convert in.h5 out.h5", "out.h5", {"HDF5 weights"}),
     "safetensors": ("convert in.h5 out.safetensors", "out.safetensors", {"safetensors"}),
+    "npz": ("convert in.h5 out.npz", "out.npz", {"NumPy archive"}),
     "draw": ("draw in.prototxt out.png", "out.png", {"PNG"}),
     "plot": ("log plot in.log -o out.pdf", "out.pdf", {"PDF"}),
     "schedule": ("solver schedule solver.prototxt -o out.png", "out.png", {"PNG"}),

@@ -16,6 +16,7 @@ from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.normalization import BatchNorm, fixed_statistics
 from netspec.schema.forks import stated
+from netspec.weights.fork_blobs import maps_of_rows, nvidia_statistics
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -125,11 +126,7 @@ class PSPNetBN(LayerModule):
         return [self.weight, self.bias, self.mean, self.variance]
 
     def from_file(self, arrays: list[np.ndarray | None]) -> list[np.ndarray | None]:
-        """yjxiong's files have a row of C values where PSPNet's have 1×C×1×1."""
-        return [
-            a.reshape(1, -1, 1, 1) if a is not None and a.ndim == 2 and a.shape[0] == 1 else a
-            for a in arrays
-        ]
+        return list(maps_of_rows(arrays, len(self.blobs())))
 
     def forward(self, x: Tensor) -> Tensor:
         is_train = self.training if self.phase is None else self.phase == "TRAIN"
@@ -220,22 +217,7 @@ class NvidiaBatchNorm(LayerModule):
         return [self.mean, self.variance, self.correction, *learned]
 
     def from_file(self, arrays: list[np.ndarray | None]) -> list[np.ndarray | None]:
-        """The blobs of Caffe's three, or of DIGITS' five, in the order and units of these.
-
-        Caffe's sums are divided by their factor. Where the file has other numbers of blobs than
-        the layer, those that both have are taken.
-        """
-        known = [array for array in arrays if array is not None]
-        # DIGITS: scale, bias, mean, variance, correction; of one channel nothing distinguishes them
-        if len(known) == 5 and known[4].size == 1 < known[0].size:
-            known = [known[i] for i in (2, 3, 4, 0, 1)]
-        elif len(known) == 3 and known[2].size == 1:
-            factor = float(known[2].reshape(-1)[0])
-            part = np.float32(1 / factor if factor else 0)
-            known = [known[0] * part, known[1] * part, np.ones_like(known[2])]
-        own = len(self.blobs())
-        found: list[np.ndarray | None] = [*known[:own]]
-        return found + [None] * (own - len(found) if len(found) >= 3 else 0)
+        return list(nvidia_statistics(arrays, len(self.blobs())))
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training if self.phase is None else self.phase == "TRAIN"):

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from netspec.diagnostics import NetspecError
-from netspec.extras import missing_package
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.standalone.write_module import module_text
+from netspec.pytorch.weights import save_weights
 
 SEED = 1  # of what dropout draws while the two are compared
 _NAME = "netspec_standalone"
@@ -40,21 +40,11 @@ def write_standalone(
         file = Path(trial) / path.name
         weights = file.with_suffix(".safetensors")
         file.write_text(text, encoding="utf-8")
-        _save(module, weights)
-        os.chmod(weights, file.stat().st_mode)  # safetensors leaves it to its owner alone
+        save_weights(module, weights)
         check(_outputs(file, text, list(inputs.values()), module))
         # the weights first: a file that is there can load them
         os.replace(weights, folder / weights.name)
         os.replace(file, folder / file.name)
-
-
-def _save(module: NetModule, path: Path) -> None:
-    try:
-        from safetensors.numpy import save_file
-    except ImportError:
-        raise missing_package("safetensors", f"'{path.name}'") from None
-    state = {k: v.detach().cpu().contiguous().numpy() for k, v in module.state_dict().items()}
-    save_file(state, path)
 
 
 def _outputs(file: Path, text: str, inputs: list[Tensor], module: NetModule) -> dict[str, Tensor]:
