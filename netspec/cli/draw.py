@@ -6,13 +6,13 @@ import argparse
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
+from netspec.cli.page import configure_input, configure_page, page_of
 from netspec.cli.state import configure_level, options_of, print_warnings
 from netspec.diagnostics import Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.render import FORMATS, picture_format, render
 from netspec.files.overwrite import PAGE, require_own_kind, require_own_picture
-from netspec.page.load_page import load_page
 from netspec.page.write_page import page_html
 
 _RANKDIR_HELP = (
@@ -43,14 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show the learning rate multipliers of the params",
     )
+    configure_page(parser)
     configure_overwrite(parser)
-
-
-def configure_input(parser: argparse.ArgumentParser) -> None:
-    input_help = "the shape of a data layer's top where its data do not exist; may be repeated"
-    parser.add_argument(
-        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,9 +67,12 @@ def run(args: argparse.Namespace) -> int:
 def _write_page(args: argparse.Namespace) -> int:
     require_own_kind(args.out, PAGE, overwrite=args.overwrite)
     report = Report()
-    page = load_page(args.net, args.phase, options_of(args, allow_unknown=True), report)
+    page = page_of(args, report)
     if args.strict:
         report.raise_errors(strict=True)
     print_warnings(report)
-    write_atomically(args.out, page_html(page.data or {}).encode())
+    assert page.data is not None  # load_page raises where there is none
+    if "leftOut" in page.data:
+        print(page.data["leftOut"])
+    write_atomically(args.out, page_html(page.data).encode())
     return 0

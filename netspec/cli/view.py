@@ -6,11 +6,11 @@ import argparse
 import threading
 import webbrowser
 
-from netspec.cli.draw import configure_input
-from netspec.cli.state import configure_level, options_of
-from netspec.diagnostics import NetspecError, os_reason
+from netspec.cli.page import configure_input, configure_page, page_of
+from netspec.cli.state import configure_level
+from netspec.diagnostics import NetspecError, Report, os_reason
 from netspec.draw.load_phases import PHASES
-from netspec.page.load_page import Page, try_page
+from netspec.page.load_page import Page, page_or_faults
 from netspec.page.serve_page import HOST, PageServer
 
 
@@ -25,13 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL")
     configure_level(parser)
     configure_input(parser)
+    configure_page(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    options = options_of(args, allow_unknown=True)
-
     def load() -> Page:
-        return try_page(args.net, args.phase, options)
+        return page_or_faults(args.net, lambda: page_of(args, Report()))
 
     page = load()
     if page.data is None and not page.text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ class Page:
     data: dict[str, Any] | None
     faults: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
-    nets: list[Net] = field(default_factory=list)
 
 
 def load_page(
@@ -37,13 +37,13 @@ def load_page(
     data = describe(nets, source)
     found = faults(report.in_order(), source)
     data["faults"] = found
-    return Page(data, found, source.text, nets)
+    return Page(data, found, source.text)
 
 
-def try_page(path: str | Path, phase: str = "ALL", options: NetOptions | None = None) -> Page:
+def page_or_faults(path: str | Path, load: Callable[[], Page]) -> Page:
     """A net's page, or its faults and its text where it does not make a net."""
     try:
-        page = load_page(path, phase, options)
+        page = load()
         if any(fault["severity"] == ERROR for fault in page.faults):
             page.data = None  # drawn as far as it goes, but no net
         return page

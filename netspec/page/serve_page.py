@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -58,6 +59,11 @@ class PageServer(ThreadingHTTPServer):
                 self.good = page if page.data is not None else self.good
                 self.changes += 1
                 self.changed.notify_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that has gone in the middle of an answer is no fault."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def is_past(self, changes: int) -> bool:
         """Whether there has been another change, or will be none."""

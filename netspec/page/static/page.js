@@ -5,6 +5,7 @@ const search = document.getElementById("search");
 function drawHeader() {
   document.getElementById("title").textContent = state.net.name;
   document.getElementById("totals").textContent = state.net.totals;
+  document.getElementById("left-out").textContent = state.net.leftOut ?? "";
   const phases = document.getElementById("phases");
   const names = state.net.phases.length > 1 ? ["", ...state.net.phases] : [];
   phases.replaceChildren(...names.map((name) => {
@@ -185,3 +186,4 @@ fit();
 drawFaults(data.faults ?? []);
 chooseFromAddress();
 if (data.live) watchFile();
+document.documentElement.dataset.ready = String(Math.round(performance.now())); // milliseconds
