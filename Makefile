@@ -32,6 +32,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	tools/lint_page.sh "$(VENV)"
 	$(BIN)/pytest -q --doctest-modules netspec
 
 format: env

@@ -40,6 +40,7 @@ ROOMS += [
     "weights",
     "solver",
     "draw",
+    "page",
     "exporters",
     "logs",
     "pytorch",

@@ -13,7 +13,8 @@ from netspec.plugins import Plugin, load_plugins, on_load
 COMMANDS = {
     "layers": "list the layer types; explain one and how to write it",
     "shapes": "list each layer's output shape, parameters and multiply-adds",
-    "draw": "draw the net's architecture as a picture",
+    "draw": "draw the net's architecture as a picture, or as a page to look around in",
+    "view": "show the net's page in the browser, drawn anew when the file is saved",
     "check": "check nets and solvers; report each error with its line",
     "train": "train a net as its solver file says",
     "test": "run a trained net on its test data; print the mean of each output",

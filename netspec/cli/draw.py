@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 
+from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
+from netspec.cli.page import configure_input, configure_page, page_of
 from netspec.cli.state import configure_level, options_of, print_warnings
 from netspec.diagnostics import Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.render import FORMATS, picture_format, render
-from netspec.files.overwrite import require_own_picture
+from netspec.files.overwrite import PAGE, require_own_kind, require_own_picture
+from netspec.page.write_page import page_html
 
 _RANKDIR_HELP = (
     "where the data flow to; TB, down, stays readable however deep the net is (default "
@@ -22,7 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument(
         "out",
-        help=f"the picture; its suffix is the format: {' '.join(FORMATS)} (.dot: the graph's text)",
+        help=f"the picture; its suffix is the format: {' '.join(FORMATS)} "
+        "(.dot: the graph's text); .html is a page with the diagram, a table and the source",
     )
     parser.add_argument(
         "--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP
@@ -33,19 +37,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL", help=phase_help)
     configure_level(parser)
-    input_help = "the shape of a data layer's top where its data do not exist; may be repeated"
-    parser.add_argument(
-        "--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help
-    )
+    configure_input(parser)
     parser.add_argument(
         "--display_lrm",
         action="store_true",
         help="show the learning rate multipliers of the params",
     )
+    configure_page(parser)
     configure_overwrite(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.out.lower().endswith(".html"):
+        return _write_page(args)
     picture_format(args.out)  # a format that can't be written is reported before the net is read
     require_own_picture(args.out, args.overwrite)
     report = Report()
@@ -57,4 +61,18 @@ def run(args: argparse.Namespace) -> int:
     rendering = Report()
     render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)
     print_warnings(rendering)
+    return 0
+
+
+def _write_page(args: argparse.Namespace) -> int:
+    require_own_kind(args.out, PAGE, overwrite=args.overwrite)
+    report = Report()
+    page = page_of(args, report)
+    if args.strict:
+        report.raise_errors(strict=True)
+    print_warnings(report)
+    assert page.data is not None  # load_page raises where there is none
+    if "leftOut" in page.data:
+        print(page.data["leftOut"])
+    write_atomically(args.out, page_html(page.data).encode())
     return 0

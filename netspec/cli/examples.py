@@ -12,7 +12,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "draw": (
         "netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.png",
         "netspec draw models/bvlc_alexnet/deploy.prototxt AlexNet.pdf --rankdir LR",
+        "netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.html",
     ),
+    "view": ("netspec view models/bvlc_alexnet/train_val.prototxt",),
     "check": (
         "netspec check models/bvlc_alexnet/solver.prototxt",
         "netspec check models/*/train_val.prototxt --phase TEST",

@@ -35,6 +35,7 @@ PICTURES = {
     ".jpeg": "a JPEG image",
     ".dot": "a DOT graph",
 }
+PAGE = "a page of a net"
 WEIGHTS = {
     ".caffemodel": (CAFFEMODEL, HDF5_WEIGHTS),
     ".h5": (HDF5_WEIGHTS,),
@@ -49,6 +50,7 @@ _STARTS = {
     b"<?xml": PICTURES[".svg"],
     b"<svg": PICTURES[".svg"],
     b"digraph": PICTURES[".dot"],
+    b"<!doctype html><!-- netspec": PAGE,
     b'"NumIters': TABLE,
     b"NumIters": TABLE,
 }

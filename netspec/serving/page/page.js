@@ -4,10 +4,15 @@ const part = (id) => document.getElementById(id);
 let endpoint = "/classify";
 let latest = 0; // the answer to an earlier picture is not shown
 
-fetch("/health").then((answer) => answer.json()).then((facts) => {
-  endpoint = facts.endpoint;
-  part("net").textContent = facts.net || "netspec";
-}).catch(() => { part("status").textContent = "The server does not answer."; });
+fetch("/health")
+  .then((answer) => answer.json())
+  .then((facts) => {
+    endpoint = facts.endpoint;
+    part("net").textContent = facts.net || "netspec";
+  })
+  .catch(() => {
+    part("status").textContent = "The server does not answer.";
+  });
 
 function color(label, alpha) {
   return `hsl(${(label * 222.49) % 360} 85% 45% / ${alpha})`;
@@ -51,7 +56,9 @@ async function ask(file) {
   let found;
   try {
     const answer = await fetch(endpoint, {
-      method: "POST", body: file, headers: { "Content-Type": file.type || "application/octet-stream" },
+      method: "POST",
+      body: file,
+      headers: { "Content-Type": file.type || "application/octet-stream" },
     });
     found = await answer.json();
   } catch {
@@ -62,9 +69,12 @@ async function ask(file) {
   if (found.error) return;
   drawBoxes(found);
   const rows = found.classes || found.boxes;
-  fillTable(rows.map((row) => ({
-    label_text: String(row.name ?? (found.classes ? row.label ?? row.class : row.label)), score: row.score,
-  })));
+  fillTable(
+    rows.map((row) => ({
+      label_text: String(row.name ?? (found.classes ? (row.label ?? row.class) : row.label)),
+      score: row.score,
+    })),
+  );
 }
 
 part("file").addEventListener("change", (event) => {
@@ -72,10 +82,16 @@ part("file").addEventListener("change", (event) => {
 });
 const drop = part("drop");
 for (const name of ["dragenter", "dragover"]) {
-  drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.add("over"); });
+  drop.addEventListener(name, (event) => {
+    event.preventDefault();
+    drop.classList.add("over");
+  });
 }
 for (const name of ["dragleave", "drop"]) {
-  drop.addEventListener(name, (event) => { event.preventDefault(); drop.classList.remove("over"); });
+  drop.addEventListener(name, (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+  });
 }
 drop.addEventListener("drop", (event) => {
   if (event.dataTransfer.files.length) ask(event.dataTransfer.files[0]);

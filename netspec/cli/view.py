@@ -1,0 +1,60 @@
+"""`netspec view NET`: the net's page in the browser, drawn anew when the file is saved."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import webbrowser
+
+from netspec.cli.page import configure_input, configure_page, page_of
+from netspec.cli.state import configure_level
+from netspec.diagnostics import NetspecError, Report, os_reason
+from netspec.draw.load_phases import PHASES
+from netspec.page.load_page import Page, page_or_faults
+from netspec.page.serve_page import HOST, PageServer
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("net", help="a prototxt, or YAML by its suffix")
+    parser.add_argument(
+        "--port", type=_port, default=0, help="of 127.0.0.1; by default any that is free"
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="print the address, open no browser"
+    )
+    parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL")
+    configure_level(parser)
+    configure_input(parser)
+    configure_page(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    def load() -> Page:
+        return page_or_faults(args.net, lambda: page_of(args, Report()))
+
+    page = load()
+    if page.data is None and not page.text:
+        raise NetspecError(page.faults[0]["message"])
+    try:
+        server = PageServer(args.net, load, args.port)
+    except OSError as error:
+        reason = os_reason(error)
+        raise NetspecError(f"port {args.port} of {HOST} can't be used: {reason}") from None
+    print(f"{server.url} shows '{args.net}'; Ctrl-C ends", flush=True)
+    threading.Thread(target=server.watch, daemon=True).start()
+    if not args.no_browser:
+        webbrowser.open(server.url)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        server.close()
+    return 0
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 65536:
+        raise argparse.ArgumentTypeError(f"must be 0 to 65535, got {port}")
+    return port
