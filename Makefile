@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 
 env: $(READY)
 
-$(READY): pyproject.toml tools/make_env.sh
+$(READY): pyproject.toml tools/make_env.sh tests/trained/requirements.txt
 	tools/make_env.sh "$(PYTHON)" "$(VENV)" "$(TORCH)"
 	touch $@
 

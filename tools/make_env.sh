@@ -14,3 +14,4 @@ fi
 "$python" -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check "$torch"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --editable '.[dev]'
+"$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement tests/trained/requirements.txt
