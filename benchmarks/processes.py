@@ -1,6 +1,6 @@
 """Two processes of one thread each against one process, on a small convolution net.
 
-And what their agreement costs.
+It also measures what their agreement costs.
 
 A process has its own batch, so two train twice the images in an iteration.
 """
@@ -114,9 +114,9 @@ def _timed(solver: Solver | None, threads: int, processes: Processes) -> float:
 
 
 def _agreements(processes: Processes) -> list[float]:
-    """Seconds of what an iteration agrees on.
+    """The seconds that an iteration's agreement takes.
 
-    Whether a loss is not finite, and what signals have asked for.
+    The processes agree on whether the loss is non-finite, and on what signals have asked for.
     """
     lasted = []
     for _ in range(STEPS):

@@ -1,6 +1,6 @@
 """A training step of the compiled bvlc_alexnet against a hand-written eager AlexNet.
 
-Batch 64, 32 bits, SGD.
+The batch is 64 images, in 32 bits, trained by SGD.
 """
 
 from __future__ import annotations

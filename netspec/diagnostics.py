@@ -10,10 +10,11 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from netspec.hint import Hint, as_hint, did_you_mean
+
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _LONGEST = 1000  # characters of a message that are shown
 _MAX_HINTS = 100  # a report with more faults than this is crowded
-_MAX_CANDIDATES = 5000  # names that are looked through for a hint: of a net's blobs, the last ones
 
 
 class Source:
@@ -93,7 +94,7 @@ class Diagnostic:
     severity: str
     message: str
     span: Span | None = None
-    hint: str | None = None
+    hint: Hint | None = None
     notes: list[Diagnostic] = field(default_factory=list)
     kind: str = ""
     before: Span | None = None
@@ -101,7 +102,7 @@ class Diagnostic:
     def render(self) -> str:
         """The message as a user reads it.
 
-        Place, text, the line with carets, hint, related places.
+        It has the place, the text, the line with carets, the hint and the related places.
         """
         message = printable(self.message)
         lines = [
@@ -112,7 +113,7 @@ class Diagnostic:
         if self.span and self.severity != NOTE:
             lines += ["  " + line for line in excerpt(self.span)]
         if self.hint:
-            lines.append(f"  hint: {printable(self.hint)}")
+            lines.append(f"  hint: {printable(str(self.hint))}")
         lines += [note.render() for note in self.notes]
         return "\n".join(lines)
 
@@ -197,10 +198,10 @@ class NetspecError(Exception):
         self,
         diagnostics: Iterable[Diagnostic] | Diagnostic | str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
     ) -> None:
         if isinstance(diagnostics, str):
-            diagnostics = Diagnostic(ERROR, diagnostics, span, hint)
+            diagnostics = Diagnostic(ERROR, diagnostics, span, as_hint(hint))
         if isinstance(diagnostics, Diagnostic):
             diagnostics = [diagnostics]
         self.diagnostics: list[Diagnostic] = list(diagnostics)
@@ -230,38 +231,41 @@ class Report:
         self,
         message: str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         notes: Iterable[Diagnostic] = (),
         before: Span | None = None,
     ) -> None:
-        self.diagnostics.append(Diagnostic(ERROR, message, span, hint, list(notes), before=before))
+        fault = Diagnostic(ERROR, message, span, as_hint(hint), list(notes), before=before)
+        self.diagnostics.append(fault)
 
     def warning(
         self,
         message: str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         notes: Iterable[Diagnostic] = (),
         kind: str = "",
     ) -> None:
-        self.diagnostics.append(Diagnostic(WARNING, message, span, hint, list(notes), kind))
+        fault = Diagnostic(WARNING, message, span, as_hint(hint), list(notes), kind)
+        self.diagnostics.append(fault)
 
     def unknown(
         self,
         message: str,
         span: Span | None = None,
-        hint: str | None = None,
+        hint: Hint | str | None = None,
         before: Span | None = None,
     ) -> None:
         """Reports a word that netspec does not know.
 
-        An error, or one warning for all its places.
+        It is an error, or where unknown words are allowed one warning for all its places.
         """
         if not self.allow_unknown:
             self.error(message, span, hint, before=before)
         elif message not in self._unknown:
             self._unknown.add(message)
-            self.diagnostics.append(Diagnostic(WARNING, message, span, hint, before=before))
+            fault = Diagnostic(WARNING, message, span, as_hint(hint), before=before)
+            self.diagnostics.append(fault)
 
     @property
     def failed(self) -> bool:
@@ -286,14 +290,14 @@ class Report:
         """Whether so much is wrong that hints, which cost time, help no more."""
         return len(self.diagnostics) >= _MAX_HINTS
 
-    def near(self, word: str, candidates: Iterable[str]) -> str | None:
-        """A hint that names the nearest of the candidates, unless the report is crowded."""
+    def near(self, word: str, candidates: Iterable[str]) -> Hint | None:
+        """A hint that suggests the nearest of the candidates, unless the report is crowded."""
         return None if self.is_crowded else did_you_mean(word, candidates)
 
     def raise_errors(self, strict: bool = False) -> None:
         """Raises NetspecError with all that was collected, if any of it is an error.
 
-        Where `strict`, a warning is one.
+        With `strict` a warning is an error.
         """
         if strict:
             self.diagnostics = as_errors(self.diagnostics)
@@ -324,79 +328,3 @@ def counted(number: int, noun: str) -> str:
 def os_reason(error: Exception) -> str:
     """What an error of the system says of a file, without its number and the file's name."""
     return getattr(error, "strerror", None) or str(error)
-
-
-def unreadable(path: object, error: Exception) -> NetspecError:
-    """What to raise for a file that can't be opened.
-
-    Of one that does not exist, with the nearest name of its folder as hint.
-    """
-    import os
-
-    if not isinstance(error, FileNotFoundError):
-        return NetspecError(f"'{path}' can't be read: {os_reason(error)}", whole_file(path))
-    folder, name = os.path.split(str(path))
-    try:
-        near = nearest(name, sorted(os.listdir(folder or ".")))
-    except OSError:
-        return NetspecError(
-            f"file '{path}' does not exist", whole_file(path), _missing_folder(folder)
-        )
-    return NetspecError(
-        f"file '{path}' does not exist",
-        whole_file(path),
-        near and f"did you mean '{os.path.join(folder, near)}'?",
-    )
-
-
-def _missing_folder(path: str) -> str:
-    """A hint at the first folder of a path that does not exist, with the nearest that does."""
-    import os
-
-    above, name = os.path.split(path.rstrip(os.sep))
-    try:
-        near = nearest(
-            name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir())
-        )
-    except OSError:
-        return _missing_folder(above) if above != path else f"folder '{path}' does not exist"
-    return f"folder '{path}' does not exist" + (
-        f"; did you mean '{os.path.join(above, near)}'?" if near else ""
-    )
-
-
-def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
-    """A hint that names the nearest of the candidates, or None where none is near."""
-    near = nearest(word, candidates)
-    return None if near is None else f"did you mean '{near}'?"
-
-
-def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that may have been meant, or None where none is near."""
-    from difflib import get_close_matches  # only a net with a fault pays for it
-
-    names = list(candidates)[-_MAX_CANDIDATES:]
-    folded = {name.lower(): name for name in names}
-    if word.lower() in folded:
-        return folded[word.lower()]
-    # an abbreviation, or a word with letters left out, means the shortest name that it can be
-    full = [
-        name
-        for name in folded
-        if len(word) > 2
-        and name[:1] == word[:1].lower()
-        and _leaves_letters_out(word.lower(), name)
-    ]
-    if full:
-        return folded[min(full, key=len)]
-    near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return folded[near[0]]
-    # slope for negative_slope
-    longer = [name for name in folded if len(word) > 2 and word.lower() in name.split("_")]
-    return folded[longer[0]] if len(longer) == 1 else None
-
-
-def _leaves_letters_out(word: str, name: str) -> bool:
-    letters = iter(name)
-    return all(letter in letters for letter in word)

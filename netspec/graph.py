@@ -100,7 +100,7 @@ class Blob:
 class Layer:
     """A layer of the net.
 
-    Its message, where its fields stand, and the versions of the blobs it joins.
+    It holds its message, where its fields stand, and the versions of the blobs it joins.
     """
 
     name: str
@@ -221,9 +221,9 @@ class Net:
 
     @property
     def batch_size(self) -> int | None:
-        """Items in one forward pass: the first axis of the first blob of the data that has one.
+        """The items in one forward pass: the first axis of the first blob of the data that has one.
 
-        None where none has.
+        It is None where no blob has one.
         """
         shapes = (self.blobs[name].shape for name in (*self.sources, *self.inputs))
         return next((shape[0] for shape in shapes if shape), None)

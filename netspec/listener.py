@@ -55,7 +55,7 @@ class RunInfo:
     def epoch(self, iteration: int) -> float | None:
         """How many passes over the training data an iteration ends.
 
-        None where their number of records is not known.
+        Returns None where their number of records is not known.
         """
         if not self.epoch_size:
             return None
@@ -114,9 +114,9 @@ class Listener:
         """A fault that does not end the run, such as a snapshot for which the disk was full."""
 
     def finished(self, iteration: int, loss: float | None) -> None:
-        """The last iteration has been done.
+        """The last iteration is done.
 
-        The smoothed loss of one more forward pass where `display` asks for it.
+        With `display`, `loss` is the smoothed loss of one more forward pass.
         """
 
     def ended(self, iteration: int, reason: str, message: str = "") -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import index
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.graph import Shape
+from netspec.hint import did_you_mean
 from netspec.plugins import plugins
 from netspec.schema import caffe_pb2
 

@@ -11,7 +11,7 @@ from typing import Any
 from netspec.diagnostics import NetspecError, Report, Source, as_warnings, whole_file
 from netspec.files.file_kind import FOREIGN_KINDS, file_kind
 from netspec.graph import Net, Shape
-from netspec.layers.spec import Probe
+from netspec.layers.layer_context import Probe
 from netspec.options import NetOptions, net_options
 from netspec.passes.build_graph import build_graph
 from netspec.passes.check_fork_fields import check_fork_fields
@@ -163,7 +163,7 @@ def read_net(
 ) -> tuple[caffe_pb2.NetParameter, Spans]:
     """The message of a source, in today's format, and where its fields stand.
 
-    Of its tree where that is known. Faults go to the report.
+    `block` is the source's tree where it is parsed already. Faults go to the report.
     """
     message = caffe_pb2.NetParameter()
     spans = bind_source(source, message, report, block)

@@ -28,7 +28,7 @@ on_load: list[Callable[[Plugin], None]] = []  # who wants to know of each that i
 class Plugin:
     """A module with layer types, and where its builders are.
 
-    In the module itself, or at an entry point.
+    They are in the module itself, or at an entry point.
     """
 
     def __init__(self, origin: str, module: ModuleType, builders: EntryPoint | None = None) -> None:

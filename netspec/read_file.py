@@ -8,6 +8,9 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from netspec.diagnostics import NetspecError, os_reason, whole_file
+from netspec.hint import Hint, nearest, suggest
+
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _CHUNK = MIB
 _KINDS = {
@@ -108,3 +111,38 @@ def _text(size: int) -> str:
         if size >= unit:
             return f"{size / unit:.4g} {name}"
     return f"{size} bytes"
+
+
+def unreadable(path: object, error: Exception) -> NetspecError:
+    """The error to raise for a file that can't be opened.
+
+    Where it does not exist, the hint suggests the nearest name of its folder.
+    """
+    if not isinstance(error, FileNotFoundError):
+        return NetspecError(f"'{path}' can't be read: {os_reason(error)}", whole_file(path))
+    folder, name = os.path.split(str(path))
+    try:
+        near = nearest(name, sorted(os.listdir(folder or ".")))
+    except OSError:
+        return NetspecError(
+            f"file '{path}' does not exist", whole_file(path), _missing_folder(folder)
+        )
+    return NetspecError(
+        f"file '{path}' does not exist",
+        whole_file(path),
+        suggest(os.path.join(folder, near)) if near else None,
+    )
+
+
+def _missing_folder(path: str) -> Hint:
+    """A hint at the first folder of a path that does not exist, with the nearest that does."""
+    above, name = os.path.split(path.rstrip(os.sep))
+    missing = f"folder '{path}' does not exist"
+    try:
+        near = nearest(
+            name, sorted(entry.name for entry in os.scandir(above or ".") if entry.is_dir())
+        )
+    except OSError:
+        return _missing_folder(above) if above != path else Hint(missing)
+    meant = suggest(os.path.join(above, near)) if near else None
+    return Hint(f"{missing}; {meant}", meant.names) if meant else Hint(missing)

@@ -91,9 +91,9 @@ def end_at_once(number: int) -> bool:
 
 
 def tell(line: str) -> None:
-    """A line on stderr, over the live line if there is one.
+    """Writes a line to stderr, over the live line if there is one.
 
-    Written past Python's buffers, which the main thread may hold.
+    It bypasses Python's buffers, which the main thread may hold.
     """
     with suppress(OSError, ValueError, AttributeError):
         descriptor = sys.stderr.fileno()
@@ -107,7 +107,7 @@ def tell(line: str) -> None:
 def signals_heard(
     hear: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)
 ) -> Iterator[None]:
-    """Within it `hear` is told of each signal at once, in a thread of its own.
+    """Within it `hear` is called for each signal at once, in a thread of its own.
 
     The main thread may be inside a long computation.
 
@@ -139,7 +139,7 @@ def signals_heard(
 class _Listening:
     """The thread that reads what Python's own handler writes for each signal.
 
-    And the handler in the main thread.
+    It comes with the handler in the main thread.
     """
 
     def __init__(self, reader: int, hear: Callable[[int], bool], main_thread: int) -> None:

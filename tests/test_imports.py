@@ -16,6 +16,7 @@ import netspec
 PACKAGE = Path(netspec.__file__).parent
 # docs/architecture.md has this list
 ROOMS = [
+    "hint",
     "atomic",
     "diagnostics",
     "extras",

@@ -25,8 +25,8 @@ from netspec.diagnostics import NetspecError
 from netspec.layers import SPECS
 from netspec.schema import caffe_pb2
 from netspec.solver.solver_file import load_solver
-from netspec.syntax import yaml_text
 from netspec.syntax.bind import unbind
+from netspec.syntax.print_yaml import print_yaml
 from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import Writer, fields_below, messages
 
@@ -270,9 +270,7 @@ def test_random_nets(
 ) -> None:
     path = tmp_path / ("net.yaml" if as_yaml else "net.prototxt")
     text = (
-        yaml_text.print_tree(unbind(message), message.DESCRIPTOR)
-        if as_yaml
-        else Writer(seed).text(message)
+        print_yaml(unbind(message), message.DESCRIPTOR) if as_yaml else Writer(seed).text(message)
     )
     path.write_bytes(text.encode())
     quickly(path, load, check)

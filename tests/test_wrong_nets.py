@@ -47,7 +47,7 @@ def told_of(path: Path) -> list[Told]:
         for part in (diagnostic, *diagnostic.notes):
             assert part.span is not None, part.message
             found.append((part.span.line, part.severity, part.message))
-            found += [(part.span.line, "hint", part.hint)] if part.hint else []
+            found += [(part.span.line, "hint", part.hint.text)] if part.hint else []
     return sorted(found)
 
 

@@ -44,7 +44,7 @@ OK, FAILED, USAGE = 0, 1, 2
 def main(argv: list[str] | None = None) -> int:
     """Runs a command and returns its exit status.
 
-    0 fine, 1 the net, data or run has errors, 2 usage.
+    The status is 0 if all is fine, 1 if the net, data or run has errors, 2 for wrong usage.
     """
     from netspec.cli.streams import guarded
 
@@ -128,7 +128,7 @@ def _report_plugin(plugin: Plugin) -> None:
 
 
 def _no_command(word: str) -> str:
-    from netspec.diagnostics import did_you_mean
+    from netspec.hint import did_you_mean
 
     kind, words = (
         ("option", ("--help", "--version"))

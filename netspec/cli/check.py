@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from dataclasses import replace
 
+from netspec.cli.as_json import diagnostic_as_json
 from netspec.cli.state import configure_level, options_of
 from netspec.cli.terminal import MAX_KINDS, counts, show
 from netspec.diagnostics import (
@@ -18,7 +20,7 @@ from netspec.diagnostics import (
     counted,
     note,
 )
-from netspec.layers.spec import MISSING_DATA
+from netspec.layers.layer_context import MISSING_DATA
 from netspec.options import NetOptions
 from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of
@@ -70,6 +72,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"show every fault, not each kind once with its lines and at most {MAX_KINDS} kinds a file"
     )
     parser.add_argument("--all", action="store_true", help=all_help)
+    parser.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="lines, or a list with every fault of each file on stdout (default %(default)s)",
+    )
     parser.epilog = _ABOUT_PHASES
 
 
@@ -78,15 +86,22 @@ def run(args: argparse.Namespace) -> int:
     phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
     named = frozenset(map(os.path.abspath, args.files))
     found: list[Diagnostic] = []
+    checked: list[dict[str, object]] = []
     for path in args.files:
         with without_collector():
             diagnostics, what = check_file(path, phases, options, named)
         if args.strict:
             diagnostics = as_errors(diagnostics)
+        found += diagnostics
+        if args.format == "json":
+            faults = [diagnostic_as_json(each) for each in diagnostics]
+            checked.append({"path": path, "kind": what, "diagnostics": faults})
+            continue
         show(diagnostics, args.all, "--all shows them")
         print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
-        found += diagnostics
-    if len(args.files) > 1:
+    if args.format == "json":
+        print(json.dumps(checked, indent=1))
+    elif len(args.files) > 1:
         print(", ".join([counted(len(args.files), "file"), counts(found) or "no faults"]))
     return 1 if any(each.severity == ERROR for each in found) else 0
 

@@ -24,6 +24,7 @@ from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind
+from netspec.syntax.print_yaml import print_yaml
 from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
 from netspec.syntax.rewrite import rewrite
 from netspec.syntax.tree import Block
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def upgrade_file(args: argparse.Namespace) -> int:
-    """Brings a net, a solver or a caffemodel to today's format, and tells what was old.
+    """Brings a net, a solver or a caffemodel to today's format, and reports what was old.
 
     The file's name does not matter.
     """
@@ -191,9 +192,7 @@ def convert_text(
         report.raise_errors(strict)
     print_warnings(report)
     if target_path.endswith(YAML_SUFFIXES):
-        from netspec.syntax import yaml_text
-
-        text = yaml_text.print_tree(block, cast(Descriptor, kind.DESCRIPTOR))
+        text = print_yaml(block, cast(Descriptor, kind.DESCRIPTOR))
     else:
         text = prototxt.print_tree(block)
     require_own_kind(target_path, NET, overwrite=overwrite)

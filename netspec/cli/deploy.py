@@ -20,6 +20,7 @@ from netspec.pipeline import assemble, load_source, read_text_file
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import bind
+from netspec.syntax.print_yaml import print_yaml
 from netspec.syntax.read import YAML_SUFFIXES, parse_source, require_kind
 from netspec.syntax.rewrite import rewrite
 from netspec.syntax.tree import Block, Field, Scalar
@@ -39,10 +40,8 @@ def run(args: argparse.Namespace) -> int:
     path = _train_net(args.net) if args.solver else args.net
     block = deploy_tree(path, args)
     if args.out.endswith(YAML_SUFFIXES):
-        from netspec.syntax import yaml_text
-
         descriptor = cast(Descriptor, caffe_pb2.NetParameter.DESCRIPTOR)
-        text = yaml_text.print_tree(block, descriptor)
+        text = print_yaml(block, descriptor)
     else:
         text = prototxt.print_tree(block)
     require_own_kind(args.out, NET, overwrite=args.overwrite)

@@ -141,7 +141,7 @@ def rule_page(spec: Spec) -> str:
 def parameter_fields(type_name: str) -> list[Any]:
     """The fields of a layer that hold settings of a type.
 
-    Those whose comment in the schema names it.
+    These are the fields whose comment in the schema names the type.
     """
     own = all_specs()[type_name]
     is_caffes = own.param in caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name

@@ -1,6 +1,6 @@
-"""What the libraries beneath (torch, Pillow, numpy) warn of.
+"""Shows the warnings of the libraries beneath (torch, Pillow, numpy).
 
-A line like netspec's own, without their source lines.
+Each becomes a line like netspec's own, without the library's source line.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from netspec.cli.examples import EXAMPLES
 from netspec.cli.terminal import COLOR_CHOICES
-from netspec.diagnostics import did_you_mean, nearest
+from netspec.hint import did_you_mean, nearest, suggest
 
 
 def command_parser(name: str, summary: str) -> argparse.ArgumentParser:
@@ -78,9 +78,9 @@ def spelled(argv: list[str], parser: argparse.ArgumentParser) -> list[str]:
 
 
 def unknown_word(argv: list[str], parser: argparse.ArgumentParser) -> str | None:
-    """What is wrong with the first subcommand or long option that does not exist; or None.
+    """What is wrong with the first subcommand or long option that does not exist, or None.
 
-    The nearest that does exist is told.
+    The message suggests the nearest that does exist.
     """
     commands, word = subcommands(parser), _first_word(argv)
     if commands and word is not None and word not in commands:
@@ -108,7 +108,7 @@ def no_option(name: str, parser: argparse.ArgumentParser) -> str:
             if option.startswith(dashes)
         ],
     )
-    meant = f"did you mean '{dashes}{near}'?" if near else f"see {parser.prog} --help"
+    meant = suggest(dashes + near) if near else f"see {parser.prog} --help"
     return f"{parser.prog}: there is no option '{name}'; {meant}"
 
 

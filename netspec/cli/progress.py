@@ -1,6 +1,6 @@
-"""What a training run tells on the terminal.
+"""What a training run reports on the terminal.
 
-A line for each event, and where it is a terminal a live line below them.
+Each event has a line; where it is a terminal, a live line stands below them.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from netspec.cli.as_json import span_as_json
 from netspec.cli.state import configure_state, load_net
 from netspec.graph import Net, layer_row, net_table
 
@@ -30,10 +31,6 @@ def _table(net: Net) -> str:
 def _json(net: Net) -> str:
     layers = []
     for layer in net.layers:
-        span = None
-        if layer.span is not None:
-            line, column = layer.span.source.position(layer.span.start)
-            span = {"path": layer.span.source.path, "line": line, "column": column}
         layers.append(
             {
                 "name": layer.name,
@@ -43,7 +40,7 @@ def _json(net: Net) -> str:
                 "outputs": [list(blob.shape or ()) for blob in layer.top_blobs],
                 "macs": layer.macs,
                 "params": sum(param.count for param in layer.params),
-                "span": span,
+                "span": span_as_json(layer.span),
             }
         )
     about = {

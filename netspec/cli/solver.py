@@ -14,8 +14,9 @@ from netspec.cli.schedule_text import schedule_text
 from netspec.cli.state import configure_level, options_of
 from netspec.cli.subcommand import add_subcommand
 from netspec.cli.terminal import show
-from netspec.diagnostics import NetspecError, Report, as_errors, did_you_mean, whole_file
+from netspec.diagnostics import NetspecError, Report, as_errors, whole_file
 from netspec.graph import Net
+from netspec.hint import did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.schedule import PlannedTest, Schedule, make_schedule, piece_starts

@@ -1,6 +1,6 @@
 """What a command does where its output can't go.
 
-The reader of a pipe has gone, the stream is closed, the disk is full.
+The reader of a pipe may have gone, the stream may be closed, or the disk full.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def guarded(run: Callable[[], int]) -> int:
     """Runs a command with all of its output written out, and returns its exit status.
 
-    1 where stdout takes no more.
+    The status is 1 where stdout takes no more.
 
     A closed stdout or stderr takes everything and keeps nothing. A text that the stream's encoding
     lacks is escaped.

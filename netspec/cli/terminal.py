@@ -36,7 +36,7 @@ def set_color(choice: str) -> None:
 def has_colors() -> bool:
     """Whether diagnostics are shown in colours.
 
-    As --color says, else NO_COLOR, FORCE_COLOR, and whether stderr is a terminal.
+    --color decides, else NO_COLOR, FORCE_COLOR, and whether stderr is a terminal.
     """
     if _color != "auto":
         return _color == "always"
@@ -50,7 +50,7 @@ def has_colors() -> bool:
 def show(
     diagnostics: Iterable[Diagnostic], every: bool = False, how_to_see_all: str = _HOW_TO_SEE_ALL
 ) -> None:
-    """Prints diagnostics to stderr: of each kind the first, at most MAX_KINDS of a file.
+    """Prints diagnostics to stderr: the first of each kind, at most MAX_KINDS of a file.
 
     `every` shows them all.
     """
@@ -112,7 +112,7 @@ def counts(diagnostics: list[Diagnostic], more: str = "") -> str:
 def kind_of(message: str) -> str:
     """What messages of one kind share.
 
-    Without the names that the user gave, numbers, and values that were got.
+    It leaves out the names that the user gave, numbers, and values that were got.
     """
     return _NUMBERS.sub("0", _GOT.sub("got", _QUOTED.sub(_same, message)))
 
@@ -156,6 +156,6 @@ def _colored(diagnostic: Diagnostic) -> str:
         ]
     if diagnostic.hint:
         lines.append(
-            f"{margin} {_GUTTER}={_RESET} {_HINT}hint{_RESET}: {printable(diagnostic.hint)}"
+            f"{margin} {_GUTTER}={_RESET} {_HINT}hint{_RESET}: {printable(str(diagnostic.hint))}"
         )
     return "\n".join([*lines, *map(_colored, diagnostic.notes)])

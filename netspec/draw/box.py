@@ -57,7 +57,7 @@ def is_slim(node: Node) -> bool:
 def box_label(node: Node, diagram: Diagram, name: str, display_lrm: bool = False) -> str:
     """The label of a layer's box.
 
-    Its name, its type and params, its settings, its phase if it isn't in all of them.
+    It shows its name, type, params and settings, and its phase if it isn't in all of them.
     """
     rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, display_lrm)
     return (

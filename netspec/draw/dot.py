@@ -210,7 +210,7 @@ def _name_front(node: Node) -> str:
 def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
     """The sources' blobs whose arrows would run along the whole picture again and again.
 
-    Labels that many layers read.
+    These are labels that many layers read.
     """
     aside = [
         edge

@@ -1,6 +1,6 @@
 """One diagram from the nets of one file.
 
-The TRAIN net, the TEST net, or both laid over each other.
+It shows the TRAIN net, the TEST net, or both laid over each other.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Diagram:
     def param_count(self) -> int | None:
         """The number of values in all params, a shared one counted once.
 
-        None where shapes are missing.
+        It is None where shapes are missing.
         """
         if not all(node.is_sized for node in self.nodes):
             return None

@@ -1,6 +1,6 @@
-"""DOT text → a picture file.
+"""DOT text to a picture file.
 
-By graphviz where it is installed and works, else by a renderer that pip installs.
+graphviz draws it where it is installed and works, else a renderer that pip installs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a drawing shows of each layer type, and in which colours.
 
-The tables, and the few rules that no table holds.
+This module holds the tables, and the few rules that no table can express.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Files that nets, weights and commands share.
 
-Where they are, what they hold, whether they may be written over. No torch, no numpy.
+It says where they are, what they hold, and whether they may be written over. No torch, no numpy.
 """

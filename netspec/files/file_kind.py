@@ -1,6 +1,6 @@
 """What a file is that is not what it should be, and whether it is cut short: for hints.
 
-Free of numpy.
+It needs no numpy.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ FOREIGN_KINDS: dict[str | None, str | None] = {
 def file_kind(path: str | os.PathLike[str]) -> str | None:
     """What lies at a path, in words such as 'a caffemodel'.
 
-    None where that is not known or it can't be read.
+    Returns None where that is not known or it can't be read.
     """
     try:
         return _kind(path)
@@ -132,7 +132,7 @@ def _reads(message: Message, raw: bytes) -> bool:
 def cut_short(raw: bytes, message: Message) -> tuple[int, int] | None:
     """Where a message's last whole field ends, and how many bytes it has at least.
 
-    None where its end is not missing.
+    Returns None where its end is not missing.
     """
     at = 0
     try:

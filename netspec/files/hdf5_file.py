@@ -59,7 +59,7 @@ class Hdf5File:
         return list(self._file)
 
     def find(self, name: str) -> h5py.Group | h5py.Dataset | None:
-        """The group or dataset of a name, None where there is none.
+        """The group or dataset of a name, or None where there is none.
 
         Links within the file are followed.
         """

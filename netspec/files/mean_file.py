@@ -1,6 +1,6 @@
 """The size of the array in a .binaryproto file (a BlobProto).
 
-numpy-free, for the probe and the transformer.
+It needs no numpy, for the probe and the transformer use it.
 """
 
 from __future__ import annotations

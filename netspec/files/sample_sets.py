@@ -1,6 +1,6 @@
 """Which data sets `netspec dataset sample` makes, and where the nets in models/ look for them.
 
-No numpy: hints name them, too.
+It needs no numpy, for hints name these sets, too.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ HOW_TO_BUILD = (
 def how_to_get(path: str) -> str:
     """A hint for a database that does not exist.
 
-    A stand-in where a sample set has that path, else how to build it.
+    It names a stand-in where a sample set has that path, else how to build the database.
     """
     sample = _how_to_sample(path)
     return f"{sample}; {HOW_TO_BUILD}" if sample else HOW_TO_BUILD

@@ -1,6 +1,6 @@
 """Numbers of variable length, as protobuf and LevelDB write them.
 
-Seven bits a byte, the lowest first.
+Each byte holds seven bits, the lowest first.
 """
 
 from __future__ import annotations

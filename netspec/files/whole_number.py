@@ -12,7 +12,7 @@ INT32_RANGE = "-2147483648 to 2147483647"
 def whole_number(text: str, bounds: tuple[int, int] = INT32) -> int | None:
     """The number that ASCII digits, with or without a sign, stand for.
 
-    None where it is out of bounds.
+    Returns None where it is out of bounds.
 
     >>> whole_number("-007"), whole_number("2147483648")
     (-7, None)

@@ -11,7 +11,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
+from netspec.hint import Hint, did_you_mean
 from netspec.layers import (
     arithmetic,
     convolution,
@@ -180,7 +181,7 @@ def _is_foreign(message: LayerParameter, own: Spec) -> bool:
 def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
     """The name and the message of a data layer's parameters.
 
-    Where it states them and they have a batch_size.
+    Returns None where it does not state them, or they have no batch_size.
     """
     spec = find_spec(layer.type)
     if spec is None or not (spec.is_source and spec.param):
@@ -191,17 +192,17 @@ def batched_param(layer: LayerParameter) -> tuple[str, Any] | None:
     return spec.param, value_of(layer, field)
 
 
-def unknown_type(type_name: str) -> tuple[str, str | None]:
+def unknown_type(type_name: str) -> tuple[str, Hint | None]:
     """The message and the hint for a layer type that does not exist."""
     origin = origin_of_type(type_name)
-    hint = f"{origin}; {AS_PLUGIN}" if origin else did_you_mean(type_name, all_specs())
+    hint = Hint(f"{origin}; {AS_PLUGIN}") if origin else did_you_mean(type_name, all_specs())
     return f"there is no layer type '{type_name}'", hint
 
 
 def arity_fault(spec: Spec, bottoms: int, tops: int) -> tuple[str, str] | None:
     """The field and the message where a layer has too few or too many bottoms or tops.
 
-    None where it has not.
+    Returns None where their number is right.
     """
     for field, count, (least, most) in (
         ("bottom", bottoms, spec.bottoms),

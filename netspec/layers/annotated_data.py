@@ -11,8 +11,8 @@ from netspec.graph import Shape, shape_text
 from netspec.layers.data import Source
 from netspec.layers.example import Example
 from netspec.layers.image_data import Data
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.resize_policy import check_resize, crop_size, refuse, resize_param, resized_size
-from netspec.layers.spec import LayerContext
 from netspec.schema.forks import stated
 
 # what SSD's transformation does; other forks' fields are not carried out

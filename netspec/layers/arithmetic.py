@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, ROWS, SAME, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import AXES, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
@@ -125,9 +126,9 @@ class Reduction(Spec):
 
 
 def spread_shape(context: LayerContext, name: str) -> Shape:
-    """The shape of the factor or bias that is spread over the bottom from `axis` on.
+    """The shape of the factor or bias that is broadcast over the bottom from `axis` on.
 
-    A second bottom's, or that to learn.
+    It is that of a second bottom, or of the param to learn.
 
     `num_axes` counts only for what is learned: 0 is a scalar, -1 all axes to the end.
     """

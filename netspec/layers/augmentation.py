@@ -9,8 +9,9 @@ from netspec.graph import Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.data import Source
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 
 class DetectNetTransformation(Spec):

@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import prod
 
 from netspec.graph import Shape, shape_text
-from netspec.layers.spec import LayerContext
+from netspec.layers.layer_context import LayerContext
 
 
 def slice_sizes(size: int, tops: int, points: Sequence[int]) -> list[int]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.normalization import BatchNorm
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
 
 _OLD_FIELDS = ("var_eps", "moving_average", "decay", "across_spatial", "axis", "icnet")

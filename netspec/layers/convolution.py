@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 from netspec.layers.window import (
     DILATIONS,
     Window,
@@ -153,7 +154,7 @@ class Deconvolution(Convolution):
 class Im2col(Spec):
     """Each window of the bottom as a column.
 
-    Its values, channel by channel, become channels of the top.
+    The values of a window, channel by channel, become channels of the top.
     """
 
     type = "Im2col"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from netspec.graph import Shape
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 SCORES: dict[str, Shape] = {"unary": (1, 21, 64, 64), "scores": (1, 21, 64, 64)}
 IMAGE: dict[str, Shape] = {"image": (1, 3, 64, 64)}

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, warn_of_learned
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 
 def require_scores(context: LayerContext, axes: str = "T×N×C") -> Shape:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer, Shape
 from netspec.layers.example import DATA, Example
+from netspec.layers.layer_context import LayerContext, input_options
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec, input_options
+from netspec.layers.spec import Spec
 from netspec.syntax.scalar_value import float_text
 
 

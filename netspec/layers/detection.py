@@ -13,8 +13,9 @@ from typing import Any
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.layer_context import MISSING_DATA, LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import MISSING_DATA, LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
 
 

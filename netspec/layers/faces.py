@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, require_one_label_each
 from netspec.layers.mobile import four_axes
 from netspec.layers.setting import OUTPUTS, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 from netspec.schema.caffe_pb2 import LayerParameter
 from netspec.schema.forks import stated, states_any
 

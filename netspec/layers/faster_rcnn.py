@@ -18,9 +18,10 @@ from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.data import Source as DataSource
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.param_str import Setting, settings_of
 from netspec.layers.regions import require_regions
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.layers.user_modules import UserModules
 
 BASE_SIZE = 16  # of the anchor of scale 1, in pixels

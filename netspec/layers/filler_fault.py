@@ -8,8 +8,8 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-from netspec.diagnostics import did_you_mean
 from netspec.graph import Shape, shape_text
+from netspec.hint import Hint, did_you_mean
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import FillerParameter
@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 
     message: str
     field: str
-    hint: str | None = None
+    hint: Hint | str | None = None
 
 
 def filler_fault(filler: FillerParameter, shape: Shape) -> Fault | None:

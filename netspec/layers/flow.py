@@ -8,8 +8,9 @@ from __future__ import annotations
 from netspec.graph import Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 PAIR: dict[str, Shape] = {"first": (1, 256, 48, 64), "second": (1, 256, 48, 64)}
 FLOW: dict[str, Shape] = {"image": (1, 3, 48, 64), "flow": (1, 2, 48, 64)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, require_labels, warn_of_second_top
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.caffe_pb2 import LayerParameter
 from netspec.schema.forks import states_any
 

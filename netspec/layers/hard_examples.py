@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, require_labels, warn_of_second_top
 from netspec.layers.setting import IGNORED, Setting
 from netspec.layers.smooth_l1_loss import check_pre_fixed, is_pre_fixed
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 
 class SoftmaxWithLossOfRFCN(Loss):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.diagnostics import did_you_mean
 from netspec.files.sample_sets import how_to_get
 from netspec.graph import Shape, shape_text
+from netspec.hint import did_you_mean
 from netspec.layers.data import Source
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
+from netspec.layers.layer_context import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 from netspec.layers.resize_policy import check_resize, resize_param, resized_size
-from netspec.layers.spec import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 
 
 class ImageSource(Source):
@@ -57,9 +57,9 @@ class ImageSource(Source):
         return [data, data[:1]][: len(context.layer.top_blobs)]
 
     def record(self, context: LayerContext) -> Shape:
-        """One record after cropping, C × H × W: from the mean file or the data.
+        """The shape of a record after cropping, C × H × W.
 
-        Failing these from the net's text.
+        The mean file or the data give it, or failing these the net's text.
         """
         transform = context.message.transform_param
         shape = context.record_shape()
@@ -226,6 +226,11 @@ class WindowData(ImageSource):
                 f"'context_pad' {p.context_pad} on both sides leaves nothing of a square of {crop}",
                 "context_pad",
             )
+        means = len(context.message.transform_param.mean_value)
+        if means not in (0, 1, 3):
+            context.error(
+                f"{means} 'mean_value' for windows of 3 channels", "transform_param", "mean_value"
+            )
         if p.crop_mode not in ("warp", "square"):
             hint = did_you_mean(p.crop_mode, ("warp", "square"))
             context.error(
@@ -241,9 +246,9 @@ class WindowData(ImageSource):
                 f"{context.layer.label}: 'scale' of transform_param has no "
                 "effect on WindowData, as in Caffe"
             )
-            hint = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
+            advice = "in a 'layer' (not the older 'layers') window_data_param { scale: … } has"
             context.report.warning(
-                message, context.layer.spans.at("transform_param", "scale"), hint
+                message, context.layer.spans.at("transform_param", "scale"), advice
             )
 
     def record(self, context: LayerContext) -> Shape:

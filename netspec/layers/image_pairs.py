@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from netspec.graph import Shape
 from netspec.layers.data import Source
 from netspec.layers.example import DATA, Example
-from netspec.layers.spec import LayerContext, Spec, input_options
+from netspec.layers.layer_context import LayerContext, input_options
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated, stated_word
 
 

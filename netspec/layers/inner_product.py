@@ -6,8 +6,9 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import NO_BIAS, OUTPUTS, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 
 
 class InnerProduct(Spec):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import FILLER, MAPS, WINDOW, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 
 class Local(Spec):

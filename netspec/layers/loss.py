@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from netspec.graph import Blob, Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import IGNORED, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 
 
 def require_labels(context: LayerContext, axis: int) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from netspec.graph import Shape
 from netspec.layers.data import Source
 from netspec.layers.example import MAPS, Example
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.layer_context import LayerContext
+from netspec.layers.spec import Spec
 
 _REASON = "files of MATLAB are not read or written"
 

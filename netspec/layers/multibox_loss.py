@@ -15,9 +15,10 @@ from netspec.layers.detection import (
     require_rows,
 )
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, warn_of_learned
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks_pb2 import MultiBoxLossParameter as Parameter
 
 

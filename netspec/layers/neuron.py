@@ -11,8 +11,9 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import POINT, Setting
-from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, TOP, Spec
 from netspec.schema.forks import stated
 
 

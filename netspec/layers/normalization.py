@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.neuron import warn_in_place
 from netspec.layers.setting import Setting, differs, value_text
-from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, TOP, Spec
 
 
 class LRN(Spec):

@@ -11,9 +11,10 @@ from struct import pack, unpack
 from netspec.graph import Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 CROP_HINT = "1 - start_scale + scale_gap·image must be at least 0 and below 1"
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import NetspecError, Source, did_you_mean
+from netspec.diagnostics import NetspecError, Source
 from netspec.graph import Layer
+from netspec.hint import did_you_mean
 
 
 class Setting(NamedTuple):
     """A key of a param_str.
 
-    Its default (None where it must be given), whether it is whole, a list, and its least value.
+    It has a default (None where it must be given), may be whole or a list, and has a least value.
     """
 
     default: Any = None

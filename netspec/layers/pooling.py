@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting, spatial_axes, value_text, window_sizes, window_words
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 from netspec.schema.forks import stated

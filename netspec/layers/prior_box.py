@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Shape
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 _NEAR = 1e-6  # ratios no further apart are the same
 # The fields of each fork that lays its boxes in a way of its own.

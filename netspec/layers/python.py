@@ -6,8 +6,9 @@ from typing import Any
 
 from netspec.graph import Shape
 from netspec.layers.example import PYTHON, ROWS, Example
+from netspec.layers.layer_context import LayerContext, Stop, input_options
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec, Stop, input_options
+from netspec.layers.spec import Spec
 
 HOW_TO_ALLOW = (
     "if you trust it: --allow-python-layers on the command line, allow_python_layers=True in Python"

@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netspec import graph
-from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, did_you_mean, note
+from netspec.diagnostics import Diagnostic, NetspecError, Source, Span, note
 from netspec.files.paths import net_path
+from netspec.hint import Hint, did_you_mean
 from netspec.layers.user_modules import UserModules, caffe_at_hand, is_caffe_installed
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class Instance:
         text = str(error).strip().split("\n")[0]
         message = f"{self.layer.label}: {what}: {type(error).__name__}{f': {text}' if text else ''}"
         hint = (
-            _STAND_IN_ONLY
+            Hint(_STAND_IN_ONLY)
             if "caffe" in text
             and not is_caffe_installed()
             and isinstance(error, (ImportError, AttributeError))

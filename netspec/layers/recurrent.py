@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, SEQUENCE, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.setting import OUTPUTS, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 
 
 class Recurrent(Spec):
@@ -142,7 +143,7 @@ class RNN(Recurrent):
 class LSTMUnit(Spec):
     """One timestep of an LSTM.
 
-    From the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state.
+    It takes the cell state, the gates' inputs (i, f, o, g) and cont to the cell and hidden state.
     """
 
     type = "LSTMUnit"

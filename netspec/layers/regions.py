@@ -13,8 +13,9 @@ from math import prod
 from netspec.graph import Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
 
 _SCALE = Setting("spatial_scale", "scale {}", True)

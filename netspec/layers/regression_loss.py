@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from netspec.graph import shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
 from netspec.layers.setting import IGNORED, Setting
-from netspec.layers.spec import LayerContext
 
 
 class SigmoidCrossEntropyLoss(Loss):

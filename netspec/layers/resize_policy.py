@@ -1,6 +1,6 @@
 """SSD's resize_param: the size that an image gets, and where its boxes go.
 
-No numpy. Source: weiliu89/caffe, branch ssd, util/im_transforms.cpp.
+It needs no numpy. Source: weiliu89/caffe, branch ssd, util/im_transforms.cpp.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 from netspec.diagnostics import ERROR, Diagnostic
-from netspec.layers.spec import LayerContext
+from netspec.layers.layer_context import LayerContext
 from netspec.schema.forks import stated
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import SoftmaxWithLoss
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
 
 _PIXELS: dict[str, Shape] = {"scores": (2, 4, 60, 80), "label": (2, 1, 60, 80)}

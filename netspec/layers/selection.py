@@ -9,8 +9,9 @@ from math import prod
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import ROWS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 
 class ArgMax(Spec):

@@ -10,9 +10,10 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.setting import OUTPUTS, Setting
-from netspec.layers.spec import BOTTOM, LayerContext, Spec
+from netspec.layers.spec import BOTTOM, Spec
 
 
 class Reverse(Spec):

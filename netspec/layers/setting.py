@@ -14,7 +14,7 @@ from netspec.syntax.scalar_value import float_text
 class Setting(NamedTuple):
     """A field of a layer's own parameter message and how it reads.
 
-    Left out at its default unless `always`.
+    It is left out at its default unless `always`.
     """
 
     field: str

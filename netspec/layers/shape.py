@@ -7,8 +7,9 @@ from math import prod
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.axes import _left_and_taken, offsets_of, replaced_axes, reshaped, slice_sizes
 from netspec.layers.example import MAPS, ROWS, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 
 class Concat(Spec):
@@ -100,7 +101,7 @@ class Silence(Spec):
 class Slice(Spec):
     """Cuts its bottom along `axis` into its tops.
 
-    Where each `slice_point` says, or into equal parts.
+    It cuts where each `slice_point` says, or into equal parts.
     """
 
     type = "Slice"

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext
 from netspec.schema.caffe_pb2 import LossParameter
 from netspec.schema.forks import stated, stated_word
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from netspec.graph import Shape
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.layer_context import LayerContext
+from netspec.layers.spec import Spec
 
 
 class UnknownType(Spec):

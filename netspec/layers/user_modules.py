@@ -21,7 +21,8 @@ _OWN: dict[tuple[str, ...], dict[str, ModuleType]] = {}
 class UserModules:
     """Where the code of a net's Python layers is looked for.
 
-    In the net's folder, as Python does, in the working directory.
+    It is looked for in the net's folder first, as Python looks beside a script, and in the working
+    directory last.
     """
 
     def __init__(self, path: str) -> None:

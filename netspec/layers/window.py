@@ -1,6 +1,6 @@
 """The sliding window of convolution and pooling.
 
-One rule over all spatial axes, H and W are just two.
+One rule serves all spatial axes, H and W are just two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.graph import Shape, shape_with_axes
-from netspec.layers.spec import MAX_COUNT, LayerContext
+from netspec.layers.layer_context import MAX_COUNT, LayerContext
 from netspec.schema.forks import stated
 
 

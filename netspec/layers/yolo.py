@@ -9,8 +9,9 @@ from netspec.diagnostics import ERROR, Diagnostic
 from netspec.graph import Shape
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 
 ANCHORS = "biases: 1.08 biases: 1.19 biases: 3.42 biases: 4.41 biases: 6.63 biases: 11.38"
 V3_ANCHORS = " ".join(f"biases: {size}" for size in (10, 14, 23, 27, 37, 58, 81, 82, 135, 169))

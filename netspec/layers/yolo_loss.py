@@ -9,9 +9,10 @@ from math import prod
 
 from netspec.graph import shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
 from netspec.layers.setting import Setting
-from netspec.layers.spec import LayerContext, Spec
+from netspec.layers.spec import Spec
 from netspec.layers.yolo import (
     ANCHORS,
     V3_ANCHORS,

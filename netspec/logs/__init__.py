@@ -1,4 +1,4 @@
 """What a training run writes down, and reading it again.
 
-Log files, TensorBoard, tables and plots.
+There are log files, TensorBoard files, tables and plots.
 """

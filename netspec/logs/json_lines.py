@@ -18,7 +18,7 @@ from netspec.logs.throughput import Throughput
 class JsonLog(Listener):
     """Writes each event of a run as a line of JSON.
 
-    Start, restored, train, test, snapshot, best, removed, warning, end.
+    The events are start, restored, train, test, snapshot, best, removed, warning and end.
 
     Every line has "event", "time" (seconds since 1970) and "seconds" (since this part of the run
     began). A number that JSON has no word for is a string: "nan", "inf" or "-inf". What is not

@@ -13,7 +13,7 @@ from netspec.diagnostics import NetspecError, os_reason
 class LineFile:
     """Each line is on its way to the disk when `write` returns.
 
-    A line that can't be written is lost; the first is told.
+    A line that can't be written is lost; the first failure is reported.
 
     Args: append: go on with what stands in the file; else it begins anew.
     Raises: NetspecError where the file can't be opened.

@@ -1,6 +1,6 @@
-"""Runs → the panels of a picture.
+"""Runs to the panels of a picture.
 
-Loss, accuracy and learning rate over iterations, time or epochs.
+They show loss, accuracy and learning rate over iterations, time or epochs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
+from netspec.hint import did_you_mean
 from netspec.logs.plot import Curve, Panel
 from netspec.logs.run import Row, Run
 

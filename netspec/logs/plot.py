@@ -1,6 +1,6 @@
 """Curves in panels below each other, as a picture file.
 
-Knows nothing of logs: what is drawn is said by Panel and Curve.
+It knows nothing of logs: Panel and Curve say what is drawn.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _drawable(y: float) -> float:
 def _styles(panel: Panel) -> dict[str, dict[str, Any]]:
     """How the curves of each name are drawn, in any colour.
 
-    Marked ones bold, the others pale where there are marked ones.
+    Where there are marked ones, these are bold and the others pale.
     """
     kinds = {curve.name: curve.is_marked for curve in panel.curves}
     styles: dict[str, dict[str, Any]] = {}

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from netspec.diagnostics import NetspecError, unreadable
+from netspec.diagnostics import NetspecError
 from netspec.logs.read_caffe_log import HEAD, read_caffe_log
 from netspec.logs.read_json_lines import read_event, read_json_lines
 from netspec.logs.run import Run
-from netspec.read_file import open_regular
+from netspec.read_file import open_regular, unreadable
 
 JSON_LINES, CAFFE = "a log of JSON lines", "a log in Caffe's format"
 _SOUGHT = 1 << 20  # bytes in which a log must show what it is
@@ -20,7 +20,7 @@ _SOUGHT = 1 << 20  # bytes in which a log must show what it is
 def read_log(path: str | Path) -> Run:
     """Reads a log that `netspec train --log` or `--caffe-log` wrote, or Caffe.
 
-    What the file holds tells which.
+    The content of the file shows which of them wrote it.
 
     Other lines among a log's own are passed over, and a last line that is cut off.
 

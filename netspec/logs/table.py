@@ -1,6 +1,6 @@
 """A run's rows as the tables that Caffe's parse_log.py makes.
 
-NumIters, Seconds, LearningRate, then the outputs.
+The columns are NumIters, Seconds, LearningRate, then the outputs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOSS = "loss"  # the column of a run that tells no outputs
 def csv_of_training(run: Run, delimiter: str = ",") -> str:
     """The training as CSV; empty where the log has no row of it.
 
-    Rows that tell no outputs are left out, as by Caffe's tool.
+    Rows without outputs are left out, as by Caffe's tool.
     """
     return _table(run.train, [row.rate for row in run.train], delimiter)
 

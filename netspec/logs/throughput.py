@@ -23,9 +23,9 @@ class Throughput:
             self._test_began = None
 
     def since_last(self, iteration: int) -> float | None:
-        """Images a second since the last call.
+        """The images a second since the last call.
 
-        None at the first, which has nothing to compare with.
+        Returns None at the first call, which has nothing to compare with.
         """
         now, last = time.monotonic(), self._last
         tests, self._test_seconds = self._test_seconds, 0.0

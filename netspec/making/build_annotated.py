@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 from google.protobuf import text_format
 
-from netspec.diagnostics import NetspecError, did_you_mean, unreadable
+from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
+from netspec.hint import did_you_mean
 from netspec.making.annotated_datum import LABEL_MAP_FILE, annotated_datum, label_map
 from netspec.making.annotated_image import AnnotatedImage, Warn, boxes_of
 from netspec.making.build_database import BuildOptions, Line, check_encoding, made_records
 from netspec.making.coco import read_coco
 from netspec.making.voc import read_voc
-from netspec.read_file import MIB, read_file
+from netspec.read_file import MIB, read_file, unreadable
 from netspec.schema.forks_pb2 import LabelMap
 from netspec.stores.lmdb_writer import LmdbWriter
 

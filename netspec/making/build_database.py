@@ -178,7 +178,7 @@ def _record(line: Line, list_path: str, options: BuildOptions) -> Made:
 def _encoding(line: Line, options: BuildOptions) -> str:
     """The format to encode to.
 
-    As asked for, or that of the file's name. '' where values are kept as they are.
+    It is the one asked for, or that of the file's name, or '' where values are kept as they are.
     """
     if options.encode_type:
         return options.encode_type.lower()

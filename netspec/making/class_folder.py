@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from netspec.diagnostics import NetspecError, counted, did_you_mean, os_reason
+from netspec.diagnostics import NetspecError, counted, os_reason
+from netspec.hint import did_you_mean
 from netspec.readers.image_list import read_list
 
 

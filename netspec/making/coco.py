@@ -9,9 +9,9 @@ import json
 import os
 from typing import Any
 
-from netspec.diagnostics import NetspecError, unreadable
+from netspec.diagnostics import NetspecError
 from netspec.making.annotated_image import AnnotatedImage, Object, Warn
-from netspec.read_file import GIB, read_file
+from netspec.read_file import GIB, read_file, unreadable
 
 
 def read_coco(

@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.extras import missing_package
 from netspec.files.sample_sets import SAMPLE_SETS, SampleSet
+from netspec.hint import did_you_mean
 from netspec.making.annotated_datum import LABEL_MAP_FILE, label_map
 from netspec.making.encode_datum import encode_image, encoded_datum, raw_datum
 from netspec.making.enlarge import enlarge
@@ -98,7 +99,7 @@ def sample_digits(
 def split_digits() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The training and the test digits.
 
-    Images (N, 8, 8) uint8, labels (N,), places in scikit-learn's order (N,).
+    Each are images (N, 8, 8) uint8, labels (N,), and places in scikit-learn's order (N,).
 
     Every fifth digit, counted through all the zeros, then all the ones and so on, is for testing.
     The training part is in an order drawn once.

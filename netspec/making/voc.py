@@ -10,11 +10,11 @@ from typing import NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from netspec.diagnostics import NetspecError, os_reason, unreadable
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import resolve_path
 from netspec.files.whole_number import whole_number
 from netspec.making.annotated_image import AnnotatedImage, Object, Warn
-from netspec.read_file import read_file
+from netspec.read_file import read_file, unreadable
 from netspec.readers.image_list import read_list
 
 _MAX_BYTES = 16 << 20  # of an annotation

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from netspec.diagnostics import ERROR, Diagnostic, Report, counted, nearest, note
+from netspec.diagnostics import ERROR, Diagnostic, Report, counted, note
 from netspec.graph import Blob, Layer, Net
+from netspec.hint import Hint, as_hint, did_you_mean
 from netspec.layers import (
     AS_PLUGIN,
     arity_fault,
@@ -107,7 +108,7 @@ def _set_unknown(layer: Layer, report: Report) -> None:
     Where that is allowed, a stand-in takes its place.
     """
     message, hint = unknown_type(layer.type)
-    hint = hint or AS_PLUGIN
+    hint = hint or Hint(AS_PLUGIN)
     place = layer.spans.at("type")
     fault = Diagnostic(ERROR, f"{_label(layer)}: {message}", place, hint)
     if report.allow_unknown:
@@ -121,8 +122,9 @@ def _set_unknown(layer: Layer, report: Report) -> None:
 def _not_computed(layer: Layer, message: str, hint: str | None, report: Report) -> None:
     """Warns that a layer's values can't be computed; what computes raises it."""
     span = layer.spans.at("type")
-    layer.not_computed.append(Diagnostic(ERROR, f"{_label(layer)}: {message}", span, hint))
-    report.warning(f"{_label(layer)}: {message}", span, hint, kind=message)
+    text = f"{_label(layer)}: {message}"
+    layer.not_computed.append(Diagnostic(ERROR, text, span, as_hint(hint)))
+    report.warning(text, span, hint, kind=message)
 
 
 def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_out: Placed) -> None:
@@ -142,7 +144,7 @@ def _read_bottoms(layer: Layer, net: Net, lost: set[str], report: Report, left_o
 
 def _near_blob(
     name: str, net: Net, left_out: Placed, report: Report
-) -> tuple[str | None, list[Diagnostic]]:
+) -> tuple[Hint | None, list[Diagnostic]]:
     """The hint and the notes for a blob that is read and not made.
 
     A left-out layer may make it, or its name may be near another's.
@@ -159,12 +161,9 @@ def _near_blob(
             )
             told = f"'{name}' is made by layer '{message.name}' here, which {whose} leaves out"
             return None, [note(told, place.at("top", list(message.top).index(name)))]
-    near = nearest(name, net.blobs)
-    return (
-        (None, [])
-        if near is None
-        else (f"did you mean '{near}'?", [note(f"'{near}' is made here", net.blobs[near].span)])
-    )
+    near = did_you_mean(name, net.blobs)
+    meant = near.names if near else ()
+    return near, [note(f"'{each}' is made here", net.blobs[each].span) for each in meant]
 
 
 def _is_of_phase(rule: caffe_pb2.NetStateRule) -> bool:

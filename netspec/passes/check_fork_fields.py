@@ -71,7 +71,7 @@ def check_fork_fields(
 def _stated(message: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, Any, Any]]:
     """The forks' fields in a layer's message, each with its path and value.
 
-    Not those in a fork's own message.
+    Fields in a fork's own message are not among them.
     """
     for field, value in message.ListFields():
         here = (*path, field.name)
@@ -85,7 +85,7 @@ def _stated(message: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[An
 def _counts(field: Any, value: Any, path: tuple[str | int, ...]) -> bool:
     """Whether a stated field may change numbers.
 
-    Not where it states its default, nor as another type's parameters.
+    It can't where it states its default, or belongs to another type's parameters.
     """
     if len(path) == 1 and field.message_type is not None and field.name not in _OF_ANY_TYPE:
         return False  # the parameters of a layer type: its spec reads them, any other ignores them

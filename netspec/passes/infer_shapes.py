@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
-from netspec.diagnostics import NetspecError, Report, counted, did_you_mean, note, whole_file
+from netspec.diagnostics import NetspecError, Report, counted, note, whole_file
 from netspec.graph import Layer, Net, Param, Shape, shape_text
+from netspec.hint import did_you_mean
 from netspec.layers import arity_fault, find_spec
 from netspec.layers.blobs import check_blobs
-from netspec.layers.spec import MAX_AXES, MAX_COUNT, LayerContext, Probe, Stop
+from netspec.layers.layer_context import MAX_AXES, MAX_COUNT, LayerContext, Probe, Stop
 from netspec.layers.unknown_type import UnknownType
 from netspec.options import NetOptions
 from netspec.passes.build_graph import WORD

@@ -1,6 +1,6 @@
 """For which phases a net's file is meant.
 
-Those that it has data for, TEST alone where it is a deploy net.
+It is meant for those that it has data for, a deploy net for TEST alone.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.diagnostics import WARNING, Diagnostic, Span, note
+from netspec.hint import Hint
 from netspec.layers import find_spec
 from netspec.passes.filter_state import RULES, Placed
 from netspec.schema import caffe_pb2
@@ -64,7 +65,7 @@ def _is_deploy(layers: Placed) -> bool:
 def _rules_of_phases(net: caffe_pb2.NetParameter, spans: Spans) -> dict[str, Span | None]:
     """For each phase that a rule asks for, where the first such rule stands.
 
-    Include that phase, or exclude the other.
+    A rule asks for a phase by including it, or by excluding the other.
     """
     found: dict[str, Span | None] = {}
     for layer, place in zip(net.layer, spans.fields.get("layer", []), strict=True):
@@ -106,5 +107,5 @@ def _without_data(
         else f"give phase {phase} a data layer; --phase {phase} reports what reads it"
     )
     return Diagnostic(
-        WARNING, message, span, hint, [note(f"this rule asks for phase {phase}", rule)]
+        WARNING, message, span, Hint(hint), [note(f"this rule asks for phase {phase}", rule)]
     )

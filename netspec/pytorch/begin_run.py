@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.diagnostics import NetspecError, os_reason, unreadable
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import resolve_path
 from netspec.listener import Listener
 from netspec.logs.read_log import CAFFE, JSON_LINES, log_format
+from netspec.read_file import unreadable
 from netspec.solver.run_options import RunOptions
 from netspec.weights.snapshot_files import (
     files_of_snapshots,

@@ -1,6 +1,6 @@
 """What the nets of a run carry over from one forward pass to the next.
 
-The states of their LSTM and RNN layers.
+These are the states of their LSTM and RNN layers.
 """
 
 from __future__ import annotations

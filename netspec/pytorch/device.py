@@ -27,7 +27,7 @@ def gpu_count() -> int:
 def default_device(p: SolverParameter | None = None) -> str:
     """A GPU where there is one and the solver does not say CPU.
 
-    The solver's device_id, or the first.
+    It is the one of the solver's device_id, or the first.
 
     Raises: NetspecError.
     """

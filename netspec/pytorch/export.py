@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from netspec.atomic import write_atomically
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.hint import did_you_mean
 from netspec.pytorch.compile import compile
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule

@@ -94,7 +94,7 @@ class Feed:
     def _fed_blob(self, error: NetspecError) -> Blob | None:
         """The blob that was fed and whose item is at fault.
 
-        None where the items between are not known to be the same.
+        Returns None where the items between are not known to be the same.
         """
         if error.blob is not None:
             return self.net.first_version(error.blob)

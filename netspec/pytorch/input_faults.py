@@ -1,6 +1,6 @@
 """What is wrong with the arguments of a compiled module.
 
-Looked for only after its forward pass has failed.
+It is looked for only after the module's forward pass has failed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx
 
-from netspec.diagnostics import NetspecError, counted, did_you_mean
+from netspec.diagnostics import NetspecError, counted
 from netspec.graph import shape_text, shape_with_axes
+from netspec.hint import did_you_mean
 
 if TYPE_CHECKING:
     from netspec.pytorch.module import About
@@ -27,7 +28,7 @@ def input_fault(
 ) -> NetspecError | None:
     """The first argument that no forward pass takes.
 
-    An unknown name, one too many or missing, one that is no tensor.
+    Its name is unknown, it is one too many or missing, or it is no tensor.
     """
     names = about.input_names
     if len(args) > len(names):

@@ -87,9 +87,9 @@ def launch(run: Run, args: Any, count: int, effect_of: Callable[[int], str]) -> 
 
 
 def _tell(first: int, statuses: list[int | None], status: int, stopped_by: int) -> int:
-    """Says which process has ended the run.
+    """Reports which process has ended the run, and returns the exit status.
 
-    One that only lost the others, or was then told to end, is not it.
+    A process that only lost the others, or was then asked to end, is not the one.
     """
     # before the training heeds signals
     if INTERRUPTED in statuses or (stopped_by and status == -stopped_by):
@@ -181,7 +181,7 @@ def is_orphaned() -> bool:
 def _end_as_orphan(started_by: int) -> None:
     """Stops the process after its launcher or torchrun has been killed.
 
-    Whatever effect signals have; what it has left is cleared away.
+    It stops whatever effect signals have; what the process leaves is cleared away.
     """
     _wait_for_launcher(started_by)
     if parent_process() is not None:
@@ -216,7 +216,7 @@ def _wait_for_launcher(started_by: int) -> None:
 def guarded_member(run: Run, args: Any) -> NoReturn:
     """Runs a command as one process of several and ends it.
 
-    Tells its fault where no other process is likely to tell the same.
+    It reports its fault where no other process is likely to report the same.
 
     Rank 0 tells what it meets. Another waits a moment first: a wrong file is met by all, and the
     end of rank 0 ends it. On a busy machine a moment may not be enough: what is told leaves a mark

@@ -23,7 +23,7 @@ def forward_watched(
 ) -> dict[str, Tensor]:
     """The module's outputs.
 
-    `look` is told each layer's tops before a later layer may write over them.
+    `look` receives each layer's tops before a later layer may write over them.
 
     Args: look_back: is told the gradient at each bottom in the backward pass that follows, last
         layer first.

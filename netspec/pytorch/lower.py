@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import fx, nn
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.graph import Blob, Layer, Net
+from netspec.hint import did_you_mean
 from netspec.layers import find_spec
 from netspec.passes.build_graph import AUTOMATIC_TOP
 from netspec.passes.plan_backward import plan_backward
@@ -29,7 +30,7 @@ from netspec.weights.blob_proto import blob_array
 def fill_params(module: NetModule, net: Net, seed: int | None) -> None:
     """Fills every owned param, in file order.
 
-    With the values that the file gives it in `blobs`, or as its filler says.
+    It gets the values that the file gives it in `blobs`, or those of its filler.
     """
     generator = None
     if seed is not None:
@@ -214,7 +215,7 @@ class _Lowering:
     def _written(self, blob: Blob, writes: int) -> fx.Node:
         """The node whose values stand in a blob's memory after that many in-place writes.
 
-        Its own, or the last write.
+        It is the blob's own, or that of the last write.
         """
         return self.nodes[blob.overwritten_by(writes) or blob]
 
@@ -282,7 +283,7 @@ class _Lowering:
     def _key(self, blob: Blob, layer: Layer) -> str:
         """What a blob is called among the graph's outputs.
 
-        Its name, where the output of that name has its value.
+        It has its own name where the output of that name has its value.
         """
         name = self.net.output_name(blob)
         is_output = (

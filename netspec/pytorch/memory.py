@@ -1,6 +1,6 @@
 """Whether the memory suffices for a net's params.
 
-Told before they are made, for the system may end a process that tries.
+A lack is reported before they are made, for the system may end a process that tries.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class About:
     """What the module keeps of its net.
 
-    Names by which users ask for things, and places for messages.
+    It keeps the names by which users ask for things, and the places for messages.
     """
 
     net_name: str
@@ -155,7 +155,7 @@ class NetModule(fx.GraphModule):
     def layer_params(self) -> list[list[Tensor]]:
         """The params of each of the net's layers in file order.
 
-        The order tells layers apart that share a name, or have none.
+        The order distinguishes layers that share a name, or have none.
         """
         return [
             blobs_of(self.get_submodule(target)) if target else [] for target in self.about.order

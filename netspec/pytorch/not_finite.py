@@ -10,6 +10,7 @@ from torch import Tensor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Span, note
 from netspec.graph import Layer, Net
+from netspec.hint import Hint
 from netspec.pytorch.layer_values import forward_watched
 from netspec.pytorch.module import NetModule
 
@@ -17,7 +18,7 @@ from netspec.pytorch.module import NetModule
 def all_finite(tensors: Sequence[Tensor]) -> bool:
     """Whether every value is finite.
 
-    Sums tell it fast; where one overflows, the values are looked at.
+    Sums show it fast; where one overflows, the values are looked at.
     """
     floats = [
         tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()
@@ -59,7 +60,7 @@ class NotFinite:
 def first_not_finite(net: Net, module: NetModule, inputs: Sequence[Tensor]) -> NotFinite | None:
     """The first layer of a forward pass with a top that is not finite.
 
-    None where all are finite.
+    Returns None where all are finite.
     """
     for name, value in zip(module.input_names, inputs, strict=True):
         if not all_finite([value]):
@@ -97,9 +98,9 @@ def report_not_finite(
     base_lr: Span | None,
     inputs: Sequence[Tensor],
 ) -> dict[str, Tensor]:
-    """A forward pass of an iteration whose loss was no number.
+    """Repeats a forward pass of an iteration whose loss was non-finite, and looks at every layer.
 
-    Without outputs where all that it computes is finite.
+    Returns no outputs where all values are finite.
 
     Raises: NetspecError at the first layer whose output is not.
     """
@@ -112,7 +113,7 @@ def report_not_finite(
 def loss_fault(
     loss: float, iteration: int, found: NotFinite | None, base_lr: Span | None
 ) -> NetspecError:
-    """What to tell of a loss that is no finite number.
+    """The error to raise for a non-finite loss.
 
     The rate is only blamed after an update, and not for what is in the data.
     """
@@ -122,7 +123,7 @@ def loss_fault(
     if iteration and not (found and found.item is not None):
         fault.span, fault.hint = (
             base_lr,
-            "a lower base_lr, clip_gradients, or another filler may help",
+            Hint("a lower base_lr, clip_gradients, or another filler may help"),
         )
     fault.notes += [found.note(iteration)] if found else []
     error = NetspecError(fault)

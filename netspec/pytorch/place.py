@@ -1,6 +1,6 @@
 """Where a run stands beside its weights and history.
 
-Into the companion of a snapshot, and out of it.
+It goes into the companion of a snapshot, and comes out of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from netspec.pytorch.solver_nets import tests_before
 from netspec.weights.snapshot_files import Companion
 
 if TYPE_CHECKING:
-    from netspec.pytorch.train import Solver
+    from netspec.pytorch.training_run import TrainingRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,50 +29,48 @@ class BeforeTest:
     states: Held = field(default_factory=dict)
 
 
-def before_test(solver: Solver) -> BeforeTest:
+def before_test(run: TrainingRun) -> BeforeTest:
     """Where the run stands now."""
-    return BeforeTest(solver.iter, list(solver.tester.batches), solver.carried.held())
+    return BeforeTest(run.iter, list(run.tester.batches), run.carried.held())
 
 
-def companion_of(solver: Solver) -> Companion:
+def companion_of(run: TrainingRun) -> Companion:
     """What a snapshot of now must know.
 
     All processes take part: each has carried states of its own.
     """
-    place = solver.before_test if solver.before_test.iter == solver.iter else before_test(solver)
-    carried = solver.processes.gathered(packed(place.states)) if solver.carried else []
+    place = run.before_test if run.before_test.iter == run.iter else before_test(run)
+    carried = run.processes.gathered(packed(place.states)) if run.carried else []
     return Companion(
-        iter=solver.iter,
-        seed=solver.seed,
-        train_batches=solver.train_batches,
-        records_a_batch=solver.records_a_batch,
+        iter=run.iter,
+        seed=run.seed,
+        train_batches=run.train_batches,
+        records_a_batch=run.records_a_batch,
         test_batches=place.batches,
-        losses=solver.losses.values,
+        losses=run.losses.values,
         carried=carried,
     )
 
 
-def go_on(solver: Solver, companion: Companion | None, path: str | Path) -> None:
-    """Takes up the place of a state whose iteration, weights and history the solver has.
+def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> None:
+    """Takes up the place of a state whose iteration, weights and history the run has.
 
     The original's have no companion: the data goes on with the batch that the iteration would have
     read, carried states begin at 0.
 
     Raises: NetspecError where a carried state is another net's.
     """
-    p = solver.param
-    solver.before_test = BeforeTest()
-    solver.train_batches = solver.iter * p.iter_size
-    solver.tester.batches = [tests_before(p, solver.iter) * count for count in p.test_iter]
-    solver.losses.replace(companion.losses if companion else ())
-    solver.carried.reset()
+    p = run.param
+    run.before_test = BeforeTest()
+    run.train_batches = run.iter * p.iter_size
+    run.tester.batches = [tests_before(p, run.iter) * count for count in p.test_iter]
+    run.losses.replace(companion.losses if companion else ())
+    run.carried.reset()
     if companion is None:
         return
-    solver.seed = p.random_seed if p.random_seed >= 0 else companion.seed
-    solver.train_batches = (
-        companion.train_batches * companion.records_a_batch // solver.records_a_batch
-    )
-    if len(companion.test_batches) == len(solver.test_nets):
-        solver.tester.batches = list(companion.test_batches)
-    if len(companion.carried) == solver.processes.count:
-        solver.carried.take_up(companion.carried[solver.processes.rank], path)
+    run.seed = p.random_seed if p.random_seed >= 0 else companion.seed
+    run.train_batches = companion.train_batches * companion.records_a_batch // run.records_a_batch
+    if len(companion.test_batches) == len(run.test_nets):
+        run.tester.batches = list(companion.test_batches)
+    if len(companion.carried) == run.processes.count:
+        run.carried.take_up(companion.carried[run.processes.rank], path)

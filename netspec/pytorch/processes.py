@@ -1,6 +1,6 @@
 """The processes of one training run, over torch.distributed.
 
-Which of them this is, and what they agree on.
+They know their ranks, and agree on what all of them must do alike.
 """
 
 from __future__ import annotations
@@ -267,7 +267,7 @@ def _reached(loss: Tensor) -> set[int]:
 def local_device(devices: list[str] | None, solver: str) -> torch.device:
     """The device of this process among those of its machine.
 
-    By what the solver file says where none are named.
+    Without `devices` the solver file says whether it is a GPU.
 
     Raises: NetspecError where the machine has fewer GPUs than processes.
     """

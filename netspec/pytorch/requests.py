@@ -10,7 +10,7 @@ REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
 
 
 class Requests:
-    """Takes requests at any time and tells them when the run can heed them.
+    """Takes requests at any time and passes them on when the run can heed them.
 
     They come in a signal's handler or in another thread.
     """
@@ -27,9 +27,9 @@ class Requests:
         self._asked.append((REQUESTS.index(request), signal_number))
 
     def agreed(self) -> tuple[str, int]:
-        """What any of the processes has been asked since the last time, the weightiest of it.
+        """The weightiest request to any of the processes since the last time, and its signal.
 
-        And by which signal. All of them call it at once.
+        All processes call it at once.
         """
         request = signal_number = 0
         while self._asked:

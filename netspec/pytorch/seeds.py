@@ -1,6 +1,6 @@
 """Seeds as a function of what they are for.
 
-So a resumed run draws what it would have drawn.
+A resumed run therefore draws what it would have drawn.
 """
 
 from __future__ import annotations

@@ -207,9 +207,9 @@ def _writing_folder(state: Path) -> Path:
 
 
 def _diffs(module: NetModule, updater: Updater) -> list[list[np.ndarray]] | None:
-    """With snapshot_diff: for each layer's params what the last update took from them.
+    """With snapshot_diff, what the last update took from each layer's params.
 
-    0 for what no update changes.
+    It is 0 for what no update changes.
     """
     if updater.changes is None:
         return None

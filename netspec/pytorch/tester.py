@@ -97,7 +97,7 @@ class Tester:
     ) -> Means | None:
         """Tests one net on its next batches.
 
-        None where `goes_on`, which is told each batch, says that the run stops.
+        `goes_on` is called before each batch. Returns None where it says that the run stops.
         """
         start = self.batches[index]
         rank, every = (0, 1) if self.alone[index] else (self.processes.rank, self.processes.count)

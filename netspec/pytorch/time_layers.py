@@ -65,13 +65,13 @@ def time_layers(
 ) -> Times:
     """Times each layer and the whole net in turns.
 
-    One pass of each before that does not count.
+    One pass of each goes before and does not count.
 
     The params are those of the fillers, random numbers stand in for the tops of Input and data
     layers. Gradients go where a training step's go. A net without a loss has no such step: there
     they start at its outputs.
 
-    Args: heard: is told each iteration: its index and the seconds of all its layers.
+    Args: heard: receives each iteration: its index and the seconds of all its layers.
     Raises: NetspecError where a layer can't be built or refuses to run.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -267,14 +267,14 @@ def stand_ins(net: Net) -> list[Tensor]:
         spec = find_spec(layer.spec_name)
         for blob in layer.top_blobs if spec and spec.is_source else ():
             value = torch.rand(blob.shape or (), generator=generator)
-            values.append(torch.ones_like(value) if _tells_continuation(blob) else value)
+            values.append(torch.ones_like(value) if _says_continuation(blob) else value)
     return values
 
 
-def _tells_continuation(blob: Blob) -> bool:
+def _says_continuation(blob: Blob) -> bool:
     """Whether a blob's values say where sequences go on.
 
-    At ones, as in the midst of one. A 0 would begin it anew at that step.
+    Such a blob is set to ones, as amid a sequence. A 0 would begin it anew at that step.
     """
     return any(
         (spec := find_spec(layer.spec_name)) is not None and spec.continuation == i

@@ -1,59 +1,26 @@
-"""The training loop, as Caffe runs it. Source: Caffe's Solver::Step, Solve, Test."""
+"""The training loop, as Caffe runs it. Source: Caffe's Solver::Step, Solve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from math import isfinite
-from pathlib import Path
 from typing import NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from netspec.files.paths import resolve_path
-from netspec.graph import Net
-from netspec.listener import Listener, Values
-from netspec.options import net_options
-from netspec.pytorch.backward import Backward
-from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.debug_info import DebugInfo
-from netspec.pytorch.device import default_device
-from netspec.pytorch.feed import Feed
-from netspec.pytorch.losses import Losses
-from netspec.pytorch.lower import fill_params, lower
-from netspec.pytorch.module import NetModule
 from netspec.pytorch.not_finite import loss_fault, report_not_finite
-from netspec.pytorch.place import BeforeTest, before_test, companion_of, go_on
-from netspec.pytorch.processes import OthersLostError, Processes
-from netspec.pytorch.requests import Requests
-from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
-from netspec.pytorch.snapshot import Snapshots
-from netspec.pytorch.solver_nets import (
-    aim_retention,
-    learnable,
-    load_test_nets,
-    load_train_net,
-)
-from netspec.pytorch.tester import Tester, numbers
-from netspec.pytorch.updates import Updater
-from netspec.pytorch.weights import LoadReport, load_weights
-from netspec.readers.reader import Shard
-from netspec.schema import caffe_pb2
-from netspec.solver.evaluation import evaluation_of
-from netspec.solver.fork_settings import require_carried_out
-from netspec.solver.learning_rate import learning_rate
-from netspec.solver.run_options import Overrides
-from netspec.solver.solver_file import load_solver
-from netspec.weights.retention import Retention
-from netspec.weights.snapshot_files import Companion
+from netspec.pytorch.processes import OthersLostError
+from netspec.pytorch.tester import numbers
+from netspec.pytorch.training_run import TrainingRun
 
 # iterations from one look at whether the loss is finite to the next: each makes the CPU wait for
 # the GPU
 LOOKS_ON_GPU = 16
 
 
-class Solver:
+class Solver(TrainingRun):
     """A training run: `step(n)`, `solve()`, `snapshot()`, `restore(path)`.
 
     Args:
@@ -70,113 +37,6 @@ class Solver:
 
     Raises: NetspecError where the solver, one of its nets, or the data is wrong.
     """
-
-    def __init__(
-        self,
-        path: str | Path,
-        overrides: Overrides | None = None,
-        device: str | torch.device | None = None,
-        listener: Listener | None = None,
-        allow_python_layers: bool = False,
-        processes: Processes | None = None,
-        retention: Retention | None = None,
-        dialect: str | None = None,
-        strict: bool = False,
-    ) -> None:
-        self.overrides = overrides or Overrides()
-        self.processes = processes or Processes()
-        self.file = load_solver(path, strict=strict)
-        require_carried_out(self.file.message, self.file.spans)
-        self.param = p = self.overrides.applied_to(self.file.message)
-        self.seed: int = self.processes.broadcast(
-            p.random_seed if p.random_seed >= 0 else draw_seed()
-        )
-        self.device = torch.device(device or default_device(p))
-        self.iter = 0
-        self.train_batches = 0  # that have been read of the training data
-        self.requests = Requests(self.processes)
-        self.is_stopping = False
-        self.stopped_by = 0  # the signal that has stopped the run
-        options = net_options(
-            allow_python_layers=allow_python_layers, dialect=dialect, strict=strict
-        )
-        self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
-        self.module: NetModule = lower(self.net)
-        fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
-        self.module.to(self.device)
-        self.updater = Updater(p, *learnable(self.net, self.module))
-        self.processes.copy_from_root(self.updater.blobs)
-        self.listener = listener or Listener()
-        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
-        self.tester = Tester(
-            test_nets,
-            self.module,
-            self.device,
-            self.processes,
-            self.listener.debugged if p.debug_info else None,
-            evaluation_of(p),
-        )
-        self.carried = Carried(
-            {
-                "train": self.module,
-                **{f"test {i}": module for i, module in enumerate(self.tester.modules)},
-            }
-        )
-        retention = aim_retention(retention or Retention(), test_nets)
-        hdf5 = p.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        self.snapshots = Snapshots(
-            self.snapshot_prefix, hdf5, self.module, self.updater, retention, self.listener
-        )
-        # what stood beside the state that the run goes on from
-        self.resumed_from: Companion | None = None
-        self.before_test = BeforeTest()
-        self._held: Held = {}  # the carried states before the iteration
-        self._backward = Backward(self.module, self.processes)
-        self.losses = Losses(p.average_loss, self.device)
-        self._feed: Feed | None = None
-        if p.weights:
-            self.load_weights(path for path, _ in self.file.weights)
-
-    @property
-    def test_nets(self) -> list[Net]:
-        return self.tester.nets
-
-    @property
-    def test_modules(self) -> list[NetModule]:
-        """The compiled test nets; they hold the trained weights."""
-        return self.tester.modules
-
-    @property
-    def lr(self) -> float:
-        """The learning rate of the iteration that comes next, before any lr_mult."""
-        return learning_rate(self.param, self.iter)
-
-    @property
-    def batch_size(self) -> int:
-        """Items that this process reads in one forward pass."""
-        return self.net.batch_size or 1
-
-    @property
-    def snapshot_prefix(self) -> str:
-        """What the names of snapshots begin with."""
-        return (
-            self.file.prefix_of(self.overrides.snapshot_prefix)
-            if self.overrides.snapshot_prefix
-            else self.file.snapshot_prefix
-        )
-
-    def load_weights(self, paths: Iterable[str | Path]) -> list[LoadReport]:
-        """Loads weight files one after the other, to fine-tune; rank 0 reads them for all.
-
-        Raises: NetspecError where one does not fit, or has no layer of the net.
-        """
-        reports: list[LoadReport] = []
-        if self.processes.is_root:
-            for path in [resolve_path(str(path), self.file.path) for path in paths]:
-                reports.append(load_weights(self.module, path).raise_mismatches())
-                self.tester.load_weights(path)
-        self.processes.copy_from_root([*self.updater.blobs, *self.tester.blobs])
-        return reports
 
     def step(self, n: int) -> dict[str, Tensor]:
         """Trains n iterations, fewer where a signal stops it.
@@ -314,140 +174,4 @@ class Solver:
             bool(p.test_interval)
             and self.iter % p.test_interval == 0
             and (self.iter > 0 or p.test_initialization)
-        )
-
-    def test(self) -> list[Values]:
-        """Runs every test net for its test_iter; returns the mean of each output over the batches.
-
-        A signal may end it early.
-        """
-        # BatchNorm's statistics are each process's own in training; carried states stay so
-        self.processes.copy_from_root(
-            [blob for blob in self.updater.blobs if not isinstance(blob, nn.Parameter)]
-        )
-        self.before_test = before_test(self)
-        results: list[Values] = []
-        told: set[str] = set()
-        for index, count in enumerate(self.param.test_iter):
-            if not count:  # the net is built, and that is all
-                results.append({})
-                continue
-            means = self.tester.run(index, count, self.seed, partial(self._goes_on, index, count))
-            if means is None:  # whoever goes on begins this test anew
-                self.tester.batches = list(self.before_test.batches)
-                self.carried.put_back(self.before_test.states)
-                break
-            results.append(means.outputs)
-            self.listener.tested(
-                self.iter,
-                index,
-                means.outputs,
-                means.loss if self.param.test_compute_loss else None,
-            )
-            metric = self.snapshots.retention.keep_best
-            if metric in means.outputs and metric not in told:
-                companion = companion_of(self)
-                if self.processes.is_root:
-                    self.snapshots.keep_best(companion, means.outputs[metric][0])
-            told.update(means.outputs)
-        return results
-
-    def _goes_on(self, index: int, count: int, batch: int) -> bool:
-        self.listener.testing(self.iter, index, batch, count)
-        self._heed_requests()
-        return not self.is_stopping
-
-    def snapshot(self) -> Path:
-        """Writes weights and state; returns the path of the state.
-
-        Raises: NetspecError where the weights are no longer finite or the files can't be written;
-            earlier snapshots stand.
-        """
-        companion = companion_of(self)
-        if self.processes.is_root:
-            self.snapshots.write(companion)
-        return self.snapshots.state_path(self.iter)
-
-    def _snapshot_in_passing(self) -> None:
-        companion = companion_of(self)
-        if self.processes.is_root:
-            self.snapshots.write_in_passing(companion)
-
-    @property
-    def records_a_batch(self) -> int:
-        """Records that all processes together read in one forward pass."""
-        return self.batch_size * self.processes.count
-
-    def restore(self, path: str | Path) -> None:
-        """Goes on from a .solverstate, with the companion beside it bit for bit.
-
-        Rank 0 reads them for all.
-
-        An original's state has no companion: its data goes on with the batch that the iteration
-        would have read.
-
-        Raises: NetspecError where a file is missing or damaged, or belongs to another net or
-            solver.
-        """
-        self.iter, self.resumed_from = self.processes.broadcast(
-            self.snapshots.read(path) if self.processes.is_root else None
-        )
-        self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
-        self.close()
-        go_on(self, self.resumed_from, path)
-        self.listener.restored(self.iter, Path(path))
-
-    def close(self) -> None:
-        """Ends the reading of data."""
-        self._close_feed()
-        self.tester.close()
-
-    def leave(self) -> None:
-        """Ends the reading of data and the membership in the run's processes.
-
-        What is of DistributedDataParallel goes first: freed after its group, it may never return.
-        """
-        self.close()
-        members, self.processes = self.processes, Processes()
-        self.requests = Requests(self.processes)
-        self.tester.processes = self.processes
-        self._backward = Backward(self.module, self.processes)
-        members.leave()
-
-    def _close_feed(self) -> None:
-        if self._feed is not None:
-            self._feed.close()
-            self._feed = None
-
-    def _train_feed(self) -> Feed:
-        if self._feed is None:
-            shard = Shard(self.processes.rank, self.processes.count)
-            self._feed = Feed(
-                self.net,
-                self.module,
-                self.device,
-                mixed_seed(self.seed, "TRAIN"),
-                self.train_batches,
-                shard,
-            )
-        return self._feed
-
-    def _heed_requests(self) -> None:
-        """Does what a signal to any of the processes has asked for."""
-        request, number = self.requests.agreed()
-        if request == "snapshot":
-            self._snapshot_in_passing()
-        elif request == "stop":
-            self.is_stopping, self.stopped_by = True, number
-
-    def _seed(self) -> None:
-        """Seeds all generators for this iteration and process."""
-        seed_generators(
-            mixed_seed(
-                self.seed,
-                "iteration",
-                self.iter,
-                *([self.processes.rank] if self.processes.rank else []),
-            ),
-            self.net,
         )

@@ -23,7 +23,7 @@ from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 class LoadReport:
     """What became of each layer.
 
-    Layer names, and for another shape what the net and the file hold.
+    It holds layer names, and for another shape what the net and the file hold.
     """
 
     path: str

@@ -1,4 +1,4 @@
 """The readers of the data layers.
 
-From a database, a list or a file to the batches that a net is fed. numpy, no torch.
+They lead from a database, a list or a file to the batches that a net is fed. numpy, no torch.
 """

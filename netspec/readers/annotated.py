@@ -13,7 +13,7 @@ from netspec.readers.annotated_transform import Annotated, AnnotatedTransformer
 from netspec.readers.boxes import Boxes, Floats, boxes_of
 from netspec.readers.images import datum_pixels
 from netspec.readers.randomness import ITEM, generator
-from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, record_text
 from netspec.schema.forks import stated
 from netspec.stores.damage import key_text
 from netspec.stores.records import open_records
@@ -36,8 +36,8 @@ class AnnotatedReader:
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         data, annotated = layer.message.data_param, stated(layer.message, "annotated_data_param")
         self._layer, self._seed, self._shard = layer, seed, shard
-        self._batch_size = batch_size(layer, "data_param")
-        path = resolve_path(named_source(layer, "data_param"), net_path(layer))
+        self._batch_size = data.batch_size
+        path = resolve_path(data.source, net_path(layer))
         self._span = layer.spans.at("data_param", "source")
         samplers = list(annotated.batch_sampler) if annotated is not None else []
         self._transformer = AnnotatedTransformer(layer, samplers)

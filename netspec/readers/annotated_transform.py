@@ -38,7 +38,7 @@ class Annotated(NamedTuple):
 class AnnotatedTransformer:
     """Does what transform_param and the batch samplers say, to a record at a time.
 
-    In this order: distort, expand, sample a patch, resize, noise, crop, mirror, mean and scale.
+    The order is: distort, expand, sample a patch, resize, noise, crop, mirror, mean and scale.
 
     Two things differ from the fork on purpose. It stores the image as a JPEG after each of the
     first three steps; here the pixels go on as they are. It leaves distort, resize and noise out

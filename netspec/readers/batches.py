@@ -63,9 +63,9 @@ def batches(
 
 
 def dataset_size(net: Net) -> int | None:
-    """Records in one pass over the net's first data layer.
+    """The number of records in one pass over the net's first data layer.
 
-    None where that has no end or counting takes long.
+    Returns None where that has no end or counting takes long.
 
     Raises: NetspecError where its data is missing.
     """
@@ -97,7 +97,7 @@ def open_readers(net: Net, seed: int, shard: Shard = WHOLE) -> list[Reader]:
 def reader_of(layer: Layer) -> str:
     """The module and class that reads a data layer's data.
 
-    "" where the caller feeds it or it is no data layer.
+    Returns "" where the caller feeds it or it is no data layer.
     """
     spec = find_spec(layer.spec_name)
     return spec.reader if spec is not None else ""
@@ -186,7 +186,7 @@ def _read_all(readers: list[Reader], indices: Iterator[int]) -> Iterator[Batch]:
 
 
 def _read_ahead(source: Iterator[Batch], queue: Queue[Batch | BaseException], stop: Event) -> None:
-    """The thread: fills the queue till it is told to stop.
+    """The thread: fills the queue until `stop` is set.
 
     It holds no reference to the stream, which may be dropped.
     """

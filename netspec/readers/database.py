@@ -10,7 +10,7 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
 from netspec.readers.images import datum_pixels
 from netspec.readers.randomness import BATCH, generator
-from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, record_text
 from netspec.readers.transform import Transformer
 from netspec.schema.caffe_pb2 import DataParameter
 from netspec.stores.damage import key_text
@@ -34,8 +34,8 @@ class DatabaseReader:
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         param = layer.message.data_param
         self._layer, self._seed, self._shard = layer, seed, shard
-        self._batch_size = batch_size(layer, "data_param")
-        path = resolve_path(named_source(layer, "data_param"), net_path(layer))
+        self._batch_size = param.batch_size
+        path = resolve_path(param.source, net_path(layer))
         self._span = layer.spans.at("data_param", "source")
         self._transformer = Transformer(
             layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label

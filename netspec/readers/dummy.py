@@ -31,18 +31,11 @@ class DummyReader:
         param = layer.message.dummy_data_param
         tops = len(layer.tops)
         fillers = list(param.data_filler) or [FillerParameter()]  # without a filler: zeros
-        if len(fillers) not in (1, tops):
-            message = f"{layer.label} has {tops} tops and {len(fillers)} data_fillers"
-            raise NetspecError(
-                message,
-                layer.spans.at("dummy_data_param", "data_filler"),
-                "give one for all tops or one a top",
-            )
         self._layer, self._seed, self._shard = layer, seed, shard
         self._fillers = fillers if len(fillers) == tops else fillers * tops
         self._shapes = dummy_shapes(layer)
         rng = generator(seed, layer, BATCH)
-        # made here to find what a filler refuses before the first batch
+        # made here, so that a lack of memory is found before the first batch
         first = {top: self._fill(i, rng) for i, top in enumerate(layer.tops)}
         self._constants = {
             top: first[top]
@@ -73,41 +66,18 @@ class DummyReader:
                 f"{self._layer.label}: the memory does not suffice for top '{self._layer.tops[i]}'"
             )
             raise NetspecError(message, self._layer.spans.at("dummy_data_param")) from None
-        except NetspecError as error:
-            span = self._layer.spans.at("dummy_data_param", "data_filler", i)
-            raise error.retold(f"{self._layer.label}: ", span) from None
 
 
 def dummy_shapes(layer: Layer) -> list[tuple[int, ...]]:
     """The shape of each top.
 
     Shapes and the old num, channels, height and width hold once or once a top.
-
-    Raises: NetspecError where there are too few or too many of them, or both forms.
     """
     param, tops = layer.message.dummy_data_param, len(layer.tops)
-    old = [list(getattr(param, name)) for name in OLD_SIZES]
-    span = layer.spans.at("dummy_data_param")
-    if any(old) and param.shape:
-        raise NetspecError(
-            f"{layer.label} gives both shape and num, channels, height or width", span
-        )
-    if not any(old):
-        given = [tuple(shape.dim) for shape in param.shape]
-    elif all(len(axis) in (1, tops) for axis in old):
+    given = [tuple(shape.dim) for shape in param.shape]
+    if not given:
+        old = [list(getattr(param, name)) for name in OLD_SIZES]
         given = list(
             zip(*(axis if len(axis) == tops else axis * tops for axis in old), strict=True)
         )
-    else:
-        raise NetspecError(
-            f"{layer.label} needs num, channels, height and width once or once a top", span
-        )
-    if len(given) not in (1, tops):
-        raise NetspecError(
-            f"{layer.label} has {tops} tops and {len(given)} shapes",
-            span,
-            "give one for all tops or one a top",
-        )
-    if any(size < 0 for shape in given for size in shape):
-        raise NetspecError(f"{layer.label} has a negative size", span)
     return given if len(given) == tops else given * tops

@@ -15,7 +15,7 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.read_file import GIB, read_file
 from netspec.readers.randomness import ORDER, ROWS, generator
-from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, record_text
 
 
 class Hdf5Reader:
@@ -28,17 +28,11 @@ class Hdf5Reader:
     """
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
+        param = layer.message.hdf5_data_param
         self._layer, self._seed, self._shard = layer, seed, shard
-        if layer.message.HasField("transform_param"):
-            span = layer.spans.at("transform_param")
-            raise NetspecError(
-                f"{layer.label} is of type HDF5Data, which does not transform data",
-                span,
-                "remove transform_param",
-            )
-        self._batch_size = batch_size(layer, "hdf5_data_param")
+        self._batch_size = param.batch_size
         self._span = layer.spans.at("hdf5_data_param", "source")
-        path = resolve_path(named_source(layer, "hdf5_data_param"), net_path(layer))
+        path = resolve_path(param.source, net_path(layer))
         self._files = [
             resolve_path(file, path, net_path(layer)) for file in read_file_list(path, self._span)
         ]
@@ -79,7 +73,7 @@ class Hdf5Reader:
     def _run(self, wanted: range) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
         """The arrays of the file that has the first of some rows of the endless stream.
 
-        And the places of all that it has of them.
+        With them come the places of all of these rows that are in the file.
         """
         file, places = self._rows_from(wanted)
         return self._load(file), places
@@ -87,7 +81,7 @@ class Hdf5Reader:
     def _rows_from(self, wanted: range) -> tuple[int, NDArray[np.int64]]:
         """The file that has the first of some rows of the endless stream.
 
-        And the places of all that it has of them.
+        With it come the places of all of these rows that are in the file.
         """
         epoch, place = divmod(wanted.start, self.size)
         if self._epoch[0] != epoch:

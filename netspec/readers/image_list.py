@@ -7,14 +7,14 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.diagnostics import NetspecError, Span, os_reason, unreadable
+from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32_RANGE, whole_number
 from netspec.graph import Layer
-from netspec.read_file import GIB, read_file
+from netspec.read_file import GIB, read_file, unreadable
 from netspec.readers.images import read_image
 from netspec.readers.randomness import BATCH, ORDER, SKIP, generator
-from netspec.readers.reader import Batch, Shard, batch_size, named_source, record_text
+from netspec.readers.reader import Batch, Shard, record_text
 from netspec.readers.transform import Transformer
 
 LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
@@ -33,14 +33,9 @@ class ImageListReader:
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         self._param = param = layer.message.image_data_param
         self._layer, self._seed, self._shard = layer, seed, shard
-        self._batch_size = batch_size(layer, "image_data_param")
+        self._batch_size = param.batch_size
         self._span = layer.spans.at("image_data_param", "source")
-        if (param.new_height > 0) != (param.new_width > 0):
-            span = layer.spans.at(
-                "image_data_param", "new_height" if param.new_height else "new_width"
-            )
-            raise NetspecError(f"{layer.label} needs new_height and new_width together", span)
-        self._path = resolve_path(named_source(layer, "image_data_param"), net_path(layer))
+        self._path = resolve_path(param.source, net_path(layer))
         self._lines = read_list(self._path, self._span)
         self._transformer = Transformer(
             layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label

@@ -76,9 +76,9 @@ def image_shape(
 def image_header(
     data: bytes, color: bool | None = None, name: str = "the image", span: Span | None = None
 ) -> tuple[str, tuple[int, int, int]]:
-    """An image file's format (JPEG, PNG, …), and the (C, H, W) of what `decode` gives.
+    """The format of an image file (JPEG, PNG, …), and the (C, H, W) of what `decode` gives.
 
-    The header says it.
+    Only the header is read.
 
     Raises: NetspecError.
     """

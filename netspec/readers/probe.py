@@ -50,7 +50,7 @@ def record_shape(layer: Layer) -> RecordShape | None:
 def hdf5_row_shapes(layer: Layer) -> list[tuple[int, ...]] | None:
     """For each top of an HDF5Data layer, the shape of a row of its dataset in the first file.
 
-    None where it is not there.
+    Returns None where the file is not there.
 
     Raises: NetspecError where the file is there but can't be read or lacks a dataset.
     """

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError
-from netspec.graph import Layer
 
 Batch = dict[str, NDArray[Any]]
 
@@ -17,7 +16,7 @@ Batch = dict[str, NDArray[Any]]
 class Shard:
     """What one of several processes reads.
 
-    Of the stream's records those whose number modulo `processes` is its rank.
+    It reads those of the stream's records whose number modulo `processes` is its rank.
 
     So the processes together read in each batch what a single one with `processes` times the
     batch_size would.
@@ -58,14 +57,15 @@ WHOLE = Shard()  # the only process reads all
 class Reader(Protocol):
     """Reads what a data layer feeds.
 
-    `read` is a function of the seed, the shard and the index alone.
+    `read` is a function of the seed, the shard and the index alone. A reader takes a checked layer:
+    what the layer's spec reports of its settings is not looked at again.
     """
 
     @property
     def size(self) -> int | None:
-        """Records in one pass over the data.
+        """The number of records in one pass over the data.
 
-        None where there is no such number or it would take long to find.
+        It is None where there is no such number or it would take long to find.
         """
         ...
 
@@ -73,7 +73,7 @@ class Reader(Protocol):
     def record(self, batch_index: int, item: int) -> str | None:
         """What a message calls the record that is an item of a batch.
 
-        None where items are no records.
+        Returns None where items are no records.
         """
         ...
 
@@ -83,24 +83,3 @@ class Reader(Protocol):
 def record_text(number: int, size: int | None, name: str) -> str:
     """How a message calls a record: record 6 (from 0) of its 8, row 2 of 'b.h5'."""
     return f"record {number}" + (f" (from 0) of its {size:,}" if size else "") + f", {name}"
-
-
-def named_source(layer: Layer, param_name: str) -> str:
-    """The `source` of a data layer. Raises: NetspecError where it names none."""
-    source: str = getattr(layer.message, param_name).source
-    if not source:
-        raise NetspecError(
-            f"{layer.label} names no {param_name}.source", layer.spans.at(param_name)
-        )
-    return source
-
-
-def batch_size(layer: Layer, param_name: str) -> int:
-    """The `batch_size` of a data layer. Raises: NetspecError where it is 0 or missing."""
-    size: int = getattr(layer.message, param_name).batch_size
-    if size <= 0:
-        raise NetspecError(
-            f"{layer.label} needs a {param_name}.batch_size above 0",
-            layer.spans.at(param_name, "batch_size"),
-        )
-    return size

@@ -39,10 +39,7 @@ class Transformer:
         spans: Spans,
         layer_label: str,
     ) -> None:
-        """Reads the mean file.
-
-        Raises: NetspecError for settings that exclude each other or a mean that can't be used.
-        """
+        """Reads the mean file. Raises: NetspecError for a mean that can't be used."""
         self._param = param
         self._spans = spans
         self._label = layer_label
@@ -50,16 +47,6 @@ class Transformer:
         self._at_random = phase == "TRAIN"
         self._scale = np.float32(param.scale)
         self._resize = resize_param(param)
-        if param.force_color and param.force_gray:
-            raise NetspecError(
-                f"{layer_label} sets both force_color and force_gray", self._span("force_gray")
-            )
-        if param.HasField("mean_file") and param.mean_value:
-            raise NetspecError(
-                f"{layer_label} sets both mean_file and mean_value",
-                self._span("mean_value"),
-                "keep one of them",
-            )
         self._mean: Floats | None = read_mean_values(param, net_path, self._span("mean_file"))
         self._mean_values: Floats | None = None
         if param.mean_value:

@@ -14,7 +14,7 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.readers.images import decode, read_image_file, resize
 from netspec.readers.randomness import BATCH, generator
-from netspec.readers.reader import Batch, Shard, batch_size, named_source
+from netspec.readers.reader import Batch, Shard
 from netspec.readers.window_list import IMAGE, LABEL, LINE, Floats, read_windows
 
 _CHANNELS = 3
@@ -41,13 +41,10 @@ class WindowReader:
             layer.message.transform_param,
         )
         # drawn for all processes, so that fg_fraction holds over the whole
-        whole = batch_size(layer, "window_data_param") * shard.processes
+        whole = self._param.batch_size * shard.processes
         self._span = layer.spans.at("window_data_param", "source")
         self._crop = int(self._transform.crop_size)
-        if 2 * self._param.context_pad >= self._crop:
-            message = f"{layer.label} needs a crop_size above 0 and above twice its context_pad"
-            raise NetspecError(message, layer.spans.at("transform_param", "crop_size"))
-        self._path = resolve_path(named_source(layer, "window_data_param"), net_path(layer))
+        self._path = resolve_path(self._param.source, net_path(layer))
         self._images, self._sets = read_windows(
             self._path, self._param.fg_threshold, self._param.bg_threshold, self._span
         )

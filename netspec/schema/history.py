@@ -1,6 +1,6 @@
 """What protobuf does not say of the older formats.
 
-Which field or type of V0 and V1 became which.
+It lists which field or type of V0 and V1 became which.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netspec.diagnostics import did_you_mean, note
+from netspec.diagnostics import note
+from netspec.hint import did_you_mean
 from netspec.solver.fork_settings import LOSS_POLICIES
 from netspec.solver.learning_rate import LR_POLICIES
 from netspec.solver.solver_fields import SolverFields

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import inf, isfinite
 
-from netspec.diagnostics import Report, counted, did_you_mean, note
+from netspec.diagnostics import Report, counted, note
+from netspec.hint import did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import SOLVER_TYPES
 from netspec.solver.check_policy import check_policy, check_rate, used_by
@@ -135,9 +136,9 @@ def _check_train_net(fields: SolverFields) -> None:
 
 
 def _check_test_nets(fields: SolverFields) -> None:
-    """How many nets are tested.
+    """Checks how many nets are tested.
 
-    One for each test_net_param and test_net, and of the common net what is left of test_iter.
+    Each test_net_param and test_net is one; what is left of test_iter is of the common net.
     """
     p = fields.p
     if not fields.known("test_iter", "test_net", "test_net_param") or not any(

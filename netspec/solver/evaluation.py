@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import did_you_mean
+from netspec.hint import did_you_mean
 from netspec.schema.forks import stated
 from netspec.solver.solver_fields import SolverFields
 

@@ -68,7 +68,7 @@ def _rate(p: caffe_pb2.SolverParameter, iteration: int, least: float) -> float:
 def current_step(p: caffe_pb2.SolverParameter, iteration: int) -> int:
     """How often the rate has been stepped down when an iteration begins.
 
-    0 with the policies that have no steps, as in Caffe's states.
+    It is 0 with the policies that have no steps, as in Caffe's states.
     """
     if p.lr_policy == "step":
         return max(0, iteration) // p.stepsize

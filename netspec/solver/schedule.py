@@ -77,9 +77,9 @@ class PlannedTest:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotPlan:
-    """When snapshots are written and what one takes, in bytes.
+    """When snapshots are written and how many bytes one takes.
 
-    None where the net's params are not known.
+    The size is None where the net's params are not known.
     """
 
     iterations: int  # from one to the next; 0: at the end only
@@ -166,7 +166,7 @@ def make_schedule(
 def make_rates(p: caffe_pb2.SolverParameter, points: int | None = None) -> Rates:
     """The rows of the rates.
 
-    A row for each constant piece, or so many samples and the last iteration.
+    There is a row for each constant piece, or so many samples and the last iteration.
     """
     if p.lr_policy not in CONSTANT_PIECES or stated(p, "warmup_iter"):
         count = min(points or SAMPLES, p.max_iter)
@@ -248,7 +248,7 @@ def has_all_params(net: Net) -> bool:
 def first_bad_iteration(p: caffe_pb2.SolverParameter) -> int | None:
     """The first iteration of the run whose rate is 0, negative or no number, in Caffe's floats.
 
-    None where there is none.
+    Returns None where there is none.
 
     Every policy moves in one direction, so once it has come to that it stays so. A bad start is the
     solver check's to tell.

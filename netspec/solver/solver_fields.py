@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from netspec.diagnostics import Report, Span
+from netspec.hint import Hint
 from netspec.schema import caffe_pb2
 from netspec.syntax.bind import Spans
 from netspec.syntax.scalar_value import float_text
@@ -13,7 +14,7 @@ from netspec.syntax.scalar_value import float_text
 class SolverFields:
     """A solver's fields with their places.
 
-    Those that did not bind are left out: what follows from a fault is not told.
+    Those that did not bind are left out: what follows from a fault is not reported.
     """
 
     def __init__(
@@ -48,8 +49,8 @@ class SolverFields:
         value = getattr(self.p, name)
         return float_text(value) if isinstance(value, float) else str(value)
 
-    def error(self, message: str, name: str, hint: str | None = None) -> None:
+    def error(self, message: str, name: str, hint: Hint | str | None = None) -> None:
         self.report.error(message, self.at(name), hint)
 
-    def warn(self, message: str, name: str, hint: str | None = None) -> None:
+    def warn(self, message: str, name: str, hint: Hint | str | None = None) -> None:
         self.report.warning(message, self.at(name), hint)

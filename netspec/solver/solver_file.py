@@ -11,9 +11,10 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span, nearest
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
+from netspec.hint import nearest
 from netspec.layers import batched_param
 from netspec.options import NetOptions
 from netspec.passes.filter_state import Placed, filter_state
@@ -81,7 +82,7 @@ class SolverFile:
     def test_nets(self) -> list[NetSource]:
         """The nets to test, in Caffe's order.
 
-        test_net_param, test_net, and what is left of test_iter on the common net.
+        These are test_net_param, test_net, and for what is left of test_iter the common net.
         """
         p = self.message
         named: list[tuple[str, int | None]] = [
@@ -234,9 +235,9 @@ def check_net_paths(file: SolverFile, report: Report) -> None:
 
 
 def _path_hint(path: str, file: SolverFile) -> str:
-    """How paths are looked up.
+    """A hint at how paths are looked up.
 
-    Where the end of this one names a file in the solver's folder, how to name it.
+    Where the end of this path names a file in the solver's folder, it says how to write it.
     """
     folder, parts = Path(file.path).parent, Path(path).parts
     for i in range(1, len(parts)):  # the longest end first

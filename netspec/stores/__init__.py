@@ -1,4 +1,4 @@
 """The databases, LMDB and LevelDB.
 
-Their keys and values, read and written by their place, and what is damaged in them. No torch.
+Their keys and values are read and written by their place, and damage in them is found. No torch.
 """

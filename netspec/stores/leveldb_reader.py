@@ -105,9 +105,9 @@ class LevelDbReader:
         yield from self._merged(self._log, refuse)
 
     def _merged(self, log: list[Item], damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
-        """Key and value of each record that counts.
+        """The key and value of each record that counts.
 
-        The newest of its key, unless that is a deletion.
+        Of the records of a key the newest counts, unless it is a deletion.
         """
         # tables of level 0 may overlap, those of a deeper level follow one another
         levels = self._manifest.levels()
@@ -166,9 +166,9 @@ class _Manifest:
         return number >= self.numbers[_LOG] or number == self.numbers.get(_OLD_LOG, 0)
 
     def compare_with_folder(self, damaged: Damaged) -> None:
-        """Tells what the reading of records would not notice.
+        """Reports what the reading of records would not notice.
 
-        Edits, tables or logs that got lost.
+        It finds edits, tables and logs that got lost.
         """
         for _ in log_records(self._path, damaged, may_end_early=False):
             pass

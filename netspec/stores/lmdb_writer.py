@@ -1,6 +1,6 @@
 """The one way by which netspec writes an LMDB.
 
-Beside its place, and there only when it is whole.
+It is written beside its place, and moved there only when it is whole.
 """
 
 from __future__ import annotations

@@ -195,9 +195,9 @@ def open_entries(
 
 
 def no_database(path: str, span: Span | None = None) -> NetspecError:
-    """What to raise for a path that exists and is not a database.
+    """The error to raise for a path that exists and is not a database.
 
-    What it is, and what that is for.
+    It says what it is, and what that is for.
     """
     kind = file_kind(path)
     if kind is None or kind == "a folder":

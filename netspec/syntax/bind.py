@@ -32,7 +32,7 @@ Around = tuple[tuple[str, Descriptor, Block], ...]
 class Spans:
     """Where a message's fields stand.
 
-    A tree beside the message that moves with it when it is upgraded.
+    It is a tree beside the message that moves with it when it is upgraded.
     """
 
     __slots__ = ("fields", "is_faulty", "name", "unknown", "value")
@@ -62,7 +62,7 @@ class Spans:
     def at(self, *path: str | int) -> Span | None:
         """The span to show for a path.
 
-        A scalar's value, a block's name, or the nearest enclosing block's.
+        It is that of a scalar's value, of a block's name, or of the nearest enclosing block.
         """
         here = self.find(*path)
         return here.name if here.fields and here.name else here.value
@@ -169,7 +169,7 @@ def _bind_block(
 def _taker(scalar: Scalar, field: FieldDescriptor) -> FieldDescriptor:
     """The field that takes a scalar.
 
-    A fork's of the same name, where it is a word that only that one has.
+    It is a fork's of the same name, where the scalar is a word that only that one has.
     """
     if (
         field.enum_type is None
@@ -240,7 +240,7 @@ def _field_hint(name: str, around: Around) -> str | None:
 def _owner_hint(name: str, around: Around) -> str | None:
     """Where a field belongs that does not belong here.
 
-    To a block inside, to one around, or to one beside it.
+    It may belong to a block inside, to one around, or to one beside it.
     """
     here = around[-1][0]
     for i in range(len(around) - 1, -1, -1):

@@ -1,6 +1,6 @@
 """Layers of one form under the other's name: today's in 'layers', the older ones in 'layer'.
 
-One fault for the file, not one a layer.
+They make one fault for the file, not one a layer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a text is that is no net and no solver.
 
-A list of labels, a label map, another of Caffe's messages.
+It may be a list of labels, a label map, or another of Caffe's messages.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MESSAGES: tuple[tuple[frozenset[str], frozenset[str] | None, str, str | None], 
 def kind_of_text(text: str) -> str | None:
     """What a text is that could not be parsed, in words such as 'a list of labels'.
 
-    None where that is not known.
+    Returns None where that is not known.
     """
     start = text.lstrip()
     if start[:1] == "<":
@@ -65,7 +65,7 @@ def kind_of_text(text: str) -> str | None:
 def message_of_fields(names: set[str]) -> tuple[str, str | None] | None:
     """What a text with these top-level fields is, and a hint.
 
-    None where it may be a net or a solver.
+    Returns None where it may be a net or a solver.
     """
     found = (
         (kind, hint)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import NetspecError, Report, Source, unreadable, whole_file
-from netspec.read_file import MIB, read_file
+from netspec.diagnostics import NetspecError, Report, Source, whole_file
+from netspec.read_file import MIB, read_file, unreadable
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
 from netspec.syntax.bind import Spans, bind

@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
 from netspec.diagnostics import Report
+from netspec.hint import Hint
 from netspec.schema.history import V1_TYPES
 from netspec.syntax.tree import NULLS, PLAIN, STRING, WORD, Scalar
 
@@ -77,7 +78,7 @@ def typed_value(scalar: Scalar, descriptor: FieldDescriptor, report: Report, nam
     """
     kind = descriptor.type
     value: object = None
-    hint = None
+    hint: Hint | str | None = None
     if kind in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         value = _text_value(scalar, kind == FieldDescriptor.TYPE_BYTES)
         # the older form's word for a layer type
@@ -91,7 +92,7 @@ def typed_value(scalar: Scalar, descriptor: FieldDescriptor, report: Report, nam
         )
     elif scalar.kind == STRING:
         hint = (
-            "without the quotes"
+            Hint("without the quotes")
             if descriptor.enum_type is None
             else _quoted_enum_hint(scalar, descriptor.enum_type, report)
         )
@@ -165,10 +166,10 @@ def _text_value(scalar: Scalar, as_bytes: bool) -> str | bytes | None:
         return None
 
 
-def _quoted_enum_hint(scalar: Scalar, enum: EnumDescriptor, report: Report) -> str | None:
+def _quoted_enum_hint(scalar: Scalar, enum: EnumDescriptor, report: Report) -> Hint | None:
     text = scalar.value.decode(errors="replace") if isinstance(scalar.value, bytes) else scalar.text
     return (
-        "without the quotes"
+        Hint("without the quotes")
         if text in enum.values_by_name
         else report.near(text, enum.values_by_name)
     )

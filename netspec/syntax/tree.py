@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from netspec.diagnostics import Span
 
 # What kind of text a scalar was written as. A YAML plain scalar may turn out to be any of them.
@@ -9,6 +11,7 @@ STRING, WORD, PLAIN = "string", "word", "plain"
 NULLS = ("", "~", "null")  # plain scalars by which YAML says nothing
 # words, numbers and signs of a text: about 60,000 layers; reading so many takes some ten seconds
 MAX_PARTS = 1_500_000
+NOT_UTF8 = re.compile("[\\udc80-\\udcff]")  # how read_source keeps such bytes
 MAX_DEPTH = 100  # blocks within blocks; as in protobuf's own text format
 
 

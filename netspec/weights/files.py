@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
+from netspec.hint import did_you_mean
 from netspec.read_file import open_regular
 from netspec.weights.caffemodel import Diffs as Diffs
 from netspec.weights.caffemodel import LayerTuple as LayerTuple

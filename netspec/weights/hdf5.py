@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from netspec.atomic import write_atomically
-from netspec.diagnostics import NetspecError, unreadable
+from netspec.diagnostics import NetspecError
 from netspec.extras import missing_package
 from netspec.files.file_kind import HOW_TO_COPY
 from netspec.files.hdf5_file import Hdf5File
-from netspec.read_file import require_regular
+from netspec.read_file import require_regular, unreadable
 from netspec.weights.caffemodel import Diffs
 from netspec.weights.read_bytes import wrong_kind
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from netspec.diagnostics import NetspecError, did_you_mean
+from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
+from netspec.hint import did_you_mean
 from netspec.weights.pickled_arrays import read_npy_object
 from netspec.weights.read_bytes import read_bytes
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from netspec.diagnostics import NetspecError, os_reason, unreadable
+from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.file_kind import HOW_TO_COPY, cut_short, file_kind
-from netspec.read_file import GIB, read_file
+from netspec.read_file import GIB, read_file, unreadable
 from netspec.schema.caffe_pb2 import NetParameter
 
 # bytes; protobuf keeps sizes in 32 signed bits, and so does everything that reads them

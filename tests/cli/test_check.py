@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -49,6 +50,33 @@ def test_a_wrong_net(capsys: pytest.CaptureFixture) -> None:
         "                                            ^^^^^\n  hint: did you mean 'data'?\n"
         "net.prototxt:1:41: note: 'data' is made here\n"
     )
+
+
+def test_a_wrong_net_as_json(capsys: pytest.CaptureFixture) -> None:
+    wrong = NET.replace('bottom: "data"', 'bottom: "dta"')
+    status, out, err = check(capsys, "net.prototxt", "gone", "--format", "json", net=wrong)
+    net, gone = json.loads(out)
+    assert (status, err) == (1, "")
+    assert (net["path"], net["kind"]) == ("net.prototxt", "TEST net")
+    (fault,) = net["diagnostics"]
+    assert fault == {
+        "severity": "error",
+        "message": "layer 'relu' reads blob 'dta', which no earlier layer makes",
+        "span": {"path": "net.prototxt", "line": 2, "column": 43},
+        "hint": "did you mean 'data'?",
+        "suggestions": ["data"],
+        "notes": [
+            {
+                "severity": "note",
+                "message": "'data' is made here",
+                "span": {"path": "net.prototxt", "line": 1, "column": 41},
+                "hint": None,
+                "suggestions": [],
+                "notes": [],
+            }
+        ],
+    }
+    assert gone["diagnostics"][0]["span"] == {"path": "gone", "line": None, "column": None}
 
 
 def test_warnings_do_not_fail(capsys: pytest.CaptureFixture) -> None:

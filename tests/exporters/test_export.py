@@ -48,7 +48,7 @@ def test_the_weights_alone(load_text: Callable[..., Net], tmp_path: Path) -> Non
 def test_a_format_that_does_not_exist(load_text: Callable[..., Net], tmp_path: Path) -> None:
     with pytest.raises(NetspecError, match="there is no format") as caught:
         netspec.export(load_text(TEXT), tmp_path / "net.onx")
-    assert caught.value.diagnostics[0].hint == "did you mean '.onnx'?"
+    assert str(caught.value.diagnostics[0].hint) == "did you mean '.onnx'?"
 
 
 def test_the_command(

@@ -68,7 +68,7 @@ def test_a_bn_that_shows_no_rule_needs_the_dialect(load_text: Load) -> None:
     assert net.blobs["y"].shape == (4, 3, 2, 5)
     with pytest.raises(NetspecError, match=r"layer type 'BN' has several rules") as caught:
         netspec.compile(net)
-    assert "--dialect segnet or pspnet" in (caught.value.diagnostics[0].hint or "")
+    assert "--dialect segnet or pspnet" in str(caught.value.diagnostics[0].hint)
 
 
 @pytest.mark.parametrize(

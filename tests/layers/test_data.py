@@ -209,6 +209,66 @@ FAULTS = [
         4,
     ),
     (
+        "WindowData",
+        (
+            'window_data_param { source: "x" batch_size: 4 } '
+            "transform_param { crop_size: 8 | mean_value: 1 mean_value: 2 }"
+        ),
+        "2 'mean_value' for windows of 3 channels",
+        4,
+    ),
+    (
+        "HDF5Data",
+        'hdf5_data_param { source: "x" batch_size: 4 } | transform_param { scale: 1 }',
+        "'transform_param' has no place here",
+        4,
+    ),
+    (
+        "HDF5Data",
+        'hdf5_data_param { source: "x" }',
+        "'batch_size' must be given and at least 1",
+        3,
+    ),
+    ("HDF5Data", "hdf5_data_param { batch_size: 4 }", "'source' must name a list", 3),
+    ("Data", "data_param { batch_size: 4 }", "'source' must name a database", 3),
+    ("Data", 'data_param { source: "x" }', "'batch_size' must be given and at least 1", 3),
+    (
+        "DummyData",
+        "dummy_data_param { shape { } shape { } shape { } }",
+        "'shape' stands once, or once for each of the 2 tops, got 3",
+        3,
+    ),
+    (
+        "DummyData",
+        "dummy_data_param { | shape { dim: 1 } num: 1 }",
+        "give 'shape' or the older 'num', 'channels', 'height' and 'width', not both",
+        4,
+    ),
+    (
+        "DummyData",
+        "dummy_data_param { | num: 1 channels: 1 height: 1 }",
+        "'num', 'channels', 'height' and 'width' each stand once, or once for each top",
+        4,
+    ),
+    (
+        "DummyData",
+        "dummy_data_param { shape { dim: 2 | dim: -1 } }",
+        "a dimension can't be negative, got -1",
+        4,
+    ),
+    (
+        "DummyData",
+        "dummy_data_param { shape { } | data_filler { } data_filler { } data_filler { } }",
+        "'data_filler' stands once, or once for each of the 2 tops, got 3",
+        4,
+    ),
+    (
+        "DummyData",
+        'dummy_data_param { shape { } shape { dim: 1 } data_filler { | type: "bilinear" } }',
+        "the filler 'bilinear' takes square kernels of 4 axes",
+        4,
+    ),
+    (
         "DummyData",
         'dummy_data_param { shape { dim: 2 } data_filler { | type: "gausian" } }',
         "there is no filler 'gausian'",

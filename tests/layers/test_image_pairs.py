@@ -75,7 +75,7 @@ def test_an_unknown_size_is_told_or_given(type_name: str, load_text: Load) -> No
     text = pairs(type_name, "batch_size: 2")
     with pytest.raises(NetspecError, match="the size of its data is unknown") as caught:
         load_text(text)
-    hints = " ".join(fault.hint or "" for fault in caught.value.diagnostics)
+    hints = " ".join(str(fault.hint or "") for fault in caught.value.diagnostics)
     assert "--input data=2,3,473,473" in hints
     assert load_text(text, require_shapes=False).blobs["data"].shape is None
     net = load_text(text, inputs={"data": (1, 3, 4, 5)})

@@ -175,7 +175,7 @@ def test_a_fault_is_told_at_its_field(
     assert fault.span is not None
     assert fault.span.line == 4
     if "lays" in message:
-        assert fault.hint == f"take a 'pyramid_height' of at most {message.split()[1]}"
+        assert str(fault.hint) == f"take a 'pyramid_height' of at most {message.split()[1]}"
 
 
 @pytest.mark.parametrize(

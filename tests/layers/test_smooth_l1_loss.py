@@ -47,7 +47,7 @@ def test_two_bottoms_alone_need_a_dialect(load_text: Load) -> None:
     net = load_text(net_text(f'{LOSS} top: "y"', **TWO))
     with pytest.raises(NetspecError, match="has several rules") as caught:
         netspec.compile(net)
-    assert "--dialect ssd or rcnn or rfcn" in caught.value.diagnostics[0].hint
+    assert "--dialect ssd or rcnn or rfcn" in str(caught.value.diagnostics[0].hint)
 
 
 def test_a_weight_of_0_is_warned_of_where_it_would_train() -> None:

@@ -224,7 +224,7 @@ def test_faults(load_text: Callable[..., Net], text: str, expected: list[str]) -
     (fault,) = caught.value.diagnostics
     assert [
         fault.message,
-        *filter(None, [fault.hint]),
+        *([str(fault.hint)] if fault.hint else []),
         *(note.message for note in fault.notes),
     ] == expected
     assert fault.span is not None

@@ -333,7 +333,7 @@ def test_sharing_faults(load_text: Callable[..., Net], text: str, expected: list
     (fault,) = caught.value.diagnostics
     assert [
         fault.message,
-        *filter(None, [fault.hint]),
+        *([str(fault.hint)] if fault.hint else []),
         *(note.message for note in fault.notes),
     ] == expected
 

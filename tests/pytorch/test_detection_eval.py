@@ -160,7 +160,7 @@ def test_without_eval_type_there_is_no_mean_of_detections(folder):
     (folder / "solver.prototxt").write_text(SOLVER)
     with pytest.raises(NetspecError, match="the output 'eval' lists detections") as error:
         netspec.Solver("solver.prototxt")
-    assert 'eval_type: "detection"' in error.value.diagnostics[0].hint
+    assert 'eval_type: "detection"' in str(error.value.diagnostics[0].hint)
 
 
 @pytest.mark.parametrize(

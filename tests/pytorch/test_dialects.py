@@ -9,6 +9,7 @@ import torch
 
 import netspec
 from netspec.diagnostics import NetspecError, Report
+from netspec.hint import Hint
 from tests.nets import net_text
 
 BARE = net_text('type: "BN" top: "y"', x=(2, 3, 4, 4))
@@ -34,7 +35,7 @@ def test_without_either_it_is_checked_and_not_computed() -> None:
     net = netspec.loads(BARE, report=report)
     assert net.blobs["y"].shape == (2, 3, 4, 4)
     (warning,) = report.diagnostics
-    assert (warning.severity, warning.hint) == (
+    assert (warning.severity, str(warning.hint)) == (
         "warning",
         "--dialect segnet or pspnet, or the comment '# netspec: dialect NAME' in the file",
     )
@@ -57,7 +58,7 @@ def test_the_weights_tell_rules_apart(tmp_path: Path, dialect: str, blobs: int) 
 def test_a_dialect_that_does_not_exist() -> None:
     with pytest.raises(NetspecError, match="there is no dialect 'sdd'") as caught:
         netspec.loads(BARE, dialect="sdd")
-    assert caught.value.diagnostics[0].hint == "did you mean 'ssd'?"
+    assert caught.value.diagnostics[0].hint == Hint("did you mean 'ssd'?", ("ssd",))
     with pytest.raises(NetspecError, match="there is no dialect 'caffe2'") as caught:
         netspec.loads("# netspec: dialect caffe2\n" + BARE)
     assert caught.value.diagnostics[0].span is not None

@@ -191,7 +191,6 @@ def test_an_exception_arrives_as_it_was(prefetch):
 @pytest.mark.parametrize(
     ("transform", "data", "message"),
     [
-        ("", "", "layer 'data' needs a data_param.batch_size above 0"),
         (
             "crop_size: 11",
             "batch_size: 1",
@@ -210,8 +209,6 @@ def test_a_missing_database_is_told_before_the_first_batch(data_net):
         NetspecError, match=r"net.prototxt:1:.*the database 'none_lmdb' does not exist"
     ):
         batches(data_net("none_lmdb"))
-    with pytest.raises(NetspecError, match=r"layer 'data' names no data_param.source"):
-        batches(data_net(""))
 
 
 def test_data_that_the_caller_feeds_are_not_read(make_net):

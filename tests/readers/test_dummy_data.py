@@ -57,47 +57,6 @@ def test_shapes_stand_once_or_once_a_top(make_net, param, shapes):
     assert not batch["a"].any()  # without a filler: zeros
 
 
-@pytest.mark.parametrize(
-    ("param", "message"),
-    [
-        (
-            "shape { dim: 1 } shape { dim: 1 } shape { dim: 1 }",
-            "layer 'dummy' has 2 tops and 3 shapes",
-        ),
-        ("", "layer 'dummy' has 2 tops and 0 shapes"),
-        ("shape { dim: -1 }", "layer 'dummy' has a negative size"),
-        (
-            "shape { dim: 1 } num: 1",
-            "layer 'dummy' gives both shape and num, channels, height or width",
-        ),
-        (
-            "num: 1 channels: 1 height: 1",
-            "layer 'dummy' needs num, channels, height and width once or once a top",
-        ),
-        (
-            "shape { dim: 1 } data_filler { } data_filler { } data_filler { }",
-            "layer 'dummy' has 2 tops and 3 data_fillers",
-        ),
-        (
-            'shape { dim: 1 } data_filler { type: "gausian" }',
-            "layer 'dummy': there is no filler 'gausian'\n(.*\n)*  hint: did you mean 'gaussian'",
-        ),
-        (
-            'shape { dim: 1 } data_filler { type: "bilinear" }',
-            "layer 'dummy': the filler .bilinear. takes square kernels of 4 axes",
-        ),
-        (
-            'shape { } data_filler { type: "gaussian" sparse: 1 }',
-            "layer 'dummy': a sparse filler takes at least one axis",
-        ),
-    ],
-)
-def test_faults_are_told(make_net, param, message):
-    with pytest.raises(NetspecError, match=message) as caught:
-        batches(dummy(make_net, param))
-    assert "net.prototxt:1:" in str(caught.value)
-
-
 def test_uniform():
     values = filled((100, 200), type="uniform", min=-1, max=3)
     assert values.dtype == np.float32

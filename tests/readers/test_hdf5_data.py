@@ -87,11 +87,6 @@ def test_faults_are_told(net, folder):
         assert str(caught.value).startswith(str(folder / "net.prototxt"))
 
     told(
-        "layer 'h' is of type HDF5Data, which does not transform data",
-        more="transform_param { scale: 1 }",
-    )
-    told("layer 'h' needs a hdf5_data_param.batch_size above 0", param="")
-    told(
         "'.*0.h5' has no dataset 'x'\n(.*\n"
         ")*  hint: a top is filled from the dataset of its name; the file has 'data', 'label'",
         tops='top: "x"',

@@ -429,10 +429,10 @@ def test_a_net_that_lies_beside_its_solver_is_found_for_the_hint(
         f"'{tmp_path}/{there}' is there: write \"{there}\", for paths count from the working "
         "directory, then from the solver's folder"
     )
-    assert (fault.message, fault.hint) == (f"the net '{named}' does not exist", hint)
+    assert (fault.message, str(fault.hint)) == (f"the net '{named}' does not exist", hint)
     report = Report()
     check_net_paths(file, report)
-    assert [d.hint for d in report.diagnostics] == [hint]
+    assert [str(d.hint) for d in report.diagnostics] == [hint]
 
 
 def test_a_snapshot_prefix_that_is_a_folder(tmp_path: Path) -> None:

@@ -34,7 +34,10 @@ def told(
 ) -> list[tuple[str, str | None]]:
     """Each fault's line, column and message, and its hint."""
     found = report_of(text, message, suffix).in_order()
-    return [(":".join(str(d.span).split(":")[1:]) + ": " + d.message, d.hint) for d in found]
+    return [
+        (f"{str(d.span).partition(':')[2]}: {d.message}", str(d.hint) if d.hint else None)
+        for d in found
+    ]
 
 
 # The text, the fault, the hint.

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from netspec.diagnostics import Report, Source
 from netspec.schema import caffe_pb2
-from netspec.syntax import prototxt, yaml_text
+from netspec.syntax import prototxt
 from netspec.syntax.bind import bind, unbind
+from netspec.syntax.print_yaml import print_yaml
 from netspec.syntax.read import file_kind, parse_source, read_source
 from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import Writer, messages, oracle, read, same
@@ -41,9 +42,7 @@ def rewritten(text: str, kind: type[Message], suffix: str) -> str:
     block = parse_source(Source("net" + suffix, text))
     bind(block, kind(), Report())
     return (
-        yaml_text.print_tree(block, kind.DESCRIPTOR)
-        if suffix == ".prototxt"
-        else prototxt.print_tree(block)
+        print_yaml(block, kind.DESCRIPTOR) if suffix == ".prototxt" else prototxt.print_tree(block)
     )
 
 
@@ -74,9 +73,7 @@ def test_there_and_back_for_any_message(message: Message, seed: int) -> None:
     in_yaml = rewritten(Writer(seed).text(message), kind, ".prototxt")
     assert same(read(in_yaml, kind(), ".yaml"), message)
     assert same(oracle(rewritten(in_yaml, kind, ".yaml"), kind()), message)
-    assert same(
-        read(yaml_text.print_tree(unbind(message), kind.DESCRIPTOR), kind(), ".yaml"), message
-    )
+    assert same(read(print_yaml(unbind(message), kind.DESCRIPTOR), kind(), ".yaml"), message)
 
 
 def test_the_same_field_names() -> None:
@@ -388,7 +385,7 @@ def test_printed_texts_need_quotes_where_yaml_would_read_something_else() -> Non
         "\\n",
     ]
     block = unbind(caffe_pb2.NetParameter(input=texts))
-    printed = yaml_text.print_tree(block, caffe_pb2.NetParameter.DESCRIPTOR)
+    printed = print_yaml(block, caffe_pb2.NetParameter.DESCRIPTOR)
     assert list(net(printed).input) == texts
     assert "conv1/3x3, data set," in printed
 

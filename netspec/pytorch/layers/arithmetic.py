@@ -75,7 +75,7 @@ class EltwiseProduct(LayerModule):
 class Scale(LayerModule):
     """Multiplies by a factor, its own or a second bottom, broadcast from `axis` on.
 
-    Then adds its bias.
+    It then adds its bias.
 
     Shapes: the factor covers the bottom's axes from `axis` on, or is a scalar.
     """

@@ -1,6 +1,6 @@
 """Convolution and deconvolution over any number of spatial axes.
 
-Over one to three with torch's own modules, over more with theirs in turn.
+Up to three axes are torch's own modules; more are computed with these in turn.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class DeconvolutionND(ConvolutionND):
 def gathered(weight: Tensor, window: Window) -> tuple[Tensor, Window]:
     """The same convolution without a dilation of 0.
 
-    By that all of a kernel's places on an axis read one value.
+    With that dilation all of a kernel's places on an axis read one value.
     """
     axes = [i for i, dilation in enumerate(window.dilation) if dilation == 0]
     if not axes:

@@ -1,6 +1,6 @@
 """Softmax, the losses of class labels, and accuracy.
 
-With Caffe's floors, normalisations and ties.
+They have Caffe's floors, normalisations and ties.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class MultinomialLogisticLoss(LayerModule):
 class HingeLoss(LayerModule):
     """max(0, 1 - score) at the label and max(0, 1 + score) elsewhere, over the number of items.
 
-    Squared for L2.
+    With L2 they are squared.
     """
 
     def __init__(self, squared: bool, label: str, span: Span | None = None) -> None:

@@ -86,7 +86,7 @@ def normalizer(mode: int, outer: int, full: int, counted: Tensor | None) -> Tens
 def normalization_of(p: LossParameter, default: int = LossParameter.VALID) -> int:
     """The mode that a loss_param means.
 
-    `normalization`, or the older `normalize`, or the layer's default.
+    It is given by `normalization`, by the older `normalize`, or by the layer's default.
     """
     if p.HasField("normalization"):
         return int(p.normalization)

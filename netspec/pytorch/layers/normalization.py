@@ -17,7 +17,7 @@ from netspec.schema.caffe_pb2 import LRNParameter
 def _window_sum(x: Tensor, size: int) -> Tensor:
     """The sum over `size` neighbouring channels, in place of a padded pooling.
 
-    A pass of additions a neighbour.
+    Each neighbour takes one pass of additions.
     """
     total = x.clone()
     for shift in range(1, min(size // 2 + 1, x.shape[1])):

@@ -1,6 +1,7 @@
-"""Pooling: torch's own modules where they agree with Caffe.
+"""Pooling layers.
 
-A general one where Caffe's sizes differ.
+torch's own modules compute it where they agree with Caffe, a general one where Caffe's sizes
+differ.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class AveragePooling(LayerModule):
 class StochasticPooling(LayerModule):
     """One value of each window, drawn with a probability in proportion to it.
 
-    Or their mean weighted so: Σx²/Σx.
+    Without `draws` it is the mean of the values, weighted by themselves: Σx²/Σx.
     """
 
     def __init__(self, rule: Rule, draws: bool) -> None:

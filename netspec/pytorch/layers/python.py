@@ -21,7 +21,7 @@ from netspec.pytorch.layers.layer_module import LayerModule
 class _Pass(torch.autograd.Function):
     """One forward pass of a Python layer and its backward.
 
-    Arguments: the module, how many bottoms, bottoms, params.
+    The arguments are the module, the number of bottoms, the bottoms, and the params.
     """
 
     @staticmethod

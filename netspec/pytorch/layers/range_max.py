@@ -40,8 +40,8 @@ def range_max(
 ) -> tuple[Tensor, Tensor | None]:
     """The maximum of every bin, and where asked for its place in x.flatten().
 
-    Of equal ones the first. An empty bin gives 0, and x.numel() for its place. NaN counts as less
-    than any number.
+    Of equal values the first counts. An empty bin gives 0, and x.numel() for its place. NaN counts
+    as less than any number.
 
     Shapes: x (N, C, H, W), image (R), rows (R, P), columns (R, Q) → twice (R, C, P, Q).
     """

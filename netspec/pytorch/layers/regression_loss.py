@@ -62,7 +62,7 @@ class EuclideanLoss(LayerModule):
 class _Contrastive(torch.autograd.Function):
     """The mean over pairs of ½d² for similar ones, ½max(0, margin - d)² for others.
 
-    ½max(0, margin - d²) if legacy.
+    With legacy_version the latter is ½max(0, margin - d²).
 
     Caffe's gradient of the last but one divides by d + 1e-4, not by d.
     """

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class ArgMax(LayerModule):
     """The places of the largest values, as floats: of each item (axis None), or along an axis.
 
-    With `values` also the values, in a row behind the places; along an axis these alone. Of equal
-    values the last comes first.
+    With `values` a row of the values follows the places; along an axis the values stand alone. Of
+    equal values the last comes first.
     """
 
     def __init__(self, top_k: int, axis: int | None, values: bool) -> None:

@@ -13,7 +13,8 @@ from netspec.layers.sequence import streams_in_rows
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.detection import Permute
 from netspec.pytorch.layers.layer_module import LayerModule
-from netspec.pytorch.layers.recurrent import LSTMSequence, Recurrent, gate_slopes
+from netspec.pytorch.layers.lstm_steps import LSTMSequence, gate_slopes
+from netspec.pytorch.layers.recurrent import Recurrent
 
 
 class Reverse(LayerModule):
