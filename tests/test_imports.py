@@ -39,6 +39,7 @@ ROOMS += [
     "signals",
     "weights",
     "solver",
+    "check_file",
     "draw",
     "exporters",
     "logs",

@@ -15,6 +15,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "check": (
         "netspec check models/bvlc_alexnet/solver.prototxt",
+        "netspec check models --format github",
         "netspec check models/*/train_val.prototxt --phase TEST",
     ),
     "train": (

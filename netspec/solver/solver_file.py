@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Source, Span
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
 from netspec.hint import nearest
@@ -175,11 +175,16 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
 
     Raises: NetspecError where it can't be read at all.
     """
+    return read_solver_source(read_text_file(path), report)
+
+
+def read_solver_source(source: Source, report: Report) -> SolverFile:
+    """The same of a text that has been read. Raises: NetspecError where it can't be parsed."""
     before = len(report.diagnostics)
     message = caffe_pb2.SolverParameter()
     with without_collector():
-        block = parse_source(read_text_file(path))
-        require_kind(block, str(path), caffe_pb2.SolverParameter)
+        block = parse_source(source)
+        require_kind(block, source.path, caffe_pb2.SolverParameter)
         spans = bind(block, message, report)
     unbound = _unbound_fields(block, report.diagnostics[before:])
     if message.HasField("type") and message.HasField("solver_type"):
@@ -187,7 +192,7 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
     upgrade_solver(message, spans, report)
     check_solver(message, spans, report, unbound)
     return SolverFile(
-        str(path),
+        source.path,
         message,
         spans,
         [d for d in report.diagnostics[before:] if d.severity == WARNING],
