@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 
+from netspec.advice.advise import Advice
+from netspec.advice.rule import CheckedNet, CheckedSolver, Rule
 from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Source, note
 from netspec.files.file_kind import FOREIGN_KINDS
 from netspec.files.file_kind import file_kind as kind_of_file
@@ -15,10 +17,13 @@ from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
 from netspec.solver.solver_file import (
+    NetSource,
+    SolverFile,
+    build_solver_net,
     check_net_paths,
     check_weight_paths,
     find_net,
-    load_solver_net,
+    read_solver_net,
     read_solver_source,
 )
 from netspec.syntax.read import (
@@ -53,11 +58,13 @@ class CheckOptions:
             file means to have.
         named: the absolute paths of the files that are checked for themselves, and so not again
             with the solver that names them.
+        rules: those of advice; none gives none.
     """
 
     net: NetOptions = field(default_factory=lambda: NetOptions(require_shapes=False))
     phases: tuple[str, ...] = PHASES
     named: frozenset[str] = frozenset()
+    rules: tuple[Rule, ...] = ()
 
 
 def check_file(path: str, options: CheckOptions | None = None) -> Checked:
@@ -89,20 +96,24 @@ def check_source(
 ) -> Checked:
     """Every fault of a text. `block` is its tree where it is parsed already."""
     options = options or CheckOptions()
-    report = Report()
+    report, advice = Report(), Advice(options.rules)
     with without_collector():
         try:
             block = block or parse_source(source)
-            if file_kind(block) is caffe_pb2.SolverParameter:
-                kind = _check_solver(source, options, report)
-            else:
-                kind = _check_net(source, block, options, report)
+            form = file_kind(block)
+            check = _check_solver if form is caffe_pb2.SolverParameter else _check_net
+            kind = check(source, block, options, report, advice)
         except NetspecError as error:
             return Checked(source.path, "not read", error.diagnostics)
+        if options.rules and not report.failed:
+            advice.text(source, block, form)
+            report.diagnostics += advice.diagnostics(source, options.phases == PHASES)
     return Checked(source.path, kind, _one_for_missing_data(report.in_order()))
 
 
-def _check_net(source: Source, block: Block, options: CheckOptions, report: Report) -> str:
+def _check_net(
+    source: Source, block: Block, options: CheckOptions, report: Report, advice: Advice
+) -> str:
     message, spans = read_net(source, report, block)
     if spans.value is None:  # nothing was bound
         return "not a net"
@@ -114,45 +125,79 @@ def _check_net(source: Source, block: Block, options: CheckOptions, report: Repo
     kept = {phase: filter_state(message, spans, state, Report()) for phase, state in states.items()}
     phases, warnings = meant_phases(message, spans, kept)
     report.diagnostics += warnings
+    nets: list[CheckedNet] = []
     for phase in phases:
         here = Report()
         here.diagnostics += common
         sources = sources_of(kept[phase])
         given = {name: shape for name, shape in options.net.inputs.items() if name in sources}
-        assemble(message, spans, states[phase], here, replace(options.net, inputs=given))
+        net = assemble(message, spans, states[phase], here, replace(options.net, inputs=given))
+        nets.append(CheckedNet(net, message, spans))
         report.diagnostics += here.diagnostics[len(common) :]
+    if options.rules and not report.failed:
+        for checked in nets:
+            advice.net(checked)
     return " and ".join(phases) + " net"
 
 
-def _check_solver(source: Source, options: CheckOptions, report: Report) -> str:
+def _check_solver(
+    source: Source, block: Block, options: CheckOptions, report: Report, advice: Advice
+) -> str:
     """The faults of a solver file, of its nets, and of the paths that it names."""
     file = read_solver_source(source, report)
     check_net_paths(file, report)
     check_weight_paths(file, report)
-    others: set[str] = set()
-    unread: set[str] = set()
-    for net in file.nets:
-        found = find_net(net, file) if net.message is None else None
-        is_elsewhere = net.message is None and (
-            found is None or found in unread or os.path.abspath(found) in options.named
-        )
+    checks = _SolverNets(file, options, report)
+    nets = [(net, checks.check(net)) for net in file.nets]
+    if options.rules and not report.failed:
+        for _, (checked, is_own) in nets:
+            if checked is not None and is_own:
+                advice.net(checked)
+        advice.solver(CheckedSolver(file, [(net, checked) for net, (checked, _) in nets]))
+    if not checks.others:
+        return "solver"
+    return f"solver and its {'net' if len(checks.others) == 1 else 'nets'}"
+
+
+class _SolverNets:
+    """Checks the nets of a solver; `others` are the files that were checked with it."""
+
+    def __init__(self, file: SolverFile, options: CheckOptions, report: Report) -> None:
+        self._file, self._options, self._report = file, options, report
+        self._unread: set[str] = set()
+        self.others: set[str] = set()
+
+    def check(self, net: NetSource) -> tuple[CheckedNet | None, bool]:
+        """The net, None where it has errors, and whether its faults are told here.
+
+        Those of a file that is checked for itself are told there; it is read for the rules alone.
+        """
+        options = self._options
+        found = find_net(net, self._file) if net.message is None else None
+        is_missing = net.message is None and (found is None or found in self._unread)
+        is_elsewhere = found is not None and os.path.abspath(found) in options.named
         phase = caffe_pb2.Phase.Name(net.phase)
-        if is_elsewhere or not net.is_state_known or phase not in options.phases:
-            continue
-        others.update([found] if found else [])
+        if is_missing or not net.is_state_known or phase not in options.phases:
+            return None, False
+        if is_elsewhere and not options.rules:
+            return None, False
+        if found and not is_elsewhere:
+            self.others.add(found)
         inner = Report()
         # as in Caffe, the command line's level and stages are the train net's
         is_train = net.phase == caffe_pb2.TRAIN
         own = options.net if is_train else replace(options.net, level=0, stages=())
+        checked = None
         try:
-            load_solver_net(net, file, inner, own)
+            text = read_solver_net(net, self._file, inner)
+            built = build_solver_net(net, text, inner, own)
+            checked = CheckedNet(built, text.message, text.spans)
         except NetspecError as error:  # the net can't be parsed
             inner.diagnostics += error.diagnostics
-            unread.update([found] if found else [])
-        report.diagnostics += inner.diagnostics
-    if not others:
-        return "solver"
-    return f"solver and its {'net' if len(others) == 1 else 'nets'}"
+            self._unread.update([found] if found else [])
+        if not is_elsewhere:
+            self._report.diagnostics += inner.diagnostics
+        return None if inner.failed else checked, not is_elsewhere
 
 
 def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:

@@ -39,6 +39,7 @@ ROOMS += [
     "signals",
     "weights",
     "solver",
+    "advice",
     "check_file",
     "draw",
     "exporters",

@@ -11,6 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from netspec import __version__
+from netspec.advice import RULES
+from netspec.advice.page import rule_page
+from netspec.advice.rule import Rule
 from netspec.check_file import Checked
 from netspec.diagnostics import ERROR, WARNING, Diagnostic, Span, printable
 
@@ -21,17 +24,28 @@ _LEVELS = {ERROR: "error", WARNING: "warning"}
 def as_sarif(files: list[Checked]) -> dict[str, Any]:
     """The log of one run over all of the files."""
     found = [diagnostic for file in files for diagnostic in file.diagnostics]
-    driver = {"name": "netspec", "semanticVersion": __version__, "rules": []}
+    names = list(dict.fromkeys(each.rule for each in found if each.rule))
+    rules = [_rule(RULES[name]) for name in names]
+    driver = {"name": "netspec", "semanticVersion": __version__, "rules": rules}
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "artifacts": [{"location": _location(file.path)} for file in files],
-        "results": [_result(diagnostic) for diagnostic in found],
+        "results": [_result(diagnostic, names) for diagnostic in found],
     }
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _result(diagnostic: Diagnostic) -> dict[str, Any]:
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.name,
+        "shortDescription": {"text": rule.summary},
+        "help": {"text": rule_page(rule)},
+        "defaultConfiguration": {"level": "note"},
+    }
+
+
+def _result(diagnostic: Diagnostic, rules: list[str]) -> dict[str, Any]:
     text = printable(diagnostic.message)
     if diagnostic.hint:
         text += f"\nhint: {printable(str(diagnostic.hint))}"
@@ -39,6 +53,8 @@ def _result(diagnostic: Diagnostic) -> dict[str, Any]:
         "level": _LEVELS.get(diagnostic.severity, "note"),
         "message": {"text": text},
     }
+    if diagnostic.rule:
+        result |= {"ruleId": diagnostic.rule, "ruleIndex": rules.index(diagnostic.rule)}
     if diagnostic.span:
         result["locations"] = [{"physicalLocation": _physical(diagnostic.span)}]
     related = [

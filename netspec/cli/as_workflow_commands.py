@@ -22,6 +22,8 @@ def as_workflow_command(diagnostic: Diagnostic) -> str:
         properties |= {"line": line, "endLine": end_line, "col": column, "endColumn": end_column}
         if end_line != line:  # columns count only within a line
             del properties["endColumn"]
+    if diagnostic.rule:
+        properties["title"] = diagnostic.rule
     message = [printable(diagnostic.message)]
     if diagnostic.hint:
         message.append(f"hint: {printable(str(diagnostic.hint))}")

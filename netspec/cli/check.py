@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from netspec.advice import RULES
+from netspec.advice.page import markdown_pages, rule_list, rule_page
+from netspec.advice.rule import Rule
 from netspec.check_file import (
     PHASES,
     Checked,
@@ -20,7 +23,7 @@ from netspec.check_file import (
 from netspec.cli.as_json import diagnostic_as_json
 from netspec.cli.as_sarif import as_sarif
 from netspec.cli.as_workflow_commands import as_workflow_command
-from netspec.cli.state import configure_level, options_of
+from netspec.cli.state import configure_level, name_list, options_of
 from netspec.cli.terminal import MAX_KINDS, counts, show
 from netspec.diagnostics import (
     ERROR,
@@ -32,10 +35,11 @@ from netspec.diagnostics import (
 )
 from netspec.files.file_kind import file_kind
 from netspec.files.net_files import net_files
+from netspec.hint import did_you_mean
 from netspec.syntax.read import read_stdin
 
 STDIN = "-"
-FORMATS = ("text", "json", "sarif", "github")
+FORMATS = ("text", "json", "sarif", "github", "markdown")
 _PHASE_HELP = "which phases' nets (default ALL: those that the file is meant to have, see below)"
 _ABOUT_PHASES = """
 Without --phase, a net is checked for the phases that its file means to have:
@@ -51,7 +55,7 @@ Without --phase, a net is checked for the phases that its file means to have:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
         help=(
             "nets and solver files, prototxt or YAML; - reads stdin; of a folder all that are "
@@ -84,7 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="text",
         help=(
             "lines, a JSON list with every fault of each file, a SARIF log, or GitHub's workflow "
-            "commands, on stdout (default %(default)s)"
+            "commands, on stdout (default %(default)s); of --explain markdown, too"
         ),
     )
     parser.add_argument(
@@ -93,7 +97,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="<stdin>",
         help="the name of what - reads: its suffix tells the syntax, its folder where paths count",
     )
+    _configure_advice(parser)
     parser.epilog = _ABOUT_PHASES
+
+
+def _configure_advice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-advice", action="store_true", help="report errors and warnings only")
+    for option, what in (("--select", "only these rules"), ("--ignore", "all rules but these")):
+        parser.add_argument(
+            option,
+            type=name_list,
+            action="extend",
+            default=[],
+            metavar="RULE,…",
+            help=f"take advice of {what}; may be repeated",
+        )
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="RULE",
+        help="print the page of a rule of advice and exit; without one, list the rules",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +130,16 @@ class _Target:
 
 
 def run(args: argparse.Namespace) -> int:
+    if wrong := _usage_fault(args):
+        print(f"netspec check: {wrong}", file=sys.stderr)
+        return 2
+    if args.explain is not None:
+        sys.stdout.write(_explained(args.explain, args.format))
+        return 0
     targets = list(_targets(args.files))
     phases = PHASES if args.phase == "ALL" else (args.phase,)
     named = frozenset(os.path.abspath(target.path) for target in targets)
-    options = CheckOptions(options_of(args, require_shapes=False), phases, named)
+    options = CheckOptions(options_of(args, require_shapes=False), phases, named, _rules(args))
     files: list[Checked] = []
     passed_over = 0
     for target in targets:
@@ -128,6 +159,34 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print_as(args.format, files, found)
     return 1 if any(each.severity == ERROR for each in found) else 0
+
+
+def _usage_fault(args: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments, taken together."""
+    for name in (*args.select, *args.ignore, *filter(None, [args.explain])):
+        if name not in RULES:
+            hint = did_you_mean(name, RULES) or "`netspec check --explain` lists the rules"
+            return f"there is no rule '{name}'; {hint}"
+    if args.explain is None and not args.files:
+        return "expected a FILE; see netspec check --help"
+    if args.explain is None and args.format == "markdown":
+        return "--format markdown goes with --explain"
+    return None
+
+
+def _explained(name: str, form: str) -> str:
+    if form == "markdown":
+        return markdown_pages()
+    return rule_page(RULES[name]) if name else rule_list()
+
+
+def _rules(args: argparse.Namespace) -> tuple[Rule, ...]:
+    chosen = args.select or RULES
+    return tuple(
+        rule
+        for name, rule in RULES.items()
+        if not args.no_advice and name in chosen and name not in args.ignore
+    )
 
 
 def _targets(paths: list[str]) -> Iterator[_Target]:

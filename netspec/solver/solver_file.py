@@ -279,20 +279,48 @@ def load_solver_net(
     """
     options = options or NetOptions()
     report.allow_unknown |= options.allow_unknown
-    message = caffe_pb2.NetParameter()
+    text = read_solver_net(source, file, report)
+    return build_solver_net(source, text, report, options, batch_size, share)
+
+
+@dataclass(frozen=True, slots=True)
+class NetText:
+    """The net that a solver names, as it was read: its path, its message and places."""
+
+    path: str
+    message: caffe_pb2.NetParameter
+    spans: Spans
+
+
+def read_solver_net(source: NetSource, file: SolverFile, report: Report) -> NetText:
+    """Reads one of the solver's nets. Faults go to the report.
+
+    Raises: NetspecError where its file does not exist or can't be read.
+    """
     if source.message is not None and source.spans is not None:
-        path, spans = file.path, source.spans
+        message = caffe_pb2.NetParameter()
         message.CopyFrom(source.message)
-    else:
-        found = find_net(source, file)
-        if found is None:
-            raise NetspecError(
-                f"the net '{source.path}' does not exist",
-                source.span,
-                _path_hint(source.path or "", file),
-            )
-        path = found
-        message, spans = read_net(read_text_file(path), report)
+        return NetText(file.path, message, source.spans)
+    found = find_net(source, file)
+    if found is None:
+        raise NetspecError(
+            f"the net '{source.path}' does not exist",
+            source.span,
+            _path_hint(source.path or "", file),
+        )
+    return NetText(found, *read_net(read_text_file(found), report))
+
+
+def build_solver_net(
+    source: NetSource,
+    text: NetText,
+    report: Report,
+    options: NetOptions,
+    batch_size: int | None = None,
+    share: int = 1,
+) -> Net:
+    """The net of the state that the solver gives. Arguments are those of `load_solver_net`."""
+    message, spans = text.message, text.spans
     state = source.state_with(message.state)
     state.level = options.level or state.level
     state.stage.extend(options.stages)
@@ -301,7 +329,7 @@ def load_solver_net(
     sources = {top for layer, _ in kept if not layer.bottom for top in layer.top}
     given = {name: shape for name, shape in options.inputs.items() if name in sources}
     net = assemble(message, spans, state, report, replace(options, inputs=given))
-    net.path = path
+    net.path = text.path
     return net
 
 

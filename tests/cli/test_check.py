@@ -62,6 +62,7 @@ def test_a_wrong_net_as_json(capsys: pytest.CaptureFixture) -> None:
     (fault,) = net["diagnostics"]
     assert fault == {
         "severity": "error",
+        "rule": None,
         "message": "layer 'relu' reads blob 'dta', which no earlier layer makes",
         "span": {"path": "net.prototxt", "line": 2, "column": 43},
         "hint": "did you mean 'data'?",
@@ -69,6 +70,7 @@ def test_a_wrong_net_as_json(capsys: pytest.CaptureFixture) -> None:
         "notes": [
             {
                 "severity": "note",
+                "rule": None,
                 "message": "'data' is made here",
                 "span": {"path": "net.prototxt", "line": 1, "column": 41},
                 "hint": None,
@@ -189,7 +191,7 @@ base_lr: 0.1 lr_policy: "fixed" max_iter: 3 test_iter: 1 test_iter: 1 test_inter
 
 
 def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "solver.prototxt", solver=INNER) == (
+    assert check(capsys, "solver.prototxt", "--no-advice", solver=INNER) == (
         0,
         "solver.prototxt: solver: no faults\n",
         "",
@@ -673,12 +675,22 @@ def test_given_shapes_go_to_the_phases_that_have_them(capsys: pytest.CaptureFixt
     assert check(capsys, "net.prototxt", "--input", "a=1,2", "--input", "b=3", net=text)[0] == 0
 
 
+NO_RULE = "netspec check: there is no rule 'no-wieght-filler'; did you mean 'no-weight-filler'?"
+
+
 def test_usage(capsys: pytest.CaptureFixture) -> None:
-    for arguments in ([], ["--phase", "VALIDATE", "net.prototxt"]):
-        with pytest.raises(SystemExit) as caught:
-            main(["check", *arguments])
-        assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["check", "--phase", "VALIDATE", "net.prototxt"])
+    assert caught.value.code == 2
     capsys.readouterr()
+    for arguments, message in (
+        ([], "netspec check: expected a FILE; see netspec check --help"),
+        (["a", "--format", "markdown"], "netspec check: --format markdown goes with --explain"),
+        (["a", "--select", "no-wieght-filler"], NO_RULE),
+        (["a", "--ignore", "dead-end,no-wieght-filler"], NO_RULE),
+        (["--explain", "no-wieght-filler"], NO_RULE),
+    ):
+        assert check(capsys, *arguments) == (2, "", f"{message}\n")
     assert main(["check", "--nonsense"]) == 2
     assert main(["check", "--input", "data=3,x", "net.prototxt"]) == 1
     assert "'--input data=3,x' is not a shape" in capsys.readouterr().err
