@@ -7,6 +7,7 @@ from typing import Any
 
 from netspec.advice.rule import CheckedNet, CheckedText, Found, Rule, advice
 from netspec.diagnostics import Span
+from netspec.graph import Layer
 from netspec.layers import SPECS, find_spec
 from netspec.layers.parameter_fields import parameter_fields
 from netspec.passes.check_fork_fields import OF_ANY_TYPE
@@ -19,8 +20,6 @@ _DEPRECATED = {
     ("NetParameter", "layers"): f"'layer' took its place; {_UPGRADE}",
     ("NetParameter", "input"): f"a layer of type Input took its place; {_UPGRADE}",
     ("SolverParameter", "solver_type"): f"'type' took its place; {_UPGRADE}",
-    ("LossParameter", "normalize"): "'normalization' took its place: VALID for true, "
-    "BATCH_SIZE for false",
     ("ConcatParameter", "concat_dim"): "'axis' took its place",
     ("SliceParameter", "slice_dim"): "'axis' took its place",
     ("DataParameter", "force_encoded_color"): "'transform_param.force_color' took its place",
@@ -34,6 +33,22 @@ def _deprecated(checked: CheckedText) -> Found:
         if (owner, name) in _DEPRECATED and (owner, name) not in told:
             told.add((owner, name))
             yield advice(f"'{name}' is deprecated", span, _DEPRECATED[owner, name])
+
+
+def _normalize(checked: CheckedNet) -> Found:
+    """Of losses by Caffe's own rule: forks from before `normalization` read `normalize` alone."""
+    for layer in checked.net.layers:
+        if _is_caffes(layer) and layer.message.loss_param.HasField("normalize"):
+            yield advice(
+                f"{layer.label}: 'normalize' is deprecated",
+                layer.spans.at("loss_param", "normalize"),
+                "'normalization' took its place: VALID for true, BATCH_SIZE for false",
+            )
+
+
+def _is_caffes(layer: Layer) -> bool:
+    """Whether a layer follows the rule of one of Caffe's own types."""
+    return SPECS.get(layer.type) is find_spec(layer.spec_name) is not None
 
 
 def _fields(block: Block, kind: Any) -> Iterator[tuple[str, str, Span | None]]:
@@ -75,6 +90,7 @@ have one of another name.""",
     bad={"net.prototxt": _CONCAT.format("concat_dim")},
     good={"net.prototxt": _CONCAT.format("axis")},
     text=_deprecated,
+    net=_normalize,
 )
 
 
@@ -82,7 +98,7 @@ def _unread(checked: CheckedNet) -> Found:
     for layer in checked.net.layers:
         spec = find_spec(layer.spec_name)
         # what a fork's type reads beside its own parameters is not written down
-        if spec is None or SPECS.get(layer.type) is not spec:
+        if spec is None or not _is_caffes(layer):
             continue
         others = [
             field.name

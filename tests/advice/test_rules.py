@@ -232,6 +232,8 @@ def test_deprecated_fields(folder: Path, text: str, names: list[str]) -> None:
 def test_unread_fields_of_each_type_are_not_those_that_it_reads(folder: Path) -> None:
     softmax = LOSS.replace("top:", "softmax_param { axis: 1 } loss_param { normalize: false } top:")
     assert rules_of(net(DATA, FC, softmax)) == ["deprecated-field"]
+    segnet = softmax.replace("normalize", "weight_by_label_freqs: true normalize")
+    assert "deprecated-field" not in rules_of(net(DATA, FC, segnet))
     assert rules_of(net(READ % "transform_param { crop_size: 3 }", FC, LOSS)) == []
     (found,) = told(net(DATA, FC.replace("top:", "relu_param { negative_slope: 1 } top:"), LOSS))
     assert found.hint is not None
