@@ -40,7 +40,7 @@ def markdown_pages() -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("_", "\\_").replace("*", "\\*").replace("|", "\\|")
+    return text.replace("*", "\\*").replace("|", "\\|")
 
 
 def _indented(files: Mapping[str, str], indent: str) -> str:

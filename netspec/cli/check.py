@@ -92,6 +92,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument(
+        "--skip-other-files",
+        action="store_true",
+        help="pass over named files, too, that are neither nets nor solvers",
+    )
+    parser.add_argument(
         "--stdin-filename",
         metavar="FILE",
         default="<stdin>",
@@ -123,7 +128,7 @@ def _configure_advice(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A file to check; `is_found` where it is one of a folder that was named."""
+    """A file to check; `is_found` where it may be of another kind, as those of a folder."""
 
     path: str
     is_found: bool = False
@@ -136,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     if args.explain is not None:
         sys.stdout.write(_explained(args.explain, args.format))
         return 0
-    targets = list(_targets(args.files))
+    targets = list(_targets(args.files, args.skip_other_files))
     phases = PHASES if args.phase == "ALL" else (args.phase,)
     named = frozenset(os.path.abspath(target.path) for target in targets)
     options = CheckOptions(options_of(args, require_shapes=False), phases, named, _rules(args))
@@ -189,7 +194,7 @@ def _rules(args: argparse.Namespace) -> tuple[Rule, ...]:
     )
 
 
-def _targets(paths: list[str]) -> Iterator[_Target]:
+def _targets(paths: list[str], skip_others: bool) -> Iterator[_Target]:
     """The files that the arguments mean, each once; a folder stands for itself if it has none."""
     seen: set[str] = set()
     named = {os.path.abspath(path) for path in paths}
@@ -198,7 +203,8 @@ def _targets(paths: list[str]) -> Iterator[_Target]:
         for each in below or [path]:
             if os.path.abspath(each) not in seen:
                 seen.add(os.path.abspath(each))
-                yield _Target(each, os.path.abspath(each) not in named)
+                is_found = skip_others or os.path.abspath(each) not in named
+                yield _Target(each, is_found and each != STDIN)
 
 
 def _check(target: _Target, options: CheckOptions, stdin_name: str) -> Checked | None:

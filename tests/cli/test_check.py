@@ -9,8 +9,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from netspec.cli import main
+from netspec.cli import COMMANDS, main
+from netspec.cli.parser import command_parser
 from netspec.schema import caffe_pb2
 from tests.conftest import REFERENCE, ROOT
 
@@ -485,6 +487,51 @@ def test_folders(capsys: pytest.CaptureFixture) -> None:
         "nets/labels.prototxt: not a net: 1 error"
         in check(capsys, "nets", "nets/labels.prototxt")[1]
     )
+
+
+def test_files_of_another_kind_may_be_skipped(capsys: pytest.CaptureFixture) -> None:
+    labels = 'item { name: "a" label: 0 }\n'
+    arguments = ("labels.prototxt", "net.prototxt", "gone.prototxt", "--skip-other-files")
+    status, out, err = check(capsys, *arguments, labels=labels, net=NET)
+    assert status == 1
+    assert out.splitlines() == [
+        "net.prototxt: TEST net: no faults",
+        "gone.prototxt: not read: 1 error",
+        "2 files, 1 error, 1 file of another kind passed over",
+    ]
+    assert "file 'gone.prototxt' does not exist" in err
+
+
+def test_a_folder_that_cannot_be_read(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    Path("nets").mkdir()
+    monkeypatch.setattr("os.scandir", refuse)
+    assert check(capsys, "nets")[::2] == (
+        1,
+        "nets: error: 'nets' can't be read: Permission denied\n",
+    )
+
+
+def test_hooks_of_pre_commit() -> None:
+    hooks = {
+        hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    }
+    assert set(hooks) == {"netspec-check", "netspec-fmt"}
+    for name, file in (
+        ("netspec-check", "models/a/train_val.prototxt"),
+        ("netspec-check", "models/a/solver.yaml"),
+        ("netspec-fmt", "deploy.prototxt"),
+    ):
+        assert {"id", "name", "entry", "language", "files"} <= hooks[name].keys()
+        assert re.search(hooks[name]["files"], file)
+    program, command, *options = hooks["netspec-check"]["entry"].split()
+    assert (program, command) == ("netspec", "check")
+    parser = command_parser(command, COMMANDS[command])
+    assert parser.parse_args([*options, "a.prototxt"]).skip_other_files
 
 
 def test_stdin(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
