@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from netspec.advice import RULES
-from netspec.advice.ignores import Ignore, ignores_in, unknown_rules
+from netspec.advice.ignores import Ignore, Silencer, ignores_in, unknown_rules
 from netspec.advice.rule import CheckedNet, CheckedSolver, CheckedText, Found, Rule
 from netspec.diagnostics import Diagnostic, Report, Source, Span
 from netspec.syntax.read import FileKind, file_kind, parse_source
@@ -71,37 +71,28 @@ class Advice:
             found = ignores_in(source, block)
             unknown_rules(found, report)
             ignores += found
-        left = [each for each in self._found if not _silence(ignores, each)]
+        silencer = Silencer(ignores)
+        left = [each for each in self._found if not silencer.silences(each)]
         if is_whole:
+            left_out = [span for place, span in self._layers.items() if place not in self._kept]
             for ignore in ignores:
-                if ignore.source.path == own.path:
+                if ignore.source.path == own.path and not _covers_any(ignore, left_out):
                     self._warn_unused(ignore, report)
         return [*left, *report.diagnostics]
 
     def _warn_unused(self, ignore: Ignore, report: Report) -> None:
         run = {rule.name for rule in self.rules}
         for name, span in ignore.names:
-            if (
-                name in run - ignore.used
-                and not RULES[name].reads_files
-                and not self._covers_left_out(ignore)
-            ):
+            if name in run - ignore.used and not RULES[name].reads_files:
                 hint = "leave the comment out"
                 report.warning(f"'ignore[{name}]' silences nothing", span, hint)
 
-    def _covers_left_out(self, ignore: Ignore) -> bool:
-        """Whether it covers a layer that no net which was looked at has."""
-        return any(
-            path == ignore.source.path and span.start < ignore.end and ignore.start < span.end
-            for (path, start), span in self._layers.items()
-            if (path, start) not in self._kept
-        )
 
-
-def _silence(ignores: list[Ignore], found: Diagnostic) -> bool:
-    silenced = False
-    for ignore in ignores:
-        if ignore.covers(found.span) and any(name == found.rule for name, _ in ignore.names):
-            ignore.used.add(found.rule)
-            silenced = True
-    return silenced
+def _covers_any(ignore: Ignore, left_out: list[Span]) -> bool:
+    """Whether it covers one of the layers that no net which was looked at has."""
+    return any(
+        span.source.path == ignore.source.path
+        and span.start < ignore.end
+        and ignore.start < span.end
+        for span in left_out
+    )

@@ -95,6 +95,7 @@ have one of another name.""",
 
 
 def _unread(checked: CheckedNet) -> Found:
+    known: dict[str, list[str]] = {}  # what a type reads; looking it up takes time
     for layer in checked.net.layers:
         spec = find_spec(layer.spec_name)
         # what a fork's type reads beside its own parameters is not written down
@@ -107,7 +108,9 @@ def _unread(checked: CheckedNet) -> Found:
             and field.name not in (spec.param, spec.shown_param)
             and field.name not in spec.takes | OF_ANY_TYPE
         ]
-        read = [field.name for field in parameter_fields(spec.name)] if others else []
+        if others and spec.name not in known:
+            known[spec.name] = [field.name for field in parameter_fields(spec.name)]
+        read = known[spec.name] if others else []
         for name in others:
             if name not in read:
                 own = " and ".join(f"'{name}'" for name in read)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from netspec.advice import RULES
-from netspec.diagnostics import Report, Source, Span
+from netspec.diagnostics import Diagnostic, Report, Source, Span
 from netspec.hint import did_you_mean
 from netspec.syntax.read import YAML_SUFFIXES
 from netspec.syntax.tree import Block
@@ -34,13 +36,6 @@ class Ignore:
     place: Span
     used: set[str] = field(default_factory=set)
 
-    def covers(self, span: Span | None) -> bool:
-        return (
-            span is not None
-            and span.source.path == self.source.path
-            and self.start <= span.start < self.end
-        )
-
 
 def ignores_in(source: Source, block: Block) -> list[Ignore]:
     """The comments of a file that silence rules, in order.
@@ -62,7 +57,8 @@ def ignores_in(source: Source, block: Block) -> list[Ignore]:
             continue
         if before.strip():
             start = line_start
-            end = max([line_end, *(e for s, e in nodes if line_start <= s < match.start())])
+            on_line = nodes[_from(nodes, line_start) : _from(nodes, match.start())]
+            end = max([line_end, *(end for _, end in on_line)])
         elif match.start() < first:
             start, end = 0, len(source.text) + 1
         else:
@@ -97,12 +93,47 @@ def _nodes(block: Block) -> Iterator[tuple[int, int]]:
                 yield from _nodes(value)
 
 
+def _from(nodes: list[tuple[int, int]], offset: int) -> int:
+    """The place of the first node that begins at an offset or behind it."""
+    return bisect_left(nodes, (offset,))
+
+
 def _next_node(nodes: list[tuple[int, int]], offset: int) -> tuple[int, int]:
     """The largest of the nodes that begin next; nothing where none does."""
-    start = next((start for start, _ in nodes if start >= offset), None)
-    if start is None:
+    at = _from(nodes, offset)
+    if at == len(nodes):
         return offset, offset
-    return start, max(end for begin, end in nodes if begin == start)
+    start = nodes[at][0]
+    return start, max(end for _, end in nodes[at : _from(nodes, start + 1)])
+
+
+class Silencer:
+    """Finds the comments that silence what rules found, by place."""
+
+    def __init__(self, ignores: Iterable[Ignore]) -> None:
+        # for each file and rule the comments by their beginnings, and the greatest end so far
+        self._ignores: dict[tuple[str, str], list[Ignore]] = {}
+        for ignore in sorted(ignores, key=lambda ignore: ignore.start):
+            for name, _ in ignore.names:
+                self._ignores.setdefault((ignore.source.path, name), []).append(ignore)
+        self._ends = {
+            key: list(accumulate((ignore.end for ignore in group), max))
+            for key, group in self._ignores.items()
+        }
+
+    def silences(self, found: Diagnostic) -> bool:
+        """Whether a comment silences it; the nearest that does is then one with a use."""
+        if found.span is None:
+            return False
+        key, place = (found.span.source.path, found.rule), found.span.start
+        group, ends = self._ignores.get(key, []), self._ends.get(key, [])
+        at = bisect_right(group, place, key=lambda ignore: ignore.start) - 1
+        while at >= 0 and ends[at] > place:
+            if group[at].end > place:
+                group[at].used.add(found.rule)
+                return True
+            at -= 1
+        return False
 
 
 def unknown_rules(ignores: list[Ignore], report: Report) -> None:

@@ -113,6 +113,12 @@ def test_comments_at_another_place_silence_nothing(
     assert "  hint: leave the comment out" in err
 
 
+def test_of_two_comments_the_nearest_has_the_use(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, err = check(capsys, f"{MARK}\n{DATA}{MARK}\n{FC}{LOSS}")
+    assert out.endswith(": 1 warning\n")
+    assert "net.prototxt:1:19: warning: 'ignore[no-weight-filler]' silences nothing" in err
+
+
 def test_a_text_that_looks_like_a_comment(capsys: pytest.CaptureFixture[str]) -> None:
     for name in (f"'{MARK}'", f'"it\'s {MARK}"', f'"\\" {MARK}"'):
         out = check(capsys, f"name: {name}\n{NET}")[1]
