@@ -45,6 +45,8 @@ bench: env
 docs: env
 	(sed '/^<!-- netspec layers/q' docs/layers.md; echo; $(BIN)/netspec layers --format markdown) > docs/layers.md.new
 	mv docs/layers.md.new docs/layers.md
+	(sed '/^<!-- netspec check/q' docs/advice.md; echo; $(BIN)/netspec check --explain --format markdown) > docs/advice.md.new
+	mv docs/advice.md.new docs/advice.md
 
 schema:
 	tools/regenerate_schema.sh

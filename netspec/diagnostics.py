@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from netspec.hint import Hint, as_hint, did_you_mean
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+ADVICE = "advice"  # right, and yet hardly meant: rules of netspec/advice give it
 _LONGEST = 1000  # characters of a message that are shown
 _MAX_HINTS = 100  # a report with more faults than this is crowded
 
@@ -88,7 +89,7 @@ class Diagnostic:
 
     `kind` is one for faults that are shown together where their messages do not show that they are
     of a kind; `before` is the place in the file that the fault is listed before, where that is not
-    its span.
+    its span. `rule` is the name of the rule that an advice comes from.
     """
 
     severity: str
@@ -98,13 +99,19 @@ class Diagnostic:
     notes: list[Diagnostic] = field(default_factory=list)
     kind: str = ""
     before: Span | None = None
+    rule: str = ""
+
+    @property
+    def text(self) -> str:
+        """The message as it may go to a terminal, with the name of its rule."""
+        return printable(self.message) + (f" [{self.rule}]" if self.rule else "")
 
     def render(self) -> str:
         """The message as a user reads it.
 
         It has the place, the text, the line with carets, the hint and the related places.
         """
-        message = printable(self.message)
+        message = self.text
         lines = [
             f"{printable(str(self.span))}: {self.severity}: {message}"
             if self.span
@@ -306,8 +313,8 @@ class Report:
 
 
 def as_errors(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with every warning as an error."""
-    return [replace(d, severity=ERROR) if d.severity == WARNING else d for d in diagnostics]
+    """The diagnostics with every warning and advice as an error."""
+    return [replace(d, severity=ERROR) if d.severity != NOTE else d for d in diagnostics]
 
 
 def as_warnings(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

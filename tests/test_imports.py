@@ -39,6 +39,8 @@ ROOMS += [
     "signals",
     "weights",
     "solver",
+    "advice",
+    "check_file",
     "draw",
     "page",
     "exporters",

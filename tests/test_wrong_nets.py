@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.cli.check import check_file
-from netspec.options import NetOptions
+from netspec.check_file import check_file
 
 FILES = sorted((Path(__file__).parent / "wrong_nets").iterdir())
 _EXPECTED = re.compile(
@@ -41,9 +40,8 @@ def expected_in(text: str) -> list[Told]:
 
 
 def told_of(path: Path) -> list[Told]:
-    diagnostics, _ = check_file(str(path), ["TRAIN", "TEST"], NetOptions(require_shapes=False))
     found: list[Told] = []
-    for diagnostic in diagnostics:
+    for diagnostic in check_file(str(path)).diagnostics:
         for part in (diagnostic, *diagnostic.notes):
             assert part.span is not None, part.message
             found.append((part.span.line, part.severity, part.message))

@@ -16,10 +16,14 @@ def span_as_json(span: Span | None) -> dict[str, Any] | None:
 
 
 def diagnostic_as_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A fault with its notes; `suggestions` are the names that its hint suggests."""
+    """A fault with its notes.
+
+    `rule` is that of an advice, `suggestions` are the names that its hint suggests.
+    """
     hint = diagnostic.hint
     return {
         "severity": diagnostic.severity,
+        "rule": diagnostic.rule or None,
         "message": diagnostic.message,
         "span": span_as_json(diagnostic.span),
         "hint": str(hint) if hint else None,

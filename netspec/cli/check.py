@@ -5,36 +5,41 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import replace
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from netspec.advice import RULES
+from netspec.advice.page import markdown_pages, rule_list, rule_page
+from netspec.advice.rule import Rule
+from netspec.check_file import (
+    PHASES,
+    Checked,
+    CheckOptions,
+    check_file,
+    check_found_file,
+    check_source,
+)
 from netspec.cli.as_json import diagnostic_as_json
-from netspec.cli.state import configure_level, options_of
+from netspec.cli.as_sarif import as_sarif
+from netspec.cli.as_workflow_commands import as_workflow_command
+from netspec.cli.state import configure_level, name_list, options_of
 from netspec.cli.terminal import MAX_KINDS, counts, show
 from netspec.diagnostics import (
     ERROR,
-    WARNING,
     Diagnostic,
     NetspecError,
-    Report,
     as_errors,
     counted,
-    note,
+    whole_file,
 )
-from netspec.layers.layer_context import MISSING_DATA
-from netspec.options import NetOptions
-from netspec.passes.filter_state import filter_state
-from netspec.passes.meant_phases import meant_phases, sources_of
-from netspec.pipeline import assemble, read_net, read_text_file
-from netspec.schema import caffe_pb2
-from netspec.solver.solver_file import (
-    check_net_paths,
-    check_weight_paths,
-    find_net,
-    load_solver_net,
-    read_solver,
-)
-from netspec.syntax.read import file_kind, parse_source, without_collector
+from netspec.files.file_kind import file_kind
+from netspec.files.net_files import net_files
+from netspec.hint import did_you_mean
+from netspec.syntax.read import read_stdin
 
+STDIN = "-"
+FORMATS = ("text", "json", "sarif", "github", "markdown")
 _PHASE_HELP = "which phases' nets (default ALL: those that the file is meant to have, see below)"
 _ABOUT_PHASES = """
 Without --phase, a net is checked for the phases that its file means to have:
@@ -45,12 +50,17 @@ Without --phase, a net is checked for the phases that its file means to have:
 - A net that only Input layers feed, without a loss and without rules for a phase, is a deploy
   net: TEST.
 """
-_MAX_NOTES = 8  # of layers whose data are not there, one below the other
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="nets and solver files, prototxt or YAML"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help=(
+            "nets and solver files, prototxt or YAML; - reads stdin; of a folder all that are "
+            "below it, passing over files that are neither"
+        ),
     )
     configure_level(parser)
     parser.add_argument(
@@ -74,144 +84,165 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help=all_help)
     parser.add_argument(
         "--format",
-        choices=["text", "json"],
+        choices=FORMATS,
         default="text",
-        help="lines, or a list with every fault of each file on stdout (default %(default)s)",
+        help=(
+            "lines, a JSON list with every fault of each file, a SARIF log, or GitHub's workflow "
+            "commands, on stdout (default %(default)s); of --explain markdown, too"
+        ),
     )
+    parser.add_argument(
+        "--skip-other-files",
+        action="store_true",
+        help="pass over named files, too, that are neither nets nor solvers",
+    )
+    parser.add_argument(
+        "--stdin-filename",
+        metavar="FILE",
+        default="<stdin>",
+        help="the name of what - reads: its suffix tells the syntax, its folder where paths count",
+    )
+    _configure_advice(parser)
     parser.epilog = _ABOUT_PHASES
 
 
+def _configure_advice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-advice", action="store_true", help="report errors and warnings only")
+    for option, what in (("--select", "only these rules"), ("--ignore", "all rules but these")):
+        parser.add_argument(
+            option,
+            type=name_list,
+            action="extend",
+            default=[],
+            metavar="RULE,…",
+            help=f"take advice of {what}; may be repeated",
+        )
+    parser.add_argument(
+        "--explain",
+        nargs="?",
+        const="",
+        metavar="RULE",
+        help="print the page of a rule of advice and exit; without one, list the rules",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A file to check; `is_found` where it may be of another kind, as those of a folder."""
+
+    path: str
+    is_found: bool = False
+
+
 def run(args: argparse.Namespace) -> int:
-    options = options_of(args, require_shapes=False)
-    phases = ["TRAIN", "TEST"] if args.phase == "ALL" else [args.phase]
-    named = frozenset(map(os.path.abspath, args.files))
-    found: list[Diagnostic] = []
-    checked: list[dict[str, object]] = []
-    for path in args.files:
-        with without_collector():
-            diagnostics, what = check_file(path, phases, options, named)
-        if args.strict:
-            diagnostics = as_errors(diagnostics)
-        found += diagnostics
-        if args.format == "json":
-            faults = [diagnostic_as_json(each) for each in diagnostics]
-            checked.append({"path": path, "kind": what, "diagnostics": faults})
+    if wrong := _usage_fault(args):
+        print(f"netspec check: {wrong}", file=sys.stderr)
+        return 2
+    if args.explain is not None:
+        sys.stdout.write(_explained(args.explain, args.format))
+        return 0
+    targets = list(_targets(args.files, args.skip_other_files))
+    phases = PHASES if args.phase == "ALL" else (args.phase,)
+    named = frozenset(os.path.abspath(target.path) for target in targets)
+    options = CheckOptions(options_of(args, require_shapes=False), phases, named, _rules(args))
+    files: list[Checked] = []
+    passed_over = 0
+    for target in targets:
+        checked = _check(target, options, args.stdin_filename)
+        if checked is None:
+            passed_over += 1
             continue
-        show(diagnostics, args.all, "--all shows them")
-        print(f"{path}: {what}: {counts(diagnostics) or 'no faults'}")
-    if args.format == "json":
-        print(json.dumps(checked, indent=1))
-    elif len(args.files) > 1:
-        print(", ".join([counted(len(args.files), "file"), counts(found) or "no faults"]))
+        if args.strict:
+            checked.diagnostics = as_errors(checked.diagnostics)
+        files.append(checked)
+        if args.format == "text":
+            show(checked.diagnostics, args.all, "--all shows them")
+            print(f"{checked.path}: {checked.kind}: {counts(checked.diagnostics) or 'no faults'}")
+    found = [each for file in files for each in file.diagnostics]
+    if args.format == "text":
+        _print_total(files, passed_over, found)
+    else:
+        _print_as(args.format, files, found)
     return 1 if any(each.severity == ERROR for each in found) else 0
 
 
-def check_file(
-    path: str,
-    phases: list[str],
-    options: NetOptions,
-    named: frozenset[str] = frozenset(),
-) -> tuple[list[Diagnostic], str]:
-    """Every fault of a file, in the order of their places, and what kind of file it is.
-
-    Given both phases, a net is checked for those that its file means to have. With a solver go the
-    nets that it names, except those in `named`, which are checked for themselves.
-    """
-    report = Report()
-    try:
-        source = read_text_file(path)
-        block = parse_source(source)
-        if file_kind(block) is caffe_pb2.SolverParameter:
-            others = _check_solver_file(path, phases, options, report, named)
-            what = f"solver and its {'net' if others == 1 else 'nets'}" if others else "solver"
-            return _one_for_missing_data(report.in_order()), what
-    except NetspecError as error:
-        return error.diagnostics, "not read"
-    message, spans = read_net(source, report, block)
-    if spans.value is None:  # nothing was bound
-        return report.in_order(), "not a net"
-    states = {phase: caffe_pb2.NetState() for phase in phases}
-    for phase, state in states.items():
-        state.CopyFrom(message.state)
-        state.MergeFrom(replace(options, phase=phase).state)
-    kept = {phase: filter_state(message, spans, state, Report()) for phase, state in states.items()}
-    phases, warnings = meant_phases(message, spans, kept)
-    found = Report()
-    found.diagnostics = [*report.diagnostics, *warnings]
-    for phase in phases:
-        here = Report()
-        here.diagnostics += report.diagnostics
-        sources = sources_of(kept[phase])
-        given = {name: shape for name, shape in options.inputs.items() if name in sources}
-        assemble(message, spans, states[phase], here, replace(options, inputs=given))
-        found.diagnostics += here.diagnostics[len(report.diagnostics) :]
-    return _one_for_missing_data(found.in_order()), " and ".join(phases) + " net"
+def _usage_fault(args: argparse.Namespace) -> str | None:
+    """What is wrong with the arguments, taken together."""
+    for name in (*args.select, *args.ignore, *filter(None, [args.explain])):
+        if name not in RULES:
+            hint = did_you_mean(name, RULES) or "`netspec check --explain` lists the rules"
+            return f"there is no rule '{name}'; {hint}"
+    if args.explain is None and not args.files:
+        return "expected a FILE; see netspec check --help"
+    if args.explain is None and args.format == "markdown":
+        return "--format markdown goes with --explain"
+    return None
 
 
-def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """One warning for all data that are not there.
+def _explained(name: str, form: str) -> str:
+    if form == "markdown":
+        return markdown_pages()
+    return rule_page(RULES[name]) if name else rule_list()
 
-    On a machine without them it is the same for each layer that reads some.
-    """
-    shown: list[Diagnostic] = []
-    more: list[Diagnostic] = []
-    first: Diagnostic | None = None
-    for each in diagnostics:
-        if each.kind != MISSING_DATA or each.severity != WARNING:
-            shown.append(each)
-        elif first is None:
-            first = each
-            shown.append(each)
-        else:
-            more.append(note(each.message, each.span))
-    if first is not None:
-        first.notes += more[:_MAX_NOTES]
-        if len(more) > _MAX_NOTES:
-            first.notes.append(
-                note(
-                    f"the data of {len(more) - _MAX_NOTES} more layers do not exist",
-                    more[_MAX_NOTES].span,
-                )
+
+def _rules(args: argparse.Namespace) -> tuple[Rule, ...]:
+    chosen = args.select or RULES
+    return tuple(
+        rule
+        for name, rule in RULES.items()
+        if not args.no_advice and name in chosen and name not in args.ignore
+    )
+
+
+def _targets(paths: list[str], skip_others: bool) -> Iterator[_Target]:
+    """The files that the arguments mean, each once; a folder stands for itself if it has none."""
+    seen: set[str] = set()
+    named = {os.path.abspath(path) for path in paths}
+    for path in paths:
+        below = net_files(path) if path != STDIN and file_kind(path) == "a folder" else []
+        for each in below or [path]:
+            if os.path.abspath(each) not in seen:
+                seen.add(os.path.abspath(each))
+                is_found = skip_others or os.path.abspath(each) not in named
+                yield _Target(each, is_found and each != STDIN)
+
+
+def _check(target: _Target, options: CheckOptions, stdin_name: str) -> Checked | None:
+    if target.path != STDIN:
+        if file_kind(target.path) == "a folder":
+            fault = f"there is no net or solver in '{target.path}'"
+            return Checked(
+                target.path, "not read", [Diagnostic(ERROR, fault, whole_file(target.path))]
             )
-    return shown
+        check = check_found_file if target.is_found else check_file
+        return check(target.path, options)
+    try:
+        return check_source(read_stdin(stdin_name), options)
+    except NetspecError as error:
+        return Checked(stdin_name, "not read", error.diagnostics)
 
 
-def _check_solver_file(
-    path: str,
-    phases: list[str],
-    options: NetOptions,
-    report: Report,
-    named: frozenset[str],
-) -> int:
-    """The faults of a solver file, of its nets, and of the paths that it names.
+def _print_total(files: list[Checked], passed_over: int, found: list[Diagnostic]) -> None:
+    if len(files) == 1 and not passed_over:
+        return
+    more = [f"{counted(passed_over, 'file')} of another kind passed over"] if passed_over else []
+    print(", ".join([counted(len(files), "file"), counts(found) or "no faults", *more]))
 
-    Returns: how many other files were checked with it.
-    """
-    file = read_solver(path, report)
-    check_net_paths(file, report)
-    check_weight_paths(file, report)
-    others: set[str] = set()
-    unread: set[str] = set()
-    for source in file.nets:
-        found = find_net(source, file) if source.message is None else None
-        is_elsewhere = source.message is None and (
-            found is None or found in unread or os.path.abspath(found) in named
-        )
-        if (
-            is_elsewhere
-            or not source.is_state_known
-            or caffe_pb2.Phase.Name(source.phase) not in phases
-        ):
-            continue
-        others.update([found] if found else [])
-        inner = Report()
-        # as in Caffe, the command line's level and stages are the train net's
-        is_train = source.phase == caffe_pb2.TRAIN
-        own = options if is_train else replace(options, level=0, stages=())
-        try:
-            load_solver_net(source, file, inner, own)
-        except NetspecError as error:  # the net can't be parsed
-            inner.diagnostics += error.diagnostics
-            unread.update([found] if found else [])
-        report.diagnostics += inner.diagnostics
-    return len(others)
+
+def _print_as(form: str, files: list[Checked], found: list[Diagnostic]) -> None:
+    if form == "github":
+        for each in found:
+            print(as_workflow_command(each))
+        return
+    whole: object = as_sarif(files)
+    if form == "json":
+        whole = [
+            {
+                "path": file.path,
+                "kind": file.kind,
+                "diagnostics": [diagnostic_as_json(each) for each in file.diagnostics],
+            }
+            for file in files
+        ]
+    json.dump(whole, sys.stdout, indent=1)
+    print()

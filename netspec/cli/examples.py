@@ -17,6 +17,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "view": ("netspec view models/bvlc_alexnet/train_val.prototxt",),
     "check": (
         "netspec check models/bvlc_alexnet/solver.prototxt",
+        "netspec check models --format github",
         "netspec check models/*/train_val.prototxt --phase TEST",
     ),
     "train": (

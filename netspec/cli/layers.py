@@ -18,12 +18,13 @@ from netspec.cli.state import configure_plugin
 from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net, shape_text
 from netspec.layers import all_specs, find_spec, rules_of, unknown_type
+from netspec.layers.parameter_fields import parameter_fields
 from netspec.layers.spec import Spec
 from netspec.options import NetOptions
 from netspec.pipeline import assemble, read_net
 from netspec.schema import caffe_pb2
 from netspec.schema.comments import schema_comments
-from netspec.schema.extensions import extension_comments, find_field
+from netspec.schema.extensions import extension_comments
 from netspec.syntax.bind import bind
 from netspec.syntax.prototxt import parse, print_tree
 
@@ -136,30 +137,6 @@ def rule_page(spec: Spec) -> str:
     parts.append(f"Every layer also takes {_COMMON}.")
     parts.append(_example(spec))
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
-
-
-def parameter_fields(type_name: str) -> list[Any]:
-    """The fields of a layer that hold settings of a type.
-
-    These are the fields whose comment in the schema names the type.
-    """
-    own = all_specs()[type_name]
-    is_caffes = own.param in caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
-    if own.fields or (own.param and not is_caffes):
-        return [find_field(caffe_pb2.LayerParameter.DESCRIPTOR, own.param)]
-    comments = schema_comments()
-    fields = [
-        field
-        for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields
-        if field.name.endswith("_param")
-    ]
-    found = [
-        field
-        for field in fields
-        if re.search(rf"\b{own.type}\b", comments[f"LayerParameter.{field.name}"])
-    ]
-    # its own first
-    return sorted(found, key=lambda field: field.name in ("transform_param", "loss_param"))
 
 
 def _settings(name: str, message: Any) -> str:

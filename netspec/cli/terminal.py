@@ -11,7 +11,16 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
-from netspec.diagnostics import ERROR, NOTE, WARNING, Diagnostic, counted, excerpt, printable
+from netspec.diagnostics import (
+    ADVICE,
+    ERROR,
+    NOTE,
+    WARNING,
+    Diagnostic,
+    counted,
+    excerpt,
+    printable,
+)
 from netspec.schema import caffe_pb2
 
 COLOR_CHOICES = ("auto", "always", "never")
@@ -19,7 +28,13 @@ MAX_KINDS = 20  # of a file that are shown
 _MAX_LINES = 8  # of a kind that are named
 _HOW_TO_SEE_ALL = "netspec check --all shows them"
 _RESET, _BOLD, _GUTTER, _HINT = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[36m"
-_COLORS = {ERROR: "\x1b[1;31m", WARNING: "\x1b[1;33m", NOTE: "\x1b[1;34m"}
+_COLORS = {
+    ERROR: "\x1b[1;31m",
+    WARNING: "\x1b[1;33m",
+    NOTE: "\x1b[1;34m",
+    ADVICE: "\x1b[1;35m",
+}
+_RANKS = (ERROR, WARNING, ADVICE)  # what is left out last, first
 _QUOTED = re.compile(r"(\w+ )?'([^']*)'")
 _GOT = re.compile(r"\bgot .*")
 _NUMBERS = re.compile(r"(?<!\w)-?[0-9][0-9.]*(?:e[+-]?[0-9]+)?(?:×[0-9]+)*")
@@ -73,8 +88,7 @@ def _by_kind(diagnostics: list[Diagnostic], how_to_see_all: str) -> list[str]:
     lines: list[str] = []
     for path, kinds in files.items():
         groups = list(kinds.values())
-        # errors before warnings
-        ranked = sorted(range(len(groups)), key=lambda i: groups[i][0].severity != ERROR)
+        ranked = sorted(range(len(groups)), key=lambda i: _RANKS.index(groups[i][0].severity))
         shown = sorted(ranked[:MAX_KINDS])
         for i in shown:
             lines += _in_full(groups[i][:1]) + _more(groups[i])
@@ -101,12 +115,17 @@ def _more(group: list[Diagnostic]) -> list[str]:
 
 
 def counts(diagnostics: list[Diagnostic], more: str = "") -> str:
-    """How many errors and warnings there are: 2 errors, 1 warning; nothing where there is none."""
+    """How many there are: 2 errors, 1 warning, 1 piece of advice; nothing where there is none."""
     found = [
-        (sum(each.severity == severity for each in diagnostics), severity)
-        for severity in (ERROR, WARNING)
+        (sum(each.severity == severity for each in diagnostics), severity) for severity in _RANKS
     ]
-    return ", ".join(counted(number, more + severity) for number, severity in found if number)
+    return ", ".join(_counted(number, severity, more) for number, severity in found if number)
+
+
+def _counted(number: int, severity: str, more: str) -> str:
+    if severity == ADVICE:
+        return f"{counted(number, more + 'piece')} of advice"
+    return counted(number, more + severity)
 
 
 def kind_of(message: str) -> str:
@@ -137,9 +156,7 @@ def _schema_words() -> frozenset[str]:
 def _colored(diagnostic: Diagnostic) -> str:
     """The message in colours, its line with a number in front, as compilers show them."""
     color = _COLORS[diagnostic.severity]
-    lines = [
-        f"{color}{diagnostic.severity}{_RESET}{_BOLD}: {printable(diagnostic.message)}{_RESET}"
-    ]
+    lines = [f"{color}{diagnostic.severity}{_RESET}{_BOLD}: {diagnostic.text}{_RESET}"]
     span = diagnostic.span
     number = str(span.line) if span and span.source.text else ""
     margin = " " * len(number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import ClassVar
 
-from netspec.graph import Blob, Shape, shape_text
+from netspec.graph import Blob, Layer, Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import IGNORED, Setting
@@ -147,6 +147,9 @@ class SoftmaxWithLoss(Loss):
         shapes=f"{SCALAR}; a second top has the first bottom's shape",
     )
 
+    def class_axis(self, layer: Layer) -> int:
+        return int(layer.field(self.param).axis)
+
     def check(self, context: LayerContext) -> None:
         if len(context.layer.top_blobs) > 1:
             warn_of_second_top(context)
@@ -173,6 +176,9 @@ class InfogainLoss(Loss):
         {**SCORES, "H": (1, 1, 10, 10)},
         shapes=f"{SCALAR}; a second top has the first bottom's shape",
     )
+
+    def class_axis(self, layer: Layer) -> int:
+        return int(layer.field(self.param).axis)
 
     def check(self, context: LayerContext) -> None:
         if context.message.loss_param.HasField("normalize"):
@@ -214,6 +220,9 @@ class MultinomialLogisticLoss(Loss):
     reads = BOTTOM
     example = Example({"probabilities": (32, 10), "label": (32,)}, shapes=SCALAR)
 
+    def class_axis(self, layer: Layer) -> int:
+        return 1
+
     def match(self, context: LayerContext) -> None:
         require_one_label_each(context)
 
@@ -228,6 +237,9 @@ class HingeLoss(Loss):
     param = "hinge_loss_param"
     shown = (Setting("norm", "{}", True),)
     example = Example(SCORES, "hinge_loss_param { norm: L2 }", shapes=SCALAR)
+
+    def class_axis(self, layer: Layer) -> int:
+        return 1
 
     def match(self, context: LayerContext) -> None:
         require_one_label_each(context)
@@ -250,6 +262,9 @@ class Accuracy(Spec):
         "accuracy_param { top_k: 5 }",
         shapes="a scalar; a second top has a value for each class",
     )
+
+    def class_axis(self, layer: Layer) -> int:
+        return int(layer.field(self.param).axis)
 
     def check(self, context: LayerContext) -> None:
         if not context.param.top_k:

@@ -110,6 +110,14 @@ class Spec:
         """Whether its top's gradient lies, from set-up on, with its bottom's or its inside's."""
         return False
 
+    def class_axis(self, layer: Layer) -> int | None:
+        """The axis of its first bottom that has a place for each class.
+
+        Its second bottom then holds labels that count these places from 0. None where it has no
+        labels of classes.
+        """
+        return None
+
     def check(self, context: LayerContext) -> None:
         """Reports what is wrong in the layer's own fields, whatever its bottoms are."""
 

@@ -33,7 +33,7 @@ _NO_EFFECT = frozenset(
     }
 )  # fmt: skip
 # Parameters that are not one layer type's: they change what the layers compute that state them.
-_OF_ANY_TYPE = frozenset({"quantization_param"})
+OF_ANY_TYPE = frozenset({"quantization_param"})
 _NO_EFFECT_KIND = "a fork's field without effect"
 
 
@@ -87,7 +87,7 @@ def _counts(field: Any, value: Any, path: tuple[str | int, ...]) -> bool:
 
     It can't where it states its default, or belongs to another type's parameters.
     """
-    if len(path) == 1 and field.message_type is not None and field.name not in _OF_ANY_TYPE:
+    if len(path) == 1 and field.message_type is not None and field.name not in OF_ANY_TYPE:
         return False  # the parameters of a layer type: its spec reads them, any other ignores them
     if field.message_type is not None:
         return True

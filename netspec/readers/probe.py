@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from math import prod
+from typing import NamedTuple
 
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.mean_file import read_mean_blob
@@ -109,14 +110,15 @@ def _image_list_shape(layer: Layer) -> RecordShape | None:
     param = layer.message.image_data_param
     if param.new_height and param.new_width:
         return 3 if param.is_color else 1, param.new_height, param.new_width
-    list_path = resolve_path(param.source, net_path(layer))
-    if not os.path.isfile(list_path):
+    found = _image_list(layer)
+    if found is None:
         return None
-    from netspec.readers.image_list import read_list, split_line
+    list_path, lines = found
+    from netspec.readers.image_list import split_line
     from netspec.readers.images import image_shape, read_image_file
 
     span = layer.spans.at("image_data_param", "source")
-    image = param.root_folder + split_line(read_list(list_path, span)[0], 0, list_path, span)[0]
+    image = param.root_folder + split_line(lines[0], 0, list_path, span)[0]
     path = resolve_path(image, list_path, net_path(layer))
     return (
         image_shape(read_image_file(path, span), param.is_color, f"the image '{path}'", span)
@@ -157,3 +159,86 @@ def _implied_channels(layer: Layer, param: TransformationParameter) -> int:
     if len(param.mean_value) > 1:  # one a channel
         return len(param.mean_value)
     return 3 if param.force_color else 1 if param.force_gray else 0
+
+
+def record_count(layer: Layer) -> int | None:
+    """The number of records of a data layer, where they are there and counting takes no time.
+
+    A LevelDB would have to be read through.
+
+    Raises: NetspecError where what is there can't be read.
+    """
+    if layer.type == "ImageData":
+        lines = _image_list(layer)
+        return None if lines is None else len(lines[1])
+    if not layer.message.HasField("data_param"):
+        return None
+    from netspec.stores.records import database_kind, open_records
+
+    param = layer.message.data_param
+    path = resolve_path(param.source, net_path(layer))
+    if database_kind(path, param.backend) != param.LMDB:
+        return None
+    records = open_records(path, param.backend, layer.spans.at("data_param", "source"))
+    try:
+        return records.count
+    finally:
+        records.close()
+
+
+class Labels(NamedTuple):
+    """Labels of a data layer's records, each with the place that has it; all of them or some."""
+
+    places: dict[int, str]
+    are_all: bool
+
+
+def labels_of(layer: Layer, most: int) -> Labels | None:
+    """The different labels of a layer's records; of a database, of `most` of them.
+
+    Returns: None where the layer reads no labels of classes, or its data are not there.
+    Raises: NetspecError where what is there can't be read.
+    """
+    if layer.type == "ImageData":
+        return _labels_of_list(layer)
+    count = record_count(layer) if layer.type == "Data" else None
+    if count is None:
+        return None
+    from netspec.stores.records import open_records
+
+    param = layer.message.data_param
+    path = resolve_path(param.source, net_path(layer))
+    records = open_records(path, param.backend, layer.spans.at("data_param", "source"))
+    places: dict[int, str] = {}
+    try:
+        for i in range(min(count, most)):
+            index = i * count // min(count, most)
+            key, datum = records.read(index)
+            places.setdefault(datum.label, records.describe(index, key))
+    finally:
+        records.close()
+    return Labels(places, count <= most)
+
+
+def _labels_of_list(layer: Layer) -> Labels | None:
+    from netspec.readers.image_list import split_line
+
+    found = _image_list(layer)
+    if found is None:
+        return None
+    path, lines = found
+    span = layer.spans.at("image_data_param", "source")
+    places: dict[int, str] = {}
+    for i, line in enumerate(lines):
+        places.setdefault(split_line(line, i, path, span)[1], f"line {i + 1} of '{path}'")
+    return Labels(places, True)
+
+
+def _image_list(layer: Layer) -> tuple[str, list[str]] | None:
+    """The path and the lines of a layer's list; None where it is not there."""
+    from netspec.readers.image_list import read_list
+
+    path = resolve_path(layer.message.image_data_param.source, net_path(layer))
+    if not os.path.isfile(path):
+        return None
+    return path, read_list(path, layer.spans.at("image_data_param", "source"))

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Span
+from netspec.diagnostics import WARNING, Diagnostic, NetspecError, Report, Source, Span
 from netspec.files.paths import resolve_path
 from netspec.graph import Net
 from netspec.hint import nearest
@@ -175,11 +175,16 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
 
     Raises: NetspecError where it can't be read at all.
     """
+    return read_solver_source(read_text_file(path), report)
+
+
+def read_solver_source(source: Source, report: Report) -> SolverFile:
+    """The same of a text that has been read. Raises: NetspecError where it can't be parsed."""
     before = len(report.diagnostics)
     message = caffe_pb2.SolverParameter()
     with without_collector():
-        block = parse_source(read_text_file(path))
-        require_kind(block, str(path), caffe_pb2.SolverParameter)
+        block = parse_source(source)
+        require_kind(block, source.path, caffe_pb2.SolverParameter)
         spans = bind(block, message, report)
     unbound = _unbound_fields(block, report.diagnostics[before:])
     if message.HasField("type") and message.HasField("solver_type"):
@@ -187,7 +192,7 @@ def read_solver(path: str | Path, report: Report) -> SolverFile:
     upgrade_solver(message, spans, report)
     check_solver(message, spans, report, unbound)
     return SolverFile(
-        str(path),
+        source.path,
         message,
         spans,
         [d for d in report.diagnostics[before:] if d.severity == WARNING],
@@ -278,20 +283,48 @@ def load_solver_net(
     """
     options = options or NetOptions()
     report.allow_unknown |= options.allow_unknown
-    message = caffe_pb2.NetParameter()
+    text = read_solver_net(source, file, report)
+    return build_solver_net(source, text, report, options, batch_size, share)
+
+
+@dataclass(frozen=True, slots=True)
+class NetText:
+    """The net that a solver names, as it was read: its path, its message and places."""
+
+    path: str
+    message: caffe_pb2.NetParameter
+    spans: Spans
+
+
+def read_solver_net(source: NetSource, file: SolverFile, report: Report) -> NetText:
+    """Reads one of the solver's nets. Faults go to the report.
+
+    Raises: NetspecError where its file does not exist or can't be read.
+    """
     if source.message is not None and source.spans is not None:
-        path, spans = file.path, source.spans
+        message = caffe_pb2.NetParameter()
         message.CopyFrom(source.message)
-    else:
-        found = find_net(source, file)
-        if found is None:
-            raise NetspecError(
-                f"the net '{source.path}' does not exist",
-                source.span,
-                _path_hint(source.path or "", file),
-            )
-        path = found
-        message, spans = read_net(read_text_file(path), report)
+        return NetText(file.path, message, source.spans)
+    found = find_net(source, file)
+    if found is None:
+        raise NetspecError(
+            f"the net '{source.path}' does not exist",
+            source.span,
+            _path_hint(source.path or "", file),
+        )
+    return NetText(found, *read_net(read_text_file(found), report))
+
+
+def build_solver_net(
+    source: NetSource,
+    text: NetText,
+    report: Report,
+    options: NetOptions,
+    batch_size: int | None = None,
+    share: int = 1,
+) -> Net:
+    """The net of the state that the solver gives. Arguments are those of `load_solver_net`."""
+    message, spans = text.message, text.spans
     state = source.state_with(message.state)
     state.level = options.level or state.level
     state.stage.extend(options.stages)
@@ -300,7 +333,7 @@ def load_solver_net(
     sources = {top for layer, _ in kept if not layer.bottom for top in layer.top}
     given = {name: shape for name, shape in options.inputs.items() if name in sources}
     net = assemble(message, spans, state, report, replace(options, inputs=given))
-    net.path = path
+    net.path = text.path
     return net
 
 

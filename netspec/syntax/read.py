@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +23,13 @@ from netspec.syntax.tree import Block
 YAML_SUFFIXES = (".yaml", ".yml")
 # of a text, over a hundred times the largest net in use: its tree takes up to 200 bytes for each
 MAX_BYTES = 16 * MIB
+WHAT = "a net or solver file"
 FileKind = type[caffe_pb2.NetParameter] | type[caffe_pb2.SolverParameter]
 # Top-level fields that only a net has, whatever else stands beside them.
 _NET_FIELDS = {"layer", "layers", "input", "input_dim", "input_shape", "force_backward"}
+# Of a solver, one of which each has.
+_SOLVER_FIELDS = {"net", "net_param", "train_net", "train_net_param", "base_lr", "lr_policy"}
+_YAML_FIELD = re.compile(rf"^(?:{'|'.join(sorted(_NET_FIELDS | _SOLVER_FIELDS))}):", re.MULTILINE)
 
 
 def read_source(path: str | Path) -> Source:
@@ -32,9 +38,31 @@ def read_source(path: str | Path) -> Source:
     Raises: NetspecError where the file can't be read, is no text or is too large.
     """
     try:
-        raw = read_file(path, MAX_BYTES, "a net or solver file")
+        raw = read_file(path, MAX_BYTES, WHAT)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
+    return source_of(raw, path)
+
+
+def read_stdin(name: str) -> Source:
+    """The text on the standard input, under a name whose suffix tells the syntax.
+
+    Raises: NetspecError where it is closed, is no text or is too large.
+    """
+    if sys.stdin is None:
+        raise NetspecError("the standard input is closed", whole_file(name))
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        most = f"the {MAX_BYTES // MIB} MiB that {WHAT} may have"
+        raise NetspecError(f"the standard input has more than {most}", whole_file(name))
+    return source_of(raw, name)
+
+
+def source_of(raw: bytes, path: str | Path) -> Source:
+    """The text that some bytes are, under the name that messages call it by.
+
+    Raises: NetspecError where they are no text.
+    """
     if b"\0" in raw:
         raise NetspecError(
             f"'{path}' is not text: a prototxt or a YAML file is expected", whole_file(path)
@@ -64,6 +92,28 @@ def file_kind(block: Block) -> FileKind:
     """Whether a file is a net or a solver, by its top-level fields; one without any is a net."""
     has_net_fields, net, solver = _known_fields(block)
     return caffe_pb2.NetParameter if has_net_fields or net >= solver else caffe_pb2.SolverParameter
+
+
+def is_net_or_solver(block: Block) -> bool:
+    """Whether a file that nobody named is meant for a net or a solver: other files have its suffix.
+
+    Half of its fields are then those of a net or of a solver.
+    """
+    names = {field.name for field in block.fields}
+    has_net_fields, net, solver = _known_fields(block)
+    return (
+        (has_net_fields or bool(names & _SOLVER_FIELDS))
+        and 2 * max(net, solver) >= len(names)
+        and message_of_fields(names) is None
+    )
+
+
+def may_be_net_or_solver(source: Source) -> bool:
+    """The same of a file that can't be parsed, by its text."""
+    is_yaml = source.path.endswith(YAML_SUFFIXES)
+    return kind_of_text(source.text) is None and (
+        not is_yaml or _YAML_FIELD.search(source.text) is not None
+    )
 
 
 def _known_fields(block: Block) -> tuple[bool, int, int]:

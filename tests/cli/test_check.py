@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from netspec.cli import main
+from netspec.cli import COMMANDS, main
+from netspec.cli.parser import command_parser
 from netspec.schema import caffe_pb2
 from tests.conftest import REFERENCE, ROOT
 
@@ -61,6 +64,7 @@ def test_a_wrong_net_as_json(capsys: pytest.CaptureFixture) -> None:
     (fault,) = net["diagnostics"]
     assert fault == {
         "severity": "error",
+        "rule": None,
         "message": "layer 'relu' reads blob 'dta', which no earlier layer makes",
         "span": {"path": "net.prototxt", "line": 2, "column": 43},
         "hint": "did you mean 'data'?",
@@ -68,6 +72,7 @@ def test_a_wrong_net_as_json(capsys: pytest.CaptureFixture) -> None:
         "notes": [
             {
                 "severity": "note",
+                "rule": None,
                 "message": "'data' is made here",
                 "span": {"path": "net.prototxt", "line": 1, "column": 41},
                 "hint": None,
@@ -188,7 +193,7 @@ base_lr: 0.1 lr_policy: "fixed" max_iter: 3 test_iter: 1 test_iter: 1 test_inter
 
 
 def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
-    assert check(capsys, "solver.prototxt", solver=INNER) == (
+    assert check(capsys, "solver.prototxt", "--no-advice", solver=INNER) == (
         0,
         "solver.prototxt: solver: no faults\n",
         "",
@@ -385,7 +390,170 @@ def test_binary_files_of_another_kind(capsys: pytest.CaptureFixture) -> None:
                 f"{name}: error: '{name}' is {kind}, not a net or a solver\n  hint: "
             )
     Path("folder").mkdir()
-    assert "error: 'folder' is a folder, not a net or a solver" in check(capsys, "folder")[2]
+    assert check(capsys, "folder")[::2] == (
+        1,
+        "folder: error: there is no net or solver in 'folder'\n",
+    )
+
+
+KEYS = {  # what SARIF 2.1.0 requires of its objects, and what of them is written
+    "log": ({"version", "runs"}, {"$schema"}),
+    "run": ({"tool"}, {"columnKind", "artifacts", "results"}),
+    "result": ({"message"}, {"level", "locations", "relatedLocations", "ruleId", "ruleIndex"}),
+    "region": ({"startLine", "startColumn", "endLine", "endColumn"}, set()),
+}
+
+
+def _require(kind: str, value: dict) -> None:
+    required, optional = KEYS[kind]
+    assert required <= value.keys() <= required | optional
+
+
+def test_sarif(capsys: pytest.CaptureFixture) -> None:
+    wrong = NET.replace('bottom: "data"', 'bottom: "dta"')
+    arguments = ("a b.prototxt", "gone", "--format", "sarif")
+    Path("a b.prototxt").write_text(wrong)
+    status, out, err = check(capsys, *arguments)
+    log = json.loads(out)
+    assert (status, err, log["version"]) == (1, "", "2.1.0")
+    _require("log", log)
+    (run,) = log["runs"]
+    _require("run", run)
+    assert run["tool"]["driver"]["name"] == "netspec"
+    assert [each["location"]["uri"] for each in run["artifacts"]] == ["a%20b.prototxt", "gone"]
+    fault, gone = run["results"]
+    _require("result", fault)
+    assert (fault["level"], fault["message"]) == (
+        "error",
+        {
+            "text": "layer 'relu' reads blob 'dta', which no earlier layer makes\n"
+            "hint: did you mean 'data'?"
+        },
+    )
+    (place,) = fault["locations"]
+    assert place["physicalLocation"] == {
+        "artifactLocation": {"uri": "a%20b.prototxt"},
+        "region": {"startLine": 2, "startColumn": 43, "endLine": 2, "endColumn": 48},
+    }
+    (related,) = fault["relatedLocations"]
+    assert related["message"] == {"text": "'data' is made here"}
+    _require("region", related["physicalLocation"]["region"])
+    assert gone["locations"] == [{"physicalLocation": {"artifactLocation": {"uri": "gone"}}}]
+
+
+def test_workflow_commands(capsys: pytest.CaptureFixture) -> None:
+    wrong = WARNED.replace('bottom: "data"', 'bottom: "100%,\\n"')
+    Path("a,b.prototxt").write_text(wrong)
+    status, out, err = check(capsys, "a,b.prototxt", "--format", "github")
+    assert (status, err) == (1, "")
+    assert out.splitlines() == [
+        "::error file=a%2Cb.prototxt,line=2,endLine=2,col=43,endColumn=52::layer 'relu' reads "
+        "blob '100%25,\\n', which no earlier layer makes",
+        "::warning file=a%2Cb.prototxt,line=3,endLine=3,col=15,endColumn=21::two layers are named "
+        "'relu'; weights are saved and loaded by name%0Ahint: give each layer a name of its own"
+        "%0Aa,b.prototxt:2:15: the first one is here",
+    ]
+
+
+def test_folders(capsys: pytest.CaptureFixture) -> None:
+    Path("nets/.git").mkdir(parents=True)
+    for name, text in {
+        "b.prototxt": NET,
+        "a.yaml": "layer: {name: a, type: Relu, bottom: b, top: a}\n",
+        ".git/hidden.prototxt": "x",
+        "labels.prototxt": 'item { name: "a" label: 0 }\n',
+        "names.pbtxt": "cat\ndog\n",
+        "graph.pbtxt": 'node { name: "a" op: "Const" }\n',
+        "triton.pbtxt": 'name: "a" platform: "x" max_batch_size: 8 input [{ name: "b" }] output: 1',
+        "workflow.yml": "name: CI\non: push\njobs: {}\n",
+        "template.yaml": "a: {{ .Values.x }}\n",
+        "broken.prototxt": "layer {",
+        "readme.md": "x",
+    }.items():
+        (Path("nets") / name).write_text(text)
+    (Path("nets") / "weights.prototxt").write_bytes(
+        caffe_pb2.BlobProto(num=1, channels=1, height=1, width=2, data=[0, 0]).SerializeToString()
+    )
+    status, out, _ = check(capsys, "nets", "nets/b.prototxt")
+    assert status == 1
+    assert out.splitlines() == [
+        "nets/a.yaml: TRAIN and TEST net: 2 errors",
+        "nets/b.prototxt: TEST net: no faults",
+        "nets/broken.prototxt: not read: 1 error",
+        "3 files, 3 errors, 7 files of another kind passed over",
+    ]
+    # what is named is meant
+    assert (
+        "nets/labels.prototxt: not a net: 1 error"
+        in check(capsys, "nets", "nets/labels.prototxt")[1]
+    )
+
+
+def test_files_of_another_kind_may_be_skipped(capsys: pytest.CaptureFixture) -> None:
+    labels = 'item { name: "a" label: 0 }\n'
+    arguments = ("labels.prototxt", "net.prototxt", "gone.prototxt", "--skip-other-files")
+    status, out, err = check(capsys, *arguments, labels=labels, net=NET)
+    assert status == 1
+    assert out.splitlines() == [
+        "net.prototxt: TEST net: no faults",
+        "gone.prototxt: not read: 1 error",
+        "2 files, 1 error, 1 file of another kind passed over",
+    ]
+    assert "file 'gone.prototxt' does not exist" in err
+
+
+def test_a_folder_that_cannot_be_read(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    Path("nets").mkdir()
+    monkeypatch.setattr("os.scandir", refuse)
+    assert check(capsys, "nets")[::2] == (
+        1,
+        "nets: error: 'nets' can't be read: Permission denied\n",
+    )
+
+
+def test_hooks_of_pre_commit() -> None:
+    hooks = {
+        hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    }
+    assert set(hooks) == {"netspec-check", "netspec-fmt"}
+    for name, file in (
+        ("netspec-check", "models/a/train_val.prototxt"),
+        ("netspec-check", "models/a/solver.yaml"),
+        ("netspec-fmt", "deploy.prototxt"),
+    ):
+        assert {"id", "name", "entry", "language", "files"} <= hooks[name].keys()
+        assert re.search(hooks[name]["files"], file)
+    program, command, *options = hooks["netspec-check"]["entry"].split()
+    assert (program, command) == ("netspec", "check")
+    parser = command_parser(command, COMMANDS[command])
+    assert parser.parse_args([*options, "a.prototxt"]).skip_other_files
+
+
+def test_stdin(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(text: bytes, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+        return check(capsys, "-", *arguments)
+
+    assert given(NET.encode()) == (0, "<stdin>: TEST net: no faults\n", "")
+    assert given(b"layer {")[2].startswith("<stdin>:1:8: error: expected a field name")
+    yaml = b"layer: [{name: a, type: Input, top: a, input_param: {shape: {dim: 1}}}]\n"
+    assert given(yaml, "--stdin-filename", "x.yaml")[:2] == (0, "x.yaml: TEST net: no faults\n")
+    Path("nets").mkdir()
+    Path("nets/net.prototxt").write_text(NET)
+    assert given(SOLVER.encode(), "--stdin-filename", "nets/solver.prototxt")[:2] == (
+        0,
+        "nets/solver.prototxt: solver and its net: no faults\n",
+    )
+    assert given(b"a\0")[2].startswith("<stdin>: error: '<stdin>' is not text")
+    monkeypatch.setattr("netspec.syntax.read.MAX_BYTES", 5)
+    assert "the standard input has more than" in given(b"123456")[2]
+    monkeypatch.setattr("sys.stdin", None)
+    assert check(capsys, "-")[2] == "<stdin>: error: the standard input is closed\n"
 
 
 def test_what_is_no_file(capsys: pytest.CaptureFixture) -> None:
@@ -554,12 +722,22 @@ def test_given_shapes_go_to_the_phases_that_have_them(capsys: pytest.CaptureFixt
     assert check(capsys, "net.prototxt", "--input", "a=1,2", "--input", "b=3", net=text)[0] == 0
 
 
+NO_RULE = "netspec check: there is no rule 'no-wieght-filler'; did you mean 'no-weight-filler'?"
+
+
 def test_usage(capsys: pytest.CaptureFixture) -> None:
-    for arguments in ([], ["--phase", "VALIDATE", "net.prototxt"]):
-        with pytest.raises(SystemExit) as caught:
-            main(["check", *arguments])
-        assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["check", "--phase", "VALIDATE", "net.prototxt"])
+    assert caught.value.code == 2
     capsys.readouterr()
+    for arguments, message in (
+        ([], "netspec check: expected a FILE; see netspec check --help"),
+        (["a", "--format", "markdown"], "netspec check: --format markdown goes with --explain"),
+        (["a", "--select", "no-wieght-filler"], NO_RULE),
+        (["a", "--ignore", "dead-end,no-wieght-filler"], NO_RULE),
+        (["--explain", "no-wieght-filler"], NO_RULE),
+    ):
+        assert check(capsys, *arguments) == (2, "", f"{message}\n")
     assert main(["check", "--nonsense"]) == 2
     assert main(["check", "--input", "data=3,x", "net.prototxt"]) == 1
     assert "'--input data=3,x' is not a shape" in capsys.readouterr().err

@@ -10,9 +10,10 @@ import pytest
 
 import netspec
 from netspec.cli import main
-from netspec.cli.layers import families, layer_page, markdown_table, parameter_fields, summary
+from netspec.cli.layers import families, layer_page, markdown_table, summary
 from netspec.graph import shape_text
 from netspec.layers import SPECS, all_specs
+from netspec.layers.parameter_fields import parameter_fields
 from netspec.schema import caffe_pb2
 from netspec.schema.comments import schema_comments
 
