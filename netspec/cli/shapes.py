@@ -5,47 +5,102 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from typing import Any
 
-from netspec.cli.state import configure_state, load_net
-from netspec.graph import Net, layer_row, net_table
+from netspec.cli.layer_groups import Row, grouped, in_order
+from netspec.cli.state import configure_state, load_net, name_list
+from netspec.diagnostics import did_you_mean
+from netspec.graph import COLUMNS, HEADINGS, Net, aligned, cell_text, title, totals
+
+Columns = dict[str, Callable[[Any], Any]]
+ALL_COLUMNS: Columns = {
+    **COLUMNS,
+    "line": lambda row: row.span.line if row.span else 0,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     configure_state(parser)
-    parser.add_argument("--format", choices=["table", "json", "csv"], default="table")
+    parser.add_argument("--format", choices=["table", "markdown", "json", "csv"], default="table")
+    parser.add_argument(
+        "--columns",
+        metavar="A,B",
+        type=_columns,
+        help=f"which columns, in their order: {', '.join(ALL_COLUMNS)}",
+    )
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        type=_column,
+        help="order the layers by a column: numbers from the largest, texts from A to Z",
+    )
+    parser.add_argument(
+        "--group",
+        action="store_true",
+        help=(
+            "a line for all layers whose names begin alike up to '/', else '_', with their sums: "
+            "inception_3a/…, res2a_…"
+        ),
+    )
+
+
+def _columns(text: str) -> list[str]:
+    names = [_column(name) for name in name_list(text)]
+    if not names:
+        raise argparse.ArgumentTypeError("names no column")
+    return names
+
+
+def _column(name: str) -> str:
+    if name in ALL_COLUMNS:
+        return name
+    hint = did_you_mean(name, ALL_COLUMNS) or f"the columns are {', '.join(ALL_COLUMNS)}"
+    raise argparse.ArgumentTypeError(f"there is no column '{name}'; {hint}")
 
 
 def run(args: argparse.Namespace) -> int:
     net = load_net(args.net, args, allow_unknown=True, require_shapes=False)
-    write = {"table": _table, "json": _json, "csv": _csv}[args.format]
-    sys.stdout.write(write(net))
+    rows: list[Row] = grouped(net) if args.group else list(net.layers)
+    if args.sort:
+        rows = in_order(rows, ALL_COLUMNS[args.sort])
+    if args.format == "json":
+        sys.stdout.write(_json(net, rows, args))
+        return 0
+    write, usual = {
+        "table": (_table, COLUMNS),
+        "markdown": (_markdown, COLUMNS),
+        "csv": (_csv, ALL_COLUMNS),
+    }[args.format]
+    columns = {name: ALL_COLUMNS[name] for name in args.columns or usual}
+    sys.stdout.write(write(net, rows, columns))
     return 0
 
 
-def _table(net: Net) -> str:
-    return net_table(net) + "\n"
+def _values(rows: list[Row], columns: Columns) -> list[list[Any]]:
+    return [[value(row) for value in columns.values()] for row in rows]
 
 
-def _json(net: Net) -> str:
-    layers = []
-    for layer in net.layers:
-        span = None
-        if layer.span is not None:
-            line, column = layer.span.source.position(layer.span.start)
-            span = {"path": layer.span.source.path, "line": line, "column": column}
-        layers.append(
-            {
-                "name": layer.name,
-                "type": layer.type,
-                "bottoms": layer.bottoms,
-                "tops": layer.tops,
-                "outputs": [list(blob.shape or ()) for blob in layer.top_blobs],
-                "macs": layer.macs,
-                "params": sum(param.count for param in layer.params),
-                "span": span,
-            }
-        )
+def _table(net: Net, rows: list[Row], columns: Columns) -> str:
+    table = aligned(list(columns), _values(rows, columns))
+    return "\n".join([title(net), "", table, "", totals(net), ""])
+
+
+def _markdown(net: Net, rows: list[Row], columns: Columns) -> str:
+    """A table as GitHub and most tools read it."""
+    values = _values(rows, columns)
+    rules = [
+        "---" if any(isinstance(row[i], (str, list)) for row in values) else "--:"
+        for i in range(len(columns))
+    ]
+    texts = [[cell_text(value).replace("|", "\\|") for value in row] for row in values]
+    headings = [HEADINGS.get(name, name) for name in columns]
+    lines = [f"| {' | '.join(row)} |" for row in (headings, rules, *texts)]
+    return "\n".join([title(net), "", *lines, "", totals(net), ""])
+
+
+def _json(net: Net, rows: list[Row], args: argparse.Namespace) -> str:
     about = {
         "name": net.name,
         "phase": net.phase,
@@ -58,30 +113,51 @@ def _json(net: Net) -> str:
             for layer in net.layers
             if layer.params
         },
-        "layers": layers,
+        "groups" if args.group else "layers": [
+            {name: ALL_COLUMNS[name](row) for name in args.columns}
+            if args.columns
+            else _json_row(row)
+            for row in rows
+        ],
         "param_count": net.param_count,
         "macs": sum(layer.macs for layer in net.layers),
     }
     return json.dumps(about, indent=1) + "\n"
 
 
-def _csv(net: Net) -> str:
+def _json_row(row: Row) -> dict[str, Any]:
+    span = None
+    if row.span is not None:
+        line, column = row.span.source.position(row.span.start)
+        span = {"path": row.span.source.path, "line": line, "column": column}
+    return {
+        "name": row.name,
+        "type": row.type,
+        "bottoms": row.bottoms,
+        "tops": row.tops,
+        "outputs": [list(blob.shape or ()) for blob in row.top_blobs],
+        "macs": row.macs,
+        "params": row.param_count,
+        "span": span,
+    }
+
+
+def _csv(net: Net, rows: list[Row], columns: Columns) -> str:
     import csv
     import io
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ("layer", "type", "bottoms", "tops", "output", "params", "count", "macs", "line")
-    )
-    for layer in net.layers:
-        cells = [cell.replace("×", "x").replace(", ", " ") for cell in layer_row(layer)[:6]]
-        writer.writerow(
-            [
-                *cells,
-                sum(param.count for param in layer.params),
-                layer.macs,
-                layer.span.line if layer.span else "",
-            ]
-        )
+    writer.writerow(columns)
+    writer.writerows([_csv_cell(value) for value in row] for row in _values(rows, columns))
     return out.getvalue()
+
+
+def _csv_cell(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return " ".join(part if isinstance(part, str) else _csv_shape(part) for part in value)
+
+
+def _csv_shape(shape: tuple[int, ...] | None) -> str:
+    return cell_text([shape]).replace("×", "x")

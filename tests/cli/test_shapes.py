@@ -10,6 +10,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -106,6 +107,93 @@ def test_a_missing_file_and_a_wrong_command(capsys: pytest.CaptureFixture) -> No
     assert "file 'nowhere.prototxt' does not exist" in capsys.readouterr().err
     assert main(["shaeps"]) == 2
     assert "did you mean 'shapes'?" in capsys.readouterr().err
+
+
+def test_columns_in_the_order_that_is_asked_for(capsys: pytest.CaptureFixture) -> None:
+    out = shapes(capsys, DEPLOY, "--columns", "macs,layer")
+    assert out.splitlines()[2].split() == ["multiply-adds", "layer"]
+    assert "377,487,360  fc6" in out
+    (conv1,) = (
+        layer
+        for layer in json.loads(
+            shapes(capsys, DEPLOY, "--columns", "layer,output,count", "--format", "json")
+        )["layers"]
+        if layer["layer"] == "conv1"
+    )
+    assert conv1 == {"layer": "conv1", "output": [[10, 96, 55, 55]], "count": 34_944}
+    csv_lines = shapes(capsys, DEPLOY, "--columns", "tops,line", "--format", "csv").splitlines()
+    assert csv_lines[:2] == ["tops,line", "data,4"]
+
+
+def test_sort_puts_the_largest_numbers_first_and_texts_from_a_to_z(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    def first(column: str) -> str:
+        options = ("--sort", column, "--columns", "layer", "--format", "csv")
+        return shapes(capsys, DEPLOY, *options).splitlines()[1]
+
+    assert [first("macs"), first("count"), first("layer")] == ["conv2", "fc6", "conv1"]
+
+
+GROUPS = """name: "groups"
+layer { name: "data" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "in/1x1" type: "Convolution" bottom: "x" top: "in/1x1"
+  convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "in/relu" type: "ReLU" bottom: "in/1x1" top: "in/1x1" }
+layer { name: "res2a_1" type: "Convolution" bottom: "in/1x1" top: "res2a_1"
+  convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "in/3x3" type: "Convolution" bottom: "x" top: "in/3x3"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 } }
+layer { name: "res2a" type: "Eltwise" bottom: "res2a_1" bottom: "in/1x1" top: "res2a" }
+"""
+
+
+def test_groups_add_up_the_layers_whose_names_begin_alike(
+    capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "groups.prototxt"
+    path.write_text(GROUPS)
+    rows = list(
+        csv.DictReader(io.StringIO(shapes(capsys, str(path), "--group", "--format", "csv")))
+    )
+    assert [row["layer"] for row in rows] == ["data", "in/…", "res2a_…"]
+    assert rows[1] == {
+        "layer": "in/…",
+        "type": "3 layers",
+        "bottoms": "x",
+        "tops": "in/1x1 in/3x3",
+        "output": "1x2x8x8 1x4x8x8",
+        "params": "",
+        "count": str(2 * 3 + 2 + 4 * 27 + 4),
+        "macs": str(64 * (2 * 3 + 4 * 27)),
+        "line": "3",
+    }
+    assert (rows[2]["bottoms"], rows[2]["tops"]) == ("in/1x1", "res2a")
+    about = json.loads(shapes(capsys, str(path), "--group", "--format", "json"))
+    assert [group["macs"] for group in about["groups"]] == [0, 64 * 114, 64 * 4]
+
+
+def test_markdown_is_a_table_with_numbers_to_the_right(capsys: pytest.CaptureFixture) -> None:
+    lines = shapes(capsys, DEPLOY, "--format", "markdown", "--columns", "layer,count").splitlines()
+    assert lines[:4] == ["AlexNet, phase TEST", "", "| layer | count |", "| --- | --: |"]
+    assert "| fc6 | 37,752,832 |" in lines
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--columns", "layer,coutn"], "there is no column 'coutn'; did you mean 'count'?"),
+        (["--columns", ","], "names no column"),
+        (["--sort", "q"], "there is no column 'q'; the columns are layer, type,"),
+    ],
+)
+def test_a_wrong_column_is_a_wrong_usage(
+    capsys: pytest.CaptureFixture, options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["shapes", DEPLOY, *options])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 HEAVY = ("torch", "yaml", "graphviz", "lmdb", "h5py", "PIL", "numpy")
