@@ -260,7 +260,10 @@ COLUMNS: dict[str, Callable[[Layer], Any]] = {
     "count": lambda layer: layer.param_count,
     "macs": lambda layer: layer.macs,
 }
-HEADINGS = {"macs": "multiply-adds"}  # where a column's is not its name
+HEADINGS = {
+    "macs": "multiply-adds",
+    "receptive_field": "receptive field",
+}  # where a column's is not its name
 
 
 def cell_text(value: Any) -> str:

@@ -110,4 +110,4 @@ def in_order(rows: list[Row], value: Callable[[Any], Any]) -> list[Row]:
 def _sortable(value: Any) -> tuple[Any, ...]:
     """A text or a list as a key; shapes go by their sizes, an unknown one comes first."""
     parts = value if isinstance(value, list) else [value]
-    return tuple(() if part is None else part for part in parts)
+    return tuple((isinstance(part, str), () if part is None else part) for part in parts)

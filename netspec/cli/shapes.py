@@ -5,19 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from typing import Any
 
+from netspec.cli.columns import ALL_COLUMNS, CSV_COLUMNS, Figures
 from netspec.cli.layer_groups import Row, grouped, in_order
 from netspec.cli.state import configure_state, load_net, name_list
 from netspec.diagnostics import did_you_mean
 from netspec.graph import COLUMNS, HEADINGS, Net, aligned, cell_text, title, totals
-
-Columns = dict[str, Callable[[Any], Any]]
-ALL_COLUMNS: Columns = {
-    **COLUMNS,
-    "line": lambda row: row.span.line if row.span else 0,
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,33 +57,26 @@ def _column(name: str) -> str:
 def run(args: argparse.Namespace) -> int:
     net = load_net(args.net, args, allow_unknown=True, require_shapes=False)
     rows: list[Row] = grouped(net) if args.group else list(net.layers)
+    figures = Figures(net)
     if args.sort:
-        rows = in_order(rows, ALL_COLUMNS[args.sort])
+        rows = in_order(rows, lambda row: ALL_COLUMNS[args.sort](figures, row))
     if args.format == "json":
-        sys.stdout.write(_json(net, rows, args))
+        sys.stdout.write(_json(net, rows, figures, args))
         return 0
-    write, usual = {
-        "table": (_table, COLUMNS),
-        "markdown": (_markdown, COLUMNS),
-        "csv": (_csv, ALL_COLUMNS),
-    }[args.format]
-    columns = {name: ALL_COLUMNS[name] for name in args.columns or usual}
-    sys.stdout.write(write(net, rows, columns))
+    columns = args.columns or list(CSV_COLUMNS if args.format == "csv" else COLUMNS)
+    values = [[ALL_COLUMNS[name](figures, row) for name in columns] for row in rows]
+    write = {"table": _table, "markdown": _markdown, "csv": _csv}[args.format]
+    sys.stdout.write(write(net, columns, values))
     return 0
 
 
-def _values(rows: list[Row], columns: Columns) -> list[list[Any]]:
-    return [[value(row) for value in columns.values()] for row in rows]
-
-
-def _table(net: Net, rows: list[Row], columns: Columns) -> str:
-    table = aligned(list(columns), _values(rows, columns))
+def _table(net: Net, columns: list[str], values: list[list[Any]]) -> str:
+    table = aligned(columns, values)
     return "\n".join([title(net), "", table, "", totals(net), ""])
 
 
-def _markdown(net: Net, rows: list[Row], columns: Columns) -> str:
+def _markdown(net: Net, columns: list[str], values: list[list[Any]]) -> str:
     """A table as GitHub and most tools read it."""
-    values = _values(rows, columns)
     rules = [
         "---" if any(isinstance(row[i], (str, list)) for row in values) else "--:"
         for i in range(len(columns))
@@ -100,7 +87,7 @@ def _markdown(net: Net, rows: list[Row], columns: Columns) -> str:
     return "\n".join([title(net), "", *lines, "", totals(net), ""])
 
 
-def _json(net: Net, rows: list[Row], args: argparse.Namespace) -> str:
+def _json(net: Net, rows: list[Row], figures: Figures, args: argparse.Namespace) -> str:
     about = {
         "name": net.name,
         "phase": net.phase,
@@ -114,7 +101,7 @@ def _json(net: Net, rows: list[Row], args: argparse.Namespace) -> str:
             if layer.params
         },
         "groups" if args.group else "layers": [
-            {name: ALL_COLUMNS[name](row) for name in args.columns}
+            {name: ALL_COLUMNS[name](figures, row) for name in args.columns}
             if args.columns
             else _json_row(row)
             for row in rows
@@ -142,14 +129,14 @@ def _json_row(row: Row) -> dict[str, Any]:
     }
 
 
-def _csv(net: Net, rows: list[Row], columns: Columns) -> str:
+def _csv(net: Net, columns: list[str], values: list[list[Any]]) -> str:
     import csv
     import io
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_csv_cell(value) for value in row] for row in _values(rows, columns))
+    writer.writerows([_csv_cell(value) for value in row] for row in values)
     return out.getvalue()
 
 
@@ -159,5 +146,5 @@ def _csv_cell(value: Any) -> Any:
     return " ".join(part if isinstance(part, str) else _csv_shape(part) for part in value)
 
 
-def _csv_shape(shape: tuple[int, ...] | None) -> str:
+def _csv_shape(shape: tuple[float, ...] | None) -> str:
     return cell_text([shape]).replace("×", "x")

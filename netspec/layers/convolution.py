@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
+from netspec.layers.reach import Reach, spread_reach, window_reach
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.layers.window import (
@@ -103,6 +104,9 @@ class Convolution(Spec):
     def macs(self, layer: Layer) -> int:
         return sum(blob.count for blob in layer.top_blobs) * prod(layer.params[0].shape[1:])
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        return window_reach(planar_window(layer)) if has_planes(layer) else None
+
 
 class Deconvolution(Convolution):
     """Convolution the other way round: each input value is spread over a window.
@@ -149,6 +153,9 @@ class Deconvolution(Convolution):
     def macs(self, layer: Layer) -> int:
         return sum(blob.count for blob in layer.bottom_blobs) * prod(layer.params[0].shape[1:])
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        return spread_reach(planar_window(layer)) if has_planes(layer) else None
+
 
 class Im2col(Spec):
     """Each window of the bottom as a column.
@@ -187,6 +194,19 @@ class Im2col(Spec):
         window = window_of(context.param, len(sizes))
         out = convolved_sizes(context, sizes, window)
         return [(*bottom[:axis], bottom[axis] * prod(window.kernel), *out)]
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        return window_reach(planar_window(layer)) if has_planes(layer) else None
+
+
+def has_planes(layer: Layer) -> bool:
+    """Whether the axes that a convolution runs over are the spatial ones, those behind axis 1."""
+    return layer.message.convolution_param.axis in (1, 1 - len(layer.bottom_blobs[0].shape or ()))
+
+
+def planar_window(layer: Layer) -> Window:
+    """The window of a convolution over the spatial axes."""
+    return window_of(layer.message.convolution_param, len(layer.bottom_blobs[0].shape or ()) - 2)
 
 
 def convolved_sizes(context: LayerContext, sizes: Shape, window: Window) -> Shape:

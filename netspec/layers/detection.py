@@ -13,6 +13,7 @@ from typing import Any
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import MISSING_DATA, LayerContext, Spec
 from netspec.schema.forks import stated
@@ -23,6 +24,7 @@ class Permute(Spec):
 
     type = "Permute"
     param = "permute_param"
+    keeps_places = False
     shown = (Setting("order", "order {}"),)
     example = Example(
         MAPS,
@@ -98,6 +100,10 @@ class Normalize(Spec):
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * 2
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        over_all = layer.field(self.param).across_spatial
+        return None if over_all else super().reach(layer, bottom)
 
 
 class DetectionOutput(Spec):

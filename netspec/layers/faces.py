@@ -217,6 +217,7 @@ class Flip(Spec):
 
     type = "Flip"
     param = "flip_param"
+    keeps_places = False
     shown = (Setting("flip_width", "width {}"), Setting("flip_height", "height {}"))
     example = Example(IMAGES, "flip_param { flip_width: true }", shapes="N×C×H×W of the bottom")
 
@@ -234,6 +235,7 @@ class Resize(Spec):
 
     type = "Resize"
     param = "resize_param"
+    keeps_places = False
     shown = (
         Setting("height", "height {}"),
         Setting("width", "width {}"),

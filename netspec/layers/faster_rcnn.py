@@ -38,6 +38,7 @@ class StandIn(Spec):
     type = "Python"
     module: ClassVar[str] = ""
     param = "python_param"
+    keeps_places = False
     keys: ClassVar[dict[str, Setting]] = {}
 
     def evidence(self, message: Any) -> bool | None:

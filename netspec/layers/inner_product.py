@@ -18,6 +18,7 @@ class InnerProduct(Spec):
 
     type = "InnerProduct"
     param = "inner_product_param"
+    keeps_places = False
     reads = BOTTOM
     shown = (OUTPUTS, Setting("axis", "axis {}"), Setting("transpose", "transposed"), NO_BIAS)
     example = Example(
@@ -51,6 +52,7 @@ class Embed(Spec):
 
     type = "Embed"
     param = "embed_param"
+    keeps_places = False
     reads = BOTTOM
     shown = (OUTPUTS, Setting("input_dim", "{} words", True), NO_BIAS)
     example = Example(

@@ -11,6 +11,7 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.reach import Reach
 from netspec.layers.setting import POINT, Setting
 from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
 from netspec.schema.forks import stated
@@ -208,6 +209,10 @@ class Softmax(Neuron):
     def infer(self, context: LayerContext) -> list[Shape]:
         context.axis(context.param.axis, len(context.bottoms[0]), "axis")
         return [context.bottoms[0]]
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        axes = len(layer.bottom_blobs[0].shape or ())
+        return None if layer.message.softmax_param.axis % axes > 1 else super().reach(layer, bottom)
 
 
 class Swish(Neuron):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.neuron import warn_in_place
+from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting, differs, value_text
 from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
 
@@ -51,6 +52,11 @@ class LRN(Spec):
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * (layer.message.lrn_param.local_size + 1)
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        p = layer.message.lrn_param
+        size = p.local_size if p.norm_region else 1
+        return Reach((size, size), (1, 1), (0, 0))
 
 
 class BatchNorm(Spec):
@@ -107,6 +113,7 @@ class MVN(Spec):
 
     type = "MVN"
     param = "mvn_param"
+    keeps_places = False
     in_place = True
     reads = TOP
     shown = (

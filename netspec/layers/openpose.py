@@ -28,6 +28,7 @@ class ImResize(Spec):
 
     type = "ImResize"
     param = "imresize_param"
+    keeps_places = False
     dialects = ("openpose",)
     shown = (Setting("factor", "factor {}"),)
     example = Example(
@@ -92,6 +93,7 @@ class Nms(Spec):
 
     type = "Nms"
     param = "nms_param"
+    keeps_places = False
     dialects = ("openpose",)
     shown = (Setting("threshold", "threshold {}", True), Setting("max_peaks", "{} peaks", True))
     example = Example(

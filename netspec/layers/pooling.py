@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.reach import Reach, window_reach
 from netspec.layers.setting import Setting, spatial_axes, value_text, window_sizes, window_words
 from netspec.layers.spec import LayerContext, Spec
 from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
@@ -100,6 +101,10 @@ class Pooling(Spec):
             "stride",
         )
         return [(*bottom[:2], *out)] * len(context.layer.top_blobs)
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        p = layer.message.pooling_param
+        return None if p.global_pooling else window_reach(window_of(p, 2))
 
 
 def rounds_up(p: PoolingParameter) -> bool:

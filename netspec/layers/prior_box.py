@@ -44,7 +44,7 @@ class DefaultBoxes(Spec):
 
     param = "prior_box_param"
     bottoms = (2, 2)
-    unforced = (0, 1)  # the boxes follow from sizes alone
+    unforced = sizes_only = (0, 1)  # the boxes follow from sizes alone
 
     def check(self, context: LayerContext) -> None:
         _check_variances(context)

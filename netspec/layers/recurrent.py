@@ -25,6 +25,7 @@ class Recurrent(Spec):
     """
 
     param = "recurrent_param"
+    keeps_places = False
     unforced: ClassVar[tuple[int, ...]] = (1,)
     continuation = 1
     states: ClassVar[tuple[str, ...]] = ()
@@ -150,6 +151,7 @@ class LSTMUnit(Spec):
     continuation = 2
     bottoms = (3, 3)
     tops = (2, 2)
+    keeps_places = False
     example = Example(
         {"c_before": (1, 8, 256), "gates": (1, 8, 1024), "cont": (1, 8)},
         tops=("c", "h"),

@@ -46,6 +46,7 @@ class ROIPooling(Spec):
     type = "ROIPooling"
     param = "roi_pooling_param"
     bottoms = (2, 2)
+    keeps_places = False
     unforced = (1,)
     shown = (
         Setting("pooled_h", "{} rows", True),
@@ -89,6 +90,7 @@ class PSROIPooling(Spec):
     type = "PSROIPooling"
     param = "psroi_pooling_param"
     bottoms = (2, 2)
+    keeps_places = False
     unforced = (1,)
     shown = (
         Setting("output_dim", "{} channels", True),

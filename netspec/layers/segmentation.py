@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.reach import Reach, copied_reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 from netspec.schema.forks import stated
@@ -73,6 +74,17 @@ class Interp(Spec):
 
     def macs(self, layer: Layer) -> int:
         return 4 * layer.top_blobs[0].count
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        rule = interpolation_of(layer.field(self.param))
+        below, above = ((b.shape or ())[2:] for b in (layer.bottom_blobs[0], layer.top_blobs[0]))
+        steps = [
+            (rule.left(size) - 1) / (out - 1) if out > 1 else 1.0
+            for size, out in zip(below, above, strict=True)
+        ]
+        # a place lies between two others, or on one
+        size = tuple(1.0 if step.is_integer() else 2.0 for step in steps)
+        return Reach(size, tuple(steps), (rule.begin,) * 2)
 
 
 class Interpolation(NamedTuple):
@@ -165,6 +177,10 @@ class MaskedUpsample(_Upsample):
         rule = upsampling_of(context.param)
         return [(*bottom[:2], rule.size(bottom[2], 0), rule.size(bottom[3], 1))]
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        rule = upsampling_of(layer.field(self.param))
+        return None if rule.given else copied_reach(rule.scales)
+
 
 class Upsampling(NamedTuple):
     """How SegNet's Upsample makes sizes: given ones, or a scale of each, less a pad."""
@@ -213,6 +229,10 @@ class NearestUpsample(_Upsample):
             )
         scale = context.param.scale or 1  # without a 'scale' the fork's is 1
         return [(*bottom[:-2], bottom[-2] * scale, bottom[-1] * scale)]
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        scale = layer.field(self.param).scale or 1
+        return copied_reach((scale, scale)) if len(layer.bottom_blobs[0].shape or ()) == 4 else None
 
 
 class Unpooling(Spec):

@@ -23,6 +23,7 @@ class Reverse(Spec):
 
     type = "Reverse"
     param = "reverse_param"
+    keeps_places = False
     shown = (Setting("axis", "axis {}", True),)
     example = Example({"data": (16, 8, 100)}, "reverse_param { axis: 0 }")
 
@@ -46,6 +47,7 @@ class Transpose(Spec):
 
     type = "Transpose"
     param = "transpose_param"
+    keeps_places = False
     shown = (Setting("dim", "dim {}"),)
     example = Example(
         MAPS,
@@ -102,6 +104,7 @@ class Lstm(Spec):
     type = "Lstm"
     param = "lstm_param"
     bottoms = (1, 2)
+    keeps_places = False
     unforced: ClassVar[tuple[int, ...]] = (1,)
     continuation = 1
     reads = BOTTOM

@@ -7,6 +7,7 @@ from math import prod
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.axes import _left_and_taken, offsets_of, replaced_axes, reshaped, slice_sizes
 from netspec.layers.example import MAPS, ROWS, Example
+from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 
@@ -273,6 +274,7 @@ class Crop(Spec):
     type = "Crop"
     param = "crop_param"
     bottoms = (2, 2)
+    sizes_only = (1,)
     shown = (Setting("axis", "axis {}"), Setting("offset", "offset {}"))
     example = Example(
         {"data": (1, 21, 64, 64), "like": (1, 3, 50, 50)},
@@ -309,6 +311,13 @@ class Crop(Spec):
                     message, *path, notes=[context.made_here(0), context.made_here(1)]
                 )
         return [(*bottom[:axis], *size[axis : len(bottom)])]
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        p, shape = layer.message.crop_param, layer.bottom_blobs[0].shape or ()
+        start = p.axis % len(shape)
+        offsets = [0] * start + list(offsets_of(list(p.offset), len(shape) - start))
+        axes = len(shape) - 2
+        return Reach((1,) * axes, (1,) * axes, tuple(offsets[2:]))
 
 
 class Parameter(Spec):

@@ -27,6 +27,7 @@ class Reorg(Spec):
 
     type = "Reorg"
     param = "reorg_param"
+    keeps_places = False
     dialects = ("yolo",)
     shown = (Setting("stride", "stride {}", True), Setting("reverse", "reverse"))
     example = Example(

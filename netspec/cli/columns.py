@@ -1,0 +1,58 @@
+"""The columns of `netspec shapes`: what each says of a layer, or of a group of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from math import ceil
+from typing import Any
+
+from netspec.cli.layer_groups import Row
+from netspec.graph import COLUMNS, Blob, Net
+from netspec.layers.reach import Reach
+
+
+class Figures:
+    """What the columns take from passes over the net, computed once and only where asked for."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+
+    @cached_property
+    def fields(self) -> dict[Blob, Reach | None]:
+        from netspec.passes.receptive_field import receptive_field
+
+        return receptive_field(self.net)
+
+
+def _plain(value: Callable[[Any], Any]) -> Column:
+    return lambda _, row: value(row)
+
+
+def _reach(of: Callable[[Reach], tuple[float, ...]]) -> Column:
+    """For each top what its receptive field says along the spatial axes.
+
+    'whole' where the whole input may count; nothing of tops that see no data.
+    """
+
+    def column(figures: Figures, row: Row) -> list[tuple[float, ...] | str]:
+        fields = [figures.fields[blob] for blob in row.top_blobs if blob in figures.fields]
+        return ["whole" if field is None else of(field) for field in fields]
+
+    return column
+
+
+def _short(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Numbers as people read them: whole ones without a point, thirds with six digits."""
+    return tuple(int(v) if v == int(v) else float(f"{v:.6g}") for v in values)
+
+
+Column = Callable[[Figures, Any], Any]
+ALL_COLUMNS: dict[str, Column] = {
+    **{name: _plain(value) for name, value in COLUMNS.items()},
+    "line": _plain(lambda row: row.span.line if row.span else 0),
+    "receptive_field": _reach(lambda reach: tuple(map(ceil, reach.size))),
+    "stride": _reach(lambda reach: _short(reach.stride)),
+    "offset": _reach(lambda reach: _short(reach.offset)),
+}
+CSV_COLUMNS = (*COLUMNS, "line")
