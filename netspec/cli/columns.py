@@ -7,8 +7,9 @@ from functools import cached_property
 from math import ceil
 from typing import Any
 
-from netspec.cli.layer_groups import Row
-from netspec.graph import COLUMNS, Blob, Net
+from netspec.cli.layer_groups import Row, layers_of
+from netspec.graph import COLUMNS, Blob, Layer, Net
+from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach
 
 
@@ -23,6 +24,12 @@ class Figures:
         from netspec.passes.receptive_field import receptive_field
 
         return receptive_field(self.net)
+
+    @cached_property
+    def operations(self) -> dict[Layer, Operations]:
+        from netspec.passes.count_operations import count_operations
+
+        return count_operations(self.net)
 
 
 def _plain(value: Callable[[Any], Any]) -> Column:
@@ -42,6 +49,12 @@ def _reach(of: Callable[[Reach], tuple[float, ...]]) -> Column:
     return column
 
 
+def _operations(kind: str) -> Column:
+    return lambda figures, row: sum(
+        getattr(figures.operations[layer], kind) for layer in layers_of(row)
+    )
+
+
 def _short(values: tuple[float, ...]) -> tuple[float, ...]:
     """Numbers as people read them: whole ones without a point, thirds with six digits."""
     return tuple(int(v) if v == int(v) else float(f"{v:.6g}") for v in values)
@@ -51,8 +64,10 @@ Column = Callable[[Figures, Any], Any]
 ALL_COLUMNS: dict[str, Column] = {
     **{name: _plain(value) for name, value in COLUMNS.items()},
     "line": _plain(lambda row: row.span.line if row.span else 0),
+    **{kind: _operations(kind) for kind in Operations._fields},
     "receptive_field": _reach(lambda reach: tuple(map(ceil, reach.size))),
     "stride": _reach(lambda reach: _short(reach.stride)),
     "offset": _reach(lambda reach: _short(reach.offset)),
 }
 CSV_COLUMNS = (*COLUMNS, "line")
+SUMMED = Operations._fields  # whose sums stand below a table

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from netspec.cli.columns import ALL_COLUMNS, CSV_COLUMNS, Figures
+from netspec.cli.columns import ALL_COLUMNS, CSV_COLUMNS, SUMMED, Figures
 from netspec.cli.layer_groups import Row, grouped, in_order
 from netspec.cli.state import configure_state, load_net, name_list
 from netspec.diagnostics import did_you_mean
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(net: Net, columns: list[str], values: list[list[Any]]) -> str:
     table = aligned(columns, values)
-    return "\n".join([title(net), "", table, "", totals(net), ""])
+    return "\n".join([title(net), "", table, "", _sums(net, columns, values), ""])
 
 
 def _markdown(net: Net, columns: list[str], values: list[list[Any]]) -> str:
@@ -84,7 +84,17 @@ def _markdown(net: Net, columns: list[str], values: list[list[Any]]) -> str:
     texts = [[cell_text(value).replace("|", "\\|") for value in row] for row in values]
     headings = [HEADINGS.get(name, name) for name in columns]
     lines = [f"| {' | '.join(row)} |" for row in (headings, rules, *texts)]
-    return "\n".join([title(net), "", *lines, "", totals(net), ""])
+    return "\n".join([title(net), "", *lines, "", _sums(net, columns, values), ""])
+
+
+def _sums(net: Net, columns: list[str], values: list[list[Any]]) -> str:
+    """The net's totals, and those of the columns that add up beside them."""
+    own = [
+        f"{sum(row[i] for row in values):,} {HEADINGS.get(name, name)}"
+        for i, name in enumerate(columns)
+        if name in SUMMED
+    ]
+    return ", ".join([totals(net), *own])
 
 
 def _json(net: Net, rows: list[Row], figures: Figures, args: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, ROWS, SAME, Example
+from netspec.layers.operations import Operations
 from netspec.layers.setting import AXES, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
@@ -50,6 +51,14 @@ class Eltwise(Spec):
             else 0
         )
 
+    def operations(self, layer: Layer) -> Operations:
+        p, values = layer.message.eltwise_param, layer.top_blobs[0].count
+        steps = values * (len(layer.bottom_blobs) - 1)
+        if p.operation == EltwiseParameter.MAX:
+            return Operations(comparisons=steps)
+        is_plain_sum = p.operation == EltwiseParameter.SUM and not p.coeff
+        return Operations(additions=steps if is_plain_sum else 0)
+
 
 class Scale(Spec):
     """Multiplies by a factor that is learned, or by a second bottom.
@@ -84,6 +93,7 @@ class Bias(Spec):
     type = "Bias"
     param = "bias_param"
     bottoms = (1, 2)
+    each = Operations(additions=1)
     in_place = True
     shown = AXES
     example = Example(MAPS, shapes=SAME)
@@ -121,6 +131,14 @@ class Reduction(Spec):
             layer.bottom_blobs[0].count
             if layer.message.reduction_param.operation == ReductionParameter.SUMSQ
             else 0
+        )
+
+    def operations(self, layer: Layer) -> Operations:
+        p, values = layer.message.reduction_param, layer.bottom_blobs[0].count
+        return Operations(
+            comparisons=values if p.operation == ReductionParameter.ASUM else 0,
+            additions=0 if p.operation == ReductionParameter.SUMSQ else values,
+            divisions=layer.top_blobs[0].count if p.operation == ReductionParameter.MEAN else 0,
         )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
-from netspec.layers.normalization import BatchNorm
+from netspec.layers.normalization import BatchNorm, normalising
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 from netspec.schema.forks import stated
@@ -91,6 +92,9 @@ class SegNetBN(_BN):
         for filler in ("scale_filler", "shift_filler"):
             context.add_param(shape, filler)  # without a filler 0, as in the fork
 
+    def operations(self, layer: Layer) -> Operations:
+        return normalising(layer, from_batch=True)
+
 
 class PSPNetBN(_BN):
     """Normalises each channel, then a slope and a bias; keeps running statistics.
@@ -135,6 +139,10 @@ class PSPNetBN(_BN):
                 param.lr_mult = param.decay_mult = 0.0
         context.add_param(shape, learned=False)
         context.add_param(shape, default=float(context.param.frozen), learned=False)
+
+    def operations(self, layer: Layer) -> Operations:
+        from_batch = layer.phase == "TRAIN" and not layer.field(self.param).frozen
+        return normalising(layer, from_batch)
 
 
 class OlderBN(_BN):
@@ -242,6 +250,9 @@ class NvidiaBatchNorm(Spec):
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
+
+    def operations(self, layer: Layer) -> Operations:
+        return normalising(layer, from_batch=layer.phase == "TRAIN")
 
 
 def has_scale(p: Any) -> bool:

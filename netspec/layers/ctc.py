@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, Example
 from netspec.layers.loss import Loss, warn_of_learned
+from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 
@@ -52,6 +53,7 @@ class CtcLoss(Loss):
 
     type = "CtcLoss"
     param = "ctc_loss_param"
+    each = SOFTMAX
     shown = (Setting("blank_label", "blank {}", True),)
     example = Example(
         {"scores": (24, 8, 42), "label": (8, 7)},
@@ -105,6 +107,7 @@ class CTCGreedyDecoder(Spec):
     dialects = ("ssd",)
     differs = "a second bottom of continuation flags, sequences as top"
     param = "ctc_decoder_param"
+    each = Operations(comparisons=1)
     bottoms = (2, 3)
     tops = (1, 3)
     unforced: ClassVar[tuple[int, ...]] = (1, 2)
@@ -152,6 +155,7 @@ class CTCGreedyDecoderOcr(Spec):
     differs = "a second bottom of labels, accuracies as top"
     param = "ctc_decoder_param"
     bottoms = (1, 2)
+    each = Operations(comparisons=1)
     unforced: ClassVar[tuple[int, ...]] = (1,)
     shown = CTCGreedyDecoder.shown
     example = Example(
@@ -182,6 +186,7 @@ class LabelsequenceAccuracy(Spec):
     type = "LabelsequenceAccuracy"
     param = "labelsequence_accuracy_param"
     bottoms = (2, 2)
+    each = Operations(comparisons=1)
     is_metric = True
     shown = (Setting("blank_label", "blank {}", True),)
     example = Example(

@@ -13,6 +13,7 @@ from typing import Any
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import MISSING_DATA, LayerContext, Spec
@@ -104,6 +105,11 @@ class Normalize(Spec):
     def reach(self, layer: Layer, bottom: int) -> Reach | None:
         over_all = layer.field(self.param).across_spatial
         return None if over_all else super().reach(layer, bottom)
+
+    def operations(self, layer: Layer) -> Operations:
+        items, _, *sizes = layer.bottom_blobs[0].shape or (0, 0)
+        norms = items * (1 if layer.field(self.param).across_spatial else prod(sizes))
+        return Operations(exponentials=norms, divisions=layer.top_blobs[0].count)
 
 
 class DetectionOutput(Spec):

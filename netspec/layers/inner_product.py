@@ -6,6 +6,7 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.operations import Operations
 from netspec.layers.setting import NO_BIAS, OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
@@ -72,6 +73,10 @@ class Embed(Spec):
         if p.bias_term:
             context.add_param((p.num_output,), "bias_filler")
         return [(*context.bottoms[0], p.num_output)]
+
+    def operations(self, layer: Layer) -> Operations:
+        has_bias = layer.message.embed_param.bias_term
+        return Operations(additions=layer.top_blobs[0].count if has_bias else 0)
 
 
 SPECS = (InnerProduct, Embed)

@@ -11,6 +11,7 @@ from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.convolution import Convolution, check_kernel, convolved_sizes
 from netspec.layers.example import FILLER, MAPS, WINDOW, Example
 from netspec.layers.neuron import Neuron, warn_in_place
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 from netspec.layers.window import check_window, require_axes, window_of
@@ -168,6 +169,7 @@ class ReLU6(Neuron):
     # value and every gradient, the edges included.
     type = "ReLU6"
     param = "relu6_param"
+    each = Operations(comparisons=2)
     reads = BOTTOM
     shown = (Setting("negative_slope", "slope {}"),)
     example = Example(MAPS)
@@ -203,6 +205,7 @@ class HardSwish(_Copies):
     min(max(0.2 · x + 0.5, 0), 1), which is not this rule.
     """
 
+    each = Operations(comparisons=2, additions=1, divisions=1)
     type = "HardSwish"
 
 
@@ -214,6 +217,7 @@ class HardSigmoid(Neuron):
     """
 
     type = "HardSigmoid"
+    each = Operations(comparisons=2)
     example = Example(MAPS)
 
 
@@ -224,6 +228,7 @@ class Mish(_Copies):
     synopsys-caffe's takes the top for x, others the bottom. netspec takes the bottom.
     """
 
+    each = Operations(additions=3, exponentials=3, divisions=1)
     type = "Mish"
 
 

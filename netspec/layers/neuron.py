@@ -11,6 +11,7 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.operations import SIGMOID, SOFTMAX, TANH, Operations
 from netspec.layers.reach import Reach
 from netspec.layers.setting import POINT, Setting
 from netspec.layers.spec import BOTTOM, TOP, LayerContext, Spec
@@ -27,6 +28,7 @@ class AbsVal(Neuron):
     """The absolute value."""
 
     type = "AbsVal"
+    each = Operations(comparisons=1)
     in_place = False  # its gradient reads the sign of its input
     reads = BOTTOM
     example = Example(MAPS)
@@ -36,6 +38,7 @@ class BNLL(Neuron):
     """log(1 + e^x), the binomial normal log likelihood."""
 
     type = "BNLL"
+    each = Operations(comparisons=1, additions=2, exponentials=2)
     reads = BOTTOM
     example = Example(MAPS)
 
@@ -48,6 +51,7 @@ class Clip(Neuron):
 
     type = "Clip"
     param = "clip_param"
+    each = Operations(comparisons=2)
     reads = BOTTOM
     shown = (Setting("min", "from {}", True), Setting("max", "to {}", True))
     example = Example(MAPS, "clip_param { min: 0 max: 6 }")
@@ -71,6 +75,7 @@ class ELU(Neuron):
 
     type = "ELU"
     param = "elu_param"
+    each = Operations(comparisons=1, additions=1, exponentials=1)
     reads = BOTTOM | TOP
     shown = (Setting("alpha", "alpha {}", True),)
     example = Example(MAPS, "elu_param { alpha: 1 }")
@@ -84,6 +89,7 @@ class Exp(Neuron):
 
     type = "Exp"
     param = "exp_param"
+    each = Operations(exponentials=1)
     reads = TOP
     shown = POINT
     example = Example(MAPS, "exp_param { base: 2 }")
@@ -100,6 +106,7 @@ class Log(Neuron):
 
     type = "Log"
     param = "log_param"
+    each = Operations(exponentials=1)
     reads = BOTTOM
     shown = POINT
     example = Example(MAPS, "log_param { shift: 1 }")
@@ -138,6 +145,10 @@ class Power(Neuron):
     def macs(self, layer: Layer) -> int:
         return scaled_macs(layer, layer.message.power_param.scale)
 
+    def operations(self, layer: Layer) -> Operations:
+        is_plain = layer.message.power_param.power in (0, 1)
+        return Operations(exponentials=0 if is_plain else layer.top_blobs[0].count)
+
 
 class PReLU(Neuron):
     """x above 0, a learned slope · x at and below it.
@@ -147,6 +158,7 @@ class PReLU(Neuron):
 
     type = "PReLU"
     param = "prelu_param"
+    each = Operations(comparisons=1)
     reads = BOTTOM
     shown = (Setting("channel_shared", "one slope"),)
     example = Example(MAPS, "prelu_param { filler { value: 0.1 } }", shapes=SAME)
@@ -176,6 +188,7 @@ class ReLU(Neuron):
 
     type = "ReLU"
     param = "relu_param"
+    each = Operations(comparisons=1)
     reads = BOTTOM
     gradient_reads_signs = True
     shown = (Setting("negative_slope", "slope {}"),)
@@ -193,6 +206,7 @@ class Sigmoid(Neuron):
 
     type = "Sigmoid"
     param = "sigmoid_param"
+    each = SIGMOID
     reads = TOP
     example = Example(MAPS)
 
@@ -202,6 +216,7 @@ class Softmax(Neuron):
 
     type = "Softmax"
     param = "softmax_param"
+    each = SOFTMAX
     reads = TOP
     shown = (Setting("axis", "axis {}"),)
     example = Example({"scores": (32, 10)}, shapes=SAME)
@@ -220,6 +235,7 @@ class Swish(Neuron):
 
     type = "Swish"
     param = "swish_param"
+    each = SIGMOID
     reads = TOP
     shown = (Setting("beta", "beta {}"),)
     example = Example(MAPS)
@@ -233,6 +249,7 @@ class TanH(Neuron):
 
     type = "TanH"
     param = "tanh_param"
+    each = TANH
     reads = TOP
     example = Example(MAPS)
 
@@ -242,6 +259,7 @@ class Threshold(Neuron):
 
     type = "Threshold"
     param = "threshold_param"
+    each = Operations(comparisons=1)
     shown = (Setting("threshold", "above {}", True),)
     example = Example(MAPS, "threshold_param { threshold: 0.5 }")
 
@@ -272,6 +290,10 @@ class Dropout(Neuron):
                 "dropout_ratio",
                 hint="it is the share that is set to 0",
             )
+
+    def operations(self, layer: Layer) -> Operations:
+        # the threshold that Caffe compares its random bits with
+        return Operations(comparisons=layer.top_blobs[0].count if layer.phase == "TRAIN" else 0)
 
 
 def check_base(context: LayerContext) -> None:

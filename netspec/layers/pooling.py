@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach, window_reach
 from netspec.layers.setting import Setting, spatial_axes, value_text, window_sizes, window_words
 from netspec.layers.spec import LayerContext, Spec
@@ -106,6 +109,14 @@ class Pooling(Spec):
         p = layer.message.pooling_param
         return None if p.global_pooling else window_reach(window_of(p, 2))
 
+    def operations(self, layer: Layer) -> Operations:
+        p, bottom, top = layer.message.pooling_param, layer.bottom_blobs[0], layer.top_blobs[0]
+        kernel = window_of(p, 2, (bottom.shape or ())[2:] if p.global_pooling else None).kernel
+        values = top.count * prod(kernel)
+        if p.pool == PoolingParameter.MAX:
+            return Operations(comparisons=values)
+        return Operations(additions=values, divisions=top.count)
+
 
 def rounds_up(p: PoolingParameter) -> bool:
     """Whether a pooling_param rounds the top's size up: by round_mode, or a fork's ceil_mode."""
@@ -160,6 +171,13 @@ class SPP(Spec):
         if height == 1:
             return [(*bottom[:2], 1, 1)]
         return [(bottom[0], bottom[1] * sum(4**level for level in range(height)))]
+
+    def operations(self, layer: Layer) -> Operations:
+        p, (bottom, top) = layer.message.spp_param, (layer.bottom_blobs[0], layer.top_blobs[0])
+        values = bottom.count * p.pyramid_height
+        if p.pool == SPPParameter.MAX:
+            return Operations(comparisons=values)
+        return Operations(additions=values, divisions=top.count)
 
 
 def pyramid_window(size: int, level: int) -> tuple[int, int]:

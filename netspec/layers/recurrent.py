@@ -11,6 +11,7 @@ from typing import ClassVar
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, SEQUENCE, Example
 from netspec.layers.loss import warn_of_learned
+from netspec.layers.operations import LSTM_STEP, TANH, Operations
 from netspec.layers.setting import OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
@@ -116,6 +117,9 @@ class LSTM(Recurrent):
             context.add_param((4 * hidden, static_inputs), "weight_filler")
         context.add_param((4 * hidden, hidden), "weight_filler")
 
+    def operations(self, layer: Layer) -> Operations:
+        return LSTM_STEP.times(layer.top_blobs[0].count)
+
 
 class RNN(Recurrent):
     """h = tanh(W x + W h + b), and as top tanh(W h + b) of it. cont 0 begins a sequence anew."""
@@ -138,6 +142,11 @@ class RNN(Recurrent):
         context.add_param((hidden, hidden), "weight_filler")
         context.add_param((hidden, hidden), "weight_filler")
         context.add_param((hidden,), "bias_filler")
+
+    def operations(self, layer: Layer) -> Operations:
+        steps, streams = (layer.bottom_blobs[0].shape or (0, 0))[:2]
+        hidden = steps * streams * layer.message.recurrent_param.num_output
+        return TANH.times(hidden + layer.top_blobs[0].count)
 
 
 class LSTMUnit(Spec):
@@ -171,6 +180,9 @@ class LSTMUnit(Spec):
         require_shape(context, 2, (1, cell[1]), "the continuation flags")
         warn_of_learned(context, 2)
         return [cell, cell]
+
+    def operations(self, layer: Layer) -> Operations:
+        return LSTM_STEP.times(layer.top_blobs[0].count)
 
 
 def require_shape(context: LayerContext, index: int, shape: Shape, what: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import Example
 from netspec.layers.loss import SoftmaxWithLoss
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 from netspec.schema.forks import stated
@@ -77,6 +78,7 @@ class SegAccuracy(Spec):
     type = "SegAccuracy"
     param = "seg_accuracy_param"
     bottoms = (2, 2)
+    each = Operations(comparisons=1)
     unforced = (0, 1)
     is_metric = True
     shown = (Setting("ignore_label", "ignores {}"),)

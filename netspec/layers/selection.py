@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import ROWS, Example
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
 
@@ -18,6 +19,7 @@ class ArgMax(Spec):
 
     type = "ArgMax"
     param = "argmax_param"
+    each = Operations(comparisons=1)
     shown = (
         Setting("top_k", "top {}", True),
         Setting("axis", "axis {}"),
@@ -135,6 +137,9 @@ class Filter(Spec):
                     message, "bottom", i, notes=[context.made_here(i), context.made_here(last)]
                 )
         return bottoms
+
+    def operations(self, layer: Layer) -> Operations:
+        return Operations(comparisons=layer.bottom_blobs[-1].count)
 
 
 SPECS = (ArgMax, BatchReindex, Filter)

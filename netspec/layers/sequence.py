@@ -11,6 +11,7 @@ from typing import ClassVar
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, MAPS, Example
 from netspec.layers.loss import warn_of_learned
+from netspec.layers.operations import LSTM_STEP, Operations
 from netspec.layers.setting import OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
 
@@ -174,6 +175,9 @@ class Lstm(Spec):
         x = layer.bottom_blobs[0].shape or (0, 0)
         rows = x[0] if streams_in_rows(layer) else x[0] * x[1]
         return rows * sum(param.count for param in layer.params if len(param.shape) == 2)
+
+    def operations(self, layer: Layer) -> Operations:
+        return LSTM_STEP.times(layer.top_blobs[0].count)
 
 
 def streams_in_rows(layer: Layer) -> int:

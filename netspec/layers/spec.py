@@ -14,6 +14,7 @@ from netspec.diagnostics import ERROR, Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.layers.example import Example
 from netspec.layers.filler_fault import filler_fault
+from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach, same_places
 from netspec.layers.setting import Setting, shown_settings
 from netspec.options import NetOptions
@@ -100,6 +101,8 @@ class Spec:
     gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
     # bottoms that force_backward gives no gradient: labels, cont
     unforced: ClassVar[tuple[int, ...]] = ()
+    # what it computes for each value of its first bottom, beside multiply-adds
+    each: ClassVar[Operations] = Operations()
     # does a place read the same place of its bottoms, where the sizes of their planes agree?
     keeps_places: ClassVar[bool] = True
     sizes_only: ClassVar[tuple[int, ...]] = ()  # bottoms whose shape it reads, not their values
@@ -164,6 +167,10 @@ class Spec:
     def macs(self, layer: Layer) -> int:
         """Multiply-adds of one forward pass over the batch."""
         return 0
+
+    def operations(self, layer: Layer) -> Operations:
+        """What one forward pass over the batch computes beside multiply-adds."""
+        return self.each.times(layer.bottom_blobs[0].count if layer.bottom_blobs else 0)
 
     def reach(self, layer: Layer, bottom: int) -> Reach | None:
         """Which places of a bottom a place of the tops reads; None where it may be any."""

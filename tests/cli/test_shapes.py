@@ -179,6 +179,15 @@ def test_markdown_is_a_table_with_numbers_to_the_right(capsys: pytest.CaptureFix
     assert "| fc6 | 37,752,832 |" in lines
 
 
+def test_operations_add_up_below_the_table(capsys: pytest.CaptureFixture) -> None:
+    out = shapes(capsys, DEPLOY, "--columns", "layer,comparisons,divisions").splitlines()
+    # the ReLUs', the poolings' over 3×3 and the Softmax's
+    relu = 96 * 55**2 + 256 * 27**2 + 2 * 384 * 13**2 + 256 * 13**2 + 2 * 4096
+    pool = 9 * (96 * 27**2 + 256 * 13**2 + 256 * 6**2)
+    assert out[-1].endswith(f", {10 * (relu + pool + 1000):,} comparisons, 10,000 divisions")
+    assert ["pool5", "829,440"] in [line.split() for line in out]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
