@@ -263,6 +263,8 @@ COLUMNS: dict[str, Callable[[Layer], Any]] = {
 HEADINGS = {
     "macs": "multiply-adds",
     "receptive_field": "receptive field",
+    "param_bytes": "bytes of params",
+    "blob_bytes": "bytes of blobs",
 }  # where a column's is not its name
 
 

@@ -16,14 +16,26 @@ from netspec.layers.reach import Reach
 class Figures:
     """What the columns take from passes over the net, computed once and only where asked for."""
 
-    def __init__(self, net: Net) -> None:
-        self.net = net
+    def __init__(self, net: Net, precision: str = "fp32") -> None:
+        self.net, self.precision = net, precision
 
     @cached_property
     def fields(self) -> dict[Blob, Reach | None]:
         from netspec.passes.receptive_field import receptive_field
 
         return receptive_field(self.net)
+
+    @cached_property
+    def value_bytes(self) -> int:
+        from netspec.passes.memory_cost import PRECISIONS
+
+        return PRECISIONS[self.precision]
+
+    @cached_property
+    def blob_bytes(self) -> dict[Layer, int]:
+        from netspec.passes.memory_cost import blob_bytes
+
+        return blob_bytes(self.net, self.value_bytes)
 
     @cached_property
     def operations(self) -> dict[Layer, Operations]:
@@ -55,6 +67,16 @@ def _operations(kind: str) -> Column:
     )
 
 
+def _param_bytes(figures: Figures, row: Row) -> int:
+    """The bytes of the params that the layers own."""
+    owned = (p.count for layer in layers_of(row) for p in layer.params if p.owner is None)
+    return figures.value_bytes * sum(owned)
+
+
+def _blob_bytes(figures: Figures, row: Row) -> int:
+    return sum(figures.blob_bytes[layer] for layer in layers_of(row))
+
+
 def _short(values: tuple[float, ...]) -> tuple[float, ...]:
     """Numbers as people read them: whole ones without a point, thirds with six digits."""
     return tuple(int(v) if v == int(v) else float(f"{v:.6g}") for v in values)
@@ -68,6 +90,8 @@ ALL_COLUMNS: dict[str, Column] = {
     "receptive_field": _reach(lambda reach: tuple(map(ceil, reach.size))),
     "stride": _reach(lambda reach: _short(reach.stride)),
     "offset": _reach(lambda reach: _short(reach.offset)),
+    "param_bytes": _param_bytes,
+    "blob_bytes": _blob_bytes,
 }
 CSV_COLUMNS = (*COLUMNS, "line")
-SUMMED = Operations._fields  # whose sums stand below a table
+SUMMED = (*Operations._fields, "param_bytes", "blob_bytes")  # whose sums stand below a table

@@ -9,14 +9,20 @@ from typing import Any
 
 from netspec.cli.columns import ALL_COLUMNS, CSV_COLUMNS, SUMMED, Figures
 from netspec.cli.layer_groups import Row, grouped, in_order
-from netspec.cli.state import configure_state, load_net, name_list
-from netspec.diagnostics import did_you_mean
+from netspec.cli.numbers import positive
+from netspec.cli.state import configure_state, load_net, name_list, options_of
+from netspec.diagnostics import NetspecError, Report, did_you_mean
 from netspec.graph import COLUMNS, HEADINGS, Net, aligned, cell_text, title, totals
+from netspec.pipeline import load_source, read_text_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     configure_state(parser)
+    parser.set_defaults(phase=None)
+    parser.add_argument(
+        "--batch", type=positive, metavar="N", help="the number of items, in place of the file's"
+    )
     parser.add_argument("--format", choices=["table", "markdown", "json", "csv"], default="table")
     parser.add_argument(
         "--columns",
@@ -39,6 +45,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ),
     )
 
+    _configure_memory(parser.add_argument_group("memory"))
+
+
+def _configure_memory(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--memory",
+        action="store_true",
+        help="print the bytes of params, blobs and a training step; the phase is TRAIN by default",
+    )
+    group.add_argument(
+        "--solver", metavar="FILE", help="the solver file that says what a training step keeps"
+    )
+    group.add_argument(
+        "--precision",
+        choices=["fp32", "fp16", "bf16"],
+        default="fp32",
+        help="of all values (default %(default)s)",
+    )
+    group.add_argument(
+        "--batch-fit",
+        type=_byte_size,
+        metavar="SIZE",
+        help="print the largest batch whose training step takes at most SIZE, such as 8GiB",
+    )
+
+
+def _byte_size(text: str) -> int:
+    from netspec.cli.memory_text import byte_size
+
+    return byte_size(text)
+
 
 def _columns(text: str) -> list[str]:
     names = [_column(name) for name in name_list(text)]
@@ -55,18 +92,65 @@ def _column(name: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    net = load_net(args.net, args, allow_unknown=True, require_shapes=False)
+    asks_memory = args.memory or args.solver is not None
+    if asks_memory and args.format == "csv":
+        print("netspec shapes: --memory has no csv; take table, markdown or json", file=sys.stderr)
+        return 2
+    asks_memory |= args.batch_fit is not None
+    args.phase = args.phase or ("TRAIN" if asks_memory else "TEST")
+    net = load_net(args.net, args, allow_unknown=True, require_shapes=asks_memory)
+    if args.batch_fit is not None:
+        return _fit(net, args)
+    if args.batch:
+        net = _with_batch(net, args)
     rows: list[Row] = grouped(net) if args.group else list(net.layers)
-    figures = Figures(net)
+    figures = Figures(net, args.precision)
     if args.sort:
         rows = in_order(rows, lambda row: ALL_COLUMNS[args.sort](figures, row))
     if args.format == "json":
-        sys.stdout.write(_json(net, rows, figures, args))
+        sys.stdout.write(_json(net, rows, figures, args, asks_memory))
         return 0
     columns = args.columns or list(CSV_COLUMNS if args.format == "csv" else COLUMNS)
     values = [[ALL_COLUMNS[name](figures, row) for name in columns] for row in rows]
     write = {"table": _table, "markdown": _markdown, "csv": _csv}[args.format]
     sys.stdout.write(write(net, columns, values))
+    if asks_memory:
+        sys.stdout.write("\n" + _memory(net, args))
+    return 0
+
+
+def _with_batch(net: Net, args: argparse.Namespace) -> Net:
+    """The same net with --batch items."""
+    from netspec.passes.batch_fit import batch_shapes
+
+    if net.batch_size is None:
+        raise NetspecError(f"the net '{net.name}' has no input with a batch to change")
+    shapes = batch_shapes(net, args.batch)
+    args.input += [f"{name}={','.join(map(str, shape))}" for name, shape in shapes.items()]
+    return load_source(read_text_file(args.net), options_of(args, allow_unknown=True), Report())
+
+
+def _memory(net: Net, args: argparse.Namespace) -> str:
+    from netspec.cli.memory_text import cost_of, memory_text, solver_of
+
+    solver = solver_of(args)
+    cost = cost_of(net, args, solver)
+    return memory_text(net, cost, args.precision, solver.type if solver is not None else "SGD")
+
+
+def _fit(net: Net, args: argparse.Namespace) -> int:
+    from netspec.cli.memory_text import fitting_batch, memory_facts
+    from netspec.weights.snapshot_size import size_text
+
+    batch, cost = fitting_batch(args, net, args.batch_fit)
+    if args.format == "json":
+        about = {"batch": batch, "limit_bytes": args.batch_fit, **memory_facts(cost)}
+        print(json.dumps(about, indent=1))
+    else:
+        print(
+            f"batch {batch}: a training step takes {size_text(cost.step)} "
+            f"of {size_text(args.batch_fit)}"
+        )
     return 0
 
 
@@ -97,8 +181,10 @@ def _sums(net: Net, columns: list[str], values: list[list[Any]]) -> str:
     return ", ".join([totals(net), *own])
 
 
-def _json(net: Net, rows: list[Row], figures: Figures, args: argparse.Namespace) -> str:
-    about = {
+def _json(
+    net: Net, rows: list[Row], figures: Figures, args: argparse.Namespace, asks_memory: bool
+) -> str:
+    about: dict[str, Any] = {
         "name": net.name,
         "phase": net.phase,
         "inputs": net.inputs,
@@ -119,6 +205,10 @@ def _json(net: Net, rows: list[Row], figures: Figures, args: argparse.Namespace)
         "param_count": net.param_count,
         "macs": sum(layer.macs for layer in net.layers),
     }
+    if asks_memory:
+        from netspec.cli.memory_text import cost_of, memory_facts, solver_of
+
+        about["memory"] = memory_facts(cost_of(net, args, solver_of(args)))
     return json.dumps(about, indent=1) + "\n"
 
 

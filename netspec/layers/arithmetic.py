@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, ROWS, SAME, Example
+from netspec.layers.kept import Kept
 from netspec.layers.operations import Operations
 from netspec.layers.setting import AXES, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
@@ -59,6 +60,14 @@ class Eltwise(Spec):
         is_plain_sum = p.operation == EltwiseParameter.SUM and not p.coeff
         return Operations(additions=steps if is_plain_sum else 0)
 
+    def kept(self, layer: Layer) -> Kept:
+        p, values = layer.message.eltwise_param, layer.top_blobs[0].count
+        if p.operation == EltwiseParameter.PROD:
+            return Kept(bottoms=True, tops=not p.stable_prod_grad)
+        if p.operation == EltwiseParameter.MAX:  # which bottom it took
+            return Kept(bytes=values * (len(layer.bottom_blobs) - 1), top_is_free=True)
+        return Kept(top_is_free=True, same_gradient=not p.coeff)
+
 
 class Scale(Spec):
     """Multiplies by a factor that is learned, or by a second bottom.
@@ -86,6 +95,9 @@ class Scale(Spec):
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
 
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bottoms=True, top_is_free=len(layer.bottom_blobs) == 1)
+
 
 class Bias(Spec):
     """Adds a bias that is learned, or a second bottom."""
@@ -93,6 +105,7 @@ class Bias(Spec):
     type = "Bias"
     param = "bias_param"
     bottoms = (1, 2)
+    keeps = Kept(top_is_free=True, same_gradient=True)
     each = Operations(additions=1)
     in_place = True
     shown = AXES
@@ -140,6 +153,10 @@ class Reduction(Spec):
             additions=0 if p.operation == ReductionParameter.SUMSQ else values,
             divisions=layer.top_blobs[0].count if p.operation == ReductionParameter.MEAN else 0,
         )
+
+    def kept(self, layer: Layer) -> Kept:
+        operation = layer.message.reduction_param.operation
+        return Kept(bottoms=operation in (ReductionParameter.ASUM, ReductionParameter.SUMSQ))
 
 
 def spread_shape(context: LayerContext, name: str) -> Shape:

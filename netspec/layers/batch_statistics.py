@@ -10,6 +10,7 @@ from typing import Any
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_ALONE
 from netspec.layers.normalization import BatchNorm, normalising
 from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
@@ -59,6 +60,7 @@ class SegNetBN(_BN):
     dialects = ("segnet",)
     differs = "scale_filler, shift_filler or bn_mode"
     tops = (1, 3)
+    keeps = BOTTOM_ALONE
     shown = (Setting("bn_mode", "{}"),)
     example = Example(
         MAPS,
@@ -106,6 +108,7 @@ class PSPNetBN(_BN):
     """
 
     rule = "pspnet"
+    keeps = BOTTOM_ALONE
     blob_count = 4
     dialects = ("pspnet", "happynear")
     differs = "slope_filler, bias_filler, momentum, eps or frozen"
@@ -225,6 +228,7 @@ class NvidiaBatchNorm(Spec):
     differs = "scale_bias or scale_filler"
     takes = frozenset({"scale_bias", "scale_filler", "bias_filler"})
     param = "batch_norm_param"
+    keeps = BOTTOM_ALONE
     in_place = True
     shown = (Setting("eps", "eps {}"),)
     example = Example(MAPS, "batch_norm_param { scale_bias: true }", shapes=SAME)

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
+from netspec.layers.kept import BOTTOM_ALONE, NOTHING
 from netspec.layers.reach import Reach, spread_reach, window_reach
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
@@ -35,6 +36,7 @@ class Convolution(Spec):
     param = "convolution_param"
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
+    keeps = BOTTOM_ALONE
     reads = BOTTOM
     takes = DILATIONS
     example = Example(
@@ -165,6 +167,7 @@ class Im2col(Spec):
 
     type = "Im2col"
     param = "convolution_param"
+    keeps = NOTHING
     example = Example(
         MAPS,
         "convolution_param { kernel_size: 3 pad: 1 }",

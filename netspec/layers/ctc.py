@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.loss import Loss, warn_of_learned
 from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import Setting
@@ -110,6 +111,7 @@ class CTCGreedyDecoder(Spec):
     each = Operations(comparisons=1)
     bottoms = (2, 3)
     tops = (1, 3)
+    keeps = NOTHING
     unforced: ClassVar[tuple[int, ...]] = (1, 2)
     continuation = 1
     shown = (Setting("blank_index", "blank {}", True),)
@@ -155,6 +157,7 @@ class CTCGreedyDecoderOcr(Spec):
     differs = "a second bottom of labels, accuracies as top"
     param = "ctc_decoder_param"
     bottoms = (1, 2)
+    keeps = NOTHING
     each = Operations(comparisons=1)
     unforced: ClassVar[tuple[int, ...]] = (1,)
     shown = CTCGreedyDecoder.shown
@@ -186,6 +189,7 @@ class LabelsequenceAccuracy(Spec):
     type = "LabelsequenceAccuracy"
     param = "labelsequence_accuracy_param"
     bottoms = (2, 2)
+    keeps = NOTHING
     each = Operations(comparisons=1)
     is_metric = True
     shown = (Setting("blank_label", "blank {}", True),)

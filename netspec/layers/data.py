@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer, Shape
 from netspec.layers.example import DATA, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec, input_options
 from netspec.syntax.scalar_value import float_text
@@ -244,6 +245,7 @@ class HDF5Output(Spec):
     param = "hdf5_output_param"
     bottoms = (2, 2)
     tops = (0, 0)
+    keeps = NOTHING
     has_side_effects = True
     shown = (Setting("file_name", "{}", True),)
     example = Example(

@@ -13,6 +13,7 @@ from typing import Any
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_ALONE, Kept
 from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting
@@ -25,6 +26,7 @@ class Permute(Spec):
 
     type = "Permute"
     param = "permute_param"
+    keeps = Kept(top_is_free=True)
     keeps_places = False
     shown = (Setting("order", "order {}"),)
     example = Example(
@@ -70,6 +72,7 @@ class Normalize(Spec):
     dialects = ("ssd",)
     differs = "norm_param: L2 over an image or a pixel, with a learned scale"
     param = "norm_param"
+    keeps = BOTTOM_ALONE
     shown = (
         Setting("across_spatial", "each pixel"),
         Setting("channel_shared", "a scale for each channel"),
@@ -118,6 +121,7 @@ class DetectionOutput(Spec):
     type = "DetectionOutput"
     param = "detection_output_param"
     bottoms = (3, 5)
+    keeps = Kept(top_is_free=True)
     unforced = (0, 1, 2, 3, 4)  # a list of detections has no gradient
     shown = (
         Setting("num_classes", "{} classes", True),
@@ -178,6 +182,7 @@ class DetectionEvaluate(Spec):
     param = "detection_evaluate_param"
     is_metric = lists_detections = True
     bottoms = (2, 2)
+    keeps = Kept(top_is_free=True)
     unforced = (0, 1)
     shown = (
         Setting("num_classes", "{} classes", True),

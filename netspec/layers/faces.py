@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, SCALAR, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.loss import Loss, require_one_label_each
 from netspec.layers.mobile import four_axes
 from netspec.layers.operations import Operations
@@ -226,6 +227,7 @@ class Flip(Spec):
 
     type = "Flip"
     param = "flip_param"
+    keeps = NOTHING
     keeps_places = False
     shown = (Setting("flip_width", "width {}"), Setting("flip_height", "height {}"))
     example = Example(IMAGES, "flip_param { flip_width: true }", shapes="N×C×H×W of the bottom")
@@ -244,6 +246,7 @@ class Resize(Spec):
 
     type = "Resize"
     param = "resize_param"
+    keeps = NOTHING
     keeps_places = False
     shown = (
         Setting("height", "height {}"),

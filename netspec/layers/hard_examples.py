@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.loss import Loss, require_labels, warn_of_second_top
 from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import IGNORED, Setting
@@ -90,6 +91,7 @@ class BoxAnnotatorOHEM(Spec):
     param = "box_annotator_ohem_param"
     bottoms = (4, 4)
     tops = (2, 2)
+    keeps = NOTHING
     each = Operations(comparisons=1)
     unforced = (0, 1, 2, 3)
     shown = (Setting("roi_per_img", "{} regions an image", True),)

@@ -6,6 +6,7 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.kept import BOTTOM_ALONE, Kept
 from netspec.layers.operations import Operations
 from netspec.layers.setting import NO_BIAS, OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
@@ -19,6 +20,7 @@ class InnerProduct(Spec):
 
     type = "InnerProduct"
     param = "inner_product_param"
+    keeps = BOTTOM_ALONE
     keeps_places = False
     reads = BOTTOM
     shown = (OUTPUTS, Setting("axis", "axis {}"), Setting("transpose", "transposed"), NO_BIAS)
@@ -77,6 +79,9 @@ class Embed(Spec):
     def operations(self, layer: Layer) -> Operations:
         has_bias = layer.message.embed_param.bias_term
         return Operations(additions=layer.top_blobs[0].count if has_bias else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bytes=8 * layer.bottom_blobs[0].count)  # the rows' numbers
 
 
 SPECS = (InnerProduct, Embed)

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from netspec.graph import Blob, Layer, Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.kept import NOTHING, Kept
 from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import IGNORED, Setting
 from netspec.layers.spec import BOTTOM, LayerContext, Spec
@@ -164,6 +165,9 @@ class SoftmaxWithLoss(Loss):
     def operations(self, layer: Layer) -> Operations:
         return softmax_loss(layer)
 
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bytes=4 * layer.bottom_blobs[0].count)  # their logarithms in 32 bits
+
 
 class InfogainLoss(Loss):
     """-log softmax at every class, weighted by the label's row of a matrix H.
@@ -263,6 +267,7 @@ class Accuracy(Spec):
     param = "accuracy_param"
     bottoms = (2, 2)
     tops = (1, 2)
+    keeps = NOTHING
     each = Operations(comparisons=1)
     is_metric = True
     shown = (Setting("top_k", "top {}", True), Setting("axis", "axis {}"), *IGNORED[:1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.convolution import Convolution, check_kernel, convolved_sizes
 from netspec.layers.example import FILLER, MAPS, WINDOW, Example
+from netspec.layers.kept import BOTTOM_ALONE, NOTHING, Kept
 from netspec.layers.neuron import Neuron, warn_in_place
 from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting, window_words
@@ -109,6 +110,7 @@ class ShuffleChannel(Spec):
 
     type = "ShuffleChannel"
     param = "shuffle_channel_param"
+    keeps = NOTHING
     shown = (Setting("group", "group {}", True),)
     example = Example(MAPS, "shuffle_channel_param { group: 4 }", shapes="N×C×H×W of the bottom")
 
@@ -136,6 +138,7 @@ class Axpy(Spec):
 
     type = "Axpy"
     bottoms = (3, 3)
+    keeps = BOTTOM_ALONE
     reads = BOTTOM
     example = Example(
         {"a": (1, 64, 1, 1), "x": (1, 64, 56, 56), "y": (1, 64, 56, 56)}, shapes="that of x and y"
@@ -184,6 +187,9 @@ class ReLU6(Neuron):
         if context.param.negative_slope < 0:
             warn_in_place(context)
 
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bottoms=True, overwrites=not layer.field(self.param).negative_slope)
+
 
 class _Copies(Neuron):
     """An activation that keeps a copy of its bottom where it works in place."""
@@ -217,6 +223,7 @@ class HardSigmoid(Neuron):
     """
 
     type = "HardSigmoid"
+    keeps = Kept(top_is_free=True)
     each = Operations(comparisons=2)
     example = Example(MAPS)
 

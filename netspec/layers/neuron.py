@@ -11,6 +11,7 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_KEPT, NOTHING, TOP_KEPT, Kept
 from netspec.layers.operations import SIGMOID, SOFTMAX, TANH, Operations
 from netspec.layers.reach import Reach
 from netspec.layers.setting import POINT, Setting
@@ -28,6 +29,7 @@ class AbsVal(Neuron):
     """The absolute value."""
 
     type = "AbsVal"
+    keeps = BOTTOM_KEPT
     each = Operations(comparisons=1)
     in_place = False  # its gradient reads the sign of its input
     reads = BOTTOM
@@ -38,6 +40,7 @@ class BNLL(Neuron):
     """log(1 + e^x), the binomial normal log likelihood."""
 
     type = "BNLL"
+    keeps = BOTTOM_KEPT
     each = Operations(comparisons=1, additions=2, exponentials=2)
     reads = BOTTOM
     example = Example(MAPS)
@@ -51,6 +54,7 @@ class Clip(Neuron):
 
     type = "Clip"
     param = "clip_param"
+    keeps = Kept(bottoms=True, tops=True)
     each = Operations(comparisons=2)
     reads = BOTTOM
     shown = (Setting("min", "from {}", True), Setting("max", "to {}", True))
@@ -83,12 +87,16 @@ class ELU(Neuron):
     def misreads_in_place(self, layer: Layer) -> bool:
         return layer.message.elu_param.alpha < 0
 
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bottoms=True, overwrites=layer.message.elu_param.alpha >= 0)
+
 
 class Exp(Neuron):
     """base^(shift + scale · x)."""
 
     type = "Exp"
     param = "exp_param"
+    keeps = TOP_KEPT
     each = Operations(exponentials=1)
     reads = TOP
     shown = POINT
@@ -106,6 +114,7 @@ class Log(Neuron):
 
     type = "Log"
     param = "log_param"
+    keeps = BOTTOM_KEPT
     each = Operations(exponentials=1)
     reads = BOTTOM
     shown = POINT
@@ -126,6 +135,7 @@ class Power(Neuron):
 
     type = "Power"
     param = "power_param"
+    keeps = BOTTOM_KEPT
     reads = BOTTOM | TOP
     shown = (
         Setting("power", "power {}"),
@@ -158,6 +168,7 @@ class PReLU(Neuron):
 
     type = "PReLU"
     param = "prelu_param"
+    keeps = BOTTOM_KEPT
     each = Operations(comparisons=1)
     reads = BOTTOM
     shown = (Setting("channel_shared", "one slope"),)
@@ -200,12 +211,17 @@ class ReLU(Neuron):
     def keeps_signs(self, layer: Layer) -> bool:
         return not layer.message.relu_param.negative_slope
 
+    def kept(self, layer: Layer) -> Kept:
+        is_leaky = bool(layer.message.relu_param.negative_slope)
+        return Kept(bottoms=is_leaky, tops=not is_leaky, overwrites=not is_leaky)
+
 
 class Sigmoid(Neuron):
     """1 / (1 + e^-x)."""
 
     type = "Sigmoid"
     param = "sigmoid_param"
+    keeps = TOP_KEPT
     each = SIGMOID
     reads = TOP
     example = Example(MAPS)
@@ -216,6 +232,7 @@ class Softmax(Neuron):
 
     type = "Softmax"
     param = "softmax_param"
+    keeps = TOP_KEPT
     each = SOFTMAX
     reads = TOP
     shown = (Setting("axis", "axis {}"),)
@@ -235,6 +252,7 @@ class Swish(Neuron):
 
     type = "Swish"
     param = "swish_param"
+    keeps = BOTTOM_KEPT
     each = SIGMOID
     reads = TOP
     shown = (Setting("beta", "beta {}"),)
@@ -249,6 +267,7 @@ class TanH(Neuron):
 
     type = "TanH"
     param = "tanh_param"
+    keeps = TOP_KEPT
     each = TANH
     reads = TOP
     example = Example(MAPS)
@@ -259,6 +278,7 @@ class Threshold(Neuron):
 
     type = "Threshold"
     param = "threshold_param"
+    keeps = NOTHING
     each = Operations(comparisons=1)
     shown = (Setting("threshold", "above {}", True),)
     example = Example(MAPS, "threshold_param { threshold: 0.5 }")
@@ -294,6 +314,14 @@ class Dropout(Neuron):
     def operations(self, layer: Layer) -> Operations:
         # the threshold that Caffe compares its random bits with
         return Operations(comparisons=layer.top_blobs[0].count if layer.phase == "TRAIN" else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(values=layer.top_blobs[0].count)  # what it multiplied by
+
+    def is_absent(self, layer: Layer) -> bool:
+        p = layer.message.dropout_param
+        is_forks = stated(p, "scale_train") is False or stated(p, "sample_weights_test")
+        return layer.phase == "TEST" and not is_forks
 
 
 def check_base(context: LayerContext) -> None:

@@ -6,6 +6,7 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_ALONE, BOTTOM_KEPT, Kept
 from netspec.layers.neuron import warn_in_place
 from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach
@@ -62,6 +63,10 @@ class LRN(Spec):
         size = p.local_size if p.norm_region else 1
         return Reach((size, size), (1, 1), (0, 0))
 
+    def kept(self, layer: Layer) -> Kept:
+        values = layer.top_blobs[0].count
+        return Kept(bottoms=True, values=values, scratch=2 * values)
+
 
 class BatchNorm(Spec):
     """Normalises each channel; params are mean, variance and their common scale factor.
@@ -71,6 +76,7 @@ class BatchNorm(Spec):
 
     type = "BatchNorm"
     param = "batch_norm_param"
+    keeps = BOTTOM_ALONE
     in_place = True
     shown = (Setting("use_global_stats", "global statistics"), Setting("eps", "eps {}"))
     example = Example(MAPS, shapes=SAME)
@@ -129,6 +135,7 @@ class MVN(Spec):
 
     type = "MVN"
     param = "mvn_param"
+    keeps = BOTTOM_KEPT
     keeps_places = False
     in_place = True
     reads = TOP

@@ -11,6 +11,7 @@ from struct import pack, unpack
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
@@ -29,6 +30,7 @@ class ImResize(Spec):
 
     type = "ImResize"
     param = "imresize_param"
+    keeps = NOTHING
     keeps_places = False
     dialects = ("openpose",)
     shown = (Setting("factor", "factor {}"),)
@@ -98,6 +100,7 @@ class Nms(Spec):
 
     type = "Nms"
     param = "nms_param"
+    keeps = NOTHING
     each = Operations(comparisons=9)
     keeps_places = False
     dialects = ("openpose",)

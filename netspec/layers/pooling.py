@@ -6,6 +6,7 @@ from math import prod
 
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.kept import Kept
 from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach, window_reach
 from netspec.layers.setting import Setting, spatial_axes, value_text, window_sizes, window_words
@@ -116,6 +117,11 @@ class Pooling(Spec):
         if p.pool == PoolingParameter.MAX:
             return Operations(comparisons=values)
         return Operations(additions=values, divisions=top.count)
+
+    def kept(self, layer: Layer) -> Kept:
+        is_max = layer.message.pooling_param.pool == PoolingParameter.MAX
+        # the place of each maximum
+        return Kept(bottoms=True, bytes=8 * layer.top_blobs[0].count if is_max else 0)
 
 
 def rounds_up(p: PoolingParameter) -> bool:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, SEQUENCE, Example
+from netspec.layers.kept import Kept
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.operations import LSTM_STEP, TANH, Operations
 from netspec.layers.setting import OUTPUTS, Setting
@@ -120,6 +121,10 @@ class LSTM(Recurrent):
     def operations(self, layer: Layer) -> Operations:
         return LSTM_STEP.times(layer.top_blobs[0].count)
 
+    def kept(self, layer: Layer) -> Kept:
+        # the gates, the tanh of each and of the cell, and what they multiply, as measured
+        return Kept(bottoms=True, tops=True, values=5 * layer.top_blobs[0].count)
+
 
 class RNN(Recurrent):
     """h = tanh(W x + W h + b), and as top tanh(W h + b) of it. cont 0 begins a sequence anew."""
@@ -147,6 +152,10 @@ class RNN(Recurrent):
         steps, streams = (layer.bottom_blobs[0].shape or (0, 0))[:2]
         hidden = steps * streams * layer.message.recurrent_param.num_output
         return TANH.times(hidden + layer.top_blobs[0].count)
+
+    def kept(self, layer: Layer) -> Kept:
+        # the sums of both multiplications and their hyperbolic tangent, as measured
+        return Kept(bottoms=True, tops=True, values=3 * layer.top_blobs[0].count)
 
 
 class LSTMUnit(Spec):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.kept import Kept
 from netspec.layers.reach import Reach, copied_reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
@@ -24,6 +25,7 @@ class Interp(Spec):
 
     type = "Interp"
     param = "interp_param"
+    keeps = Kept(top_is_free=True)
     shown = (
         Setting("zoom_factor", "zoom {}"),
         Setting("shrink_factor", "shrink {}"),
@@ -181,6 +183,10 @@ class MaskedUpsample(_Upsample):
         rule = upsampling_of(layer.field(self.param))
         return None if rule.given else copied_reach(rule.scales)
 
+    def kept(self, layer: Layer) -> Kept:
+        # the places that the mask names
+        return Kept(bytes=8 * layer.bottom_blobs[0].count, top_is_free=True)
+
 
 class Upsampling(NamedTuple):
     """How SegNet's Upsample makes sizes: given ones, or a scale of each, less a pad."""
@@ -209,6 +215,7 @@ class NearestUpsample(_Upsample):
     """
 
     rule = "yolo"
+    keeps = Kept(top_is_free=True)
     dialects = ("yolo",)
     differs = "one bottom, whose values are repeated"
     shown = (Setting("scale", "×{}"),)
@@ -278,6 +285,10 @@ class Unpooling(Spec):
         if len(context.bottoms) > 1:
             context.same_shapes(0, 1)
         return [(*bottom[:2], *pair_of(context.param, "unpool_size", "unpool"))]
+
+    def kept(self, layer: Layer) -> Kept:
+        # the places that the mask names
+        return Kept(bytes=8 * layer.bottom_blobs[0].count, top_is_free=True)
 
 
 def pair_of(p: Any, name: str, short: str, default: int = 0) -> tuple[int, int]:

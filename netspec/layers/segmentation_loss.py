@@ -10,6 +10,7 @@ from typing import Any
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.loss import SoftmaxWithLoss
 from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
@@ -78,6 +79,7 @@ class SegAccuracy(Spec):
     type = "SegAccuracy"
     param = "seg_accuracy_param"
     bottoms = (2, 2)
+    keeps = NOTHING
     each = Operations(comparisons=1)
     unforced = (0, 1)
     is_metric = True

@@ -9,6 +9,7 @@ from math import prod
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import ROWS, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import LayerContext, Spec
@@ -19,6 +20,7 @@ class ArgMax(Spec):
 
     type = "ArgMax"
     param = "argmax_param"
+    keeps = NOTHING
     each = Operations(comparisons=1)
     shown = (
         Setting("top_k", "top {}", True),
@@ -71,6 +73,7 @@ class BatchReindex(Spec):
 
     type = "BatchReindex"
     bottoms = (2, 2)
+    keeps = NOTHING
     example = Example(
         {"data": (8, 10), "order": (5,)},
         shapes="that of the first bottom, with as many items as the second lists",
@@ -103,6 +106,7 @@ class Filter(Spec):
     type = "Filter"
     bottoms = (2, None)
     tops = (1, None)
+    keeps = NOTHING
     example = Example(
         {"data": (8, 10), "selector": (8,)},
         shapes="those of the bottoms, with the selected items only",

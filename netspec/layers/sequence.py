@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.kept import Kept
 from netspec.layers.loss import warn_of_learned
 from netspec.layers.operations import LSTM_STEP, Operations
 from netspec.layers.setting import OUTPUTS, Setting
@@ -24,6 +25,7 @@ class Reverse(Spec):
 
     type = "Reverse"
     param = "reverse_param"
+    keeps = Kept(top_is_free=True)
     keeps_places = False
     shown = (Setting("axis", "axis {}", True),)
     example = Example({"data": (16, 8, 100)}, "reverse_param { axis: 0 }")
@@ -48,6 +50,7 @@ class Transpose(Spec):
 
     type = "Transpose"
     param = "transpose_param"
+    keeps = Kept(top_is_free=True)
     keeps_places = False
     shown = (Setting("dim", "dim {}"),)
     example = Example(
@@ -178,6 +181,10 @@ class Lstm(Spec):
 
     def operations(self, layer: Layer) -> Operations:
         return LSTM_STEP.times(layer.top_blobs[0].count)
+
+    def kept(self, layer: Layer) -> Kept:
+        # as BVLC's, as measured
+        return Kept(bottoms=True, tops=True, values=5 * layer.top_blobs[0].count)
 
 
 def streams_in_rows(layer: Layer) -> int:

@@ -14,6 +14,7 @@ from netspec.diagnostics import ERROR, Diagnostic, Report, Span, note
 from netspec.graph import Layer, Param, Shape, shape_text, shape_with_axes
 from netspec.layers.example import Example
 from netspec.layers.filler_fault import filler_fault
+from netspec.layers.kept import BOTTOM_KEPT, Kept
 from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach, same_places
 from netspec.layers.setting import Setting, shown_settings
@@ -103,6 +104,7 @@ class Spec:
     unforced: ClassVar[tuple[int, ...]] = ()
     # what it computes for each value of its first bottom, beside multiply-adds
     each: ClassVar[Operations] = Operations()
+    keeps: ClassVar[Kept] = BOTTOM_KEPT  # for its gradient in PyTorch
     # does a place read the same place of its bottoms, where the sizes of their planes agree?
     keeps_places: ClassVar[bool] = True
     sizes_only: ClassVar[tuple[int, ...]] = ()  # bottoms whose shape it reads, not their values
@@ -171,6 +173,14 @@ class Spec:
     def operations(self, layer: Layer) -> Operations:
         """What one forward pass over the batch computes beside multiply-adds."""
         return self.each.times(layer.bottom_blobs[0].count if layer.bottom_blobs else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        """What PyTorch keeps of the layer for its gradient."""
+        return self.keeps
+
+    def is_absent(self, layer: Layer) -> bool:
+        """Whether the compiled net has its bottom in the place of its top."""
+        return False
 
     def reach(self, layer: Layer, bottom: int) -> Reach | None:
         """Which places of a bottom a place of the tops reads; None where it may be any."""

@@ -188,9 +188,80 @@ def test_operations_add_up_below_the_table(capsys: pytest.CaptureFixture) -> Non
     assert ["pool5", "829,440"] in [line.split() for line in out]
 
 
+def test_batch_takes_the_place_of_the_files(capsys: pytest.CaptureFixture) -> None:
+    out = shapes(capsys, DEPLOY, "--batch", "3", "--columns", "output", "--format", "csv")
+    assert out.splitlines()[1::23] == ["3x3x227x227", "3x1000"]
+
+
+MEMORY = (ALEXNET, "--input", "data=8,3,227,227", "--memory")
+
+
+def test_memory_of_a_training_step(capsys: pytest.CaptureFixture) -> None:
+    """The step is what tests/pytorch/test_training_memory.py measures."""
+    out = shapes(capsys, *MEMORY)
+    assert out.startswith("AlexNet, phase TRAIN\n")
+    lines = out.partition("memory in fp32, batch 8:\n")[2].splitlines()
+    found = {line.strip().split("  ")[0]: line.split("(")[1] for line in lines}
+    params = f"{4 * 60_965_224:,} bytes)"
+    assert found["params"] == found["history of SGD"] == found["gradients of params"] == params
+    assert found["data"] == f"{4 * 8 * (3 * 227 * 227 + 1):,} bytes)"
+    assert list(found)[-2:] == ["kept for the backward pass", "training step at its peak"]
+
+
+def test_memory_by_solver_and_precision(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(
+        f'net: "{ALEXNET}"\ntype: "Adam"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 1\n'
+    )
+    options = ("--solver", str(solver), "--precision", "bf16")
+    assert "history of Adam" in shapes(capsys, *MEMORY, *options)
+    about = json.loads(shapes(capsys, *MEMORY, *options, "--format", "json"))
+    assert about["memory"]["history_bytes"] == 2 * 2 * 60_965_224
+    assert about["memory"]["params_bytes"] == 2 * 60_965_224
+
+
+def test_memory_of_a_net_without_a_loss(capsys: pytest.CaptureFixture) -> None:
+    assert shapes(capsys, DEPLOY, "--memory").endswith("the net has no loss: it does not train\n")
+
+
+def test_batch_fit_finds_the_largest_batch_that_trains(capsys: pytest.CaptureFixture) -> None:
+    def step(batch: int) -> int:
+        options = ("--batch", str(batch), "--format", "json")
+        step_bytes: int = json.loads(shapes(capsys, *MEMORY, *options))["memory"]["step_bytes"]
+        return step_bytes
+
+    fit = ("--batch-fit", "1.5GiB")
+    about = json.loads(shapes(capsys, *MEMORY[:-1], *fit, "--format", "json"))
+    assert step(about["batch"]) == about["step_bytes"] <= 1.5 * 2**30 < step(about["batch"] + 1)
+    text = shapes(capsys, *MEMORY[:-1], *fit)
+    assert text == f"batch {about['batch']}: a training step takes 1.5 GiB of 1.5 GiB\n"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ([ALEXNET, *MEMORY[1:3], "--batch-fit", "100M"], "a training step with 1 item takes 705"),
+        ([DEPLOY, "--batch-fit", "1G"], "has no loss: it does not train"),
+        ([ALEXNET, *MEMORY[1:3], "--solver", "nowhere"], "file 'nowhere' does not exist"),
+    ],
+)
+def test_memory_that_can_not_be_told(
+    capsys: pytest.CaptureFixture, options: list[str], message: str
+) -> None:
+    assert main(["shapes", *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_memory_has_no_csv(capsys: pytest.CaptureFixture) -> None:
+    assert main(["shapes", *MEMORY, "--format", "csv"]) == 2
+    assert "--memory has no csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch-fit", "8 apples"], "must be a number of bytes such as 8GiB or 512MiB"),
+        (["--batch", "0"], "must be a whole number from 1, got '0'"),
         (["--columns", "layer,coutn"], "there is no column 'coutn'; did you mean 'count'?"),
         (["--columns", ","], "names no column"),
         (["--sort", "q"], "there is no column 'q'; the columns are layer, type,"),
