@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,7 +49,8 @@ def test_the_specs_know_which_tops_may_be_written_over(spec: Spec) -> None:
     [spec for spec in spec_cases() if spec.type not in ROUGH and "Loss" not in spec.type],
     ids=lambda spec: spec.name,
 )
-def test_what_a_layer_keeps(spec: Spec) -> None:
+def test_what_a_layer_keeps(spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # HDF5Output writes there
     dialect = spec.dialects[0] if spec.dialects else None
     text = spec.example.text(spec.type)
     net = netspec.loads(text, phase="TRAIN", dialect=dialect, allow_unknown=True)
@@ -77,7 +79,7 @@ def test_what_a_layer_keeps(spec: Spec) -> None:
     said = bottoms * kept.bottoms + tops * kept.tops + 4 * kept.values + kept.bytes
     assert outputs is not None
     # statistics of channels, indices of rows, flags of timesteps
-    assert abs(said - measured) <= max(4096, 0.05 * measured)
+    assert abs(said - measured) <= max(8192, 0.05 * measured)
 
 
 STEP = """
