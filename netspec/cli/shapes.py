@@ -113,9 +113,8 @@ def run(args: argparse.Namespace) -> int:
     columns = args.columns or list(CSV_COLUMNS if args.format == "csv" else COLUMNS)
     values = [[ALL_COLUMNS[name](figures, row) for name in columns] for row in rows]
     write = {"table": _table, "markdown": _markdown, "csv": _csv}[args.format]
-    sys.stdout.write(write(net, columns, values))
-    if asks_memory:
-        sys.stdout.write("\n" + _memory(net, args))
+    memory = "\n" + _memory(net, args) if asks_memory else ""
+    sys.stdout.write(write(net, columns, values) + memory)
     return 0
 
 

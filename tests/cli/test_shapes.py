@@ -249,7 +249,18 @@ def test_memory_that_can_not_be_told(
     capsys: pytest.CaptureFixture, options: list[str], message: str
 ) -> None:
     assert main(["shapes", *options]) == 1
-    assert message in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""
+
+
+def test_memory_behind_an_unknown_type(capsys: pytest.CaptureFixture, tmp_path: Path) -> None:
+    path = tmp_path / "unknown.prototxt"
+    path.write_text(GROUPS.replace('"in/3x3" type: "Convolution"', '"in/3x3" type: "Odd"'))
+    assert main(["shapes", str(path), "--memory"]) == 1
+    captured = capsys.readouterr()
+    assert "layer 'in/3x3': the shape of 'in/3x3' is unknown, so is its memory" in captured.err
+    assert captured.out == ""
 
 
 def test_memory_has_no_csv(capsys: pytest.CaptureFixture) -> None:
