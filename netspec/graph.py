@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -148,6 +148,11 @@ class Layer:
         return [blob.name for blob in self.top_blobs]
 
     @property
+    def param_count(self) -> int:
+        """The number of values in its params, also in those that it shares."""
+        return sum(param.count for param in self.params)
+
+    @property
     def label(self) -> str:
         return (
             f"layer '{self.name}'"
@@ -257,39 +262,69 @@ class Net:
         raise KeyError(name)
 
 
-_HEADINGS = ("layer", "type", "bottoms", "tops", "output", "params", "count", "multiply-adds")
+# What the table says of a layer, by the names that `netspec shapes --columns` takes.
+COLUMNS: dict[str, Callable[[Layer], Any]] = {
+    "layer": lambda layer: layer.name,
+    "type": lambda layer: layer.type,
+    "bottoms": lambda layer: layer.bottoms,
+    "tops": lambda layer: layer.tops,
+    "output": lambda layer: [blob.shape for blob in layer.top_blobs],
+    "params": lambda layer: [param.shape for param in layer.params],
+    "count": lambda layer: layer.param_count,
+    "macs": lambda layer: layer.macs,
+}
+HEADINGS = {
+    "macs": "multiply-adds",
+    "receptive_field": "receptive field",
+    "param_bytes": "bytes of params",
+    "blob_bytes": "bytes of blobs",
+}  # where a column's is not its name
 
 
-def layer_row(layer: Layer) -> tuple[str, ...]:
-    """The cells of a layer in the table of its net."""
-    return (
-        layer.name,
-        layer.type,
-        ", ".join(layer.bottoms),
-        ", ".join(layer.tops),
-        ", ".join(shape_text(blob.shape) for blob in layer.top_blobs),
-        ", ".join(shape_text(param.shape) for param in layer.params),
-        f"{sum(param.count for param in layer.params):,}" if layer.params else "",
-        f"{layer.macs:,}" if layer.macs else "",
-    )
+def cell_text(value: Any) -> str:
+    """A cell for people: names or shapes with commas between them, a number unless it is 0."""
+    if isinstance(value, list):
+        return ", ".join(part if isinstance(part, str) else shape_text(part) for part in value)
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if value else ""
 
 
 def net_table(net: Net) -> str:
     """A net for people: a line a layer, and the totals."""
-    rows = [_HEADINGS, *(layer_row(layer) for layer in net.layers)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if i >= 6 else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([f"{net.name or net.path}, phase {net.phase}", "", *lines, "", _totals(net)])
+    rows = [[value(layer) for value in COLUMNS.values()] for layer in net.layers]
+    return "\n".join([title(net), "", aligned(list(COLUMNS), rows), "", totals(net)])
 
 
-def _totals(net: Net) -> str:
+def title(net: Net) -> str:
+    """The net's name and phase."""
+    return f"{net.name or net.path}, phase {net.phase}"
+
+
+def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows of values as text in columns; numbers stand to the right."""
+    values = list(rows)
+    texts = [
+        [HEADINGS.get(column, column) for column in columns],
+        *([cell_text(value) for value in row] for row in values),
+    ]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(columns))]
+    numbers = [
+        bool(values) and not any(isinstance(row[i], (str, list)) for row in values)
+        for i in range(len(columns))
+    ]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, numbers, strict=True)
+        ).rstrip()
+        for row in texts
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def totals(net: Net) -> str:
+    """The sums over the net's layers."""
     macs = sum(layer.macs for layer in net.layers)
     values = sum(
         blob.count for layer in net.layers for blob in layer.top_blobs if blob.shape is not None

@@ -8,6 +8,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "netspec shapes models/mnist_alexnet/train_val.prototxt --phase TRAIN --input "
             "data=64,1,28,28 --format csv"
         ),
+        (
+            "netspec shapes models/bvlc_alexnet/train_val.prototxt "
+            "--input data=256,3,227,227 --batch-fit 8GiB"
+        ),
     ),
     "draw": (
         "netspec draw models/bvlc_alexnet/train_val.prototxt AlexNet.png",

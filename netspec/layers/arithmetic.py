@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, ROWS, SAME, Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.operations import Operations
 from netspec.layers.setting import AXES, Setting
 from netspec.layers.spec import BOTTOM, Spec
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
@@ -51,6 +53,22 @@ class Eltwise(Spec):
             else 0
         )
 
+    def operations(self, layer: Layer) -> Operations:
+        p, values = layer.message.eltwise_param, layer.top_blobs[0].count
+        steps = values * (len(layer.bottom_blobs) - 1)
+        if p.operation == EltwiseParameter.MAX:
+            return Operations(comparisons=steps)
+        is_plain_sum = p.operation == EltwiseParameter.SUM and not p.coeff
+        return Operations(additions=steps if is_plain_sum else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        p, values = layer.message.eltwise_param, layer.top_blobs[0].count
+        if p.operation == EltwiseParameter.PROD:
+            return Kept(bottoms=True, tops=not p.stable_prod_grad)
+        if p.operation == EltwiseParameter.MAX:  # which bottom it took
+            return Kept(bytes=values * (len(layer.bottom_blobs) - 1), top_is_free=True)
+        return Kept(top_is_free=True, same_gradient=not p.coeff)
+
 
 class Scale(Spec):
     """Multiplies by a factor that is learned, or by a second bottom.
@@ -78,6 +96,9 @@ class Scale(Spec):
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
 
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bottoms=True, top_is_free=len(layer.bottom_blobs) == 1)
+
 
 class Bias(Spec):
     """Adds a bias that is learned, or a second bottom."""
@@ -85,6 +106,8 @@ class Bias(Spec):
     type = "Bias"
     param = "bias_param"
     bottoms = (1, 2)
+    keeps = Kept(top_is_free=True, same_gradient=True)
+    each = Operations(additions=1)
     in_place = True
     shown = AXES
     example = Example(MAPS, shapes=SAME)
@@ -123,6 +146,18 @@ class Reduction(Spec):
             if layer.message.reduction_param.operation == ReductionParameter.SUMSQ
             else 0
         )
+
+    def operations(self, layer: Layer) -> Operations:
+        p, values = layer.message.reduction_param, layer.bottom_blobs[0].count
+        return Operations(
+            comparisons=values if p.operation == ReductionParameter.ASUM else 0,
+            additions=0 if p.operation == ReductionParameter.SUMSQ else values,
+            divisions=layer.top_blobs[0].count if p.operation == ReductionParameter.MEAN else 0,
+        )
+
+    def kept(self, layer: Layer) -> Kept:
+        operation = layer.message.reduction_param.operation
+        return Kept(bottoms=operation in (ReductionParameter.ASUM, ReductionParameter.SUMSQ))
 
 
 def spread_shape(context: LayerContext, name: str) -> Shape:

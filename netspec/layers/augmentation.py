@@ -25,6 +25,7 @@ class DetectNetTransformation(Spec):
     not_computed = "its augmentation is not carried out"
     bottoms = (2, 2)
     tops = (2, 2)
+    keeps_places = False
     unforced = (0, 1)
     shown = (Setting("stride", "stride {}", True),)
     example = Example(

@@ -10,8 +10,10 @@ from typing import Any
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_ALONE
 from netspec.layers.layer_context import LayerContext
-from netspec.layers.normalization import BatchNorm
+from netspec.layers.normalization import BatchNorm, normalising
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
@@ -59,6 +61,7 @@ class SegNetBN(_BN):
     dialects = ("segnet",)
     differs = "scale_filler, shift_filler or bn_mode"
     tops = (1, 3)
+    keeps = BOTTOM_ALONE
     shown = (Setting("bn_mode", "{}"),)
     example = Example(
         MAPS,
@@ -92,6 +95,9 @@ class SegNetBN(_BN):
         for filler in ("scale_filler", "shift_filler"):
             context.add_param(shape, filler)  # without a filler 0, as in the fork
 
+    def operations(self, layer: Layer) -> Operations:
+        return normalising(layer, from_batch=True)
+
 
 class PSPNetBN(_BN):
     """Normalises each channel, then a slope and a bias; keeps running statistics.
@@ -103,6 +109,7 @@ class PSPNetBN(_BN):
     """
 
     rule = "pspnet"
+    keeps = BOTTOM_ALONE
     blob_count = 4
     dialects = ("pspnet", "happynear")
     differs = "slope_filler, bias_filler, momentum, eps or frozen"
@@ -136,6 +143,10 @@ class PSPNetBN(_BN):
                 param.lr_mult = param.decay_mult = 0.0
         context.add_param(shape, learned=False)
         context.add_param(shape, default=float(context.param.frozen), learned=False)
+
+    def operations(self, layer: Layer) -> Operations:
+        from_batch = layer.phase == "TRAIN" and not layer.field(self.param).frozen
+        return normalising(layer, from_batch)
 
 
 class OlderBN(_BN):
@@ -218,6 +229,7 @@ class NvidiaBatchNorm(Spec):
     differs = "scale_bias or scale_filler"
     takes = frozenset({"scale_bias", "scale_filler", "bias_filler"})
     param = "batch_norm_param"
+    keeps = BOTTOM_ALONE
     in_place = True
     shown = (Setting("eps", "eps {}"),)
     example = Example(MAPS, "batch_norm_param { scale_bias: true }", shapes=SAME)
@@ -243,6 +255,9 @@ class NvidiaBatchNorm(Spec):
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
+
+    def operations(self, layer: Layer) -> Operations:
+        return normalising(layer, from_batch=layer.phase == "TRAIN")
 
 
 def has_scale(p: Any) -> bool:

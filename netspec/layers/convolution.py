@@ -10,7 +10,9 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, sizes_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, WINDOW, Example
+from netspec.layers.kept import BOTTOM_ALONE, NOTHING
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.reach import Reach, spread_reach, window_reach
 from netspec.layers.setting import spatial_axes, window_sizes, window_words
 from netspec.layers.spec import BOTTOM, Spec
 from netspec.layers.window import (
@@ -35,6 +37,7 @@ class Convolution(Spec):
     param = "convolution_param"
     bottoms: ClassVar[tuple[int, int | None]] = (1, None)
     tops: ClassVar[tuple[int, int | None]] = (1, None)
+    keeps = BOTTOM_ALONE
     reads = BOTTOM
     takes = DILATIONS
     example = Example(
@@ -104,6 +107,9 @@ class Convolution(Spec):
     def macs(self, layer: Layer) -> int:
         return sum(blob.count for blob in layer.top_blobs) * prod(layer.params[0].shape[1:])
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        return window_reach(planar_window(layer)) if has_planes(layer) else None
+
 
 class Deconvolution(Convolution):
     """Convolution the other way round: each input value is spread over a window.
@@ -150,6 +156,9 @@ class Deconvolution(Convolution):
     def macs(self, layer: Layer) -> int:
         return sum(blob.count for blob in layer.bottom_blobs) * prod(layer.params[0].shape[1:])
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        return spread_reach(planar_window(layer)) if has_planes(layer) else None
+
 
 class Im2col(Spec):
     """Each window of the bottom as a column.
@@ -159,6 +168,7 @@ class Im2col(Spec):
 
     type = "Im2col"
     param = "convolution_param"
+    keeps = NOTHING
     example = Example(
         MAPS,
         "convolution_param { kernel_size: 3 pad: 1 }",
@@ -188,6 +198,19 @@ class Im2col(Spec):
         window = window_of(context.param, len(sizes))
         out = convolved_sizes(context, sizes, window)
         return [(*bottom[:axis], bottom[axis] * prod(window.kernel), *out)]
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        return window_reach(planar_window(layer)) if has_planes(layer) else None
+
+
+def has_planes(layer: Layer) -> bool:
+    """Whether the axes that a convolution runs over are the spatial ones, those behind axis 1."""
+    return layer.message.convolution_param.axis in (1, 1 - len(layer.bottom_blobs[0].shape or ()))
+
+
+def planar_window(layer: Layer) -> Window:
+    """The window of a convolution over the spatial axes."""
+    return window_of(layer.message.convolution_param, len(layer.bottom_blobs[0].shape or ()) - 2)
 
 
 def convolved_sizes(context: LayerContext, sizes: Shape, window: Window) -> Shape:

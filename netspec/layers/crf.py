@@ -28,6 +28,7 @@ class MultiStageMeanfield(Spec):
     param = "multi_stage_meanfield_param"
     not_computed = "its bilateral filter is not carried out"
     bottoms = (3, 3)
+    keeps_places = False
     shown = (Setting("num_iterations", "{} iterations", True),)
     example = Example(
         SCORES | IMAGE, "multi_stage_meanfield_param { num_iterations: 10 theta_alpha: 160 }"
@@ -57,6 +58,7 @@ class DenseCRF(Spec):
     param = "dense_crf_param"
     not_computed = "its bilateral filter is not carried out"
     bottoms = (2, 3)
+    keeps_places = False
     shown = (Setting("max_iter", "{} iterations", True),)
     example = Example(
         {"scores": (1, 21, 64, 64)} | SIZE | IMAGE,
@@ -72,6 +74,7 @@ class DomainTransform(Spec):
     param = "domain_transform_param"
     not_computed = "its recursive filter is not carried out"
     bottoms = (3, 3)
+    keeps_places = False
     shown = (Setting("num_iter", "{} iterations", True),)
     example = Example(
         {"scores": (1, 21, 64, 64), "edges": (1, 1, 64, 64)} | SIZE,

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, warn_of_learned
+from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 
@@ -53,6 +55,7 @@ class CtcLoss(Loss):
 
     type = "CtcLoss"
     param = "ctc_loss_param"
+    each = SOFTMAX
     shown = (Setting("blank_label", "blank {}", True),)
     example = Example(
         {"scores": (24, 8, 42), "label": (8, 7)},
@@ -106,8 +109,10 @@ class CTCGreedyDecoder(Spec):
     dialects = ("ssd",)
     differs = "a second bottom of continuation flags, sequences as top"
     param = "ctc_decoder_param"
+    each = Operations(comparisons=1)
     bottoms = (2, 3)
     tops = (1, 3)
+    keeps = NOTHING
     unforced: ClassVar[tuple[int, ...]] = (1, 2)
     continuation = 1
     shown = (Setting("blank_index", "blank {}", True),)
@@ -153,6 +158,8 @@ class CTCGreedyDecoderOcr(Spec):
     differs = "a second bottom of labels, accuracies as top"
     param = "ctc_decoder_param"
     bottoms = (1, 2)
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     unforced: ClassVar[tuple[int, ...]] = (1,)
     shown = CTCGreedyDecoder.shown
     example = Example(
@@ -183,6 +190,8 @@ class LabelsequenceAccuracy(Spec):
     type = "LabelsequenceAccuracy"
     param = "labelsequence_accuracy_param"
     bottoms = (2, 2)
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     is_metric = True
     shown = (Setting("blank_label", "blank {}", True),)
     example = Example(

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer, Shape
 from netspec.layers.example import DATA, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext, input_options
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
@@ -245,6 +246,7 @@ class HDF5Output(Spec):
     param = "hdf5_output_param"
     bottoms = (2, 2)
     tops = (0, 0)
+    keeps = NOTHING
     has_side_effects = True
     shown = (Setting("file_name", "{}", True),)
     example = Example(

@@ -13,7 +13,10 @@ from typing import Any
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_ALONE, Kept
 from netspec.layers.layer_context import MISSING_DATA, LayerContext
+from netspec.layers.operations import Operations
+from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
@@ -24,6 +27,8 @@ class Permute(Spec):
 
     type = "Permute"
     param = "permute_param"
+    keeps = Kept(top_is_free=True)
+    keeps_places = False
     shown = (Setting("order", "order {}"),)
     example = Example(
         MAPS,
@@ -68,6 +73,7 @@ class Normalize(Spec):
     dialects = ("ssd",)
     differs = "norm_param: L2 over an image or a pixel, with a learned scale"
     param = "norm_param"
+    keeps = BOTTOM_ALONE
     shown = (
         Setting("across_spatial", "each pixel"),
         Setting("channel_shared", "a scale for each channel"),
@@ -100,6 +106,15 @@ class Normalize(Spec):
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * 2
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        over_all = layer.field(self.param).across_spatial
+        return None if over_all else super().reach(layer, bottom)
+
+    def operations(self, layer: Layer) -> Operations:
+        items, _, *sizes = layer.bottom_blobs[0].shape or (0, 0)
+        norms = items * (1 if layer.field(self.param).across_spatial else prod(sizes))
+        return Operations(exponentials=norms, divisions=layer.top_blobs[0].count)
+
 
 class DetectionOutput(Spec):
     """Decodes predicted boxes, suppresses those that overlap a better one and lists the rest."""
@@ -107,6 +122,7 @@ class DetectionOutput(Spec):
     type = "DetectionOutput"
     param = "detection_output_param"
     bottoms = (3, 5)
+    keeps = Kept(top_is_free=True)
     unforced = (0, 1, 2, 3, 4)  # a list of detections has no gradient
     shown = (
         Setting("num_classes", "{} classes", True),
@@ -167,6 +183,7 @@ class DetectionEvaluate(Spec):
     param = "detection_evaluate_param"
     is_metric = lists_detections = True
     bottoms = (2, 2)
+    keeps = Kept(top_is_free=True)
     unforced = (0, 1)
     shown = (
         Setting("num_classes", "{} classes", True),

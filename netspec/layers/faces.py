@@ -12,9 +12,11 @@ from typing import Any, ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, IMAGES, MAPS, SCALAR, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, require_one_label_each
 from netspec.layers.mobile import four_axes
+from netspec.layers.operations import Operations
 from netspec.layers.setting import OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, Spec
 from netspec.schema.caffe_pb2 import LayerParameter
@@ -37,6 +39,7 @@ class CenterLoss(Loss):
     dialects: ClassVar[tuple[str, ...]] = ("sphereface", "pspnet")
     differs = "each centre moves once a batch"
     param = "center_loss_param"
+    each = Operations(additions=2)
     is_loss = False  # the fork's set-up leaves out what gives other losses their weight
     shown = (Setting("num_output", "{} classes", True), Setting("distance_type", "{}"))
     example = Example(
@@ -108,6 +111,7 @@ class CenterLossHsmyy(Loss):
     differs = "cluster_num, alpha"
     param = "center_loss_param"
     not_computed = "its rule is not known for certain"
+    each = Operations(additions=2)
     is_loss = False
     example = Example(FEATURES, "center_loss_param { cluster_num: 100 alpha: 0.5 }", shapes=SCALAR)
 
@@ -162,6 +166,11 @@ class MarginInnerProduct(Spec):
     def macs(self, layer: Layer) -> int:
         return layer.bottom_blobs[1].count * layer.params[0].count
 
+    def operations(self, layer: Layer) -> Operations:
+        # the length of each item and of each class's weights
+        lengths = (layer.bottom_blobs[0].shape or (0,))[0] + layer.params[0].shape[0]
+        return Operations(exponentials=lengths, divisions=layer.top_blobs[0].count)
+
 
 class LargeMarginInnerProduct(MarginInnerProduct):
     """A dense layer whose label's angle is multiplied (L-Softmax), with weights as they are.
@@ -193,6 +202,7 @@ class NormalizeHappynear(Spec):
     differs = "no params, normalize_param"
     param = "normalize_param"
     tops = (1, 2)
+    each = Operations(additions=1, divisions=1)
     reads = BOTTOM
     shown = (Setting("normalize_type", "{}", True),)
     example = Example(
@@ -218,6 +228,8 @@ class Flip(Spec):
 
     type = "Flip"
     param = "flip_param"
+    keeps = NOTHING
+    keeps_places = False
     shown = (Setting("flip_width", "width {}"), Setting("flip_height", "height {}"))
     example = Example(IMAGES, "flip_param { flip_width: true }", shapes="N×C×H×W of the bottom")
 
@@ -235,6 +247,8 @@ class Resize(Spec):
 
     type = "Resize"
     param = "resize_param"
+    keeps = NOTHING
+    keeps_places = False
     shown = (
         Setting("height", "height {}"),
         Setting("width", "width {}"),

@@ -18,6 +18,7 @@ from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.data import Source as DataSource
 from netspec.layers.example import Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.param_str import Setting, settings_of
 from netspec.layers.regions import require_regions
@@ -42,6 +43,7 @@ class StandIn(Spec):
     type = "Python"
     module: ClassVar[str] = ""
     param = "python_param"
+    keeps_places = False
     keys: ClassVar[dict[str, Setting]] = {}
 
     def evidence(self, message: Any) -> bool | None:
@@ -115,6 +117,7 @@ class ProposalLayer(StandIn):
     keys = STRIDE | ANCHORS
     bottoms = (3, 3)
     tops = (1, 2)
+    keeps = Kept(top_is_free=True)
     unforced = (2,)
     example = Example(
         {"rpn_cls_prob": (1, 18, 38, 63), "rpn_bbox_pred": (1, 36, 38, 63), "im_info": (1, 3)},
@@ -152,6 +155,7 @@ class AnchorTargetLayer(StandIn):
     keys = STRIDE | ANCHORS | {"allowed_border": Setting(0)}
     bottoms = (3, 4)
     tops = (4, 4)
+    keeps = Kept(top_is_free=True)
     unforced = (0, 1, 2, 3)
     example = Example(
         {"rpn_cls_score": (1, 18, 38, 63), "gt_boxes": (2, 5), "im_info": (1, 3)},
@@ -190,6 +194,7 @@ class ProposalTargetLayer(StandIn):
     keys = CLASSES
     bottoms = (2, 2)
     tops = (5, 5)
+    keeps = Kept(top_is_free=True)
     unforced = (0, 1)
     example = Example(
         {"rpn_rois": (300, 5), "gt_boxes": (2, 5)},

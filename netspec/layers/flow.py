@@ -28,6 +28,7 @@ class Correlation(Spec):
     param = "correlation_param"
     not_computed = "FlowNet's kernel is not carried out"
     bottoms = (2, 2)
+    keeps_places = False
     shown = (Setting("max_displacement", "displacements to {}", True),)
     example = Example(
         PAIR,
@@ -73,6 +74,7 @@ class Resample(Spec):
     sizes = ("height", "width")
     not_computed = "FlowNet's filters are not carried out"
     bottoms = (1, 2)
+    keeps_places = False
     example = Example(SIZES, "resample_param { type: LINEAR }")
 
     def infer(self, context: LayerContext) -> list[Shape]:
@@ -108,6 +110,7 @@ class FlowWarp(Spec):
     type = "FlowWarp"
     not_computed = "FlowNet's kernel is not carried out"
     bottoms = (2, 2)
+    keeps_places = False
     example = Example(FLOW, shapes="the top has the first bottom's")
 
     def infer(self, context: LayerContext) -> list[Shape]:

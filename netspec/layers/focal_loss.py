@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.layers.example import SCALAR, SCORES, Example
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, require_labels, warn_of_second_top
+from netspec.layers.operations import SOFTMAX
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.schema.caffe_pb2 import LayerParameter
@@ -24,6 +25,7 @@ class FocalLoss(Loss):
     differs = "alpha multiplies the loss, 0.25 by default; axis"
     param = "focal_loss_param"
     tops = (1, 2)
+    each = SOFTMAX
     shown = (Setting("alpha", "alpha {}"), Setting("gamma", "gamma {}"))
     example = Example(
         SCORES,

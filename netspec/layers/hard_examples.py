@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, require_labels, warn_of_second_top
+from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import IGNORED, Setting
 from netspec.layers.smooth_l1_loss import check_pre_fixed, is_pre_fixed
 from netspec.layers.spec import Spec
@@ -32,6 +34,7 @@ class SoftmaxWithLossOfRFCN(Loss):
     param = "softmax_param"
     takes = frozenset({"normalization", "pre_fixed_normalizer"})
     tops = (1, 3)
+    each = SOFTMAX
     shown_param = "loss_param"
     shown = IGNORED[:1]
     example = Example(
@@ -89,6 +92,8 @@ class BoxAnnotatorOHEM(Spec):
     param = "box_annotator_ohem_param"
     bottoms = (4, 4)
     tops = (2, 2)
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     unforced = (0, 1, 2, 3)
     shown = (Setting("roi_per_img", "{} regions an image", True),)
     example = Example(

@@ -6,7 +6,9 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.kept import BOTTOM_ALONE, Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.operations import Operations
 from netspec.layers.setting import NO_BIAS, OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, Spec
 
@@ -19,6 +21,8 @@ class InnerProduct(Spec):
 
     type = "InnerProduct"
     param = "inner_product_param"
+    keeps = BOTTOM_ALONE
+    keeps_places = False
     reads = BOTTOM
     shown = (OUTPUTS, Setting("axis", "axis {}"), Setting("transpose", "transposed"), NO_BIAS)
     example = Example(
@@ -52,6 +56,7 @@ class Embed(Spec):
 
     type = "Embed"
     param = "embed_param"
+    keeps_places = False
     reads = BOTTOM
     shown = (OUTPUTS, Setting("input_dim", "{} words", True), NO_BIAS)
     example = Example(
@@ -71,6 +76,13 @@ class Embed(Spec):
         if p.bias_term:
             context.add_param((p.num_output,), "bias_filler")
         return [(*context.bottoms[0], p.num_output)]
+
+    def operations(self, layer: Layer) -> Operations:
+        has_bias = layer.message.embed_param.bias_term
+        return Operations(additions=layer.top_blobs[0].count if has_bias else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bytes=8 * layer.bottom_blobs[0].count)  # the rows' numbers
 
 
 SPECS = (InnerProduct, Embed)

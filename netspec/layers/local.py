@@ -23,6 +23,7 @@ class Local(Spec):
     type = "Local"
     param = "local_param"
     not_computed = "its weights are not applied"
+    keeps_places = False
     shown = (Setting("num_output", "{} outputs", True), Setting("kernel_size", "kernel {}", True))
     example = Example(
         {"data": (1, 8, 14, 14)},
@@ -82,6 +83,7 @@ class BatchReduction(Spec):
     type = "BatchReduction"
     param = "batch_reduction_param"
     not_computed = "its reductions are not carried out"
+    keeps_places = False
     example = Example(
         {"data": (4, 25, 101)},
         "batch_reduction_param { level: 5 reduction_param { operation: MEAN axis: 1 } }",

@@ -11,7 +11,9 @@ from typing import ClassVar
 
 from netspec.graph import Blob, Layer, Shape, shape_text
 from netspec.layers.example import SCALAR, SCORES, Example
+from netspec.layers.kept import NOTHING, Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.operations import SOFTMAX, Operations
 from netspec.layers.setting import IGNORED, Setting
 from netspec.layers.spec import BOTTOM, Spec
 
@@ -130,6 +132,13 @@ class Loss(Spec):
         """Stops where the bottoms do not fit each other."""
 
 
+def softmax_loss(layer: Layer) -> Operations:
+    """A softmax of the first bottom, and the logarithm at each label."""
+    scores, labels = layer.bottom_blobs[:2]
+    logs = Operations(additions=labels.count, exponentials=labels.count)
+    return SOFTMAX.times(scores.count).and_also(logs)
+
+
 class SoftmaxWithLoss(Loss):
     """The mean of -log softmax at the labels.
 
@@ -156,6 +165,12 @@ class SoftmaxWithLoss(Loss):
 
     def match(self, context: LayerContext) -> None:
         require_labels(context, context.axis(context.param.axis, len(context.bottoms[0]), "axis"))
+
+    def operations(self, layer: Layer) -> Operations:
+        return softmax_loss(layer)
+
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bytes=4 * layer.bottom_blobs[0].count)  # their logarithms in 32 bits
 
 
 class InfogainLoss(Loss):
@@ -209,6 +224,11 @@ class InfogainLoss(Loss):
                 message, "bottom", 2, notes=[context.made_here(2), context.made_here(0)]
             )
 
+    def operations(self, layer: Layer) -> Operations:
+        # the logarithm of every class, not of the label's alone
+        values = layer.bottom_blobs[0].count
+        return SOFTMAX.times(values).and_also(Operations(0, values, values))
+
 
 class MultinomialLogisticLoss(Loss):
     """The mean of -log at the labels, of a bottom that holds probabilities.
@@ -226,6 +246,10 @@ class MultinomialLogisticLoss(Loss):
     def match(self, context: LayerContext) -> None:
         require_one_label_each(context)
 
+    def operations(self, layer: Layer) -> Operations:
+        labels = layer.bottom_blobs[1].count
+        return Operations(additions=labels, exponentials=labels)
+
 
 class HingeLoss(Loss):
     """One class against all others: max(0, 1 - score) at the label, max(0, 1 + score) elsewhere.
@@ -235,6 +259,7 @@ class HingeLoss(Loss):
 
     type = "HingeLoss"
     param = "hinge_loss_param"
+    each = Operations(comparisons=1, additions=2)
     shown = (Setting("norm", "{}", True),)
     example = Example(SCORES, "hinge_loss_param { norm: L2 }", shapes=SCALAR)
 
@@ -255,6 +280,8 @@ class Accuracy(Spec):
     param = "accuracy_param"
     bottoms = (2, 2)
     tops = (1, 2)
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     is_metric = True
     shown = (Setting("top_k", "top {}", True), Setting("axis", "axis {}"), *IGNORED[:1])
     example = Example(

@@ -10,8 +10,10 @@ from __future__ import annotations
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.convolution import Convolution, check_kernel, convolved_sizes
 from netspec.layers.example import FILLER, MAPS, WINDOW, Example
+from netspec.layers.kept import BOTTOM_ALONE, NOTHING, Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.neuron import Neuron, warn_in_place
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting, window_words
 from netspec.layers.spec import BOTTOM, Spec
 from netspec.layers.window import check_window, require_axes, window_of
@@ -109,6 +111,7 @@ class ShuffleChannel(Spec):
 
     type = "ShuffleChannel"
     param = "shuffle_channel_param"
+    keeps = NOTHING
     shown = (Setting("group", "group {}", True),)
     example = Example(MAPS, "shuffle_channel_param { group: 4 }", shapes="N×C×H×W of the bottom")
 
@@ -136,6 +139,7 @@ class Axpy(Spec):
 
     type = "Axpy"
     bottoms = (3, 3)
+    keeps = BOTTOM_ALONE
     reads = BOTTOM
     example = Example(
         {"a": (1, 64, 1, 1), "x": (1, 64, 56, 56), "y": (1, 64, 56, 56)}, shapes="that of x and y"
@@ -169,6 +173,7 @@ class ReLU6(Neuron):
     # value and every gradient, the edges included.
     type = "ReLU6"
     param = "relu6_param"
+    each = Operations(comparisons=2)
     reads = BOTTOM
     shown = (Setting("negative_slope", "slope {}"),)
     example = Example(MAPS)
@@ -182,6 +187,9 @@ class ReLU6(Neuron):
     def check(self, context: LayerContext) -> None:
         if context.param.negative_slope < 0:
             warn_in_place(context)
+
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bottoms=True, overwrites=not layer.field(self.param).negative_slope)
 
 
 class _Copies(Neuron):
@@ -204,6 +212,7 @@ class HardSwish(_Copies):
     min(max(0.2 · x + 0.5, 0), 1), which is not this rule.
     """
 
+    each = Operations(comparisons=2, additions=1, divisions=1)
     type = "HardSwish"
 
 
@@ -215,6 +224,8 @@ class HardSigmoid(Neuron):
     """
 
     type = "HardSigmoid"
+    keeps = Kept(top_is_free=True)
+    each = Operations(comparisons=2)
     example = Example(MAPS)
 
 
@@ -225,6 +236,7 @@ class Mish(_Copies):
     synopsys-caffe's takes the top for x, others the bottom. netspec takes the bottom.
     """
 
+    each = Operations(additions=3, exponentials=3, divisions=1)
     type = "Mish"
 
 

@@ -17,6 +17,7 @@ from netspec.layers.detection import (
 from netspec.layers.example import SCALAR, Example
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss, warn_of_learned
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.schema.forks_pb2 import MultiBoxLossParameter as Parameter
@@ -28,6 +29,7 @@ class MultiBoxLoss(Loss):
     type = "MultiBoxLoss"
     param = "multibox_loss_param"
     bottoms = (4, 6)
+    each = Operations(comparisons=1, additions=2)
     unforced = (2, 3, 4, 5)
     labels = (2, 3)
     shown = (

@@ -11,7 +11,10 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_KEPT, NOTHING, TOP_KEPT, Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.operations import SIGMOID, SOFTMAX, TANH, Operations
+from netspec.layers.reach import Reach
 from netspec.layers.setting import POINT, Setting
 from netspec.layers.spec import BOTTOM, TOP, Spec
 from netspec.schema.forks import stated
@@ -27,6 +30,8 @@ class AbsVal(Neuron):
     """The absolute value."""
 
     type = "AbsVal"
+    keeps = BOTTOM_KEPT
+    each = Operations(comparisons=1)
     in_place = False  # its gradient reads the sign of its input
     reads = BOTTOM
     example = Example(MAPS)
@@ -36,6 +41,8 @@ class BNLL(Neuron):
     """log(1 + e^x), the binomial normal log likelihood."""
 
     type = "BNLL"
+    keeps = BOTTOM_KEPT
+    each = Operations(comparisons=1, additions=2, exponentials=2)
     reads = BOTTOM
     example = Example(MAPS)
 
@@ -48,6 +55,8 @@ class Clip(Neuron):
 
     type = "Clip"
     param = "clip_param"
+    keeps = Kept(bottoms=True, tops=True)
+    each = Operations(comparisons=2)
     reads = BOTTOM
     shown = (Setting("min", "from {}", True), Setting("max", "to {}", True))
     example = Example(MAPS, "clip_param { min: 0 max: 6 }")
@@ -71,6 +80,7 @@ class ELU(Neuron):
 
     type = "ELU"
     param = "elu_param"
+    each = Operations(comparisons=1, additions=1, exponentials=1)
     reads = BOTTOM | TOP
     shown = (Setting("alpha", "alpha {}", True),)
     example = Example(MAPS, "elu_param { alpha: 1 }")
@@ -78,12 +88,17 @@ class ELU(Neuron):
     def misreads_in_place(self, layer: Layer) -> bool:
         return layer.message.elu_param.alpha < 0
 
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(bottoms=True, overwrites=layer.message.elu_param.alpha >= 0)
+
 
 class Exp(Neuron):
     """base^(shift + scale · x)."""
 
     type = "Exp"
     param = "exp_param"
+    keeps = TOP_KEPT
+    each = Operations(exponentials=1)
     reads = TOP
     shown = POINT
     example = Example(MAPS, "exp_param { base: 2 }")
@@ -100,6 +115,8 @@ class Log(Neuron):
 
     type = "Log"
     param = "log_param"
+    keeps = BOTTOM_KEPT
+    each = Operations(exponentials=1)
     reads = BOTTOM
     shown = POINT
     example = Example(MAPS, "log_param { shift: 1 }")
@@ -119,6 +136,7 @@ class Power(Neuron):
 
     type = "Power"
     param = "power_param"
+    keeps = BOTTOM_KEPT
     reads = BOTTOM | TOP
     shown = (
         Setting("power", "power {}"),
@@ -138,6 +156,10 @@ class Power(Neuron):
     def macs(self, layer: Layer) -> int:
         return scaled_macs(layer, layer.message.power_param.scale)
 
+    def operations(self, layer: Layer) -> Operations:
+        is_plain = layer.message.power_param.power in (0, 1)
+        return Operations(exponentials=0 if is_plain else layer.top_blobs[0].count)
+
 
 class PReLU(Neuron):
     """x above 0, a learned slope · x at and below it.
@@ -147,6 +169,8 @@ class PReLU(Neuron):
 
     type = "PReLU"
     param = "prelu_param"
+    keeps = BOTTOM_KEPT
+    each = Operations(comparisons=1)
     reads = BOTTOM
     shown = (Setting("channel_shared", "one slope"),)
     example = Example(MAPS, "prelu_param { filler { value: 0.1 } }", shapes=SAME)
@@ -176,6 +200,7 @@ class ReLU(Neuron):
 
     type = "ReLU"
     param = "relu_param"
+    each = Operations(comparisons=1)
     reads = BOTTOM
     gradient_reads_signs = True
     shown = (Setting("negative_slope", "slope {}"),)
@@ -187,12 +212,18 @@ class ReLU(Neuron):
     def keeps_signs(self, layer: Layer) -> bool:
         return not layer.message.relu_param.negative_slope
 
+    def kept(self, layer: Layer) -> Kept:
+        is_leaky = bool(layer.message.relu_param.negative_slope)
+        return Kept(bottoms=is_leaky, tops=not is_leaky, overwrites=not is_leaky)
+
 
 class Sigmoid(Neuron):
     """1 / (1 + e^-x)."""
 
     type = "Sigmoid"
     param = "sigmoid_param"
+    keeps = TOP_KEPT
+    each = SIGMOID
     reads = TOP
     example = Example(MAPS)
 
@@ -202,6 +233,8 @@ class Softmax(Neuron):
 
     type = "Softmax"
     param = "softmax_param"
+    keeps = TOP_KEPT
+    each = SOFTMAX
     reads = TOP
     shown = (Setting("axis", "axis {}"),)
     example = Example({"scores": (32, 10)}, shapes=SAME)
@@ -210,12 +243,18 @@ class Softmax(Neuron):
         context.axis(context.param.axis, len(context.bottoms[0]), "axis")
         return [context.bottoms[0]]
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        axes = len(layer.bottom_blobs[0].shape or ())
+        return None if layer.message.softmax_param.axis % axes > 1 else super().reach(layer, bottom)
+
 
 class Swish(Neuron):
     """x times the sigmoid of beta · x."""
 
     type = "Swish"
     param = "swish_param"
+    keeps = BOTTOM_KEPT
+    each = SIGMOID
     reads = TOP
     shown = (Setting("beta", "beta {}"),)
     example = Example(MAPS)
@@ -229,6 +268,8 @@ class TanH(Neuron):
 
     type = "TanH"
     param = "tanh_param"
+    keeps = TOP_KEPT
+    each = TANH
     reads = TOP
     example = Example(MAPS)
 
@@ -238,6 +279,8 @@ class Threshold(Neuron):
 
     type = "Threshold"
     param = "threshold_param"
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     shown = (Setting("threshold", "above {}", True),)
     example = Example(MAPS, "threshold_param { threshold: 0.5 }")
 
@@ -268,6 +311,18 @@ class Dropout(Neuron):
                 "dropout_ratio",
                 hint="it is the share that is set to 0",
             )
+
+    def operations(self, layer: Layer) -> Operations:
+        # the threshold that Caffe compares its random bits with
+        return Operations(comparisons=layer.top_blobs[0].count if layer.phase == "TRAIN" else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        return Kept(values=layer.top_blobs[0].count)  # what it multiplied by
+
+    def is_absent(self, layer: Layer) -> bool:
+        p = layer.message.dropout_param
+        is_forks = stated(p, "scale_train") is False or stated(p, "sample_weights_test")
+        return layer.phase == "TEST" and not is_forks
 
 
 def check_base(context: LayerContext) -> None:

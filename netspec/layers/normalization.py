@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.kept import BOTTOM_ALONE, BOTTOM_KEPT, Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.neuron import warn_in_place
+from netspec.layers.operations import Operations
+from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting, differs, value_text
 from netspec.layers.spec import BOTTOM, TOP, Spec
 
@@ -18,6 +23,7 @@ class LRN(Spec):
 
     type = "LRN"
     param = "lrn_param"
+    each = Operations(exponentials=1)
     reads = BOTTOM | TOP
     example = Example(MAPS, "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }", shapes=SAME)
 
@@ -53,6 +59,15 @@ class LRN(Spec):
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * (layer.message.lrn_param.local_size + 1)
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        p = layer.message.lrn_param
+        size = p.local_size if p.norm_region else 1
+        return Reach((size, size), (1, 1), (0, 0))
+
+    def kept(self, layer: Layer) -> Kept:
+        values = layer.top_blobs[0].count
+        return Kept(bottoms=True, values=values, scratch=2 * values)
+
 
 class BatchNorm(Spec):
     """Normalises each channel; params are mean, variance and their common scale factor.
@@ -62,6 +77,7 @@ class BatchNorm(Spec):
 
     type = "BatchNorm"
     param = "batch_norm_param"
+    keeps = BOTTOM_ALONE
     in_place = True
     shown = (Setting("use_global_stats", "global statistics"), Setting("eps", "eps {}"))
     example = Example(MAPS, shapes=SAME)
@@ -102,12 +118,26 @@ class BatchNorm(Spec):
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count
 
+    def operations(self, layer: Layer) -> Operations:
+        p = layer.message.batch_norm_param
+        is_given = p.use_global_stats if p.HasField("use_global_stats") else layer.phase == "TEST"
+        return normalising(layer, from_batch=not is_given)
+
+
+def normalising(layer: Layer, from_batch: bool) -> Operations:
+    """A root and its reciprocal for each channel; sums of values and of squares where asked for."""
+    shape = layer.bottom_blobs[0].shape or ()
+    channels = shape[1] if len(shape) > 1 else 1
+    return Operations(0, 2 * prod(shape) if from_batch else 0, channels, channels)
+
 
 class MVN(Spec):
     """Takes the mean off each channel's plane, or each item, and divides by deviation + `eps`."""
 
     type = "MVN"
     param = "mvn_param"
+    keeps = BOTTOM_KEPT
+    keeps_places = False
     in_place = True
     reads = TOP
     shown = (
@@ -135,6 +165,14 @@ class MVN(Spec):
 
     def macs(self, layer: Layer) -> int:
         return layer.top_blobs[0].count * (2 if layer.message.mvn_param.normalize_variance else 0)
+
+    def operations(self, layer: Layer) -> Operations:
+        p, shape = layer.message.mvn_param, layer.bottom_blobs[0].shape or ()
+        # a mean a plane or an item, with normalize_variance a root, and what every value gives
+        groups = prod(shape[: 1 if p.across_channels else 2])
+        if not p.normalize_variance:
+            return Operations(0, 2 * prod(shape), 0, groups)
+        return Operations(0, 3 * prod(shape), groups, groups + prod(shape))
 
 
 SPECS = (LRN, BatchNorm, MVN)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from math import floor
 from struct import pack, unpack
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import warn_of_learned
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 
@@ -29,6 +31,8 @@ class ImResize(Spec):
 
     type = "ImResize"
     param = "imresize_param"
+    keeps = NOTHING
+    keeps_places = False
     dialects = ("openpose",)
     shown = (Setting("factor", "factor {}"),)
     example = Example(
@@ -56,6 +60,10 @@ class ImResize(Spec):
                     raise context.stop(fault, field, hint=CROP_HINT, notes=notes)
         warn_of_learned(context, 0)
         return [(1, c, *size)]
+
+    def macs(self, layer: Layer) -> int:
+        # a value of each image is the sum of 4×4 weighted ones
+        return 16 * layer.top_blobs[0].count * (layer.bottom_blobs[0].shape or (0,))[0]
 
 
 def float32(value: float) -> float:
@@ -93,6 +101,9 @@ class Nms(Spec):
 
     type = "Nms"
     param = "nms_param"
+    keeps = NOTHING
+    each = Operations(comparisons=9)
+    keeps_places = False
     dialects = ("openpose",)
     shown = (Setting("threshold", "threshold {}", True), Setting("max_peaks", "{} peaks", True))
     example = Example(

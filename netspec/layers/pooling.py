@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.operations import Operations
+from netspec.layers.reach import Reach, window_reach
 from netspec.layers.setting import Setting, spatial_axes, value_text, window_sizes, window_words
 from netspec.layers.spec import Spec
 from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
@@ -102,6 +107,23 @@ class Pooling(Spec):
         )
         return [(*bottom[:2], *out)] * len(context.layer.top_blobs)
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        p = layer.message.pooling_param
+        return None if p.global_pooling else window_reach(window_of(p, 2))
+
+    def operations(self, layer: Layer) -> Operations:
+        p, bottom, top = layer.message.pooling_param, layer.bottom_blobs[0], layer.top_blobs[0]
+        kernel = window_of(p, 2, (bottom.shape or ())[2:] if p.global_pooling else None).kernel
+        values = top.count * prod(kernel)
+        if p.pool == PoolingParameter.MAX:
+            return Operations(comparisons=values)
+        return Operations(additions=values, divisions=top.count)
+
+    def kept(self, layer: Layer) -> Kept:
+        is_max = layer.message.pooling_param.pool == PoolingParameter.MAX
+        # the place of each maximum
+        return Kept(bottoms=True, bytes=8 * layer.top_blobs[0].count if is_max else 0)
+
 
 def rounds_up(p: PoolingParameter) -> bool:
     """Whether a pooling_param rounds the top's size up: by round_mode, or a fork's ceil_mode."""
@@ -156,6 +178,13 @@ class SPP(Spec):
         if height == 1:
             return [(*bottom[:2], 1, 1)]
         return [(bottom[0], bottom[1] * sum(4**level for level in range(height)))]
+
+    def operations(self, layer: Layer) -> Operations:
+        p, (bottom, top) = layer.message.spp_param, (layer.bottom_blobs[0], layer.top_blobs[0])
+        values = bottom.count * p.pyramid_height
+        if p.pool == SPPParameter.MAX:
+            return Operations(comparisons=values)
+        return Operations(additions=values, divisions=top.count)
 
 
 def pyramid_window(size: int, level: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Shape
 from netspec.layers.example import Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
@@ -45,7 +46,8 @@ class DefaultBoxes(Spec):
 
     param = "prior_box_param"
     bottoms = (2, 2)
-    unforced = (0, 1)  # the boxes follow from sizes alone
+    keeps = Kept(top_is_free=True)
+    unforced = sizes_only = (0, 1)  # the boxes follow from sizes alone
 
     def check(self, context: LayerContext) -> None:
         _check_variances(context)

@@ -35,6 +35,7 @@ class Python(Spec):
     param = "python_param"
     bottoms = (0, None)
     tops = (0, None)
+    keeps_places = False
     in_place = True
     has_side_effects = True
     shown = (Setting("module", "{}", True), Setting("layer", "{}", True))

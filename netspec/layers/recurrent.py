@@ -10,8 +10,10 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, SEQUENCE, Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import warn_of_learned
+from netspec.layers.operations import LSTM_STEP, TANH, Operations
 from netspec.layers.setting import OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, Spec
 
@@ -26,6 +28,7 @@ class Recurrent(Spec):
     """
 
     param = "recurrent_param"
+    keeps_places = False
     unforced: ClassVar[tuple[int, ...]] = (1,)
     continuation = 1
     states: ClassVar[tuple[str, ...]] = ()
@@ -116,6 +119,13 @@ class LSTM(Recurrent):
             context.add_param((4 * hidden, static_inputs), "weight_filler")
         context.add_param((4 * hidden, hidden), "weight_filler")
 
+    def operations(self, layer: Layer) -> Operations:
+        return LSTM_STEP.times(layer.top_blobs[0].count)
+
+    def kept(self, layer: Layer) -> Kept:
+        # the gates, the tanh of each and of the cell, and what they multiply, as measured
+        return Kept(bottoms=True, tops=True, values=5 * layer.top_blobs[0].count)
+
 
 class RNN(Recurrent):
     """h = tanh(W x + W h + b), and as top tanh(W h + b) of it. cont 0 begins a sequence anew."""
@@ -139,6 +149,15 @@ class RNN(Recurrent):
         context.add_param((hidden, hidden), "weight_filler")
         context.add_param((hidden,), "bias_filler")
 
+    def operations(self, layer: Layer) -> Operations:
+        steps, streams = (layer.bottom_blobs[0].shape or (0, 0))[:2]
+        hidden = steps * streams * layer.message.recurrent_param.num_output
+        return TANH.times(hidden + layer.top_blobs[0].count)
+
+    def kept(self, layer: Layer) -> Kept:
+        # the sums of both multiplications and their hyperbolic tangent, as measured
+        return Kept(bottoms=True, tops=True, values=3 * layer.top_blobs[0].count)
+
 
 class LSTMUnit(Spec):
     """One timestep of an LSTM.
@@ -151,6 +170,7 @@ class LSTMUnit(Spec):
     continuation = 2
     bottoms = (3, 3)
     tops = (2, 2)
+    keeps_places = False
     example = Example(
         {"c_before": (1, 8, 256), "gates": (1, 8, 1024), "cont": (1, 8)},
         tops=("c", "h"),
@@ -170,6 +190,9 @@ class LSTMUnit(Spec):
         require_shape(context, 2, (1, cell[1]), "the continuation flags")
         warn_of_learned(context, 2)
         return [cell, cell]
+
+    def operations(self, layer: Layer) -> Operations:
+        return LSTM_STEP.times(layer.top_blobs[0].count)
 
 
 def require_shape(context: LayerContext, index: int, shape: Shape, what: str) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.kept import BOTTOM_ALONE, Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
@@ -47,6 +48,7 @@ class ROIPooling(Spec):
     type = "ROIPooling"
     param = "roi_pooling_param"
     bottoms = (2, 2)
+    keeps_places = False
     unforced = (1,)
     shown = (
         Setting("pooled_h", "{} rows", True),
@@ -77,6 +79,10 @@ class ROIPooling(Spec):
         p = context.param
         return [(regions, context.bottoms[0][1], p.pooled_h, p.pooled_w)]
 
+    def kept(self, layer: Layer) -> Kept:
+        # the place of each maximum
+        return Kept(bytes=8 * layer.top_blobs[0].count, top_is_free=True)
+
 
 class PSROIPooling(Spec):
     """The average over each bin of a grid, where every bin reads channels of its own.
@@ -90,6 +96,8 @@ class PSROIPooling(Spec):
     type = "PSROIPooling"
     param = "psroi_pooling_param"
     bottoms = (2, 2)
+    keeps = BOTTOM_ALONE
+    keeps_places = False
     unforced = (1,)
     shown = (
         Setting("output_dim", "{} channels", True),
@@ -141,6 +149,7 @@ class Proposal(Spec):
     param = "proposal_param"
     bottoms = (3, 3)
     tops = (1, 2)
+    keeps = Kept(top_is_free=True)
     unforced = (2,)
     shown = (Setting("post_nms_topn", "{} boxes", True),)
     example = Example(

@@ -12,6 +12,7 @@ from netspec.graph import shape_text
 from netspec.layers.example import SCALAR, Example
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
+from netspec.layers.operations import Operations
 from netspec.layers.setting import IGNORED, Setting
 
 
@@ -20,6 +21,7 @@ class SigmoidCrossEntropyLoss(Loss):
 
     type = "SigmoidCrossEntropyLoss"
     param = "loss_param"
+    each = Operations(comparisons=1, additions=3, exponentials=2)
     shown = IGNORED
     example = Example({"scores": (32, 10), "targets": (32, 10)}, shapes=SCALAR)
 
@@ -40,6 +42,7 @@ class EuclideanLoss(Loss):
     """Half the squared distance of two blobs, for each item."""
 
     type = "EuclideanLoss"
+    each = Operations(additions=2)
     unforced: ClassVar[tuple[int, ...]] = ()
     labels = ()
     example = Example({"out": (32, 10), "targets": (32, 10)}, tops=("loss",), shapes=SCALAR)
@@ -67,6 +70,7 @@ class ContrastiveLoss(Loss):
     unforced: ClassVar[tuple[int, ...]] = (2,)
     param = "contrastive_loss_param"
     bottoms = (3, 3)
+    each = Operations(additions=2)
     labels = ()  # Caffe does not look whether the flags ask for a gradient
     shown = (Setting("margin", "margin {}", True), Setting("legacy_version", "legacy"))
     example = Example(

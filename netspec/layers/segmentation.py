@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import MAPS, Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.reach import Reach, copied_reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
@@ -24,6 +26,7 @@ class Interp(Spec):
 
     type = "Interp"
     param = "interp_param"
+    keeps = Kept(top_is_free=True)
     shown = (
         Setting("zoom_factor", "zoom {}"),
         Setting("shrink_factor", "shrink {}"),
@@ -74,6 +77,17 @@ class Interp(Spec):
 
     def macs(self, layer: Layer) -> int:
         return 4 * layer.top_blobs[0].count
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        rule = interpolation_of(layer.field(self.param))
+        below, above = ((b.shape or ())[2:] for b in (layer.bottom_blobs[0], layer.top_blobs[0]))
+        steps = [
+            (rule.left(size) - 1) / (out - 1) if out > 1 else 1.0
+            for size, out in zip(below, above, strict=True)
+        ]
+        # a place lies between two others, or on one
+        size = tuple(1.0 if step.is_integer() else 2.0 for step in steps)
+        return Reach(size, tuple(steps), (rule.begin,) * 2)
 
 
 class Interpolation(NamedTuple):
@@ -166,6 +180,14 @@ class MaskedUpsample(_Upsample):
         rule = upsampling_of(context.param)
         return [(*bottom[:2], rule.size(bottom[2], 0), rule.size(bottom[3], 1))]
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        rule = upsampling_of(layer.field(self.param))
+        return None if rule.given else copied_reach(rule.scales)
+
+    def kept(self, layer: Layer) -> Kept:
+        # the places that the mask names
+        return Kept(bytes=8 * layer.bottom_blobs[0].count, top_is_free=True)
+
 
 class Upsampling(NamedTuple):
     """How SegNet's Upsample makes sizes: given ones, or a scale of each, less a pad."""
@@ -194,6 +216,7 @@ class NearestUpsample(_Upsample):
     """
 
     rule = "yolo"
+    keeps = Kept(top_is_free=True)
     dialects = ("yolo",)
     differs = "one bottom, whose values are repeated"
     shown = (Setting("scale", "×{}"),)
@@ -214,6 +237,10 @@ class NearestUpsample(_Upsample):
             )
         scale = context.param.scale or 1  # without a 'scale' the fork's is 1
         return [(*bottom[:-2], bottom[-2] * scale, bottom[-1] * scale)]
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        scale = layer.field(self.param).scale or 1
+        return copied_reach((scale, scale)) if len(layer.bottom_blobs[0].shape or ()) == 4 else None
 
 
 class Unpooling(Spec):
@@ -259,6 +286,10 @@ class Unpooling(Spec):
         if len(context.bottoms) > 1:
             context.same_shapes(0, 1)
         return [(*bottom[:2], *pair_of(context.param, "unpool_size", "unpool"))]
+
+    def kept(self, layer: Layer) -> Kept:
+        # the places that the mask names
+        return Kept(bytes=8 * layer.bottom_blobs[0].count, top_is_free=True)
 
 
 def pair_of(p: Any, name: str, short: str, default: int = 0) -> tuple[int, int]:

@@ -10,8 +10,10 @@ from typing import Any
 
 from netspec.graph import Shape, shape_text
 from netspec.layers.example import Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import SoftmaxWithLoss
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.schema.forks import stated
@@ -78,6 +80,8 @@ class SegAccuracy(Spec):
     type = "SegAccuracy"
     param = "seg_accuracy_param"
     bottoms = (2, 2)
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     unforced = (0, 1)
     is_metric = True
     shown = (Setting("ignore_label", "ignores {}"),)

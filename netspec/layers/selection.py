@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.graph import Shape, shape_text
+from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import ROWS, Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 
@@ -19,6 +21,8 @@ class ArgMax(Spec):
 
     type = "ArgMax"
     param = "argmax_param"
+    keeps = NOTHING
+    each = Operations(comparisons=1)
     shown = (
         Setting("top_k", "top {}", True),
         Setting("axis", "axis {}"),
@@ -70,6 +74,7 @@ class BatchReindex(Spec):
 
     type = "BatchReindex"
     bottoms = (2, 2)
+    keeps = NOTHING
     example = Example(
         {"data": (8, 10), "order": (5,)},
         shapes="that of the first bottom, with as many items as the second lists",
@@ -102,6 +107,7 @@ class Filter(Spec):
     type = "Filter"
     bottoms = (2, None)
     tops = (1, None)
+    keeps = NOTHING
     example = Example(
         {"data": (8, 10), "selector": (8,)},
         shapes="those of the bottoms, with the selected items only",
@@ -136,6 +142,9 @@ class Filter(Spec):
                     message, "bottom", i, notes=[context.made_here(i), context.made_here(last)]
                 )
         return bottoms
+
+    def operations(self, layer: Layer) -> Operations:
+        return Operations(comparisons=layer.bottom_blobs[-1].count)
 
 
 SPECS = (ArgMax, BatchReindex, Filter)

@@ -10,8 +10,10 @@ from typing import ClassVar
 
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.example import FILLER, MAPS, Example
+from netspec.layers.kept import Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import warn_of_learned
+from netspec.layers.operations import LSTM_STEP, Operations
 from netspec.layers.setting import OUTPUTS, Setting
 from netspec.layers.spec import BOTTOM, Spec
 
@@ -24,6 +26,8 @@ class Reverse(Spec):
 
     type = "Reverse"
     param = "reverse_param"
+    keeps = Kept(top_is_free=True)
+    keeps_places = False
     shown = (Setting("axis", "axis {}", True),)
     example = Example({"data": (16, 8, 100)}, "reverse_param { axis: 0 }")
 
@@ -47,6 +51,8 @@ class Transpose(Spec):
 
     type = "Transpose"
     param = "transpose_param"
+    keeps = Kept(top_is_free=True)
+    keeps_places = False
     shown = (Setting("dim", "dim {}"),)
     example = Example(
         MAPS,
@@ -103,6 +109,7 @@ class Lstm(Spec):
     type = "Lstm"
     param = "lstm_param"
     bottoms = (1, 2)
+    keeps_places = False
     unforced: ClassVar[tuple[int, ...]] = (1,)
     continuation = 1
     reads = BOTTOM
@@ -172,6 +179,13 @@ class Lstm(Spec):
         x = layer.bottom_blobs[0].shape or (0, 0)
         rows = x[0] if streams_in_rows(layer) else x[0] * x[1]
         return rows * sum(param.count for param in layer.params if len(param.shape) == 2)
+
+    def operations(self, layer: Layer) -> Operations:
+        return LSTM_STEP.times(layer.top_blobs[0].count)
+
+    def kept(self, layer: Layer) -> Kept:
+        # as BVLC's, as measured
+        return Kept(bottoms=True, tops=True, values=5 * layer.top_blobs[0].count)
 
 
 def streams_in_rows(layer: Layer) -> int:

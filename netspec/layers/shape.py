@@ -7,7 +7,9 @@ from math import prod
 from netspec.graph import Layer, Shape, shape_text, sizes_text
 from netspec.layers.axes import _left_and_taken, offsets_of, replaced_axes, reshaped, slice_sizes
 from netspec.layers.example import MAPS, ROWS, Example
+from netspec.layers.kept import ARRANGED, NOTHING, Kept
 from netspec.layers.layer_context import LayerContext
+from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 
@@ -44,6 +46,9 @@ class Concat(Spec):
         shape[axis] = sum(bottom[axis] for bottom in context.bottoms)
         return [tuple(shape)]
 
+    def kept(self, layer: Layer) -> Kept:
+        return ARRANGED
+
 
 class Flatten(Spec):
     """Makes one axis of the axes from `axis` to `end_axis`.
@@ -53,6 +58,7 @@ class Flatten(Spec):
 
     type = "Flatten"
     param = "flatten_param"
+    keeps = ARRANGED
     shown = (Setting("axis", "from axis {}"), Setting("end_axis", "to axis {}"))
     example = Example(MAPS, shapes="the axes from 'axis' to 'end_axis' become one, their product")
 
@@ -77,6 +83,7 @@ class Split(Spec):
 
     type = "Split"
     tops = (1, None)
+    keeps = ARRANGED
     example = Example(MAPS, tops=("a", "b"), shapes="each top has the bottom's")
 
     def shares_memory(self, layer: Layer) -> bool:
@@ -92,6 +99,7 @@ class Silence(Spec):
     type = "Silence"
     bottoms = (1, None)
     tops = (0, 0)
+    keeps = NOTHING
     example = Example(ROWS, tops=(), shapes="it makes no top")
 
     def infer(self, context: LayerContext) -> list[Shape]:
@@ -107,6 +115,7 @@ class Slice(Spec):
     type = "Slice"
     param = "slice_param"
     tops = (1, None)
+    keeps = NOTHING
     shown = (Setting("axis", "axis {}"), Setting("slice_point", "at {}"))
     example = Example(
         MAPS,
@@ -173,6 +182,7 @@ class Reshape(Spec):
 
     type = "Reshape"
     param = "reshape_param"
+    keeps = ARRANGED
     shown = (Setting("axis", "from axis {}"), Setting("num_axes", "num_axes {}"))
     example = Example(
         MAPS,
@@ -251,6 +261,7 @@ class Tile(Spec):
 
     type = "Tile"
     param = "tile_param"
+    keeps = NOTHING
     shown = (Setting("tiles", "{} times", True), Setting("axis", "axis {}"))
     example = Example(
         ROWS,
@@ -274,6 +285,8 @@ class Crop(Spec):
     type = "Crop"
     param = "crop_param"
     bottoms = (2, 2)
+    keeps = NOTHING
+    sizes_only = (1,)
     shown = (Setting("axis", "axis {}"), Setting("offset", "offset {}"))
     example = Example(
         {"data": (1, 21, 64, 64), "like": (1, 3, 50, 50)},
@@ -311,6 +324,13 @@ class Crop(Spec):
                 )
         return [(*bottom[:axis], *size[axis : len(bottom)])]
 
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        p, shape = layer.message.crop_param, layer.bottom_blobs[0].shape or ()
+        start = p.axis % len(shape)
+        offsets = [0] * start + list(offsets_of(list(p.offset), len(shape) - start))
+        axes = len(shape) - 2
+        return Reach((1,) * axes, (1,) * axes, tuple(offsets[2:]))
+
 
 class Parameter(Spec):
     """A learnt array as a top, zeros at first.
@@ -321,6 +341,7 @@ class Parameter(Spec):
     type = "Parameter"
     param = "parameter_param"
     bottoms = (0, 0)
+    keeps = NOTHING
     example = Example(
         {}, "parameter_param { shape { dim: 10 dim: 20 } }", shapes="that of its 'shape'"
     )

@@ -13,6 +13,7 @@ from netspec.graph import Shape, shape_text
 from netspec.layers.example import SCALAR, Example
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
+from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting
 from netspec.schema.caffe_pb2 import LossParameter
 from netspec.schema.forks import stated, stated_word
@@ -62,6 +63,7 @@ class SmoothL1LossOfSSD(_Differences):
 
     type = "SmoothL1Loss"
     rule = "ssd"
+    each = Operations(comparisons=1, additions=2)
     dialects = ("ssd", "nvidia", "yolo")
     differs = "two bottoms, loss_weight 1"
     unforced: ClassVar[tuple[int, ...]] = ()
@@ -88,6 +90,7 @@ class SmoothL1LossOfRCNN(_Differences):
     differs = "two or four bottoms, sigma, loss_weight 0"
     param = "smooth_l1_loss_param"
     bottoms = (2, 4)
+    each = Operations(comparisons=1, additions=2)
     is_loss = False
     shown = (Setting("sigma", "sigma {}", True),)
     example = Example(
@@ -127,6 +130,7 @@ class SmoothL1LossOfRFCN(_Differences):
     takes = frozenset({"normalization", "pre_fixed_normalizer"})
     bottoms = (2, 3)
     tops = (1, 2)
+    each = Operations(comparisons=1, additions=2)
     is_loss = False
     example = Example(
         {**BOXES, **_INSIDE},
@@ -183,6 +187,7 @@ class L1Loss(_Differences):
     """
 
     type = "L1Loss"
+    each = Operations(comparisons=1, additions=2)
     unforced: ClassVar[tuple[int, ...]] = ()
     example = Example(BOXES, tops=("loss",), shapes=SCALAR)
 

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import Example
+from netspec.layers.kept import BOTTOM_KEPT, Kept
+from netspec.layers.operations import Operations
+from netspec.layers.reach import Reach, same_places
 from netspec.layers.setting import Setting, shown_settings
 from netspec.schema.extensions import Field
 
@@ -59,6 +62,12 @@ class Spec:
     gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
     # bottoms that force_backward gives no gradient: labels, cont
     unforced: ClassVar[tuple[int, ...]] = ()
+    # what it computes for each value of its first bottom, beside multiply-adds
+    each: ClassVar[Operations] = Operations()
+    keeps: ClassVar[Kept] = BOTTOM_KEPT  # for its gradient in PyTorch
+    # does a place read the same place of its bottoms, where the sizes of their planes agree?
+    keeps_places: ClassVar[bool] = True
+    sizes_only: ClassVar[tuple[int, ...]] = ()  # bottoms whose shape it reads, not their values
     automatic_top: ClassVar[bool] = False  # does it make a top of its own where none is named?
 
     @property
@@ -128,3 +137,19 @@ class Spec:
     def macs(self, layer: Layer) -> int:
         """Multiply-adds of one forward pass over the batch."""
         return 0
+
+    def operations(self, layer: Layer) -> Operations:
+        """What one forward pass over the batch computes beside multiply-adds."""
+        return self.each.times(layer.bottom_blobs[0].count if layer.bottom_blobs else 0)
+
+    def kept(self, layer: Layer) -> Kept:
+        """What PyTorch keeps of the layer for its gradient."""
+        return self.keeps
+
+    def is_absent(self, layer: Layer) -> bool:
+        """Whether the compiled net has its bottom in the place of its top."""
+        return False
+
+    def reach(self, layer: Layer, bottom: int) -> Reach | None:
+        """Which places of a bottom a place of the tops reads; None where it may be any."""
+        return same_places(layer, bottom) if self.keeps_places else None

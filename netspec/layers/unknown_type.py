@@ -15,6 +15,7 @@ class UnknownType(Spec):
 
     type = "(unknown)"
     bottoms = tops = (0, None)
+    keeps_places = False
     in_place = True
 
     def infer(self, context: LayerContext) -> list[Shape | None]:

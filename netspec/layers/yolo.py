@@ -9,6 +9,7 @@ from netspec.diagnostics import ERROR, Diagnostic
 from netspec.graph import Shape
 from netspec.layers.axes import require_maps
 from netspec.layers.example import Example
+from netspec.layers.kept import NOTHING
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
@@ -28,6 +29,8 @@ class Reorg(Spec):
 
     type = "Reorg"
     param = "reorg_param"
+    keeps = NOTHING
+    keeps_places = False
     dialects = ("yolo",)
     shown = (Setting("stride", "stride {}", True), Setting("reverse", "reverse"))
     example = Example(
@@ -112,6 +115,8 @@ class DetectionRows(Spec):
 
     How many is known only when it runs.
     """
+
+    keeps = NOTHING
 
     def infer(self, context: LayerContext) -> list[Shape]:
         return [(1, 1, 1, 7)]

@@ -11,6 +11,7 @@ from netspec.graph import shape_text
 from netspec.layers.example import SCALAR, Example
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.loss import Loss
+from netspec.layers.operations import SIGMOID
 from netspec.layers.setting import Setting
 from netspec.layers.spec import Spec
 from netspec.layers.yolo import (
@@ -51,6 +52,7 @@ class RegionLoss(YoloLoss):
 
     type = "RegionLoss"
     param = "region_loss_param"
+    each = SIGMOID
     dialects = ("yolo",)
     shown = (
         Setting("num_class", "{} classes", True),
@@ -98,6 +100,7 @@ class Yolov3(YoloLoss):
     param = "yolov3_param"
     dialects = ("yolo",)
     not_computed = "the versions of its fork disagree about its numbers"
+    each = SIGMOID
     shown = (Setting("num_class", "{} classes", True), Setting("num", "{} anchors", True))
     example = Example(
         {"data": (8, 75, 13, 13), "label": (8, 1500)},
@@ -128,6 +131,7 @@ class YoloSeg(Loss):
     param = "yolo_seg_param"
     dialects = ("yolo",)
     not_computed = "the versions of its fork disagree about its numbers"
+    each = SIGMOID
     example = Example(
         {"scores": (8, 1, 52, 52), "label": (8, 1, 52, 52)},
         "yolo_seg_param { num_class: 1 }",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 # How many history blobs each keeps for a param.
 HISTORIES = {"SGD": 1, "Nesterov": 1, "AdaGrad": 1, "RMSProp": 1, "AdaDelta": 2, "Adam": 2}
+# How many copies of what it updates at a time each makes while it does so (pytorch/updates.py).
+SCRATCH = {"AdaGrad": 1, "RMSProp": 1, "AdaDelta": 3, "Adam": 1}
 SOLVER_TYPES = tuple(HISTORIES)
 # the enum `solver_type` of older files → the type of today
 OLD_SOLVER_TYPES = {name.upper(): name for name in HISTORIES}
