@@ -15,6 +15,7 @@ COMMANDS = {
     "shapes": "list each layer's output shape, parameters and multiply-adds",
     "draw": "draw the net's architecture as a picture",
     "check": "check nets and solvers; report each error with its line",
+    "fmt": "lay out nets and solvers in one style; comments stay",
     "train": "train a net as its solver file says",
     "test": "run a trained net on its test data; print the mean of each output",
     "time": "time each layer forward and backward",

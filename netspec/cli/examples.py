@@ -17,6 +17,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec check models/bvlc_alexnet/solver.prototxt",
         "netspec check models/*/train_val.prototxt --phase TEST",
     ),
+    "fmt": (
+        "netspec fmt models",
+        "netspec fmt --check --diff models/bvlc_alexnet/train_val.prototxt",
+        "netspec fmt --upgrade old_train_val.prototxt",
+    ),
     "train": (
         "netspec train models/mnist_alexnet/solver.prototxt --max-iter 200 --log run.jsonl",
         (

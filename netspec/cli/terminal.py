@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable
 from functools import cache
+from typing import TextIO
 
 from netspec.diagnostics import ERROR, NOTE, WARNING, Diagnostic, counted, excerpt, printable
 from netspec.schema import caffe_pb2
@@ -33,10 +34,10 @@ def set_color(choice: str) -> None:
     _color = choice
 
 
-def has_colors() -> bool:
-    """Whether diagnostics are shown in colours.
+def has_colors(stream: TextIO | None = None) -> bool:
+    """Whether a stream is written in colours: stderr, on which diagnostics are, or another one.
 
-    As --color says, else NO_COLOR, FORCE_COLOR, and whether stderr is a terminal.
+    As --color says, else NO_COLOR, FORCE_COLOR, and whether the stream is a terminal.
     """
     if _color != "auto":
         return _color == "always"
@@ -44,7 +45,7 @@ def has_colors() -> bool:
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return (stream or sys.stderr).isatty() and os.environ.get("TERM") != "dumb"
 
 
 def show(

@@ -35,6 +35,11 @@ def read_source(path: str | Path) -> Source:
         raw = read_file(path, MAX_BYTES, "a net or solver file")
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
+    return source_of(raw, path)
+
+
+def source_of(raw: bytes, path: str | Path) -> Source:
+    """The text that a file holds. Raises: NetspecError where the bytes are no text."""
     if b"\0" in raw:
         raise NetspecError(
             f"'{path}' is not text: a prototxt or a YAML file is expected", whole_file(path)
@@ -74,6 +79,16 @@ def _known_fields(block: Block) -> tuple[bool, int, int]:
         for kind in (caffe_pb2.NetParameter, caffe_pb2.SolverParameter)
     )
     return bool(names & _NET_FIELDS), net, solver
+
+
+def is_net_or_solver(block: Block) -> bool:
+    """Whether a tree looks like one of them.
+
+    It has a field that nets alone have, or none but what nets have, or none but what solvers have.
+    """
+    has_net_fields, net, solver = _known_fields(block)
+    count = len({field.name for field in block.fields})
+    return has_net_fields or (count > 0 and count in (net, solver))
 
 
 def require_kind(block: Block, path: str, wanted: FileKind) -> None:

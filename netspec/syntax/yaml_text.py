@@ -18,7 +18,7 @@ from netspec.schema.extensions import find_field
 from netspec.syntax.tree import MAX_DEPTH, MAX_PARTS, NULLS, PLAIN, STRING, Block, Field, Scalar
 
 MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN_TAGS = {
     None,
     "!",
@@ -27,8 +27,8 @@ _PLAIN_TAGS = {
         for name in ("str", "int", "float", "bool", "null", "map", "seq")
     ),
 }
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how read_source keeps such bytes
-_COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
+NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how read_source keeps such bytes
+COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
 _SAFE_TEXT = re.compile(r"[A-Za-z_/][\w./+-]*(?: [\w./+-]+)*", re.ASCII)
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 _SPECIAL_FLOATS = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
@@ -52,9 +52,7 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
         # libyaml refuses bytes that are no UTF-8 even in comments; in texts they are refused below
-        self.events = self._bounded(
-            yaml.parse(_NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER)
-        )
+        self.events = self._bounded(yaml.parse(NOT_UTF8.sub("\ufffd", source.text), Loader=LOADER))
         self.anchors: dict[str, Node] = {}
         self.copies = 0
         self.scalars: list[Span] = []
@@ -104,7 +102,7 @@ class _Parser:
             offset = min(mark.index, len(text))
         else:  # a character that YAML does not allow; its position counts bytes
             offset = len(
-                _NOT_UTF8.sub("\ufffd", text)
+                NOT_UTF8.sub("\ufffd", text)
                 .encode()[: getattr(error, "position", 0)]
                 .decode(errors="ignore")
             )
@@ -159,7 +157,7 @@ class _Parser:
         if isinstance(event, yaml.ScalarEvent):
             span = self._span(event, 0)
             self.scalars.append(span)
-            if "\ufffd" in event.value and _NOT_UTF8.search(span.text):
+            if "\ufffd" in event.value and NOT_UTF8.search(span.text):
                 raise NetspecError("this text is not UTF-8", span)
             node = Scalar(
                 STRING if event.style in ("'", '"', "|", ">") else PLAIN, event.value, span
@@ -248,7 +246,7 @@ class _Parser:
         scalar_starts = [span.start for span in self.scalars]
         self.starts.sort(key=lambda entry: entry[:2])
         positions = [start[0] for start in self.starts]
-        for match in _COMMENT.finditer(self.source.text):
+        for match in COMMENT.finditer(self.source.text):
             at = bisect_right(scalar_starts, match.start()) - 1
             if at >= 0 and self.scalars[at].end > match.start():
                 continue  # the sign stands inside a text
@@ -369,7 +367,7 @@ def _scalar_text(scalar: Scalar) -> str:
     is_typed = not isinstance(scalar.value, bytes)  # else a word would be no string any more
     if is_typed and _SAFE_TEXT.fullmatch(scalar.text) and scalar.text.lower() not in _RESERVED:
         return scalar.text
-    if _NOT_UTF8.search(scalar.text):
+    if NOT_UTF8.search(scalar.text):
         raise NetspecError("this text is not UTF-8, which YAML can't hold", scalar.span)
     return '"' + "".join(_escaped(char) for char in scalar.text) + '"'
 
