@@ -38,6 +38,7 @@ ROOMS += [
     "signals",
     "weights",
     "solver",
+    "diff",
     "draw",
     "exporters",
     "logs",

@@ -16,6 +16,7 @@ COMMANDS = {
     "draw": "draw the net's architecture as a picture",
     "check": "check nets and solvers; report each error with its line",
     "fmt": "lay out nets and solvers in one style; comments stay",
+    "diff": "compare two nets, solvers or files of weights",
     "train": "train a net as its solver file says",
     "test": "run a trained net on its test data; print the mean of each output",
     "time": "time each layer forward and backward",

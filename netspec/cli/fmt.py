@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from netspec.atomic import write_atomically
-from netspec.cli.terminal import has_colors, show
+from netspec.cli.terminal import CYAN, GREEN, RED, painter, show
 from netspec.diagnostics import NetspecError, Report, Source, counted, os_reason, whole_file
 from netspec.files.find_texts import find_texts
 from netspec.passes.upgrade_text import upgrade_text
@@ -18,7 +18,8 @@ from netspec.syntax.layout import layout
 from netspec.syntax.read import MAX_BYTES, source_of
 
 _STDIN = "-"
-_RED, _GREEN, _CYAN, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"
+_COLORS = {"-": RED, "+": GREEN, "@": CYAN}
+_NO_NEWLINE = "\n\\ No newline at end of file\n"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -125,14 +126,11 @@ def _print_diff(source: Source, text: str) -> None:
         source.path,
         source.path,
     )
-    colors = {"-": _RED, "+": _GREEN, "@": _CYAN} if has_colors(sys.stdout) else {}
+    paint = painter(sys.stdout)
     for line in lines:
-        text, end = line.rstrip("\n"), "\n" if line.endswith("\n") else _NO_NEWLINE
-        color = colors.get(line[0])
-        sys.stdout.write((f"{color}{text}{_RESET}" if color else text) + end)
-
-
-_NO_NEWLINE = "\n\\ No newline at end of file\n"
+        shown, end = line.rstrip("\n"), "\n" if line.endswith("\n") else _NO_NEWLINE
+        color = _COLORS.get(line[0])
+        sys.stdout.write((paint(shown, color) if color else shown) + end)
 
 
 def _summary(counts: dict[str, int], is_dry: bool) -> str:

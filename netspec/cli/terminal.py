@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TextIO
 
@@ -19,6 +19,7 @@ COLOR_CHOICES = ("auto", "always", "never")
 MAX_KINDS = 20  # of a file that are shown
 _MAX_LINES = 8  # of a kind that are named
 _HOW_TO_SEE_ALL = "netspec check --all shows them"
+RED, GREEN, YELLOW, CYAN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
 _RESET, _BOLD, _GUTTER, _HINT = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[36m"
 _COLORS = {ERROR: "\x1b[1;31m", WARNING: "\x1b[1;33m", NOTE: "\x1b[1;34m"}
 _QUOTED = re.compile(r"(\w+ )?'([^']*)'")
@@ -46,6 +47,13 @@ def has_colors(stream: TextIO | None = None) -> bool:
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
     return (stream or sys.stderr).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def painter(stream: TextIO) -> Callable[[str, str], str]:
+    """What gives a text one of the colours above, on a stream that is written in colours."""
+    if not has_colors(stream):
+        return lambda text, color: text
+    return lambda text, color: f"{color}{text}{_RESET}"
 
 
 def show(
