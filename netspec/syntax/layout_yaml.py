@@ -61,7 +61,8 @@ class _Printer:
         column = inf if node.is_flow else self._column(node.pairs[0][0].start)
         path = (*around, (column, indent))
         for i, (key, value) in enumerate(node.pairs):
-            name = " ".join(key.lines) + (" :" if key.lines[0].startswith("*") else ":")
+            text = " ".join(key.lines) or '""'
+            name = text + (" :" if text.startswith("*") else ":")
             if i == 0 and dash is not None:
                 prefix = f"{around[-1][1]}- {name}"
                 self._entry(prefix, value, dash, key.end, path, around)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from netspec.syntax.yaml_text import COMMENT, LOADER, NOT_UTF8
+from netspec.syntax.yaml_text import LOADER, NOT_UTF8
 
+# up to the end of the line, for which YAML 1.1 has three characters more
+_COMMENT = re.compile(r"(?:^|(?<=\s))#[^\n\x85\u2028\u2029]*", re.MULTILINE)
 _STANDARD_TAG = "tag:yaml.org,2002:"
 
 
@@ -114,7 +117,7 @@ class YamlFile:
     def _comments(self) -> Iterator[tuple[int, str]]:
         inside = sorted([*self.scalars, self.head])
         at = 0
-        for match in COMMENT.finditer(self.text):
+        for match in _COMMENT.finditer(self.text):
             while at < len(inside) and inside[at][1] <= match.start():
                 at += 1
             if at == len(inside) or match.start() < inside[at][0]:

@@ -28,7 +28,7 @@ _PLAIN_TAGS = {
     ),
 }
 NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how read_source keeps such bytes
-COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
+_COMMENT = re.compile(r"(?:^|(?<=\s))#([^\n]*)", re.MULTILINE)
 _SAFE_TEXT = re.compile(r"[A-Za-z_/][\w./+-]*(?: [\w./+-]+)*", re.ASCII)
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 _SPECIAL_FLOATS = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
@@ -246,7 +246,7 @@ class _Parser:
         scalar_starts = [span.start for span in self.scalars]
         self.starts.sort(key=lambda entry: entry[:2])
         positions = [start[0] for start in self.starts]
-        for match in COMMENT.finditer(self.source.text):
+        for match in _COMMENT.finditer(self.source.text):
             at = bisect_right(scalar_starts, match.start()) - 1
             if at >= 0 and self.scalars[at].end > match.start():
                 continue  # the sign stands inside a text

@@ -10,6 +10,7 @@ import pytest
 
 from netspec.cli import main
 from netspec.weights.files import write_weights
+from tests.conftest import ROOT
 from tests.nets import input_text
 
 OLD = (
@@ -146,3 +147,17 @@ def test_trouble(old: str, new: str, message: str, capsys: pytest.CaptureFixture
     status, out, err = diff(capsys, old, new, **files)
     assert (status, out) == (2, "")
     assert message in err
+
+
+def test_the_page_shows_what_comes_out(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    page = (ROOT / "docs/fmt_and_diff.md").read_text()
+    command = (
+        "netspec diff models/bvlc_alexnet/train_val.prototxt models/tf_alexnet/train_val.prototxt"
+    )
+    shown = page.split(f"    {command}\n\n", 1)[1].split("\n\n", 1)[0]
+    _, out, _ = diff(capsys, *command.split()[2:])
+    lines = out.splitlines()
+    assert all(line[4:] in lines for line in shown.splitlines() if line != "    …")

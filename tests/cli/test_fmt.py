@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from netspec.cli import main
+from netspec.diagnostics import Source
 from netspec.schema import caffe_pb2
-from tests.conftest import REFERENCE
+from netspec.syntax.layout import layout
+from tests.conftest import REFERENCE, ROOT
 from tests.syntax.messages import read
 
 UGLY = 'name:"n" # net\nlayer{name:"a" type: "Input"\ntop: "a"}\n'
@@ -156,3 +159,12 @@ def test_a_wrong_net_is_laid_out_but_not_upgraded(capsys: pytest.CaptureFixture)
     assert status == 1
     assert "net.prototxt:1:16: error: 'type' takes one of" in err
     assert Path("net.prototxt").read_text() == 'layers { type: "x" }\n'
+
+
+def test_the_page_shows_what_comes_out() -> None:
+    page = (ROOT / "docs/fmt_and_diff.md").read_text()
+    before, after = (
+        textwrap.dedent(page.split(f"{word}:\n\n", 1)[1].split("\n\n", 1)[0]) + "\n"
+        for word in ("Before", "After")
+    )
+    assert layout(Source("net.prototxt", before)) == after

@@ -154,6 +154,8 @@ YAML = {
     "a text of two lines": ("a: 'x\n        y'", "a: 'x\n  y'\n"),
     "a document": ("%YAML 1.1\n---   # doc\na: 1\n...\n", "%YAML 1.1\n---  # doc\na: 1\n"),
     "an item that is nothing": ("a:\n-\n- b: 1", "a:\n  -\n  - b: 1\n"),
+    "a key that is nothing": ("?\n", '"":\n'),
+    "the other line ends of YAML": ("# a\u2028b: 1 # c\x85# d", "# a\nb: 1  # c\n# d\n"),
     "nothing": ("\n", ""),
     "braces around all": ("{name: a}", "name: a\n"),
     "blank lines": ("\n\na: 1\n\n\nb:\n\n  c: 1\n\nd: 1\n\n", "a: 1\n\nb:\n  c: 1\n\nd: 1\n"),
