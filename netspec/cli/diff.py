@@ -17,7 +17,7 @@ from netspec.diff.compare_solvers import compare_solvers
 from netspec.diff.net_file import read_net_file
 from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2
-from netspec.syntax.read import file_kind, parse_source
+from netspec.syntax.read import file_kind, parse_source, without_collector
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # as diff's
 _WEIGHTS = (".caffemodel", ".h5", ".hdf5", ".safetensors", ".npy")
@@ -43,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        text, about, is_different = _compared(args)
+        with without_collector():
+            text, about, is_different = _compared(args)
     except NetspecError as error:
         show(error.diagnostics)
         return TROUBLE

@@ -14,8 +14,9 @@ from netspec.diagnostics import NetspecError, Report, Source, counted, os_reason
 from netspec.files.find_texts import find_texts
 from netspec.passes.upgrade_text import upgrade_text
 from netspec.pipeline import read_text_file
+from netspec.read_file import MIB
 from netspec.syntax.layout import layout
-from netspec.syntax.read import MAX_BYTES, source_of
+from netspec.syntax.read import MAX_BYTES, source_of, without_collector
 
 _STDIN = "-"
 _COLORS = {"-": RED, "+": GREEN, "@": CYAN}
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     counts = {"changed": 0, "left": 0, "failed": 0}
     for path in _paths(args.files, counts):
         try:
-            counts["changed" if _format(path, args) else "left"] += 1
+            with without_collector():
+                counts["changed" if _format(path, args) else "left"] += 1
         except NetspecError as error:
             show(error.diagnostics)
             counts["failed"] += 1
@@ -112,10 +114,14 @@ def _format(path: str, args: argparse.Namespace) -> bool:
 
 
 def _stdin(name: str) -> Source:
+    if sys.stdin is None:
+        raise NetspecError("stdin can't be read: it is closed")
     try:
         raw = sys.stdin.buffer.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise NetspecError(f"stdin can't be read: {os_reason(error)}") from None
+    if len(raw) > MAX_BYTES:
+        raise NetspecError(f"stdin holds more than {MAX_BYTES // MIB} MiB, the most that is read")
     return source_of(raw, name)
 
 

@@ -91,6 +91,7 @@ class _Reading:
 
     def __init__(self, old: NetFile, new: NetFile, pairs: dict[LayerOfFile, LayerOfFile]) -> None:
         self.pairs = pairs
+        self.matched = set(pairs.values())
         self.by_place = {id(layer.place): layer for layer in (*old.layers, *new.layers)}
 
     def _makers(self, layer: LayerOfFile, phase: str) -> list[LayerOfFile | None]:
@@ -112,11 +113,10 @@ class _Reading:
         Where a layer was added or removed, that is told already.
         """
         found: dict[str, FieldChange] = {}
-        matched = set(self.pairs.values())
         for makers, new_makers in self._pairs_of_makers(old, new):
             names = zip(old.message.bottom, new.message.bottom, makers, new_makers, strict=False)
             for i, (name, new_name, maker, new_maker) in enumerate(names):
-                if name != new_name or maker not in self.pairs or new_maker not in matched:
+                if name != new_name or maker not in self.pairs or new_maker not in self.matched:
                     continue
                 if self.pairs[maker] is not new_maker:
                     found[f"bottom[{i}]"] = FieldChange(

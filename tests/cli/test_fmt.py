@@ -127,6 +127,11 @@ def test_stdin(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -
     assert err.startswith("<stdin>:1:2: error: expected ':' or '{'")
 
 
+def test_a_closed_stdin(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert fmt(capsys, "-") == (1, "", "error: stdin can't be read: it is closed\n")
+
+
 def test_upgrade_keeps_comments(capsys: pytest.CaptureFixture) -> None:
     Path("net.prototxt").write_text(V1)
     status, _, err = fmt(capsys, "--upgrade", "net.prototxt")
@@ -139,7 +144,7 @@ def test_upgrade_keeps_comments(capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".prototxt", ".yaml"])
-@pytest.mark.parametrize("name", ["v0_small", "v1_small"])
+@pytest.mark.parametrize("name", ["v0_small", "v1_small", "v2_inputs", "old_solver"])
 def test_upgrade_gives_what_caffe_gives(
     name: str, suffix: str, capsys: pytest.CaptureFixture
 ) -> None:
@@ -147,9 +152,8 @@ def test_upgrade_gives_what_caffe_gives(
     assert main(["convert", str(REFERENCE / f"upgrade/{name}.prototxt"), old]) == 0
     assert fmt(capsys, "--upgrade", old)[0] == 0
     expected = (REFERENCE / f"upgrade/{name}.upgraded.prototxt").read_text()
-    assert read(Path(old).read_text(), caffe_pb2.NetParameter(), suffix) == read(
-        expected, caffe_pb2.NetParameter()
-    )
+    kind = caffe_pb2.SolverParameter if "solver" in name else caffe_pb2.NetParameter
+    assert read(Path(old).read_text(), kind(), suffix) == read(expected, kind())
 
 
 def test_a_wrong_net_is_laid_out_but_not_upgraded(capsys: pytest.CaptureFixture) -> None:
