@@ -10,18 +10,23 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_IMODE
 from typing import BinaryIO
 
 from netspec.diagnostics import NetspecError
 
 
-def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+def write_atomically(
+    path: str | Path, content: bytes | Callable[[BinaryIO], object], keep_mode: bool = False
+) -> None:
     """Writes a file beside its place, brings it safely to the disk, then renames it.
 
     What was there is replaced.
 
-    Args: content: the bytes, or a function that writes them to the open file (which it may read and
-        seek).
+    Args:
+        content: the bytes, or a function that writes them to the open file (which it may read and
+            seek).
+        keep_mode: the file has the permissions of the one that it replaces.
     Raises: NetspecError where the system refuses (no folder, no permission, a full disk). The old
         file stands then, as
     it does after any other exception, and the half-written one is gone.
@@ -38,6 +43,8 @@ def write_atomically(path: str | Path, content: bytes | Callable[[BinaryIO], obj
     partial = final.parent / f".{secrets.token_hex(8)}.partial"
     try:
         _write(partial, content)
+        if keep_mode and final.exists():
+            os.chmod(partial, S_IMODE(final.stat().st_mode))
         os.replace(partial, final)
         fsync_folder(final.parent)
     except OSError as error:

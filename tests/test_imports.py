@@ -41,6 +41,7 @@ ROOMS += [
     "solver",
     "advice",
     "check_file",
+    "diff",
     "draw",
     "page",
     "exporters",

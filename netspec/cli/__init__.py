@@ -16,6 +16,8 @@ COMMANDS = {
     "draw": "draw the net's architecture as a picture, or as a page to look around in",
     "view": "show the net's page in the browser, drawn anew when the file is saved",
     "check": "check nets and solvers; report each error with its line",
+    "fmt": "lay out nets and solvers in one style; comments stay",
+    "diff": "compare two nets, solvers or files of weights",
     "train": "train a net as its solver file says",
     "test": "run a trained net on its test data; print the mean of each output",
     "classify": "name the classes that a trained net sees in pictures",

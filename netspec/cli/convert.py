@@ -10,21 +10,16 @@ import os
 import sys
 from pathlib import Path
 
-from google.protobuf.message import Message
-
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_plugin, configure_strict, print_warnings
 from netspec.diagnostics import NetspecError, Report, as_warnings
 from netspec.files.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
-from netspec.passes.upgrade import upgrade, upgrade_solver
+from netspec.passes.upgrade_tree import old_parts, upgrade_tree
 from netspec.pipeline import read_text_file
-from netspec.schema import caffe_pb2
-from netspec.syntax.bind import Spans, bind
+from netspec.syntax.bind import bind
 from netspec.syntax.print_as import print_as
 from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
-from netspec.syntax.rewrite import rewrite
-from netspec.syntax.tree import Block
 
 TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 
@@ -137,29 +132,6 @@ def _is_binary(path: str) -> bool:
         return b"\0" in file.read(4096)
 
 
-def old_parts(message: Message) -> list[str]:
-    """What of a message, as it was read, is of an older format."""
-    if isinstance(message, caffe_pb2.SolverParameter):
-        nets = [message.net_param, message.train_net_param, *message.test_net_param]
-        found = [part for net in nets for part in old_parts(net)]
-        return list(
-            dict.fromkeys([*(["'solver_type'"] if message.HasField("solver_type") else []), *found])
-        )
-    assert isinstance(message, caffe_pb2.NetParameter)
-    parts = {
-        "V0 layers": any(layer.HasField("layer") for layer in message.layers),
-        "V1 layers": any(not layer.HasField("layer") for layer in message.layers),
-        "input fields": bool(message.input),
-        "params of BatchNorm": any(
-            layer.type == "BatchNorm"
-            and len(layer.param) == 3
-            and any(param.lr_mult or param.decay_mult for param in layer.param)
-            for layer in message.layer
-        ),
-    }
-    return [part for part, is_there in parts.items() if is_there]
-
-
 def convert_text(
     source_path: str,
     target_path: str,
@@ -186,31 +158,13 @@ def convert_text(
     report.raise_errors(strict)
     old: list[str] = []
     if is_upgrade:
-        block, old = _upgraded(block, message, spans, report)
+        block, old = upgrade_tree(block, message, spans, report)
         report.raise_errors(strict)
     print_warnings(report)
     content = print_as(target_path, block, kind)
     require_own_kind(target_path, NET, overwrite=overwrite)
     write_atomically(target_path, content)
     return old
-
-
-def _upgraded(
-    block: Block, message: Message, spans: Spans, report: Report
-) -> tuple[Block, list[str]]:
-    """The tree of a net or solver in today's format, and what of it was older.
-
-    Faults go to the report.
-    """
-    before = type(message)()
-    before.CopyFrom(message)
-    if isinstance(message, caffe_pb2.SolverParameter):
-        upgrade_solver(message, spans, report)
-    elif isinstance(message, caffe_pb2.NetParameter):
-        upgrade(message, spans, report)
-    if message == before or report.failed:
-        return block, []
-    return rewrite(block, before, message, spans), old_parts(before)
 
 
 def convert_weights(args: argparse.Namespace) -> int:

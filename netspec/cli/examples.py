@@ -24,6 +24,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "netspec check models --format github",
         "netspec check models/*/train_val.prototxt --phase TEST",
     ),
+    "fmt": (
+        "netspec fmt models",
+        "netspec fmt --check --diff models/bvlc_alexnet/train_val.prototxt",
+        "netspec fmt --upgrade old_train_val.prototxt",
+    ),
+    "diff": (
+        "netspec diff models/bvlc_alexnet/train_val.prototxt models/tf_alexnet/train_val.prototxt",
+        "netspec diff first.caffemodel second.safetensors --format json",
+    ),
     "train": (
         "netspec train models/mnist_alexnet/solver.prototxt --max-iter 200 --log run.jsonl",
         (

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import TextIO
 
 from netspec.diagnostics import (
     ADVICE,
@@ -27,6 +28,7 @@ COLOR_CHOICES = ("auto", "always", "never")
 MAX_KINDS = 20  # of a file that are shown
 _MAX_LINES = 8  # of a kind that are named
 _HOW_TO_SEE_ALL = "netspec check --all shows them"
+RED, GREEN, YELLOW, CYAN = "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"
 _RESET, _BOLD, _GUTTER, _HINT = "\x1b[0m", "\x1b[1m", "\x1b[1;34m", "\x1b[36m"
 _COLORS = {
     ERROR: "\x1b[1;31m",
@@ -48,10 +50,10 @@ def set_color(choice: str) -> None:
     _color = choice
 
 
-def has_colors() -> bool:
-    """Whether diagnostics are shown in colours.
+def has_colors(stream: TextIO | None = None) -> bool:
+    """Whether a stream is written in colours: stderr, on which diagnostics are, or another one.
 
-    --color decides, else NO_COLOR, FORCE_COLOR, and whether stderr is a terminal.
+    --color decides, else NO_COLOR, FORCE_COLOR, and whether the stream is a terminal.
     """
     if _color != "auto":
         return _color == "always"
@@ -59,7 +61,14 @@ def has_colors() -> bool:
         return False
     if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
         return True
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return (stream or sys.stderr).isatty() and os.environ.get("TERM") != "dumb"
+
+
+def painter(stream: TextIO) -> Callable[[str, str], str]:
+    """What gives a text one of the colours above, on a stream that is written in colours."""
+    if not has_colors(stream):
+        return lambda text, color: text
+    return lambda text, color: f"{color}{text}{_RESET}"
 
 
 def show(

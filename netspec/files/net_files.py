@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import os
 
+from netspec.diagnostics import NetspecError
 from netspec.read_file import unreadable
+from netspec.syntax.read import (
+    YAML_SUFFIXES,
+    is_net_or_solver,
+    may_be_net_or_solver,
+    parse_source,
+    read_source,
+)
 
 SUFFIXES = (".prototxt", ".pbtxt", ".yaml", ".yml")
 
@@ -21,6 +29,25 @@ def net_files(folder: str) -> list[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [os.path.join(here, name) for name in sorted(names) if name.endswith(SUFFIXES)]
     return found
+
+
+def net_texts(folder: str) -> list[str]:
+    """Those of `net_files` that are meant for nets or solvers, by their content.
+
+    Raises: NetspecError where a folder can't be read.
+    """
+    return [path for path in net_files(folder) if _is_meant(path)]
+
+
+def _is_meant(path: str) -> bool:
+    try:
+        source = read_source(path)
+    except NetspecError:
+        return not path.endswith(YAML_SUFFIXES)  # what is wrong with it is to be reported
+    try:
+        return is_net_or_solver(parse_source(source))
+    except NetspecError:
+        return may_be_net_or_solver(source)
 
 
 def _refuse(error: OSError) -> None:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Source, Span, note
 from netspec.syntax.tree import MAX_DEPTH, MAX_PARTS, STRING, WORD, Block, Field, Scalar
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n\v\f]+)
       | (?P<comment>\#[^\n]*)
       | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
@@ -58,7 +58,7 @@ class _Parser:
 
     def _read_tokens(self) -> None:
         text, tokens, newline = self.source.text, self.tokens, True
-        for match in _TOKEN.finditer(text):
+        for match in TOKEN.finditer(text):
             kind = match.lastgroup
             if kind == "space":
                 newline = newline or "\n" in match[0]

@@ -27,7 +27,7 @@ from netspec.syntax.tree import (
 )
 
 MAX_COPIES = 100_000  # values that aliases stand for: a file that unfolds to more is an attack
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN_TAGS = {
     None,
     "!",
@@ -57,7 +57,7 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
         # libyaml refuses bytes that are no UTF-8 even in comments; in texts they are refused below
-        self.events = self._bounded(yaml.parse(NOT_UTF8.sub("\ufffd", source.text), Loader=_LOADER))
+        self.events = self._bounded(yaml.parse(NOT_UTF8.sub("\ufffd", source.text), Loader=LOADER))
         self.anchors: dict[str, Node] = {}
         self.copies = 0
         self.scalars: list[Span] = []
