@@ -28,7 +28,7 @@ def configure_state(
         type=str.upper,
         choices=["TRAIN", "TEST"],
         default=phase,
-        help="which phase's net (default %(default)s)",
+        help=f"which phase's net (default {phase or 'TEST'})",
     )
     configure_level(parser)
     parser.add_argument(

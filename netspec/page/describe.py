@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Source
 from netspec.draw import style
 from netspec.draw.merge_phases import Diagram, Node, merge_phases
-from netspec.graph import Blob, Layer, Net, shape_text
+from netspec.graph import Blob, Layer, Net, shape_text, sizes_text
 from netspec.layers import find_spec
+from netspec.layers.reach import Reach
 from netspec.page.blocks import find_blocks
+from netspec.passes.count_operations import operations_of
+from netspec.passes.receptive_field import receptive_field
 from netspec.schema.comments import schema_comments
 from netspec.syntax.scalar_value import float_text
 
@@ -20,6 +24,7 @@ FOLDED_ABOVE = 80  # layers, where blocks begin folded
 def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
     """A net of one file, in one phase or several, for the page's script."""
     diagram = merge_phases(nets)
+    fields = {blob: reach for net in nets for blob, reach in receptive_field(net).items()}
     names = [node.layer.name for node in diagram.nodes]
     blocks = find_blocks(names)
     return {
@@ -27,7 +32,7 @@ def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
         "path": source.path,
         "phases": list(diagram.phases),
         "totals": _totals(diagram, nets),
-        "layers": [_layer(node, source) for node in diagram.nodes],
+        "layers": [_layer(node, source, fields) for node in diagram.nodes],
         "edges": [
             {
                 "from": edge.tail.index,
@@ -66,7 +71,7 @@ def _totals(diagram: Diagram, nets: Sequence[Net]) -> str:
     return " · ".join(parts)
 
 
-def _layer(node: Node, source: Source) -> dict[str, Any]:
+def _layer(node: Node, source: Source, fields: Mapping[Blob, Reach | None]) -> dict[str, Any]:
     layer = max(node.layers.values(), key=lambda each: len(each.params))
     spec = find_spec(layer.spec_name)
     batch = _batch(layer)
@@ -94,8 +99,23 @@ def _layer(node: Node, source: Source) -> dict[str, Any]:
         "count": sum(param.count for param in layer.params if param.owner is None),
         "macs": layer.macs // batch,
         "bytes": sum(blob.count for blob in layer.top_blobs if blob.shape is not None) * 4 // batch,
+        "costs": _costs(layer, fields, batch),
         "lines": _lines(node, source),
     }
+
+
+def _costs(layer: Layer, fields: Mapping[Blob, Reach | None], batch: int) -> list[list[str]]:
+    """What the inspector says of the layer's reach and of its operations for an item."""
+    found = []
+    if layer.top_blobs and layer.top_blobs[0] in fields:
+        reach = fields[layer.top_blobs[0]]
+        if reach is None:
+            found.append(["Receptive field", "may be all of the input"])
+        elif reach.size:
+            found.append(["Receptive field", sizes_text(ceil(size) for size in reach.size)])
+            found.append(["Effective stride", sizes_text(f"{step:g}" for step in reach.stride)])
+    counts = operations_of(layer)._asdict().items()
+    return found + [[kind.capitalize(), f"{n // batch:,}"] for kind, n in counts if n]
 
 
 def _batch(layer: Layer) -> int:

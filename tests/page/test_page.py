@@ -62,6 +62,7 @@ def test_what_the_page_knows_of_a_layer(net: Path) -> None:
     assert layer["tops"] == [["y", [2, 4, 3, 3]]]
     assert layer["count"] == 4 * 3 * 9 + 4
     assert layer["macs"] == 4 * 3 * 9 * 9  # of one item
+    assert ["Receptive field", "3×3"] in layer["costs"]
     assert layer["lines"] == [[3, 3]]
     assert [p["lr"] for p in layer["params"]] == ["2", "1"]
     fields = {field["path"]: field for field in layer["fields"]}

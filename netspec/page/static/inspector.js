@@ -71,7 +71,7 @@ function costList(layer) {
   if (layer.count) entries.push(["Parameters", layer.count.toLocaleString("en")]);
   if (layer.macs) entries.push(["Multiply-adds an item", layer.macs.toLocaleString("en")]);
   if (layer.bytes) entries.push(["Memory of its output an item", bytesText(layer.bytes)]);
-  if (layer.field) entries.push(...Object.entries(layer.field));
+  entries.push(...layer.costs);
   if (layer.phases.length < state.net.phases.length)
     entries.push(["Phase", layer.phases.join(", ")]);
   for (const [first, last] of layer.lines) {
