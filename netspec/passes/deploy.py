@@ -91,6 +91,8 @@ def _texts(field: Any, value: Any) -> list[str]:
 def _used(net: Net, auxiliary: list[Layer]) -> set[Blob]:
     """The blobs that an answer needs, or that are one."""
     used: set[Blob] = set()
+    # metrics of an auxiliary loss's scores go with it
+    left_out = {blob for layer in auxiliary for blob in layer.bottom_blobs[:1]}
     for layer in reversed(net.layers):
         spec = find_spec(layer.spec_name)
         assert spec is not None  # a net with an unknown type does not come here
@@ -99,7 +101,8 @@ def _used(net: Net, auxiliary: list[Layer]) -> set[Blob]:
         if layer in auxiliary:
             continue
         if spec.is_loss or spec.is_metric:  # behind its first bottom there are labels
-            used.update(layer.bottom_blobs[: 2 if layer.type == "ContrastiveLoss" else 1])
+            scores = layer.bottom_blobs[: 2 if layer.type == "ContrastiveLoss" else 1]
+            used.update(blob for blob in scores if blob not in left_out)
             continue
         # a top that nobody reads is an answer, save one that a data layer makes
         tops = [b for b in layer.top_blobs if b in used or not (b.consumers or spec.is_source)]

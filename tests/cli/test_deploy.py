@@ -123,6 +123,17 @@ def test_a_loss_that_counts_less_is_left_out(
     assert "left out, for they count less than another loss: 'aux'" in capsys.readouterr().err
 
 
+def test_a_metric_of_such_a_loss_goes_with_it(tmp_path: Path) -> None:
+    more = TRAIN + (
+        'layer { name: "side" type: "InnerProduct" bottom: "data" top: "side"'
+        " inner_product_param { num_output: 3 } }\n"
+        'layer { name: "aux" type: "SoftmaxWithLoss" bottom: "side" bottom: "label" top: "aux"'
+        " loss_weight: 0.3 }\n"
+        'layer { name: "top1" type: "Accuracy" bottom: "side" bottom: "label" top: "top1" }\n'
+    )
+    assert deployed(tmp_path, more) == DEPLOYED
+
+
 def test_a_regression_answers_with_its_prediction(tmp_path: Path) -> None:
     text = (
         'layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param {'
