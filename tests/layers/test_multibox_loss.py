@@ -417,4 +417,4 @@ def test_it_says_that_it_cannot_be_exported(load_text: Load) -> None:
     module = module_for(load_text, "num_classes: 4", feed)
     tensors = {k: torch.from_numpy(v) for k, v in feed.items()}
     with pytest.raises(Exception, match="MultiBoxLoss can't be exported"):
-        torch.export.export(module, (), tensors)
+        torch.export.export(module, (), tensors, strict=False)

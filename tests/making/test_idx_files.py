@@ -91,9 +91,8 @@ def test_names_with_a_dot(folder, tmp_path):
 
 
 GOOD = idx(IMAGES["train"])
-PACKED = gzip.compress(
-    GOOD, mtime=0
-)  # with the time, the workers of pytest -n would collect different cases
+# with the time of day in it, the workers of pytest -n would collect different cases
+PACKED = gzip.compress(GOOD, mtime=0)
 
 
 @pytest.mark.parametrize(
