@@ -28,6 +28,7 @@ from netspec.solver.solver_file import load_solver
 from netspec.syntax.bind import unbind
 from netspec.syntax.print_yaml import print_yaml
 from tests.conftest import REFERENCE, ROOT
+from tests.nets import input_text
 from tests.syntax.messages import Writer, fields_below, messages
 
 EXAMPLES = 120
@@ -313,10 +314,7 @@ def test_any_layer_on_any_shape(
 
 
 HUGE = "4294967295"
-INPUT = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n"
-)
+INPUT = input_text("data", (1, 3, 8, 8)) + "\n"
 BOMBS = {
     "kernel": INPUT
     + (

@@ -14,13 +14,11 @@ from netspec.diagnostics import NetspecError, Report
 from netspec.draw.dot import dot_text
 from netspec.draw.load_phases import load_phases
 from netspec.graph import Net
+from tests.nets import input_text
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = Path(__file__).parents[2] / "models"
-INPUT = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n"
-)
+INPUT = input_text("data", (2, 3, 8, 8)) + "\n"
 
 
 class Drawn:

@@ -8,8 +8,9 @@ import pytest
 
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
+from tests.nets import input_text
 
-INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+INPUT = input_text("data", (2, 3)) + "\n"
 
 
 def layer(name: str, kind: str, bottoms: str, tops: str, rest: str = "") -> str:

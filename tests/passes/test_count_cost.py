@@ -10,6 +10,7 @@ import netspec
 from netspec.graph import Net
 from netspec.passes.count_cost import param_count
 from tests.conftest import ROOT
+from tests.nets import input_text
 from tests.passes.test_build_graph import layer
 
 ALEXNET = ROOT / "models" / "bvlc_alexnet" / "deploy.prototxt"
@@ -25,10 +26,7 @@ MULTIPLY_ADDS = {
     "fc7": 4096 * 4096,
     "fc8": 4096 * 1000,
 }
-IMAGE = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 2 dim: 4 dim: 5 dim: 6 } } }\n"
-)
+IMAGE = input_text("data", (2, 4, 5, 6)) + "\n"
 
 
 @pytest.mark.parametrize("batch", [1, 10])
