@@ -38,51 +38,6 @@ def test_alexnet(batch: int) -> None:
     assert param_count(net) == 60_965_224
 
 
-@pytest.mark.parametrize(
-    ("text", "macs"),
-    [
-        (
-            layer(
-                "x",
-                "Convolution",
-                "data",
-                "x",
-                "convolution_param { num_output: 6 kernel_size: 3 group: 2 }",
-            ),
-            2 * 6 * 3 * 4 * 2 * 9,
-        ),
-        (
-            layer(
-                "x",
-                "Convolution",
-                "data",
-                "x",
-                "convolution_param { num_output: 6 kernel_size: [3, 1] stride: 2 }",
-            ),
-            2 * 6 * 2 * 3 * 4 * 3,
-        ),
-        (
-            layer("x", "InnerProduct", "data", "x", "inner_product_param { num_output: 7 }"),
-            2 * 7 * 120,
-        ),
-        (
-            layer(
-                "x",
-                "InnerProduct",
-                "data",
-                "x",
-                "inner_product_param { num_output: 7 axis: -1 transpose: true }",
-            ),
-            2 * 4 * 5 * 7 * 6,
-        ),
-        (layer("x", "ReLU", "data", "x"), 0),
-        (layer("x", "Silence", "data", ""), 0),
-    ],
-)
-def test_layers(load_text: Callable[..., Net], text: str, macs: int) -> None:
-    assert load_text(IMAGE + text).layer("x").macs == macs
-
-
 def test_unknown_sizes_cost_nothing(load_text: Callable[..., Net]) -> None:
     text = (
         'layer { name: "d" type: "Data" top: "data" data_param { source: "none" batch_size: 4 } }\n'
