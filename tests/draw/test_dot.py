@@ -156,7 +156,7 @@ def test_an_arrow_past_a_layer_of_one_phase_says_when_it_is_taken(drawn):
     assert "only" not in picture.arrow("drop", "ip")
 
 
-def test_arrows_tell_the_blob_where_its_name_is_not_the_layers(drawn):
+def test_arrows_name_the_blob_where_its_name_is_not_the_layers(drawn):
     picture = drawn(
         """layer { name: "in" type: "Input" top: "data" top: "side"
           input_param { shape { dim: 4 dim: 3 } } }

@@ -191,7 +191,7 @@ def test_what_no_param_of_the_net_fits_is_not_read(tmp_path: Path) -> None:
     ] * 2
 
 
-def test_the_net_is_told_of_a_param_of_any_claimed_size(tmp_path: Path) -> None:
+def test_a_param_of_any_claimed_size_is_reported(tmp_path: Path) -> None:
     path, net = tmp_path / "w.h5", tmp_path / "net.prototxt"
     net.write_text(
         input_text("x", (1, 4)) + 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" '

@@ -288,7 +288,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("kind", "settings", "message", "line"), FAULTS)
-def test_faults_are_told_at_their_line(load_text, kind, settings, message, line):
+def test_faults_are_reported_at_their_line(load_text, kind, settings, message, line):
     with pytest.raises(NetspecError) as caught:
         load_text(layer(kind, settings))
     found = [d for d in caught.value.diagnostics if message in d.message]
@@ -356,7 +356,7 @@ WARNINGS = [
 
 
 @pytest.mark.parametrize(("kind", "settings", "message", "line"), WARNINGS)
-def test_settings_without_effect_are_told(load_text, kind, settings, message, line):
+def test_settings_without_effect_are_reported(load_text, kind, settings, message, line):
     report = Report()
     load_text(layer(kind, settings), report=report)
     found = [d for d in report.diagnostics if message in d.message]

@@ -219,7 +219,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "shape", "message"), WRONG)
-def test_a_fault_is_told_at_its_field(
+def test_a_fault_is_reported_at_its_field(
     load_text: Load, kind: str, fields: str, shape: tuple, message: str
 ) -> None:
     with pytest.raises(NetspecError) as raised:
@@ -227,7 +227,7 @@ def test_a_fault_is_told_at_its_field(
     (fault,) = raised.value.diagnostics
     assert fault.message == f"layer 'l': {message}"
     assert fault.span is not None
-    # what is missing is told at the block
+    # what is missing is reported at the block
     assert fault.span.line == (3 if fields.endswith("\n") else 4)
 
 

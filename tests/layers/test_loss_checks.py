@@ -1,4 +1,4 @@
-"""What is told of losses without torch.
+"""What is reported of losses without torch.
 
 Shapes, faults with their lines, labels that Caffe would not take.
 """

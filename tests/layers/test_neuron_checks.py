@@ -1,4 +1,4 @@
-"""What is told of neuron layers without torch.
+"""What is reported of neuron layers without torch.
 
 Faulty fields, and gradients that are wrong in place.
 """

@@ -158,7 +158,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("layer", "shape", "message"), WRONG)
-def test_a_fault_is_told_at_its_field(
+def test_a_fault_is_reported_at_its_field(
     load_text: Load, layer: str, shape: tuple, message: str
 ) -> None:
     with pytest.raises(NetspecError) as raised:

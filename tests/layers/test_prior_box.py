@@ -149,7 +149,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("settings", "message"), WRONG)
-def test_a_fault_is_told(load_text: Load, settings: str, message: str) -> None:
+def test_a_fault_is_reported(load_text: Load, settings: str, message: str) -> None:
     with pytest.raises(NetspecError) as caught:
         compiled(load_text, settings)
     (fault,) = caught.value.diagnostics

@@ -582,7 +582,7 @@ def test_faults_of_the_module(load, write_module):
     assert "'layer' must name the class in that module" in fault("m", "")
 
 
-def test_a_missing_backward_is_told_when_it_is_needed(load, write_module):
+def test_a_missing_backward_is_reported_when_it_is_needed(load, write_module):
     name = write_module(BODY.format(**PLAIN).rsplit("    def backward", 1)[0])
     module = netspec.compile(
         load(

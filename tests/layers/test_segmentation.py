@@ -156,7 +156,7 @@ def test_bottoms_of_two_shapes(load_text: Load) -> None:
         (2, "scale: 2", "Upsample (segnet)"),
     ],
 )
-def test_the_bottoms_tell_the_rule_of_upsample(
+def test_the_bottoms_decide_the_rule_of_upsample(
     bottoms: int, fields: str, rule: str, dialect: str | None, load_text: Load
 ) -> None:
     shapes = dict.fromkeys(("x", "m")[:bottoms], (1, 2, 3, 4))

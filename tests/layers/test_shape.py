@@ -208,7 +208,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("layer", "bottoms", "message"), WRONG)
-def test_a_fault_is_told_at_its_field(
+def test_a_fault_is_reported_at_its_field(
     load_text: Load, layer: str, bottoms: list, message: str
 ) -> None:
     with pytest.raises(NetspecError) as raised:

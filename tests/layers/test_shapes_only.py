@@ -106,7 +106,7 @@ def test_ristrettos_layers_have_the_params_of_those_they_stand_for() -> None:
     report = Report()
     net = netspec.loads(text(layer.format("FcRistretto"), [(2, 3)]), report=report)
     assert [param.shape for param in net.layers[-1].params] == [(2, 3), (2,)]
-    assert [told.kind for told in report.diagnostics] == [
+    assert [warning.kind for warning in report.diagnostics] == [
         "layer type 'FcRistretto' is checked, not computed: "
         "its numbers of few bits (quantization_param) are not carried out"
     ]

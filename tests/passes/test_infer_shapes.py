@@ -1,6 +1,6 @@
 """Shapes: given inputs, unknown sizes, shared params, bounds, and faults.
 
-A fault tells both shapes and where each came from.
+A fault shows both shapes and where each came from.
 """
 
 from __future__ import annotations
