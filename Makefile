@@ -8,7 +8,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: env train test test-all lint format docs schema bench wheel clean
+.PHONY: env train test test-all test-oldest lint format docs schema bench wheel clean
 
 env: $(READY)
 
@@ -27,6 +27,9 @@ test: env
 
 test-all: env
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test-oldest:
+	tools/test_oldest.sh "$(PYTHON)" "$(VENV)-oldest"
 
 lint: env
 	$(BIN)/ruff check .
@@ -55,4 +58,4 @@ wheel: env
 	tools/check_wheel.sh "$(VENV)"
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest build dist *.egg-info

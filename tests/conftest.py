@@ -41,9 +41,9 @@ def load_warned(tmp_path: Path) -> Callable[..., Net]:
         path, report = tmp_path / "net.prototxt", Report()
         path.write_text(text)
         net = netspec.load(path, report=report, **options)
-        told = [diagnostic.message for diagnostic in report.diagnostics]
-        assert len(told) == len(warnings), told
-        for part, message in zip(warnings, told, strict=True):
+        messages = [diagnostic.message for diagnostic in report.diagnostics]
+        assert len(messages) == len(warnings), messages
+        for part, message in zip(warnings, messages, strict=True):
             assert part in message
         return net
 

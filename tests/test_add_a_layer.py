@@ -61,17 +61,17 @@ def test_the_page_shows_what_it_needs() -> None:
 
 
 def test_the_pages_commands(folder: Path) -> None:
-    told = [run(*NETSPEC, *shlex.split(command)) for command in COMMANDS]
-    assert [result.returncode for result in told] == [0] * len(told), [
-        result.stderr for result in told
+    results = [run(*NETSPEC, *shlex.split(command)) for command in COMMANDS]
+    assert [result.returncode for result in results] == [0] * len(results), [
+        result.stderr for result in results
     ]
-    assert all("plugin mish.py: layer type Mish" in result.stderr for result in told)
-    assert "Mish" in told[1].stdout
+    assert all("plugin mish.py: layer type Mish" in result.stderr for result in results)
+    assert "Mish" in results[1].stdout
     assert (
         "mish_param: {beta: 2}" in (folder / "net.yaml").read_text()
         or "beta: 2" in (folder / "net.yaml").read_text()
     )
-    assert "How steep the softplus is" in told[4].stdout
+    assert "How steep the softplus is" in results[4].stdout
     assert run(*NETSPEC, "check", "net.yaml", "--plugin", "mish.py").returncode == 0
 
 
@@ -146,7 +146,7 @@ def test_a_package_is_found_when_a_word_is_not_known(folder: Path) -> None:
         ),
     ],
 )
-def test_a_plugin_that_fails_is_told(folder: Path, text: str, message: str) -> None:
+def test_a_plugin_that_fails_is_reported(folder: Path, text: str, message: str) -> None:
     (folder / "bad.py").write_text(text)
     result = run(*NETSPEC, "check", "net.prototxt", "--plugin", "bad.py")
     assert result.returncode == 1

@@ -76,7 +76,7 @@ def read_through(net: Path) -> None:
             next(stream)
 
 
-def told(action: Callable[[], object], *words: str | Path) -> str:
+def reported(action: Callable[[], object], *words: str | Path) -> str:
     """The message of the fault that an action ends with; it has the words, and a hint."""
     with pytest.raises(netspec.NetspecError) as caught:
         action()
@@ -114,7 +114,7 @@ BROKEN_RECORDS = {
 @pytest.mark.parametrize(("broken", "message"), BROKEN_RECORDS.values(), ids=BROKEN_RECORDS)
 def test_a_broken_record_is_named_by_its_key(tmp_path: Path, broken: bytes, message: str) -> None:
     source = write_database(tmp_path / "db", broken)
-    told(
+    reported(
         lambda: read_through(write_net(tmp_path, source)),
         f"record 5 ('00000005') of '{source}' {message}",
         "net.prototxt:",
@@ -137,7 +137,7 @@ def test_a_cut_lmdb(tmp_path: Path, size: int) -> None:
     (path / "data.mdb").write_bytes(
         (REFERENCE / "data" / "raw_lmdb" / "data.mdb").read_bytes()[:size]
     )
-    told(
+    reported(
         lambda: read_through(write_net(tmp_path, path)),
         path,
         f"it is cut off: {size:,} bytes, at least ",
@@ -168,11 +168,11 @@ def test_a_cut_leveldb(tmp_path: Path, file: str, keep: float | None, message: s
     (path / file).unlink()
     if keep is not None:
         (path / file).write_bytes(whole[: int(keep * len(whole))])
-    told(lambda: read_through(write_net(tmp_path, path)), f"the database '{path}'", message)
+    reported(lambda: read_through(write_net(tmp_path, path)), f"the database '{path}'", message)
 
 
 @pytest.mark.parametrize("name", ["raw_lmdb/data.mdb", "raw_leveldb/000005.ldb"])
-def test_flipped_bytes_are_told_or_only_change_values(tmp_path: Path, name: str) -> None:
+def test_flipped_bytes_are_reported_or_only_change_values(tmp_path: Path, name: str) -> None:
     """Neither LMDB nor Caffe's reading of LevelDB has checksums.
 
     A change within an image can't be noticed.
@@ -230,12 +230,12 @@ def test_a_mean_file_that_does_not_fit(
     path = tmp_path / "mean.binaryproto"
     path.write_bytes(content())
     net = write_net(tmp_path, write_database(tmp_path / "db"), f'mean_file: "{path}"')
-    told(lambda: read_through(net), path, message, "net.prototxt:2:")
+    reported(lambda: read_through(net), path, message, "net.prototxt:2:")
 
 
 def test_a_mean_file_that_is_a_database(tmp_path: Path) -> None:
     source = write_database(tmp_path / "db")
-    told(
+    reported(
         lambda: read_through(write_net(tmp_path, source, f'mean_file: "{source}"')),
         f"the mean file '{source}' can't be read",
         "it is an LMDB",
@@ -254,16 +254,18 @@ def test_a_caffemodel_that_is_cut_within_a_layer(tmp_path: Path, module: NetModu
     netspec.save_weights(module, path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    told(
+    reported(
         lambda: netspec.load_weights(module, path),
         f"'{path}' is cut short: {len(whole) - 20:,} bytes, at least ",
         "the last layer that is whole in it is ",
     )
     path.write_bytes(whole[:50])
-    told(lambda: netspec.load_weights(module, path), f"'{path}' is cut short: 50 bytes, at least ")
+    reported(
+        lambda: netspec.load_weights(module, path), f"'{path}' is cut short: 50 bytes, at least "
+    )
 
 
-def test_a_caffemodel_that_is_cut_between_layers_tells_which_are_missing(
+def test_a_caffemodel_that_is_cut_between_layers_reports_which_are_missing(
     tmp_path: Path, module: NetModule
 ) -> None:
     path = tmp_path / "w.caffemodel"
@@ -283,7 +285,7 @@ def test_a_blob_with_too_few_values_names_its_layer(tmp_path: Path, module: NetM
     net = NetParameter.FromString(path.read_bytes())
     del next(layer for layer in net.layer if layer.name == "ip").blobs[1].data[2:]
     path.write_bytes(net.SerializeToString())
-    told(
+    reported(
         lambda: netspec.load_weights(module, path),
         f"'{path}': blob 1 of layer 'ip' has the shape 3, 3 values, but holds 2",
     )
@@ -297,15 +299,15 @@ def test_other_weight_files_that_are_cut_short(
     path = tmp_path / f"w{suffix}"
     netspec.save_weights(module, path)
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    told(lambda: netspec.load_weights(module, path), path)
+    reported(lambda: netspec.load_weights(module, path), path)
 
 
-def test_a_cut_hdf5_file_tells_its_sizes(tmp_path: Path, module: NetModule) -> None:
+def test_a_cut_hdf5_file_reports_its_sizes(tmp_path: Path, module: NetModule) -> None:
     path = tmp_path / "w.h5"
     netspec.save_weights(module, path)
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-500])
-    told(lambda: read_weights(path), f"'{path}' is cut short: {size - 500:,} of {size:,} bytes")
+    reported(lambda: read_weights(path), f"'{path}' is cut short: {size - 500:,} of {size:,} bytes")
 
 
 def make_solver(folder: Path, source: Path, kind: str = "SGD") -> netspec.Solver:
@@ -329,7 +331,7 @@ def state_file(path: Path) -> Path:
 def test_a_state_that_is_cut_short(tmp_path: Path, suffix: str, keep: float) -> None:
     path = state_file(tmp_path / f"a.solverstate{suffix}")
     path.write_bytes(path.read_bytes()[: int(keep * path.stat().st_size)])
-    told(lambda: read_solverstate(path), path)
+    reported(lambda: read_solverstate(path), path)
 
 
 def test_a_state_that_is_cut_between_its_blobs_is_of_no_solver(tmp_path: Path) -> None:
@@ -338,13 +340,13 @@ def test_a_state_that_is_cut_between_its_blobs_is_of_no_solver(tmp_path: Path) -
     del state.history[2:]
     path = tmp_path / "cut.solverstate"
     path.write_bytes(state.SerializeToString())
-    told(lambda: solver.restore(path), path, "2 history blobs")
+    reported(lambda: solver.restore(path), path, "2 history blobs")
 
 
 def test_a_state_of_another_solver_or_net(tmp_path: Path) -> None:
     source = write_database(tmp_path / "db")
     solver = make_solver(tmp_path, source)
-    told(
+    reported(
         lambda: make_solver(tmp_path, source, "Adam").restore(solver.snapshot()),
         "it has 4 history blobs",
         "keeps 8",
@@ -362,23 +364,23 @@ def test_a_state_of_another_solver_or_net(tmp_path: Path) -> None:
 
 def test_weights_and_state_taken_for_one_another(tmp_path: Path, module: NetModule) -> None:
     state = state_file(tmp_path / "a.solverstate")
-    told(
+    reported(
         lambda: read_solverstate(save(module, tmp_path / "w.caffemodel")),
         "w.caffemodel' is not a solverstate",
         "it is a caffemodel",
     )
-    told(
+    reported(
         lambda: read_solverstate(save(module, tmp_path / "w.h5")),
         "w.h5' is not a solver state",
         "it holds weights",
     )
     shutil.copy(state, tmp_path / "s.caffemodel")
-    told(
+    reported(
         lambda: netspec.load_weights(module, tmp_path / "s.caffemodel"),
         "s.caffemodel' is not a caffemodel",
         "it is a solverstate",
     )
-    told(
+    reported(
         lambda: read_weights(state_file(tmp_path / "a.solverstate.h5")),
         "has no group 'data'",
         "it is a solver state",
@@ -414,7 +416,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("datum", SIZES.values(), ids=SIZES)
-def test_a_size_that_the_first_record_does_not_hold_is_told_before_the_net_is_made(
+def test_a_size_that_the_first_record_does_not_hold_is_reported_before_the_net_is_made(
     tmp_path: Path, datum: Datum
 ) -> None:
     with LmdbWriter(tmp_path / "db") as writer:
@@ -430,7 +432,7 @@ def test_a_size_that_the_first_record_does_not_hold_is_told_before_the_net_is_ma
 
 
 @pytest.mark.parametrize("at", [0.05, 0.4, 0.8, 0.99])
-def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(
+def test_a_flipped_bit_of_a_state_is_reported_and_resume_takes_the_one_before(
     tmp_path: Path, at: float, capsys: pytest.CaptureFixture
 ) -> None:
     solver = make_solver(tmp_path, write_database(tmp_path / "db"))
@@ -442,7 +444,7 @@ def test_a_flipped_bit_of_a_state_is_told_and_resume_takes_the_one_before(
     content = bytearray(states[1].read_bytes())
     content[int(at * len(content))] ^= 4
     states[1].write_bytes(content)
-    told(
+    reported(
         lambda: solver.restore(states[1]),
         f"'{states[1]}' is damaged: it is not what was written (its digest differs)",
         "copy or download it again",
@@ -482,4 +484,4 @@ def test_a_pickle_that_refers_to_one_array_again_and_again(tmp_path: Path) -> No
         allow_pickle=True,
     )
     assert path.stat().st_size < 10_000_000
-    told(lambda: read_weights(path), f"'{path}' claims 400,000,000,000 bytes of weights")
+    reported(lambda: read_weights(path), f"'{path}' claims 400,000,000,000 bytes of weights")

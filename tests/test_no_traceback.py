@@ -1,4 +1,4 @@
-"""Whatever a file holds: a net or solver loads, or a NetspecError tells what is wrong.
+"""Whatever a file holds: a net or solver loads, or a NetspecError reports what is wrong.
 
 Never a traceback, never much memory.
 
@@ -28,6 +28,7 @@ from netspec.solver.solver_file import load_solver
 from netspec.syntax.bind import unbind
 from netspec.syntax.print_yaml import print_yaml
 from tests.conftest import REFERENCE, ROOT
+from tests.nets import input_text
 from tests.syntax.messages import Writer, fields_below, messages
 
 EXAMPLES = 120
@@ -200,7 +201,7 @@ def changed(text: bytes, mutations: list[tuple[str, int, int]]) -> bytes:
 
 
 def check(path: Path) -> None:
-    """`netspec check` ends with one of its exit statuses; an error is told where it says 1."""
+    """`netspec check` ends with one of its exit statuses; an error is printed where it says 1."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(["check", str(path)])
@@ -212,7 +213,7 @@ def check(path: Path) -> None:
 
 
 def load(path: Path) -> None:
-    """The net of both phases, or its faults, each of which can be told."""
+    """The net of both phases, or its faults, each of which can be printed."""
     for phase in ("TRAIN", "TEST"):
         try:
             net = netspec.load(path, phase=phase)
@@ -221,10 +222,10 @@ def load(path: Path) -> None:
                 for blob in net.blobs.values()
             )
         except NetspecError as error:
-            told(error)
+            reported(error)
 
 
-def told(error: NetspecError) -> None:
+def reported(error: NetspecError) -> None:
     assert error.diagnostics
     assert str(error)
 
@@ -242,7 +243,7 @@ def solve(path: Path) -> None:
         assert solver.train_net
         assert len(solver.test_nets) == len(solver.message.test_iter)
     except NetspecError as error:
-        told(error)
+        reported(error)
 
 
 @STABLE
@@ -313,10 +314,7 @@ def test_any_layer_on_any_shape(
 
 
 HUGE = "4294967295"
-INPUT = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n"
-)
+INPUT = input_text("data", (1, 3, 8, 8)) + "\n"
 BOMBS = {
     "kernel": INPUT
     + (

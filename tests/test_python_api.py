@@ -70,7 +70,7 @@ def test_every_public_name_is_there() -> None:
     assert all(callable(getattr(netspec, name)) for name in netspec.__all__)
 
 
-def test_what_a_net_tells() -> None:
+def test_what_a_net_shows() -> None:
     net = netspec.loads(NET, phase="TRAIN")
     assert (net.name, net.phase, net.inputs, net.outputs, net.loss_weights) == (
         "Small",
@@ -93,7 +93,7 @@ def test_what_a_net_tells() -> None:
     ] == [((4, 3), "", 1, 1), ((4,), "", 1, 1)]
 
 
-def test_what_a_module_tells(tmp_path: Path) -> None:
+def test_what_a_module_shows(tmp_path: Path) -> None:
     module = netspec.compile(netspec.loads(NET, phase="TRAIN"), seed=1)
     assert (module.input_names, module.output_names) == (["data", "label"], ["loss"])
     outputs = module(data=torch.rand(2, 3), label=torch.zeros(2))
@@ -106,7 +106,7 @@ def test_what_a_module_tells(tmp_path: Path) -> None:
     assert caught.value.diagnostics[0].message == "file 'none.prototxt' does not exist"
 
 
-def test_what_a_solver_tells(tmp_path: Path) -> None:
+def test_what_a_solver_shows(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "solver.prototxt").write_text(
         'net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" max_iter: '

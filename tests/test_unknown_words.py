@@ -1,4 +1,4 @@
-"""Fields, words and layer types that netspec does not know: kept, drawn, told once."""
+"""Fields, words and layer types that netspec does not know: kept, drawn, reported once."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_a_database_of_a_fork_is_data_that_are_not_there(capsys: pytest.CaptureF
         assert main(command) == 0, capsys.readouterr().err
 
 
-def test_an_unknown_name_tells_where_it_is_known_from(capsys: pytest.CaptureFixture) -> None:
+def test_an_unknown_name_shows_where_it_is_known_from(capsys: pytest.CaptureFixture) -> None:
     Path("net.prototxt").write_text(
         INPUT
         + 'layer { name: "h" type: "Hotspot" bottom: "d" top: "h" hotspot_param { } }\n'
@@ -306,7 +306,7 @@ def test_an_unknown_layer_may_have_any_number_of_params(load_text: Load) -> None
     )
     report = Report()
     load_text(INPUT + layer, allow_unknown=True, report=report)
-    assert [told.severity for told in report.diagnostics] == ["warning"]
+    assert [reported.severity for reported in report.diagnostics] == ["warning"]
 
 
 def test_the_other_phases_faults_do_not_stop_a_drawing(capsys: pytest.CaptureFixture) -> None:

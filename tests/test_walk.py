@@ -34,7 +34,7 @@ def files(tmp_path: Path) -> Path:
 
 def no_faults(outcomes: Outcomes) -> None:
     assert outcomes.fine
-    assert outcomes.told
+    assert outcomes.reported
     assert not outcomes.faults, f"{len(outcomes.faults)} faults:\n" + "\n\n".join(
         outcomes.faults[:5]
     )

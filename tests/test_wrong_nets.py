@@ -1,10 +1,10 @@
-"""Wrong nets and solvers with what `netspec check` tells of them.
+"""Wrong nets and solvers with what `netspec check` reports of them.
 
-It stands as comments in the files, and nothing more is told.
+It stands as comments in the files, and nothing more is reported.
 
-In wrong_nets/, `# error:`, `# warning:`, `# note:` or `# hint:` behind a line says what is told of
-that line; on a line of its own it goes with the line above. `# error+2:` means two lines further
-down.
+In wrong_nets/, `# error:`, `# warning:`, `# note:` or `# hint:` behind a line says what is reported
+of that line; on a line of its own it goes with the line above. `# error+2:` means two lines
+further down.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _EXPECTED = re.compile(
 )
 
 # A line's number, "error", "warning", "note" or "hint", and the text.
-Told = tuple[int, str, str]
+Reported = tuple[int, str, str]
 
 
-def expected_in(text: str) -> list[Told]:
-    found: list[Told] = []
+def expected_in(text: str) -> list[Reported]:
+    found: list[Reported] = []
     above = 0
     for number, line in enumerate(text.splitlines(), 1):
         above = above if line.lstrip().startswith("#") else number
@@ -39,8 +39,8 @@ def expected_in(text: str) -> list[Told]:
     return sorted(found)
 
 
-def told_of(path: Path) -> list[Told]:
-    found: list[Told] = []
+def reported_for(path: Path) -> list[Reported]:
+    found: list[Reported] = []
     for diagnostic in check_file(str(path)).diagnostics:
         for part in (diagnostic, *diagnostic.notes):
             assert part.span is not None, part.message
@@ -53,7 +53,7 @@ def told_of(path: Path) -> list[Told]:
 def test_wrong_net(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(path.parent)
     expected = expected_in(path.read_text())
-    assert told_of(Path(os.path.basename(path))) == expected
+    assert reported_for(Path(os.path.basename(path))) == expected
     assert any(kind in ("error", "warning") for _, kind, _ in expected)
 
 

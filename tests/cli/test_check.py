@@ -117,7 +117,7 @@ def test_a_right_file_behind_a_wrong_one_does_not_help(capsys: pytest.CaptureFix
     assert check(capsys, "a.prototxt", "b.prototxt", a="x: 1", b=NET)[0] == 1
 
 
-def test_a_mistyped_folder_is_told_with_the_nearest(capsys: pytest.CaptureFixture) -> None:
+def test_a_mistyped_folder_is_reported_with_the_nearest(capsys: pytest.CaptureFixture) -> None:
     Path("models/alexnet").mkdir(parents=True)
     for path, hint in (
         ("modles/alexnet/a.prototxt", "folder 'modles' does not exist; did you mean 'models'?"),
@@ -224,7 +224,7 @@ def test_a_net_within_a_solver(capsys: pytest.CaptureFixture) -> None:
         ('input: "a" base_lr: 1 momentum: 1', "TRAIN and TEST net"),
     ],
 )
-def test_nets_and_solvers_are_told_apart_by_their_fields(
+def test_nets_and_solvers_are_distinguished_by_their_fields(
     capsys: pytest.CaptureFixture, text: str, what: str
 ) -> None:
     assert check(capsys, "file.prototxt", file=text, net=NET)[1].startswith(
@@ -235,7 +235,7 @@ def test_nets_and_solvers_are_told_apart_by_their_fields(
 UNKNOWN_FIELD = "layer {{ name: 'r{0}' type: 'ReLU' bottom: 'data' top: 'r{0}' slope: {0} }}\n"
 
 
-def test_each_kind_of_fault_is_told_once(capsys: pytest.CaptureFixture) -> None:
+def test_each_kind_of_fault_is_reported_once(capsys: pytest.CaptureFixture) -> None:
     net = NET + "".join(UNKNOWN_FIELD.format(i) for i in range(12)) + "x: 1\n"
     status, out, err = check(capsys, "net.prototxt", net=net)
     assert (status, out) == (1, "net.prototxt: TEST net: 13 errors\n")
@@ -332,7 +332,7 @@ def test_an_empty_file(capsys: pytest.CaptureFixture) -> None:
         )
 
 
-# The text, and what it is told to be.
+# The text, and what it is reported to be.
 OTHER_TEXTS = {
     "label map": (
         'item { name: "background" label: 0 display_name: "background" }\n' * 3,
@@ -597,7 +597,7 @@ def test_phases(capsys: pytest.CaptureFixture) -> None:
     )
 
 
-def test_a_fault_of_both_phases_is_told_once(capsys: pytest.CaptureFixture) -> None:
+def test_a_fault_of_both_phases_is_reported_once(capsys: pytest.CaptureFixture) -> None:
     _, _, err = check(capsys, "net.prototxt", net=NET.replace("ReLU", "Relu"))
     assert err.count("error:") == 1
 

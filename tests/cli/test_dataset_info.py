@@ -113,7 +113,7 @@ def test_json_has_it_all(capsys, tmp_path):
     }
 
 
-def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
+def test_a_cut_file_reports_how_much_is_left(capsys, tmp_path):
     (tmp_path / "data.mdb").write_bytes((DATA / "raw_lmdb" / "data.mdb").read_bytes()[:53000])
     status, out, _ = call(capsys, tmp_path)
     assert status == 1
@@ -158,7 +158,7 @@ def test_a_cut_file_tells_how_much_is_left(capsys, tmp_path):
         ("none", "the database 'none' does not exist"),
     ],
 )
-def test_what_is_no_database_is_told(capsys, path, message):
+def test_what_is_no_database_is_reported(capsys, path, message):
     status, out, err = call(capsys, path)
     assert (status, out) == (1, "")
     assert message in err

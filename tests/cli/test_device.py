@@ -101,7 +101,7 @@ def test_gpu_and_cpu_exclude_each_other(capsys: pytest.CaptureFixture) -> None:
         ),
     ],
 )
-def test_a_devices_faults_are_told(fault: Exception, said: str) -> None:
+def test_a_devices_faults_are_reported(fault: Exception, said: str) -> None:
     fault.add_note("in layer 'ip'")
     with (
         pytest.raises(NetspecError, match=f"error: {said}"),

@@ -56,7 +56,7 @@ def test_the_page_of_pooling():
         "  Shapes: data 1×64×56×56 → out 1×64×28×28",
     ):
         assert f"\n{line}\n" in page
-    assert "Default MAX" not in page  # told by the head of the field
+    assert "Default MAX" not in page  # shown by the head of the field
 
 
 def test_settings_that_several_types_share():
@@ -127,7 +127,7 @@ def test_a_file_of_the_examples_name_is_not_read(tmp_path, monkeypatch):
     assert layer_page("Data") == before
 
 
-def test_an_unknown_type_is_told(capsys):
+def test_an_unknown_type_is_reported(capsys):
     assert main(["layers", "Poling"]) == 1
     assert (
         capsys.readouterr().err

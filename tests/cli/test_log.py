@@ -12,15 +12,15 @@ from netspec.cli import main
 from netspec.logs.caffe_log import CaffeLog
 from netspec.logs.json_lines import JsonLog
 from tests.conftest import ROOT
-from tests.logs.told_run import tell
+from tests.logs.reported_run import report_run
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
-    tell(JsonLog("runs/a.jsonl"))
-    tell(CaffeLog("runs/b.log"))
+    report_run(JsonLog("runs/a.jsonl"))
+    report_run(CaffeLog("runs/b.log"))
 
 
 def log(capsys: pytest.CaptureFixture, *arguments: str, status: int = 0) -> str:
@@ -86,8 +86,8 @@ def test_a_log_without_outputs_and_without_tests(capsys: pytest.CaptureFixture) 
 def test_of_several_runs_the_tables_are_of_the_last(capsys: pytest.CaptureFixture) -> None:
     for name in ("a.jsonl", "b.log"):
         Path("runs", f"two_{name}").write_text(Path("runs", name).read_text() * 2)
-        told = log(capsys, "parse", f"runs/two_{name}")
-        assert told.startswith(
+        printed = log(capsys, "parse", f"runs/two_{name}")
+        assert printed.startswith(
             f"runs/two_{name}: 2 runs from iteration 0 on; the tables are of the last\n"
         )
         log(capsys, "parse", f"runs/{name}")
@@ -168,7 +168,7 @@ def test_parse_needs_nothing_heavy() -> None:
 
 
 def test_caffes_own_script_makes_the_tables(tmp_path: Path) -> None:
-    tell(CaffeLog(tmp_path / "run.log"))
+    report_run(CaffeLog(tmp_path / "run.log"))
     command = [
         sys.executable,
         "tools/parse_log.py",
@@ -188,7 +188,7 @@ def test_caffes_own_script_makes_the_tables(tmp_path: Path) -> None:
 
 
 def test_caffes_own_script_takes_any_name_and_a_reader_that_goes(tmp_path: Path) -> None:
-    tell(CaffeLog(tmp_path / "run[1].log"))
+    report_run(CaffeLog(tmp_path / "run[1].log"))
     line = (
         f'set -o pipefail; "{sys.executable}" tools/parse_log.py "{tmp_path}/run[1].log" '
         f'"{tmp_path}" --verbose'

@@ -83,7 +83,7 @@ def test_help_ends_with_examples_that_are_commands(
         assert all(list(ROOT.glob(word)) for word in named)
 
 
-def test_help_keeps_what_a_command_tells_of_itself(capsys: pytest.CaptureFixture) -> None:
+def test_help_keeps_what_a_command_says_of_itself(capsys: pytest.CaptureFixture) -> None:
     text = help_of("check", "--help", capsys=capsys)
     assert "see below" in re.sub(r"\s+", " ", text)
     assert text.index(
@@ -96,7 +96,7 @@ def test_every_example_is_of_a_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "printed"),
     [
         ("tain solver.prototxt", "netspec: there is no command 'tain'; did you mean 'train'?"),
         ("hepl", "netspec: there is no command 'hepl'; did you mean 'help'?"),
@@ -151,18 +151,18 @@ def test_every_example_is_of_a_command() -> None:
         ),
     ],
 )
-def test_a_mistyped_word(line: str, told: str, capsys: pytest.CaptureFixture) -> None:
+def test_a_mistyped_word(line: str, printed: str, capsys: pytest.CaptureFixture) -> None:
     assert main(line.split()) == 2
-    assert capsys.readouterr() == ("", told + "\n")
+    assert capsys.readouterr() == ("", printed + "\n")
 
 
 def test_an_argument_too_many(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["dataset", "info", "a", "b"])
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith("usage: netspec dataset info ")
-    assert told.endswith("netspec dataset info: error: unexpected argument 'b'\n")
+    printed = capsys.readouterr().err
+    assert printed.startswith("usage: netspec dataset info ")
+    assert printed.endswith("netspec dataset info: error: unexpected argument 'b'\n")
 
 
 def test_subcommands_take_both_spellings_of_an_option(
@@ -198,7 +198,7 @@ def test_closed_streams(closed: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_under_stdout_is_told() -> None:
+def test_a_full_disk_under_stdout_is_reported() -> None:
     done = shell(f"$netspec shapes {DEPLOY} > /dev/full")
     assert (done.returncode, done.stderr) == (
         1,

@@ -1,6 +1,6 @@
 """Numbers as options take them.
 
-What is none is told in words, with status 2, by every command alike.
+What is none is reported in words, with status 2, by every command alike.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ from netspec.cli import main
         ),
     ],
 )
-def test_what_is_no_number_is_told(words: str, said: str, capsys: pytest.CaptureFixture) -> None:
+def test_what_is_no_number_is_reported(
+    words: str, said: str, capsys: pytest.CaptureFixture
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words.split())
     assert ended.value.code == 2

@@ -71,7 +71,7 @@ def test_a_test_shows_the_time_that_is_left(
 
 
 @pytest.mark.parametrize(
-    ("batches", "told"),
+    ("batches", "printed"),
     [
         (1, "a test reads 1 batch of its 360 records"),
         (23, "a test reads 23 batches of its 360 records"),
@@ -85,8 +85,8 @@ def test_a_test_shows_the_time_that_is_left(
     ],
 )
 def test_a_test_that_reads_its_data_over_and_over_says_so(
-    heard: Progress, batches: int, told: str
+    heard: Progress, batches: int, printed: str
 ) -> None:
     heard.started(run_info(test_iter=[batches], test_sizes=[360], test_batch_sizes=[16]))
     assert isinstance(heard.out, io.StringIO)
-    assert heard.out.getvalue().splitlines()[1:] == [told]
+    assert heard.out.getvalue().splitlines()[1:] == [printed]

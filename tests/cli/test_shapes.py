@@ -26,7 +26,7 @@ def shapes(capsys: pytest.CaptureFixture, *options: str) -> str:
     return capsys.readouterr().out
 
 
-def test_table_tells_alexnets_sizes(capsys: pytest.CaptureFixture) -> None:
+def test_table_shows_alexnets_sizes(capsys: pytest.CaptureFixture) -> None:
     out = shapes(capsys, ALEXNET, "--input", "data=10,3,227,227")
     assert out.startswith("AlexNet, phase TEST\n")
     row = next(line for line in out.splitlines() if line.startswith("conv2"))
@@ -93,7 +93,7 @@ def test_phase_decides_which_layers_there_are(capsys: pytest.CaptureFixture) -> 
         ),
     ],
 )
-def test_wrong_inputs_are_told(
+def test_wrong_inputs_are_reported(
     capsys: pytest.CaptureFixture, options: list[str], message: str
 ) -> None:
     assert main(["shapes", ALEXNET, *options]) == 1

@@ -1,4 +1,4 @@
-"""`netspec solver schedule`: what it tells of a run, with and without the data, and of faults."""
+"""`netspec solver schedule`: what it prints of a run, with and without the data, and of faults."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_with_the_data(capsys: pytest.CaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("test_iter", "told"),
+    ("test_iter", "printed"),
     [
         (4, "4 × 3 = 12 images, all 12 once"),
         (8, "8 × 3 = 24 images, all 12, each 2 times"),
@@ -90,10 +90,10 @@ def test_with_the_data(capsys: pytest.CaptureFixture) -> None:
         (9, "9 × 3 = 27 images, more than all 12: 3 of them count 3 times, the others 2"),
     ],
 )
-def test_what_a_test_covers(capsys: pytest.CaptureFixture, test_iter: int, told: str) -> None:
+def test_what_a_test_covers(capsys: pytest.CaptureFixture, test_iter: int, printed: str) -> None:
     make_databases(4, 12)
     Path("solver.prototxt").write_text(SOLVER.replace("test_iter: 5", f"test_iter: {test_iter}"))
-    assert told in schedule(capsys, "solver.prototxt")[1]
+    assert printed in schedule(capsys, "solver.prototxt")[1]
 
 
 def test_without_the_data(capsys: pytest.CaptureFixture) -> None:
@@ -200,7 +200,7 @@ def test_json_and_csv(capsys: pytest.CaptureFixture) -> None:
     )
 
 
-def test_a_rate_without_sense_is_told_and_stays_json(capsys: pytest.CaptureFixture) -> None:
+def test_a_rate_without_sense_is_reported_and_stays_json(capsys: pytest.CaptureFixture) -> None:
     Path("solver.prototxt").write_text(
         SOLVER.replace('"step" gamma: 0.1 stepsize: 50', '"exp" gamma: 1e30')
     )
@@ -259,7 +259,7 @@ def test_the_picture(capsys: pytest.CaptureFixture, suffix: str, magic: bytes) -
         )
 
 
-def test_a_picture_of_no_known_kind_is_told_first(capsys: pytest.CaptureFixture) -> None:
+def test_a_picture_of_no_known_kind_is_reported_first(capsys: pytest.CaptureFixture) -> None:
     status, out, err = schedule(capsys, "none.prototxt", "-o", "lr.gif")
     assert (status, out) == (1, "")
     assert "no picture format is known by the suffix '.gif'" in err

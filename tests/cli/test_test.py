@@ -116,11 +116,13 @@ def test_prints_caffes_lines(folder: Path, capsys: pytest.CaptureFixture) -> Non
     assert len(lines) == 10
 
 
-def test_more_than_the_data_is_told_before(folder: Path, capsys: pytest.CaptureFixture) -> None:
-    told = (
+def test_more_than_the_data_is_reported_before(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    printed = (
         "reads 5 batches of its 11 records, all of them 1.8 times; --iterations 3 reads them once"
     )
-    assert run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "5").splitlines()[2] == told
+    assert (
+        run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "5").splitlines()[2] == printed
+    )
     assert "reads " not in run(capsys, "net.prototxt", "a.caffemodel", "--iterations", "3")
 
 
@@ -207,7 +209,7 @@ def test_json_holds_what_a_script_needs(folder: Path, capsys: pytest.CaptureFixt
         ("11", "11 batches of 4: 44 records, every record of the data set (11) 4 times"),
     ],
 )
-def test_tells_how_much_of_the_data_was_read(
+def test_reports_how_much_of_the_data_was_read(
     folder: Path, capsys: pytest.CaptureFixture, iterations: str, said: str
 ) -> None:
     out = run(capsys, "net.prototxt", "a.caffemodel", "--iterations", iterations)
@@ -363,7 +365,9 @@ def test_a_value_that_is_no_number_is_printed(folder: Path, capsys: pytest.Captu
     assert about["loss"] is None
 
 
-def test_wrong_data_are_told_with_their_place(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_wrong_data_are_reported_with_their_place(
+    folder: Path, capsys: pytest.CaptureFixture
+) -> None:
     text = (folder / "net.prototxt").read_text()
     (folder / "gone.prototxt").write_text(
         text.replace("test_lmdb", "gone_lmdb").replace(
@@ -382,7 +386,7 @@ def test_wrong_data_are_told_with_their_place(folder: Path, capsys: pytest.Captu
     assert "it is record 2 (from 0) of its 11" in err
 
 
-def test_a_net_that_takes_its_data_from_the_caller_is_told(
+def test_a_net_that_takes_its_data_from_the_caller_is_reported(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
     inputs = (

@@ -167,7 +167,7 @@ def test_needs_shapes_but_no_data(tmp_path: Path, capsys: pytest.CaptureFixture)
     )
 
 
-def test_wrong_nets_and_wrong_usage_are_told(
+def test_wrong_nets_and_wrong_usage_are_reported(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["time"]) == 2

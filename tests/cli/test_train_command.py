@@ -105,7 +105,7 @@ def wait_for(process: subprocess.Popen, word: str) -> None:
         pytest.fail(f"the run ended without '{word}': {process.stderr and process.stderr.read()}")
 
 
-def test_a_bad_record_on_the_way_ends_the_run_and_every_log_tells_why(
+def test_a_bad_record_on_the_way_ends_the_run_and_every_log_reports_why(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
     write_database(folder / "train_lmdb", damaged=9)
@@ -125,7 +125,7 @@ def test_a_bad_record_on_the_way_ends_the_run_and_every_log_tells_why(
     [(signal.SIGTERM, ()), (signal.SIGHUP, ("--sighup_effect", "stop"))],
     ids=["SIGTERM", "SIGHUP as stop"],
 )
-def test_a_signal_stops_the_run_the_log_tells_so_and_resume_goes_on(
+def test_a_signal_stops_the_run_the_log_reports_so_and_resume_goes_on(
     folder: Path, capsys: pytest.CaptureFixture, number: int, options: tuple[str, ...]
 ) -> None:
     process = start(*ENDLESS, "--log", "run.jsonl", *options)
@@ -183,9 +183,9 @@ def test_a_second_signal_stops_now(folder: Path, processes: tuple[str, ...]) -> 
     process.send_signal(signal.SIGTERM)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=60)
     assert time.monotonic() - begin < 20
-    assert (process.returncode, told) == (
+    assert (process.returncode, printed) == (
         130,
         "stopping after this iteration; a second signal stops at once\nstopping now\n",
     )
@@ -225,12 +225,12 @@ def test_a_librarys_warning_is_a_line_without_its_source(
     )
     change("net.prototxt", ('layer { name: "ip"', layer + 'layer { name: "ip"'))
     process = start("--allow-python-layers", "--max-iter", "2", *processes)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 0, told
-    lines = told.splitlines()
+    _, printed = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    lines = printed.splitlines()
     assert "warning: lr_scheduler.step() is called too early" in lines
     assert all(line.startswith("warning: ") for line in lines)
-    assert not any(word in told for word in ("UserWarning", ".py:", "see the docs", "to go"))
+    assert not any(word in printed for word in ("UserWarning", ".py:", "see the docs", "to go"))
     assert any("create_graph=True" in line for line in lines), "torch's own"
     assert len(lines) == len(processes or "1") * 2
 
@@ -303,7 +303,7 @@ def test_a_run_in_hdf5_goes_on_in_binary_and_prunes_both(folder: Path) -> None:
     }
 
 
-def test_a_log_on_a_full_disk_is_told_once_and_the_training_goes_on(
+def test_a_log_on_a_full_disk_is_reported_once_and_the_training_goes_on(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert train("--log", "/dev/full") == 0
@@ -456,9 +456,9 @@ def test_a_run_whose_reader_is_gone_still_heeds_ctrl_c(folder: Path) -> None:
     process.stdout.close()  # as `| tee LOG` does, which Ctrl-C ends as well
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=60)
     warning = "warning: the output can't be written: Broken pipe; the training goes on without it\n"
-    assert (process.returncode, told) == (
+    assert (process.returncode, printed) == (
         130,
         warning + "stopping after this iteration; a second signal stops at once\n",
     )
@@ -469,8 +469,8 @@ def test_a_run_whose_reader_is_gone_still_heeds_ctrl_c(folder: Path) -> None:
 def test_output_to_a_full_disk_does_not_end_the_run(folder: Path) -> None:
     with open("/dev/full", "w") as full:
         process = start("--log", "run.jsonl", stdout=full.fileno())
-        _, told = process.communicate(timeout=60)
-    assert told == (
+        _, printed = process.communicate(timeout=60)
+    assert printed == (
         "warning: the output can't be written: No space left on device; "
         "the training goes on without it\n"
     )
@@ -507,7 +507,7 @@ def test_a_terminal_that_closes_does_not_end_the_run(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("way", "best"), [("max", max), ("min", min)])
-def test_what_is_neither_loss_nor_accuracy_needs_its_way_told(
+def test_what_is_neither_loss_nor_accuracy_needs_its_direction(
     folder: Path, capsys: pytest.CaptureFixture, way: str, best
 ) -> None:
     change(
@@ -708,16 +708,16 @@ def test_a_run_that_goes_on_otherwise_than_before_says_so(
         )
         == 0
     )
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert (
         "warning: the run before read 2 records in a forward pass, this one reads 4: "
         "it goes on at the same record"
-    ) in told.err
-    assert "warning: --weights is not read, for the run goes on from its snapshot" in told.err
-    assert "the run is at iteration 4, its max_iter is 4: nothing is left to train" in told.out
+    ) in printed.err
+    assert "warning: --weights is not read, for the run goes on from its snapshot" in printed.err
+    assert "the run is at iteration 4, its max_iter is 4: nothing is left to train" in printed.out
 
 
-def test_a_wrong_file_is_told_in_a_line(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_wrong_file_is_reported_in_a_line(folder: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["train", "net.prototxt"]) == 1
     assert capsys.readouterr().err.startswith(
         "net.prototxt: error: 'net.prototxt' is a net, not a solver\n  hint: "

@@ -14,13 +14,11 @@ from netspec.diagnostics import NetspecError, Report
 from netspec.draw.dot import dot_text
 from netspec.draw.load_phases import load_phases
 from netspec.graph import Net
+from tests.nets import input_text
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS = Path(__file__).parents[2] / "models"
-INPUT = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n"
-)
+INPUT = input_text("data", (2, 3, 8, 8)) + "\n"
 
 
 class Drawn:
@@ -158,7 +156,7 @@ def test_an_arrow_past_a_layer_of_one_phase_says_when_it_is_taken(drawn):
     assert "only" not in picture.arrow("drop", "ip")
 
 
-def test_arrows_tell_the_blob_where_its_name_is_not_the_layers(drawn):
+def test_arrows_name_the_blob_where_its_name_is_not_the_layers(drawn):
     picture = drawn(
         """layer { name: "in" type: "Input" top: "data" top: "side"
           input_param { shape { dim: 4 dim: 3 } } }

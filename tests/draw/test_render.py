@@ -144,7 +144,7 @@ def test_the_format_is_refused_before_the_net_is_read(capsys):
     assert "'.raw'" in capsys.readouterr().err
 
 
-def test_an_unwritable_place_is_told_before_the_net_is_read(tmp_path, capsys):
+def test_an_unwritable_place_is_reported_before_the_net_is_read(tmp_path, capsys):
     assert main(["draw", "no/such.prototxt", str(tmp_path / "nowhere" / "net.dot")]) == 1
     assert (
         f"folder '{tmp_path / 'nowhere'}' does not exist\n  hint: mkdir -p "
@@ -168,7 +168,7 @@ def test_a_wrong_net_leaves_the_old_picture(tmp_path, capsys):
 @pytest.mark.parametrize(
     "place", [pytest.param("dot", marks=needs_dot), pytest.param("pure", marks=needs_pure)]
 )
-def test_text_that_a_renderer_refuses_is_told(place, tmp_path, monkeypatch):
+def test_text_that_a_renderer_refuses_is_reported(place, tmp_path, monkeypatch):
     if place == "pure":
         monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NetspecError, match="could not draw the net"):

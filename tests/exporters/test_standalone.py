@@ -191,10 +191,13 @@ def test_the_command_writes_a_file_that_runs_without_the_package(
     assert "'net.safetensors' already exists" in capsys.readouterr().err
 
 
-def test_a_layer_that_a_file_cannot_hold(load_text: Callable[..., Net], tmp_path: Path) -> None:
+def test_a_layer_that_a_file_cannot_hold(
+    load_text: Callable[..., Net], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    written = tmp_path_factory.mktemp("written") / "out.h5"
     text = TEXT + (
         'layer { name: "out" type: "HDF5Output" bottom: "self" bottom: "label"'
-        ' hdf5_output_param { file_name: "out.h5" } }'
+        f' hdf5_output_param {{ file_name: "{written}" }} }}'
     )
     with pytest.raises(NetspecError, match="can't be exported") as caught:
         netspec.export(load_text(text, phase="TEST"), tmp_path / "net.py")

@@ -17,6 +17,7 @@ from netspec.readers.hdf5 import Hdf5Reader
 from netspec.weights.files import read_weights
 from netspec.weights.hdf5 import read_weights_hdf5
 from netspec.weights.solverstate import read_solverstate
+from tests.nets import input_text
 
 h5py = pytest.importorskip("h5py")
 
@@ -190,11 +191,10 @@ def test_what_no_param_of_the_net_fits_is_not_read(tmp_path: Path) -> None:
     ] * 2
 
 
-def test_the_net_is_told_of_a_param_of_any_claimed_size(tmp_path: Path) -> None:
+def test_a_param_of_any_claimed_size_is_reported(tmp_path: Path) -> None:
     path, net = tmp_path / "w.h5", tmp_path / "net.prototxt"
     net.write_text(
-        'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 } } }'
-        'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" '
+        input_text("x", (1, 4)) + 'layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" '
         "inner_product_param { num_output: 2 bias_term: false } }"
     )
     with h5py.File(path, "w") as file:

@@ -354,23 +354,6 @@ def test_compiles_as_one_graph(load_text: Load, dtype: torch.dtype) -> None:
     torch.testing.assert_close(x.grad, want)
 
 
-COSTS = [
-    ('type: "Bias"', 0, 1),
-    ('type: "Scale"', 24, 1),
-    ('type: "Reduction"', 0, 1),
-    ('type: "Reduction" reduction_param { operation: SUMSQ axis: 1 }', 24, 1),
-    ('type: "Eltwise"', 0, 3),
-    ('type: "Eltwise" eltwise_param { coeff: 1 coeff: 2 coeff: 3 }', 72, 3),
-    ('type: "Eltwise" eltwise_param { operation: PROD }', 48, 3),
-    ('type: "Eltwise" eltwise_param { operation: MAX }', 0, 3),
-]
-
-
-@pytest.mark.parametrize(("layer", "macs", "bottoms"), COSTS)
-def test_cost(load_text: Load, layer: str, macs: int, bottoms: int) -> None:
-    assert load_text(net_text(layer, *[(2, 3, 4)] * bottoms)).layer("l").macs == macs
-
-
 WRONG = [
     (
         'type: "Bias"\nbias_param { axis: 3 }',

@@ -9,9 +9,10 @@ import torch
 
 import netspec
 from netspec.graph import Net
+from tests.nets import input_text
 
 Loader = Callable[..., Net]
-X = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 2 } } }\n'
+X = input_text("x", (4, 2)) + "\n"
 NET = X + 'layer { name: "n" type: "BatchNorm" bottom: "x" top: "y" %s }'
 OWN_TRAIN, OWN_TEST = "phase: TRAIN", "phase: TEST"
 LOCAL, GLOBAL = (
@@ -69,7 +70,7 @@ def test_statistics_shared_by_name(load_text: Loader) -> None:
     )
     text = f"""
     {X}
-    layer {{ name: "z" type: "Input" top: "z" input_param {{ shape {{ dim: 4 dim: 2 }} }} }}
+    {input_text("z", (4, 2))}
     layer {{ name: "one" type: "BatchNorm" bottom: "x" top: "c" {names} }}
     layer {{ name: "two" type: "BatchNorm" bottom: "z" top: "d" {names} }}
     """

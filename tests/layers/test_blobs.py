@@ -9,9 +9,10 @@ import pytest
 import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from tests.nets import input_text
 
 Load = Callable[..., Net]
-INPUT = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+INPUT = input_text("x", (2, 3)) + "\n"
 
 
 def dense(blobs: str, more: str = "") -> str:

@@ -15,7 +15,8 @@ import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.layers.window import window_of
-from tests.layers.test_deconvolution import FILLED, columns, net_text
+from tests.layers.cases import FILLED
+from tests.layers.test_deconvolution import columns, net_text
 
 Load = Callable[..., Net]
 

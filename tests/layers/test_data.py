@@ -12,6 +12,7 @@ import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError, Report
 from netspec.readers.batches import batches
+from tests.nets import input_text
 
 WINDOWS = "# 0\nimages/a.png\n3\n20\n30\n2\n1 0.9 2 3 12 13\n0 0.1 5 5 9 9\n"
 
@@ -287,7 +288,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("kind", "settings", "message", "line"), FAULTS)
-def test_faults_are_told_at_their_line(load_text, kind, settings, message, line):
+def test_faults_are_reported_at_their_line(load_text, kind, settings, message, line):
     with pytest.raises(NetspecError) as caught:
         load_text(layer(kind, settings))
     found = [d for d in caught.value.diagnostics if message in d.message]
@@ -355,7 +356,7 @@ WARNINGS = [
 
 
 @pytest.mark.parametrize(("kind", "settings", "message", "line"), WARNINGS)
-def test_settings_without_effect_are_told(load_text, kind, settings, message, line):
+def test_settings_without_effect_are_reported(load_text, kind, settings, message, line):
     report = Report()
     load_text(layer(kind, settings), report=report)
     found = [d for d in report.diagnostics if message in d.message]
@@ -387,12 +388,9 @@ def test_memory_data_is_fed_by_the_caller(load_text):
     assert module.input_names == ["data", "label"]
 
 
-def output_net(
-    path, bottoms='bottom: "data" bottom: "label"', data="dim: 2 dim: 3", label="dim: 2", tail=""
-):
+def output_net(path, bottoms='bottom: "data" bottom: "label"', data=(2, 3), label=(2,), tail=""):
     return (
-        f'layer {{ name: "a" type: "Input" top: "data" input_param {{ shape {{ {data} }} }} }}\n'
-        f'layer {{ name: "b" type: "Input" top: "label" input_param {{ shape {{ {label} }} }} }}\n'
+        f"{input_text('data', data)}\n{input_text('label', label)}\n"
         f'layer {{ name: "out" type: "HDF5Output" {bottoms} '
         f'hdf5_output_param {{ file_name: "{path}" }} }}\n{tail}'
     )
@@ -438,10 +436,10 @@ def test_faults_of_hdf5_output(load_text, tmp_path):
     torch = pytest.importorskip("torch")
     pytest.importorskip("h5py")
     for text, message in (
-        (output_net("", data="dim: 2 dim: 3"), "'file_name' must name the HDF5 file to write"),
-        (output_net("x", data="dim: 3 dim: 3"), "the two bottoms hold 3 and 2 items"),
+        (output_net("", data=(2, 3)), "'file_name' must name the HDF5 file to write"),
+        (output_net("x", data=(3, 3)), "the two bottoms hold 3 and 2 items"),
         (
-            output_net("x", data="dim: 2 dim: 1 dim: 1 dim: 1 dim: 1"),
+            output_net("x", data=(2, 1, 1, 1, 1)),
             "'data' has 5 axes, but 1 to 4 can be written",
         ),
         (output_net("x", 'bottom: "data"'), "takes 2 bottoms, got 1"),

@@ -17,10 +17,10 @@ from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.layers.window import window_of
 from tests import nets
+from tests.layers.cases import DECONVOLUTION, FILLED, IM2COL, Case
 from tests.nets import Shape
 
 Load = Callable[..., Net]
-FILLED = 'weight_filler { type: "gaussian" } bias_filler { type: "gaussian" }'
 
 
 def net_text(kind: str, fields: str, shape: Shape) -> str:
@@ -65,97 +65,20 @@ def spread(
     return y
 
 
-# shape, axis, fields, weights' shape, tops' shape, multiply-adds
-DECONVOLUTIONS = [
-    ((2, 4, 5, 4), 1, "num_output: 6 kernel_size: 3", (4, 6, 3, 3), (2, 6, 7, 6), 2 * 4 * 20 * 54),
-    (
-        (2, 4, 5, 4),
-        1,
-        "num_output: 6 group: 2 kernel_size: 3 stride: 2 pad: 1 dilation: 2",
-        (4, 3, 3, 3),
-        (2, 6, 11, 9),
-        160 * 27,
-    ),
-    (
-        (2, 4, 3, 4),
-        1,
-        "num_output: 2 kernel_h: 2 kernel_w: 3 stride_h: 3 stride_w: 1 pad_w: 2",
-        (4, 2, 2, 3),
-        (2, 2, 8, 2),
-        96 * 12,
-    ),
-    ((1, 2, 5, 4), 1, "num_output: 2 kernel_size: 1 pad: 1", (2, 2, 1, 1), (1, 2, 3, 2), 80),
-    (
-        (2, 4, 5),
-        1,
-        "num_output: 6 group: 2 kernel_size: 4 stride: 3",
-        (4, 3, 4),
-        (2, 6, 16),
-        40 * 12,
-    ),
-    (
-        (1, 2, 3, 2, 2),
-        1,
-        "num_output: 2 kernel_size: 2 stride: 1 stride: 2 stride: 3",
-        (2, 2, 2, 2, 2),
-        (1, 2, 4, 4, 5),
-        24 * 16,
-    ),
-    (
-        (2, 2, 3, 2, 2, 2),
-        1,
-        "num_output: 4 group: 2 kernel_size: 2 stride: 2 pad: 1 dilation: 2",
-        (2, 2, 2, 2, 2, 2),
-        (2, 4, 5, 3, 3, 3),
-        96 * 32,
-    ),
-    (
-        (1, 2, 2, 2, 2, 3),
-        1,
-        "num_output: 1 kernel_size: 1 stride: 3 pad: 0 pad: 0 pad: 0 pad: 1",
-        (2, 1, 1, 1, 1, 1),
-        (1, 1, 4, 4, 4, 5),
-        48,
-    ),
-    (
-        (2, 3, 4, 3, 3),
-        -3,
-        "num_output: 2 kernel_size: 2 group: 2",
-        (4, 1, 2, 2),
-        (2, 3, 2, 4, 4),
-        216 * 4,
-    ),
-    ((4, 3, 3), 0, "num_output: 2 kernel_size: 3 stride: 2", (4, 2, 3, 3), (2, 7, 7), 36 * 18),
-    ((2, 3, 4), 2, "num_output: 6 group: 2", (4, 3), (2, 3, 6), 24 * 3),
-    (
-        (1, 2, 3, 2),
-        1,
-        "num_output: 2 kernel_size: 2 stride: 2 dilation: 0 dilation: 1",
-        (2, 2, 2, 2),
-        (1, 2, 5, 4),
-        12 * 8,
-    ),
-]
-
-
-@pytest.mark.parametrize(("shape", "axis", "fields", "weight", "top", "macs"), DECONVOLUTIONS)
-def test_deconvolution(
-    load_text: Load, shape: tuple, axis: int, fields: str, weight: tuple, top: tuple, macs: int
-) -> None:
-    net = load_text(net_text("Deconvolution", f"axis: {axis} {fields} {FILLED}", shape))
-    layer, axis, p = net.layer("l"), axis % len(shape), net.layer("l").message.convolution_param
-    assert [param.shape for param in layer.params] == [weight, (p.num_output,)]
-    assert net.blobs["y"].shape == top
-    assert layer.macs == macs
+@pytest.mark.parametrize("case", DECONVOLUTION, ids=str)
+def test_deconvolution(load_text: Load, case: Case) -> None:
+    net = load_text(case.text)
+    p, (shape,), (top,) = net.layer("l").message.convolution_param, case.bottoms, case.tops
+    axis = p.axis % len(shape)
     module = netspec.compile(net, seed=1).double()
     x = torch.randn(
         shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
     )
     (y,) = module(x).values()
-    window = window_of(p, len(weight) - 2)
+    kernel, bias = (blob.detach().numpy() for blob in module.params["l"])
+    window = window_of(p, kernel.ndim - 2)
     settings = {"stride": window.stride, "pad": window.pad, "dilation": window.dilation}
     rows = x.detach().numpy().reshape(-1, *shape[axis:])
-    kernel, bias = (blob.detach().numpy() for blob in module.params["l"])
     wanted = spread(rows, kernel, bias, settings, p.group, top[axis + 1 :])
     np.testing.assert_allclose(y.detach().numpy(), wanted.reshape(top), rtol=1e-10, atol=1e-12)
     if x.numel() < 100:
@@ -200,37 +123,12 @@ def columns(
     return y.reshape(*x.shape[:axis], channels * int(np.prod(kernel)), *out)
 
 
-IM2COLS = [
-    ((2, 3, 7, 8), 1, "kernel_size: 3 stride: 2 pad: 1", (2, 27, 4, 4)),
-    (
-        (2, 3, 7, 8),
-        1,
-        "kernel_h: 3 kernel_w: 2 dilation: 2 dilation: 3 stride_h: 1 stride_w: 2 pad_h: 2",
-        (2, 18, 7, 3),
-    ),
-    ((2, 2, 5), 1, "kernel_size: 2 dilation: 2", (2, 4, 3)),
-    (
-        (1, 2, 4, 3, 5),
-        1,
-        "kernel_size: 2 kernel_size: 1 kernel_size: 3 stride: 2",
-        (1, 12, 2, 2, 2),
-    ),
-    ((2, 3, 4, 5), -2, "kernel_size: 2 stride: 3 pad: 1", (2, 3, 8, 2)),
-    ((2, 4, 5), 0, "kernel_size: 2", (8, 3, 4)),
-    # wider than the input by less than a stride: zeros behind
-    ((1, 2, 2, 6), 1, "kernel_size: 4 stride: 3", (1, 32, 1, 1)),
-    ((2, 2, 3), 1, "kernel_size: 6 stride: 2 pad: 1", (2, 12, 1)),
-    # 0: each value three times
-    ((2, 2, 4, 5), 1, "kernel_h: 3 kernel_w: 2 dilation: 0 dilation: 2", (2, 12, 4, 3)),
-]
-
-
-@pytest.mark.parametrize(("shape", "axis", "fields", "top"), IM2COLS)
-def test_im2col(load_text: Load, shape: tuple, axis: int, fields: str, top: tuple) -> None:
-    net = load_text(net_text("Im2col", f"axis: {axis} {fields}", shape))
-    assert net.blobs["y"].shape == top
-    axis %= len(shape)
-    window = window_of(net.layer("l").message.convolution_param, len(shape) - axis - 1)
+@pytest.mark.parametrize("case", IM2COL, ids=str)
+def test_im2col(load_text: Load, case: Case) -> None:
+    net = load_text(case.text)
+    p, (shape,), (top,) = net.layer("l").message.convolution_param, case.bottoms, case.tops
+    axis = p.axis % len(shape)
+    window = window_of(p, len(shape) - axis - 1)
     module = netspec.compile(net)
     x = torch.randn(
         shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
@@ -321,7 +219,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("kind", "fields", "shape", "message"), WRONG)
-def test_a_fault_is_told_at_its_field(
+def test_a_fault_is_reported_at_its_field(
     load_text: Load, kind: str, fields: str, shape: tuple, message: str
 ) -> None:
     with pytest.raises(NetspecError) as raised:
@@ -329,24 +227,16 @@ def test_a_fault_is_told_at_its_field(
     (fault,) = raised.value.diagnostics
     assert fault.message == f"layer 'l': {message}"
     assert fault.span is not None
-    # what is missing is told at the block
+    # what is missing is reported at the block
     assert fault.span.line == (3 if fields.endswith("\n") else 4)
 
 
-MODULES = [
-    ("Deconvolution", f"axis: {axis} {fields} {FILLED}", shape)
-    for shape, axis, fields, *_ in DECONVOLUTIONS
-]
-MODULES += [("Im2col", f"axis: {axis} {fields}", shape) for shape, axis, fields, _ in IM2COLS]
-
-
-@pytest.mark.parametrize(("kind", "fields", "shape"), MODULES)
-def test_every_type_memory_format_and_batch(
-    load_text: Load, kind: str, fields: str, shape: tuple
-) -> None:
+@pytest.mark.parametrize("case", DECONVOLUTION + IM2COL, ids=str)
+def test_every_type_memory_format_and_batch(load_text: Load, case: Case) -> None:
     """bfloat16, channels_last, torch.compile, batches of none and one agree with float32."""
-    module = netspec.compile(load_text(net_text(kind, fields, shape)), seed=1)
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    net = load_text(case.text)
+    module = netspec.compile(net, seed=1)
+    x = torch.randn(case.bottoms[0], generator=torch.Generator().manual_seed(0))
     y = module(x)["y"]
     if x.dim() == 4:
         torch.testing.assert_close(module(x.to(memory_format=torch.channels_last))["y"], y)
@@ -354,7 +244,7 @@ def test_every_type_memory_format_and_batch(
     torch.testing.assert_close(
         torch.compile(module, fullgraph=True, backend="aot_eager")(x)["y"], y
     )
-    if not fields.startswith("axis: 0"):
+    if net.layer("l").message.convolution_param.axis != 0:
         torch.testing.assert_close(module(x[:1])["y"], y[:1])
         empty = x[:0].requires_grad_()
         module(empty)["y"].sum().backward()

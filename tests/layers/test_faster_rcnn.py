@@ -303,7 +303,7 @@ def test_regions_to_learn_from(count: int) -> None:
     np.testing.assert_array_equal(inside, outside)
 
 
-def test_faults_of_the_boxes_are_told() -> None:
+def test_faults_of_the_boxes_are_reported() -> None:
     rois = np.zeros((2, 5), np.float32)
     with pytest.raises(NetspecError, match=r"box 1 is of class 7, but there are 3 \(0 to 2\)"):
         run_proposal_targets(rois, np.array([[0, 0, 9, 9, 1], [0, 0, 9, 9, 7]], np.float32))
@@ -360,7 +360,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("right", "wrong", "message"), WRONG)
-def test_a_fault_is_told(load_text: Load, right: str, wrong: str, message: str) -> None:
+def test_a_fault_is_reported(load_text: Load, right: str, wrong: str, message: str) -> None:
     text = net_text(f'top: "r"\n{PROPOSAL}', s=(1, 18, 4, 5), d=(1, 36, 4, 5), i=(1, 3))
     assert right in text
     with pytest.raises(NetspecError) as caught:
@@ -397,7 +397,7 @@ def test_a_users_own_module_runs_where_python_layers_are_allowed(own_module: Pat
     assert rois.tolist() == [[7.0] * 5] * 2
 
 
-def test_a_users_own_module_is_told_of_where_it_may_not_run(own_module: Path) -> None:
+def test_a_users_own_module_is_reported_where_it_may_not_run(own_module: Path) -> None:
     report = Report()
     net = netspec.load(own_module, report=report)
     assert net.layer("l").spec_name == "Python (ProposalLayer)"

@@ -100,7 +100,7 @@ def test_the_hardest_regions_of_each_image_keep_their_labels(places: tuple[int, 
     np.testing.assert_array_equal(outputs["w1"], wanted_weights)
 
 
-def test_faults_of_the_annotator_are_told_at_their_lines(load_text: Load) -> None:
+def test_faults_of_the_annotator_are_reported_at_their_lines(load_text: Load) -> None:
     shapes = {"rois": (4, 5), "loss": (4, 1), "labels": (3, 1), "w": (4, 8)}
     layer = 'type: "BoxAnnotatorOHEM" top: "a" top: "b"\nbox_annotator_ohem_param {{ {} }}'
     with pytest.raises(NetspecError, match="'roi_per_img' must be at least 1") as caught:

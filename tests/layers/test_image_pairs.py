@@ -71,7 +71,7 @@ def test_a_third_top_holds_the_sizes(load_text: Load) -> None:
 
 
 @pytest.mark.parametrize("type_name", [spec.type for spec in SPECS])
-def test_an_unknown_size_is_told_or_given(type_name: str, load_text: Load) -> None:
+def test_an_unknown_size_is_reported_or_given(type_name: str, load_text: Load) -> None:
     text = pairs(type_name, "batch_size: 2")
     with pytest.raises(NetspecError, match="the size of its data is unknown") as caught:
         load_text(text)

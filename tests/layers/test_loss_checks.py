@@ -1,4 +1,4 @@
-"""What is told of losses without torch.
+"""What is reported of losses without torch.
 
 Shapes, faults with their lines, labels that Caffe would not take.
 """
@@ -13,30 +13,17 @@ from netspec.diagnostics import NetspecError, Report, Source
 from netspec.graph import Net
 from netspec.pipeline import assemble, read_net
 from netspec.schema.caffe_pb2 import NetState, Phase
+from tests.layers.cases import LOSS, Case
 from tests.nets import net_text
 
 Load = Callable[..., Net]
 
 
-SHAPES = [
-    ("SoftmaxWithLoss", "softmax_param { axis: -1 }", {"x": (2, 3, 4), "t": (2, 3)}),
-    ("InfogainLoss", "", {"x": (2, 3, 4), "t": (2, 4), "h": (1, 1, 3, 3)}),
-    ("MultinomialLogisticLoss", "", {"x": (2, 3, 4), "t": (2, 1, 1)}),
-    ("HingeLoss", "", {"x": (2, 3), "t": (2, 1)}),
-    ("SigmoidCrossEntropyLoss", "", {"x": (2, 3, 4), "t": (2, 12)}),
-    ("EuclideanLoss", "", {"x": (2, 3, 4), "t": (2, 12)}),
-    ("ContrastiveLoss", "", {"x": (2, 3), "t": (2, 3, 1, 1), "s": (2, 1)}),
-]
-
-
-@pytest.mark.parametrize(("kind", "param", "shapes"), SHAPES)
-def test_a_loss_is_a_scalar_of_weight_1_that_needs_no_name(
-    load_text: Load, kind: str, param: str, shapes: dict
-) -> None:
-    layer = load_text(net_text(f'type: "{kind}" {param}', **shapes)).layer("l")
+@pytest.mark.parametrize("case", LOSS, ids=str)
+def test_a_loss_is_a_scalar_of_weight_1_that_needs_no_name(load_text: Load, case: Case) -> None:
+    layer = load_text(case.text.replace(' top: "y"', "")).layer("l")
     assert [blob.shape for blob in layer.top_blobs] == [()]
     assert layer.loss_weights == [1]
-    assert layer.params == []
 
 
 WRONG = [

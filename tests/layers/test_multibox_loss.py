@@ -357,7 +357,7 @@ def test_its_module_can_be_copied_and_pickled(load_text: Load) -> None:
         (4, "item 0 of the batch has a true box with label 4, but there are 4 classes (0 to 3)"),
     ],
 )
-def test_a_wrong_label_is_told_with_its_item(load_text: Load, label: int, message: str) -> None:
+def test_a_wrong_label_is_reported_with_its_item(load_text: Load, label: int, message: str) -> None:
     feed = values(4, 1, 0, 1)
     feed["gt"][0, 0, 1, 1] = label
     module = module_for(load_text, "num_classes: 4", feed)
@@ -400,7 +400,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("settings", "message"), WRONG)
-def test_a_fault_is_told(load_text: Load, settings: str, message: str) -> None:
+def test_a_fault_is_reported(load_text: Load, settings: str, message: str) -> None:
     with pytest.raises(NetspecError) as caught:
         module_for(load_text, settings, values(4, 1, 0, 1))
     assert message in caught.value.diagnostics[0].message
@@ -417,4 +417,4 @@ def test_it_says_that_it_cannot_be_exported(load_text: Load) -> None:
     module = module_for(load_text, "num_classes: 4", feed)
     tensors = {k: torch.from_numpy(v) for k, v in feed.items()}
     with pytest.raises(Exception, match="MultiBoxLoss can't be exported"):
-        torch.export.export(module, (), tensors)
+        torch.export.export(module, (), tensors, strict=False)

@@ -138,11 +138,6 @@ def test_more_than_four_axes_are_refused(load_text: Load) -> None:
     assert fault.span.line == 3
 
 
-@pytest.mark.parametrize(("param", "cost"), [("", 240), ("normalize_variance: false", 0)])
-def test_cost(load_text: Load, param: str, cost: int) -> None:
-    assert load_text(net_text(param, (2, 3, 4, 5))).layer("l").macs == cost
-
-
 @pytest.mark.parametrize(("param", "warned"), [("", 1), ("normalize_variance: false", 0)])
 def test_warns_of_the_gradient_in_place(param: str, warned: int) -> None:
     dense = (

@@ -149,5 +149,5 @@ def test_both_are_exported(load_text):
     text = net_text('type: "ImResize" top: "big" imresize_param { factor: 2 }', x=(1, 2, 6, 6))
     text += 'layer { name: "n" type: "Nms" bottom: "big" top: "y" nms_param { num_parts: 2 } }'
     module, x = netspec.compile(load_text(text)), torch.rand(1, 2, 6, 6)
-    exported = torch.export.export(module, (x,)).module()
+    exported = torch.export.export(module, (x,), strict=False).module()
     assert torch.equal(exported(x)["y"], module(x)["y"])

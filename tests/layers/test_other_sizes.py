@@ -14,6 +14,7 @@ import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net, Shape
 from tests.conftest import REFERENCE
+from tests.nets import net_text
 
 NETS = sorted((REFERENCE / "layers").rglob("*.prototxt"))
 # What is added to the first axis, and to the third and fourth, of every input.
@@ -96,19 +97,15 @@ def test_reference_net_of_another_size(path: Path, change: str) -> None:
 def test_pooling_of_another_size(pooling: str, change: str, tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     path.write_text(
-        'layer { name: "x" type: "Input" top: "x" '
-        "input_param { shape { dim: 2 dim: 3 dim: 5 dim: 6 } } }\n"
-        'layer { name: "p" type: "Pooling" bottom: "x" top: "y" '
-        f"pooling_param {{ {POOLINGS[pooling]} }} }}"
+        net_text(
+            f'type: "Pooling" top: "y" pooling_param {{ {POOLINGS[pooling]} }}', x=(2, 3, 5, 6)
+        )
     )
     assert agree(path, "TEST", CHANGES[change])
 
 
 def test_the_mask_counts_in_the_plane_that_is_fed(load_text):
-    text = """
-    layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }
-    layer { name: "p" type: "Pooling" bottom: "x" top: "y" top: "m"
-      pooling_param { kernel_size: 2 stride: 2 } }
-    """
+    pooling = 'type: "Pooling" top: "y" top: "m" pooling_param { kernel_size: 2 stride: 2 }'
+    text = net_text(pooling, x=(1, 1, 4, 4))
     outputs = netspec.compile(load_text(text))(torch.arange(36.0).view(1, 1, 6, 6))
     assert torch.equal(outputs["m"], outputs["y"])

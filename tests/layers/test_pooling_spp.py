@@ -16,6 +16,7 @@ import netspec
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from tests import nets
+from tests.layers.cases import SPP, Case
 from tests.nets import Shape
 
 Load = Callable[..., Net]
@@ -80,27 +81,19 @@ def pyramid(x: np.ndarray, height: int, pool: str) -> np.ndarray:
     return levels[0] if height == 1 else np.concatenate([y.reshape(len(x), -1) for y in levels], 1)
 
 
-@pytest.mark.parametrize("pool", ["MAX", "AVE"])
-@pytest.mark.parametrize(
-    ("shape", "height", "top"),
-    [
-        ((2, 3, 9, 8), 3, (2, 63)),
-        ((2, 3, 9, 7), 1, (2, 3, 1, 1)),
-        ((1, 2, 7, 13), 3, (1, 42)),
-        ((1, 1, 4, 4), 3, (1, 21)),
-        ((1, 1, 23, 15), 4, (1, 85)),
-        ((2, 3, 1, 1), 1, (2, 3, 1, 1)),
-    ],
-)
-def test_spp(load_text: Load, pool: str, shape: tuple, height: int, top: tuple) -> None:
-    net = load_text(net_text(spp(f"pyramid_height: {height} pool: {pool}"), shape))
-    assert net.blobs["y"].shape == top
+@pytest.mark.parametrize("case", SPP, ids=str)
+def test_spp(load_text: Load, case: Case) -> None:
+    net, (shape,) = load_text(case.text), case.bottoms
+    p = net.layer("l").message.spp_param
+    pool = p.PoolMethod.Name(p.pool)
     x = torch.randn(
         shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True
     )
     module = netspec.compile(net)
     np.testing.assert_allclose(
-        module(x)["y"].detach().numpy(), pyramid(x.detach().numpy(), height, pool), rtol=1e-12
+        module(x)["y"].detach().numpy(),
+        pyramid(x.detach().numpy(), p.pyramid_height, pool),
+        rtol=1e-12,
     )
     assert torch.autograd.gradcheck(lambda x: module(x)["y"], x, fast_mode=True)
 
@@ -165,7 +158,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("layer", "shape", "message"), WRONG)
-def test_a_fault_is_told_at_its_field(
+def test_a_fault_is_reported_at_its_field(
     load_text: Load, layer: str, shape: tuple, message: str
 ) -> None:
     with pytest.raises(NetspecError) as raised:

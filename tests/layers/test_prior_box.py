@@ -112,7 +112,7 @@ def test_its_sizes_are_those_that_are_fed(load_text: Load, tmp_path: Any) -> Non
 def test_it_can_be_exported(load_text: Load) -> None:
     module = compiled(load_text, "min_size: 7")
     feed = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
-    exported = torch.export.export(module, (), feed)
+    exported = torch.export.export(module, (), feed, strict=False)
     assert torch.equal(exported.module()(**feed)["y"], module(**feed)["y"])
 
 
@@ -149,7 +149,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("settings", "message"), WRONG)
-def test_a_fault_is_told(load_text: Load, settings: str, message: str) -> None:
+def test_a_fault_is_reported(load_text: Load, settings: str, message: str) -> None:
     with pytest.raises(NetspecError) as caught:
         compiled(load_text, settings)
     (fault,) = caught.value.diagnostics

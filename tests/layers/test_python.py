@@ -14,6 +14,7 @@ from netspec.cli import main
 from netspec.diagnostics import NetspecError, Report
 from netspec.layers.python_object import TEST, TRAIN, Blob, Layer
 from netspec.layers.user_modules import is_caffe_installed
+from tests.nets import input_text
 
 NUMBERS = count()
 LAYERS = '''
@@ -122,7 +123,7 @@ class Watch(caffe.Layer):
     def forward(self, bottom, top):
         self.seen.append(bottom[0].data.copy())
 '''
-INPUT = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }\n'
+INPUT = input_text("x", (2, 3)) + "\n"
 
 
 @pytest.fixture
@@ -247,9 +248,7 @@ def test_outputs_stay_when_the_layer_runs_again(layer, load):
 
 
 def test_a_loss(layer, load):
-    second = (
-        'layer { name: "in2" type: "Input" top: "t" input_param { shape { dim: 2 dim: 3 } } }\n'
-    )
+    second = input_text("t", (2, 3)) + "\n"
     net = load(
         INPUT + second + layer("Distance", 'bottom: "x" bottom: "t" top: "loss"', "loss_weight: 3"),
         phase="TRAIN",
@@ -583,7 +582,7 @@ def test_faults_of_the_module(load, write_module):
     assert "'layer' must name the class in that module" in fault("m", "")
 
 
-def test_a_missing_backward_is_told_when_it_is_needed(load, write_module):
+def test_a_missing_backward_is_reported_when_it_is_needed(load, write_module):
     name = write_module(BODY.format(**PLAIN).rsplit("    def backward", 1)[0])
     module = netspec.compile(
         load(

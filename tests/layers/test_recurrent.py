@@ -340,20 +340,11 @@ def test_half_precision_and_empty_batches(kind: type[Recurrent]) -> None:
     assert module(x[:1], cont[:1]).shape == (1, 2, 4)
 
 
-@pytest.mark.parametrize(
-    ("kind", "macs"),
-    [
-        ("LSTM", STEPS * 20 * (INPUTS + HIDDEN) + 20 * STATIC),
-        ("RNN", STEPS * 5 * (INPUTS + 10) + 5 * STATIC),
-    ],
-)
-def test_shapes_and_cost(load_text: Load, kind: str, macs: int) -> None:
+def test_the_multipliers_of_a_param(load_text: Load) -> None:
     layer = (
-        f'type: "{kind}" top: "y" param {{ lr_mult: 2 }} recurrent_param {{ num_output: {HIDDEN} }}'
+        f'type: "LSTM" top: "y" param {{ lr_mult: 2 }} recurrent_param {{ num_output: {HIDDEN} }}'
     )
     net = load_text(net_text(layer, **SHAPES, s=(STREAMS, STATIC)))
-    assert net.blobs["y"].shape == (STEPS, STREAMS, HIDDEN)
-    assert net.layer("l").macs == STREAMS * macs
     assert net.layer("l").params[0].lr_mult == 2
 
 

@@ -258,7 +258,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("layer", "shapes", "message", "line"), WRONG)
-def test_a_fault_is_told_at_its_line(
+def test_a_fault_is_reported_at_its_line(
     load_text: Load, layer: str, shapes: dict, message: str, line: int
 ) -> None:
     layer = f'top: "y" {layer}'

@@ -107,24 +107,6 @@ def masked(fields: str, shape: Shape = (1, 2, 3, 4)) -> str:
     return net_text(layer, True, x=shape, mask=shape)
 
 
-@pytest.mark.parametrize(
-    ("fields", "sizes"),
-    [
-        ("", (6, 8)),
-        ("scale: 3", (9, 12)),
-        ("scale_h: 2 scale_w: 4", (6, 16)),
-        ("pad_out_h: true", (5, 8)),
-        ("pad_out_w: true", (6, 7)),
-        ("upsample_h: 5 upsample_w: 9", (5, 9)),
-        ("upsample_h: 5 upsample_w: 9 scale: 4 pad_out_h: true", (5, 9)),
-    ],
-)
-def test_the_size_of_a_masked_upsample(fields: str, sizes: Shape, load_text: Load) -> None:
-    net = load_text(masked(fields))
-    assert net.layers[-1].spec_name == "Upsample (segnet)"
-    assert net.blobs["y"].shape == (1, 2, *sizes)
-
-
 def test_of_values_at_one_place_the_last_stays_and_all_take_its_gradient(load_text: Load) -> None:
     module = netspec.compile(load_text(masked("", (1, 1, 2, 2))))
     x = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], requires_grad=True)
@@ -174,7 +156,7 @@ def test_bottoms_of_two_shapes(load_text: Load) -> None:
         (2, "scale: 2", "Upsample (segnet)"),
     ],
 )
-def test_the_bottoms_tell_the_rule_of_upsample(
+def test_the_bottoms_decide_the_rule_of_upsample(
     bottoms: int, fields: str, rule: str, dialect: str | None, load_text: Load
 ) -> None:
     shapes = dict.fromkeys(("x", "m")[:bottoms], (1, 2, 3, 4))

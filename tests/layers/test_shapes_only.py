@@ -1,4 +1,4 @@
-"""The forks' layer types whose shapes alone are known: shapes, params, faults."""
+"""The forks' layer types whose shapes alone are known: faults, and what is not known of them."""
 
 from __future__ import annotations
 
@@ -7,108 +7,31 @@ import pytest
 import netspec
 from netspec.diagnostics import Report
 from netspec.layers import FORK_FAMILIES, all_specs
+from tests.nets import Shape, net_text
 
 OURS = ("flow", "crf", "matlab", "local", "augmentation", "quantized")
 
 
-def text(layer: str, shapes: list[tuple[int, ...]], tops: int = 1) -> str:
-    """The text of a net with one layer."""
-    inputs = "\n".join(
-        f'layer {{ name: "b{i}" type: "Input" top: "b{i}" input_param {{ shape {{ '
-        f"{' '.join(f'dim: {dim}' for dim in shape)} }} }} }}"
-        for i, shape in enumerate(shapes)
-    )
-    ends = [f'bottom: "b{i}"' for i in range(len(shapes))] + [f'top: "t{i}"' for i in range(tops)]
-    return f'{inputs}\nlayer {{ name: "x" {" ".join(ends)} {layer} }}'
-
-
-PAIR = [(2, 8, 10, 12), (2, 8, 10, 12)]
-CASES = [
-    # FlowNet-C: 21² displacements, the size kept by a pad of the largest one
-    (
-        'type: "Correlation" correlation_param { pad: 4 kernel_size: 1 '
-        "max_displacement: 4 stride_2: 2 }",
-        PAIR,
-        (2, 25, 10, 12),
-    ),
-    # border 2 + 1; (10 + 2 - 6) / 2 and (12 + 2 - 6) / 2
-    (
-        'type: "Correlation" correlation_param { pad: 1 kernel_size: 3 '
-        "max_displacement: 2 stride_1: 2 }",
-        PAIR,
-        (2, 25, 3, 4),
-    ),
-    ('type: "Resample" resample_param { width: 9 height: 7 }', [(2, 3, 4, 5)], (2, 3, 7, 9)),
-    ('type: "Resample"', [(2, 3, 4, 5), (1, 1, 6, 8)], (2, 3, 6, 8)),
-    (
-        'type: "Downsample" downsample_param { top_width: 2 top_height: 3 }',
-        [(2, 3, 8, 8)],
-        (2, 3, 3, 2),
-    ),
-    ('type: "FlowWarp"', [(2, 3, 4, 5), (2, 2, 4, 5)], (2, 3, 4, 5)),
-    ('type: "SpatialDropout"', [(2, 3, 4, 5)], (2, 3, 4, 5)),
-    (
-        'type: "DenseCRF" dense_crf_param { max_iter: 5 }',
-        [(1, 4, 8, 8), (1, 2, 1, 1)],
-        (1, 4, 8, 8),
-    ),
-    ('type: "DomainTransform"', [(1, 4, 8, 8), (1, 1, 8, 8), (1, 2, 1, 1)], (1, 4, 8, 8)),
-    # without levels the axis goes; 5 = 1² + 2²
-    (
-        'type: "BatchReduction" batch_reduction_param { reduction_param { axis: 1 } }',
-        [(2, 7, 3)],
-        (2, 3),
-    ),
-    (
-        'type: "BatchReduction" batch_reduction_param { level: 1 level: 2 '
-        "reduction_param { axis: 1 } }",
-        [(2, 5, 3)],
-        (2, 2, 3),
-    ),
-    (
-        'type: "BatchReduction" batch_reduction_param { level: 2 pos: true '
-        "reduction_param { axis: 0 } }",
-        [(4, 4, 3)],
-        (1, 3),
-    ),
-]
-
-
-@pytest.mark.parametrize(("layer", "shapes", "top"), CASES)
-def test_shapes(layer: str, shapes: list[tuple[int, ...]], top: tuple[int, ...]) -> None:
-    report = Report()
-    net = netspec.loads(text(layer, shapes), report=report)
-    assert net.blobs["t0"].shape == top
-    assert "is checked, not computed" in report.diagnostics[0].message
-    with pytest.raises(netspec.NetspecError, match="layer 'x': layer type"):
-        netspec.compile(net)
-
-
-def test_params() -> None:
-    local = 'type: "Local" local_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }'
-    net = netspec.loads(text(local, [(2, 3, 7, 9)]))
-    assert net.blobs["t0"].shape == (2, 4, 4, 5)
-    assert [param.shape for param in net.layers[-1].params] == [(4, 1, 27, 20), (1, 1, 4, 20)]
-    assert net.layers[-1].macs == 2 * 4 * 27 * 20
-    crf = 'type: "MultiStageMeanfield" multi_stage_meanfield_param { num_iterations: 5 }'
-    net = netspec.loads(text(crf, [(1, 6, 4, 4), (1, 6, 4, 4), (1, 3, 4, 4)]))
-    assert [param.shape for param in net.layers[-1].params] == [(1, 1, 6, 6)] * 3
+def text(layer: str, shapes: list[Shape], tops: int = 1) -> str:
+    """A net with the layer over bottoms b0, b1, …, its tops t0, t1, …"""
+    names = " ".join(f'top: "t{i}"' for i in range(tops))
+    return net_text(f"{names} {layer}", **{f"b{i}": shape for i, shape in enumerate(shapes)})
 
 
 WRONG = [
     (
         'type: "Correlation" correlation_param { kernel_size: 1 }',
-        PAIR,
+        [(2, 8, 10, 12)] * 2,
         "'max_displacement' must be",
     ),
     (
         'type: "Correlation" correlation_param { kernel_size: 2 max_displacement: 1 }',
-        PAIR,
+        [(2, 8, 10, 12)] * 2,
         "'kernel_size' must be odd, got 2",
     ),
     (
         'type: "Correlation" correlation_param { kernel_size: 1 max_displacement: 5 }',
-        PAIR,
+        [(2, 8, 10, 12)] * 2,
         "the displacements leave nothing of 10×12",
     ),
     ('type: "Resample"', [(2, 3, 4, 5)], "'height' and 'width' must be given"),
@@ -142,7 +65,7 @@ WRONG = [
 def test_faults(layer: str, shapes: list[tuple[int, ...]], message: str) -> None:
     with pytest.raises(netspec.NetspecError) as caught:
         netspec.loads(text(layer, shapes))
-    assert f"layer 'x': {message}" in str(caught.value)
+    assert f"layer 'l': {message}" in str(caught.value)
 
 
 def test_what_detectnet_makes_of_labels_is_not_known() -> None:
@@ -183,7 +106,7 @@ def test_ristrettos_layers_have_the_params_of_those_they_stand_for() -> None:
     report = Report()
     net = netspec.loads(text(layer.format("FcRistretto"), [(2, 3)]), report=report)
     assert [param.shape for param in net.layers[-1].params] == [(2, 3), (2,)]
-    assert [told.kind for told in report.diagnostics] == [
+    assert [warning.kind for warning in report.diagnostics] == [
         "layer type 'FcRistretto' is checked, not computed: "
         "its numbers of few bits (quantization_param) are not carried out"
     ]

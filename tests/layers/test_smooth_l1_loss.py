@@ -172,7 +172,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("layer", "shapes", "message"), WRONG)
-def test_a_fault_is_told_in_the_layer(
+def test_a_fault_is_reported_in_the_layer(
     load_text: Load, layer: str, shapes: dict, message: str
 ) -> None:
     text = net_text(f'top: "y" {layer}', **shapes)

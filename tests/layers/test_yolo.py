@@ -196,17 +196,3 @@ def test_gaussian_boxes_are_checked_and_not_computed(load_text):
     net = load_text(text)
     with pytest.raises(NetspecError, match="'gaussian_box' is checked, not computed"):
         netspec.compile(net)
-
-
-@pytest.mark.parametrize(
-    ("layer", "shapes", "top"),
-    [
-        ("YoloSeg", {"a": (2, 1, 8, 8), "b": (2, 1, 8, 8)}, ()),
-        ("EvalDetection", {"a": (2, 1470), "b": (2, 343)}, (2, 20 + 7 * 7 * 2 * 4)),
-    ],
-)
-def test_types_whose_shapes_alone_are_known(load_text, layer, shapes, top):
-    net = load_text(net_text(f'type: "{layer}" top: "y"', **shapes))
-    assert net.blobs["y"].shape == top
-    with pytest.raises(NetspecError, match="checked, not computed"):
-        netspec.compile(net)

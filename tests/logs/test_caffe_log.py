@@ -16,7 +16,7 @@ import pytest
 from netspec.diagnostics import NetspecError
 from netspec.logs.caffe_log import CaffeLog
 from netspec.logs.read_log import read_log
-from tests.logs.told_run import INFO, tell, tell_resumed
+from tests.logs.reported_run import INFO, report_resumed, report_run
 
 # parse_log.py searches each line for these
 ITERATION = re.compile(r"Iteration (\d+)")
@@ -26,9 +26,9 @@ LEARNING_RATE = re.compile(r"lr = ([-+]?[0-9]*\.?[0-9]+([eE]?[-+]?[0-9]+)?)")
 LINE = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ \w+\.cpp:\d+\] .*")
 
 
-def written(path: Path, tell_to=tell) -> list[str]:
+def written(path: Path, report_to=report_run) -> list[str]:
     """The log's lines below its head."""
-    tell_to(CaffeLog(path))
+    report_to(CaffeLog(path))
     lines = path.read_text().splitlines()
     assert re.fullmatch(r"Log file created at: \d{4}/\d\d/\d\d \d\d:\d\d:\d\d", lines[0])
     assert lines[1].startswith("Running on machine: ")
@@ -144,7 +144,7 @@ def test_the_shell_tools_find_their_columns(tmp_path: Path) -> None:
 
 
 def test_reading_gives_the_same_numbers(tmp_path: Path) -> None:
-    tell(CaffeLog(tmp_path / "log"))
+    report_run(CaffeLog(tmp_path / "log"))
     run = read_log(tmp_path / "log")
     assert [(row.iter, row.loss, row.rate) for row in run.train] == [
         (0, 2.30259, 0.01),
@@ -164,8 +164,8 @@ def test_reading_gives_the_same_numbers(tmp_path: Path) -> None:
 
 def test_a_resumed_run_follows_without_a_head(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    tell_resumed(CaffeLog(path), 0, {0: 5.0, 10: 4.0, 20: 3.0})
-    tell_resumed(CaffeLog(path, append=True), 10, {10: 2.0, 20: 1.0})
+    report_resumed(CaffeLog(path), 0, {0: 5.0, 10: 4.0, 20: 3.0})
+    report_resumed(CaffeLog(path, append=True), 10, {10: 2.0, 20: 1.0})
     lines = path.read_text().splitlines()
     assert all(LINE.fullmatch(line) for line in lines[3:])
     assert "Restoring previous solver status from lenet_iter_10.solverstate" in [
@@ -181,7 +181,7 @@ def test_appending_to_what_is_not_there_begins_with_the_head(tmp_path: Path) -> 
 
 
 def test_hdf5_snapshots_debug_info_and_faults(tmp_path: Path) -> None:
-    def tell_few(log: CaffeLog) -> None:
+    def report_few(log: CaffeLog) -> None:
         log.debugged(
             [
                 "    [Forward] Layer data, top blob data data: 0.33",
@@ -193,7 +193,7 @@ def test_hdf5_snapshots_debug_info_and_faults(tmp_path: Path) -> None:
         log.ended(5, "failed", "a.prototxt:1:1: error: no\n  hint: none")
         log.close()
 
-    lines = written(tmp_path / "log", tell_few)
+    lines = written(tmp_path / "log", report_few)
     assert [message(line) for line in lines[:4]] == [
         "    [Forward] Layer data, top blob data data: 0.33",
         "    [Backward] All net params (data, diff): L1 norm = (1, 2)",
@@ -212,11 +212,11 @@ def test_hdf5_snapshots_debug_info_and_faults(tmp_path: Path) -> None:
 
 
 def test_a_net_whose_name_has_lines(tmp_path: Path) -> None:
-    def tell_start(log: CaffeLog) -> None:
+    def report_start(log: CaffeLog) -> None:
         log.started(replace(INFO, net="a\nb \udcff"))
         log.close()
 
-    assert [message(line) for line in written(tmp_path / "log", tell_start)][2:4] == [
+    assert [message(line) for line in written(tmp_path / "log", report_start)][2:4] == [
         "Solving a",
         "b \\udcff",
     ]

@@ -13,7 +13,7 @@ import pytest
 from netspec.diagnostics import NetspecError
 from netspec.logs.json_lines import JsonLog
 from netspec.logs.read_log import read_log
-from tests.logs.told_run import INFO, LOSSES, RATES, tell, tell_resumed
+from tests.logs.reported_run import INFO, LOSSES, RATES, report_resumed, report_run
 
 needs_full_disk = pytest.mark.skipif(
     not os.path.exists("/dev/full"), reason="there is no /dev/full here"
@@ -28,7 +28,7 @@ def events(path: Path) -> list[dict]:
 
 
 def test_each_event_is_a_line(tmp_path: Path) -> None:
-    tell(JsonLog(tmp_path / "log"))
+    report_run(JsonLog(tmp_path / "log"))
     lines = events(tmp_path / "log")
     assert [line["event"] for line in lines] == (
         [
@@ -103,7 +103,7 @@ def test_each_event_is_a_line(tmp_path: Path) -> None:
 
 
 def test_reading_gives_the_same_numbers(tmp_path: Path) -> None:
-    tell(JsonLog(tmp_path / "log"))
+    report_run(JsonLog(tmp_path / "log"))
     run = read_log(tmp_path / "log")
     assert [(row.iter, row.loss, row.rate) for row in run.train] == [
         *((i, LOSSES[i], RATES[i]) for i in LOSSES),
@@ -159,8 +159,8 @@ def test_a_name_that_is_no_unicode(tmp_path: Path) -> None:
 
 def test_a_resumed_run_goes_on_in_its_file_and_the_later_wins(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    tell_resumed(JsonLog(path), 0, {0: 5.0, 10: 4.0, 20: 3.0, 30: 2.0})
-    tell_resumed(JsonLog(path, append=True), 20, {25: 2.5, 35: 1.5})
+    report_resumed(JsonLog(path), 0, {0: 5.0, 10: 4.0, 20: 3.0, 30: 2.0})
+    report_resumed(JsonLog(path, append=True), 20, {25: 2.5, 35: 1.5})
     assert [line["event"] for line in events(path)].count("start") == 2
     run = read_log(path)
     assert [(row.iter, row.loss) for row in run.train] == [(0, 5), (10, 4), (25, 2.5), (35, 1.5)]
@@ -170,11 +170,11 @@ def test_a_resumed_run_goes_on_in_its_file_and_the_later_wins(tmp_path: Path) ->
 
 def test_tests_from_before_the_run_was_resumed(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    for start, told in ((0, (0, 20, 40)), (20, (30,))):
+    for start, reported in ((0, (0, 20, 40)), (20, (30,))):
         log = JsonLog(path, append=start > 0)
-        tell_resumed(log, start, {start: 1.0})
+        report_resumed(log, start, {start: 1.0})
         log = JsonLog(path, append=True)
-        for iteration in told:
+        for iteration in reported:
             log.tested(iteration, 0, {"accuracy": [iteration / 100]}, None)
         log.close()
     assert [row.iter for row in read_log(path).tests[0]] == [0, 20, 30]
@@ -182,15 +182,15 @@ def test_tests_from_before_the_run_was_resumed(tmp_path: Path) -> None:
 
 def test_a_new_run_begins_the_file_anew(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("old\n")
-    tell_resumed(JsonLog(tmp_path / "log", append=False), 0, {0: 1.0})
+    report_resumed(JsonLog(tmp_path / "log", append=False), 0, {0: 1.0})
     assert events(tmp_path / "log")[0]["event"] == "start"
 
 
 def test_appending_to_a_line_that_was_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    tell_resumed(JsonLog(path), 0, {0: 5.0, 10: 4.0})
+    report_resumed(JsonLog(path), 0, {0: 5.0, 10: 4.0})
     path.write_bytes(path.read_bytes()[:-9])
-    tell_resumed(JsonLog(path, append=True), 10, {10: 3.0})
+    report_resumed(JsonLog(path, append=True), 10, {10: 3.0})
     assert [(row.iter, row.loss) for row in read_log(path).train] == [(0, 5), (10, 3)]
 
 
@@ -208,8 +208,8 @@ def test_a_file_that_cant_be_written(
 
 
 @needs_full_disk
-def test_a_full_disk_is_told_once_and_the_run_goes_on(capsys: pytest.CaptureFixture) -> None:
-    tell(JsonLog("/dev/full"))
+def test_a_full_disk_is_reported_once_and_the_run_goes_on(capsys: pytest.CaptureFixture) -> None:
+    report_run(JsonLog("/dev/full"))
     out, err = capsys.readouterr()
     assert (out, err) == (
         "",
@@ -220,7 +220,7 @@ def test_a_full_disk_is_told_once_and_the_run_goes_on(capsys: pytest.CaptureFixt
     )
 
 
-def test_a_disk_that_tells_only_when_the_file_is_closed(
+def test_a_disk_that_reports_only_when_the_file_is_closed(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     log = JsonLog(tmp_path / "log")
@@ -290,7 +290,7 @@ def test_a_pipe_is_written_to_where_somebody_reads_it(tmp_path: Path) -> None:
     reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
     log = JsonLog(tmp_path / "log")
     assert os.get_blocking(log._file._file.fileno())
-    tell(log)
+    report_run(log)
     assert json.loads(os.read(reader, 1 << 20).splitlines()[0])["event"] == "start"
     os.close(reader)
     log.close()

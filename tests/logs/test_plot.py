@@ -65,7 +65,7 @@ def test_svg_has_its_words_and_is_the_same_each_time(tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_names_are_told_only_where_there_are_several(tmp_path: Path) -> None:
+def test_names_are_shown_only_where_there_are_several(tmp_path: Path) -> None:
     plot_panels([Panel("loss", [FALLING])], "iteration", tmp_path / "a.svg")
     assert "a.log" in texts(tmp_path / "a.svg")
     assert "train" not in texts(tmp_path / "a.svg")
@@ -81,7 +81,7 @@ def test_any_name(tmp_path: Path, name: str) -> None:
     plot_panels([Panel("loss", curves)], "x", tmp_path / "a.png")
 
 
-def test_the_first_number_that_is_none_is_told(tmp_path: Path) -> None:
+def test_the_first_number_that_is_none_is_reported(tmp_path: Path) -> None:
     curves = [
         Curve("a", "train", [0, 1, 2, 3], [1.0, 2.0, nan, nan]),
         Curve("b", "train", [0, 1], [inf, 1.0]),
@@ -249,7 +249,7 @@ def test_what_and_x() -> None:
     assert (label, panels[0].curves[0].xs) == ("time (hours)", [0, 2])
 
 
-def test_what_a_run_does_not_tell() -> None:
+def test_what_a_run_does_not_report() -> None:
     with pytest.raises(
         NetspecError,
         match=r"'runs/a.jsonl' has no 'acuracy'\n  hint: did you mean 'accuracy'",
@@ -273,7 +273,7 @@ def test_what_a_run_does_not_tell() -> None:
     assert [panel.y_label for panel in run_panels([bare])[0]] == ["loss"]
 
 
-def test_runs_are_told_apart_by_their_folders() -> None:
+def test_runs_are_distinguished_by_their_folders() -> None:
     runs = [Run(name, [Row(0, 0.0, 1.0)]) for name in ("x/a/train.log", "x/b/train.log")]
     assert [curve.run for curve in run_panels(runs)[0][0].curves] == ["a/train.log", "b/train.log"]
     assert [curve.run for curve in run_panels([runs[0], runs[0]])[0][0].curves] == [

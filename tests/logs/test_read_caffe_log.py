@@ -145,7 +145,7 @@ def test_glog_0_6_and_its_threads(tmp_path: Path) -> None:
 
 
 def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
-    """Caffe tells it behind the loss, its first versions before.
+    """Caffe prints it behind the loss, its first versions before.
 
     A table read line by line has it one display late.
     """
@@ -153,16 +153,16 @@ def test_a_rate_belongs_to_its_own_iteration(tmp_path: Path) -> None:
         "I0101 00:00:00.0 1 solver.cpp:218] Iteration {}, loss = 1\n",
         "I0101 00:00:00.5 1 solver.cpp:105] Iteration {}, lr = {}\n",
     )
-    told = [(0, 0.1), (20, 0.01), (40, 0.001)]
+    logged = [(0, 0.1), (20, 0.01), (40, 0.001)]
     for order in ((loss, rate), (rate, loss)):
-        run = read(tmp_path, "".join(line.format(*pair) for pair in told for line in order))
-        assert [(row.iter, row.rate) for row in run.train] == told
+        run = read(tmp_path, "".join(line.format(*pair) for pair in logged for line in order))
+        assert [(row.iter, row.rate) for row in run.train] == logged
     test = (
         "I0101 00:00:00.0 1 solver.cpp:330] Iteration 20, Testing net (#0)\n"
         "I0101 00:00:00.1 1 solver.cpp:397]     Test net output #0: a = 1\n"
     )
     run = read(
-        tmp_path, test + "".join(line.format(*pair) for pair in told for line in (loss, rate))
+        tmp_path, test + "".join(line.format(*pair) for pair in logged for line in (loss, rate))
     )
     assert csv_of_test(run, 0).splitlines()[1].split(",")[2] == "0.01"
 
@@ -211,7 +211,7 @@ I0917 15:36:59.604195  2254 solver.cpp:365] Iteration 30020, lr = 0.01
 
 
 def test_forks(tmp_path: Path) -> None:
-    """NVIDIA's tell epochs and momentum, another the time that is left, Intel's the rank."""
+    """NVIDIA's prints epochs and momentum, another the time that is left, Intel's the rank."""
     text = """\
 I0413 14:35:44.000000 22206 solver.cpp:352] Iteration 8120 (0.267884 iter/s, 149.318s/40 iter), 1.3/56.9ep, loss = 0.5
 I0413 14:35:44.100000 22206 solver.cpp:380]     Train net output #0: loss_bbox = 2e-05 (* 2 = 4e-05 loss)
@@ -240,7 +240,7 @@ I0413 14:35:42.0 1 solver.cpp:397]     Test net output #3: loss1/loss = 2 (* 0.3
 I0413 14:35:42.0 1 solver.cpp:397]     Test net output #4: loss2/loss = 3 (* 0.5 = 1.5 loss)
 """
     run = read(tmp_path, text)
-    assert run.tests[0][0].loss == 7  # as told; else the sum of what the outputs add to it
+    assert run.tests[0][0].loss == 7  # as printed; else the sum of what the outputs add to it
     assert run.tests[1][0].loss == pytest.approx(2.1)
     assert run.tests[1][0].outputs == {
         "accuracy": [0.5],
@@ -259,7 +259,7 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_appended(tmp_path: Path) -> None:
-    """The pause does not count, and what was told of the iterations that come again is void."""
+    """The pause does not count, and what was logged of the iterations that come again is void."""
     first = LOG.split("I0101 00:00:04")[0]
     second = """\
 I0105 12:00:00.000000  9 solver.cpp:272] Solving LeNet
@@ -321,7 +321,7 @@ def test_what_is_no_log(tmp_path: Path, content: bytes) -> None:
         "I1231 23:59:50.0  1 solver.cpp:1]     Test net output #0: accuracy = 0.1045\n",
     ],
 )
-def test_a_log_that_tells_nothing(tmp_path: Path, content: str) -> None:
+def test_a_log_that_says_nothing(tmp_path: Path, content: str) -> None:
     with pytest.raises(NetspecError, match="has no iteration and no test"):
         read(tmp_path, content)
 

@@ -13,7 +13,7 @@ import pytest
 from netspec.diagnostics import NetspecError
 from netspec.logs import tensorboard
 from netspec.logs.tensorboard import TensorBoardLog
-from tests.logs.told_run import LOSSES, tell, tell_resumed
+from tests.logs.reported_run import LOSSES, report_resumed, report_run
 
 pytest.importorskip("tensorboardX")
 
@@ -41,7 +41,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_the_curves_of_a_run(tmp_path: Path) -> None:
-    tell(TensorBoardLog(tmp_path / "runs" / "a"))
+    report_run(TensorBoardLog(tmp_path / "runs" / "a"))
     curves = scalars(tmp_path / "runs" / "a")
     assert events(tmp_path / "runs" / "a")[0].file_version == "brain.Event:2"
     (speed,) = curves.pop("train/images_per_second")
@@ -80,7 +80,7 @@ def test_names_and_numbers_of_all_kinds(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_resumed_run_voids_what_comes_again(tmp_path: Path) -> None:
     from tensorboardX.proto.event_pb2 import SessionLog
 
-    tell_resumed(TensorBoardLog(tmp_path), 20, {20: 1.0})
+    report_resumed(TensorBoardLog(tmp_path), 20, {20: 1.0})
     starts = [
         event.step
         for event in events(tmp_path)
@@ -111,13 +111,13 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
-def test_a_full_disk_is_told_once_and_the_run_goes_on(
+def test_a_full_disk_is_reported_once_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     log = TensorBoardLog(tmp_path)
     monkeypatch.setattr(tensorboard, "FLUSH_INTERVAL", 0)
     os.dup2(os.open("/dev/full", os.O_WRONLY), log._records._writer.fileno())
-    tell(log)
+    report_run(log)
     assert capsys.readouterr().err == (
         f"warning: the TensorBoard folder '{tmp_path}' can't be written to: "
         "No space left on device; the training goes on without it\n"

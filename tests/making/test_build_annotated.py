@@ -137,7 +137,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD, ids=range(len(BAD)))
-def test_bad_annotations_are_told_with_their_file(voc, tmp_path, capsys, text, message):
+def test_bad_annotations_are_reported_with_their_file(voc, tmp_path, capsys, text, message):
     (voc / "Annotations/000000.xml").write_text(text)
     command("build", "--annotations", "voc", voc, tmp_path / "db")
     err = capsys.readouterr().err
@@ -233,7 +233,7 @@ def test_coco(coco, tmp_path):
         ),
     ],
 )
-def test_bad_entries_of_coco_are_told(coco, tmp_path, capsys, more, message):
+def test_bad_entries_of_coco_are_reported(coco, tmp_path, capsys, more, message):
     import re
 
     assert build_coco(coco(**more), tmp_path) == 0
@@ -262,7 +262,7 @@ def test_a_category_that_is_not_there(coco, tmp_path):
         build_coco(path, tmp_path)
 
 
-def test_info_tells_of_boxes(voc, tmp_path, capsys):
+def test_info_shows_boxes(voc, tmp_path, capsys):
     command("build", "--annotations", "voc", voc, tmp_path / "db")
     capsys.readouterr()
     assert command("info", tmp_path / "db") == 0

@@ -100,7 +100,7 @@ def test_a_wrong_root_does_not_flood_the_terminal_and_is_advised_on(folder, caps
     ]
 
 
-def test_sizes_that_a_batch_can_not_take_are_told(folder, capsys):
+def test_sizes_that_a_batch_can_not_take_are_reported(folder, capsys):
     assert command("build", folder / "list.txt", folder / "db") == 0
     assert (
         "\nnote: the images have 2 sizes, a batch takes one: --resize-width and"
@@ -262,13 +262,13 @@ def test_a_folder_of_classes(classes, tmp_path, capsys):
         (1, 4, 4)
     }
     assert (out / "labels.txt").read_text() == "Rose\ndaisy\ntulip\n"
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert (
-        told.out
+        printed.out
         == f"{out}: 4 records\n{out / 'labels.txt'}: the names of the labels, 0 Rose to 2 tulip\n"
     )
     assert (
-        told.err
+        printed.err
         == "note: the records are in the order of the classes; for training, --shuffle mixes them\n"
     )
     assert command("info", out) == 0
@@ -317,14 +317,14 @@ def test_a_test_set_has_the_labels_of_the_training_set(classes, tmp_path, capsys
         command("build", classes, tmp_path / "x", "--labels", tmp_path / "train" / "labels.txt")
 
 
-def test_what_lies_in_the_wrong_place_of_a_folder_is_told(classes, tmp_path, capsys):
+def test_what_lies_in_the_wrong_place_of_a_folder_is_reported(classes, tmp_path, capsys):
     (classes / "list.txt").write_text("tulip/a.png 0\n")
     (classes / "tulip" / "more").mkdir()
     (classes / "tulip" / "notes.txt").write_text("no image")
     assert command("build", classes, tmp_path / "db", "--shuffle") == 0
-    told = capsys.readouterr()
-    assert told.out.startswith(f"{tmp_path / 'db'}: 4 records, 1 left out\n")
-    assert told.err.splitlines()[:-1] == [  # the last says that sizes differ
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{tmp_path / 'db'}: 4 records, 1 left out\n")
+    assert printed.err.splitlines()[:-1] == [  # the last says that sizes differ
         f"warning: {classes}: left out 'list.txt', which lies in no class's folder",
         (
             f"warning: {classes}: left out the folder 'tulip/more': "
@@ -389,7 +389,7 @@ def test_progress_in_a_file_is_for_what_takes_long(monkeypatch, capsys):
     assert capsys.readouterr().err == "11 of 20 images\n"
 
 
-def test_lines_without_a_label_are_told(folder, capsys):
+def test_lines_without_a_label_are_reported(folder, capsys):
     (folder / "bare.txt").write_text("c.jpeg\nc.jpeg 3\n")
     assert command("build", folder / "bare.txt", folder / "db") == 0
     assert (

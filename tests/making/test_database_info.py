@@ -225,7 +225,7 @@ def test_a_leveldb_with_a_damaged_log_block_goes_on_with_the_next(tmp_path, datu
         open_records(str(path))
 
 
-def test_a_table_that_the_manifest_does_not_name_is_told(reference, tmp_path):
+def test_a_table_that_the_manifest_does_not_name_is_reported(reference, tmp_path):
     shutil.copytree(reference / "raw_leveldb", tmp_path / "db")
     (tmp_path / "db" / "000009.ldb").write_bytes(b"")
     info = examine_database(tmp_path / "db")
@@ -236,6 +236,6 @@ def test_a_table_that_the_manifest_does_not_name_is_told(reference, tmp_path):
     )
 
 
-def test_an_empty_database_is_told(write_lmdb):
+def test_an_empty_database_is_reported(write_lmdb):
     with pytest.raises(NetspecError, match="is empty"):
         examine_database(write_lmdb("db", []))

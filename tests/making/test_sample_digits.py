@@ -105,7 +105,7 @@ TRAIN_BEGINS = [65, 43, 1236, 1668, 649, 294, 611, 1592]
 TEST_BEGINS = [0, 2, 4, 17, 21, 26, 28, 31]
 
 
-def test_what_is_there_is_kept_and_told(made, capsys):
+def test_what_is_there_is_kept_and_reported(made, capsys):
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*.*")}
     assert command("--root", made) == 0
     out = capsys.readouterr().out
@@ -148,7 +148,7 @@ def test_a_run_that_stopped_between_goes_on(tmp_path):
     assert read_all(tmp_path / sample[0].test) == before
 
 
-def test_what_is_no_database_at_the_path_is_told(tmp_path):
+def test_what_is_no_database_at_the_path_is_reported(tmp_path):
     sample = sample_sets("mnist_alexnet")[0]
     (tmp_path / sample.train).mkdir(parents=True)
     with pytest.raises(NetspecError, match="not a database"):

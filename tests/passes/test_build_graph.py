@@ -8,8 +8,9 @@ import pytest
 
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
+from tests.nets import input_text
 
-INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+INPUT = input_text("data", (2, 3)) + "\n"
 
 
 def layer(name: str, kind: str, bottoms: str, tops: str, rest: str = "") -> str:
@@ -231,7 +232,7 @@ def test_faults(load_text: Callable[..., Net], text: str, expected: list[str]) -
     assert fault.span.line > 1
 
 
-def test_each_fault_is_told_at_the_word(load_text: Callable[..., Net]) -> None:
+def test_each_fault_is_reported_at_the_word(load_text: Callable[..., Net]) -> None:
     with pytest.raises(NetspecError) as caught:
         load_text(
             INPUT
@@ -247,7 +248,7 @@ def test_each_fault_is_told_at_the_word(load_text: Callable[..., Net]) -> None:
     ]
 
 
-def test_an_unknown_type_is_told_before_what_is_wrong_with_its_fields(
+def test_an_unknown_type_is_reported_before_what_is_wrong_with_its_fields(
     load_text: Callable[..., Net],
 ) -> None:
     with pytest.raises(NetspecError) as caught:
@@ -303,7 +304,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_what_follows_from_a_fault_is_not_told(load_text: Callable[..., Net], text: str) -> None:
+def test_what_follows_from_a_fault_is_not_reported(
+    load_text: Callable[..., Net], text: str
+) -> None:
     behind = layer("r", "ReLU", "a", "r") + layer(
         "f", "InnerProduct", "r", "f", "inner_product_param { num_output: 3 }"
     )
@@ -325,7 +328,7 @@ def test_a_layer_kept_by_a_wrong_rule_does_not_make_its_blob_a_second_time(
     ]
 
 
-def test_independent_faults_are_all_told(load_text: Callable[..., Net]) -> None:
+def test_independent_faults_are_all_reported(load_text: Callable[..., Net]) -> None:
     names = ["a field", "an unknown type", "a shape"]
     faults = [BROKEN[name].strip().replace('"a"', f'"a{i}"') for i, name in enumerate(names)]
     with pytest.raises(NetspecError) as caught:

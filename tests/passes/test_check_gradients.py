@@ -1,4 +1,4 @@
-"""The gradients that Caffe loses are told."""
+"""The gradients that Caffe loses are reported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_flatten_takes_the_gradient_away(between: str, tmp_path: Path) -> None
         (RESHAPE.replace('"a"', '"x"'), "Flatten", "", "", "TRAIN"),
     ],
 )
-def test_where_nothing_is_lost_nothing_is_told(
+def test_where_nothing_is_lost_nothing_is_reported(
     between: str, type_: str, settings: str, more: str, phase: str, tmp_path: Path
 ) -> None:
     assert warnings(NET % (between, type_, settings, more), tmp_path, phase) == []

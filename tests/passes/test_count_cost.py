@@ -10,6 +10,7 @@ import netspec
 from netspec.graph import Net
 from netspec.passes.count_cost import param_count
 from tests.conftest import ROOT
+from tests.nets import input_text
 from tests.passes.test_build_graph import layer
 
 ALEXNET = ROOT / "models" / "bvlc_alexnet" / "deploy.prototxt"
@@ -25,10 +26,7 @@ MULTIPLY_ADDS = {
     "fc7": 4096 * 4096,
     "fc8": 4096 * 1000,
 }
-IMAGE = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 2 dim: 4 dim: 5 dim: 6 } } }\n"
-)
+IMAGE = input_text("data", (2, 4, 5, 6)) + "\n"
 
 
 @pytest.mark.parametrize("batch", [1, 10])
@@ -38,51 +36,6 @@ def test_alexnet(batch: int) -> None:
     assert weighted == {name: batch * macs for name, macs in MULTIPLY_ADDS.items()}
     assert sum(weighted.values()) == batch * 724_406_816
     assert param_count(net) == 60_965_224
-
-
-@pytest.mark.parametrize(
-    ("text", "macs"),
-    [
-        (
-            layer(
-                "x",
-                "Convolution",
-                "data",
-                "x",
-                "convolution_param { num_output: 6 kernel_size: 3 group: 2 }",
-            ),
-            2 * 6 * 3 * 4 * 2 * 9,
-        ),
-        (
-            layer(
-                "x",
-                "Convolution",
-                "data",
-                "x",
-                "convolution_param { num_output: 6 kernel_size: [3, 1] stride: 2 }",
-            ),
-            2 * 6 * 2 * 3 * 4 * 3,
-        ),
-        (
-            layer("x", "InnerProduct", "data", "x", "inner_product_param { num_output: 7 }"),
-            2 * 7 * 120,
-        ),
-        (
-            layer(
-                "x",
-                "InnerProduct",
-                "data",
-                "x",
-                "inner_product_param { num_output: 7 axis: -1 transpose: true }",
-            ),
-            2 * 4 * 5 * 7 * 6,
-        ),
-        (layer("x", "ReLU", "data", "x"), 0),
-        (layer("x", "Silence", "data", ""), 0),
-    ],
-)
-def test_layers(load_text: Callable[..., Net], text: str, macs: int) -> None:
-    assert load_text(IMAGE + text).layer("x").macs == macs
 
 
 def test_unknown_sizes_cost_nothing(load_text: Callable[..., Net]) -> None:

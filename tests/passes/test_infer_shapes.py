@@ -1,6 +1,6 @@
 """Shapes: given inputs, unknown sizes, shared params, bounds, and faults.
 
-A fault tells both shapes and where each came from.
+A fault shows both shapes and where each came from.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import pytest
 
 from netspec.diagnostics import NetspecError, Report
 from netspec.graph import Net
+from tests.nets import input_text
 from tests.passes.test_build_graph import layer
 
-IMAGE = (
-    'layer { name: "data" type: "Input" top: "data" '
-    "input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }\n"
-)
+IMAGE = input_text("data", (2, 3, 8, 8)) + "\n"
 DATA = """layer {
   name: "db" type: "Data" top: "data" top: "label"
   data_param { source: "no_such_database" batch_size: 4 }

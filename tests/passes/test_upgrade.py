@@ -370,7 +370,9 @@ def _faults_of(load_text: Callable[..., Net], text: str) -> list[str]:
     ]
 
 
-def test_later_faults_are_told_at_their_line_of_a_v1_file(load_text: Callable[..., Net]) -> None:
+def test_later_faults_are_reported_at_their_line_of_a_v1_file(
+    load_text: Callable[..., Net],
+) -> None:
     text = """input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8
 layers { name: "conv1" type: CONVOLUTION bottom: "data" top: "conv1"
   convolution_param { num_output: 4 kernel_size: 3 group: 3 } }
@@ -385,7 +387,9 @@ layers { name: "relu1" type: RELU bottom: "nowhere" top: "relu1" }
     ]
 
 
-def test_later_faults_are_told_at_their_line_of_a_v0_file(load_text: Callable[..., Net]) -> None:
+def test_later_faults_are_reported_at_their_line_of_a_v0_file(
+    load_text: Callable[..., Net],
+) -> None:
     text = """input: "data" input_dim: [1, 3, 8, 8]
 layers { layer { name: "pad1" type: "padding" pad: 1 } bottom: "data" top: "pad1" }
 layers { layer { name: "conv1" type: "conv" num_output: 4
@@ -402,7 +406,7 @@ layers { layer { name: "drop" type: "dropout"
     )
 
 
-def test_what_follows_from_a_fault_is_not_told(load_text: Callable[..., Net]) -> None:
+def test_what_follows_from_a_fault_is_not_reported(load_text: Callable[..., Net]) -> None:
     for text in (
         'input: "a"\nlayer { name: "r" type: "ReLU" bottom: "a" top: "r" }',
         (

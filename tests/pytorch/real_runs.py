@@ -140,7 +140,7 @@ def members(process: subprocess.Popen) -> list[int]:
 
 
 def members_of_torchrun(process: subprocess.Popen) -> list[int]:
-    """By rank, which torchrun tells each of them."""
+    """By rank, which torchrun gives each of them."""
     ranks = {}
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         found = re.search(rb"(?:^|\0)RANK=(\d+)\0", Path(f"/proc/{child}/environ").read_bytes())

@@ -120,7 +120,7 @@ def test_the_states_are_not_zero_and_matter(folder: Path) -> None:
     assert numbers(folder, "cut") != numbers(folder, "all")
 
 
-def test_a_snapshot_without_states_is_told(folder: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_snapshot_without_states_is_reported(folder: Path, capsys: pytest.CaptureFixture) -> None:
     run(folder, "cut", "--max-iter", "4")
     (folder / "cut_iter_4.solverstate.json").unlink()
     capsys.readouterr()

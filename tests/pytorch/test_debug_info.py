@@ -47,8 +47,8 @@ SOLVER = (
 )
 
 
-class Told(Listener):
-    """Keeps what is told, with the events it stands between."""
+class Recorder(Listener):
+    """Keeps what is reported, with the events it stands between."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -67,22 +67,22 @@ class Told(Listener):
         self.events.append(f"test {iteration}")
 
 
-def run(folder: Path, settings: str, net: str = NET) -> Told:
-    """A whole run with the known weights; what it told."""
+def run(folder: Path, settings: str, net: str = NET) -> Recorder:
+    """A whole run with the known weights; what it reported."""
     with h5py.File(folder / "data.h5", "w") as file:
         file["data"], file["target"] = DATA.astype(np.float32), TARGET.astype(np.float32)
     (folder / "data.txt").write_text(f"{folder / 'data.h5'}\n")
     (folder / "net.prototxt").write_text(net.replace("data.txt", str(folder / "data.txt")))
     (folder / "solver.prototxt").write_text(SOLVER + settings)
-    told = Told()
-    solver = Solver(folder / "solver.prototxt", listener=told)
+    recorder = Recorder()
+    solver = Solver(folder / "solver.prototxt", listener=recorder)
     for layer, arrays in (("first", (W1, B1)), ("second", (W2, B2))):
         for blob, array in zip(solver.module.params[layer], arrays, strict=True):
             with torch.no_grad():
                 blob.copy_(torch.from_numpy(array))
     solver.solve()
     solver.close()
-    return told
+    return recorder
 
 
 def expected(passes: int = 1, active: str = "hidden") -> list[tuple[str, list[float]]]:
@@ -161,10 +161,12 @@ def test_gradients_of_params_add_up_over_iter_size_those_of_blobs_do_not(tmp_pat
     compare(second, expected(passes=2, active="active"))
 
 
-def test_the_train_net_tells_in_displayed_iterations_and_a_test_net_always(tmp_path: Path) -> None:
-    told = run(tmp_path, "max_iter: 4 display: 3 test_iter: 2 test_interval: 2")
+def test_the_train_net_reports_in_displayed_iterations_and_a_test_net_always(
+    tmp_path: Path,
+) -> None:
+    recorder = run(tmp_path, "max_iter: 4 display: 3 test_iter: 2 test_interval: 2")
     test = ["forward only"] * 2
-    assert told.events == [
+    assert recorder.events == [
         *test,
         "test 0",
         "backward",
@@ -177,7 +179,7 @@ def test_the_train_net_tells_in_displayed_iterations_and_a_test_net_always(tmp_p
         "test 4",
     ]
     forward = [row for row in expected() if "[Forward]" in row[0]]
-    compare(told.lines[0], forward)
+    compare(recorder.lines[0], forward)
 
 
 def test_a_blob_that_two_layers_read_has_the_gradient_of_each(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_without_either_it_is_checked_and_not_computed() -> None:
 
 
 @pytest.mark.parametrize(("dialect", "blobs"), [("segnet", 2), ("pspnet", 4)])
-def test_the_weights_tell_rules_apart(tmp_path: Path, dialect: str, blobs: int) -> None:
+def test_the_weights_distinguish_rules(tmp_path: Path, dialect: str, blobs: int) -> None:
     path, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     path.write_text(BARE)
     module = netspec.compile(path, dialect=dialect)

@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(net: str, processes: Processes | None = None) -> str:
+def reported(net: str, processes: Processes | None = None) -> str:
     Path("net.prototxt").write_text(net)
     Path("solver.prototxt").write_text(SOLVER)
     solver = Solver("solver.prototxt", device="cpu", processes=processes)
@@ -82,7 +82,7 @@ def hdf5(
     "settings", ["", "shuffle: true", "rand_skip: 5", "shuffle: true rand_skip: 5"]
 )
 def test_the_line_of_a_list_in_any_order(folder: Path, settings: str) -> None:
-    message = told(images(settings) + LAYERS)
+    message = reported(images(settings) + LAYERS)
     assert "has label 9, but there are 3 classes" in message
     assert (
         "layer 'images' feeds it; it is record 6 (from 0) of its 11, line 7 of 'list.txt': '6.png'"
@@ -92,7 +92,7 @@ def test_the_line_of_a_list_in_any_order(folder: Path, settings: str) -> None:
 
 @pytest.mark.parametrize("settings", ["", "shuffle: true"])
 def test_the_row_of_one_of_several_hdf5_files(folder: Path, settings: str) -> None:
-    message = told(hdf5("rows", ["data", "label"], settings, bad=(1, 5), files=3) + LAYERS)
+    message = reported(hdf5("rows", ["data", "label"], settings, bad=(1, 5), files=3) + LAYERS)
     assert (
         "layer 'rows' feeds it; it is record 13 (from 0) of its 24, row 5 of 'rows1.h5'" in message
     )
@@ -108,7 +108,7 @@ def test_the_layer_that_feeds_the_labels_and_not_the_first(folder: Path) -> None
     )
     assert (
         "layer 'images' feeds it; it is record 6 (from 0) of its 11, line 7 of 'list.txt'"
-        in told(net)
+        in reported(net)
     )
 
 
@@ -124,7 +124,7 @@ def test_the_layer_whose_data_are_not_finite_and_not_the_first(folder: Path) -> 
         + change
         + LAYERS
     )
-    message = told(net)
+    message = reported(net)
     assert (
         "layer 'rows' (HDF5Data) is the first whose output is not finite: 'data'; the data is so"
         in message
@@ -141,7 +141,7 @@ def test_no_record_is_named_where_the_items_are_not_the_datas(folder: Path) -> N
         'layer { name: "twice" type: "Concat" bottom: "data" bottom: "data" top: "twice" '
         "concat_param { axis: 0 } }\n"
     )
-    message = told(
+    message = reported(
         images("")
         + mixed
         + twice
@@ -159,5 +159,5 @@ def test_the_window_is_named(folder: Path) -> None:
         fg_fraction: 1 } }"""
     assert re.search(
         r"layer 'w' feeds it; it is the window in line 8 of 'windows.txt', of '0.png'",
-        told(window + LAYERS),
+        reported(window + LAYERS),
     )

@@ -22,7 +22,7 @@ def test_each_filler_that_a_net_may_name_is_here() -> None:
     assert _FILLERS.keys() == set(FILLERS)
 
 
-def test_constant_is_0_unless_told() -> None:
+def test_constant_is_0_unless_given() -> None:
     assert torch.equal(filled((2, 3)), torch.zeros(2, 3))
     assert torch.equal(filled((), type="constant", value=0.25), torch.tensor(0.25))
 

@@ -101,7 +101,7 @@ def test_torchrun_restarts_a_run_that_has_lost_a_process(
     assert_same_bits(run_folder, "cut", "all", 400)
 
 
-def test_a_bad_record_of_another_process_is_told(pair_folder: Path) -> None:
+def test_a_bad_record_of_another_process_is_reported(pair_folder: Path) -> None:
     shutil.rmtree(pair_folder / "train_lmdb")
     with LmdbWriter(pair_folder / "train_lmdb") as writer:
         for i in range(11):  # record 1 is the first of rank 1
@@ -123,7 +123,7 @@ def test_a_bad_record_of_another_process_is_told(pair_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_all_processes_meet_is_told_once(pair_folder: Path) -> None:
+def test_what_all_processes_meet_is_reported_once(pair_folder: Path) -> None:
     (pair_folder / "net.prototxt").unlink()
     err = train(pair_folder, "--nproc", "2", status=1).stderr
     assert err.count("the net 'net.prototxt' does not exist") == 1
@@ -139,7 +139,7 @@ guarded_member(run, Namespace())
 """
 
 
-def test_a_process_that_is_late_does_not_tell_again(tmp_path: Path) -> None:
+def test_a_process_that_is_late_does_not_report_again(tmp_path: Path) -> None:
     errors = []
     for rank in "10":  # so slow can rank 0 be on a busy machine
         environment = {
@@ -246,7 +246,7 @@ def test_a_bug_ends_a_process_at_once_and_open_files_are_whole(tmp_path: Path) -
     assert (tmp_path / "log.txt").read_text() == "the tail of a Python layer's own log"
 
 
-def test_the_loss_of_others_is_told_without_advice_on_sockets() -> None:
+def test_the_loss_of_others_is_reported_without_advice_on_sockets() -> None:
     error = lost(
         RuntimeError(
             "[/build/gloo/pair.cc:537] Read error [10.0.0.1]:80: Connection reset by peer. "

@@ -72,7 +72,7 @@ def test_cut_at_outputs(load_text: Loader) -> None:
     assert (outputs["c"] >= 0).all(), "the blob's last version, behind the in-place ReLU"
 
 
-def test_an_unknown_output_is_told_with_the_nearest(load_text: Loader) -> None:
+def test_an_unknown_output_is_reported_with_the_nearest(load_text: Loader) -> None:
     with pytest.raises(
         netspec.NetspecError, match=r"no blob 'score' to cut it at\n  hint: did you mean 'scores'"
     ):
@@ -258,7 +258,7 @@ def test_many_nets_compile_in_one_process(load_text: Loader) -> None:
         assert compiled(torch.rand(2, 3, 9, 9), torch.zeros(2))["prob"].shape == (2, size)
 
 
-def test_weights_do_not_load_where_names_do_not_tell_layers_apart(
+def test_weights_do_not_load_where_names_do_not_distinguish_layers(
     load_text: Loader, tmp_path: Path
 ) -> None:
     module = netspec.compile(

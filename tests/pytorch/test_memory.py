@@ -33,6 +33,6 @@ def test_params_that_nobody_can_hold(
         netspec.compile(net)
 
 
-def test_the_system_tells_what_is_free() -> None:
+def test_the_system_reports_what_is_free() -> None:
     free = memory.free_memory()
     assert free is None or free > 2**20

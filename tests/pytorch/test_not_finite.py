@@ -33,7 +33,7 @@ def message_of(
     parts: int = 1,
     bad_row: int | None = None,
 ) -> str:
-    """What is told of a run whose loss stops being a number."""
+    """What is reported of a run whose loss stops being a number."""
     rng = np.random.default_rng(0)
     data = rng.random((8, 3), np.float32)
     if bad_row is not None:
@@ -79,7 +79,7 @@ def test_an_update_is_blamed_with_the_rates_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parts", [1, 2])
-def test_data_that_is_no_number_is_told_by_its_record(tmp_path: Path, parts: int) -> None:
+def test_data_that_is_no_number_is_reported_by_its_record(tmp_path: Path, parts: int) -> None:
     message = message_of(tmp_path, bad_row=6, parts=parts)
     assert (
         "layer 'data' (HDF5Data) is the first whose output is not finite: 'data'; the data is so"

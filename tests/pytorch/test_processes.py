@@ -26,7 +26,7 @@ from tests.pytorch.real_runs import (
 pair_folder = real_runs.pair_folder  # a fixture
 
 
-# Trains as one of two processes, then tells what its weights and history are: `torchrun` gives it
+# Trains as one of two processes, then prints what its weights and history are: `torchrun` gives it
 # its place.
 MEMBER = """
 import hashlib, sys, torch

@@ -12,9 +12,10 @@ import torch
 
 import netspec
 from netspec.graph import Net
+from tests.nets import input_text
 
 Loader = Callable[..., Net]
-X = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 } } }\n'
+X = input_text("x", (1, 4)) + "\n"
 VIEWS = {
     "Flatten": 'type: "Flatten" bottom: "a" top: "v"',
     "Reshape": 'type: "Reshape" bottom: "a" top: "v" reshape_param { shape { dim: 2 dim: -1 } }',

@@ -177,7 +177,7 @@ def test_nothing_is_kept_of_a_pass(tangled: Net) -> None:
     assert not any(piece.leaves or piece.computed for piece in run.pieces)
 
 
-def test_each_iteration_is_told_and_the_first_passes_do_not_count(tangled: Net) -> None:
+def test_each_iteration_is_reported_and_the_first_passes_do_not_count(tangled: Net) -> None:
     heard: list[tuple[int, float]] = []
     times = time_layers(tangled, "cpu", 3, lambda index, seconds: heard.append((index, seconds)))
     assert heard == list(enumerate(times.iterations))

@@ -111,7 +111,7 @@ def test_state_of_another_solver_is_refused(run_folder: Path) -> None:
     assert_equal(before, weights(other))
 
 
-def test_missing_net_and_missing_data_are_told(run_folder: Path, tmp_path: Path) -> None:
+def test_missing_net_and_missing_data_are_reported(run_folder: Path, tmp_path: Path) -> None:
     text = (run_folder / "solver.prototxt").read_text()
     (run_folder / "lost.prototxt").write_text(text.replace("net.prototxt", "nowhere.prototxt"))
     with pytest.raises(
@@ -272,7 +272,7 @@ def test_a_label_that_is_no_class_names_the_record(run_folder: Path) -> None:
     solver.close()
 
 
-def test_a_net_that_takes_its_data_from_the_caller_is_told(run_folder: Path) -> None:
+def test_a_net_that_takes_its_data_from_the_caller_is_reported(run_folder: Path) -> None:
     inputs = (
         'layer { name: "data" type: "Input" top: "data" top: "label" '
         "input_param { shape { dim: 4 dim: 1 dim: 6 dim: 6 } shape { dim: 4 } } }"

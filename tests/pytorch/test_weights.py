@@ -13,9 +13,10 @@ import torch
 import netspec
 from netspec.graph import Net
 from netspec.pytorch.module import NetModule
+from tests.nets import input_text
 
-NET = """
-layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 2 dim: 6 }} }} }}
+INPUT = input_text("data", (2, 6))
+LAYERS = """
 layer {{ name: "{0}" type: "InnerProduct" bottom: "data" top: "x" \
 inner_product_param {{ num_output: 4 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "two" type: "InnerProduct" bottom: "x" top: "y"
@@ -24,7 +25,7 @@ layer {{ name: "two" type: "InnerProduct" bottom: "x" top: "y"
 
 
 def net(one: str = "one", outputs: int = 3, bias: str = "true") -> Net:
-    return netspec.loads(NET.format(one, outputs, bias))
+    return netspec.loads(INPUT + LAYERS.format(one, outputs, bias))
 
 
 def saved(path: Path, **options: object) -> tuple[NetModule, Path]:
@@ -64,7 +65,7 @@ def test_weights_that_do_not_fit_raise(tmp_path: Path, options: dict, words: str
 
 def test_weights_of_another_net_raise(tmp_path: Path) -> None:
     _, path = saved(tmp_path / "w.caffemodel")
-    other = NET.replace('"two"', '"other"').format("another", 3, "true")
+    other = INPUT + LAYERS.replace('"two"', '"other"').format("another", 3, "true")
     with pytest.raises(
         netspec.NetspecError,
         match="has weights for no layer of the net: it has one, two, the net another, other",

@@ -104,7 +104,7 @@ def test_sizes_may_change_from_batch_to_batch(data_net, write_lmdb, images):
         assert [next(stream)["data"].shape[2] for _ in range(3)] == [10, 8, 10]
 
 
-def test_reads_ahead_as_far_as_told(data_net, path):
+def test_reads_ahead_as_far_as_set(data_net, path):
     stream = batches(data_net(path), prefetch=3)
     assert len(reading_threads()) == 1
     queue = stream._queue
@@ -199,12 +199,12 @@ def test_an_exception_arrives_as_it_was(prefetch):
         ('mean_file: "none"', "batch_size: 1", "the mean file 'none' does not exist"),
     ],
 )
-def test_faults_are_told(data_net, path, transform, data, message):
+def test_faults_are_reported(data_net, path, transform, data, message):
     with pytest.raises(NetspecError, match=message):
         next(batches(data_net(path, transform, data)))
 
 
-def test_a_missing_database_is_told_before_the_first_batch(data_net):
+def test_a_missing_database_is_reported_before_the_first_batch(data_net):
     with pytest.raises(
         NetspecError, match=r"net.prototxt:1:.*the database 'none_lmdb' does not exist"
     ):
@@ -253,7 +253,7 @@ def test_encoded_records_are_forced_to_color_or_grey(data_net, reference):
         ),
     ],
 )
-def test_a_missing_package_is_told(
+def test_a_missing_package_is_reported(
     make_net, reference, monkeypatch, tmp_path, package, module, layer
 ):
     (tmp_path / "list.txt").write_text(str(tmp_path / "list.txt"))

@@ -121,7 +121,7 @@ def test_an_empty_top_stays_empty(make_net, kind):
         'type: "xavier" sparse: 1',
     ],
 )
-def test_a_filler_out_of_range_is_told_though_its_shape_is_given(tmp_path, filler):
+def test_a_filler_out_of_range_is_reported_though_its_shape_is_given(tmp_path, filler):
     path = tmp_path / "net.prototxt"
     path.write_text(
         'layer { name: "d" type: "DummyData" top: "a" dummy_data_param { shape { dim: 2 }\n'

@@ -80,35 +80,35 @@ def test_each_top_is_the_dataset_of_its_name(net, folder):
         }
 
 
-def test_faults_are_told(net, folder):
-    def told(message, **how):
+def test_faults_are_reported(net, folder):
+    def reported(message, **how):
         with pytest.raises(NetspecError, match=message) as caught:
             batches(net(**how))
         assert str(caught.value).startswith(str(folder / "net.prototxt"))
 
-    told(
+    reported(
         "'.*0.h5' has no dataset 'x'\n(.*\n"
         ")*  hint: a top is filled from the dataset of its name; the file has 'data', 'label'",
         tops='top: "x"',
     )
     write(folder / "2.h5", 0, 5, width=4)
-    told("the rows of 'data' in '.*2.h5' are 4, those in '.*0.h5' 3")
+    reported("the rows of 'data' in '.*2.h5' are 4, those in '.*0.h5' 3")
     write(folder / "2.h5", 0, 5, extra=np.ones(6))
-    told("'.*0.h5' has no dataset 'extra'", tops='top: "data" top: "extra"')
+    reported("'.*0.h5' has no dataset 'extra'", tops='top: "data" top: "extra"')
     for i in range(3):
         write(folder / f"{i}.h5", 0, 5, extra=np.ones(6))
-    told(
+    reported(
         "in '.*0.h5' the dataset 'extra' has 6 rows, 'data' has 5", tops='top: "data" top: "extra"'
     )
     write(folder / "0.h5", 0, 5, extra=np.array(1.0))
-    told("the dataset 'extra' of '.*0.h5' is not an array of numbers", tops='top: "extra"')
+    reported("the dataset 'extra' of '.*0.h5' is not an array of numbers", tops='top: "extra"')
     write(folder / "0.h5", 0, 0)
-    told("layer 'h': '.*0.h5' has no rows")
+    reported("layer 'h': '.*0.h5' has no rows")
     (folder / "1.h5").write_bytes((folder / "2.h5").read_bytes()[:1000])
-    told("the HDF5 file '.*1.h5' can't be read")
+    reported("the HDF5 file '.*1.h5' can't be read")
     (folder / "1.h5").unlink()
-    told("the HDF5 file '1.h5' does not exist")
+    reported("the HDF5 file '1.h5' does not exist")
     (folder / "list.txt").write_text("\n")
-    told("the list '.*list.txt' names no HDF5 file")
+    reported("the list '.*list.txt' names no HDF5 file")
     (folder / "list.txt").unlink()
-    told("the list 'list.txt' can't be read")
+    reported("the list 'list.txt' can't be read")

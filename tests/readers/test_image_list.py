@@ -14,7 +14,7 @@ from netspec.readers.batches import batches, dataset_size
 
 @pytest.fixture
 def folder(tmp_path, images):
-    """Twelve images; the first value of each tells which it is, and so does its label."""
+    """Twelve images; the first value of each says which it is, and so does its label."""
     for i, image in enumerate(images):
         image = image.copy()
         image[:, 0, 0] = i
@@ -91,21 +91,21 @@ def test_the_root_folder_is_put_before_the_path_as_it_is(net, folder):
         ("\n\n", "the list '.*list.txt' is empty"),
     ],
 )
-def test_faults_are_told(net, folder, text, message):
+def test_faults_are_reported(net, folder, text, message):
     (folder / "list.txt").write_text(text)
     with pytest.raises(NetspecError, match=message) as caught:
         next(batches(net()))
     assert str(caught.value).startswith(str(folder / "net.prototxt"))
 
 
-def test_a_missing_list_is_told(net):
+def test_a_missing_list_is_reported(net):
     with pytest.raises(
         NetspecError, match=r"the list 'none.txt' can't be read: No such file or directory"
     ):
         batches(net(source="none.txt"))
 
 
-def test_a_skip_past_the_list_is_told(net, folder):
+def test_a_skip_past_the_list_is_reported(net, folder):
     (folder / "list.txt").write_text("im 0.png 0\n")
     with pytest.raises(
         NetspecError, match=r"rand_skip came to \d+, but '.*list.txt' has only 1 lines"
@@ -125,7 +125,7 @@ def test_lines_as_caffe_reads_them(net, folder):
     "label", ["2147483648", "-2147483649", "1" + "0" * 38, "9" * 400, "9" * 5000]
 )
 @pytest.mark.parametrize("line", [1, 2])
-def test_a_label_that_no_int_holds_is_told_with_its_line(net, folder, label, line):
+def test_a_label_that_no_int_holds_is_reported_with_its_line(net, folder, label, line):
     (folder / "list.txt").write_text(
         "".join(f"im 0.png {label if i == line else i}\n" for i in (1, 2))
     )
@@ -149,7 +149,7 @@ def test_the_largest_labels_and_zeros_before_them(net, folder):
         assert next(stream)["label"].tolist() == [-(2.0**31), 7, 3]
 
 
-def test_an_image_is_told_with_its_line(net, folder):
+def test_an_image_is_reported_with_its_line(net, folder):
     (folder / "list.txt").write_text("im 0.png 0\nnone.png 1\n")
     with pytest.raises(
         NetspecError, match=r"line 2 of '.*list.txt': the image 'none.png' can't be read"

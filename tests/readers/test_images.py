@@ -63,14 +63,14 @@ def test_channels_come_in_the_order_bgr():
     ("data", "message"),
     [(b"", "its format is unknown"), (b"no image", "its format is unknown"), (None, "")],
 )
-def test_bytes_that_are_no_image_are_told(reference, data, message):
+def test_bytes_that_are_no_image_are_reported(reference, data, message):
     if data is None:
         data = (reference / "images" / "im00.png").read_bytes()[:700]
     with pytest.raises(NetspecError, match=f"record 3 does not decode as an image: {message}"):
         decode(data, True, "record 3")
 
 
-def test_a_missing_file_is_told():
+def test_a_missing_file_is_reported():
     with pytest.raises(
         NetspecError, match=r"the image 'none.png' can't be read: No such file or directory"
     ):
@@ -101,7 +101,7 @@ def test_a_missing_file_is_told():
         (Datum(data=b"none", encoded=True), "the record does not decode as an image"),
     ],
 )
-def test_datums_that_contradict_themselves_are_told(datum, message):
+def test_datums_that_contradict_themselves_are_reported(datum, message):
     with pytest.raises(NetspecError, match=message):
         datum_pixels(datum)
 

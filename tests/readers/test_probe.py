@@ -93,7 +93,7 @@ def test_of_hdf5_rows(make_net, tmp_path):
     assert hdf5_row_shapes(net.layers[0]) == [(3, 2), ()]
 
 
-def test_what_is_there_but_damaged_is_told(shape, tmp_path, reference, write_lmdb):
+def test_what_is_there_but_damaged_is_reported(shape, tmp_path, reference, write_lmdb):
     (tmp_path / "mean").write_bytes(b"\xff")
     with pytest.raises(NetspecError, match=r"is not a .binaryproto of a blob"):
         shape("none", f'mean_file: "{tmp_path / "mean"}"')

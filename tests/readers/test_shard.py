@@ -213,7 +213,7 @@ def test_a_share_that_can_not_be_is_refused(rank, processes, message):
         Shard(rank, processes)
 
 
-def test_wrong_settings_are_told(net):
+def test_wrong_settings_are_reported(net):
     with pytest.raises(NetspecError, match="every is 0, expected 1 or more"):
         batches(net("Data", 4), every=0)
     with pytest.raises(

@@ -127,7 +127,7 @@ def test_a_mean_may_have_the_new_form_of_shape(images, tmp_path, shape):
         ),
     ],
 )
-def test_what_does_not_fit_is_told(images, text, message):
+def test_what_does_not_fit_is_reported(images, text, message):
     with pytest.raises(NetspecError, match=message) as caught:
         transformer(text).apply(images, rng())
     assert str(caught.value).startswith("net.prototxt:1:")
@@ -138,13 +138,13 @@ def test_a_missing_mean_names_the_command_that_makes_one():
         transformer('mean_file: "none.binaryproto"')
 
 
-def test_a_mean_of_another_size_is_told(images, write_mean):
+def test_a_mean_of_another_size_is_reported(images, write_mean):
     make = transformer(f'mean_file: "{write_mean(np.zeros((3, 10, 10)))}" crop_size: 4')
     with pytest.raises(NetspecError, match=r"record 0 is 3×10×12, but the mean '.*' is 3×10×10"):
         make.apply(images, rng())
 
 
-def test_sizes_that_differ_in_a_batch_are_told(images):
+def test_sizes_that_differ_in_a_batch_are_reported(images):
     with pytest.raises(
         NetspecError, match=r"image b is 3×9×12, but the first of its batch is 3×10×12"
     ) as caught:
@@ -177,7 +177,7 @@ def test_sizes_that_differ_in_a_batch_are_told(images):
         ),
     ],
 )
-def test_a_damaged_mean_is_told(tmp_path, content, message):
+def test_a_damaged_mean_is_reported(tmp_path, content, message):
     (tmp_path / "mean").write_bytes(content)
     with pytest.raises(NetspecError, match=message):
         transformer(f'mean_file: "{tmp_path / "mean"}"')

@@ -294,7 +294,7 @@ GOOD = "# 0\na.png\n3\n20\n30\n"
         ),
     ],
 )
-def test_faults_are_told(net, tmp_path, text, message):
+def test_faults_are_reported(net, tmp_path, text, message):
     (tmp_path / "windows.txt").write_text(text)
     with pytest.raises(NetspecError, match=message) as caught:
         first_batch(net())
@@ -323,7 +323,7 @@ def test_a_mean_that_is_too_small(net, write_mean):
         ("1 0.9 2", "1 1e39 2", 7, "a window"),
     ],
 )
-def test_numbers_out_of_range_are_told_with_their_line(
+def test_numbers_out_of_range_are_reported_with_their_line(
     pictures, tmp_path, old, new, line, expected
 ):
     path = tmp_path / "windows.txt"
@@ -335,7 +335,7 @@ def test_numbers_out_of_range_are_told_with_their_line(
 
 
 @pytest.mark.parametrize("channels", ["9" * 5000, "2147483648", "0", "²"])
-def test_channels_out_of_range_are_told_before_data_are_read(net, pictures, tmp_path, channels):
+def test_channels_out_of_range_are_reported_before_data_are_read(net, pictures, tmp_path, channels):
     path = tmp_path / "windows.txt"
     path.write_text(path.read_text().replace("\n3\n", f"\n{channels}\n", 1))
     with pytest.raises(

@@ -78,7 +78,7 @@ def message_rows(prefix, message, descriptor):
 
 
 def default_of(field):
-    # protobuf gives every scalar a default; only has_default_value tells whether one is declared.
+    # protobuf gives every scalar a default; only has_default_value says whether one is declared.
     if not field.has_default_value:
         return None
     if field.enum_type is not None:

@@ -1,4 +1,4 @@
-"""The solver settings of Caffe's forks: rates carried out, others told and refused."""
+"""The solver settings of Caffe's forks: rates carried out, others reported and refused."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_min_lr_is_where_poly_ends_and_the_least_of_any_policy(tmp_path: Path) -
         ('lr_policy: "plateau" gamma: 0.1 plateau_winsize: 5', "lr_policy 'plateau' follows"),
     ],
 )
-def test_what_is_not_carried_out_is_told_and_refused(
+def test_what_is_not_carried_out_is_reported_and_refused(
     text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -78,7 +78,7 @@ def test_what_is_not_carried_out_is_told_and_refused(
     assert str(caught.value).startswith("solver.prototxt:2:")
 
 
-def test_what_changes_nothing_is_told_once_or_not(tmp_path: Path) -> None:
+def test_what_changes_nothing_is_reported_once_or_not(tmp_path: Path) -> None:
     report = Report()
     read(
         tmp_path,
@@ -86,7 +86,7 @@ def test_what_changes_nothing_is_told_once_or_not(tmp_path: Path) -> None:
         'show_per_class_result: true larc: false engine: "X" solver_data_type: FLOAT',
         report,
     )
-    assert [told.message for told in report.diagnostics] == [
+    assert [warning.message for warning in report.diagnostics] == [
         "'engine', 'solver_data_type': a fork's settings without effect in netspec"
     ]
 

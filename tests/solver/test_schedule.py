@@ -78,7 +78,7 @@ def test_no_iteration_has_no_rate() -> None:
     ("settings", "first_bad"),
     [
         ({"lr_policy": "fixed", "base_lr": 1}, None),
-        ({"lr_policy": "fixed", "base_lr": 0}, None),  # the solver check tells it
+        ({"lr_policy": "fixed", "base_lr": 0}, None),  # the solver check reports it
         ({"lr_policy": "step", "base_lr": 1, "gamma": 0, "stepsize": 7}, 7),
         ({"lr_policy": "exp", "base_lr": 1, "gamma": 2}, 128),  # 2^128 is inf in Caffe's floats
         ({"lr_policy": "exp", "base_lr": 1, "gamma": 0.5}, 150),  # 2^-150 is 0

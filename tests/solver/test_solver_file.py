@@ -1,4 +1,4 @@
-"""The solver file: rates by iteration, states of the nets, and what is told when it is wrong."""
+"""The solver file: rates by iteration, states of the nets, and reports of what is wrong."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_old_type_enum(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+def test_what_is_wrong_is_reported(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     with pytest.raises(NetspecError, match=message):
         load_solver(written(tmp_path, GOOD.replace(*change)))
 
@@ -142,7 +142,7 @@ def test_all_faults_come_in_one_run(tmp_path: Path) -> None:
     assert len(caught.value.diagnostics) == 6
 
 
-def test_what_follows_from_a_fault_is_not_told(tmp_path: Path) -> None:
+def test_what_follows_from_a_fault_is_not_reported(tmp_path: Path) -> None:
     text = (
         GOOD.replace('"fixed"', "fixed")
         + " test_iter: x test_state { } gama: 1 solver_type: 7 momentum: 0.9 momentum2: 2"

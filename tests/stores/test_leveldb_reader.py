@@ -212,19 +212,19 @@ def test_takes_no_lock_and_writes_nothing(tmp_path):
     assert sorted(os.listdir(path)) == before
 
 
-def test_an_empty_database_is_told(tmp_path):
+def test_an_empty_database_is_reported(tmp_path):
     path = write_database(tmp_path / "db", batches=[batch(1, (b"a", b"1"), (b"a", None))])
     with pytest.raises(NetspecError, match=r"the database '.*' is empty"):
         open_records(path)
 
 
-def test_keys_in_another_order_are_told(tmp_path):
+def test_keys_in_another_order_are_reported(tmp_path):
     with pytest.raises(NetspecError, match="its keys are in an order of their own"):
         open_records(write_database(tmp_path / "db", comparator=b"mine"))
 
 
 @pytest.mark.parametrize("file", ["CURRENT", "MANIFEST-000004", "000005.ldb"])
-def test_a_missing_file_is_told(tmp_path, file):
+def test_a_missing_file_is_reported(tmp_path, file):
     for path in RAW.iterdir():
         if path.name != file:
             (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -232,7 +232,7 @@ def test_a_missing_file_is_told(tmp_path, file):
         open_records(str(tmp_path))
 
 
-def test_a_cut_table_is_told(tmp_path):
+def test_a_cut_table_is_reported(tmp_path):
     for path in RAW.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[:9000])
     with pytest.raises(

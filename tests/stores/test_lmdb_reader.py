@@ -78,13 +78,13 @@ def test_needs_neither_lock_file_nor_write_access(write_lmdb):
         (20000, "it is cut off: 20,000 bytes"),
     ],
 )
-def test_a_cut_file_is_told(tmp_path, size, message):
+def test_a_cut_file_is_reported(tmp_path, size, message):
     (tmp_path / "data.mdb").write_bytes(RAW.read_bytes()[:size])
     with pytest.raises(NetspecError, match=message):
         read_all(tmp_path)
 
 
-def test_another_file_is_told(tmp_path):
+def test_another_file_is_reported(tmp_path):
     (tmp_path / "data.mdb").write_bytes(b"no database" * 1000)
     with pytest.raises(
         NetspecError, match=r"the database '.*' can't be opened: it has no LMDB header"

@@ -115,7 +115,7 @@ def test_a_key_that_comes_twice(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_refusals_of_the_system_are_told(tmp_path):
+def test_refusals_of_the_system_are_reported(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with (
         pytest.raises(NetspecError, match="can't be written"),
@@ -124,7 +124,7 @@ def test_refusals_of_the_system_are_told(tmp_path):
         pass
 
 
-def test_a_full_disk_is_told_and_cleaned_up(tmp_path):
+def test_a_full_disk_is_reported_and_cleaned_up(tmp_path):
     code = f"""
         import resource, signal
         from netspec.stores.lmdb_writer import LmdbWriter

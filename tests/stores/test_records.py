@@ -1,4 +1,4 @@
-"""Which database lies at a path, and what is told where none does."""
+"""Which database lies at a path, and what is reported where none does."""
 
 import shutil
 
@@ -59,7 +59,7 @@ def test_a_missing_database_names_the_commands_that_make_one(tmp_path, monkeypat
     )
 
 
-def test_a_folder_without_a_database_is_told(tmp_path):
+def test_a_folder_without_a_database_is_reported(tmp_path):
     with pytest.raises(
         NetspecError,
         match=r"is not a database: it holds neither data\.mdb \(LMDB\) nor CURRENT \(LevelDB\)",
@@ -67,18 +67,18 @@ def test_a_folder_without_a_database_is_told(tmp_path):
         open_records(str(tmp_path))
 
 
-def test_a_file_of_another_kind_is_told(tmp_path):
+def test_a_file_of_another_kind_is_reported(tmp_path):
     (tmp_path / "net.prototxt").write_text('name: "a"\nlayer { name: "b" }\n')
     with pytest.raises(NetspecError, match="is not a database; it is a prototxt"):
         open_records(str(tmp_path / "net.prototxt"))
 
 
-def test_an_empty_lmdb_is_told(write_lmdb):
+def test_an_empty_lmdb_is_reported(write_lmdb):
     with pytest.raises(NetspecError, match=r"the database '.*' is empty"):
         open_records(write_lmdb("db", []))
 
 
-def test_a_value_that_is_no_datum_is_told(write_lmdb, datums):
+def test_a_value_that_is_no_datum_is_reported(write_lmdb, datums):
     records = open_records(write_lmdb("db", {b"a": datums[0], b"b\x1b\xff": b"\xff\xff no datum"}))
     records.read(0)
     with pytest.raises(NetspecError, match=r"record 1 \('b\\x1b\\\\xff'\) of '.*' is no Datum"):

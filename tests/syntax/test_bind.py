@@ -29,7 +29,7 @@ def bind_text(text: str, message: Message) -> Message:
     return message
 
 
-def told(
+def reported(
     text: str, message: Message | None = None, suffix: str = ".prototxt"
 ) -> list[tuple[str, str | None]]:
     """Each fault's line, column and message, and its hint."""
@@ -95,11 +95,11 @@ UNKNOWN = {
 
 @pytest.mark.parametrize(("text", "message", "hint"), UNKNOWN.values(), ids=UNKNOWN)
 def test_unknown_fields(text: str, message: str, hint: str | None) -> None:
-    assert told(text) == [(message, hint)]
+    assert reported(text) == [(message, hint)]
 
 
 def test_unknown_field_of_a_solver() -> None:
-    assert told("momentun: 0.9", caffe_pb2.SolverParameter()) == [
+    assert reported("momentun: 0.9", caffe_pb2.SolverParameter()) == [
         ("1:1: a solver has no field 'momentun'", "did you mean 'momentum'?")
     ]
 
@@ -255,7 +255,7 @@ VALUES = {
 
 @pytest.mark.parametrize(("text", "message", "hint"), VALUES.values(), ids=VALUES)
 def test_wrong_values(text: str, message: str, hint: str | None) -> None:
-    assert told(text) == [(message, hint)]
+    assert reported(text) == [(message, hint)]
 
 
 # As protobuf's C++ parser, which the original uses, takes them; its Python parser knows 0 and 1
@@ -301,7 +301,7 @@ def test_all_faults_in_the_order_of_the_file() -> None:
         "    kernel_size: 3\n    strid: 2\n  }\n"
         "  phase: BOTH\n}\nforce_backward: yes\nname: 'b'\nname: 'c'\ninput_dim: [1, x, 3, y]\n"
     )
-    assert [fault.split(": ")[0] for fault, _ in told(text, message)] == [
+    assert [fault.split(": ")[0] for fault, _ in reported(text, message)] == [
         "1:1",
         "3:9",
         "5:10",
@@ -319,7 +319,7 @@ def test_all_faults_in_the_order_of_the_file() -> None:
 
 
 def test_a_crowded_report_gives_no_more_hints() -> None:
-    faults = told("".join(f"nme: '{i}'\n" for i in range(150)))
+    faults = reported("".join(f"nme: '{i}'\n" for i in range(150)))
     assert len(faults) == 150
     assert [hint for _, hint in faults].count("did you mean 'name'?") == 100
 

@@ -14,7 +14,7 @@ from netspec.syntax.read import parse_source, read_source
 from tests.syntax.messages import faults, read
 
 
-def told(text: str) -> list[str]:
+def reported(text: str) -> list[str]:
     return faults(text, caffe_pb2.NetParameter(), ".yaml")
 
 
@@ -131,7 +131,7 @@ ERRORS = {
 
 @pytest.mark.parametrize(("text", "message"), ERRORS.values(), ids=ERRORS)
 def test_errors(text: str, message: str) -> None:
-    assert told(text) == [message]
+    assert reported(text) == [message]
 
 
 def test_standard_tags_are_allowed() -> None:
@@ -141,7 +141,7 @@ def test_standard_tags_are_allowed() -> None:
     assert message == caffe_pb2.NetParameter(name="5", input_dim=[1])
 
 
-def test_a_fault_below_an_anchor_is_told_once_and_there() -> None:
+def test_a_fault_below_an_anchor_is_reported_once_and_there() -> None:
     report = Report()
     text = (
         "x-a: &a {kernel_sise: 3}\nlayer:\n- {convolution_param: *a}\n- {convolution_param: *a}\n"
@@ -161,7 +161,7 @@ def test_aliases_unfold_to_no_more_than_a_bound() -> None:
         f"x-{n}: &a{n} {{" + ", ".join(f"k{i}: *a{n - 1}" for i in range(10)) + "}\n"
         for n in range(2, 12)
     )
-    (message,) = told(text)
+    (message,) = reported(text)
     assert message.endswith(f"the aliases unfold to more than {yaml_text.MAX_COPIES} values")
 
 
@@ -177,4 +177,4 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
 
 
 def test_a_quoted_merge_key_is_a_field() -> None:
-    assert told("layer: {'<<': {name: a}}") == ["1:9: 'layer' has no field '<<'"]
+    assert reported("layer: {'<<': {name: a}}") == ["1:9: 'layer' has no field '<<'"]

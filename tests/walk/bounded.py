@@ -42,7 +42,7 @@ class Outcomes:
     """
 
     fine: int = 0
-    told: int = 0
+    reported: int = 0
     faults: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
 
@@ -50,8 +50,8 @@ class Outcomes:
         self.slowest = max(self.slowest, (seconds, case.name))
         if answer == "fine":
             self.fine += 1
-        elif answer == "told":
-            self.told += 1
+        elif answer == "reported":
+            self.reported += 1
         else:
             self.faults.append(
                 f"{case.name}:\n{case.content[:1500].decode(errors='replace')}\n{answer}"

@@ -2,7 +2,7 @@
 
 `python -m tests.walk.worker`, see bounded.py.
 
-Each line of its input is a case, each line of its output what became of it: "fine", "told" (a \
+Each line of its input is a case, each line of its output what became of it: "fine", "reported" (a \
 NetspecError), or a traceback.
 """
 
@@ -71,13 +71,13 @@ def try_solver(path: Path) -> None:
 
 
 def try_check(path: Path) -> None:
-    """`netspec check` ends with one of its exit statuses; an error is told where it says 1."""
+    """`netspec check` ends with one of its exit statuses; an error is printed where it says 1."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(["check", str(path)])
     # a line that is shown is set off, and may hold the word
-    is_told = re.search(r"^(\S+: )?error: ", err.getvalue(), re.MULTILINE)
-    if status not in (0, 1) or (status == 1) != bool(is_told):
+    is_reported = re.search(r"^(\S+: )?error: ", err.getvalue(), re.MULTILINE)
+    if status not in (0, 1) or (status == 1) != bool(is_reported):
         raise AssertionError(f"check ended with {status}: {err.getvalue()}")
 
 
@@ -111,11 +111,13 @@ def outcome(case: dict[str, str], folder: Path) -> str:
         for action in case["actions"].split():
             ACTIONS[action](path)
     except NetspecError as error:
-        return "told" if error.diagnostics and str(error) else "a NetspecError that says nothing"
+        return (
+            "reported" if error.diagnostics and str(error) else "a NetspecError that says nothing"
+        )
     except Exception as error:
         # torch's own word, with a note that names the layer
         if "DefaultCPUAllocator: can't allocate memory" in str(error):
-            return "told"
+            return "reported"
         return traceback.format_exc()
     return "fine"
 

@@ -64,7 +64,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
         ("a\0", "can't be written"),
     ],
 )
-def test_refusals_of_the_system_are_told(tmp_path, name, message):
+def test_refusals_of_the_system_are_reported(tmp_path, name, message):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(NetspecError, match=message):
         write_atomically(tmp_path / name, b"new")

@@ -150,7 +150,7 @@ def test_shapes_that_do_not_fit_name_the_layer(tmp_path, blob, message):
         (bytes(1000), "zeros"),
     ],
 )
-def test_foreign_files_are_told(tmp_path, content, message):
+def test_foreign_files_are_reported(tmp_path, content, message):
     path = tmp_path / "a.caffemodel"
     path.write_bytes(content)
     with pytest.raises(NetspecError, match=message):
@@ -163,28 +163,28 @@ def test_files_that_cannot_be_read(tmp_path, name):
         read_caffemodel(f"{tmp_path}/{name}")
 
 
-def reads_or_tells(path, content):
+def reads_or_reports(path, content):
     path.write_bytes(content)
     with contextlib.suppress(NetspecError):
         read_caffemodel(path)
 
 
-def test_a_file_that_is_cut_anywhere_is_read_or_told(tmp_path):
+def test_a_file_that_is_cut_anywhere_is_read_or_reported(tmp_path):
     whole = (SOLVERS / "adam" / "init.caffemodel").read_bytes()
     for end in range(0, len(whole), 3):
-        reads_or_tells(tmp_path / "a", whole[:end])
+        reads_or_reports(tmp_path / "a", whole[:end])
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_a_damaged_file_is_read_or_told(tmp_path_factory, data):
+def test_a_damaged_file_is_read_or_reported(tmp_path_factory, data):
     content = bytearray((SOLVERS / "adam" / "init.caffemodel").read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    reads_or_tells(tmp_path_factory.getbasetemp() / "damaged", bytes(content))
+    reads_or_reports(tmp_path_factory.getbasetemp() / "damaged", bytes(content))
 
 
-def test_more_than_protobuf_holds_is_told_before_anything_is_written(tmp_path, monkeypatch):
+def test_more_than_protobuf_holds_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     path = tmp_path / "a.caffemodel"
     path.write_bytes(b"old")
     monkeypatch.setattr(caffemodel, "PROTOBUF_LIMIT", 100)
@@ -221,7 +221,7 @@ def test_diffs_are_what_protobuf_itself_writes(tmp_path):
             np.testing.assert_array_equal(read, written)
 
 
-def test_a_diff_of_another_shape_is_told(tmp_path):
+def test_a_diff_of_another_shape_is_reported(tmp_path):
     with pytest.raises(
         NetspecError, match="a blob of the shape 2×3 can't have a diff of the shape 3×2"
     ):

@@ -42,7 +42,7 @@ def test_round_trip(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", WRITABLE)
-def test_a_file_that_is_cut_is_told(tmp_path, suffix):
+def test_a_file_that_is_cut_is_reported(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     write_weights(path, "Net", LAYERS)
     whole = path.read_bytes()
@@ -53,7 +53,7 @@ def test_a_file_that_is_cut_is_told(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", WRITABLE)
-def test_damaged_files_are_read_or_told(tmp_path, suffix):
+def test_damaged_files_are_read_or_reported(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     write_weights(path, "Net", LAYERS)
     whole = path.read_bytes()

@@ -372,24 +372,24 @@ def test_files_that_are_no_npy(tmp_path):
 SMALL = {"conv1": (2, 1, 2, 2), "fc6": (3, 8)}
 
 
-def reads_or_tells(path, content):
+def reads_or_reports(path, content):
     path.write_bytes(content)
     with contextlib.suppress(NetspecError):
         read_npy(path)
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_a_file_that_is_cut_anywhere_is_told(tmp_path, protocol):
+def test_a_file_that_is_cut_anywhere_is_reported(tmp_path, protocol):
     whole = npy(
         tmp_path / "a.npy", to_tensorflow(caffe_net(SMALL), {"fc6": (2, 2, 2)}), protocol
     ).read_bytes()
     for end in range(len(whole)):
-        reads_or_tells(tmp_path / "b.npy", whole[:end])
+        reads_or_reports(tmp_path / "b.npy", whole[:end])
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_a_damaged_file_is_read_or_told(tmp_path_factory, data):
+def test_a_damaged_file_is_read_or_reported(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp()
     whole = npy(
         folder / "a.npy",
@@ -399,4 +399,4 @@ def test_a_damaged_file_is_read_or_told(tmp_path_factory, data):
     content = bytearray(whole.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    reads_or_tells(folder / "b.npy", bytes(content))
+    reads_or_reports(folder / "b.npy", bytes(content))

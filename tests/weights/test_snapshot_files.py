@@ -190,7 +190,7 @@ def raised(action: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-def test_a_state_of_which_nothing_can_be_read_is_told(tmp_path: Path) -> None:
+def test_a_state_of_which_nothing_can_be_read_is_reported(tmp_path: Path) -> None:
     state = snapshot(tmp_path)
     state.unlink()
     assert "snap_iter_6.solverstate' can't be read: No such file" in raised(

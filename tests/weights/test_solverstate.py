@@ -59,7 +59,7 @@ def test_what_protobuf_reads_is_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["", ".h5"])
-def test_a_file_that_is_cut_anywhere_is_read_or_told(tmp_path, suffix):
+def test_a_file_that_is_cut_anywhere_is_read_or_reported(tmp_path, suffix):
     path = tmp_path / f"s.solverstate{suffix}"
     write_solverstate(path, read_solverstate(SOLVERS / "adam" / "snap_iter_9.solverstate"))
     whole = path.read_bytes()

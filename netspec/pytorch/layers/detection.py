@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
 from netspec.layers.detection import axes_in_order
 from netspec.pytorch.boxes import Boxes, decode, require_sizes, split_priors, suppress
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.detection_evaluate import build_detection_evaluate
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.refuse_export import refuse_export
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -120,13 +120,11 @@ class DetectionOutput(LayerModule):
         )
 
     def forward(self, loc: Tensor, conf: Tensor, priors: Tensor, *extra: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():
-            raise NetspecError(
-                f"{self.label}: DetectionOutput can't be exported: how many detections there are "
-                "depends on the data",
-                self.span,
-                "cut the net at its bottoms: outputs=[…]",
-            )
+        refuse_export(
+            f"{self.label}: DetectionOutput can't be exported: how many detections there are "
+            "depends on the data",
+            self.span,
+        )
         return self._detect(loc, conf, priors, *extra)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]

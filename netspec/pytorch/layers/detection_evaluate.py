@@ -17,6 +17,7 @@ from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.refuse_export import refuse_export
 from netspec.read_file import read_file
 from netspec.schema.forks import plain_values
 from netspec.schema.forks_pb2 import ResizeParameter
@@ -54,12 +55,10 @@ class DetectionEvaluate(LayerModule):
         return f"num_classes={self.classes}, overlap_threshold={self.threshold:g}"
 
     def forward(self, detections: Tensor, truth: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():
-            raise NetspecError(
-                f"{self.label}: DetectionEvaluate can't be exported: its rows depend on the data",
-                self.span,
-                "cut the net at its bottoms: outputs=[…]",
-            )
+        refuse_export(
+            f"{self.label}: DetectionEvaluate can't be exported: its rows depend on the data",
+            self.span,
+        )
         return self._evaluate(detections, truth)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]

@@ -24,6 +24,7 @@ from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss import LOG_FLT_MIN
 from netspec.pytorch.layers.loss_terms import normalization_of, raise_to, wide
+from netspec.pytorch.refuse_export import refuse_export
 from netspec.schema.caffe_pb2 import LossParameter
 from netspec.schema.forks import plain_values
 from netspec.schema.forks_pb2 import MultiBoxLossParameter
@@ -67,13 +68,10 @@ class MultiBoxLoss(LayerModule):
     def forward(
         self, loc: Tensor, conf: Tensor, priors: Tensor, truth: Tensor, *arm: Tensor
     ) -> Tensor:
-        if torch.compiler.is_exporting():
-            raise NetspecError(
-                f"{self.label}: MultiBoxLoss can't be exported: which priors count depends on the "
-                "data",
-                self.span,
-                "cut the net at its bottoms: outputs=[…]",
-            )
+        refuse_export(
+            f"{self.label}: MultiBoxLoss can't be exported: which priors count depends on the data",
+            self.span,
+        )
         return self._loss(loc, conf, priors, truth, *arm)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]

@@ -1,4 +1,4 @@
-"""A run that is told to listeners, as the solver tells one, and the numbers it is made of."""
+"""A run that is reported to listeners, as the solver reports one, and the numbers it is made of."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ RATES = {0: 0.01, 20: 0.001}
 ACCURACIES = {0: 0.1, 40: 0.9875}
 
 
-def tell(listener: Listener) -> None:
+def report_run(listener: Listener) -> None:
     """A whole run: two displays, two test nets before and after the training, a snapshot."""
     listener.started(INFO)
     for iteration in (0, 20):
         if iteration == 0:
-            tell_tests(listener, 0)
+            report_tests(listener, 0)
         listener.displayed(
             iteration,
             LOSSES[iteration],
@@ -50,12 +50,12 @@ def tell(listener: Listener) -> None:
     listener.removed(Path("lenet_iter_20.solverstate"))
     listener.warned("the disk is nearly full")
     listener.finished(40, 0.0625)
-    tell_tests(listener, 40)
+    report_tests(listener, 40)
     listener.ended(40, "done")
     listener.close()
 
 
-def tell_tests(listener: Listener, iteration: int) -> None:
+def report_tests(listener: Listener, iteration: int) -> None:
     for batch in range(10):
         listener.testing(iteration, 0, batch, 10)
     listener.tested(iteration, 0, {"accuracy": [ACCURACIES[iteration]], "loss": [0.75]}, None)
@@ -63,8 +63,8 @@ def tell_tests(listener: Listener, iteration: int) -> None:
     listener.tested(iteration, 1, {"per_class": [0.5, 0.25, 1.0]}, 3.5)
 
 
-def tell_resumed(listener: Listener, start: int, losses: dict[int, float]) -> None:
-    """The run goes on from a snapshot, and tells these losses."""
+def report_resumed(listener: Listener, start: int, losses: dict[int, float]) -> None:
+    """The run goes on from a snapshot, and reports these losses."""
     listener.started(replace(INFO, start_iter=start))
     listener.restored(start, Path(f"lenet_iter_{start}.solverstate"))
     for iteration, loss in losses.items():
