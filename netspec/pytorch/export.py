@@ -33,6 +33,7 @@ from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.picture_net import picture_input
 from netspec.pytorch.standalone.export_module import SEED, write_standalone
+from netspec.pytorch.standalone.write_module import module_text
 from netspec.pytorch.weights import save_weights
 from netspec.weights.files import WRITABLE
 
@@ -236,6 +237,7 @@ def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[st
 
 
 def _python(subject: Subject, path: Path) -> Exported:
+    text = module_text(subject.module)  # what can't be written is not run either
     inputs = random_inputs(subject.module)
     states = Carried({"net": subject.module})
     held = states.held()
@@ -248,7 +250,7 @@ def _python(subject: Subject, path: Path) -> Exported:
         arrays = {name: value.numpy() for name, value in got.items()}
         differences.update(subject.held_against(arrays, wanted, "exported"))
 
-    write_standalone(subject.module, path, inputs, check)
+    write_standalone(subject.module, text, path, inputs, check)
     paths = (str(path), str(path.with_suffix(".safetensors")))
     return Exported(paths, differences, subject.notes)
 

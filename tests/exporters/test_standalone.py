@@ -203,6 +203,7 @@ def test_a_layer_that_a_file_cannot_hold(
         netspec.export(load_text(text, phase="TEST"), tmp_path / "net.py")
     assert caught.value.diagnostics[0].span is not None
     assert [each.name for each in tmp_path.iterdir()] == ["net.prototxt"]
+    assert not written.exists()  # no layer has run
 
 
 def test_the_file_is_laid_out_as_ruff_does(trained: NetModule, tmp_path: Path) -> None:

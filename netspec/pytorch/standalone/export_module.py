@@ -14,7 +14,6 @@ from torch import Tensor
 
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.standalone.write_module import module_text
 from netspec.pytorch.weights import save_weights
 
 SEED = 1  # of what dropout draws while the two are compared
@@ -23,16 +22,17 @@ _NAME = "netspec_standalone"
 
 def write_standalone(
     module: NetModule,
+    text: str,
     path: Path,
     inputs: dict[str, Tensor],
     check: Callable[[dict[str, Tensor]], None],
 ) -> None:
-    """Writes `path` and, beside it, its weights as `.safetensors`.
+    """Writes `path` and, beside it, the module's weights as `.safetensors`.
 
-    Args: check: takes the file's outputs for the inputs; nothing is written where it raises.
-    Raises: NetspecError for a layer that a file can't hold; nothing is written then.
+    Args:
+        text: what `module_text` gives for the module.
+        check: takes the file's outputs for the inputs; nothing is written where it raises.
     """
-    text = module_text(module)
     folder = path.resolve().parent
     if not folder.is_dir():
         raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
