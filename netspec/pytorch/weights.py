@@ -16,6 +16,7 @@ from netspec.diagnostics import NetspecError, counted
 from netspec.graph import Shape, shape_text
 from netspec.layers.blobs import same_shape
 from netspec.pytorch.module import About, NetModule, arrays_for
+from netspec.weights.caffemodel import write_caffemodel
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 
 
@@ -199,11 +200,17 @@ def _mismatch(net: list[Shape], file: list[Shape | None]) -> str | None:
 
 
 def save_weights(
-    module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None
+    module: NetModule,
+    path: str | Path,
+    diffs: Sequence[Sequence[np.ndarray]] | None = None,
+    format: str | None = None,
 ) -> None:
     """Writes the module's weights; the format follows the suffix (.caffemodel, .h5, .safetensors).
 
-    Args: diffs: of each layer's params what the file is to hold as their diff.
+    Args:
+        diffs: of each layer's params what the file is to hold as their diff.
+        format: "caffemodel" or "hdf5", whatever the suffix is.
+
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
     _require_module(module)
@@ -212,8 +219,10 @@ def save_weights(
         for blobs in module.layer_params
     ]
     layers = module.about.layers
-    if not str(path).endswith(HDF5_SUFFIXES):
-        write_weights(
+    is_hdf5 = str(path).endswith(HDF5_SUFFIXES) if format is None else format == "hdf5"
+    if not is_hdf5:
+        write = write_weights if format is None else write_caffemodel
+        write(
             path,
             module.about.net_name,
             [(*layer, own) for layer, own in zip(layers, arrays, strict=True)],

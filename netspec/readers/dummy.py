@@ -44,7 +44,7 @@ class DummyReader:
         rng = generator(seed, layer, BATCH)
         # made here to find what a filler refuses before the first batch
         first = {top: self._fill(i, rng) for i, top in enumerate(layer.tops)}
-        self._constants = {
+        self.constants = {
             top: first[top]
             for top, filler in zip(layer.tops, self._fillers, strict=True)
             if filler.type == "constant"
@@ -55,7 +55,7 @@ class DummyReader:
             self._seed, self._layer, BATCH, batch_index * self._shard.processes + self._shard.rank
         )
         return {
-            top: self._constants[top] if top in self._constants else self._fill(i, rng)
+            top: self.constants[top] if top in self.constants else self._fill(i, rng)
             for i, top in enumerate(self._layer.tops)
         }
 

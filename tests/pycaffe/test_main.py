@@ -1,0 +1,56 @@
+"""python -m netspec.pycaffe."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+import caffe
+import caffe.proto.caffe_pb2
+import netspec.pycaffe
+from caffe.proto import caffe_pb2
+from helper import NAME
+assert caffe is netspec.pycaffe and caffe.Net is netspec.pycaffe.Net
+assert caffe_pb2 is sys.modules['netspec.schema.caffe_pb2'] is caffe.proto.caffe_pb2
+print(__name__, NAME, sys.argv)
+"""
+
+
+def run(cwd, *arguments):
+    command = [sys.executable, "-m", "netspec.pycaffe", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "helper.py").write_text("NAME = 'helper'\n")
+    return tmp_path
+
+
+def test_a_script_finds_caffe_and_its_own_modules(folder):
+    done = run("/", str(folder / "script.py"), "a", "-b")
+    assert done.stderr == ""
+    assert done.stdout == f"__main__ helper {[str(folder / 'script.py'), 'a', '-b']}\n"
+
+
+def test_a_module_finds_caffe(folder):
+    done = run(folder, "-m", "script", "a")
+    assert done.stderr == ""
+    assert done.stdout == f"__main__ helper {[str(folder / 'script.py'), 'a']}\n"
+
+
+def test_the_exit_status_is_the_scripts(tmp_path):
+    (tmp_path / "s.py").write_text("raise SystemExit(3)\n")
+    assert run(tmp_path, "s.py").returncode == 3
+
+
+def test_usage():
+    assert run("/").returncode == 2
+    done = run("/", "none.py")
+    assert done.returncode == 2
+    assert "'none.py' does not exist" in done.stderr
