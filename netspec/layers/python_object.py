@@ -187,7 +187,7 @@ class Instance:
 
     def call(self, method: str, *arguments: object) -> None:
         """Runs a method of the object. Raises: NetspecError for whatever it raises."""
-        if not hasattr(self.object, method):
+        if not hasattr(self.object, method) and not _passed_through.get():
             message = (
                 f"{self.layer.label}: the class '{self.layer.message.python_param.layer}' has no "
                 f"method '{method}'"
@@ -202,6 +202,8 @@ class Instance:
             with caffe_at_hand(_stand_in()):
                 module = self.modules.load(p.module)
         except ModuleNotFoundError as error:
+            if _passed_through.get():
+                raise
             if error.name is None or not f"{p.module}.".startswith(f"{error.name}."):
                 raise self._fault(f"'{p.module}' can't be imported", error) from error
             hint = (
@@ -220,7 +222,7 @@ class Instance:
             raise NetspecError(
                 message, self._span("python_param", "layer"), did_you_mean(p.layer, classes)
             )
-        for method in _METHODS:
+        for method in () if _passed_through.get() else _METHODS:
             if not hasattr(found, method):
                 message = f"{self.layer.label}: the class '{p.layer}' has no method '{method}'"
                 raise NetspecError(

@@ -127,14 +127,23 @@ class ParamDiff(Memory):
 
     def __init__(self, param: Callable[[], Tensor]) -> None:
         super().__init__(torch.device("cpu"))
-        self._param = param
+        self.param = param
+        # what a solver has taken from the param in its last update, to compute when it is looked at
+        self.last_update: Callable[[], Tensor] | None = None
 
     @property
     def is_empty(self) -> bool:
-        return self._param().grad is None
+        return self.param().grad is None
+
+    def settle(self) -> None:
+        """Puts the last update here, which Caffe leaves in the diff, where that is still to do."""
+        if self.last_update is not None:
+            update, self.last_update = self.last_update, None
+            self._flat(0).copy_(update().view(-1))
 
     def _flat(self, count: int) -> Tensor:
-        param = self._param()
+        self.settle()
+        param = self.param()
         if param.grad is None:
             param.grad = torch.zeros_like(param, requires_grad=False)
             self._version = -1
@@ -145,8 +154,8 @@ class ParamDiff(Memory):
         self.tensor(value.shape).copy_(value)
 
     def clear(self) -> None:
-        self._is_at_host, self._version = False, -1
-        param = self._param()
+        self._is_at_host, self._version, self.last_update = False, -1, None
+        param = self.param()
         if param.grad is None:
             return
         if self.is_seen:

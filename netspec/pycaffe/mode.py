@@ -111,6 +111,8 @@ def init_log(prefix: str = "", level: int = 0, log_dir: str | None = None) -> No
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if log_dir:
         handlers.append(logging.FileHandler(f"{log_dir}/{prefix or 'caffe'}.log"))
+    for handler in _logger.handlers:
+        handler.close()
     _logger.handlers[:] = handlers
 
 

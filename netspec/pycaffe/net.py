@@ -24,6 +24,7 @@ from netspec.pycaffe.alias import running_user_code
 from netspec.pycaffe.blob import Blob, BlobVec
 from netspec.pycaffe.build_steps import build_steps
 from netspec.pycaffe.data_step import DataStep, MemoryDataStep
+from netspec.pycaffe.memory import ParamDiff
 from netspec.pycaffe.net_weights import copy_weights, require_file, share_weights
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -72,27 +73,35 @@ class Net:
             )
             module = lower(net)
         fill_params(module, net, mode.next_seed())
-        self._take(net, module.to(mode.device()), mode.device())
+        self._take(net, module.to(mode.device()), mode.device(), mode.next_seed)
         if weights is not None:
             self.copy_from(str(weights))
 
     @classmethod
-    def of(cls, net: graph.Net, module: NetModule, device: torch.device) -> Net:
+    def of(
+        cls, net: graph.Net, module: NetModule, device: torch.device, draw_seed: Callable[[], int]
+    ) -> Net:
         """The running net of a module, whose params it shares."""
         made = cls.__new__(cls)
-        made._take(net, module, device)
+        made._take(net, module, device, draw_seed)
         made._moves = False
         return made
 
-    def _take(self, net: graph.Net, module: NetModule, device: torch.device) -> None:
+    def _take(
+        self, net: graph.Net, module: NetModule, device: torch.device, draw_seed: Callable[[], int]
+    ) -> None:
         self.graph, self.module, self._device = net, module, device
-        running = build_steps(net, module, device, mode.next_seed)
+        running = build_steps(net, module, device, draw_seed)
         self._steps, self._blobs_by_name, self._weights = (
             running.steps,
             running.blobs,
             running.weights,
         )
         self._moves = True
+        diffs = (blob.diff_memory for step in self._steps for blob in step.blobs)
+        self.param_diffs = list(
+            dict.fromkeys(diff for diff in diffs if isinstance(diff, ParamDiff))
+        )
         self._callbacks: dict[str, list[Callback]] = {name: [] for name in CALLBACKS}
 
     @property
@@ -260,6 +269,8 @@ class Net:
     def run_backward(self, first: int, last: int, keeps: bool = True) -> None:
         """Runs layers backward. Args: keeps: let the pass be run again."""
         self._follow_mode()
+        for diff in self.param_diffs:
+            diff.settle()
         before, after = self._callbacks["before_backward"], self._callbacks["after_backward"]
         with torch.no_grad():
             for index in range(first, last - 1, -1):
@@ -273,6 +284,18 @@ class Net:
                     raise
                 for call in after:
                     call(index)
+
+    def output_tensors(self) -> dict[str, Tensor]:
+        """The outputs as they stand."""
+        return {name: self._blobs_by_name[name].tensor() for name in self.graph.outputs}
+
+    def run_forward_all(self) -> Tensor:
+        """Runs every layer forward; returns the objective."""
+        return self.run_forward(0, len(self._steps) - 1)
+
+    def run_backward_all(self) -> None:
+        """Runs every layer backward, once."""
+        self.run_backward(len(self._steps) - 1, 0, keeps=False)
 
     def _forward(self, first: int, last: int) -> float:
         return float(self.run_forward(first, last))
@@ -363,9 +386,8 @@ class Net:
 
     def clear_param_diffs(self) -> None:
         """Makes the diffs of all params 0."""
-        for step in self._steps:
-            for blob in step.blobs:
-                blob.diff_memory.clear()
+        for diff in self.param_diffs:
+            diff.clear()
 
     def copy_from(self, path: str | Path) -> None:
         """Copies the weights of a file into the layers of the same names.

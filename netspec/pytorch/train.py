@@ -104,18 +104,11 @@ class Solver:
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
-        self.updater = Updater(p, *learnable(self.net, self.module))
+        self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
-        self.tester = Tester(
-            test_nets,
-            self.module,
-            self.device,
-            self.processes,
-            self.listener.debugged if p.debug_info else None,
-            evaluation_of(p),
-        )
+        self.tester = self._make_tester(test_nets)
         self.carried = Carried(
             {
                 "train": self.module,
@@ -136,6 +129,14 @@ class Solver:
         self._feed: Feed | None = None
         if p.weights:
             self.load_weights(path for path, _ in self.file.weights)
+
+    def _make_updater(self) -> Updater:
+        return Updater(self.param, *learnable(self.net, self.module))
+
+    def _make_tester(self, nets: list[Net]) -> Tester:
+        debug = self.listener.debugged if self.param.debug_info else None
+        evaluation = evaluation_of(self.param)
+        return Tester(nets, self.module, self.device, self.processes, debug, evaluation)
 
     @property
     def test_nets(self) -> list[Net]:
@@ -299,7 +300,7 @@ class Solver:
             self._seed()
             held = self.carried.held()
             with torch.no_grad():
-                self.losses.append(self.module.loss(self._train_feed().forward()))
+                self.losses.append(self._forward_loss())
             self.losses.agree(self.processes)
             loss = self.losses.smoothed
             self._close_feed()  # further iterations begin with the batch that this pass has used
@@ -307,6 +308,9 @@ class Solver:
         self.listener.finished(self.iter, loss)
         if p.test_interval and self.iter % p.test_interval == 0:
             self.test()
+
+    def _forward_loss(self) -> Tensor:
+        return self.module.loss(self._train_feed().forward())
 
     def _is_test_due(self) -> bool:
         p = self.param
