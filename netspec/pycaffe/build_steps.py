@@ -145,11 +145,17 @@ class _Building:
             if owner is not None:
                 blobs.append(Blob(param.shape, owner.data_memory, owner.diff_memory))
                 continue
-            find = partial(_param, self.module, self.module.about.order[index], i)
+            find = self._finder(self.module.about.order[index], i)
             blobs.append(Blob(param.shape, ParamData(find), ParamDiff(find)))
             if param.name:
                 self.owners.setdefault((param.name, i), blobs[-1])
         return blobs
+
+    def _finder(self, target: str, index: int) -> Callable[[], Tensor]:
+        """What gives a param: a Parameter stays the same one, a buffer is made anew on a device."""
+        find = partial(_param, self.module, target, index)
+        param = find()
+        return (lambda: param) if isinstance(param, nn.Parameter) else find
 
     def _step(
         self,

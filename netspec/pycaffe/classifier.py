@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,10 @@ def image_transformer(
     return transformer
 
 
-def run_images(net: Net, transformer: io.Transformer, images: Sequence[Array]) -> Array:
+def run_images(net: Net, transformer: io.Transformer, images: Iterable[Array]) -> Array:
     """The net's first output for any number of images."""
     name = net.inputs[0]
-    rows = np.array([transformer.preprocess(name, image) for image in images], np.float32)
+    rows: Any = np.array([transformer.preprocess(name, image) for image in images], np.float32)
     return net.forward_all(**{name: rows})[net.outputs[0]]
 
 
@@ -66,8 +66,8 @@ class Classifier(Net):
     ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = image_transformer(self, mean, input_scale, raw_scale, channel_swap)
-        self.crop_dims = np.array(self.blobs[self.inputs[0]].data.shape[2:])
-        self.image_dims = self.crop_dims if image_dims is None else np.array(image_dims)
+        self.crop_dims = self.blobs[self.inputs[0]].shape[2:]
+        self.image_dims = list(image_dims) if image_dims is not None else self.crop_dims
 
     def predict(self, inputs: Sequence[Array], oversample: bool = True) -> Array:
         """The output for each image.
@@ -76,11 +76,14 @@ class Classifier(Net):
             takes the centre alone.
         Shapes: inputs (H, W, K) each, the result (number of images, number of classes).
         """
-        images = np.array([io.resize_image(image, self.image_dims) for image in inputs])
+        images = [io.resize_image(image, self.image_dims) for image in inputs]
         if oversample:
             predictions = run_images(self, self.transformer, io.oversample(images, self.crop_dims))
             return predictions.reshape(len(images), 10, -1).mean(1)
-        top, left = ((self.image_dims - self.crop_dims) / 2.0).astype(int)
         height, width = self.crop_dims
-        crops = images[:, top : top + height, left : left + width]
+        top, left = (
+            int((whole - crop) / 2.0)
+            for whole, crop in zip(self.image_dims, self.crop_dims, strict=True)
+        )
+        crops = [image[top : top + height, left : left + width] for image in images]
         return run_images(self, self.transformer, crops)

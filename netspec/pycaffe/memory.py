@@ -87,6 +87,14 @@ class Memory:
             return
         self._values, self._version, self._is_at_host = value.reshape(-1), -1, False
 
+    def release(self) -> None:
+        """Lets go of values that are about to be computed anew, so that their room is used again.
+
+        What a script has seen stays at its place.
+        """
+        if not self.is_seen:
+            self._values = None
+
     def fill(self, shape: Sequence[int], value: float) -> None:
         """Makes every value the same one."""
         self.tensor(shape).fill_(value)
@@ -152,6 +160,9 @@ class ParamDiff(Memory):
 
     def write(self, value: Tensor) -> None:
         self.tensor(value.shape).copy_(value)
+
+    def release(self) -> None:
+        """Nothing: backward passes add to it."""
 
     def clear(self) -> None:
         self._is_at_host, self._version, self.last_update = False, -1, None

@@ -115,6 +115,8 @@ class ModuleStep(Step):
         self.layer, self.run = layer, run
         self.in_place = not {id(b) for b in self.tops}.isdisjoint(id(b) for b in self.bottoms)
         self._shapes = [bottom.sizes for bottom in self.bottoms]
+        read = [bottom.data_memory for bottom in self.bottoms]
+        self._written = [t.data_memory for t in self.tops if t.data_memory not in read]
         # called where the bottoms have other shapes than the layer was made for
         self.make_again: Callable[[Sequence[tuple[int, ...]]], None] | None = None
         self._recorded: tuple[list[Tensor], list[Tensor]] | None = None
@@ -129,6 +131,8 @@ class ModuleStep(Step):
     def forward(self) -> None:
         self.reshape()
         self._recorded = None
+        for memory in self._written:
+            memory.release()
         if self.needs_backward:
             results = self._record()
         else:
@@ -173,6 +177,10 @@ class ModuleStep(Step):
             for result, top in zip(results, self.tops, strict=True)
             if result.requires_grad
         ]
+        read = [top.diff_memory for top in self.tops]
+        for bottom, propagates in zip(self.bottoms, self.propagates, strict=True):
+            if propagates and bottom.diff_memory not in read:
+                bottom.diff_memory.release()
         if pairs:
             tops, diffs = zip(*pairs, strict=True)
             torch.autograd.backward(tops, diffs, retain_graph=keeps)

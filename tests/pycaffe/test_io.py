@@ -22,7 +22,7 @@ layer { name: 'ip' type: 'InnerProduct' bottom: 'pool' top: 'ip'
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path) -> tuple[str, str]:
     """A net whose output is the mean of each channel, and its weights."""
     (tmp_path / "net.prototxt").write_text(NET)
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
@@ -129,7 +129,7 @@ def test_transformer_refuses():
         transformer.set_mean("data", np.ones(2))
 
 
-def test_classifier(files):
+def test_classifier(files: tuple[str, str]):
     images = [np.full((6, 8, 3), [0.1, 0.2, 0.3]), np.full((9, 7, 3), [0.4, 0.5, 0.6])]
     classifier = caffe.Classifier(
         *files, image_dims=(6, 6), raw_scale=10, channel_swap=(2, 1, 0), mean=np.ones(3)
@@ -153,7 +153,7 @@ def test_detector(files, tmp_path):
     assert detector.detect_windows([]) == []
 
 
-def test_detector_with_context(files, tmp_path):
+def test_detector_with_context(files: tuple[str, str], tmp_path):
     Image.fromarray(np.full((8, 8, 3), 255, np.uint8)).save(tmp_path / "i.png")
     mean = np.full((3, 4, 4), 5.0)
     detector = caffe.Detector(*files, mean=mean, raw_scale=10, context_pad=1)
