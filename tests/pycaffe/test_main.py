@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import netspec
 
 SCRIPT = """
 import sys
@@ -54,3 +58,18 @@ def test_usage():
     done = run("/", "none.py")
     assert done.returncode == 2
     assert "'none.py' does not exist" in done.stderr
+
+
+def test_the_extra_package_makes_caffe_known_everywhere(folder):
+    root = Path(netspec.__file__).parents[1]
+    path = os.pathsep.join([str(root / "netspec-caffe"), str(root)])
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == "__main__ helper ['script.py']\n"
