@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments == ["-m"] or (arguments[0][:1] == "-" and arguments[0] != "-m"):
         print(USAGE, file=sys.stderr)
         return 2
-    install()
     if arguments[0] == "-m":
+        install()
         # python -m has put the working directory first, where the module is looked for as well
         sys.argv[:] = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> int:
     if not os.path.exists(script):
         print(f"python -m netspec.pycaffe: '{script}' does not exist", file=sys.stderr)
         return 2
+    install()
     sys.argv[:] = arguments
     sys.path[0] = os.path.dirname(os.path.abspath(script))
     runpy.run_path(script, run_name="__main__")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import netspec
+from netspec.pycaffe.__main__ import main
 
 SCRIPT = """
 import sys
@@ -48,16 +49,24 @@ def test_a_module_finds_caffe(folder):
     assert done.stdout == f"__main__ helper {[str(folder / 'script.py'), 'a']}\n"
 
 
-def test_the_exit_status_is_the_scripts(tmp_path):
-    (tmp_path / "s.py").write_text("raise SystemExit(3)\n")
-    assert run(tmp_path, "s.py").returncode == 3
+def test_usage(capsys):
+    for arguments in ([], ["-m"], ["-x"]):
+        assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: python -m netspec.pycaffe SCRIPT")
+    assert main(["none.py"]) == 2
+    assert "'none.py' does not exist" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: ")
 
 
-def test_usage():
-    assert run("/").returncode == 2
-    done = run("/", "none.py")
-    assert done.returncode == 2
-    assert "'none.py' does not exist" in done.stderr
+def test_a_script_that_writes_nets_loads_no_torch(tmp_path):
+    (tmp_path / "s.py").write_text(
+        "import sys\nfrom caffe import layers as L\nimport caffe\n"
+        "print(caffe.to_proto(L.Input()).layer[0].name, 'torch' in sys.modules)\n"
+        "raise SystemExit(3)\n"
+    )
+    done = run(tmp_path, "s.py")
+    assert (done.stdout, done.returncode) == ("Input1 False\n", 3)
 
 
 def test_the_extra_package_makes_caffe_known_everywhere(folder):

@@ -271,6 +271,7 @@ def test_level_and_stages_choose_layers(tmp_path):
     )
     assert make(tmp_path, text).outputs == ["pool"]
     assert make(tmp_path, text, caffe.TEST, level=2, stages=["show"]).outputs == ["prob"]
+    assert make(tmp_path, text, caffe.TEST, 2, ["show"]).outputs == ["prob"]
 
 
 def test_memory_data_goes_round(tmp_path):
