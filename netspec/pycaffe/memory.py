@@ -37,40 +37,40 @@ class Memory:
         """Whether nothing has been written or read; it stands for zeros."""
         return self._values is None
 
-    def _flat(self, count: int) -> Tensor:
-        """At least so many values, in one row. Where there is no room for them they are zeros."""
+    def _room(self, count: int) -> Tensor:
+        """At least so many values, in any shape. Where there is no room they are zeros."""
         if self._values is None or self._values.numel() < count:
             self._values = torch.zeros(count, device=self._device)
             self._host, self._is_at_host = None, False
         return self._values
 
     def tensor(self, shape: Sequence[int]) -> Tensor:
-        """The values for a layer to compute on, in the memory itself."""
+        """The values for a layer to compute on: the memory itself, maybe in a view."""
         count = prod(shape)
-        flat = self._flat(count)
+        values = self._room(count)
         if self._is_at_host and self._host is not None:
-            flat.copy_(self._host)
-            self._is_at_host, self._version = False, flat._version
-        return (flat if flat.numel() == count else flat[:count]).view(shape)
+            values.view(-1).copy_(self._host)
+            self._is_at_host, self._version = False, values._version
+        return _shaped(values, count, shape)
 
     def array(self, shape: Sequence[int]) -> NDArray[Any]:
         """The values for a script, which may write to them."""
         count = prod(shape)
-        flat = self._flat(count)
+        values = self._room(count)
         if not self.is_seen and not self._owns_results:
-            flat = self._values = flat.clone()
-        if flat.device.type != "cpu":
-            flat = self._on_host(flat)
+            values = self._values = values.clone()
+        if values.device.type != "cpu":
+            values = self._on_host(values)
         else:
             self.is_seen = True
-        return (flat if flat.numel() == count else flat[:count]).view(shape).numpy()
+        return _shaped(values, count, shape).numpy()
 
-    def _on_host(self, flat: Tensor) -> Tensor:
-        if self._host is None or self._host.numel() != flat.numel():
-            self._host, self._is_at_host, self._version = torch.empty(flat.numel()), False, -1
-        if not self._is_at_host and self._version != flat._version:
-            self._host.copy_(flat)
-            self._version = flat._version
+    def _on_host(self, values: Tensor) -> Tensor:
+        if self._host is None or self._host.numel() != values.numel():
+            self._host, self._is_at_host, self._version = torch.empty(values.numel()), False, -1
+        if not self._is_at_host and self._version != values._version:
+            self._host.copy_(values.view(-1))
+            self._version = values._version
         self._is_at_host = True
         return self._host
 
@@ -85,7 +85,7 @@ class Memory:
         if self.is_seen:
             self.tensor(value.shape).copy_(value)
             return
-        self._values, self._version, self._is_at_host = value.reshape(-1), -1, False
+        self._values, self._version, self._is_at_host = value.contiguous(), -1, False
 
     def release(self) -> None:
         """Lets go of values that are about to be computed anew, so that their room is used again.
@@ -114,6 +114,12 @@ class Memory:
         self._device, self._host, self._is_at_host = device, None, False
 
 
+def _shaped(values: Tensor, count: int, shape: Sequence[int]) -> Tensor:
+    if values.numel() != count:
+        return values.view(-1)[:count].view(shape)
+    return values if values.shape == shape else values.view(shape)
+
+
 class ParamData(Memory):
     """The values of a param of the compiled net: the param's own memory."""
 
@@ -121,8 +127,8 @@ class ParamData(Memory):
         super().__init__(torch.device("cpu"))
         self._param = param
 
-    def _flat(self, count: int) -> Tensor:
-        self._values = self._param().detach().view(-1)
+    def _room(self, count: int) -> Tensor:
+        self._values = self._param().detach()
         return self._values
 
     def to(self, device: torch.device) -> None:
@@ -147,15 +153,16 @@ class ParamDiff(Memory):
         """Puts the last update here, which Caffe leaves in the diff, where that is still to do."""
         if self.last_update is not None:
             update, self.last_update = self.last_update, None
-            self._flat(0).copy_(update().view(-1))
+            values = self._room(0)
+            values.copy_(update().view(values.shape))
 
-    def _flat(self, count: int) -> Tensor:
+    def _room(self, count: int) -> Tensor:
         self.settle()
         param = self.param()
         if param.grad is None:
             param.grad = torch.zeros_like(param, requires_grad=False)
             self._version = -1
-        self._values = param.grad.view(-1)
+        self._values = param.grad
         return self._values
 
     def write(self, value: Tensor) -> None:

@@ -101,7 +101,8 @@ class SplitStep(Step):
         for top in self.tops[1:]:
             if not top.diff_memory.is_empty:
                 total = total + top.diff_tensor()
-        self.bottoms[0].hold_diff(total.clone() if len(self.tops) == 1 else total)
+        is_own = total is not self.tops[0].diff_tensor()
+        self.bottoms[0].hold_diff(total if is_own else total.clone())
 
 
 class ModuleStep(Step):
@@ -159,7 +160,9 @@ class ModuleStep(Step):
             leaf = bottom.tensor()
             if self.in_place and bottom.data_memory.is_seen:
                 leaf = leaf.clone()  # its place is written over before the backward pass reads it
-            leaves.append(leaf.requires_grad_(propagates))
+            elif propagates:
+                leaf = leaf.detach()
+            leaves.append(leaf.requires_grad_() if propagates else leaf)
         with torch.enable_grad():
             results = self._results(leaves)
         self._recorded = leaves, results
@@ -173,7 +176,7 @@ class ModuleStep(Step):
         assert self._recorded is not None
         leaves, results = self._recorded
         pairs = [
-            (result, top.diff_tensor().view(result.shape))
+            (result, top.diff_tensor())
             for result, top in zip(results, self.tops, strict=True)
             if result.requires_grad
         ]
