@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("start_up", "large_nets", "train_step", "layers", "detection", "processes")
+NAMES = ("start_up", "large_nets", "train_step", "layers", "detection", "processes", "pycaffe")
 
 for name in sys.argv[1:] or NAMES:
     import_module(f"benchmarks.{name}").main()

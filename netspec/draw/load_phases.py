@@ -15,7 +15,7 @@ PHASES = ("TRAIN", "TEST", "ALL")
 
 
 def load_phases(
-    path: str | Path,
+    path: str | Path | Source,
     phase: str = "ALL",
     options: NetOptions | None = None,
     report: Report | None = None,
@@ -31,7 +31,8 @@ def load_phases(
     report = report or Report()
     nets: list[Net] = []
     faults: list[Diagnostic] = []
-    source = read_text_file(path)
+    source = path if isinstance(path, Source) else read_text_file(path)
+    path = source.path
     options = replace(options or NetOptions(), require_shapes=False)
     for one in PHASES[:2] if phase == "ALL" else (phase,):
         warnings = Report()

@@ -71,12 +71,12 @@ def render(dot: str, path: str | Path, report: Report | None = None) -> None:
     Raises: NetspecError.
     """
     form = picture_format(path)
-    write_atomically(
-        path, dot.encode() if form == "dot" else _picture(dot, form, report or Report())
-    )
+    write_atomically(path, dot.encode() if form == "dot" else picture(dot, form, report))
 
 
-def _picture(dot: str, form: str, report: Report) -> bytes:
+def picture(dot: str, form: str, report: Report | None = None) -> bytes:
+    """The bytes of a picture in one of the FORMATS. Raises: NetspecError."""
+    report = report or Report()
     if not _find("dot"):
         return _by_graphviz_pure(dot, form)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from math import prod
 from operator import index
@@ -29,6 +30,7 @@ TRAIN, TEST = 0, 1  # as in Caffe's enum Phase
 _METHODS = ("setup", "reshape", "forward")  # and backward, where a gradient is asked for
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _STAND_IN_ONLY = "netspec stands in for caffe with Layer, TRAIN and TEST only"
+_passed_through = ContextVar("exceptions of Python layers are passed through", default=False)
 
 
 class Blob:
@@ -186,7 +188,7 @@ class Instance:
 
     def call(self, method: str, *arguments: object) -> None:
         """Runs a method of the object. Raises: NetspecError for whatever it raises."""
-        if not hasattr(self.object, method):
+        if not hasattr(self.object, method) and not _passed_through.get():
             message = (
                 f"{self.layer.label}: the class '{self.layer.message.python_param.layer}' has no "
                 f"method '{method}'"
@@ -201,6 +203,8 @@ class Instance:
             with caffe_at_hand(_stand_in()):
                 module = self.modules.load(p.module)
         except ModuleNotFoundError as error:
+            if _passed_through.get():
+                raise
             if error.name is None or not f"{p.module}.".startswith(f"{error.name}."):
                 raise self._fault(f"'{p.module}' can't be imported", error) from error
             hint = (
@@ -209,6 +213,8 @@ class Instance:
             message = f"{self.layer.label}: there is no Python module '{p.module}'"
             raise NetspecError(message, self._span("python_param", "module"), hint) from None
         except (Exception, SystemExit) as error:
+            if _passed_through.get():
+                raise
             raise self._fault(f"'{p.module}' can't be imported", error) from error
         found = getattr(module, p.layer, None)
         if not isinstance(found, type):
@@ -217,7 +223,7 @@ class Instance:
             raise NetspecError(
                 message, self._span("python_param", "layer"), did_you_mean(p.layer, classes)
             )
-        for method in _METHODS:
+        for method in () if _passed_through.get() else _METHODS:
             if not hasattr(found, method):
                 message = f"{self.layer.label}: the class '{p.layer}' has no method '{method}'"
                 raise NetspecError(
@@ -235,6 +241,8 @@ class Instance:
         except NetspecError:
             raise
         except (Exception, SystemExit) as error:
+            if _passed_through.get():
+                raise
             raise self._fault(what, error) from error
 
     def _fault(self, what: str, error: BaseException) -> NetspecError:
@@ -254,6 +262,16 @@ class Instance:
 
     def _span(self, *path: str | int) -> Span | None:
         return self.layer.spans.at(*path)
+
+
+@contextmanager
+def exceptions_passed_through() -> Iterator[None]:
+    """What user code raises comes out as it is, as in pycaffe, and not as a diagnostic."""
+    token = _passed_through.set(True)
+    try:
+        yield
+    finally:
+        _passed_through.reset(token)
 
 
 def _make(user_class: Any, message: Any) -> Any:

@@ -115,7 +115,7 @@ class Tester:
                 continue
             seed_generators(mixed_seed(seed, index, start + first + rank), self.nets[index])
             outputs = self._forward(feed)
-            loss += float(self.modules[index].loss(outputs))
+            loss += self._loss(index, outputs)
             for name, value in outputs.items():
                 if name in detections:
                     detections[name].append((first + rank, detection_rows(value)))
@@ -133,6 +133,10 @@ class Tester:
             batches = sorted((each for part in parts for each in part), key=lambda each: each[0])
             values |= mean_average_precision(name, (rows for _, rows in batches), self.evaluation)
         return values if alone else self.processes.broadcast(values)
+
+    def _loss(self, index: int, outputs: dict[str, Tensor]) -> float:
+        """The objective of the last forward pass of a net."""
+        return float(self.modules[index].loss(outputs))
 
     @torch.no_grad()
     def _forward(self, feed: Feed) -> dict[str, Tensor]:

@@ -159,7 +159,7 @@ class Solver(TrainingRun):
             self._seed()
             held = self.carried.held()
             with torch.no_grad():
-                self.losses.append(self.module.loss(self._train_feed().forward()))
+                self.losses.append(self._forward_loss())
             self.losses.agree(self.processes)
             loss = self.losses.smoothed
             self._close_feed()  # further iterations begin with the batch that this pass has used
@@ -167,6 +167,9 @@ class Solver(TrainingRun):
         self.listener.finished(self.iter, loss)
         if p.test_interval and self.iter % p.test_interval == 0:
             self.test()
+
+    def _forward_loss(self) -> Tensor:
+        return self.module.loss(self._train_feed().forward())
 
     def _is_test_due(self) -> bool:
         p = self.param

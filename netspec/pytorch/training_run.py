@@ -88,18 +88,11 @@ class TrainingRun:
         self.module: NetModule = lower(self.net)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
-        self.updater = Updater(p, *learnable(self.net, self.module))
+        self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
-        self.tester = Tester(
-            test_nets,
-            self.module,
-            self.device,
-            self.processes,
-            self.listener.debugged if p.debug_info else None,
-            evaluation_of(p),
-        )
+        self.tester = self._make_tester(test_nets)
         self.carried = Carried(
             {
                 "train": self.module,
@@ -120,6 +113,14 @@ class TrainingRun:
         self._feed: Feed | None = None
         if p.weights:
             self.load_weights(path for path, _ in self.file.weights)
+
+    def _make_updater(self) -> Updater:
+        return Updater(self.param, *learnable(self.net, self.module))
+
+    def _make_tester(self, nets: list[Net]) -> Tester:
+        debug = self.listener.debugged if self.param.debug_info else None
+        evaluation = evaluation_of(self.param)
+        return Tester(nets, self.module, self.device, self.processes, debug, evaluation)
 
     @property
     def test_nets(self) -> list[Net]:

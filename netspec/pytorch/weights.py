@@ -15,6 +15,7 @@ import torch
 
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.module import About, NetModule, arrays_for
+from netspec.weights.caffemodel import write_caffemodel
 from netspec.weights.choice import WeightChoice
 from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
 from netspec.weights.match import LoadReport as LoadReport
@@ -174,13 +175,19 @@ def _require_module(module: object) -> None:
 
 
 def save_weights(
-    module: NetModule, path: str | Path, diffs: Sequence[Sequence[np.ndarray]] | None = None
+    module: NetModule,
+    path: str | Path,
+    diffs: Sequence[Sequence[np.ndarray]] | None = None,
+    format: str | None = None,
 ) -> None:
     """Writes the module's weights; the format follows the suffix.
 
     .caffemodel and .h5 are Caffe's; .safetensors and .npz have the keys of the module's state_dict.
 
-    Args: diffs: of each layer's params what the file is to hold as their diff.
+    Args:
+        diffs: of each layer's params what the file is to hold as their diff.
+        format: "caffemodel" or "hdf5", whatever the suffix is.
+
     Raises: NetspecError where the suffix is not known or the file can't be written.
     """
     _require_module(module)
@@ -189,14 +196,13 @@ def save_weights(
         for blobs in module.layer_params
     ]
     layers = module.about.layers
-    if not str(path).endswith(HDF5_SUFFIXES):
-        write_weights(
-            path,
-            module.about.net_name,
-            [(*layer, own) for layer, own in zip(layers, arrays, strict=True)],
-            diffs,
-            state_keys(module),
-        )
+    is_hdf5 = str(path).endswith(HDF5_SUFFIXES) if format is None else format == "hdf5"
+    if not is_hdf5:
+        named = [(*layer, own) for layer, own in zip(layers, arrays, strict=True)]
+        if format is None:
+            write_weights(path, module.about.net_name, named, diffs, state_keys(module))
+        else:
+            write_caffemodel(path, module.about.net_name, named, diffs)
         return
     from netspec.weights.hdf5 import write_weights_hdf5  # h5py takes 0.3 s to import
 

@@ -37,7 +37,7 @@ class DummyReader:
         rng = generator(seed, layer, BATCH)
         # made here, so that a lack of memory is found before the first batch
         first = {top: self._fill(i, rng) for i, top in enumerate(layer.tops)}
-        self._constants = {
+        self.constants = {
             top: first[top]
             for top, filler in zip(layer.tops, self._fillers, strict=True)
             if filler.type == "constant"
@@ -48,7 +48,7 @@ class DummyReader:
             self._seed, self._layer, BATCH, batch_index * self._shard.processes + self._shard.rank
         )
         return {
-            top: self._constants[top] if top in self._constants else self._fill(i, rng)
+            top: self.constants[top] if top in self.constants else self._fill(i, rng)
             for i, top in enumerate(self._layer.tops)
         }
 

@@ -23,6 +23,8 @@ class Overrides:
         level, stages: the train net's state.
         global_batch: the train net's batch_size is that of all processes together.
         skip_weights: do not load the file's `weights`: others, or a snapshot, come in their place.
+        solver_type: the update rule, whatever `type` says.
+        seed: the random_seed of a file that gives none.
     """
 
     max_iter: int | None = None
@@ -36,6 +38,8 @@ class Overrides:
     stages: list[str] = field(default_factory=list)
     global_batch: bool = False
     skip_weights: bool = False
+    solver_type: str | None = None
+    seed: int | None = None
 
     def applied_to(self, message: caffe_pb2.SolverParameter) -> caffe_pb2.SolverParameter:
         """The solver's settings with these in their place."""
@@ -49,6 +53,10 @@ class Overrides:
             p.test_iter[:] = [self.test_iter] * len(p.test_iter)
         if self.skip_weights:
             del p.weights[:]
+        if self.solver_type is not None:
+            p.type = self.solver_type
+        if self.seed is not None and p.random_seed < 0:
+            p.random_seed = self.seed
         return p
 
 

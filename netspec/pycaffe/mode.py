@@ -1,0 +1,121 @@
+"""What Caffe keeps for the whole process: mode, device, seed, and its place among processes."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from dataclasses import dataclass
+
+import torch
+
+from netspec.pytorch.seeds import mixed_seed
+from netspec.readers.reader import Shard
+
+
+@dataclass(slots=True)
+class _State:
+    gpu: bool = False
+    number: int = 0  # of the GPU
+    seed: int | None = None
+    drawn: int = 0  # how many seeds were drawn from it
+    solver_count: int = 1
+    solver_rank: int = 0
+    multiprocess: bool = False
+
+
+_state = _State()
+
+
+def set_mode_cpu() -> None:
+    """Nets compute on the CPU from now on."""
+    _state.gpu = False
+
+
+def set_mode_gpu() -> None:
+    """Nets compute on the GPU from now on. Raises: RuntimeError where there is none."""
+    if not torch.cuda.is_available():
+        raise RuntimeError("set_mode_gpu: PyTorch finds no GPU on this machine")
+    _state.gpu = True
+
+
+def set_device(number: int) -> None:
+    """Which GPU is meant, counted from 0. Raises: RuntimeError where there is none such."""
+    if not 0 <= number < torch.cuda.device_count():
+        raise RuntimeError(
+            f"set_device: there is no GPU {number}, this machine shows {torch.cuda.device_count()}"
+        )
+    _state.number = number
+
+
+def device() -> torch.device:
+    """Where nets compute."""
+    return torch.device("cuda", _state.number) if _state.gpu else torch.device("cpu")
+
+
+def set_random_seed(seed: int) -> None:
+    """Makes fillers, data layers and masks repeatable."""
+    _state.seed, _state.drawn = int(seed), 0
+    torch.manual_seed(int(seed))
+
+
+def next_seed() -> int:
+    """A seed of its own for each net and each of its streams; repeatable after set_random_seed."""
+    if _state.seed is None:
+        return secrets.randbits(62)
+    _state.drawn += 1
+    return mixed_seed(_state.seed, "pycaffe", _state.drawn)
+
+
+def solver_count() -> int:
+    """How many processes train one net."""
+    return _state.solver_count
+
+
+def set_solver_count(count: int) -> None:
+    """Says how many processes train one net."""
+    _state.solver_count = int(count)
+
+
+def solver_rank() -> int:
+    """The number of this process among them."""
+    return _state.solver_rank
+
+
+def set_solver_rank(rank: int) -> None:
+    """Says which of them this process is."""
+    _state.solver_rank = int(rank)
+
+
+def set_multiprocess(value: bool) -> None:
+    """Says that the solvers are processes of their own. They always are here."""
+    _state.multiprocess = bool(value)
+
+
+def shard() -> Shard:
+    """Which records the data layers of a net for training read in this process."""
+    return Shard(_state.solver_rank, _state.solver_count)
+
+
+_logger = logging.getLogger("caffe")
+
+
+def init_log(prefix: str = "", level: int = 0, log_dir: str | None = None) -> None:
+    """Shows what is logged on stderr, and in the folder where one is given.
+
+    Args:
+        prefix: the name of the log's file, before `.log`.
+        level: 0 shows all, 1 warnings, 2 errors, as glog counts.
+    """
+    _logger.setLevel([logging.INFO, logging.WARNING, logging.ERROR][min(max(int(level), 0), 2)])
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log_dir:
+        handlers.append(logging.FileHandler(f"{log_dir}/{prefix or 'caffe'}.log"))
+    for handler in _logger.handlers:
+        handler.close()
+    _logger.handlers[:] = handlers
+
+
+def log(message: str) -> None:
+    """Logs a message, once init_log has been called."""
+    _logger.info(message)
