@@ -22,7 +22,7 @@ holds() { # holds LIST NAME…: every name ends a line of the list
 "$venv/bin/python" -m zipfile -l "$work"/dist/*.whl | awk '{print $1}' >"$work/wheel"
 tar -tzf "$work"/dist/*.tar.gz >"$work/sdist"
 holds "$work/wheel" netspec/py.typed netspec/schema/caffe.proto netspec/schema/forks.proto netspec/schema/known_names.tsv \
-  netspec/schema/caffe_pb2.pyi netspec/schema/forks_pb2.pyi licenses/LICENSE
+  netspec/schema/caffe_pb2.pyi netspec/schema/forks_pb2.pyi netspec/page/static/page.js netspec/serving/page/page.js licenses/LICENSE
 holds "$work/sdist" netspec/py.typed netspec/schema/caffe.proto docs/getting_started.md models/bvlc_alexnet/train_val.prototxt \
   tests/conftest.py tools/draw_net.py CHANGELOG.md CONTRIBUTING.md LICENSE Makefile
 if grep -E '^(tests|tools|benchmarks|models)/' "$work/wheel" || grep -E '/models/.*\.(caffemodel|solverstate)' "$work/sdist"; then

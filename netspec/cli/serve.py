@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib.util import find_spec
 
-from netspec.cli.numbers import finite, positive
+from netspec.cli.numbers import finite, port, positive
 from netspec.cli.pictures import (
     configure_pictures,
     configure_weights,
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the address to listen on (default 127.0.0.1: this machine alone)",
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="0 takes a free one (default 8000)"
+        "--port", type=port, default=8000, metavar="N", help="0 takes a free one (default 8000)"
     )
     parser.add_argument(
         "--max-wait",
@@ -127,9 +127,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name} answers at {where}", file=sys.stderr, flush=True)
         serve(service, listening, hosts_of(args.host, args.allow_host))
     return 0
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or len(text) > 5 or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got '{text}'")
-    return int(text)
