@@ -13,7 +13,6 @@ from types import ModuleType
 from netspec.layers.python_object import exceptions_passed_through
 
 OWN = "netspec.pycaffe"
-CAFFE_PB2 = "netspec.schema.caffe_pb2"
 
 
 class CaffeFinder:
@@ -46,8 +45,6 @@ class CaffeFinder:
 
 def own_name(name: str) -> str | None:
     """What a module of caffe is called here; None for what is none."""
-    if name == "caffe.proto.caffe_pb2":
-        return CAFFE_PB2
     first, dot, rest = name.partition(".")
     return f"{OWN}{dot}{rest}" if first == "caffe" else None
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.extras import missing_package
+from netspec.pycaffe.proto import caffe_pb2
 from netspec.pycaffe.resample import resample
-from netspec.schema import caffe_pb2
 
 Array = NDArray[Any]
 GREY = (0.2125, 0.7154, 0.0721)  # of red, green and blue: skimage's luminance

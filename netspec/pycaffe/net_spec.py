@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from netspec.schema import caffe_pb2
+from netspec.pycaffe.proto import caffe_pb2
 
 Message = Any
 # what a net is written with: the layers by their functions, names by functions and tops, and how

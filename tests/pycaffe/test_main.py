@@ -20,7 +20,7 @@ import netspec.pycaffe
 from caffe.proto import caffe_pb2
 from helper import NAME
 assert caffe is netspec.pycaffe and caffe.Net is netspec.pycaffe.Net
-assert caffe_pb2 is sys.modules['netspec.schema.caffe_pb2'] is caffe.proto.caffe_pb2
+assert caffe_pb2 is sys.modules['netspec.pycaffe.proto.caffe_pb2'] is caffe.proto.caffe_pb2
 print(__name__, NAME, sys.argv)
 """
 
