@@ -8,6 +8,7 @@ import pytest
 from google.protobuf import text_format
 
 from netspec import pycaffe
+from netspec.pycaffe.draw import draw_net
 from netspec.pycaffe.proto import caffe_pb2
 from tests.conftest import REFERENCE, ROOT
 
@@ -32,7 +33,7 @@ def test_fields_of_ssd() -> None:
     net = merged(ROOT / "models" / "ssd_digits" / "deploy.prototxt")
     sizes = [list(each.prior_box_param.min_size) for each in net.layer if each.type == "PriorBox"]
     assert sizes == [[18, 26], [32, 42]]
-    assert pycaffe.draw.draw_net(net, "TB", "dot").startswith(b"digraph")
+    assert draw_net(net, "TB", "dot").startswith(b"digraph")
 
 
 def test_ssds_scripts_write_their_layers() -> None:
