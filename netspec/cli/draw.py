@@ -9,6 +9,7 @@ from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.page import configure_input, configure_page, page_of
 from netspec.cli.state import configure_level, options_of, print_warnings
 from netspec.diagnostics import Report
+from netspec.draw.blocks import FOLDED_ABOVE, FOLDS
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.render import FORMATS, picture_format, render
@@ -43,6 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show the learning rate multipliers of the params",
     )
+    fold_help = (
+        "draw blocks of layers (inception_3a/…, res2a_…) as one box each; auto does so in nets of "
+        f"more than {FOLDED_ABOVE} layers (default %(default)s)"
+    )
+    parser.add_argument("--fold", choices=FOLDS, default="auto", help=fold_help)
     configure_page(parser)
     configure_overwrite(parser)
 
@@ -59,7 +65,11 @@ def run(args: argparse.Namespace) -> int:
         report.raise_errors(strict=True)
     print_warnings(report)
     rendering = Report()
-    render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)
+    text, folded = (
+        dot_text(nets, args.rankdir, args.display_lrm, fold) for fold in (args.fold, "all")
+    )
+    smaller = "--fold all draws each block of layers as one box" if folded != text else None
+    render(text, args.out, rendering, smaller)
     print_warnings(rendering)
     return 0
 

@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from netspec.diagnostics import counted
 from netspec.draw import style
+from netspec.draw.fold_blocks import FoldedBlock
 from netspec.draw.merge_phases import Diagram, Node
+from netspec.graph import shape_text
 from netspec.syntax.scalar_value import float_text
 
 LINE_WIDTH = 38  # characters of settings before a new line begins
@@ -51,6 +54,8 @@ def text(words: str, size: float, colour: str = style.INK, bold: bool = False) -
 
 def is_slim(node: Node) -> bool:
     """Whether a layer gets one line only: neurons, and what else changes a blob in place."""
+    if isinstance(node, FoldedBlock):
+        return False
     return node.in_place or style.family(node.layer.type) == "neuron"
 
 
@@ -59,7 +64,10 @@ def box_label(node: Node, diagram: Diagram, name: str, display_lrm: bool = False
 
     It shows its name, type, params and settings, and its phase if it isn't in all of them.
     """
-    rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, display_lrm)
+    if isinstance(node, FoldedBlock):
+        rows = _block_rows(node, diagram, display_lrm)
+    else:
+        rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, display_lrm)
     return (
         f'<{_TABLE} CELLSPACING="0" CELLPADDING="1">'
         + "".join(f"<TR>{row}</TR>" for row in rows)
@@ -94,16 +102,34 @@ def _slim_rows(node: Node, diagram: Diagram, name: str, display_lrm: bool) -> li
     return [_cell(words + text(facts, 9.5, style.MUTED), *_tags(node, diagram))]
 
 
+def _block_rows(block: FoldedBlock, diagram: Diagram, display_lrm: bool) -> list[str]:
+    facts = " · ".join([counted(len(block.members), "layer"), *_param_facts(block)])
+    rows = [
+        _cell(text(block.name, 13, bold=True), *_tags(block, diagram)),
+        _cell(text(facts, 10, style.MUTED)),
+    ]
+    if display_lrm and block.params:
+        rows.append(_cell(text(_lr_mults(block), 10, style.MUTED)))
+    shapes = (shape_text(s) for edge in block.edges for s in diagram.item_shapes(edge) if s)
+    return rows + [_cell(text(line, 10)) for line in _wrapped(list(dict.fromkeys(shapes)))]
+
+
 def _param_facts(node: Node) -> list[str]:
     """How many params the layer has, or whose it shares."""
     own = sum(param.count for param in node.params if param.owner is None)
     owners = dict.fromkeys(param.owner[0] for param in node.params if param.owner is not None)
+    if isinstance(node, FoldedBlock):
+        names = {member.layer.name for member in node.members}
+        owners = {owner: None for owner in owners if owner not in names}
     facts = [f"{style.count_text(own)} param{'s' if own != 1 else ''}"] if own else []
     return [*facts, "params of " + ", ".join(owners)] if owners else facts
 
 
 def _lr_mults(node: Node) -> str:
-    return "lr mult " + ", ".join(float_text(param.lr_mult) for param in node.params)
+    mults = [float_text(param.lr_mult) for param in node.params]
+    if isinstance(node, FoldedBlock):
+        mults = list(dict.fromkeys(mults))
+    return "lr mult " + ", ".join(mults)
 
 
 def _tags(node: Node, diagram: Diagram) -> list[str]:

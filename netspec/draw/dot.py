@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from netspec.draw import style
+from netspec.draw.blocks import is_folded
 from netspec.draw.box import box_label, html, is_slim, quoted, text
+from netspec.draw.fold_blocks import FoldedBlock, fold_blocks
 from netspec.draw.merge_phases import Diagram, Edge, Node, merge_phases
 from netspec.graph import Net, shape_text
 from netspec.layers import find_spec
@@ -23,7 +25,9 @@ _GAP = '<FONT POINT-SIZE="4">&#160;</FONT>'  # a line of its own, that high
 READERS = 2  # arrows from a source's label blob before each reader gets a plug of that name instead
 
 
-def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool = False) -> str:
+def dot_text(
+    nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool = False, fold: str = "auto"
+) -> str:
     """The picture, in graphviz's language, of a net or of those one file makes for several phases.
 
     A box is a layer, an arrow a blob; in-place layers follow each other in the order in which they
@@ -33,9 +37,13 @@ def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool =
         nets: one net, or one for each phase; a layer that not all of them have gets a tag.
         rankdir: where the data flow to: TB down, LR right, BT up, RL left.
         display_lrm: whether boxes show the learning rate multipliers of their params.
+        fold: whether blocks of layers are one box each: all, none, or auto, in large nets.
     """
     every = [nets] if isinstance(nets, Net) else list(nets)
-    return _Picture(merge_phases(every), PurePath(every[0].path).stem, rankdir, display_lrm).text()
+    diagram = merge_phases(every)
+    if is_folded(fold, len(diagram.nodes)):
+        diagram = fold_blocks(diagram)
+    return _Picture(diagram, PurePath(every[0].path).stem, rankdir, display_lrm).text()
 
 
 class _Picture:
@@ -109,11 +117,12 @@ class _Picture:
     def add_box(self, node: Node) -> None:
         frame = self.frame_of(node)
         name = (node.layer.name.removeprefix(f"{frame}/") if frame else "") or node.layer.name
-        colours = style.PALETTE[style.family(node.layer.type)]
+        is_block = isinstance(node, FoldedBlock)
+        colours = style.BLOCK if is_block else style.PALETTE[style.family(node.layer.type)]
         margin = "0.08,0.03" if is_slim(node) else "0.12,0.06"
         look = (
             f'fillcolor="{colours.fill}" color="{colours.line}" margin="{margin}" '
-            f"tooltip={quoted(_tooltip(node))}"
+            f"tooltip={quoted(_tooltip(node))}{' peripheries=2' if is_block else ''}"
         )
         self.add(
             frame,
@@ -125,7 +134,7 @@ class _Picture:
         tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
         attributes = [self.beside(label)] if (label := self.label(edge)) else []
         if edge.head is None:
-            spec = find_spec(edge.tail.layer.spec_name)
+            spec = find_spec(edge.blob.producer.spec_name)
             if spec is not None and (spec.is_loss or spec.is_metric):
                 return  # one number, and the box says which
             head = self.plug(edge, "")
@@ -133,9 +142,12 @@ class _Picture:
         elif (edge.tail, edge.blob.name) in self.plugged and edge.bottom:
             self.add_stub(edge)
             beside = next(
-                other.tail
-                for other in self.diagram.edges
-                if other.head is edge.head and not other.bottom
+                (
+                    other.tail
+                    for other in self.diagram.edges
+                    if other.head is edge.head and not other.bottom
+                ),
+                None,
             )
             tail, attributes = self.plug(edge, self.frame_of(edge.head), beside), []
         elif edge.head.in_place and not edge.bottom:
@@ -172,9 +184,7 @@ class _Picture:
 
     def label(self, edge: Edge) -> str:
         """The blob's shape for one item, after its name where the layer is called otherwise."""
-        words = (
-            [] if edge.tail.in_place or edge.blob.name == edge.tail.layer.name else [edge.blob.name]
-        )
+        words = [edge.blob.name] if _is_named(edge) else []
         words += [shapes] if (shapes := self.shapes(edge)) else []
         ends = [edge.tail.layers, edge.head.layers] if edge.head else [edge.tail.layers]
         if all(len(edge.blobs) < len(end) for end in ends):
@@ -204,7 +214,14 @@ _FRAME = (
 
 def _name_front(node: Node) -> str:
     """The part of a name that says what the layer is part of: inception_3a of inception_3a/1x1."""
-    return node.layer.name.rpartition("/")[0]
+    return "" if isinstance(node, FoldedBlock) else node.layer.name.rpartition("/")[0]
+
+
+def _is_named(edge: Edge) -> bool:
+    """Whether an arrow says which blob it is: where the box that it leaves does not."""
+    if isinstance(edge.tail, FoldedBlock):
+        return len({each.blob.name for each in edge.tail.edges}) > 1
+    return not edge.tail.in_place and edge.blob.name != edge.tail.layer.name
 
 
 def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
@@ -234,6 +251,9 @@ def _depths(diagram: Diagram) -> dict[Node, int]:
 
 
 def _tooltip(node: Node) -> str:
+    if isinstance(node, FoldedBlock):
+        layers = ", ".join(member.layer.name for member in node.members)
+        return f"{node.name}: {layers}"
     layer = node.layer
     place = f", line {layer.span.line}" if layer.span else ""
     return f"{layer.name} ({layer.type}){place}".strip()

@@ -7,14 +7,12 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic, Source
 from netspec.draw import style
+from netspec.draw.blocks import find_blocks, is_folded
 from netspec.draw.merge_phases import Diagram, Node, merge_phases
 from netspec.graph import Blob, Layer, Net, shape_text
 from netspec.layers import find_spec
-from netspec.page.blocks import find_blocks
 from netspec.schema.comments import schema_comments
 from netspec.syntax.scalar_value import float_text
-
-FOLDED_ABOVE = 80  # layers, where blocks begin folded
 
 
 def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
@@ -39,7 +37,7 @@ def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
             for edge in diagram.edges
         ],
         "blocks": [{"name": b.name, "start": b.start, "end": b.end} for b in blocks],
-        "folded": len(names) > FOLDED_ABOVE,
+        "folded": is_folded("auto", len(names)),
         "source": source.text,
     }
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from netspec.cli import main
+from netspec.draw.blocks import find_blocks
 from netspec.options import NetOptions
-from netspec.page.blocks import find_blocks
 from netspec.page.load_page import load_page
 from netspec.page.pictures import Budget, add_values, add_weights
 from netspec.page.write_page import page_html
