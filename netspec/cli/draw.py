@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
@@ -12,8 +13,11 @@ from netspec.diagnostics import Report
 from netspec.draw.blocks import FOLDED_ABOVE, FOLDS
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
+from netspec.draw.mermaid import mermaid_text
 from netspec.draw.render import FORMATS, picture_format, render
+from netspec.draw.themes import THEMES
 from netspec.files.overwrite import PAGE, require_own_kind, require_own_picture
+from netspec.graph import Net
 from netspec.page.write_page import page_html
 
 _RANKDIR_HELP = (
@@ -27,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "out",
         help=f"the picture; its suffix is the format: {' '.join(FORMATS)} "
-        "(.dot: the graph's text); .html is a page with the diagram, a table and the source",
+        "(.dot: graphviz's text, .mmd: Mermaid's, for a README); .html is a page with the "
+        "diagram, a table and the source",
     )
     parser.add_argument(
         "--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP
@@ -49,6 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"more than {FOLDED_ABOVE} layers (default %(default)s)"
     )
     parser.add_argument("--fold", choices=FOLDS, default="auto", help=fold_help)
+    parser.add_argument(
+        "--theme",
+        choices=THEMES,
+        default="light",
+        help="the colours; caffe: those of its draw_net.py (default %(default)s)",
+    )
+    parser.add_argument("--no-shapes", action="store_true", help="leave out the blobs' shapes")
     configure_page(parser)
     configure_overwrite(parser)
 
@@ -65,13 +77,28 @@ def run(args: argparse.Namespace) -> int:
         report.raise_errors(strict=True)
     print_warnings(report)
     rendering = Report()
-    text, folded = (
-        dot_text(nets, args.rankdir, args.display_lrm, fold) for fold in (args.fold, "all")
-    )
-    smaller = "--fold all draws each block of layers as one box" if folded != text else None
-    render(text, args.out, rendering, smaller)
+    _draw(nets, args, rendering)
     print_warnings(rendering)
     return 0
+
+
+def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
+    is_mermaid = picture_format(args.out) == "mmd"
+    text_of = partial(
+        mermaid_text if is_mermaid else dot_text,
+        nets,
+        args.rankdir,
+        args.display_lrm,
+        theme=args.theme,
+        has_shapes=not args.no_shapes,
+    )
+    text = text_of(fold=args.fold)
+    if is_mermaid:
+        write_atomically(args.out, text.encode())
+        return
+    is_foldable = text_of(fold="all") != text
+    smaller = "--fold all draws each block of layers as one box" if is_foldable else None
+    render(text, args.out, report, smaller)
 
 
 def _write_page(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netspec.draw.blocks import find_blocks
+from netspec.draw.blocks import find_blocks, is_folded
 from netspec.draw.merge_phases import Diagram, Edge, Key, Node, sorted_edges
 from netspec.graph import Param
 
@@ -54,6 +54,11 @@ def fold_blocks(diagram: Diagram) -> Diagram:
         if isinstance(edge.tail, FoldedBlock):
             edge.tail.edges.append(edge)
     return folded
+
+
+def folded_as_asked(diagram: Diagram, fold: str) -> Diagram:
+    """The diagram with its blocks folded or not. Args: fold: of FOLDS."""
+    return fold_blocks(diagram) if is_folded(fold, len(diagram.nodes)) else diagram
 
 
 def _joined(edges: list[Edge], box_of: dict[Node, Node], count: int) -> list[Edge]:

@@ -25,7 +25,10 @@ FORMATS = {
     ".jpg": "jpg",
     ".jpeg": "jpg",
     ".dot": "dot",
+    ".mmd": "mmd",
 }
+TEXTS = ("dot", "mmd")  # the formats that no renderer makes
+
 PURE_FORMATS = ("png", "svg")  # what graphviz-pure writes; the others are made from its PNG
 # the first bytes of a file
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "jpg": b"\xff\xd8\xff"}
@@ -60,7 +63,7 @@ def picture_format(path: str | Path) -> str:
             hint=f"mkdir -p {folder}",
         )
     form = FORMATS[suffix]
-    if form != "dot" and not _find("dot") and not _find("graphviz-pure"):
+    if form not in TEXTS and not _find("dot") and not _find("graphviz-pure"):
         raise NetspecError(
             f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed",
             hint=f"{_GET_DOT}; {_GET_PURE}",

@@ -288,6 +288,8 @@ def test_caffes_tool_has_caffes_flags_and_defaults(tmp_path):
     assert "rankdir=RL" in text
     assert "lr mult" in text
     assert "TRAIN" not in text
+    assert draw_net("--theme", "caffe", "--no-shapes", "--fold=all", NET, out).returncode == 0
+    assert "#ff5050" in out.read_text(encoding="utf-8")
     assert draw_net("--phase", "BOTH", NET, out).returncode == 2
     refused = draw_net(NET, tmp_path / "net.raw")  # which Caffe's documentation names
     assert refused.returncode == 1
