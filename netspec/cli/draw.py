@@ -7,10 +7,9 @@ from functools import partial
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
-from netspec.cli.page import configure_input, configure_page, page_of
+from netspec.cli.page import configure_input, configure_look, configure_page, page_of
 from netspec.cli.state import configure_level, options_of, print_warnings
-from netspec.diagnostics import Report
-from netspec.draw.blocks import FOLDED_ABOVE, FOLDS
+from netspec.diagnostics import NetspecError, Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.mermaid import mermaid_text
@@ -49,18 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show the learning rate multipliers of the params",
     )
-    fold_help = (
-        "draw blocks of layers (inception_3a/…, res2a_…) as one box each; auto does so in nets of "
-        f"more than {FOLDED_ABOVE} layers (default %(default)s)"
-    )
-    parser.add_argument("--fold", choices=FOLDS, default="auto", help=fold_help)
-    parser.add_argument(
-        "--theme",
-        choices=THEMES,
-        default="light",
-        help="the colours; caffe: those of its draw_net.py (default %(default)s)",
-    )
-    parser.add_argument("--no-shapes", action="store_true", help="leave out the blobs' shapes")
+    configure_look(parser, tuple(THEMES))
     configure_page(parser)
     configure_overwrite(parser)
 
@@ -89,7 +77,7 @@ def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
         nets,
         args.rankdir,
         args.display_lrm,
-        theme=args.theme,
+        theme=args.theme or "light",
         has_shapes=not args.no_shapes,
     )
     text = text_of(fold=args.fold)
@@ -102,6 +90,8 @@ def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
 
 
 def _write_page(args: argparse.Namespace) -> int:
+    if args.theme == "caffe":
+        raise NetspecError("--theme caffe is one of pictures; a page has light and dark")
     require_own_kind(args.out, PAGE, overwrite=args.overwrite)
     report = Report()
     page = page_of(args, report)

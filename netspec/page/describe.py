@@ -38,6 +38,8 @@ def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
         ],
         "blocks": [{"name": b.name, "start": b.start, "end": b.end} for b in blocks],
         "folded": is_folded("auto", len(names)),
+        "theme": "",  # the browser's
+        "hasShapes": True,  # beside the arrows
         "source": source.text,
     }
 

@@ -138,5 +138,7 @@ def test_the_command(
     Path("other.html").write_text("<!doctype html><p>mine</p>")
     assert main(["draw", "net.prototxt", "other.html"]) == 1
     assert "'other.html' already exists" in capsys.readouterr().err
+    assert main(["draw", "net.prototxt", "net.html", "--theme", "caffe"]) == 1
+    assert "a page has light and dark" in capsys.readouterr().err
     assert main(["draw", "net.prototxt", "net.html", "--image", "a.png"]) == 1
     assert "give --weights too" in capsys.readouterr().err
