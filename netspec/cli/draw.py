@@ -13,7 +13,7 @@ from netspec.diagnostics import NetspecError, Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.mermaid import mermaid_text
-from netspec.draw.render import FORMATS, picture_format, render
+from netspec.draw.render import FORMATS, TEXTS, picture_format, render
 from netspec.draw.themes import THEMES
 from netspec.files.overwrite import PAGE, require_own_kind, require_own_picture
 from netspec.graph import Net
@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
-    is_mermaid = picture_format(args.out) == "mmd"
+    form = picture_format(args.out)
     text_of = partial(
-        mermaid_text if is_mermaid else dot_text,
+        mermaid_text if form == "mmd" else dot_text,
         nets,
         args.rankdir,
         args.display_lrm,
@@ -81,7 +81,7 @@ def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
         has_shapes=not args.no_shapes,
     )
     text = text_of(fold=args.fold)
-    if is_mermaid:
+    if form in TEXTS:
         write_atomically(args.out, text.encode())
         return
     is_foldable = text_of(fold="all") != text

@@ -40,13 +40,16 @@ def find_blocks(names: Sequence[str]) -> list[Block]:
     numbered = _TWICE_NUMBERED if any("/" in name for name in names) else _NUMBERED
     parts = [_key_and_name(name, numbered) for name in names]
     blocks: list[Block] = []
+    taken: set[str] = set()
     start = 0
     while start < len(names):
         key, end = parts[start][0], start + 1
         while end < len(names) and key and parts[end][0] == key:
             end += 1
         if key and end - start >= LEAST_LAYERS:
-            blocks.append(Block(parts[start][1], start, end))
+            name = parts[start][1]
+            blocks.append(Block(f"{names[start]}…" if name in taken else name, start, end))
+            taken.add(name)
         start = end
     return blocks if len(blocks) > 1 else []
 

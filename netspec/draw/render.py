@@ -83,6 +83,8 @@ def render(
     Raises: NetspecError.
     """
     form, report = picture_format(path), report or Report()
+    if form == "mmd":
+        raise NetspecError(f"'{path}': DOT text is no Mermaid; mermaid_text makes it of the net")
     if form == "dot":
         write_atomically(path, dot.encode())
         return
