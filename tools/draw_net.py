@@ -1,7 +1,8 @@
 #!/usr/bin/env python
 """Draws the network architecture of a prototxt to a picture.
 
-It takes the flags and defaults of Caffe's draw_net.py.
+It takes the flags and defaults of Caffe's draw_net.py, and of `netspec draw`
+--fold, --theme and --no-shapes.
 """
 
 import argparse
@@ -30,13 +31,18 @@ def main() -> int:
     parser.add_argument(
         "--display_lrm", action="store_true", help="show the learning rate multipliers"
     )
+    parser.add_argument("--fold", default="none", choices=["auto", "all", "none"])
+    parser.add_argument("--theme", default="light", choices=["light", "dark", "caffe"])
+    parser.add_argument("--no-shapes", action="store_true")
     parser.add_argument(
         "--overwrite", action="store_true", help="write over a file of another kind"
     )
     args = parser.parse_args()
     print(f"Drawing net to {args.output_image_file}", flush=True)
     flags = [f"--{flag}" for flag in ("display_lrm", "overwrite") if getattr(args, flag)]
-    options = ["--rankdir", args.rankdir, "--phase", args.phase, *flags]
+    flags += ["--no-shapes"] if args.no_shapes else []
+    options = ["--rankdir", args.rankdir, "--phase", args.phase]
+    options += ["--fold", args.fold, "--theme", args.theme, *flags]
     return netspec(["draw", *options, "--", args.input_net_proto_file, args.output_image_file])
 
 

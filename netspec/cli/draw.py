@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
-from netspec.cli.page import configure_input, configure_page, page_of
+from netspec.cli.page import configure_input, configure_look, configure_page, page_of
 from netspec.cli.state import configure_level, options_of, print_warnings
-from netspec.diagnostics import Report
+from netspec.diagnostics import NetspecError, Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
-from netspec.draw.render import FORMATS, picture_format, render
+from netspec.draw.mermaid import mermaid_text
+from netspec.draw.render import FORMATS, TEXTS, picture_format, render
+from netspec.draw.themes import THEMES
 from netspec.files.overwrite import PAGE, require_own_kind, require_own_picture
+from netspec.graph import Net
 from netspec.page.write_page import page_html
 
 _RANKDIR_HELP = (
@@ -26,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "out",
         help=f"the picture; its suffix is the format: {' '.join(FORMATS)} "
-        "(.dot: the graph's text); .html is a page with the diagram, a table and the source",
+        "(.dot: graphviz's text, .mmd: Mermaid's, for a README); .html is a page with the "
+        "diagram, a table and the source",
     )
     parser.add_argument(
         "--rankdir", type=str.upper, choices=RANKDIRS, default="TB", help=_RANKDIR_HELP
@@ -43,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show the learning rate multipliers of the params",
     )
+    configure_look(parser, tuple(THEMES))
     configure_page(parser)
     configure_overwrite(parser)
 
@@ -59,12 +65,33 @@ def run(args: argparse.Namespace) -> int:
         report.raise_errors(strict=True)
     print_warnings(report)
     rendering = Report()
-    render(dot_text(nets, args.rankdir, args.display_lrm), args.out, rendering)
+    _draw(nets, args, rendering)
     print_warnings(rendering)
     return 0
 
 
+def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
+    form = picture_format(args.out)
+    text_of = partial(
+        mermaid_text if form == "mmd" else dot_text,
+        nets,
+        args.rankdir,
+        args.display_lrm,
+        theme=args.theme or "light",
+        has_shapes=not args.no_shapes,
+    )
+    text = text_of(fold=args.fold)
+    if form in TEXTS:
+        write_atomically(args.out, text.encode())
+        return
+    is_foldable = text_of(fold="all") != text
+    smaller = "--fold all draws each block of layers as one box" if is_foldable else None
+    render(text, args.out, report, smaller)
+
+
 def _write_page(args: argparse.Namespace) -> int:
+    if args.theme == "caffe":
+        raise NetspecError("--theme caffe is one of pictures; a page has light and dark")
     require_own_kind(args.out, PAGE, overwrite=args.overwrite)
     report = Report()
     page = page_of(args, report)

@@ -1,4 +1,4 @@
-"""The rows of `netspec shapes`: the layers, or groups of those whose names begin alike."""
+"""The rows of `netspec shapes`: the layers, or blocks of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics import Span, counted
+from netspec.draw.blocks import find_blocks
 from netspec.graph import Blob, Layer, Net, Param
 
 
@@ -61,31 +62,19 @@ class Group:
 Row = Layer | Group
 
 
-def prefix(name: str) -> str:
-    """What groups a layer's name: 'inception_3a' of inception_3a/1x1, 'res2a' of res2a_branch1."""
-    return name.partition("/" if "/" in name else "_")[0]
-
-
 def layers_of(row: Row) -> list[Layer]:
     return row.layers if isinstance(row, Group) else [row]
 
 
 def grouped(net: Net) -> list[Row]:
-    """The groups in the order of their first layers; a layer on its own stands for itself."""
-    members: dict[str, list[Layer]] = {}
-    for layer in net.layers:
-        members.setdefault(prefix(layer.name), []).append(layer)
-    return [
-        layers[0]
-        if len(layers) == 1
-        else Group(_name(start, layers), layers, _read_outside(layers))
-        for start, layers in members.items()
-    ]
-
-
-def _name(start: str, layers: list[Layer]) -> str:
-    mark = "/" if any(layer.name.startswith(f"{start}/") for layer in layers) else "_"
-    return f"{start}{mark}…"
+    """The blocks of a net, as the pictures have them, and the layers that are in none."""
+    rows: list[Row] = []
+    at = 0
+    for block in find_blocks([layer.name for layer in net.layers]):
+        layers = net.layers[block.start : block.end]
+        rows += [*net.layers[at : block.start], Group(block.name, layers, _read_outside(layers))]
+        at = block.end
+    return [*rows, *net.layers[at:]]
 
 
 def _read_outside(layers: list[Layer]) -> list[Blob]:

@@ -112,9 +112,17 @@ def _plot(args: argparse.Namespace) -> int:
     from netspec.logs.panels import run_panels
     from netspec.logs.plot import check_picture_path, plot_panels
     from netspec.logs.read_log import read_log
+    from netspec.logs.same_run import once_each
 
     check_picture_path(args.out)  # before the logs are read
     require_own_picture(args.out, args.overwrite)
-    panels, x_label = run_panels([read_log(path) for path in args.logs], args.what, args.x)
+    runs, pairs = once_each([read_log(path) for path in args.logs])
+    for out, kept in pairs:
+        print(
+            f"'{out.name}' is {out.form} of the same run as '{kept.name}'; "
+            f"it is drawn once, from '{kept.name}'",
+            file=sys.stderr,
+        )
+    panels, x_label = run_panels(runs, args.what, args.x)
     plot_panels(panels, x_label, args.out)
     return 0

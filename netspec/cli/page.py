@@ -7,6 +7,7 @@ import argparse
 from netspec.cli.numbers import positive
 from netspec.cli.state import options_of
 from netspec.diagnostics import NetspecError, Report
+from netspec.draw.blocks import FOLDED_ABOVE, FOLDS, is_folded
 from netspec.page.load_page import Page, load_page
 
 MB = 1_000_000
@@ -17,6 +18,22 @@ def configure_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", metavar="NAME=N,C,H,W", action="append", default=[], help=input_help
     )
+
+
+def configure_look(parser: argparse.ArgumentParser, themes: tuple[str, ...]) -> None:
+    """The flags for how a net looks, as a picture and at first on a page."""
+    fold_help = (
+        "draw blocks of layers (inception_3a/…, res2a_…) as one box each; auto does so in nets of "
+        f"more than {FOLDED_ABOVE} layers (default %(default)s); a page begins so"
+    )
+    parser.add_argument("--fold", choices=FOLDS, default="auto", help=fold_help)
+    colours = "; caffe: those of its draw_net.py" if "caffe" in themes else ""
+    parser.add_argument(
+        "--theme",
+        choices=themes,
+        help=f"the colours{colours} (default: light; of a page what the browser prefers)",
+    )
+    parser.add_argument("--no-shapes", action="store_true", help="leave out the blobs' shapes")
 
 
 def configure_page(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +59,9 @@ def configure_page(parser: argparse.ArgumentParser) -> None:
 def page_of(args: argparse.Namespace, report: Report) -> Page:
     """The page. Raises: NetspecError where the net, the weights or the picture is wrong."""
     page = load_page(args.net, args.phase, options_of(args, allow_unknown=True), report)
+    if page.data is not None:
+        page.data["folded"] = is_folded(args.fold, len(page.data["layers"]))
+        page.data |= {"theme": args.theme or "", "hasShapes": not args.no_shapes}
     if args.image and not args.weights:
         raise NetspecError(
             "--image shows what a trained net makes of a picture", None, "give --weights too"

@@ -42,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--group",
         action="store_true",
         help=(
-            "a line for all layers whose names begin alike up to '/', else '_', with their sums: "
-            "inception_3a/…, res2a_…"
+            "a line for each block of layers, with their sums: neighbours whose names say that "
+            "they belong together, as inception_3a/… and res2a_…, bn2a_…"
         ),
     )
 

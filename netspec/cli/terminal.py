@@ -36,7 +36,7 @@ _COLORS = {
     NOTE: "\x1b[1;34m",
     ADVICE: "\x1b[1;35m",
 }
-_RANKS = (ERROR, WARNING, ADVICE)  # what is left out last, first
+_RANKS = (ERROR, WARNING, ADVICE, NOTE)  # what is left out last, first
 _QUOTED = re.compile(r"(\w+ )?'([^']*)'")
 _GOT = re.compile(r"\bgot .*")
 _NUMBERS = re.compile(r"(?<!\w)-?[0-9][0-9.]*(?:e[+-]?[0-9]+)?(?:×[0-9]+)*")

@@ -7,7 +7,7 @@ import threading
 import webbrowser
 
 from netspec.cli.numbers import port
-from netspec.cli.page import configure_input, configure_page, page_of
+from netspec.cli.page import configure_input, configure_look, configure_page, page_of
 from netspec.cli.state import configure_level
 from netspec.diagnostics import NetspecError, Report, os_reason
 from netspec.draw.load_phases import PHASES
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", type=str.upper, choices=PHASES, default="ALL")
     configure_level(parser)
     configure_input(parser)
+    configure_look(parser, ("light", "dark"))
     configure_page(parser)
 
 

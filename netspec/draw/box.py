@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from netspec.draw import style
+from netspec.draw.facts import block_shapes, box_facts, lr_mults, wrapped
+from netspec.draw.fold_blocks import FoldedBlock
 from netspec.draw.merge_phases import Diagram, Node
-from netspec.syntax.scalar_value import float_text
+from netspec.draw.themes import LIGHT, Theme
 
-LINE_WIDTH = 38  # characters of settings before a new line begins
 TEXT_WIDTH = 60  # characters of a word before it is cut
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _TABLE = 'TABLE BORDER="0" CELLBORDER="0"'
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What boxes and arrows show beside the net, and in which colours."""
+
+    theme: Theme = LIGHT
+    display_lrm: bool = False
+    has_shapes: bool = True
 
 
 def html(text: str) -> str:
@@ -41,7 +51,7 @@ def quoted(text: str) -> str:
     )
 
 
-def text(words: str, size: float, colour: str = style.INK, bold: bool = False) -> str:
+def text(words: str, size: float, colour: str, bold: bool = False) -> str:
     """Words in a size and a colour."""
     inner = html(words).strip() or "&#160;"  # graphviz takes no empty element
     return (
@@ -51,15 +61,20 @@ def text(words: str, size: float, colour: str = style.INK, bold: bool = False) -
 
 def is_slim(node: Node) -> bool:
     """Whether a layer gets one line only: neurons, and what else changes a blob in place."""
+    if isinstance(node, FoldedBlock):
+        return False
     return node.in_place or style.family(node.layer.type) == "neuron"
 
 
-def box_label(node: Node, diagram: Diagram, name: str, display_lrm: bool = False) -> str:
+def box_label(node: Node, diagram: Diagram, name: str, look: Look) -> str:
     """The label of a layer's box.
 
     It shows its name, type, params and settings, and its phase if it isn't in all of them.
     """
-    rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, display_lrm)
+    if isinstance(node, FoldedBlock):
+        rows = _block_rows(node, diagram, look)
+    else:
+        rows = (_slim_rows if is_slim(node) else _rows)(node, diagram, name, look)
     return (
         f'<{_TABLE} CELLSPACING="0" CELLPADDING="1">'
         + "".join(f"<TR>{row}</TR>" for row in rows)
@@ -67,53 +82,57 @@ def box_label(node: Node, diagram: Diagram, name: str, display_lrm: bool = False
     )
 
 
-def _rows(node: Node, diagram: Diagram, name: str, display_lrm: bool) -> list[str]:
-    facts = text(" · ".join([node.layer.type, *_param_facts(node)]), 10, style.MUTED)
-    tags = _tags(node, diagram)
-    rows = (
-        [_cell(text(name, 13, bold=True), *tags), _cell(facts)] if name else [_cell(facts, *tags)]
-    )
-    if display_lrm and node.params:
-        rows.append(_cell(text(_lr_mults(node), 10, style.MUTED)))
+def _rows(node: Node, diagram: Diagram, name: str, look: Look) -> list[str]:
+    rows = _head(node, diagram, name, look)
+    ink = look.theme.ink
     variants = {phase: style.settings(layer) for phase, layer in node.layers.items()}
     shown, *others = variants.values()
     if all(other == shown for other in others):
-        return rows + [_cell(text(line, 10)) for line in _wrapped(shown)]
+        return rows + [_cell(text(line, 10, ink)) for line in wrapped(shown)]
     pairs = ""
     for phase, words in variants.items():
-        first, *rest = [text(line, 10) for line in _wrapped(words)] or [" "]
-        for mark, line in ((_tag(phase), first), *((" ", line) for line in rest)):
+        first, *rest = [text(line, 10, ink) for line in wrapped(words)] or [" "]
+        for mark, line in ((_tag(phase, look), first), *((" ", line) for line in rest)):
             pairs += f'<TR><TD>{mark}</TD><TD ALIGN="LEFT">{line}</TD></TR>'
     return [*rows, f'<TD><{_TABLE} CELLPADDING="0" CELLSPACING="2">{pairs}</TABLE></TD>']
 
 
-def _slim_rows(node: Node, diagram: Diagram, name: str, display_lrm: bool) -> list[str]:
-    lrm = [_lr_mults(node)] if display_lrm and node.params else []
-    facts = " · ".join([node.layer.type, *style.settings(node.layer), *_param_facts(node), *lrm])
-    words = text(name, 10, bold=True) + "&#160; " if name else ""
-    return [_cell(words + text(facts, 9.5, style.MUTED), *_tags(node, diagram))]
+def _slim_rows(node: Node, diagram: Diagram, name: str, look: Look) -> list[str]:
+    lrm = [lr_mults(node)] if look.display_lrm and node.params else []
+    kind, *params = box_facts(node)
+    facts = " · ".join([kind, *style.settings(node.layer), *params, *lrm])
+    words = text(name, 10, look.theme.ink, bold=True) + "&#160; " if name else ""
+    return [_cell(words + text(facts, 9.5, look.theme.muted), *_tags(node, diagram, look))]
 
 
-def _param_facts(node: Node) -> list[str]:
-    """How many params the layer has, or whose it shares."""
-    own = sum(param.count for param in node.params if param.owner is None)
-    owners = dict.fromkeys(param.owner[0] for param in node.params if param.owner is not None)
-    facts = [f"{style.count_text(own)} param{'s' if own != 1 else ''}"] if own else []
-    return [*facts, "params of " + ", ".join(owners)] if owners else facts
+def _block_rows(block: FoldedBlock, diagram: Diagram, look: Look) -> list[str]:
+    shapes = block_shapes(block, diagram) if look.has_shapes else []
+    lines = [_cell(text(line, 10, look.theme.ink)) for line in wrapped(shapes)]
+    return _head(block, diagram, block.name, look) + lines
 
 
-def _lr_mults(node: Node) -> str:
-    return "lr mult " + ", ".join(float_text(param.lr_mult) for param in node.params)
+def _head(node: Node, diagram: Diagram, name: str, look: Look) -> list[str]:
+    """Name, type and params, and on request their learning rates."""
+    facts, tags = (
+        text(" · ".join(box_facts(node)), 10, look.theme.muted),
+        _tags(node, diagram, look),
+    )
+    title = text(name, 13, look.theme.ink, bold=True)
+    rows = [_cell(title, *tags), _cell(facts)] if name else [_cell(facts, *tags)]
+    if look.display_lrm and node.params:
+        rows.append(_cell(text(lr_mults(node), 10, look.theme.muted)))
+    return rows
 
 
-def _tags(node: Node, diagram: Diagram) -> list[str]:
+def _tags(node: Node, diagram: Diagram, look: Look) -> list[str]:
     """A tag for a layer that not every drawn phase has."""
-    return [_tag(phase) for phase in node.layers] if len(node.layers) < len(diagram.phases) else []
+    is_partial = len(node.layers) < len(diagram.phases)
+    return [_tag(phase, look) for phase in node.layers] if is_partial else []
 
 
-def _tag(phase: str) -> str:
-    colour = style.TAG_COLOURS.get(phase, style.MUTED)
-    words = text(phase, 8, style.PAPER, bold=True)
+def _tag(phase: str, look: Look) -> str:
+    colour = look.theme.tags.get(phase, look.theme.muted)
+    words = text(phase, 8, look.theme.tag_ink, bold=True)
     return (
         f'<{_TABLE} CELLPADDING="1" CELLSPACING="1" BGCOLOR="{colour}" '
         f'STYLE="rounded"><TR><TD>{words}</TD></TR></TABLE>'
@@ -129,15 +148,3 @@ def _cell(*parts: str) -> str:
         return f"<TD>{parts[0]}</TD>"
     inner = "".join(f"<TD>{part}</TD>" for part in parts)
     return f'<TD><{_TABLE} CELLPADDING="1" CELLSPACING="2"><TR>{inner}</TR></TABLE></TD>'
-
-
-def _wrapped(words: Sequence[str]) -> list[str]:
-    """The settings in lines of a readable width, broken between settings only."""
-    lines: list[str] = []
-    for word in words:
-        longer = f"{lines[-1]} · {word}" if lines else word
-        if lines and len(longer) <= LINE_WIDTH:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines

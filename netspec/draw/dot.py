@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePath
 
-from netspec.draw import style
-from netspec.draw.box import box_label, html, is_slim, quoted, text
+from netspec.draw.box import Look, box_label, html, is_slim, quoted, text
+from netspec.draw.facts import below_title, edge_words, is_result, picture_title
+from netspec.draw.fold_blocks import FoldedBlock, folded_as_asked
 from netspec.draw.merge_phases import Diagram, Edge, Node, merge_phases
-from netspec.graph import Net, shape_text
-from netspec.layers import find_spec
+from netspec.draw.themes import THEMES
+from netspec.graph import Net
 
 RANKDIRS = ("TB", "LR", "BT", "RL")
 # its widths are known where it isn't installed, and Liberation Sans and Helvetica have the same
@@ -23,7 +23,15 @@ _GAP = '<FONT POINT-SIZE="4">&#160;</FONT>'  # a line of its own, that high
 READERS = 2  # arrows from a source's label blob before each reader gets a plug of that name instead
 
 
-def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool = False) -> str:
+def dot_text(
+    nets: Net | Sequence[Net],
+    rankdir: str = "TB",
+    display_lrm: bool = False,
+    *,
+    fold: str = "auto",
+    theme: str = "light",
+    has_shapes: bool = True,
+) -> str:
     """The picture, in graphviz's language, of a net or of those one file makes for several phases.
 
     A box is a layer, an arrow a blob; in-place layers follow each other in the order in which they
@@ -33,19 +41,24 @@ def dot_text(nets: Net | Sequence[Net], rankdir: str = "TB", display_lrm: bool =
         nets: one net, or one for each phase; a layer that not all of them have gets a tag.
         rankdir: where the data flow to: TB down, LR right, BT up, RL left.
         display_lrm: whether boxes show the learning rate multipliers of their params.
+        fold: whether blocks of layers are one box each: all, none, or auto, in large nets.
+        theme: the colours: light, dark, or caffe, those of its draw_net.py.
+        has_shapes: whether the shapes of blobs are shown.
     """
     every = [nets] if isinstance(nets, Net) else list(nets)
-    return _Picture(merge_phases(every), PurePath(every[0].path).stem, rankdir, display_lrm).text()
+    diagram = folded_as_asked(merge_phases(every), fold)
+    look = Look(THEMES[theme], display_lrm, has_shapes)
+    return _Picture(diagram, picture_title(every), rankdir, look).text()
 
 
 class _Picture:
     """Collects the statements of one diagram, each in the frame it belongs to."""
 
-    def __init__(self, diagram: Diagram, stem: str, rankdir: str, display_lrm: bool) -> None:
+    def __init__(self, diagram: Diagram, title: str, rankdir: str, look: Look) -> None:
         self.diagram = diagram
-        self.title = diagram.name or stem or "net"
+        self.title = title
         self.rankdir = rankdir
-        self.display_lrm = display_lrm
+        self.look, self.theme = look, look.theme
         self.statements: dict[str, list[str]] = {"": []}  # by frame; "" is outside of all
         self.arrows: list[str] = []
         sizes = Counter(_name_front(node) for node in diagram.nodes)
@@ -63,39 +76,37 @@ class _Picture:
         lines = [f"digraph {name} {{", *self.header()]
         lines += [f"  {statement}" for statement in self.statements.pop("")]
         for number, (frame, statements) in enumerate(self.statements.items()):
+            label = text(frame, 11, self.theme.muted, bold=True)
             lines += [
                 f"  subgraph cluster_{number} {{",
-                f"    graph [label=<{text(frame, 11, style.MUTED, bold=True)}> {_FRAME}]",
+                f"    graph [label=<{label}> {self.frame_look()}]",
             ]
             lines += [*(f"    {statement}" for statement in statements), "  }"]
         return "\n".join([*lines, *(f"  {arrow}" for arrow in self.arrows), "}", ""])
 
     def header(self) -> list[str]:
-        count = self.diagram.param_count
-        known = [] if count is None else [f"{count:,} parameter{'s' if count != 1 else ''}"]
-        below = " · ".join([" and ".join(self.diagram.phases), *known])
-        label = (
-            f"{text(self.title, 20, bold=True)}<BR/>{_GAP}<BR/>{text(below, 11, style.MUTED)}<BR/> "
-        )
+        theme = self.theme
+        title = text(self.title, 20, theme.ink, bold=True)
+        label = f"{title}<BR/>{_GAP}<BR/>{text(below_title(self.diagram), 11, theme.muted)}<BR/> "
         gaps = (
             "ranksep=0.15 nodesep=0.3"
             if self.rankdir in ("TB", "BT")
             else "ranksep=0.25 nodesep=0.2"
         )
-        font = f'fontname="{FONT}" fontcolor="{style.INK}"'
+        font = f'fontname="{FONT}" fontcolor="{theme.ink}"'
         # newrank: branches begin side by side, though a frame lies around them
         # tailclip, outputorder: arrows begin below their box, for graphviz would begin some beside
         # its round corner
         layout = f"rankdir={self.rankdir} {gaps} newrank=true outputorder=edgesfirst"
         return [
-            f'  graph [{layout} pad=0.3 bgcolor="{style.PAPER}" {font} labelloc=t label=<{label}>]',
+            f'  graph [{layout} pad=0.3 bgcolor="{theme.paper}" {font} labelloc=t label=<{label}>]',
             (
                 '  node [shape=box style="filled,rounded" penwidth=1.2 '
                 f"width=0 height=0 {font} fontsize=10]"
             ),
             (
-                f'  edge [tailclip=false color="{style.EDGE}" penwidth=1.1 arrowsize=0.6 '
-                f'fontname="{FONT}" fontcolor="{style.MUTED}" fontsize=9.5]'
+                f'  edge [tailclip=false color="{theme.edge}" penwidth=1.1 arrowsize=0.6 '
+                f'fontname="{FONT}" fontcolor="{theme.muted}" fontsize=9.5]'
             ),
         ]
 
@@ -109,33 +120,34 @@ class _Picture:
     def add_box(self, node: Node) -> None:
         frame = self.frame_of(node)
         name = (node.layer.name.removeprefix(f"{frame}/") if frame else "") or node.layer.name
-        colours = style.PALETTE[style.family(node.layer.type)]
+        is_block, colours = isinstance(node, FoldedBlock), self.theme.colours(node)
         margin = "0.08,0.03" if is_slim(node) else "0.12,0.06"
         look = (
             f'fillcolor="{colours.fill}" color="{colours.line}" margin="{margin}" '
-            f"tooltip={quoted(_tooltip(node))}"
+            f"tooltip={quoted(_tooltip(node))}{' peripheries=2' if is_block else ''}"
         )
         self.add(
             frame,
-            f"n{node.index} [label=<{box_label(node, self.diagram, name, self.display_lrm)}> "
-            f"{look}]",
+            f"n{node.index} [label=<{box_label(node, self.diagram, name, self.look)}> {look}]",
         )
 
     def add_arrow(self, edge: Edge) -> None:
         tail, head = f"n{edge.tail.index}", f"n{edge.head.index}" if edge.head else ""
-        attributes = [self.beside(label)] if (label := self.label(edge)) else []
+        if is_result(edge):
+            return
+        words = edge_words(edge, self.diagram, self.look.has_shapes)
+        attributes = [self.beside(" ".join(map(html, words)))] if words else []
         if edge.head is None:
-            spec = find_spec(edge.tail.layer.spec_name)
-            if spec is not None and (spec.is_loss or spec.is_metric):
-                return  # one number, and the box says which
             head = self.plug(edge, "")
-            attributes = [self.beside(html(shapes))] if (shapes := self.shapes(edge)) else []
         elif (edge.tail, edge.blob.name) in self.plugged and edge.bottom:
             self.add_stub(edge)
             beside = next(
-                other.tail
-                for other in self.diagram.edges
-                if other.head is edge.head and not other.bottom
+                (
+                    other.tail
+                    for other in self.diagram.edges
+                    if other.head is edge.head and not other.bottom
+                ),
+                None,
             )
             tail, attributes = self.plug(edge, self.frame_of(edge.head), beside), []
         elif edge.head.in_place and not edge.bottom:
@@ -166,20 +178,15 @@ class _Picture:
         key = (edge.tail, edge.blob.name, frame, beside)
         if key not in self.plugs:
             self.plugs[key] = f"b{len(self.plugs)}"
-            look = f'fillcolor="{style.PAPER}" color="{style.EDGE}" margin="0.1,0.03"'
-            self.add(frame, f"{self.plugs[key]} [label=<{text(edge.blob.name, 10)}> {look}]")
+            fill, line = self.theme.plug
+            look = f'fillcolor="{fill}" color="{line}" margin="0.1,0.03"'
+            label = text(edge.blob.name, 10, self.theme.ink)
+            self.add(frame, f"{self.plugs[key]} [label=<{label}> {look}]")
         return self.plugs[key]
 
-    def label(self, edge: Edge) -> str:
-        """The blob's shape for one item, after its name where the layer is called otherwise."""
-        words = (
-            [] if edge.tail.in_place or edge.blob.name == edge.tail.layer.name else [edge.blob.name]
-        )
-        words += [shapes] if (shapes := self.shapes(edge)) else []
-        ends = [edge.tail.layers, edge.head.layers] if edge.head else [edge.tail.layers]
-        if all(len(edge.blobs) < len(end) for end in ends):
-            words.append(f"in {next(iter(edge.blobs))} only")
-        return " ".join(map(html, words))
+    def frame_look(self) -> str:
+        fill, line = self.theme.frame
+        return f'style="filled,rounded" fillcolor="{fill}" color="{line}" margin=10 labeljust=l'
 
     def beside(self, label: str) -> str:
         """A label that does not touch its arrow.
@@ -192,19 +199,10 @@ class _Picture:
             else f"label=<{label}<BR/>{_GAP}>"
         )
 
-    def shapes(self, edge: Edge) -> str:
-        return " or ".join(shape_text(shape) for shape in self.diagram.item_shapes(edge) if shape)
-
-
-_FRAME = (
-    f'style="filled,rounded" fillcolor="{style.GROUP.fill}" '
-    f'color="{style.GROUP.line}" margin=10 labeljust=l'
-)
-
 
 def _name_front(node: Node) -> str:
     """The part of a name that says what the layer is part of: inception_3a of inception_3a/1x1."""
-    return node.layer.name.rpartition("/")[0]
+    return "" if isinstance(node, FoldedBlock) else node.layer.name.rpartition("/")[0]
 
 
 def _plugged(diagram: Diagram) -> set[tuple[Node, str]]:
@@ -234,6 +232,9 @@ def _depths(diagram: Diagram) -> dict[Node, int]:
 
 
 def _tooltip(node: Node) -> str:
+    if isinstance(node, FoldedBlock):
+        layers = ", ".join(member.layer.name for member in node.members)
+        return f"{node.name}: {layers}"
     layer = node.layer
     place = f", line {layer.span.line}" if layer.span else ""
     return f"{layer.name} ({layer.type}){place}".strip()

@@ -5,7 +5,7 @@ It shows the TRAIN net, the TEST net, or both laid over each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from netspec.graph import Blob, Layer, Net, Param, Shape
@@ -189,8 +189,12 @@ def _add_edges(diagram: Diagram, nets: Sequence[Net], node_of: dict[Layer, Node]
         for name in net.outputs:
             if (node_of[net.blob(name).producer], name) not in read:
                 add(net.phase, net.blob(name), None, 0)
-    last = len(diagram.nodes)
-    diagram.edges = sorted(
-        edges.values(),
-        key=lambda edge: (edge.tail.index, edge.head.index if edge.head else last, edge.bottom),
+    diagram.edges = sorted_edges(edges.values(), len(diagram.nodes))
+
+
+def sorted_edges(edges: Iterable[Edge], nodes: int) -> list[Edge]:
+    """The arrows of so many nodes in the order of their ends; those that lead out come last."""
+    return sorted(
+        edges,
+        key=lambda edge: (edge.tail.index, edge.head.index if edge.head else nodes, edge.bottom),
     )

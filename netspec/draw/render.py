@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import sysconfig
 from pathlib import Path
 
 from netspec.atomic import write_atomically
-from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report
+from netspec.diagnostics import NOTE, WARNING, Diagnostic, NetspecError, Report
+from netspec.hint import as_hint
 
 FORMATS = {
     ".png": "png",
@@ -23,13 +25,19 @@ FORMATS = {
     ".jpg": "jpg",
     ".jpeg": "jpg",
     ".dot": "dot",
+    ".mmd": "mmd",
 }
+TEXTS = ("dot", "mmd")  # the formats that no renderer makes
+
 PURE_FORMATS = ("png", "svg")  # what graphviz-pure writes; the others are made from its PNG
 # the first bytes of a file
 STARTS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF", "jpg": b"\xff\xd8\xff"}
 DPI = {"png": 144, "jpg": 288}  # a JPEG blurs text of the PNG's size
 LONGEST_REASON = 200  # characters of what a renderer says
 LONGEST_SIDE = 9000  # pixels; a longer picture is drawn smaller, for few viewers open it
+LEAST_TEXT = 10.0  # pixels of a box's text, below which a reader is told that it is too small
+_TEXT = 10 / 72  # inches of it, where a picture is drawn at its full size
+_SHARP = ".svg and .html stay sharp at any size"
 _GET_DOT = "'apt-get install graphviz' (or brew, conda, dnf) brings it"
 _GET_PURE = "'pip install graphviz-pure' does without it"
 
@@ -55,7 +63,7 @@ def picture_format(path: str | Path) -> str:
             hint=f"mkdir -p {folder}",
         )
     form = FORMATS[suffix]
-    if form != "dot" and not _find("dot") and not _find("graphviz-pure"):
+    if form not in TEXTS and not _find("dot") and not _find("graphviz-pure"):
         raise NetspecError(
             f"'{path}': neither graphviz's 'dot' nor graphviz-pure is installed",
             hint=f"{_GET_DOT}; {_GET_PURE}",
@@ -63,32 +71,67 @@ def picture_format(path: str | Path) -> str:
     return form
 
 
-def render(dot: str, path: str | Path, report: Report | None = None) -> None:
+def render(
+    dot: str, path: str | Path, report: Report | None = None, smaller: str | None = None
+) -> None:
     """Draws DOT text into a file, whose suffix is the format.
 
     A 'dot' that fails, as one without its plugins does, is noted in the report, and graphviz-pure
-    draws.
+    draws. A picture that is too large for its text to be read is warned of.
+
+    Args: smaller: how the net could be drawn smaller, for the hint.
     Raises: NetspecError.
     """
-    form = picture_format(path)
-    write_atomically(path, dot.encode() if form == "dot" else picture(dot, form, report))
+    form, report = picture_format(path), report or Report()
+    if form == "mmd":
+        raise NetspecError(f"'{path}': DOT text is no Mermaid; mermaid_text makes it of the net")
+    if form == "dot":
+        write_atomically(path, dot.encode())
+        return
+    drawn, is_pixels = _picture(dot, form, report)
+    write_atomically(path, drawn)
+    if is_pixels and (size := _text_size(dot, form)) < LEAST_TEXT:
+        report.diagnostics.append(
+            Diagnostic(
+                WARNING,
+                f"'{path}' is too small to read: its text is about {max(1, round(size))} pixels "
+                f"high, for the picture is bounded by {LONGEST_SIDE} pixels",
+                hint=as_hint("; ".join(filter(None, (smaller, _SHARP)))),
+            )
+        )
 
 
 def picture(dot: str, form: str, report: Report | None = None) -> bytes:
-    """The bytes of a picture in one of the FORMATS. Raises: NetspecError."""
-    report = report or Report()
+    """The bytes of a picture in one of the FORMATS but .mmd. Raises: NetspecError."""
+    return _picture(dot, form, report)[0]
+
+
+def _text_size(dot: str, form: str) -> float:
+    """The pixels of a box's text, from the size that an SVG of the same picture has."""
+    found = re.search(rb'<svg width="([\d.]+)pt" height="([\d.]+)pt"', _picture(dot, "svg")[0])
+    assert found is not None  # graphviz writes both
+    dpi = DPI.get(form, DPI["jpg"])
+    longest = max(map(float, found.groups())) / 72 * dpi
+    return _TEXT * dpi * min(1.0, LONGEST_SIDE / longest)
+
+
+def _picture(dot: str, form: str, report: Report | None = None) -> tuple[bytes, bool]:
+    """A picture, and whether it is made of pixels."""
+    by_pure = form != "svg"
     if not _find("dot"):
-        return _by_graphviz_pure(dot, form)
+        return _by_graphviz_pure(dot, form), by_pure
     try:
-        return _by_graphviz(dot, form)
+        return _by_graphviz(dot, form), form in DPI
     except NetspecError as error:
         if not _find("graphviz-pure"):
             raise
         # where that fails too, the text is at fault: its error is the one to report
         drawn = _by_graphviz_pure(dot, form)
         reason = error.diagnostics[0].message
-    report.diagnostics.append(Diagnostic(NOTE, f"{reason}; graphviz-pure has drawn it instead"))
-    return drawn
+    if report is not None:
+        note = f"{reason}; graphviz-pure has drawn it instead"
+        report.diagnostics.append(Diagnostic(NOTE, note))
+    return drawn, by_pure
 
 
 def _by_graphviz(dot: str, form: str) -> bytes:

@@ -19,10 +19,6 @@ class Colours(NamedTuple):
     line: str
 
 
-INK, MUTED, EDGE, PAPER = "#1e293b", "#475569", "#64748b", "#ffffff"
-TAG_COLOURS = {"TRAIN": "#b45309", "TEST": "#1d4ed8"}
-GROUP = Colours("#f8fafc", "#cbd5e1")
-
 PALETTE = {
     "data": Colours("#e2e8f0", "#64748b"),
     "convolution": Colours("#d6e6fa", "#3b78bd"),

@@ -34,6 +34,7 @@ PICTURES = {
     ".jpg": "a JPEG image",
     ".jpeg": "a JPEG image",
     ".dot": "a DOT graph",
+    ".mmd": "a Mermaid diagram",
 }
 PAGE = "a page of a net"
 WEIGHTS = {
@@ -50,6 +51,7 @@ _STARTS = {
     b"<?xml": PICTURES[".svg"],
     b"<svg": PICTURES[".svg"],
     b"digraph": PICTURES[".dot"],
+    b'---\ntitle: "': PICTURES[".mmd"],
     b"<!doctype html><!-- netspec": PAGE,
     b'"NumIters': TABLE,
     b"NumIters": TABLE,

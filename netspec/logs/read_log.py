@@ -10,10 +10,9 @@ from typing import BinaryIO
 from netspec.diagnostics import NetspecError
 from netspec.logs.read_caffe_log import HEAD, read_caffe_log
 from netspec.logs.read_json_lines import read_event, read_json_lines
-from netspec.logs.run import Run
+from netspec.logs.run import CAFFE, JSON_LINES, Run
 from netspec.read_file import open_regular, unreadable
 
-JSON_LINES, CAFFE = "a log of JSON lines", "a log in Caffe's format"
 _SOUGHT = 1 << 20  # bytes in which a log must show what it is
 
 
@@ -74,10 +73,11 @@ def _read(file: BinaryIO, name: str) -> Run:
     changed = os.fstat(file.fileno()).st_mtime
     form = _format(start)
     with io.TextIOWrapper(file, _encoding(start), errors="replace") as lines:
-        if form == JSON_LINES:
-            return read_json_lines(lines, name)
-        if form == CAFFE:
-            return read_caffe_log(lines, name, changed)
+        if form is not None:
+            is_json = form == JSON_LINES
+            run = read_json_lines(lines, name) if is_json else read_caffe_log(lines, name, changed)
+            run.form = form
+            return run
     hint = (
         "`netspec train --log FILE` or `--caffe-log FILE` writes one, and so does `caffe train … "
         "2>&1 | tee FILE`"

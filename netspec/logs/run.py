@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from netspec.listener import Values
 
+JSON_LINES, CAFFE = "a log of JSON lines", "a log in Caffe's format"
 _LARGEST = 2**53  # of a count; what is beyond is damage
 
 
@@ -37,6 +38,7 @@ class Run:
     loss_outputs: set[str] = field(default_factory=set)  # the outputs that the loss is made of
     knows_epochs: bool = False
     earlier_runs: int = 0  # runs that the file holds before this one
+    form: str = ""  # JSON_LINES or CAFFE
 
     def begin(self) -> None:
         """A run begins: what was logged before is of another one."""

@@ -8,17 +8,15 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic, Source
 from netspec.draw import style
+from netspec.draw.blocks import find_blocks, is_folded
 from netspec.draw.merge_phases import Diagram, Node, merge_phases
 from netspec.graph import Blob, Layer, Net, shape_text, sizes_text
 from netspec.layers import find_spec
 from netspec.layers.reach import Reach
-from netspec.page.blocks import find_blocks
 from netspec.passes.count_operations import operations_of
 from netspec.passes.receptive_field import receptive_field
 from netspec.schema.comments import schema_comments
 from netspec.syntax.scalar_value import float_text
-
-FOLDED_ABOVE = 80  # layers, where blocks begin folded
 
 
 def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
@@ -44,7 +42,9 @@ def describe(nets: Sequence[Net], source: Source) -> dict[str, Any]:
             for edge in diagram.edges
         ],
         "blocks": [{"name": b.name, "start": b.start, "end": b.end} for b in blocks],
-        "folded": len(names) > FOLDED_ABOVE,
+        "folded": is_folded("auto", len(names)),
+        "theme": "",  # the browser's
+        "hasShapes": True,  # beside the arrows
         "source": source.text,
     }
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import resolve_path
 from netspec.listener import Listener
-from netspec.logs.read_log import CAFFE, JSON_LINES, log_format
+from netspec.logs.read_log import log_format
+from netspec.logs.run import CAFFE, JSON_LINES
 from netspec.read_file import unreadable
 from netspec.solver.run_options import RunOptions
 from netspec.weights.snapshot_files import (

@@ -113,9 +113,33 @@ def test_plot(capsys: pytest.CaptureFixture) -> None:
         ("b.svg", ["--what", "loss, acc", "--x", "seconds"]),
         ("c.pdf", ["--what=lr"]),
     ):
-        assert log(capsys, "plot", "runs/a.jsonl", "runs/b.log", "-o", out, *options) == ""
+        assert log(capsys, "plot", "runs/a.jsonl", "-o", out, *options) == ""
         assert Path(out).stat().st_size > 5000
     assert log(capsys, "plot", "runs/a.jsonl", "-o", "d.png", "--x", "epochs") == ""
+
+
+def test_a_run_in_two_forms_is_drawn_once(capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("matplotlib")
+    told = "'runs/b.log' is a log in Caffe's format of the same run as 'runs/a.jsonl'"
+    for logs in (["runs/a.jsonl", "runs/b.log"], ["runs/b.log", "runs/a.jsonl"]):
+        # epochs stand in the JSON lines alone
+        error = log(capsys, "plot", *logs, "-o", "a.svg", "--x", "epochs")
+        assert error == f"{told}; it is drawn once, from 'runs/a.jsonl'\n"
+        assert "b.log" not in Path("a.svg").read_text()
+
+
+def test_runs_that_differ_are_both_drawn(capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("matplotlib")
+    text = Path("runs/b.log").read_text()
+    changes = [("2.30259", "2.30263"), ("Iteration 20,", "Iteration 21,")]
+    for number, (old, new) in enumerate(changes):
+        assert old in text
+        Path("runs/c.log").write_text(text.replace(old, new))
+        out = f"{number}.svg"
+        assert log(capsys, "plot", "runs/a.jsonl", "runs/c.log", "-o", out) == ""
+        assert "c.log" in Path(out).read_text()
+    Path("runs/copy.jsonl").write_text(Path("runs/a.jsonl").read_text())
+    assert log(capsys, "plot", "runs/a.jsonl", "runs/copy.jsonl", "-o", "d.svg") == ""
 
 
 @pytest.mark.parametrize(

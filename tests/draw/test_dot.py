@@ -328,3 +328,27 @@ def test_dot_text_needs_no_graphviz():
         ).returncode
         == 0
     )
+
+
+def test_caffes_colours():
+    """Those of its python/caffe/draw.py; a layer in place has one of its own."""
+    text = dot_text(load_phases(GOLDEN / "two_phases.prototxt"), theme="caffe")
+    fills = dict(fills_of(text))
+    assert fills["conv1"] == "#ff5050"
+    assert fills["pool1"] == "#ff9900"
+    assert fills["ip"] == "#cc33ff"
+    assert fills["relu1"] == fills["drop1"] == "#90ee90"
+    assert fills["data"] == fills["loss"] == "#6495ed"
+
+
+def fills_of(text: str) -> list[tuple[str, str]]:
+    found = re.findall(r'fillcolor="(#\w+)".* tooltip="(\w+) \(', text)
+    return [(name, fill) for fill, name in found]
+
+
+def test_dark_paper_and_no_shapes():
+    nets = load_phases(GOLDEN / "two_phases.prototxt")
+    assert 'bgcolor="#0f141b"' in dot_text(nets, theme="dark")
+    assert "4×20×20" in dot_text(nets)
+    assert "4×20×20" not in dot_text(nets, has_shapes=False)
+    assert "label" in Drawn(dot_text(nets, has_shapes=False)).arrow("data", "loss")

@@ -17,6 +17,7 @@ from netspec.cli import main
 from netspec.diagnostics import NetspecError
 from netspec.draw import render as render_module
 from netspec.draw.render import picture_format, render
+from tests.page.resnet import resnet_text
 
 ROOT = Path(__file__).parents[2]
 NET = str(ROOT / "tests" / "draw" / "golden" / "two_phases.prototxt")
@@ -237,6 +238,27 @@ def test_a_long_net_is_no_endless_png(place, tmp_path, monkeypatch):
     assert max(struct.unpack(">II", out.read_bytes()[16:24])) <= render_module.LONGEST_SIDE + 10
 
 
+def test_text_too_small_to_read_is_told(tmp_path, capsys):
+    net, out = tmp_path / "net.prototxt", str(tmp_path / "net.png")
+    net.write_text(resnet_text(50))
+    told = f"warning: '{out}' is too small to read: its text is about"
+    assert main(["draw", str(net), out, "--fold", "none"]) == 0
+    error = capsys.readouterr().err
+    assert told in error
+    assert "--fold all draws each block of layers as one box; .svg" in error
+    assert main(["draw", str(net), out]) == 0
+    assert told not in capsys.readouterr().err
+    names = "".join(
+        f'layer {{ name: "l{i}" type: "Sigmoid" bottom: "x{i}" top: "x{i + 1}" }}'
+        for i in range(300)
+    )
+    net.write_text('layer { name: "in" type: "Input" top: "x0" }' + names)
+    assert main(["draw", str(net), out]) == 0
+    error = capsys.readouterr().err
+    assert told in error
+    assert "hint: .svg and .html stay sharp" in error  # there is no block to fold
+
+
 def draw_net(*arguments: str | Path, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "tools/draw_net.py", *map(str, arguments)]
     environment = {**os.environ, **({"PATH": str(path)} if path else {})}
@@ -266,6 +288,8 @@ def test_caffes_tool_has_caffes_flags_and_defaults(tmp_path):
     assert "rankdir=RL" in text
     assert "lr mult" in text
     assert "TRAIN" not in text
+    assert draw_net("--theme", "caffe", "--no-shapes", "--fold=all", NET, out).returncode == 0
+    assert "#ff5050" in out.read_text(encoding="utf-8")
     assert draw_net("--phase", "BOTH", NET, out).returncode == 2
     refused = draw_net(NET, tmp_path / "net.raw")  # which Caffe's documentation names
     assert refused.returncode == 1

@@ -6,6 +6,7 @@ import pytest
 from google.protobuf import text_format
 
 from netspec.draw import style
+from netspec.draw.themes import THEMES
 from netspec.graph import Blob, Layer
 from netspec.layers import SPECS
 from netspec.schema.caffe_pb2 import LayerParameter
@@ -135,8 +136,8 @@ def test_a_kernel_has_the_axes_of_its_bottom():
     assert style.settings(layer) == ["4 filters 3×3×3"]
 
 
-@pytest.mark.parametrize("ink", [style.INK, style.MUTED])
-def test_text_reads_well_on_every_fill(ink):
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_text_reads_well_on_every_fill(theme):
     """WCAG's contrast of at least 4.5 : 1."""
 
     def luminance(colour):
@@ -144,5 +145,10 @@ def test_text_reads_well_on_every_fill(ink):
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    for colours in [*style.PALETTE.values(), style.GROUP]:
-        assert (luminance(colours.fill) + 0.05) / (luminance(ink) + 0.05) >= 4.5
+    fills = [theme.paper, theme.plug.fill, theme.frame.fill, theme.block.fill]
+    fills += [colours.fill for colours in (*theme.palette.values(), *theme.types.values())]
+    fills += [theme.in_place.fill] if theme.in_place else []
+    pairs = [(ink, fill) for ink in (theme.ink, theme.muted) for fill in fills]
+    for ink, fill in pairs + [(theme.tag_ink, tag) for tag in theme.tags.values()]:
+        low, high = sorted((luminance(ink), luminance(fill)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, fill)

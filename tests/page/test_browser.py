@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from netspec.cli import main
 from netspec.page.load_page import load_page, page_or_faults
 from netspec.page.serve_page import PageServer
 from netspec.page.write_page import page_html
@@ -181,6 +182,40 @@ def test_blocks_of_a_deep_net_fold_and_open(page: Page, tmp_path: Path) -> None:
     page.click("#fold")
     page.click("#fold")
     assert page.run(count) == shown
+
+
+def drawn(folder: Path, text: str, *options: str) -> str:
+    """A page that the command writes."""
+    (folder / "net.prototxt").write_text(text)
+    out = folder / "net.html"
+    assert main(["draw", str(folder / "net.prototxt"), str(out), *options]) == 0
+    return out.as_uri()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_first_theme_may_be_given(page: Page, tmp_path: Path, theme: str) -> None:
+    page.open(drawn(tmp_path, NET, "--theme", theme))
+    shown = "return document.documentElement.dataset.theme"
+    assert page.run(shown) == theme
+    page.click("#theme")
+    assert page.run(shown) != theme
+
+
+def test_the_first_folding_may_be_given(page: Page, tmp_path: Path) -> None:
+    blocks = "return document.querySelectorAll('#canvas .block').length"
+    for fold, found in (("none", 0), ("auto", 16), ("all", 16)):
+        page.open(drawn(tmp_path, resnet_text(50), "--fold", fold))
+        assert page.run(blocks) == found
+    page.click("#fold")
+    assert page.run(blocks) == 0
+
+
+def test_the_shapes_may_be_left_out(page: Page, tmp_path: Path) -> None:
+    labels = "return [...document.querySelectorAll('#canvas .label')].map(l => l.textContent)"
+    page.open(drawn(tmp_path, NET))
+    assert "3×9×9" in page.run(labels)
+    page.open(drawn(tmp_path, NET, "--no-shapes"))
+    assert page.run(labels) == []
 
 
 def test_a_layer_in_a_folded_block_is_found(page: Page, tmp_path: Path) -> None:

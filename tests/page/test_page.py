@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from netspec.cli import main
+from netspec.draw.blocks import find_blocks
 from netspec.options import NetOptions
-from netspec.page.blocks import find_blocks
 from netspec.page.load_page import load_page
 from netspec.page.pictures import Budget, add_values, add_weights
 from netspec.page.write_page import page_html
@@ -139,5 +139,7 @@ def test_the_command(
     Path("other.html").write_text("<!doctype html><p>mine</p>")
     assert main(["draw", "net.prototxt", "other.html"]) == 1
     assert "'other.html' already exists" in capsys.readouterr().err
+    assert main(["draw", "net.prototxt", "net.html", "--theme", "caffe"]) == 1
+    assert "a page has light and dark" in capsys.readouterr().err
     assert main(["draw", "net.prototxt", "net.html", "--image", "a.png"]) == 1
     assert "give --weights too" in capsys.readouterr().err

@@ -112,7 +112,7 @@ function drawEdge({ edges, pair }, way) {
   group.append(element("path", { class: isPartial ? "edge partial" : "edge", d: wayPath(way) }));
   const [x, y] = way.at(-1);
   group.append(element("path", { class: "arrow", d: `M${x} ${y}l-3.5 -7h7z` }));
-  if (shapes.length && way.length === 2) {
+  if (state.net.hasShapes && shapes.length && way.length === 2) {
     const at = { class: "label", x: way[1][0] + 7, y: way[1][1] - 9 };
     group.append(element("text", at, shapes.join(", ")));
   }

@@ -194,7 +194,7 @@ function watchFile() {
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-document.documentElement.dataset.theme = dark.matches ? "dark" : "light";
+document.documentElement.dataset.theme = data.theme || (dark.matches ? "dark" : "light");
 readNet(data);
 watchCanvas();
 drawAll();
