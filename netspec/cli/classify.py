@@ -9,12 +9,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from netspec.cli.numbers import positive
-from netspec.cli.pictures import configure_net, configure_pictures, picture_options, tell_assumed
+from netspec.cli.pictures import (
+    configure_net,
+    configure_pictures,
+    picture_options,
+    print_assumptions,
+)
 from netspec.cli.state import print_warnings
 from netspec.cli.terminal import show
 from netspec.diagnostics import Report, printable
 from netspec.readers.picture_list import picture_paths
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 
 if TYPE_CHECKING:
     from netspec.pytorch.classify import Classified
@@ -25,7 +30,9 @@ HEADER = ("image", "rank", "class", "label", "score")
 def configure(parser: argparse.ArgumentParser) -> None:
     configure_net(parser)
     parser.add_argument(
-        "--labels", metavar="FILE", help="the classes' names, a line each, such as synset_words.txt"
+        "--labels",
+        metavar="FILE",
+        help="the classes' names, one per line, such as synset_words.txt",
     )
     parser.add_argument(
         "--oversample",
@@ -42,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=["text", "json", "csv"],
         default="text",
-        help="a line a picture, an object a line, or a table (default text)",
+        help="one line per picture, one JSON object per line, or a table (default text)",
     )
     configure_pictures(parser)
 
@@ -64,12 +71,12 @@ def run(args: argparse.Namespace) -> int:
     )
     report.raise_errors(args.strict)
     print_warnings(report)
-    tell_assumed(classifier.assumed)
+    print_assumptions(classifier.assumed)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if args.format == "csv":
         table.writerow(HEADER)
     failed = False
-    with signals_heard(end_at_once, STOP):
+    with handling_signals(end_at_once, STOP):
         for found in classifier.classify(paths, args.top):
             if found.fault is not None:
                 failed = True

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from netspec.atomic import write_atomically
-from netspec.cli.pictures import tell_assumed
+from netspec.cli.pictures import print_assumptions
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.overwrite import require_own_kind
@@ -44,7 +44,7 @@ def save_scores(args: argparse.Namespace) -> int:
         oversample=not args.center_only,
         device="cuda:0" if args.gpu else "cpu",
     )
-    tell_assumed(net.assumed)
+    print_assumptions(net.assumed)
     pictures = _pictures(args.input_file, args.ext, net.pictures.plan.channels)
     rows, failed = [], False
     for seen in net.pictures.see(pictures, net.scores):

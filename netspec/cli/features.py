@@ -11,20 +11,20 @@ from netspec.cli.pictures import (
     configure_pictures,
     configure_weights,
     picture_options,
-    tell_assumed,
+    print_assumptions,
 )
 from netspec.cli.state import load_net, name_list, print_warnings
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, counted
 from netspec.making.feature_files import Chunk, feature_paths, write_features
 from netspec.readers.picture_list import picture_paths
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 
-Told = Callable[[NetspecError], None]
+OnFault = Callable[[NetspecError], None]
 _FORMATS = """
 The suffix of OUT says the format:
-  .npz, .h5            an array a blob, and 'images', the paths of the pictures
-  none, or .lmdb       an LMDB a blob, with commas between them: Datums of float_data, as by
+  .npz, .h5            one array per blob, and 'images', the paths of the pictures
+  none, or .lmdb       one LMDB per blob, with commas between them: Datums of float_data, as by
                        Caffe's extract_features; the paths stand in its images.txt
 """
 
@@ -68,19 +68,19 @@ def run(args: argparse.Namespace) -> int:
     paths = feature_paths(out, blobs, args.overwrite)
     failed: list[NetspecError] = []
 
-    def told(fault: NetspecError) -> None:
+    def on_fault(fault: NetspecError) -> None:
         failed.append(fault)
         show(fault.diagnostics)
 
-    chunks = _of_pictures(args, blobs, pictures, told) if words else _of_data(args, blobs)
-    with signals_heard(end_at_once, STOP):
+    chunks = _of_pictures(args, blobs, pictures, on_fault) if words else _of_data(args, blobs)
+    with handling_signals(end_at_once, STOP):
         count = write_features(paths, chunks, args.overwrite)
     print(f"wrote {', '.join(paths)}: {counted(count, 'record')}")
     return 1 if failed else 0
 
 
 def _of_pictures(
-    args: argparse.Namespace, blobs: list[str], pictures: list[str], told: Told
+    args: argparse.Namespace, blobs: list[str], pictures: list[str], on_fault: OnFault
 ) -> Iterator[Chunk]:
     report = Report()
     options = picture_options(args)
@@ -90,8 +90,8 @@ def _of_pictures(
     net = PictureNet(args.net, args.weights, blobs, report=report, **options)
     report.raise_errors(args.strict)
     print_warnings(report)
-    tell_assumed(net.plan.assumed)
-    return picture_features(net, blobs, pictures, told)
+    print_assumptions(net.plan.assumed)
+    return picture_features(net, blobs, pictures, on_fault)
 
 
 def _of_data(args: argparse.Namespace, blobs: list[str]) -> Iterator[Chunk]:

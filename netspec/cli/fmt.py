@@ -88,7 +88,7 @@ def _paths(names: list[str], counts: dict[str, int]) -> Iterator[str]:
 
 
 def _format(path: str, args: argparse.Namespace) -> bool:
-    """Formats a file, or tells what would change. Returns whether its text changes."""
+    """Formats a file, or prints what would change. Returns whether its text changes."""
     source = _stdin(args.stdin_filename) if path == _STDIN else read_text_file(path)
     after = source
     if args.upgrade:

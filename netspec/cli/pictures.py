@@ -63,7 +63,7 @@ def configure_net(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE|FOLDER|LIST",
-        help="pictures, folders of them, or lists (.txt) with a path a line",
+        help="pictures, folders of them, or lists (.txt) with one path per line",
     )
     parser.add_argument("--model", "-model", required=True, metavar="NET", help="the deploy net")
     configure_weights(parser)
@@ -110,7 +110,7 @@ def picture_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def tell_assumed(assumed: Iterable[str]) -> None:
+def print_assumptions(assumed: Iterable[str]) -> None:
     """Says on stderr what neither the user nor the net's file said."""
     for line in assumed:
         print(f"assumed: {line}", file=sys.stderr)

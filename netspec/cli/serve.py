@@ -1,4 +1,4 @@
-"""`netspec serve NET --weights W`: a trained net behind HTTP."""
+"""`netspec serve NET --weights W`: a trained net over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.cli.pictures import (
     configure_pictures,
     configure_weights,
     picture_options,
-    tell_assumed,
+    print_assumptions,
 )
 from netspec.cli.state import print_warnings
 from netspec.diagnostics import NetspecError, Report
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
             )
         report.raise_errors(args.strict)
         print_warnings(report)
-        tell_assumed(net.assumed)
+        print_assumptions(net.assumed)
         limits = Limits(args.max_mib << 20, args.max_pixels, args.timeout, args.max_requests)
         service = Service(net, limits, args.batch, args.max_wait / 1000)
         host = f"[{args.host}]" if ":" in args.host else args.host

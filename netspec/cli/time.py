@@ -11,7 +11,7 @@ from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.weight_choice import choice_of, configure_choice
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 
 if TYPE_CHECKING:
     from netspec.graph import Net
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    choice_of(args)  # what is wrong in it is told, though weights are not read
+    choice_of(args)  # reports what is wrong in it, though weights are not read
     net = load_net(path, args)
     chosen = chosen_device(args)
     # torch takes seconds to import
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "text":
         print(_heading(net, device_text(device), args.iterations), flush=True)
 
-    def heard(index: int, seconds: float) -> None:
+    def on_iteration(index: int, seconds: float) -> None:
         if args.format == "text":
             print(
                 f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.",
@@ -83,12 +83,12 @@ def run(args: argparse.Namespace) -> int:
             )
 
     with (
-        signals_heard(end_at_once, STOP),
+        handling_signals(end_at_once, STOP),
         faults_reported(
             device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
         ),
     ):
-        times = time_layers(net, device, args.iterations, heard)
+        times = time_layers(net, device, args.iterations, on_iteration)
     sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
     return 0
 

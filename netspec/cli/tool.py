@@ -1,4 +1,4 @@
-"""What the scripts in tools/ share: a run whose faults are told as the commands tell theirs."""
+"""What the scripts in tools/ share: a run that reports errors as the commands do."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from netspec.signals import interrupted_status
 
 def run_tool(run: Callable[[], int]) -> int:
     """Runs a tool and returns its exit status: 0 fine, 1 errors, 2 usage."""
-    return guarded(lambda: _told(run))
+    return guarded(lambda: _reported(run))
 
 
-def _told(run: Callable[[], int]) -> int:
+def _reported(run: Callable[[], int]) -> int:
     try:
         return run()
     except NetspecError as error:

@@ -1,4 +1,4 @@
-"""`netspec verify NET --against X`: each blob held against that of another program."""
+"""`netspec verify NET --against X`: each blob compared with that of another program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ X is, by its suffix:
   .pt2                 a program of torch.export: its outputs
   .npz, .h5, .hdf5     arrays by name, as another program left its blobs; the inputs are among them
   any other            a net, with --against-weights, or else with the same weights
-The exit status is 1 where a blob is off by more than --tolerance.
+The exit status is 1 where a blob differs by more than --tolerance.
 """
 
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--weights", metavar="FILE", action="append", default=[], help="may be repeated"
     )
     parser.add_argument(
-        "--against", metavar="X", required=True, help="what the net is held against"
+        "--against", metavar="X", required=True, help="what the net is compared with"
     )
     parser.add_argument(
         "--against-weights",

@@ -1,4 +1,4 @@
-"""`netspec view NET`: the net's page in the browser, drawn anew when the file is saved."""
+"""`netspec view NET`: the net's page in the browser, redrawn when the file is saved."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def write_weights(args: argparse.Namespace, choice: WeightChoice) -> None:
     suffix = Path(args.to).suffix
     if suffix not in WRITABLE:
         raise NetspecError(
-            f"'{args.to}' is of no kind of weight file that netspec writes",
+            f"'{args.to}' has no suffix of a weight file that netspec writes",
             hint=f"it writes {', '.join(WRITABLE)}",
         )
     takings = [_taking(text) for text in args.take]

@@ -1,4 +1,4 @@
-"""How `netspec weights` tells what a weight file holds: a text for people, JSON for programs."""
+"""How `netspec weights` prints what a weight file holds: a text for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEFT = (0, 1, 2, 7)  # the columns that begin at one line; numbers end at one
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """A net that the file was held against, and what came of it."""
+    """A net that the file was compared with, and what came of it."""
 
     net: Net
     report: LoadReport

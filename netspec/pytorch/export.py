@@ -1,6 +1,6 @@
 """`netspec.export`: a net and its weights into a file of another program, by its suffix.
 
-An ONNX model is held against the module on random input before the file gets its name.
+An ONNX model is compared with the module on random input before the file gets its name.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the files, and for each output how far the file's values are off.
+    """What was written: the files, and for each output how far the file's values differ.
 
     `differences` holds the largest difference, relative to the largest value; empty where the
     format holds values alone. `notes` say what else was done to the net.
@@ -131,7 +131,7 @@ def export(
 
 
 def _written(subject: Subject, path: str | Path) -> Exported:
-    """Writes the file. What a model computes is held against the reference."""
+    """Writes the file. What a model computes is compared with the reference."""
     suffix = Path(path).suffix
     if suffix == ".onnx":
         return _onnx(subject, path)
@@ -142,7 +142,7 @@ def _written(subject: Subject, path: str | Path) -> Exported:
     differences: dict[str, float] = {}
     module = subject.run()
     if subject.is_half:
-        differences = subject.held(module, random_inputs(module), "exported")
+        differences = subject.compare(module, random_inputs(module), "exported")
     if suffix == ".pt":
         write_atomically(path, lambda file: torch.save(module.state_dict(), file))
     elif subject.is_half:
@@ -154,13 +154,13 @@ def _written(subject: Subject, path: str | Path) -> Exported:
 
 def _folded(subject: Subject, path: str | Path) -> Exported:
     """Writes the file of the folded net; the net itself beside what holds weights alone."""
-    from netspec.pytorch.fold_batchnorm import fold_module, told
+    from netspec.pytorch.fold_batchnorm import fold_module, folds_text
 
     module = subject.module
     folded, folds = fold_module(module)
     held = Carried({"net": module, "folded": folded})
     states = held.held()
-    Subject(folded, module).held(folded, random_inputs(module), "folded")
+    Subject(folded, module).compare(folded, random_inputs(module), "folded")
     held.put_back(states)
     beside = folded_net_path(path)
     text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
@@ -171,7 +171,7 @@ def _folded(subject: Subject, path: str | Path) -> Exported:
     if beside:
         write_atomically(beside, text)
     paths = (*made.paths, *([str(beside)] if beside else []))
-    return Exported(paths, made.differences, (told(folds), *made.notes))
+    return Exported(paths, made.differences, (folds_text(folds), *made.notes))
 
 
 def folded_net_path(path: str | Path) -> Path | None:
@@ -205,7 +205,7 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
         is_large = model.ByteSize() > _LARGEST_ONNX
         onnx.save_model(model, file, save_as_external_data=is_large, location=data)
         onnx.checker.check_model(str(file), full_check=True)
-        differences, notes = _held_onnx(subject, file)
+        differences, notes = _compare_onnx(subject, file)
         # the values first: a model that is there can be read
         files = [*([data] if is_large else []), file.name]
         for name in files:
@@ -214,8 +214,8 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
     return Exported(paths, differences, notes)
 
 
-def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
-    """How far a model is off on random input, and notes. Raises: NetspecError."""
+def _compare_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
+    """How far a model differs on random input, and notes. Raises: NetspecError."""
     import onnxruntime
 
     net, outputs = net_of(subject.module), subject.module.output_names
@@ -227,10 +227,10 @@ def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[st
     layers = choosing_layers(net)
     if not layers:
         wanted = module_values(subject.reference, inputs)
-        return subject.held_against(got, wanted, "exported"), subject.notes
+        return subject.compare_values(got, wanted, "exported"), subject.notes
     got |= onnx_values(file, feed, values_around(net, layers).union(outputs))
     wanted, chosen, notes = follow_values(subject.reference, net, inputs, got, subject.tolerance)
-    differences = subject.held_against(got, wanted, "exported")
+    differences = subject.compare_values(got, wanted, "exported")
     own = {name: chosen.get(name, difference) for name, difference in differences.items()}
     return own, (*subject.notes, *notes)
 
@@ -246,7 +246,7 @@ def _python(subject: Subject, path: Path) -> Exported:
 
     def check(got: dict[str, Tensor]) -> None:
         arrays = {name: value.numpy() for name, value in got.items()}
-        differences.update(subject.held_against(arrays, wanted, "exported"))
+        differences.update(subject.compare_values(arrays, wanted, "exported"))
 
     write_standalone(subject.module, path, inputs, check)
     paths = (str(path), str(path.with_suffix(".safetensors")))
@@ -274,7 +274,7 @@ def _pt2(subject: Subject, path: str | Path) -> Exported:
     with torch.no_grad():
         got = program.module()(*given.values())
     arrays = {name: value.numpy() for name, value in got.items()}
-    differences = subject.held_against(arrays, wanted, "exported")
+    differences = subject.compare_values(arrays, wanted, "exported")
 
     def write(file: BinaryIO) -> None:
         torch.export.save(program, file)

@@ -1,4 +1,4 @@
-"""`netspec.verify`: a net's blobs held against what another program makes of the same inputs."""
+"""`netspec.verify`: a net's blobs compared with what another program makes of the same inputs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class BlobDifference:
-    """How far a blob is off, the layer that makes it, and where that stands.
+    """How far a blob differs, the layer that makes it, and where that stands.
 
     `shapes` is the net's and the other's where they differ.
     """
@@ -57,12 +57,12 @@ class Verification:
 
     @property
     def first(self) -> BlobDifference | None:
-        """The first blob in the net's order that is off by more than the tolerance."""
+        """The first blob in the net's order that differs by more than the tolerance."""
         return next((each for each in self.blobs if not each.relative <= self.tolerance), None)
 
     @property
     def agrees(self) -> bool:
-        """Whether no blob is off by more than the tolerance."""
+        """Whether no blob differs by more than the tolerance."""
         return self.first is None
 
     def __str__(self) -> str:
@@ -79,14 +79,14 @@ class Verification:
             why = f": it is {shape_text(first.shapes[0])} here, {shape_text(first.shapes[1])} there"
         return (
             f"{compared}: above {self.tolerance:g}\n"
-            f"the first layer where they part is '{first.layer}' ({first.place}), "
+            f"the first layer where they differ is '{first.layer}' ({first.place}), "
             f"in blob '{first.blob}'{why}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Other:
-    """The other side: a file, the net that it is held against, and that one's inputs."""
+    """The other side: a file, the net that it is compared with, and that one's inputs."""
 
     path: str | Path
     net: Net

@@ -31,7 +31,7 @@ def load_weights(
     Args: strict: raise, before anything is copied, where a layer does not fit or the file has no
         layer of the net. choice: which layers of the file are taken, and for which of the net.
     Raises: NetspecError where the file can't be read, two layers with params share a name, so that
-        it can't tell them apart, or the choice fits neither the file nor the net.
+        it can't distinguish them, or the choice fits neither the file nor the net.
     """
     choice = choice or WeightChoice()
     report, copies = _matched(module, path, choice)

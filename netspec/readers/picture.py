@@ -92,7 +92,7 @@ class PicturePlan:
 
         Args: size: height and width of the picture.
         Shapes: (M, 4) of xmin, ymin, xmax, ymax.
-        Source: OutputBBox of SSD's bbox_util.cpp; here a crop is heeded, too.
+        Source: OutputBBox of SSD's bbox_util.cpp; here a crop counts, too.
         """
         resized = inner = self.size or resized_size(self.resize, *size)
         if self.resize is not None and not self.size:
@@ -195,8 +195,8 @@ def _size_of(
     """What pictures are resized to, and what of it is an assumption. Raises: NetspecError."""
     if said.resize is not None:
         modes = interpolations(said.resize)
-        told = [f"of the interpolations {', '.join(modes)} the first"] if len(modes) > 1 else []
-        return None, told
+        assumed = [f"of the interpolations {', '.join(modes)} the first"] if len(modes) > 1 else []
+        return None, assumed
     if said.new_size:
         return said.new_size, []
     if mean is not None and mean.shape[1:] not in ((1, 1), crop):
@@ -225,7 +225,7 @@ def _check_mean_size(said: Preprocess, mean: Floats | None, size: Size | None, c
     raise NetspecError(message, said.at("mean_file"), "it must have one of these sizes")
 
 
-def told_by(said: Preprocess | None, **given: Any) -> Preprocess:
+def with_given(said: Preprocess | None, **given: Any) -> Preprocess:
     """What a file's record says, with what the user gives in its place; None is not given.
 
     A mean that is given takes the place of any of the record's, a new size that of resize_param.

@@ -45,7 +45,7 @@ def read_source(path: str | Path) -> Source:
 
 
 def read_stdin(name: str) -> Source:
-    """The text on the standard input, under a name whose suffix tells the syntax.
+    """The text on the standard input, under a name whose suffix says its syntax.
 
     Raises: NetspecError where it is closed, is no text or is too large.
     """

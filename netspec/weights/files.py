@@ -123,7 +123,7 @@ def _is_hdf5(path: str | Path) -> bool:
         with open_regular(path) as file:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"
     except (OSError, ValueError):
-        return False  # the reader tells what is wrong
+        return False  # the reader reports what is wrong
 
 
 def write_weights(
@@ -168,6 +168,6 @@ def write_weights(
             write_safetensors(path, net_name, tensors, layout)
     else:
         raise NetspecError(
-            f"'{path}' is of no kind of weight file that netspec writes",
+            f"'{path}' has no suffix of a weight file that netspec writes",
             hint=f"it writes {', '.join(WRITABLE)}",
         )

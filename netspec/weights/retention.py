@@ -50,7 +50,7 @@ class Retention:
         return value < self.best.value if self.lower_is_better else value > self.best.value
 
     def add(self, state: Path, extra: bool = False) -> None:
-        """A snapshot has been written; `extra` tells that it was taken only for being the best."""
+        """A snapshot has been written; `extra`: it was taken only for being the best."""
         self.states = [path for path in self.states if path != state] + [state]
         self.extra.discard(state.name)
         if extra:

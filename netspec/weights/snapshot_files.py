@@ -33,7 +33,7 @@ from netspec.weights.solverstate import read_solverstate
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there two runs of one prefix are not told
+except ImportError:  # Windows has none: there two runs of one prefix go unnoticed
     fcntl = None  # type: ignore[assignment]
 
 LOCK_PATIENCE = 10.0  # seconds that a run waits for one of its prefix to end
@@ -242,7 +242,7 @@ def sole_writer(prefix: str) -> Iterator[None]:
 
     Raises: NetspecError where another run holds it (one that was killed holds nothing), or where
         nothing can be written
-    there: it is told before the first iteration, and not at the first snapshot.
+    there: that is reported before the first iteration, and not at the first snapshot.
     """
     path = Path(f"{prefix}.lock")
     lock = _locked(path, prefix)
@@ -298,7 +298,7 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
 
     And what is wrong with later ones.
 
-    Last by the time that its companion tells, or else that of the file: a folder may still hold
+    Last by the time in its companion, or else that of the file: a folder may still hold
     later iterations of a run before this one.
 
     Raises: NetspecError where the folder can't be read.

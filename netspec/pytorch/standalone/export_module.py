@@ -1,4 +1,4 @@
-"""A net's Python file and its weights, held against the module before they get their names."""
+"""A net's Python file and its weights, compared with the module before they get their names."""
 
 from __future__ import annotations
 
