@@ -12,6 +12,7 @@ from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.signals import STOP, end_at_once, handling_signals
+from netspec.text_table import text_table
 
 if TYPE_CHECKING:
     from netspec.graph import Net
@@ -108,15 +109,7 @@ def _text(net: Net, times: Times) -> str:
     """A table of the means, then Caffe's lines."""
     count, step = len(times.iterations), times.forward + times.backward
     rows = [HEADINGS, *(_row(layer, count, step) for layer in times.layers)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = ["", "Average time per layer:", ""]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(4, "  ".join("-" * width for width in widths))
+    lines = ["", "Average time per layer:", "", *text_table(rows, left=(0, 1))]
     ms = {name: seconds * 1000 / count for name, seconds in _sums(times).items()}
     lines += [
         "",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.cli.numbers import finite
 from netspec.cli.state import configure_state, load_net
 from netspec.diagnostics import NetspecError
+from netspec.text_table import text_table
 
 if TYPE_CHECKING:
     from netspec.pytorch.verify import BlobDifference, Verification
@@ -20,6 +21,7 @@ _AGAINST = """
 X is, by its suffix:
   .onnx                an ONNX model: all of its values by name
   .pt2                 a program of torch.export: its outputs
+  .py                  a file that netspec export wrote, which is run: its outputs
   .npz, .h5, .hdf5     arrays by name, as another program left its blobs; the inputs are among them
   any other            a net, with --against-weights, or else with the same weights
 The exit status is 1 where a blob differs by more than --tolerance.
@@ -83,16 +85,7 @@ def run(args: argparse.Namespace) -> int:
 def _text(result: Verification) -> str:
     headings = ("layer", "blob", "absolute", "relative", "ULP")
     rows = [headings, *(_row(each) for each in result.blobs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(headings))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    lines += ["", str(result)]
+    lines = [*text_table(rows, left=(0, 1)), "", str(result)]
     if result.left_out:
         lines.append(f"not compared, for the other has none: {', '.join(result.left_out)}")
     return "\n".join(lines) + "\n"

@@ -21,6 +21,7 @@ from netspec.exporters.half_layers import half_layers
 from netspec.exporters.image_input import image_input
 from netspec.exporters.net_text import net_text
 from netspec.exporters.run_onnx import onnx_values
+from netspec.files.suffixes import WRITABLE_WEIGHTS
 from netspec.graph import Net
 from netspec.hint import did_you_mean
 from netspec.pytorch.carried import Carried
@@ -34,11 +35,10 @@ from netspec.pytorch.module import NetModule
 from netspec.pytorch.picture_net import picture_input
 from netspec.pytorch.standalone.export_module import SEED, write_standalone
 from netspec.pytorch.weights import save_weights
-from netspec.weights.files import WRITABLE
 
 GRAPH_SUFFIXES = (".onnx", ".pt2")
 HALF_SUFFIXES = (".onnx", ".pt2", ".pt", ".safetensors")
-SUFFIXES = (".onnx", ".py", ".pt2", ".pt", *WRITABLE)
+SUFFIXES = (".onnx", ".py", ".pt2", ".pt", *WRITABLE_WEIGHTS)
 _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
 
 

@@ -12,6 +12,7 @@ import torch
 
 from netspec.diagnostics import NetspecError, counted
 from netspec.exporters.differences import APART, difference
+from netspec.files.suffixes import ARRAY_SUFFIXES
 from netspec.graph import Layer, Net, Shape, shape_text
 from netspec.hint import did_you_mean
 from netspec.pytorch.blob_values import blob_values, values_at_end
@@ -19,7 +20,7 @@ from netspec.pytorch.compile import compile
 from netspec.pytorch.export_subject import random_inputs
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
-from netspec.weights.blob_arrays import ARRAY_SUFFIXES, read_blob_arrays
+from netspec.weights.blob_arrays import read_blob_arrays
 
 TOLERANCE = 1e-5  # the largest difference, relative to the largest value of a blob
 _SEED = 1
@@ -103,7 +104,7 @@ def verify(
     inputs: str | Path | Mapping[str, np.ndarray] | None = None,
     **options: Any,
 ) -> Verification:
-    """Holds each blob of a net against the blob of that name of another program.
+    """Compares each blob of a net with the blob of that name of another program.
 
     Args:
         net: a compiled module, a loaded net, or the path of one.

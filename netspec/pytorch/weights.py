@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from netspec.diagnostics import NetspecError
+from netspec.files.suffixes import HDF5_SUFFIXES
 from netspec.pytorch.module import About, NetModule, arrays_for
 from netspec.weights.choice import WeightChoice
-from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
+from netspec.weights.files import read_weights, write_weights
 from netspec.weights.match import LoadReport as LoadReport
 from netspec.weights.match import Wanted, match, require_names
 
