@@ -13,16 +13,15 @@ from netspec.cli.pictures import (
     configure_net,
     configure_pictures,
     picture_options,
-    print_assumptions,
+    print_loaded,
 )
-from netspec.cli.state import print_warnings
 from netspec.cli.terminal import show
 from netspec.diagnostics import Report, printable
 from netspec.readers.picture_list import picture_paths
 from netspec.signals import STOP, end_at_once, handling_signals
 
 if TYPE_CHECKING:
-    from netspec.pytorch.classify import Classified
+    from netspec.pytorch.classify import Classified, Classifier
 
 HEADER = ("image", "rank", "class", "label", "score")
 
@@ -35,16 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the classes' names, one per line, such as synset_words.txt",
     )
     parser.add_argument(
-        "--oversample",
-        action="store_true",
-        help="average ten crops: corners and centre, each mirrored as well",
-    )
-    parser.add_argument(
         "--top", type=positive, default=5, metavar="K", help="classes of a picture (default 5)"
     )
-    parser.add_argument(
-        "--output", metavar="BLOB", help="the blob with the scores, where the net has several"
-    )
+    configure_scores(parser)
     parser.add_argument(
         "--format",
         choices=["text", "json", "csv"],
@@ -54,14 +46,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_pictures(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    paths = list(picture_paths(args.images))
-    report = Report()
+def configure_scores(parser: argparse.ArgumentParser) -> None:
+    """Adds --output and --oversample."""
+    parser.add_argument(
+        "--output", metavar="BLOB", help="the blob with the scores, where the net has several"
+    )
+    parser.add_argument(
+        "--oversample",
+        action="store_true",
+        help="average ten crops: corners and centre, each mirrored as well",
+    )
+
+
+def load_classifier(args: argparse.Namespace, path: str) -> Classifier:
+    """The net as the arguments ask for it; warnings and assumptions go to stderr."""
     options = picture_options(args)
     from netspec.pytorch.classify import Classifier  # torch takes seconds to import
 
+    report = Report()
     classifier = Classifier(
-        args.model,
+        path,
         args.weights,
         args.labels,
         args.output,
@@ -69,9 +73,13 @@ def run(args: argparse.Namespace) -> int:
         report=report,
         **options,
     )
-    report.raise_errors(args.strict)
-    print_warnings(report)
-    print_assumptions(classifier.assumed)
+    print_loaded(report, args.strict, classifier.assumed)
+    return classifier
+
+
+def run(args: argparse.Namespace) -> int:
+    paths = list(picture_paths(args.images))
+    classifier = load_classifier(args, args.model)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if args.format == "csv":
         table.writerow(HEADER)

@@ -18,9 +18,8 @@ from netspec.cli.pictures import (
     configure_net,
     configure_pictures,
     picture_options,
-    print_assumptions,
+    print_loaded,
 )
-from netspec.cli.state import print_warnings
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, os_reason, printable
 from netspec.files.overwrite import require_own_picture
@@ -28,7 +27,7 @@ from netspec.readers.picture_list import picture_paths
 from netspec.signals import STOP, end_at_once, handling_signals
 
 if TYPE_CHECKING:
-    from netspec.pytorch.detect import Detected
+    from netspec.pytorch.detect import Detected, Detector
 
 HEADER = ("image", "label", "name", "score", "xmin", "ymin", "xmax", "ymax")
 
@@ -40,14 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the labels' names: a label map such as labelmap.prototxt, or one name per line",
     )
-    parser.add_argument(
-        "--threshold",
-        "--confidence_threshold",
-        type=finite,
-        default=0.5,
-        metavar="P",
-        help="the least score of a box (default 0.5)",
-    )
+    configure_threshold(parser)
     parser.add_argument(
         "--draw",
         metavar="FOLDER",
@@ -63,19 +55,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_pictures(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    paths = list(picture_paths(args.images))
-    places = _places(paths, args) if args.draw else {}
-    report = Report()
+def configure_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds --threshold."""
+    parser.add_argument(
+        "--threshold",
+        "--confidence_threshold",
+        type=finite,
+        default=0.5,
+        metavar="P",
+        help="the least score of a box (default 0.5)",
+    )
+
+
+def load_detector(args: argparse.Namespace, path: str) -> Detector:
+    """The net as the arguments ask for it; warnings and assumptions go to stderr."""
     options = picture_options(args)
     from netspec.pytorch.detect import Detector  # torch takes seconds to import
 
-    detector = Detector(
-        args.model, args.weights, args.labels, args.threshold, report=report, **options
-    )
-    report.raise_errors(args.strict)
-    print_warnings(report)
-    print_assumptions(detector.assumed)
+    report = Report()
+    detector = Detector(path, args.weights, args.labels, args.threshold, report=report, **options)
+    print_loaded(report, args.strict, detector.assumed)
+    return detector
+
+
+def run(args: argparse.Namespace) -> int:
+    paths = list(picture_paths(args.images))
+    places = _places(paths, args) if args.draw else {}
+    detector = load_detector(args, args.model)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if args.format == "csv":
         table.writerow(HEADER)

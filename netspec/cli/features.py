@@ -11,9 +11,9 @@ from netspec.cli.pictures import (
     configure_pictures,
     configure_weights,
     picture_options,
-    print_assumptions,
+    print_loaded,
 )
-from netspec.cli.state import load_net, name_list, print_warnings
+from netspec.cli.state import load_net, name_list
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, counted
 from netspec.making.feature_files import Chunk, feature_paths, write_features
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     *words, out = args.rest
     blobs = list(dict.fromkeys(args.blobs))
     if not blobs or not args.weights:
-        raise NetspecError(f"{'--weights' if blobs else '--blobs'} names none")
+        raise NetspecError(f"{'--weights names no file' if blobs else '--blobs names no blob'}")
     if words and args.iterations:
         raise NetspecError("--iterations is for the net's own data, not for pictures")
     pictures = list(picture_paths(words))
@@ -88,9 +88,7 @@ def _of_pictures(
     from netspec.pytorch.picture_net import PictureNet
 
     net = PictureNet(args.net, args.weights, blobs, report=report, **options)
-    report.raise_errors(args.strict)
-    print_warnings(report)
-    print_assumptions(net.plan.assumed)
+    print_loaded(report, args.strict, net.plan.assumed)
     return picture_features(net, blobs, pictures, on_fault)
 
 

@@ -40,6 +40,13 @@ def signed(text: str) -> int:
     return int(text)
 
 
+def port(text: str) -> int:
+    """A TCP port; 0 is any that is free."""
+    if not _is_whole(text) or len(text) > 5 or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, got '{text}'")
+    return int(text)
+
+
 def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 

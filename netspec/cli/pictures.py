@@ -9,8 +9,8 @@ from typing import Any
 
 from netspec.cli.device import configure_device
 from netspec.cli.numbers import finite, positive
-from netspec.cli.state import configure_level, name_list, options_of
-from netspec.diagnostics import NetspecError
+from netspec.cli.state import configure_level, name_list, options_of, print_warnings
+from netspec.diagnostics import NetspecError, Report
 
 
 def configure_pictures(parser: argparse.ArgumentParser) -> None:
@@ -110,17 +110,31 @@ def picture_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def print_loaded(report: Report, strict: bool, assumed: Iterable[str]) -> None:
+    """The warnings of a net that was loaded, and what was assumed, on stderr.
+
+    Raises: NetspecError where there are errors; with strict, warnings are.
+    """
+    report.raise_errors(strict)
+    print_warnings(report)
+    print_assumptions(assumed)
+
+
 def print_assumptions(assumed: Iterable[str]) -> None:
-    """Says on stderr what neither the user nor the net's file said."""
+    """Prints on stderr what neither the user nor the net's file said."""
     for line in assumed:
         print(f"assumed: {line}", file=sys.stderr)
 
 
 def picture_size(text: str) -> tuple[int, int]:
     """H,W or one number for both."""
-    numbers = [positive(part) for part in text.replace("x", ",").split(",")]
+    fault = argparse.ArgumentTypeError(f"must be H,W, from 1 to 16384, got '{text}'")
+    try:
+        numbers = [positive(part) for part in text.replace("x", ",").split(",")]
+    except argparse.ArgumentTypeError:
+        raise fault from None
     if len(numbers) > 2 or max(numbers) > 16384:
-        raise argparse.ArgumentTypeError(f"must be H,W of at most 16384, got '{text}'")
+        raise fault
     return numbers[0], numbers[-1]
 
 

@@ -61,11 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if len(values) > 1:
         raise NetspecError(f"'--input {values[1]}': the inputs' values come from one file")
     net = load_net(args.net, args)
-    from netspec.pytorch.verify import (  # torch takes seconds to import
-        FILE_SUFFIXES,
-        TOLERANCE,
-        verify,
-    )
+    from netspec.pytorch.file_values import FILE_SUFFIXES  # torch takes seconds to import
+    from netspec.pytorch.verify import TOLERANCE, verify
 
     is_file = Path(args.against).suffix in FILE_SUFFIXES
     if is_file and args.against_weights:

@@ -6,6 +6,7 @@ import argparse
 import threading
 import webbrowser
 
+from netspec.cli.numbers import port
 from netspec.cli.page import configure_input, configure_page, page_of
 from netspec.cli.state import configure_level
 from netspec.diagnostics import NetspecError, Report, os_reason
@@ -17,7 +18,7 @@ from netspec.page.serve_page import HOST, PageServer
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument(
-        "--port", type=_port, default=0, help="of 127.0.0.1; by default any that is free"
+        "--port", type=port, default=0, metavar="N", help="of 127.0.0.1 (default: any that is free)"
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="print the address, open no browser"
@@ -51,10 +52,3 @@ def run(args: argparse.Namespace) -> int:
     finally:
         server.close()
     return 0
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 65536:
-        raise argparse.ArgumentTypeError(f"must be 0 to 65535, got {port}")
-    return port

@@ -46,6 +46,8 @@ def read_tensor_map(path: str) -> dict[str, str]:
     """
     try:
         text = read_file(path, MIB, "a list of names").decode()
+    except UnicodeDecodeError:
+        raise NetspecError(f"'{path}' is not text: lines `theirs ours` are expected") from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     names: dict[str, str] = {}

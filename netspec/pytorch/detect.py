@@ -158,7 +158,7 @@ def _detection_layer(path: str | Path, options: dict[str, Any]) -> Layer:
     found = [layer for layer in net.layers if layer.type == _TYPE]
     if len(found) != 1:
         message = f"the net '{net.name}' has {counted(len(found), f'{_TYPE} layer')}, expected 1"
-        hint = None if found else "`netspec classify` is for nets that give a score a class"
+        hint = None if found else "`netspec classify` is for nets that give a score for each class"
         raise NetspecError(message, found[1].span if found else None, hint)
     return found[0]
 

@@ -21,6 +21,7 @@ from netspec.exporters.half_layers import half_layers
 from netspec.exporters.image_input import image_input
 from netspec.exporters.net_text import net_text
 from netspec.exporters.run_onnx import onnx_values
+from netspec.extras import missing_package
 from netspec.files.suffixes import WRITABLE_WEIGHTS
 from netspec.graph import Net
 from netspec.hint import did_you_mean
@@ -102,7 +103,8 @@ def export(
     suffix = Path(path).suffix
     if suffix not in SUFFIXES:
         hint = did_you_mean(suffix, SUFFIXES) or f"the formats are {', '.join(SUFFIXES)}"
-        raise NetspecError(f"'{path}': there is no format '{suffix}'", None, hint)
+        what = f": there is no format '{suffix}'" if suffix else " has no suffix"
+        raise NetspecError(f"'{path}'{what}", None, hint)
     if half and suffix not in HALF_SUFFIXES:
         raise NetspecError(
             f"'{path}': '{suffix}' has no half precision",
@@ -186,11 +188,8 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
     try:
         import onnx
         import onnxruntime  # noqa: F401
-    except ImportError:
-        hint = "pip install 'netspec[onnx]'"
-        raise NetspecError(
-            f"'{path}': onnx and onnxruntime are not installed", None, hint
-        ) from None
+    except ImportError as error:
+        raise missing_package(error.name or "onnx", f"'{path}'") from None
     from netspec.exporters.write_onnx import onnx_model
 
     module, net = subject.module, net_of(subject.module)
@@ -199,7 +198,7 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
     model = onnx_model(net, params, module.output_names, halves, subject.image)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
+        raise NetspecError(f"'{path}' can't be written", None, f"folder '{folder}' does not exist")
     with tempfile.TemporaryDirectory(prefix=".netspec-", dir=folder) as trial:
         file, data = Path(trial) / Path(path).name, f"{Path(path).name}.data"
         is_large = model.ByteSize() > _LARGEST_ONNX

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, counted
 from netspec.graph import shape_text, sizes_text
 from netspec.layers.resize_policy import inner_size, resized_size
 from netspec.readers.images import Pixels, resize
@@ -158,7 +158,7 @@ def plan_pictures(
         raise NetspecError(message, said.at("crop_size"))
     if said.color is not None and said.color != (channels == 3):
         name = "force_color" if said.color else "force_gray"
-        message = f"'{name}' is set, but '{input_name}' has {channels} channels"
+        message = f"'{name}' is set, but '{input_name}' has {counted(channels, 'channel')}"
         raise NetspecError(message, said.at(name))
     mean = _mean_of(said, channels, channel_mean)
     size, assumed = _size_of(said, crop, mean, oversample)
@@ -182,8 +182,8 @@ def _mean_of(said: Preprocess, channels: int, channel_mean: bool) -> Floats | No
         or len(mean) not in (1, channels)
         or (len(mean) == 1 != channels and mean.size > 1)
     ):
-        message = f"the mean is {shape_text(mean.shape)}, but the input has {channels} channels"
-        raise NetspecError(message, place)
+        own = counted(channels, "channel")
+        raise NetspecError(f"the mean is {shape_text(mean.shape)}, but the input has {own}", place)
     if not np.isfinite(mean).all():
         raise NetspecError("the mean holds values that are not finite", place)
     return mean.mean(axis=(1, 2), keepdims=True, dtype=np.float32) if channel_mean else mean
