@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-from netspec.weights.snapshot_files import Companion, delete_snapshot, is_snapshot_of, weights_path
+from netspec.weights.companion import Companion
+from netspec.weights.snapshot_files import delete_snapshot, is_snapshot_of, weights_path
 
 
 @dataclass(slots=True)
