@@ -16,15 +16,13 @@ from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
-from netspec.solver.solver_file import (
-    NetSource,
-    SolverFile,
+from netspec.solver.solver_file import NetSource, SolverFile, read_solver_source
+from netspec.solver.solver_net import (
     build_solver_net,
     check_net_paths,
     check_weight_paths,
     find_net,
     read_solver_net,
-    read_solver_source,
 )
 from netspec.syntax.read import (
     file_kind,
