@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the classes' names, one per line, such as synset_words.txt",
     )
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="K", help="classes of a picture (default 5)"
+        "--top", type=positive, default=5, metavar="K", help="classes per picture (default 5)"
     )
     configure_scores(parser)
     parser.add_argument(

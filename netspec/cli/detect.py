@@ -63,7 +63,7 @@ def configure_threshold(parser: argparse.ArgumentParser) -> None:
         type=finite,
         default=0.5,
         metavar="P",
-        help="the least score of a box (default 0.5)",
+        help="the minimum score of a box (default 0.5)",
     )
 
 

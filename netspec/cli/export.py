@@ -27,7 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument("out", help="the file to write")
     parser.add_argument(
-        "--weights", metavar="FILE", action="append", default=[], help="may be repeated"
+        "--weights",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the net's weights; may be repeated",
     )
     parser.add_argument(
         "--outputs",

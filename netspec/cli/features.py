@@ -43,7 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_weights(parser)
     parser.add_argument(
-        "--blobs", required=True, type=name_list, metavar="A,B", help="such as fc7,pool5"
+        "--blobs",
+        required=True,
+        type=name_list,
+        metavar="A,B",
+        help="the blobs to write, such as fc7,pool5",
     )
     parser.add_argument(
         "--iterations",

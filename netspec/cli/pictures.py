@@ -41,16 +41,21 @@ def configure_pictures(parser: argparse.ArgumentParser) -> None:
         help="factor after the mean is subtracted",
     )
     parser.add_argument(
-        "--raw-scale", type=finite, metavar="S", help="what white is before the mean (default 255)"
+        "--raw-scale",
+        type=finite,
+        metavar="S",
+        help="the value of white before the mean is subtracted (default 255)",
     )
     parser.add_argument(
-        "--channel-order", choices=["BGR", "RGB"], help="of colour pictures (default BGR)"
+        "--channel-order",
+        choices=["BGR", "RGB"],
+        help="the channels of colour pictures (default BGR)",
     )
     parser.add_argument(
         "--batch",
         type=positive,
         metavar="N",
-        help="pictures of a forward pass (default: the net's)",
+        help="pictures per forward pass (default: the net's batch size)",
     )
     configure_device(parser)
     configure_level(parser)

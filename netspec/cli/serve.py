@@ -31,7 +31,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the address to listen on (default 127.0.0.1: this machine alone)",
     )
     parser.add_argument(
-        "--port", type=port, default=8000, metavar="N", help="0 takes a free one (default 8000)"
+        "--port",
+        type=port,
+        default=8000,
+        metavar="N",
+        help="the port to listen on; 0 takes a free one (default 8000)",
     )
     parser.add_argument(
         "--max-wait",
@@ -41,21 +45,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="milliseconds that a batch which is not full waits for more pictures (default 2)",
     )
     parser.add_argument(
-        "--max-mib", type=positive, default=16, metavar="N", help="MiB of a request (default 16)"
+        "--max-mib",
+        type=positive,
+        default=16,
+        metavar="N",
+        help="the largest request, in MiB (default 16)",
     )
     parser.add_argument(
         "--max-pixels",
         type=positive,
         default=25_000_000,
         metavar="N",
-        help="of a picture (default 25000000)",
+        help="the largest picture, in pixels (default 25000000)",
     )
     parser.add_argument(
         "--timeout",
         type=positive,
         default=30,
         metavar="S",
-        help="seconds of a request (default 30)",
+        help="seconds per request (default 30)",
     )
     parser.add_argument(
         "--max-requests",

@@ -31,7 +31,11 @@ The exit status is 1 where a blob differs by more than --tolerance.
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument(
-        "--weights", metavar="FILE", action="append", default=[], help="may be repeated"
+        "--weights",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the net's weights; may be repeated",
     )
     parser.add_argument(
         "--against", metavar="X", required=True, help="what the net is compared with"
@@ -48,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=finite,
         default=None,
         metavar="T",
-        help="of a difference, relative to the largest value of its blob (default 1e-5)",
+        help="the largest difference, relative to the largest value of the blob (default 1e-5)",
     )
     parser.add_argument("--format", choices=["text", "json"], default="text")
     configure_state(parser, takes_values=True)
