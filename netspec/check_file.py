@@ -16,15 +16,13 @@ from netspec.passes.filter_state import filter_state
 from netspec.passes.meant_phases import meant_phases, sources_of
 from netspec.pipeline import assemble, read_net, read_text_file
 from netspec.schema import caffe_pb2
-from netspec.solver.solver_file import (
-    NetSource,
-    SolverFile,
+from netspec.solver.solver_file import NetSource, SolverFile, read_solver_source
+from netspec.solver.solver_net import (
     build_solver_net,
     check_net_paths,
     check_weight_paths,
     find_net,
     read_solver_net,
-    read_solver_source,
 )
 from netspec.syntax.read import (
     file_kind,
@@ -54,7 +52,7 @@ class CheckOptions:
 
     Args:
         net: how nets are read; its phase is not looked at.
-        phases: those that come into question. Given both, a net is checked for those that its
+        phases: those to check. Given both, a net is checked for those that its
             file means to have.
         named: the absolute paths of the files that are checked for themselves, and so not again
             with the solver that names them.
@@ -168,9 +166,9 @@ class _SolverNets:
         self.others: set[str] = set()
 
     def check(self, net: NetSource) -> tuple[CheckedNet | None, bool]:
-        """The net, None where it has errors, and whether its faults are told here.
+        """The net, None where it has errors, and whether its faults are reported here.
 
-        Those of a file that is checked for itself are told there; it is read for the rules alone.
+        Those of a file that is checked for itself are reported there; it is read for rules alone.
         """
         options = self._options
         found = find_net(net, self._file) if net.message is None else None
@@ -205,15 +203,15 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
 
     On a machine without them it is the same for each layer that reads some.
     """
-    told: list[Diagnostic] = []
+    shown: list[Diagnostic] = []
     more: list[Diagnostic] = []
     first: Diagnostic | None = None
     for each in diagnostics:
         if each.kind != MISSING_DATA or each.severity != WARNING:
-            told.append(each)
+            shown.append(each)
         elif first is None:
             first = each
-            told.append(each)
+            shown.append(each)
         else:
             more.append(note(each.message, each.span))
     if first is not None:
@@ -225,4 +223,4 @@ def _one_for_missing_data(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
                     more[_MAX_NOTES].span,
                 )
             )
-    return told
+    return shown

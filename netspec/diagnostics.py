@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from netspec.hint import Hint, as_hint, did_you_mean
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
-ADVICE = "advice"  # right, and yet hardly meant: rules of netspec/advice give it
+ADVICE = "advice"  # valid but probably not intended: rules of netspec/advice give it
 _LONGEST = 1000  # characters of a message that are shown
 _MAX_HINTS = 100  # a report with more faults than this is crowded
 
@@ -85,7 +85,7 @@ def whole_file(path: object) -> Span:
 
 @dataclass(slots=True)
 class Diagnostic:
-    """One fault: what is wrong, where, how to mend it, and the places that have to do with it.
+    """One fault: what is wrong, where, how to fix it, and the places that have to do with it.
 
     `kind` is one for faults that are shown together where their messages do not show that they are
     of a kind; `before` is the place in the file that the fault is listed before, where that is not

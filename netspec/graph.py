@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import Diagnostic, Span
 from netspec.schema.extensions import find_field, value_of
+from netspec.text_table import text_table
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import FillerParameter, LayerParameter
@@ -308,19 +309,12 @@ def aligned(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         [HEADINGS.get(column, column) for column in columns],
         *([cell_text(value) for value in row] for row in values),
     ]
-    widths = [max(len(row[i]) for row in texts) for i in range(len(columns))]
-    numbers = [
-        bool(values) and not any(isinstance(row[i], (str, list)) for row in values)
+    left = [
+        i
         for i in range(len(columns))
+        if not values or any(isinstance(row[i], (str, list)) for row in values)
     ]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if is_number else cell.ljust(width)
-            for cell, width, is_number in zip(row, widths, numbers, strict=True)
-        ).rstrip()
-        for row in texts
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    return "\n".join(text_table(texts, left))
 
 
 def totals(net: Net) -> str:

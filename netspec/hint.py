@@ -1,4 +1,4 @@
-"""How to mend a fault: a hint, and the nearest of the words that may have been meant."""
+"""How to fix a fault: a hint, and the nearest of the words that may have been meant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_CANDIDATES = 5000  # names that are looked through: of a net's blobs, the l
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """How to mend a fault: a text, and the names that it suggests for the word at fault."""
+    """How to fix a fault: a text, and the names that it suggests for the word at fault."""
 
     text: str
     names: tuple[str, ...] = ()

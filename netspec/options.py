@@ -34,7 +34,7 @@ class NetOptions:
     """What a caller asks for when a net is read.
 
     Args:
-        phase, level, stages: the state that the layers' include and exclude rules are held against.
+        phase, level, stages: what the layers' include and exclude rules are matched against.
         inputs: shapes by top that stand in for those of Input and data layers.
         require_shapes: False lets a data layer of unknown size pass; shapes below it are then None.
         allow_python_layers: run the Python code that layers of type Python name; it can do
@@ -58,7 +58,7 @@ class NetOptions:
 
     @property
     def state(self) -> caffe_pb2.NetState:
-        """The state as the message that rules are held against."""
+        """The state as the message that rules are matched against."""
         return caffe_pb2.NetState(phase=self.phase, level=self.level, stage=self.stages)
 
 

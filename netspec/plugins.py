@@ -90,7 +90,7 @@ def _imported(point: EntryPoint) -> ModuleType:
         raise NetspecError(
             f"the plugin '{point.value}' can't be imported: {os_reason(error)}",
             None,
-            "mend or uninstall it",
+            "fix or uninstall it",
         ) from error
     return module
 

@@ -1,6 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP while a command works.
 
-They are acknowledged at once, and heeded twice, first gently, then at once. Torch-free.
+They are acknowledged at once, and acted on in two stages, first gently, then at once. Torch-free.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TwoStage:
 
     Args:
         effect_of: a signal's effect: 'stop', 'snapshot' or 'none'.
-        ask: hears of every signal with its effect.
+        ask: called for every signal, with its effect.
         end_now: ends the work; returns whether the main thread is to be interrupted for it. None:
             it ends only by itself.
         acknowledged: the signals that a line on stderr acknowledges.
@@ -104,10 +104,10 @@ def print_line(line: str) -> None:
 
 
 @contextmanager
-def signals_heard(
-    hear: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)
+def handling_signals(
+    handle: Callable[[int], bool], numbers: Sequence[int] = (*STOP, *HANGUP)
 ) -> Iterator[None]:
-    """Within it `hear` is called for each signal at once, in a thread of its own.
+    """Within it `handle` is called for each signal at once, in a thread of its own.
 
     The main thread may be inside a long computation.
 
@@ -120,7 +120,7 @@ def signals_heard(
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    listening = _Listening(reader, hear, threading.get_ident())
+    listening = _Listening(reader, handle, threading.get_ident())
     handlers = [signal.signal(number, listening.on_signal) for number in numbers]
     descriptor = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     thread = threading.Thread(target=listening.run, name="netspec-signals", daemon=True)
@@ -142,8 +142,8 @@ class _Listening:
     It comes with the handler in the main thread.
     """
 
-    def __init__(self, reader: int, hear: Callable[[int], bool], main_thread: int) -> None:
-        self.reader, self.hear, self.main_thread = reader, hear, main_thread
+    def __init__(self, reader: int, handle: Callable[[int], bool], main_thread: int) -> None:
+        self.reader, self.handle, self.main_thread = reader, handle, main_thread
         self.interrupting = 0  # the signal by which the main thread is to be interrupted
 
     def on_signal(self, number: int, frame: object) -> None:
@@ -157,7 +157,7 @@ class _Listening:
             for number in os.read(self.reader, 4096) or [0]:
                 if number == 0:  # the end of the context
                     return
-                if self.hear(number):
+                if self.handle(number):
                     self._interrupt(number)
                     return
 

@@ -24,6 +24,7 @@ ROOMS = [
     "plugins",
     "schema",
     "syntax",
+    "text_table",
     "graph",
     "options",
     "files",

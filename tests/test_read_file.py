@@ -18,8 +18,8 @@ import netspec
 from netspec.cli import main
 from netspec.making.idx_files import read_idx
 from netspec.read_file import open_regular, read_file
+from netspec.weights.companion import read_companion
 from netspec.weights.files import read_weights
-from netspec.weights.snapshot_files import read_companion
 from netspec.weights.solverstate import read_solverstate
 
 NET = 'name: "piped" layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 } } }'

@@ -19,6 +19,7 @@ from netspec.cli import COMMANDS
 from netspec.cli.parser import command_parser, spelled, unknown_word
 from netspec.making.sample_digits import sample_sets
 from tests.conftest import ROOT
+from tests.pictures import SSD, picture, small_net, untrained_ssd
 
 MODEL_READMES = sorted(ROOT.glob("models/*/readme.md"))
 DOCS = [
@@ -273,10 +274,34 @@ def test_the_python_of_weights_batches_and_solvers_runs(
     for name in ("bvlc_alexnet.caffemodel", "fine_tuned.safetensors"):
         netspec.save_weights(netspec.compile(net), name)
     names: dict[str, object] = {"netspec": netspec, "net": net}
-    blocks = snippets("docs/python_api.md")[2:]
+    blocks = snippets("docs/python_api.md")[2:-2]
     assert len(blocks) == 5
     for code in blocks:
         run_and_compare(code, names)
     solver = names["solver"]
     assert isinstance(solver, netspec.Solver)
     assert solver.iter == 110
+
+
+def test_the_python_of_pictures_and_export_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On smaller nets under the same names."""
+    import netspec
+
+    monkeypatch.chdir(tmp_path)
+    small_net(tmp_path)
+    shutil.copy("net.caffemodel", "alexnet.caffemodel")
+    shutil.copy(SSD, "ssd.prototxt")
+    untrained_ssd(tmp_path / "ssd.caffemodel")
+    Path("synset_words.txt").write_text("".join(f"n{i} name\n" for i in range(6)))
+    Path("labelmap.prototxt").write_text(
+        "".join(f'item {{ name: "n{i}" label: {i} }}\n' for i in range(1, 11))
+    )
+    for name in ("cat.jpg", "street.jpg"):
+        picture(tmp_path / name)
+    module = netspec.compile("deploy.prototxt", weights="net.caffemodel")
+    names: dict[str, object] = {"netspec": netspec, "module": module}
+    blocks = snippets("docs/python_api.md")[-2:]
+    assert [run_and_compare(code, names) for code in blocks] == [0, 1]
+    assert capsys.readouterr().out.count("cat.jpg") == 3

@@ -21,7 +21,7 @@ from netspec import signals
 from netspec.cli import main
 signals.ECHO, signals.PATIENCE = 0.2, 0.2
 heard = signals.TwoStage(lambda number: "stop", lambda effect, number: None, lambda number: True)
-with signals.signals_heard(heard):
+with signals.handling_signals(heard):
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """

@@ -12,32 +12,17 @@ from pathlib import Path
 
 def main() -> int:
     from netspec.cli.detect_tool import save_window_scores
-    from netspec.cli.numbers import finite, positive
+    from netspec.cli.numbers import positive
+    from netspec.cli.tool import configure_classifier
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("input_file", help="a .csv of windows")
     parser.add_argument("output_file", help="the .h5 or .csv to write")
-    parser.add_argument("--model_def", required=True, help="the deploy net")
-    parser.add_argument("--pretrained_model", required=True, help="its weights")
     parser.add_argument(
         "--crop_mode",
         default="list",
         choices=["list", "selective_search"],
         help="where windows come from (default list; selective search is not here)",
-    )
-    parser.add_argument("--gpu", action="store_true", help="compute on the GPU")
-    parser.add_argument(
-        "--mean_file", help="an .npy or .binaryproto; '' for none (default: as the net's file says)"
-    )
-    parser.add_argument("--input_scale", type=finite, help="factor after the mean is subtracted")
-    parser.add_argument(
-        "--raw_scale", type=finite, default=255.0, help="what white is (default 255)"
-    )
-    parser.add_argument(
-        "--channel_swap",
-        default="2,1,0",
-        choices=["2,1,0", "0,1,2"],
-        help="2,1,0 is B, G, R (default), 0,1,2 R, G, B",
     )
     parser.add_argument(
         "--context_pad",
@@ -45,7 +30,7 @@ def main() -> int:
         default=16,
         help="pixels of the input around the window (default 16)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="write over a file that exists")
+    configure_classifier(parser)
     return save_window_scores(parser.parse_args())
 
 

@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--overwrite", action="store_true", help="write over pictures that exist")
     args = parser.parse_args()
 
-    def told(message: str) -> None:
+    def on_left_out(message: str) -> None:
         print(f"warning: {message}", file=sys.stderr)
 
     done, left_out = square_images(
@@ -38,7 +38,7 @@ def main() -> int:
         args.output_side_length,
         args.image_lib == "PIL",
         args.overwrite,
-        told,
+        on_left_out,
     )
     print(f"{args.output_folder}: {done} pictures{f', {left_out} left out' if left_out else ''}")
     return 1 if left_out else 0

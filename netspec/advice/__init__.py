@@ -1,4 +1,4 @@
-"""Advice: rules for what is right in a net or a solver and yet hardly meant. No torch.
+"""Advice: rules for what is valid in a net or a solver but probably not intended. No torch.
 
 A family of rules a file; each rule is a `Rule` with its page.
 """

@@ -61,7 +61,7 @@ class Advice:
         """What was found and is not silenced, and what is wrong in the comments that silence.
 
         Args:
-            own: the file that is checked; of others it is not told what their comments are for.
+            own: the file that is checked; comments in others are not judged.
             is_whole: whether it was checked for all that it is meant for, so that a comment without
                 a use has none.
         """

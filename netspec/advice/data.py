@@ -66,16 +66,16 @@ copied, or serves both phases.""",
 
 
 def _labels(checked: CheckedNet) -> Found:
-    told: set[int] = set()
+    seen: set[int] = set()
     for layer in checked.net.layers:
         spec = find_spec(layer.spec_name)
         axis = None if spec is None or len(layer.bottom_blobs) < 2 else spec.class_axis(layer)
         if axis is None:
             continue
         scores, labels = layer.bottom_blobs[:2]
-        if not scores.shape or id(scores) in told or labels.top_index != 1:
+        if not scores.shape or id(scores) in seen or labels.top_index != 1:
             continue
-        told.add(id(scores))
+        seen.add(id(scores))
         yield from _compare(layer, scores, scores.shape[axis], labels.producer)
 
 
@@ -142,7 +142,7 @@ LABELS = Rule(
     summary="the last num_output does not fit the labels of the data",
     why=f"""\
 A loss of class labels takes the labels 0 to C - 1 where its scores have C channels. Caffe does
-not look: a greater label reads memory behind the scores, and the loss is nonsense or NaN. Often
+not look: a greater label reads memory past the scores, and the loss is nonsense or NaN. Often
 the labels count from 1, or the data have a class more than the net that was taken over.
 
 Where the data are there, the labels of {_LABELS_READ} records are looked at, spread over the

@@ -28,10 +28,10 @@ _DEPRECATED = {
 
 
 def _deprecated(checked: CheckedText) -> Found:
-    told: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for owner, name, span in _fields(checked.block, checked.kind.DESCRIPTOR):
-        if (owner, name) in _DEPRECATED and (owner, name) not in told:
-            told.add((owner, name))
+        if (owner, name) in _DEPRECATED and (owner, name) not in seen:
+            seen.add((owner, name))
             yield advice(f"'{name}' is deprecated", span, _DEPRECATED[owner, name])
 
 

@@ -1,4 +1,4 @@
-"""Advice on batch normalisation: its statistics, and the factor and offset behind it."""
+"""Advice on batch normalisation: its statistics, and the factor and offset after it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def _no_scale(checked: CheckedNet) -> Found:
 
 NO_SCALE = Rule(
     name="batch-norm-without-scale",
-    summary="a BatchNorm layer without a Scale layer behind it",
+    summary="a BatchNorm layer without a Scale layer after it",
     why="""\
 In Caffe batch normalisation is two layers. `BatchNorm` takes off the mean and divides by the
 deviation; the learned factor and offset of the paper (gamma and beta) are those of a `Scale`
-layer with `bias_term: true` behind it. Without one the layers above get values of mean 0 and
+layer with `bias_term: true` after it. Without one the layers above get values of mean 0 and
 variance 1, whatever they need: a ReLU then drops about half of them.
 
 Where the next layer learns a factor and an offset of its own anyhow, or the normalised values
@@ -74,7 +74,7 @@ def _global_stats(checked: CheckedNet) -> Found:
 
 
 def _is_frozen(layer: Layer) -> bool:
-    """Whether the Scale layer behind a BatchNorm learns nothing either, which is then meant."""
+    """Whether the Scale layer after a BatchNorm learns nothing either, which is then meant."""
     return any(
         reader.type == "Scale"
         and len(reader.message.param) > 0
@@ -110,7 +110,7 @@ wrong: with `false` a test's results depend on which items share a batch, with `
 never updates the statistics, so that they stay at 0 unless weights are loaded.
 
 `true` in TRAIN is meant where a net is fine-tuned with frozen statistics. The rule takes it so
-where all params of the Scale layer behind have `lr_mult: 0`.""",
+where all params of the Scale layer after it have `lr_mult: 0`.""",
     bad={
         "net.prototxt": _STATS.format("batch_norm_param { use_global_stats: false }"),
     },

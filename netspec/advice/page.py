@@ -22,7 +22,7 @@ def rule_page(rule: Rule) -> str:
     for title, files in ((_BAD, rule.bad), (_GOOD, rule.good)):
         parts += [f"{title}:", _indented(files, "  ")]
     parts.append(
-        "A comment silences it, behind a line or before a layer:\n\n"
+        "A comment silences it, at the end of a line or before a layer:\n\n"
         f"  # netspec: ignore[{rule.name}]"
     )
     return "\n\n".join(parts) + "\n"

@@ -59,7 +59,7 @@ class Rule:
         name: in kebab-case; comments, options and messages know the rule by it.
         summary: what it finds, in one line.
         why: the text of its page.
-        bad, good: an example that it finds, and the same mended: files by name, the first of which
+        bad, good: an example that it finds, and the same fixed: files by name, the first of which
             is checked. The tests run them.
         net, solver, text: what looks for it; each takes what was checked and yields what `advice`
             makes.

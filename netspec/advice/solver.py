@@ -1,4 +1,4 @@
-"""Advice on solvers, held against the nets that they name."""
+"""Advice on solvers, compared with the nets that they name."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--stdin-filename",
         metavar="FILE",
         default="<stdin>",
-        help="the name of what - reads: its suffix tells the syntax, its folder where paths count",
+        help="the name of what - reads: its suffix says the syntax, its folder where paths begin",
     )
     _configure_advice(parser)
     parser.epilog = _ABOUT_PHASES

@@ -9,15 +9,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from netspec.cli.numbers import positive
-from netspec.cli.pictures import configure_net, configure_pictures, picture_options, tell_assumed
-from netspec.cli.state import print_warnings
+from netspec.cli.pictures import (
+    configure_net,
+    configure_pictures,
+    picture_options,
+    print_loaded,
+)
 from netspec.cli.terminal import show
 from netspec.diagnostics import Report, printable
 from netspec.readers.picture_list import picture_paths
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 
 if TYPE_CHECKING:
-    from netspec.pytorch.classify import Classified
+    from netspec.pytorch.classify import Classified, Classifier
 
 HEADER = ("image", "rank", "class", "label", "score")
 
@@ -25,36 +29,43 @@ HEADER = ("image", "rank", "class", "label", "score")
 def configure(parser: argparse.ArgumentParser) -> None:
     configure_net(parser)
     parser.add_argument(
-        "--labels", metavar="FILE", help="the classes' names, a line each, such as synset_words.txt"
+        "--labels",
+        metavar="FILE",
+        help="the classes' names, one per line, such as synset_words.txt",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=5, metavar="K", help="classes per picture (default 5)"
+    )
+    configure_scores(parser)
+    parser.add_argument(
+        "--format",
+        choices=["text", "json", "csv"],
+        default="text",
+        help="one line per picture, one JSON object per line, or a table (default text)",
+    )
+    configure_pictures(parser)
+
+
+def configure_scores(parser: argparse.ArgumentParser) -> None:
+    """Adds --output and --oversample."""
+    parser.add_argument(
+        "--output", metavar="BLOB", help="the blob with the scores, where the net has several"
     )
     parser.add_argument(
         "--oversample",
         action="store_true",
         help="average ten crops: corners and centre, each mirrored as well",
     )
-    parser.add_argument(
-        "--top", type=positive, default=5, metavar="K", help="classes of a picture (default 5)"
-    )
-    parser.add_argument(
-        "--output", metavar="BLOB", help="the blob with the scores, where the net has several"
-    )
-    parser.add_argument(
-        "--format",
-        choices=["text", "json", "csv"],
-        default="text",
-        help="a line a picture, an object a line, or a table (default text)",
-    )
-    configure_pictures(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    paths = list(picture_paths(args.images))
-    report = Report()
+def load_classifier(args: argparse.Namespace, path: str) -> Classifier:
+    """The net as the arguments ask for it; warnings and assumptions go to stderr."""
     options = picture_options(args)
     from netspec.pytorch.classify import Classifier  # torch takes seconds to import
 
+    report = Report()
     classifier = Classifier(
-        args.model,
+        path,
         args.weights,
         args.labels,
         args.output,
@@ -62,14 +73,18 @@ def run(args: argparse.Namespace) -> int:
         report=report,
         **options,
     )
-    report.raise_errors(args.strict)
-    print_warnings(report)
-    tell_assumed(classifier.assumed)
+    print_loaded(report, args.strict, classifier.assumed)
+    return classifier
+
+
+def run(args: argparse.Namespace) -> int:
+    paths = list(picture_paths(args.images))
+    classifier = load_classifier(args, args.model)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if args.format == "csv":
         table.writerow(HEADER)
     failed = False
-    with signals_heard(end_at_once, STOP):
+    with handling_signals(end_at_once, STOP):
         for found in classifier.classify(paths, args.top):
             if found.fault is not None:
                 failed = True

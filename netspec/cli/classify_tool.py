@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from netspec.atomic import write_atomically
-from netspec.cli.pictures import tell_assumed
+from netspec.cli.pictures import print_assumptions
 from netspec.cli.terminal import show
+from netspec.cli.tool import load_classifier
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.overwrite import require_own_kind
 from netspec.graph import shape_text
@@ -28,23 +29,9 @@ _NUMPY = "a NumPy file"
 def save_scores(args: argparse.Namespace) -> int:
     """Writes the scores; nothing where a picture can't be read. Raises: NetspecError."""
     require_own_kind(args.output_file, _NUMPY, overwrite=args.overwrite)
-    said: dict[str, Any] = {
-        "new_size": args.images_dim,
-        "scale": args.input_scale,
-        "raw_scale": args.raw_scale,
-        "channel_order": "BGR" if args.channel_swap == "2,1,0" else "RGB",
-        "mean_file": args.mean_file,
-    }
-    from netspec.pytorch.classify import Classifier
-
-    net = Classifier(
-        args.model_def,
-        args.pretrained_model,
-        said=said,
-        oversample=not args.center_only,
-        device="cuda:0" if args.gpu else "cpu",
-    )
-    tell_assumed(net.assumed)
+    size = {"new_size": args.images_dim}
+    net = load_classifier(args, said=size, oversample=not args.center_only)
+    print_assumptions(net.assumed)
     pictures = _pictures(args.input_file, args.ext, net.pictures.plan.channels)
     rows, failed = [], False
     for seen in net.pictures.see(pictures, net.scores):
@@ -54,7 +41,7 @@ def save_scores(args: argparse.Namespace) -> int:
         else:
             rows.append(np.mean(seen.items, axis=0))
     if failed:
-        raise NetspecError(f"'{args.output_file}' is not written: its rows would be others'")
+        raise NetspecError(f"'{args.output_file}' is not written: it would lack rows")
     file = io.BytesIO()
     np.save(file, np.stack(rows))
     write_atomically(args.output_file, file.getvalue())

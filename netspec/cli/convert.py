@@ -15,13 +15,12 @@ from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.state import configure_plugin, configure_strict, print_warnings
 from netspec.diagnostics import NetspecError, Report, as_warnings
 from netspec.files.overwrite import CAFFEMODEL, NET, WEIGHTS, require_own_kind
+from netspec.files.suffixes import NET_SUFFIXES, READABLE_WEIGHTS
 from netspec.passes.upgrade_tree import old_parts, upgrade_tree
 from netspec.pipeline import read_text_file
 from netspec.syntax.bind import bind
 from netspec.syntax.print_as import print_as
-from netspec.syntax.read import YAML_SUFFIXES, file_kind, parse_source
-
-TEXT_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
+from netspec.syntax.read import file_kind, parse_source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +69,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.upgrade:
         return upgrade_file(args)
-    if args.source.endswith(TEXT_SUFFIXES):
-        if not args.target.endswith(TEXT_SUFFIXES):
+    if args.source.endswith(NET_SUFFIXES):
+        if not args.target.endswith(NET_SUFFIXES):
             raise NetspecError(
                 f"a net can't become '{args.target}'",
-                hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}",
+                hint=f"nets are written to {', '.join(NET_SUFFIXES)}",
             )
         convert_text(args.source, args.target, overwrite=args.overwrite, strict=args.strict)
         return 0
@@ -94,8 +93,6 @@ def upgrade_file(args: argparse.Namespace) -> int:
             "--upgrade keeps every layer as it is",
             hint="leave out --skip-layer and --flattened, or convert the upgraded file",
         )
-    from netspec.weights.files import READABLE
-
     if (
         not args.overwrite
         and os.path.exists(args.target)
@@ -109,15 +106,15 @@ def upgrade_file(args: argparse.Namespace) -> int:
     if args.source.endswith(".caffemodel") or _is_binary(args.source):
         from netspec.weights.upgrade_caffemodel import upgrade_caffemodel
 
-        if args.target.endswith(TEXT_SUFFIXES):
+        if args.target.endswith(NET_SUFFIXES):
             raise NetspecError(f"weights can't become '{args.target}'", hint="name it .caffemodel")
         require_own_kind(args.target, CAFFEMODEL, overwrite=args.overwrite)
         old = old_parts(upgrade_caffemodel(args.source, args.target))
     else:
-        if args.target.endswith(READABLE):
+        if args.target.endswith(READABLE_WEIGHTS):
             raise NetspecError(
                 f"a net can't become '{args.target}'",
-                hint=f"nets are written to {', '.join(TEXT_SUFFIXES)}",
+                hint=f"nets are written to {', '.join(NET_SUFFIXES)}",
             )
         old = convert_text(args.source, args.target, True, args.overwrite, args.strict)
     what = f"upgraded {', '.join(old)}" if old else "the file was in today's format already"

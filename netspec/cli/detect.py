@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING
 from netspec.atomic import write_atomically
 from netspec.cli.numbers import finite
 from netspec.cli.overwrite import configure_overwrite
-from netspec.cli.pictures import configure_net, configure_pictures, picture_options, tell_assumed
-from netspec.cli.state import print_warnings
+from netspec.cli.pictures import (
+    configure_net,
+    configure_pictures,
+    picture_options,
+    print_loaded,
+)
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, os_reason, printable
 from netspec.files.overwrite import require_own_picture
 from netspec.readers.picture_list import picture_paths
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 
 if TYPE_CHECKING:
-    from netspec.pytorch.detect import Detected
+    from netspec.pytorch.detect import Detected, Detector
 
 HEADER = ("image", "label", "name", "score", "xmin", "ymin", "xmax", "ymax")
 
@@ -33,16 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="the labels' names: a label map such as labelmap.prototxt, or a name a line",
+        help="the labels' names: a label map such as labelmap.prototxt, or one name per line",
     )
-    parser.add_argument(
-        "--threshold",
-        "--confidence_threshold",
-        type=finite,
-        default=0.5,
-        metavar="P",
-        help="the least score of a box (default 0.5)",
-    )
+    configure_threshold(parser)
     parser.add_argument(
         "--draw",
         metavar="FOLDER",
@@ -52,30 +49,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=["text", "json", "csv"],
         default="text",
-        help="a line a box, an object a picture, or a table (default text)",
+        help="one line per box, one JSON object per picture, or a table (default text)",
     )
     configure_overwrite(parser)
     configure_pictures(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    paths = list(picture_paths(args.images))
-    places = _places(paths, args) if args.draw else {}
-    report = Report()
+def configure_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds --threshold."""
+    parser.add_argument(
+        "--threshold",
+        "--confidence_threshold",
+        type=finite,
+        default=0.5,
+        metavar="P",
+        help="the minimum score of a box (default 0.5)",
+    )
+
+
+def load_detector(args: argparse.Namespace, path: str) -> Detector:
+    """The net as the arguments ask for it; warnings and assumptions go to stderr."""
     options = picture_options(args)
     from netspec.pytorch.detect import Detector  # torch takes seconds to import
 
-    detector = Detector(
-        args.model, args.weights, args.labels, args.threshold, report=report, **options
-    )
-    report.raise_errors(args.strict)
-    print_warnings(report)
-    tell_assumed(detector.assumed)
+    report = Report()
+    detector = Detector(path, args.weights, args.labels, args.threshold, report=report, **options)
+    print_loaded(report, args.strict, detector.assumed)
+    return detector
+
+
+def run(args: argparse.Namespace) -> int:
+    paths = list(picture_paths(args.images))
+    places = _places(paths, args) if args.draw else {}
+    detector = load_detector(args, args.model)
     table = csv.writer(sys.stdout, lineterminator="\n")
     if args.format == "csv":
         table.writerow(HEADER)
     failed = False
-    with signals_heard(end_at_once, STOP):
+    with handling_signals(end_at_once, STOP):
         for found in detector.detect(paths):
             if found.fault is not None:
                 failed = True
@@ -91,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _text(found: Detected) -> str:
-    """A line a box, or one that says that there is none."""
+    """One line per box, or one that says that there is none."""
     lines, name = [], printable(found.name)
     for box in found.boxes:
         label = str(box.label) if box.name is None else f"{box.name} ({box.label})"
@@ -118,7 +129,7 @@ def _places(paths: Iterable[str], args: argparse.Namespace) -> dict[str, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise NetspecError(f"the folder '{folder}' can't be made: {os_reason(error)}") from None
+        raise NetspecError(f"the folder '{folder}' can't be created: {os_reason(error)}") from None
     given = {os.path.realpath(path) for path in paths}
     places: dict[str, Path] = {}
     taken: set[Path] = set()

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netspec.atomic import write_atomically
-from netspec.cli.pictures import tell_assumed
+from netspec.cli.pictures import print_assumptions
+from netspec.cli.tool import load_classifier
 from netspec.diagnostics import NetspecError
 from netspec.extras import missing_package
 from netspec.files.paths import resolve_path
@@ -50,17 +51,8 @@ def save_window_scores(args: argparse.Namespace) -> int:
         hint = "--crop_mode list reads windows from a .csv"
         raise NetspecError("selective search is a program for MATLAB that is not here", None, hint)
     windows = read_window_list(args.input_file)
-    from netspec.pytorch.classify import Classifier
-
-    said: dict[str, Any] = {
-        "scale": args.input_scale,
-        "raw_scale": args.raw_scale,
-        "channel_order": "BGR" if args.channel_swap == "2,1,0" else "RGB",
-        "mean_file": args.mean_file,
-    }
-    device = "cuda:0" if args.gpu else "cpu"
-    net = Classifier(args.model_def, args.pretrained_model, said=said, device=device)
-    tell_assumed(line for line in net.assumed if not line.startswith("pictures are resized"))
+    net = load_classifier(args)
+    print_assumptions(line for line in net.assumed if not line.startswith("pictures are resized"))
     scores = np.stack(list(_scores(net, windows, args.context_pad, args.input_file)))
     content = _csv(windows, scores) if suffix == ".csv" else _hdf5(windows, scores)
     write_atomically(args.output_file, content)
@@ -97,7 +89,7 @@ def read_window_list(path: str) -> list[Window]:
     table = csv.DictReader(io.StringIO(text, newline=""))
     missing = [name for name in Window._fields[1:] if name not in (table.fieldnames or ())]
     if missing or "filename" not in (table.fieldnames or ()):
-        message = f"the first line of '{path}' has not the columns filename,xmin,ymin,xmax,ymax"
+        message = f"the first line of '{path}' lacks the columns filename,xmin,ymin,xmax,ymax"
         raise NetspecError(message)
     windows = []
     try:

@@ -15,12 +15,12 @@ from netspec.diagnostics import NetspecError, counted
 from netspec.diff.compare_nets import compare_nets
 from netspec.diff.compare_solvers import compare_solvers
 from netspec.diff.net_file import read_net_file
+from netspec.files.suffixes import READABLE_WEIGHTS
 from netspec.pipeline import read_text_file
 from netspec.schema import caffe_pb2
 from netspec.syntax.read import file_kind, parse_source, without_collector
 
 SAME, DIFFERENT, TROUBLE = 0, 1, 2  # as diff's
-_WEIGHTS = (".caffemodel", ".h5", ".hdf5", ".safetensors", ".npy")
 _STATUS = "exit status: 0 if they are the same, 1 if they differ, 2 if one can't be read"
 
 
@@ -61,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
 def _compared(args: argparse.Namespace) -> tuple[str, dict[str, Any], bool]:
     """What differs, as text and for JSON, and whether anything does."""
     paint = painter(sys.stdout)
-    if args.old.endswith(_WEIGHTS) and args.new.endswith(_WEIGHTS):
+    if args.old.endswith(READABLE_WEIGHTS) and args.new.endswith(READABLE_WEIGHTS):
         from netspec.diff.compare_weights import compare_weights  # numpy only where it is needed
 
         weights = compare_weights(args.old, args.new)
         return weights_text(weights, paint), weights_json(weights), bool(weights)
     for path, other in ((args.old, args.new), (args.new, args.old)):
-        if path.endswith(_WEIGHTS):
+        if path.endswith(READABLE_WEIGHTS):
             raise NetspecError(
                 f"'{path}' holds weights, '{other}' does not: compare like with like"
             )

@@ -12,6 +12,7 @@ from netspec.diff.compare_fields import FieldChange, Value
 from netspec.diff.compare_nets import LayerChange, NetChanges
 from netspec.diff.net_file import LayerOfFile
 from netspec.graph import Shape, shape_text
+from netspec.text_table import text_table
 
 if TYPE_CHECKING:
     from netspec.diff.compare_weights import BlobName, WeightChanges
@@ -153,6 +154,4 @@ def _blob(name: BlobName) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in text_table(rows, ruled=False))

@@ -13,7 +13,8 @@ from netspec.files.overwrite import require_own_kind
 
 _FORMATS = """
 The suffix of OUT says the format:
-  .onnx                a node a layer, with the layers' and blobs' names; checked against the module
+  .onnx                a node for each layer, with the layers' and blobs' names; checked
+                       against the module
   .py                  a class that imports torch alone, its weights beside it as .safetensors
   .pt2                 torch.export
   .pt                  a state_dict
@@ -26,7 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument("out", help="the file to write")
     parser.add_argument(
-        "--weights", metavar="FILE", action="append", default=[], help="may be repeated"
+        "--weights",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the net's weights; may be repeated",
     )
     parser.add_argument(
         "--outputs",
@@ -63,6 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.uint8 and not args.with_preprocess:
+        raise NetspecError("--uint8 goes with --with-preprocess")
     choice = choice_of(args)
     if choice.names and not args.weights:
         raise NetspecError("--rename and --skip-layer go with --weights")

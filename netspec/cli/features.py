@@ -11,20 +11,20 @@ from netspec.cli.pictures import (
     configure_pictures,
     configure_weights,
     picture_options,
-    tell_assumed,
+    print_loaded,
 )
-from netspec.cli.state import load_net, name_list, print_warnings
+from netspec.cli.state import load_net, name_list
 from netspec.cli.terminal import show
 from netspec.diagnostics import NetspecError, Report, counted
 from netspec.making.feature_files import Chunk, feature_paths, write_features
 from netspec.readers.picture_list import picture_paths
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 
-Told = Callable[[NetspecError], None]
+OnFault = Callable[[NetspecError], None]
 _FORMATS = """
 The suffix of OUT says the format:
-  .npz, .h5            an array a blob, and 'images', the paths of the pictures
-  none, or .lmdb       an LMDB a blob, with commas between them: Datums of float_data, as by
+  .npz, .h5            one array per blob, and 'images', the paths of the pictures
+  none, or .lmdb       one LMDB per blob, with commas between them: Datums of float_data, as by
                        Caffe's extract_features; the paths stand in its images.txt
 """
 
@@ -43,7 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_weights(parser)
     parser.add_argument(
-        "--blobs", required=True, type=name_list, metavar="A,B", help="such as fc7,pool5"
+        "--blobs",
+        required=True,
+        type=name_list,
+        metavar="A,B",
+        help="the blobs to write, such as fc7,pool5",
     )
     parser.add_argument(
         "--iterations",
@@ -61,26 +65,26 @@ def run(args: argparse.Namespace) -> int:
     *words, out = args.rest
     blobs = list(dict.fromkeys(args.blobs))
     if not blobs or not args.weights:
-        raise NetspecError(f"{'--weights' if blobs else '--blobs'} names none")
+        raise NetspecError(f"{'--weights names no file' if blobs else '--blobs names no blob'}")
     if words and args.iterations:
         raise NetspecError("--iterations is for the net's own data, not for pictures")
     pictures = list(picture_paths(words))
     paths = feature_paths(out, blobs, args.overwrite)
     failed: list[NetspecError] = []
 
-    def told(fault: NetspecError) -> None:
+    def on_fault(fault: NetspecError) -> None:
         failed.append(fault)
         show(fault.diagnostics)
 
-    chunks = _of_pictures(args, blobs, pictures, told) if words else _of_data(args, blobs)
-    with signals_heard(end_at_once, STOP):
+    chunks = _of_pictures(args, blobs, pictures, on_fault) if words else _of_data(args, blobs)
+    with handling_signals(end_at_once, STOP):
         count = write_features(paths, chunks, args.overwrite)
     print(f"wrote {', '.join(paths)}: {counted(count, 'record')}")
     return 1 if failed else 0
 
 
 def _of_pictures(
-    args: argparse.Namespace, blobs: list[str], pictures: list[str], told: Told
+    args: argparse.Namespace, blobs: list[str], pictures: list[str], on_fault: OnFault
 ) -> Iterator[Chunk]:
     report = Report()
     options = picture_options(args)
@@ -88,10 +92,8 @@ def _of_pictures(
     from netspec.pytorch.picture_net import PictureNet
 
     net = PictureNet(args.net, args.weights, blobs, report=report, **options)
-    report.raise_errors(args.strict)
-    print_warnings(report)
-    tell_assumed(net.plan.assumed)
-    return picture_features(net, blobs, pictures, told)
+    print_loaded(report, args.strict, net.plan.assumed)
+    return picture_features(net, blobs, pictures, on_fault)
 
 
 def _of_data(args: argparse.Namespace, blobs: list[str]) -> Iterator[Chunk]:

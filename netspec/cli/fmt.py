@@ -10,13 +10,12 @@ from collections.abc import Iterator
 
 from netspec.atomic import write_atomically
 from netspec.cli.terminal import CYAN, GREEN, RED, painter, show
-from netspec.diagnostics import NetspecError, Report, Source, counted, os_reason, whole_file
+from netspec.diagnostics import NetspecError, Report, Source, counted, whole_file
 from netspec.files.net_files import net_texts
 from netspec.passes.upgrade_text import upgrade_text
 from netspec.pipeline import read_text_file
-from netspec.read_file import MIB
 from netspec.syntax.layout import layout
-from netspec.syntax.read import MAX_BYTES, source_of, without_collector
+from netspec.syntax.read import read_stdin, without_collector
 
 _STDIN = "-"
 _COLORS = {"-": RED, "+": GREEN, "@": CYAN}
@@ -88,8 +87,8 @@ def _paths(names: list[str], counts: dict[str, int]) -> Iterator[str]:
 
 
 def _format(path: str, args: argparse.Namespace) -> bool:
-    """Formats a file, or tells what would change. Returns whether its text changes."""
-    source = _stdin(args.stdin_filename) if path == _STDIN else read_text_file(path)
+    """Formats a file, or prints what would change. Returns whether its text changes."""
+    source = read_stdin(args.stdin_filename) if path == _STDIN else read_text_file(path)
     after = source
     if args.upgrade:
         report = Report(allow_unknown=True)
@@ -111,18 +110,6 @@ def _format(path: str, args: argparse.Namespace) -> bool:
         write_atomically(path, text.encode(errors="surrogateescape"), keep_mode=True)
         print(f"{path}: {'upgraded' if after is not source else 'laid out'}", file=sys.stderr)
     return is_changed
-
-
-def _stdin(name: str) -> Source:
-    if sys.stdin is None:
-        raise NetspecError("stdin can't be read: it is closed")
-    try:
-        raw = sys.stdin.buffer.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise NetspecError(f"stdin can't be read: {os_reason(error)}") from None
-    if len(raw) > MAX_BYTES:
-        raise NetspecError(f"stdin holds more than {MAX_BYTES // MIB} MiB, the most that is read")
-    return source_of(raw, name)
 
 
 def _print_diff(source: Source, text: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from netspec.cli.device import configure_device
 from netspec.cli.numbers import finite, positive
-from netspec.cli.state import configure_level, name_list, options_of
-from netspec.diagnostics import NetspecError
+from netspec.cli.state import configure_level, name_list, options_of, print_warnings
+from netspec.diagnostics import NetspecError, Report
 
 
 def configure_pictures(parser: argparse.ArgumentParser) -> None:
@@ -41,16 +41,21 @@ def configure_pictures(parser: argparse.ArgumentParser) -> None:
         help="factor after the mean is subtracted",
     )
     parser.add_argument(
-        "--raw-scale", type=finite, metavar="S", help="what white is before the mean (default 255)"
+        "--raw-scale",
+        type=finite,
+        metavar="S",
+        help="the value of white before the mean is subtracted (default 255)",
     )
     parser.add_argument(
-        "--channel-order", choices=["BGR", "RGB"], help="of colour pictures (default BGR)"
+        "--channel-order",
+        choices=["BGR", "RGB"],
+        help="the channels of colour pictures (default BGR)",
     )
     parser.add_argument(
         "--batch",
         type=positive,
         metavar="N",
-        help="pictures of a forward pass (default: the net's)",
+        help="pictures per forward pass (default: the net's batch size)",
     )
     configure_device(parser)
     configure_level(parser)
@@ -63,7 +68,7 @@ def configure_net(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE|FOLDER|LIST",
-        help="pictures, folders of them, or lists (.txt) with a path a line",
+        help="pictures, folders of them, or lists (.txt) with one path per line",
     )
     parser.add_argument("--model", "-model", required=True, metavar="NET", help="the deploy net")
     configure_weights(parser)
@@ -110,17 +115,31 @@ def picture_options(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def tell_assumed(assumed: Iterable[str]) -> None:
-    """Says on stderr what neither the user nor the net's file said."""
+def print_loaded(report: Report, strict: bool, assumed: Iterable[str]) -> None:
+    """The warnings of a net that was loaded, and what was assumed, on stderr.
+
+    Raises: NetspecError where there are errors; with strict, warnings are.
+    """
+    report.raise_errors(strict)
+    print_warnings(report)
+    print_assumptions(assumed)
+
+
+def print_assumptions(assumed: Iterable[str]) -> None:
+    """Prints on stderr what neither the user nor the net's file said."""
     for line in assumed:
         print(f"assumed: {line}", file=sys.stderr)
 
 
 def picture_size(text: str) -> tuple[int, int]:
     """H,W or one number for both."""
-    numbers = [positive(part) for part in text.replace("x", ",").split(",")]
+    fault = argparse.ArgumentTypeError(f"must be H,W, from 1 to 16384, got '{text}'")
+    try:
+        numbers = [positive(part) for part in text.replace("x", ",").split(",")]
+    except argparse.ArgumentTypeError:
+        raise fault from None
     if len(numbers) > 2 or max(numbers) > 16384:
-        raise argparse.ArgumentTypeError(f"must be H,W of at most 16384, got '{text}'")
+        raise fault
     return numbers[0], numbers[-1]
 
 

@@ -21,7 +21,7 @@ LIVE_INTERVAL = 0.2  # seconds between two writings of the live line
 
 
 class Progress(Listener):
-    """Hears a run's events and prints them.
+    """Receives a run's events and prints them.
 
     Lines go to `out`; the live line goes to `live` where that is a terminal.
     """

@@ -9,6 +9,7 @@ from netspec.schema import caffe_pb2
 from netspec.solver.check_solver import TYPE_SETTINGS
 from netspec.solver.schedule import Reading, Schedule
 from netspec.syntax.scalar_value import float_text
+from netspec.text_table import text_table
 from netspec.weights.snapshot_size import size_text
 
 
@@ -191,9 +192,4 @@ def _table(schedule: Schedule) -> list[str]:
         )
     if rates.omitted:
         rows.insert(-1, (f"… {rates.omitted:,} more", "…", "…", "…"))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return [lines[0], "  ".join("-" * width for width in widths), *lines[1:]]
+    return text_table(rows, left=())

@@ -1,4 +1,4 @@
-"""`netspec serve NET --weights W`: a trained net behind HTTP."""
+"""`netspec serve NET --weights W`: a trained net over HTTP."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import argparse
 import sys
 from importlib.util import find_spec
 
+from netspec.cli.classify import configure_scores, load_classifier
+from netspec.cli.detect import configure_threshold, load_detector
 from netspec.cli.numbers import finite, port, positive
-from netspec.cli.pictures import (
-    configure_pictures,
-    configure_weights,
-    picture_options,
-    tell_assumed,
-)
-from netspec.cli.state import print_warnings
-from netspec.diagnostics import NetspecError, Report
+from netspec.cli.pictures import configure_pictures, configure_weights, picture_options
 from netspec.extras import missing_package
 from netspec.pipeline import load
 
@@ -28,44 +23,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", metavar="NET", help="the deploy net")
     configure_weights(parser)
     parser.add_argument("--labels", metavar="FILE", help="the names, as for classify or detect")
-    parser.add_argument(
-        "--output", metavar="BLOB", help="the blob with the scores, where the net has several"
-    )
-    parser.add_argument("--oversample", action="store_true", help="average ten crops")
-    parser.add_argument(
-        "--threshold", type=finite, default=0.5, metavar="P", help="the least score of a box"
-    )
+    configure_scores(parser)
+    configure_threshold(parser)
     parser.add_argument(
         "--host",
         default="127.0.0.1",
         help="the address to listen on (default 127.0.0.1: this machine alone)",
     )
     parser.add_argument(
-        "--port", type=port, default=8000, metavar="N", help="0 takes a free one (default 8000)"
+        "--port",
+        type=port,
+        default=8000,
+        metavar="N",
+        help="the port to listen on; 0 takes a free one (default 8000)",
     )
     parser.add_argument(
         "--max-wait",
-        type=finite,
+        type=_milliseconds,
         default=2,
         metavar="MS",
         help="milliseconds that a batch which is not full waits for more pictures (default 2)",
     )
     parser.add_argument(
-        "--max-mib", type=positive, default=16, metavar="N", help="MiB of a request (default 16)"
+        "--max-mib",
+        type=positive,
+        default=16,
+        metavar="N",
+        help="the largest request, in MiB (default 16)",
     )
     parser.add_argument(
         "--max-pixels",
         type=positive,
         default=25_000_000,
         metavar="N",
-        help="of a picture (default 25000000)",
+        help="the largest picture, in pixels (default 25000000)",
     )
     parser.add_argument(
         "--timeout",
         type=positive,
         default=30,
         metavar="S",
-        help="seconds of a request (default 30)",
+        help="seconds per request (default 30)",
     )
     parser.add_argument(
         "--max-requests",
@@ -89,36 +87,16 @@ def run(args: argparse.Namespace) -> int:
     for package in ("starlette", "uvicorn"):
         if find_spec(package) is None:
             raise missing_package(package, "netspec serve")
-    if not 0 <= args.max_wait <= 10_000:
-        raise NetspecError("--max-wait must be from 0 to 10000")
-    report = Report()
     options = picture_options(args)
     from netspec.serving.server import hosts_of, listen, serve
 
     with listen(args.host, args.port) as listening:  # before the net takes its time
-        from netspec.pytorch.classify import Classifier  # torch takes seconds to import
-        from netspec.pytorch.detect import Detector, finds_boxes
+        from netspec.pytorch.detect import finds_boxes  # torch takes seconds to import
         from netspec.serving.service import Limits, Service
 
         own = ("level", "stages", "dialect", "allow_python_layers")
-        net: Classifier | Detector
-        if finds_boxes(load(args.net, **{name: options[name] for name in own})):
-            net = Detector(
-                args.net, args.weights, args.labels, args.threshold, report=report, **options
-            )
-        else:
-            net = Classifier(
-                args.net,
-                args.weights,
-                args.labels,
-                args.output,
-                oversample=args.oversample,
-                report=report,
-                **options,
-            )
-        report.raise_errors(args.strict)
-        print_warnings(report)
-        tell_assumed(net.assumed)
+        find = finds_boxes(load(args.net, **{name: options[name] for name in own}))
+        net = (load_detector if find else load_classifier)(args, args.net)
         limits = Limits(args.max_mib << 20, args.max_pixels, args.timeout, args.max_requests)
         service = Service(net, limits, args.batch, args.max_wait / 1000)
         host = f"[{args.host}]" if ":" in args.host else args.host
@@ -127,3 +105,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name} answers at {where}", file=sys.stderr, flush=True)
         serve(service, listening, hosts_of(args.host, args.allow_host))
     return 0
+
+
+def _milliseconds(text: str) -> float:
+    value = finite(text)
+    if not 0 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 10000, got '{text}'")
+    return value

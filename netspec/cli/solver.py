@@ -20,7 +20,8 @@ from netspec.hint import did_you_mean
 from netspec.schema import caffe_pb2
 from netspec.solver.learning_rate import learning_rate
 from netspec.solver.schedule import PlannedTest, Schedule, make_schedule, piece_starts
-from netspec.solver.solver_file import SolverFile, load_solver, load_solver_net
+from netspec.solver.solver_file import SolverFile, load_solver
+from netspec.solver.solver_net import load_solver_net
 from netspec.syntax.scalar_value import float_text
 
 CURVE_POINTS, MAX_POINTS = 400, 100_000

@@ -139,7 +139,7 @@ def load_net(
 ) -> Net:
     """Loads the net that the options mean; warnings go to stderr.
 
-    Args: blob_counts: how many blobs a weight file has of each layer, which tells rules apart.
+    Args: blob_counts: how many blobs a weight file has of each layer, by which rules are chosen.
     """
     report = Report()
     options = replace(

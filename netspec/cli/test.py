@@ -15,7 +15,7 @@ from netspec.cli.state import configure_level, load_net, name_list, print_warnin
 from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.diagnostics import Report
 from netspec.readers.batches import dataset_size
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
 from netspec.solver.evaluation import AP_VERSIONS, Evaluation
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
                 flush=True,
             )
 
-    def heard(index: int, loss: float, outputs: Values) -> None:
+    def on_batch(index: int, loss: float, outputs: Values) -> None:
         if args.format == "json":
             batches.append((loss, outputs))
             return
@@ -122,9 +122,9 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(lines), flush=True)
 
     full = "try a smaller batch_size in the net's data layer"
-    with signals_heard(end_at_once, STOP), faults_reported(device, net.batch_size, full):
+    with handling_signals(end_at_once, STOP), faults_reported(device, net.batch_size, full):
         evaluation = Evaluation(args.ap_version, args.per_class)
-        scores = run_test(net, module, device, args.iterations, size, heard, evaluation)
+        scores = run_test(net, module, device, args.iterations, size, on_batch, evaluation)
     weight_of = module.about.loss_weights
     sys.stdout.write(
         _text(scores, weight_of)

@@ -11,7 +11,8 @@ from netspec.cli.device import chosen_device, configure_device
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.weight_choice import choice_of, configure_choice
-from netspec.signals import STOP, end_at_once, signals_heard
+from netspec.signals import STOP, end_at_once, handling_signals
+from netspec.text_table import text_table
 
 if TYPE_CHECKING:
     from netspec.graph import Net
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    choice_of(args)  # what is wrong in it is told, though weights are not read
+    choice_of(args)  # reports what is wrong in it, though weights are not read
     net = load_net(path, args)
     chosen = chosen_device(args)
     # torch takes seconds to import
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "text":
         print(_heading(net, device_text(device), args.iterations), flush=True)
 
-    def heard(index: int, seconds: float) -> None:
+    def on_iteration(index: int, seconds: float) -> None:
         if args.format == "text":
             print(
                 f"Iteration: {index + 1} forward-backward time: {seconds * 1000:.6g} ms.",
@@ -83,12 +84,12 @@ def run(args: argparse.Namespace) -> int:
             )
 
     with (
-        signals_heard(end_at_once, STOP),
+        handling_signals(end_at_once, STOP),
         faults_reported(
             device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
         ),
     ):
-        times = time_layers(net, device, args.iterations, heard)
+        times = time_layers(net, device, args.iterations, on_iteration)
     sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
     return 0
 
@@ -108,15 +109,7 @@ def _text(net: Net, times: Times) -> str:
     """A table of the means, then Caffe's lines."""
     count, step = len(times.iterations), times.forward + times.backward
     rows = [HEADINGS, *(_row(layer, count, step) for layer in times.layers)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = ["", "Average time per layer:", ""]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(4, "  ".join("-" * width for width in widths))
+    lines = ["", "Average time per layer:", "", *text_table(rows, left=(0, 1))]
     ms = {name: seconds * 1000 / count for name, seconds in _sums(times).items()}
     lines += [
         "",

@@ -87,7 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     logs.add_argument(
         "--log",
         metavar="FILE",
-        help="a JSON object a line; --resume and --snapshot append, --overwrite begins it anew",
+        help="one JSON object per line; --resume and --snapshot append, --overwrite replaces it",
     )
     logs.add_argument(
         "--caffe-log",

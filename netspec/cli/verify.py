@@ -1,4 +1,4 @@
-"""`netspec verify NET --against X`: each blob held against that of another program."""
+"""`netspec verify NET --against X`: each blob compared with that of another program."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.cli.numbers import finite
 from netspec.cli.state import configure_state, load_net
 from netspec.diagnostics import NetspecError
+from netspec.text_table import text_table
 
 if TYPE_CHECKING:
     from netspec.pytorch.verify import BlobDifference, Verification
@@ -20,19 +21,24 @@ _AGAINST = """
 X is, by its suffix:
   .onnx                an ONNX model: all of its values by name
   .pt2                 a program of torch.export: its outputs
+  .py                  a file that netspec export wrote, which is run: its outputs
   .npz, .h5, .hdf5     arrays by name, as another program left its blobs; the inputs are among them
   any other            a net, with --against-weights, or else with the same weights
-The exit status is 1 where a blob is off by more than --tolerance.
+The exit status is 1 where a blob differs by more than --tolerance.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument(
-        "--weights", metavar="FILE", action="append", default=[], help="may be repeated"
+        "--weights",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the net's weights; may be repeated",
     )
     parser.add_argument(
-        "--against", metavar="X", required=True, help="what the net is held against"
+        "--against", metavar="X", required=True, help="what the net is compared with"
     )
     parser.add_argument(
         "--against-weights",
@@ -46,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=finite,
         default=None,
         metavar="T",
-        help="of a difference, relative to the largest value of its blob (default 1e-5)",
+        help="the largest difference, relative to the largest value of the blob (default 1e-5)",
     )
     parser.add_argument("--format", choices=["text", "json"], default="text")
     configure_state(parser, takes_values=True)
@@ -59,11 +65,8 @@ def run(args: argparse.Namespace) -> int:
     if len(values) > 1:
         raise NetspecError(f"'--input {values[1]}': the inputs' values come from one file")
     net = load_net(args.net, args)
-    from netspec.pytorch.verify import (  # torch takes seconds to import
-        FILE_SUFFIXES,
-        TOLERANCE,
-        verify,
-    )
+    from netspec.pytorch.file_values import FILE_SUFFIXES  # torch takes seconds to import
+    from netspec.pytorch.verify import TOLERANCE, verify
 
     is_file = Path(args.against).suffix in FILE_SUFFIXES
     if is_file and args.against_weights:
@@ -83,16 +86,7 @@ def run(args: argparse.Namespace) -> int:
 def _text(result: Verification) -> str:
     headings = ("layer", "blob", "absolute", "relative", "ULP")
     rows = [headings, *(_row(each) for each in result.blobs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(headings))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    lines += ["", str(result)]
+    lines = [*text_table(rows, left=(0, 1)), "", str(result)]
     if result.left_out:
         lines.append(f"not compared, for the other has none: {', '.join(result.left_out)}")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""`netspec view NET`: the net's page in the browser, drawn anew when the file is saved."""
+"""`netspec view NET`: the net's page in the browser, redrawn when the file is saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from netspec.page.serve_page import HOST, PageServer
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("net", help="a prototxt, or YAML by its suffix")
     parser.add_argument(
-        "--port", type=port, default=0, help="of 127.0.0.1; by default any that is free"
+        "--port",
+        type=port,
+        default=0,
+        metavar="N",
+        help="the port on 127.0.0.1 (default: any that is free)",
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="print the address, open no browser"

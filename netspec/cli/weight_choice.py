@@ -33,19 +33,21 @@ def configure_choice(parser: argparse.ArgumentParser) -> None:
         "--map",
         metavar="NAMES",
         help=(
-            "a text of lines `theirs ours` for .pt, .pth, .safetensors and .npz: tensors of the "
+            "lines `theirs ours`, for .pt, .pth, .safetensors and .npz: tensors of the "
             "file, or what their names begin with, and what they are called in the net"
         ),
     )
 
 
 def read_tensor_map(path: str) -> dict[str, str]:
-    """The lines `theirs ours` of a file; what stands behind a # is left out.
+    """The lines `theirs ours` of a file; what follows a # is a comment.
 
-    Raises: NetspecError where the file can't be read, or a line is none.
+    Raises: NetspecError where the file can't be read, or a line has not two names.
     """
     try:
         text = read_file(path, MIB, "a list of names").decode()
+    except UnicodeDecodeError:
+        raise NetspecError(f"'{path}' is not text: lines `theirs ours` are expected") from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
     names: dict[str, str] = {}

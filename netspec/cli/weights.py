@@ -16,21 +16,24 @@ from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.cli.weights_report import Against, against_lines, summary_json, summary_text
 from netspec.diagnostics import NetspecError, Report
 from netspec.files.overwrite import NET, WEIGHTS, require_own_kind
+from netspec.files.suffixes import (
+    KEYED_SUFFIXES,
+    NET_SUFFIXES,
+    READABLE_WEIGHTS,
+    WRITABLE_WEIGHTS,
+)
 from netspec.graph import Net
 from netspec.schema.caffe_pb2 import NetParameter
 from netspec.syntax.bind import unbind
 from netspec.syntax.print_as import print_as
-from netspec.syntax.read import YAML_SUFFIXES
 from netspec.weights.choice import WeightChoice
 from netspec.weights.file_layers import FileLayer, read_layers, write_layers, written_text
-from netspec.weights.files import KEYED_SUFFIXES, READABLE, WRITABLE, is_caffemodel, read_weights
+from netspec.weights.files import is_caffemodel, read_weights
 from netspec.weights.match import match, wanted_by
 from netspec.weights.state_keys import Layout, keys_of_net
 from netspec.weights.stored_net import net_of_caffemodel
 from netspec.weights.summary import WeightsSummary, summarize
 from netspec.weights.surgery import Taking, convolve, in_net, take
-
-NET_SUFFIXES = (".prototxt", ".pbtxt", ".txt", *YAML_SUFFIXES)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -131,10 +134,10 @@ def write_net(args: argparse.Namespace) -> None:
 def write_weights(args: argparse.Namespace, choice: WeightChoice) -> None:
     """Writes the weights that the arguments ask for; with a net, only such as fit it."""
     suffix = Path(args.to).suffix
-    if suffix not in WRITABLE:
+    if suffix not in WRITABLE_WEIGHTS:
         raise NetspecError(
-            f"'{args.to}' is of no kind of weight file that netspec writes",
-            hint=f"it writes {', '.join(WRITABLE)}",
+            f"'{args.to}' has no suffix of a weight file that netspec writes",
+            hint=f"it writes {', '.join(WRITABLE_WEIGHTS)}",
         )
     takings = [_taking(text) for text in args.take]
     made = take(_chosen(args, choice), takings)
@@ -186,7 +189,7 @@ def _taking(text: str) -> Taking:
     """LAYER=FILE:OTHER, or LAYER=FILE. Raises: NetspecError."""
     layer, equals, rest = text.partition("=")
     path, _, other = rest.rpartition(":")
-    if not path or rest.endswith(READABLE):  # a colon may stand in a path
+    if not path or rest.endswith(READABLE_WEIGHTS):  # a colon may stand in a path
         path, other = rest, layer
     if not (layer and equals and path and other):
         raise NetspecError(

@@ -1,4 +1,4 @@
-"""How `netspec weights` tells what a weight file holds: a text for people, JSON for programs."""
+"""How `netspec weights` prints what a weight file holds: a text for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from netspec.diagnostics import counted
 from netspec.graph import Net, Shape, shape_text
+from netspec.text_table import text_table
 from netspec.weights.match import LoadReport, Misfit
 from netspec.weights.summary import BlobSummary, WeightsSummary
 
@@ -18,7 +19,7 @@ _LEFT = (0, 1, 2, 7)  # the columns that begin at one line; numbers end at one
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """A net that the file was held against, and what came of it."""
+    """A net that the file was compared with, and what came of it."""
 
     net: Net
     report: LoadReport
@@ -32,16 +33,7 @@ class Against:
 def summary_text(summary: WeightsSummary, against: Against | None) -> str:
     """A table of the arrays, the totals, and what a net would load of them."""
     rows = [_HEADINGS, *_rows(summary)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADINGS))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i in _LEFT else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    lines += ["", _totals(summary)]
+    lines = [*text_table(rows, _LEFT), "", _totals(summary)]
     if against is not None:
         lines += ["", *against_lines(against)]
     return "\n".join(lines) + "\n"

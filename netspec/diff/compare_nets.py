@@ -110,7 +110,7 @@ class _Reading:
     def changes(self, old: LayerOfFile, new: LayerOfFile) -> list[FieldChange]:
         """The bottoms of one name in both files that other layers make, though these are in both.
 
-        Where a layer was added or removed, that is told already.
+        Where a layer was added or removed, that is reported already.
         """
         found: dict[str, FieldChange] = {}
         for makers, new_makers in self._pairs_of_makers(old, new):

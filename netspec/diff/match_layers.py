@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 
 from netspec.diff.net_file import LayerOfFile
 
-# By what layers of one name are told apart, the closest first: a file may have a data layer for
+# By what layers of one name are matched, the closest first: a file may have a data layer for
 # each phase under one name.
 _LIKENESS: tuple[Callable[[LayerOfFile], Hashable], ...] = (
     lambda layer: (layer.rules, layer.type),

@@ -1,4 +1,4 @@
-"""How far one array is off another: absolute, relative to the largest value, and in ULPs."""
+"""How far one array differs from another: absolute, relative to the largest value, and in ULPs."""
 
 from __future__ import annotations
 

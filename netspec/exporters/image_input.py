@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from netspec.diagnostics import NetspecError
 from netspec.exporters.onnx_graph import FLOAT, UINT8, OnnxGraph
 from netspec.graph import Net, Shape, sizes_text
-from netspec.readers.picture import PicturePlan, plan_pictures, told_by
+from netspec.readers.picture import PicturePlan, plan_pictures
 from netspec.readers.preprocess import preprocess_of
 
 _SEED = 1
@@ -42,8 +42,8 @@ class ImageInput:
         """What the input is, and what neither the net's file nor the user said."""
         order = "RGB" if self.plan.channels == 3 else "gray"
         kind = "uint8" if self.is_uint8 else "float32"
-        told = f"'{self.name}' takes {order} pictures of {sizes_text(self.size)}, {kind} 0 to 255"
-        return (told, *(f"assumed: {each}" for each in self.plan.assumed))
+        shown = f"'{self.name}' takes {order} pictures of {sizes_text(self.size)}, {kind} 0 to 255"
+        return (shown, *(f"assumed: {each}" for each in self.plan.assumed))
 
     @property
     def corner(self) -> tuple[int, int]:
@@ -81,7 +81,7 @@ def image_input(net: Net, name: str, is_uint8: bool) -> ImageInput:
         message = f"the net '{net.name or net.path}' does not say how pictures are prepared"
         hint = "a comment before the Input layer does: # netspec: preprocess { mean_value: 104 … }"
         raise NetspecError(message, net.blobs[name].span, hint)
-    plan = plan_pictures(told_by(said), net.first_version(name).shape, name)
+    plan = plan_pictures(said, net.first_version(name).shape, name)
     resize = plan.resize
     if resize is not None and resize.resize_mode == resize.FIT_SMALL_SIZE:
         message = "with 'resize_mode' FIT_SMALL_SIZE each picture gets a size of its own"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from netspec.diagnostics import NetspecError
+from netspec.files.suffixes import FOUND_SUFFIXES
 from netspec.read_file import unreadable
 from netspec.syntax.read import (
     YAML_SUFFIXES,
@@ -13,8 +14,6 @@ from netspec.syntax.read import (
     parse_source,
     read_source,
 )
-
-SUFFIXES = (".prototxt", ".pbtxt", ".yaml", ".yml")
 
 
 def net_files(folder: str) -> list[str]:
@@ -27,7 +26,9 @@ def net_files(folder: str) -> list[str]:
     found = []
     for here, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(here, name) for name in sorted(names) if name.endswith(SUFFIXES)]
+        found += [
+            os.path.join(here, name) for name in sorted(names) if name.endswith(FOUND_SUFFIXES)
+        ]
     return found
 
 

@@ -33,12 +33,12 @@ def reshaped(bottom: Sequence[int], dims: Sequence[int], start: int, end: int) -
     """
     new = [bottom[start + i] if dim == 0 else dim for i, dim in enumerate(dims)]
     if -1 in dims:
-        left, taken = _left_and_taken(bottom, dims, start, end)
+        left, taken = left_and_taken(bottom, dims, start, end)
         new[list(dims).index(-1)] = left // max(taken, 1)
     return (*bottom[:start], *new, *bottom[end:])
 
 
-def _left_and_taken(
+def left_and_taken(
     bottom: Sequence[int], dims: Sequence[int], start: int, end: int
 ) -> tuple[int, int]:
     """What the replaced axes hold, and what of it the given sizes take.

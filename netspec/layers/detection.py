@@ -1,4 +1,4 @@
-"""Object detection: SSD's boxes, and what holds them against the ground truth.
+"""Object detection: SSD's boxes, and their comparison with the ground truth.
 
 Source: weiliu89/caffe, branch ssd (PermuteLayer, NormalizeLayer, DetectionOutputLayer,
 DetectionEvaluateLayer); sfzhang15/RefineDet (DetectionOutput's fourth and fifth bottom).

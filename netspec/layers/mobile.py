@@ -10,9 +10,10 @@ from __future__ import annotations
 from netspec.graph import Layer, Shape, shape_text
 from netspec.layers.convolution import Convolution, check_kernel, convolved_sizes
 from netspec.layers.example import FILLER, MAPS, WINDOW, Example
+from netspec.layers.in_place import warn_in_place
 from netspec.layers.kept import BOTTOM_ALONE, NOTHING, Kept
 from netspec.layers.layer_context import LayerContext
-from netspec.layers.neuron import Neuron, warn_in_place
+from netspec.layers.neuron import Neuron
 from netspec.layers.operations import Operations
 from netspec.layers.setting import Setting, window_words
 from netspec.layers.spec import BOTTOM, Spec

@@ -11,6 +11,7 @@ from math import isfinite
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.in_place import warn_in_place
 from netspec.layers.kept import BOTTOM_KEPT, NOTHING, TOP_KEPT, Kept
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.operations import SIGMOID, SOFTMAX, TANH, Operations
@@ -335,36 +336,6 @@ def check_base(context: LayerContext) -> None:
 def scaled_macs(layer: Layer, scale: float) -> int:
     """The cost of shift + scale · x."""
     return layer.top_blobs[0].count if scale != 1 else 0
-
-
-def warn_in_place(context: LayerContext) -> None:
-    """Warns where params are learned through an in-place layer whose gradient is not theirs.
-
-    Caffe takes it from memory it has written over.
-
-    netspec gives Caffe's numbers here too (netspec/pytorch/overwritten.py).
-    """
-    layer = context.layer
-    if layer.phase != "TRAIN" or layer.tops[0] != layer.bottoms[0] or not _follows_params(layer):
-        return
-    message = (
-        f"{layer.label}: {layer.type} in place passes a wrong gradient down, in Caffe as here: "
-        "it reads memory that it has overwritten"
-    )
-    context.report.warning(message, layer.spans.at("top", 0), "give its top a name of its own")
-
-
-def _follows_params(layer: Layer) -> bool:
-    """Whether a gradient through the layer would reach params that are learned."""
-    above, seen = [layer], {layer}
-    while above:
-        for blob in above.pop().bottom_blobs:
-            if any(param.lr_mult for param in blob.producer.params):
-                return True
-            if blob.producer not in seen:
-                seen.add(blob.producer)
-                above.append(blob.producer)
-    return False
 
 
 SPECS = (

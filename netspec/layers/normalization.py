@@ -6,9 +6,9 @@ from math import prod
 
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
+from netspec.layers.in_place import warn_in_place
 from netspec.layers.kept import BOTTOM_ALONE, BOTTOM_KEPT, Kept
 from netspec.layers.layer_context import LayerContext
-from netspec.layers.neuron import warn_in_place
 from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting, differs, value_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.graph import Layer, Shape, shape_text, sizes_text
-from netspec.layers.axes import _left_and_taken, offsets_of, replaced_axes, reshaped, slice_sizes
+from netspec.layers.axes import left_and_taken, offsets_of, replaced_axes, reshaped, slice_sizes
 from netspec.layers.example import MAPS, ROWS, Example
 from netspec.layers.kept import ARRANGED, NOTHING, Kept
 from netspec.layers.layer_context import LayerContext
@@ -242,7 +242,7 @@ class Reshape(Spec):
                 )
                 raise context.stop(message, "shape", "dim", i, notes=[context.made_here(0)])
         shape = reshaped(bottom, dims, start, end)
-        left, taken = _left_and_taken(bottom, dims, start, end)
+        left, taken = left_and_taken(bottom, dims, start, end)
         if left % max(taken, 1) if -1 in dims else prod(shape) != prod(bottom):
             new = (
                 "?" if dim == -1 else str(dim or bottom[start + i]) for i, dim in enumerate(dims)

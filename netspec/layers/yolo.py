@@ -235,7 +235,7 @@ def refuse_gaussian(context: LayerContext) -> None:
 
 
 class EvalDetection(Spec):
-    """The boxes of YOLO version 1 held against the ground truth, for a mean average precision.
+    """The boxes of YOLO version 1 compared with the ground truth, for a mean average precision.
 
     Source: intel/caffe's EvalDetectionLayer.
     """

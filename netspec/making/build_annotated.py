@@ -22,8 +22,6 @@ from netspec.making.label_map import labels_of, read_label_map
 from netspec.making.voc import read_voc
 from netspec.stores.lmdb_writer import LmdbWriter
 
-FORMS = ("voc", "coco")
-
 
 class Built(NamedTuple):
     """What a build has written."""

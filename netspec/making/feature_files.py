@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError, counted
 from netspec.extras import missing_package
+from netspec.files.suffixes import ARRAY_SUFFIXES
 from netspec.graph import shape_text
 from netspec.schema.caffe_pb2 import Datum
 
 NAMES = "images"  # the array of the pictures' paths, and the file beside an LMDB's records
-_HDF5 = (".h5", ".hdf5")
 _LMDB = ("", ".lmdb")
 
 
@@ -44,7 +44,7 @@ def feature_paths(out: str, blobs: list[str], overwrite: bool) -> list[str]:
     Raises: NetspecError where they can't be written, before anything is computed.
     """
     suffix = Path(out).suffix.lower()
-    paths = [out] if suffix in (".npz", *_HDF5) else [path.strip() for path in out.split(",")]
+    paths = [out] if suffix in ARRAY_SUFFIXES else [path.strip() for path in out.split(",")]
     if len(paths) > 1 or suffix in _LMDB:
         for path in paths:
             _require_lmdb_name(path)
@@ -54,7 +54,7 @@ def feature_paths(out: str, blobs: list[str], overwrite: bool) -> list[str]:
         if len(set(map(os.path.realpath, paths))) != len(paths):
             raise NetspecError(f"'{out}' names one LMDB twice")
         return paths
-    if suffix not in (".npz", *_HDF5):
+    if suffix not in ARRAY_SUFFIXES:
         _require_lmdb_name(out)
     if NAMES in blobs:
         raise NetspecError(
@@ -83,7 +83,7 @@ def write_features(paths: list[str], chunks: Iterable[Chunk], overwrite: bool = 
     if first is None:
         raise NetspecError("there is no record to write")
     chunks = chain([first], chunks)
-    if suffix not in (".npz", *_HDF5):
+    if suffix not in ARRAY_SUFFIXES:
         return _write_lmdbs(paths, chunks, overwrite)
     counts: list[int] = []
     write = _write_npz if suffix == ".npz" else _write_hdf5

@@ -27,7 +27,7 @@ def square_images(
     side: int,
     antialiased: bool,
     overwrite: bool,
-    told: Callable[[str], object],
+    on_left_out: Callable[[str], object],
 ) -> tuple[int, int]:
     """Writes each picture of a folder, with the folders below, to the same place below another.
 
@@ -35,7 +35,7 @@ def square_images(
         side: pixels of a side.
         antialiased: by PIL's Lanczos filter, not OpenCV's bilinear rule.
         overwrite: over pictures that exist.
-        told: hears of each that is left out.
+        on_left_out: called with the message of each that is left out.
 
     Returns: how many were written, and how many left out.
     Raises: NetspecError where there are none, or the system refuses.
@@ -56,13 +56,13 @@ def square_images(
             square = _antialiased if antialiased else _bilinear
             content = _file(square(read_image(path), side), _FORMATS[suffix])
         except NetspecError as error:
-            told(error.diagnostics[0].message)
+            on_left_out(error.diagnostics[0].message)
             left_out += 1
             continue
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise NetspecError(f"'{place.parent}' can't be made: {error.strerror}") from None
+            raise NetspecError(f"'{place.parent}' can't be created: {error.strerror}") from None
         write_atomically(place, content)
         done += 1
     return done, left_out

@@ -33,7 +33,7 @@ def meant_phases(
 ) -> tuple[list[str], list[Diagnostic]]:
     """Which of the phases are meant, and a warning where a rule asks for one that has no data.
 
-    Args: kept: the layers of each phase that comes into question.
+    Args: kept: the layers of each phase to check.
     """
     phases = list(kept)
     with_data = [phase for phase in phases if sources_of(kept[phase])]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError, counted
+from netspec.files.suffixes import PROTOTXT_SUFFIXES
 from netspec.graph import Layer, Net
 from netspec.making.label_map import labels_of, read_label_map
 from netspec.pipeline import load
@@ -157,14 +158,14 @@ def _detection_layer(path: str | Path, options: dict[str, Any]) -> Layer:
     found = [layer for layer in net.layers if layer.type == _TYPE]
     if len(found) != 1:
         message = f"the net '{net.name}' has {counted(len(found), f'{_TYPE} layer')}, expected 1"
-        hint = None if found else "`netspec classify` is for nets that give a score a class"
+        hint = None if found else "`netspec classify` is for nets that give a score for each class"
         raise NetspecError(message, found[1].span if found else None, hint)
     return found[0]
 
 
 def _labels(path: str, param: Any) -> dict[int, str]:
     """The name of each label. Raises: NetspecError where a file has not as many as the net."""
-    if path.endswith((".prototxt", ".pbtxt")):
+    if path.endswith(PROTOTXT_SUFFIXES):
         return labels_of(read_label_map(path), path)[1]
     names = [line.strip() for line in read_list(path)]
     background = param.background_label_id

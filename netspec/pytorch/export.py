@@ -1,6 +1,6 @@
 """`netspec.export`: a net and its weights into a file of another program, by its suffix.
 
-An ONNX model is held against the module on random input before the file gets its name.
+An ONNX model is compared with the module on random input before the file gets its name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from netspec.exporters.half_layers import half_layers
 from netspec.exporters.image_input import image_input
 from netspec.exporters.net_text import net_text
 from netspec.exporters.run_onnx import onnx_values
+from netspec.extras import missing_package
+from netspec.files.suffixes import WRITABLE_WEIGHTS
 from netspec.graph import Net
 from netspec.hint import did_you_mean
 from netspec.pytorch.carried import Carried
@@ -35,17 +37,16 @@ from netspec.pytorch.picture_net import picture_input
 from netspec.pytorch.standalone.export_module import SEED, write_standalone
 from netspec.pytorch.standalone.write_module import module_text
 from netspec.pytorch.weights import save_weights
-from netspec.weights.files import WRITABLE
 
 GRAPH_SUFFIXES = (".onnx", ".pt2")
 HALF_SUFFIXES = (".onnx", ".pt2", ".pt", ".safetensors")
-SUFFIXES = (".onnx", ".py", ".pt2", ".pt", *WRITABLE)
+SUFFIXES = (".onnx", ".py", ".pt2", ".pt", *WRITABLE_WEIGHTS)
 _LARGEST_ONNX = 2**31 - 1  # bytes of a protobuf message
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the files, and for each output how far the file's values are off.
+    """What was written: the files, and for each output how far the file's values differ.
 
     `differences` holds the largest difference, relative to the largest value; empty where the
     format holds values alone. `notes` say what else was done to the net.
@@ -103,7 +104,8 @@ def export(
     suffix = Path(path).suffix
     if suffix not in SUFFIXES:
         hint = did_you_mean(suffix, SUFFIXES) or f"the formats are {', '.join(SUFFIXES)}"
-        raise NetspecError(f"'{path}': there is no format '{suffix}'", None, hint)
+        what = f": there is no format '{suffix}'" if suffix else " has no suffix"
+        raise NetspecError(f"'{path}'{what}", None, hint)
     if half and suffix not in HALF_SUFFIXES:
         raise NetspecError(
             f"'{path}': '{suffix}' has no half precision",
@@ -132,7 +134,7 @@ def export(
 
 
 def _written(subject: Subject, path: str | Path) -> Exported:
-    """Writes the file. What a model computes is held against the reference."""
+    """Writes the file. What a model computes is compared with the reference."""
     suffix = Path(path).suffix
     if suffix == ".onnx":
         return _onnx(subject, path)
@@ -143,7 +145,7 @@ def _written(subject: Subject, path: str | Path) -> Exported:
     differences: dict[str, float] = {}
     module = subject.run()
     if subject.is_half:
-        differences = subject.held(module, random_inputs(module), "exported")
+        differences = subject.compare(module, random_inputs(module), "exported")
     if suffix == ".pt":
         write_atomically(path, lambda file: torch.save(module.state_dict(), file))
     elif subject.is_half:
@@ -155,13 +157,13 @@ def _written(subject: Subject, path: str | Path) -> Exported:
 
 def _folded(subject: Subject, path: str | Path) -> Exported:
     """Writes the file of the folded net; the net itself beside what holds weights alone."""
-    from netspec.pytorch.fold_batchnorm import fold_module, told
+    from netspec.pytorch.fold_batchnorm import fold_module, folds_text
 
     module = subject.module
     folded, folds = fold_module(module)
     held = Carried({"net": module, "folded": folded})
     states = held.held()
-    Subject(folded, module).held(folded, random_inputs(module), "folded")
+    Subject(folded, module).compare(folded, random_inputs(module), "folded")
     held.put_back(states)
     beside = folded_net_path(path)
     text = net_text(net_of(folded)).encode(errors="surrogateescape") if beside else b""
@@ -172,7 +174,7 @@ def _folded(subject: Subject, path: str | Path) -> Exported:
     if beside:
         write_atomically(beside, text)
     paths = (*made.paths, *([str(beside)] if beside else []))
-    return Exported(paths, made.differences, (told(folds), *made.notes))
+    return Exported(paths, made.differences, (folds_text(folds), *made.notes))
 
 
 def folded_net_path(path: str | Path) -> Path | None:
@@ -187,11 +189,8 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
     try:
         import onnx
         import onnxruntime  # noqa: F401
-    except ImportError:
-        hint = "pip install 'netspec[onnx]'"
-        raise NetspecError(
-            f"'{path}': onnx and onnxruntime are not installed", None, hint
-        ) from None
+    except ImportError as error:
+        raise missing_package(error.name or "onnx", f"'{path}'") from None
     from netspec.exporters.write_onnx import onnx_model
 
     module, net = subject.module, net_of(subject.module)
@@ -200,13 +199,13 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
     model = onnx_model(net, params, module.output_names, halves, subject.image)
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
+        raise NetspecError(f"'{path}' can't be written", None, f"folder '{folder}' does not exist")
     with tempfile.TemporaryDirectory(prefix=".netspec-", dir=folder) as trial:
         file, data = Path(trial) / Path(path).name, f"{Path(path).name}.data"
         is_large = model.ByteSize() > _LARGEST_ONNX
         onnx.save_model(model, file, save_as_external_data=is_large, location=data)
         onnx.checker.check_model(str(file), full_check=True)
-        differences, notes = _held_onnx(subject, file)
+        differences, notes = _compare_onnx(subject, file)
         # the values first: a model that is there can be read
         files = [*([data] if is_large else []), file.name]
         for name in files:
@@ -215,8 +214,8 @@ def _onnx(subject: Subject, path: str | Path) -> Exported:
     return Exported(paths, differences, notes)
 
 
-def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
-    """How far a model is off on random input, and notes. Raises: NetspecError."""
+def _compare_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[str, ...]]:
+    """How far a model differs on random input, and notes. Raises: NetspecError."""
     import onnxruntime
 
     net, outputs = net_of(subject.module), subject.module.output_names
@@ -228,10 +227,10 @@ def _held_onnx(subject: Subject, file: Path) -> tuple[dict[str, float], tuple[st
     layers = choosing_layers(net)
     if not layers:
         wanted = module_values(subject.reference, inputs)
-        return subject.held_against(got, wanted, "exported"), subject.notes
+        return subject.compare_values(got, wanted, "exported"), subject.notes
     got |= onnx_values(file, feed, values_around(net, layers).union(outputs))
     wanted, chosen, notes = follow_values(subject.reference, net, inputs, got, subject.tolerance)
-    differences = subject.held_against(got, wanted, "exported")
+    differences = subject.compare_values(got, wanted, "exported")
     own = {name: chosen.get(name, difference) for name, difference in differences.items()}
     return own, (*subject.notes, *notes)
 
@@ -248,7 +247,7 @@ def _python(subject: Subject, path: Path) -> Exported:
 
     def check(got: dict[str, Tensor]) -> None:
         arrays = {name: value.numpy() for name, value in got.items()}
-        differences.update(subject.held_against(arrays, wanted, "exported"))
+        differences.update(subject.compare_values(arrays, wanted, "exported"))
 
     write_standalone(subject.module, text, path, inputs, check)
     paths = (str(path), str(path.with_suffix(".safetensors")))
@@ -276,7 +275,7 @@ def _pt2(subject: Subject, path: str | Path) -> Exported:
     with torch.no_grad():
         got = program.module()(*given.values())
     arrays = {name: value.numpy() for name, value in got.items()}
-    differences = subject.held_against(arrays, wanted, "exported")
+    differences = subject.compare_values(arrays, wanted, "exported")
 
     def write(file: BinaryIO) -> None:
         torch.export.save(program, file)

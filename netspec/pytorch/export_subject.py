@@ -1,4 +1,4 @@
-"""What an export writes: a module, what it is held against, and on which inputs."""
+"""What an export writes: a module, what it is compared with, and on which inputs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is written, and the module that its values are held against."""
+    """What is written, and the module that its values are compared with."""
 
     module: NetModule
     reference: NetModule
@@ -71,21 +71,21 @@ class Subject:
         """The module that computes what is written."""
         return half_module(self.module) if self.is_half else self.module
 
-    def held(self, module: NetModule, inputs: dict[str, Tensor], what: str) -> dict[str, float]:
-        """How far a module's outputs are off. Raises: NetspecError where that is too much."""
+    def compare(self, module: NetModule, inputs: dict[str, Tensor], what: str) -> dict[str, float]:
+        """How far a module's outputs differ. Raises: NetspecError where that is too much."""
         net = net_of(module)
         got = module_values(module, inputs)
         if not choosing_layers(net):
-            return self.held_against(got, module_values(self.reference, inputs), what)
+            return self.compare_values(got, module_values(self.reference, inputs), what)
         theirs = blob_values(net, module, {name: value.numpy() for name, value in inputs.items()})
         wanted, chosen, _ = follow_values(self.reference, net, inputs, theirs, self.tolerance, what)
-        differences = self.held_against(got, wanted, what)
+        differences = self.compare_values(got, wanted, what)
         return {name: chosen.get(name, each) for name, each in differences.items()}
 
-    def held_against(
+    def compare_values(
         self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], what: str
     ) -> dict[str, float]:
-        """How far each output is off. Raises: NetspecError where that is too much."""
+        """How far each output differs. Raises: NetspecError where that is too much."""
         differences = {
             name: relative_difference(got[name], value) for name, value in wanted.items()
         }

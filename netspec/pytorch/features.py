@@ -26,12 +26,15 @@ _TOGETHER = 256  # pictures of a chunk
 
 
 def picture_features(
-    net: PictureNet, blobs: list[str], pictures: Iterable[Picture], told: Callable[[Any], object]
+    net: PictureNet,
+    blobs: list[str],
+    pictures: Iterable[Picture],
+    on_fault: Callable[[Any], object],
 ) -> Iterator[Chunk]:
     """The blobs' values for each picture, in the pictures' order.
 
-    Args: told: hears of each picture that can't be read.
-    Raises: NetspecError where a blob has no row a picture.
+    Args: on_fault: called with the fault of each picture that can't be read.
+    Raises: NetspecError where a blob has not one row per picture.
     """
 
     def split(outputs: Outputs, items: int) -> list[dict[str, NDArray[np.float32]]]:
@@ -39,7 +42,7 @@ def picture_features(
             if outputs[name].ndim == 0 or len(outputs[name]) < items:
                 message = (
                     f"blob '{name}' is {shape_text(outputs[name].shape)} for a batch of {items}, "
-                    "expected a row a picture"
+                    "expected one row per picture"
                 )
                 raise NetspecError(message, net.net.blob(name).span)
         return [{name: outputs[name][i] for name in blobs} for i in range(items)]
@@ -48,7 +51,7 @@ def picture_features(
     while some := list(islice(seen, _TOGETHER)):
         for one in some:
             if one.fault is not None:
-                told(one.fault)
+                on_fault(one.fault)
         good = [one for one in some if one.fault is None]
         if good:
             values = {name: np.stack([one.items[0][name] for one in good]) for name in blobs}

@@ -35,7 +35,7 @@ def fold_module(module: NetModule) -> tuple[NetModule, list[Fold]]:
     return folded, folds
 
 
-def told(folds: list[Fold]) -> str:
+def folds_text(folds: list[Fold]) -> str:
     """What was folded, for people: folded 12 layers (6 BatchNorm, 6 Scale) into 6."""
     kinds = Counter(layer.type for fold in folds for layer in fold.layers)
     if not kinds:

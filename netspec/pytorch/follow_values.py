@@ -1,7 +1,7 @@
 """A module run along another program where the smallest difference changes which rows there are.
 
 Detections and proposals are chosen by the order of scores and by overlaps near a threshold. The
-other's bottoms of such a layer are held against the module's; then what the module makes of the
+other's bottoms of such a layer are compared with the module's; then what the module makes of the
 other's own bottoms against the other's tops, and the layers behind go on from these.
 """
 
@@ -51,7 +51,7 @@ def follow_values(
     tolerance: float,
     what: str = "exported",
 ) -> tuple[dict[str, np.ndarray], dict[str, float], list[str]]:
-    """The module's outputs, how far the chosen rows are off, and notes of rows that are others.
+    """The module's outputs, how far the chosen rows differ, and notes of rows that are others.
 
     Args:
         net: the net that was written: the module's, or the folded one.
@@ -59,7 +59,7 @@ def follow_values(
         tolerance: of a difference, relative to the largest value.
         what: the other is, for messages.
 
-    Raises: NetspecError where a bottom is off by more, or too many rows are others.
+    Raises: NetspecError where a bottom differs by more, or too many rows are others.
     """
     device = next((value.device for value in module.state_dict().values()), torch.device("cpu"))
     on_device = {name: torch.from_numpy(value).to(device) for name, value in theirs.items()}

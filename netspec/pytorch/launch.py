@@ -29,7 +29,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, start_processes
 
 from netspec.diagnostics import NetspecError
 from netspec.pytorch.processes import LOST_STATUS, OthersLostError
-from netspec.signals import TwoStage, signals_heard
+from netspec.signals import TwoStage, handling_signals
 
 SAME_FAULT = 3.0  # seconds in which all processes meet a fault that lies in a file
 LOST_PATIENCE = 10.0  # seconds that a process leaves to the one that has failed, to report why
@@ -38,7 +38,7 @@ ORPHAN_PATIENCE = 60.0
 # a file in the folder of a meeting has this name and the exit status of a run that a signal has
 # stopped
 STOPPED = "stopped_"
-INTERRUPTED = 130  # exit status after Ctrl-C before the training heeds it
+INTERRUPTED = 130  # exit status after Ctrl-C before the training handles it
 Run = Callable[[Any], int]
 _orphaned = Event()  # the launcher or torchrun has been killed
 
@@ -67,7 +67,7 @@ def launch(run: Run, args: Any, count: int, effect_of: Callable[[int], str]) -> 
                 start_method="spawn",
             )
             signals = _Signals(context.pids(), effect_of)
-            stack.enter_context(signals_heard(signals.hear))
+            stack.enter_context(handling_signals(signals.handle))
         try:
             while not context.join():
                 pass
@@ -91,7 +91,7 @@ def _report_end(first: int, statuses: list[int | None], status: int, stopped_by:
 
     A process that only lost the others, or was then asked to end, is not the one.
     """
-    # before the training heeds signals
+    # before the training handles signals
     if INTERRUPTED in statuses or (stopped_by and status == -stopped_by):
         print("interrupted", file=sys.stderr, flush=True)
         return 128 + (stopped_by or signal.SIGINT)
@@ -140,7 +140,7 @@ class _Signals:
     def __init__(self, pids: list[int], effect_of: Callable[[int], str]) -> None:
         self.pids = pids
         self.stopped_by = self.ended_by = 0  # the signals that have asked for it
-        self.hear = TwoStage(effect_of, self._pass_on, self._end)
+        self.handle = TwoStage(effect_of, self._pass_on, self._end)
 
     def _pass_on(self, effect: str, number: int) -> None:
         if effect == "stop":
@@ -242,7 +242,7 @@ def guarded_member(run: Run, args: Any) -> NoReturn:
         _leave(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone
         _leave(1)
-    except Exception:  # a bug of ours: the others must hear of the end at once
+    except Exception:  # a bug of ours: the others must learn of the end at once
         traceback.print_exc()
         _leave(1)
     status = LOST_STATUS if isinstance(fault, OthersLostError) else 1

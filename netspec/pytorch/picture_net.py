@@ -24,7 +24,7 @@ from netspec.pytorch.compile import compile
 from netspec.pytorch.device import default_device, faults_reported
 from netspec.pytorch.lower import net_of
 from netspec.readers.images import Pixels, decode, read_image_file
-from netspec.readers.picture import PicturePlan, Size, plan_pictures, told_by
+from netspec.readers.picture import PicturePlan, Size, plan_pictures, with_given
 from netspec.readers.preprocess import Preprocess, preprocess_of
 
 Picture = str | Path | bytes | Pixels
@@ -80,7 +80,7 @@ class PictureNet:
         net = load(path, phase="TEST", report=report or Report(), **options)
         self.input = picture_input(net)
         if not isinstance(said, Preprocess):
-            said = told_by(preprocess_of(net, self.input), **(said or {}))
+            said = with_given(preprocess_of(net, self.input), **(said or {}))
         shape = net.blobs[self.input].shape
         self.plan: PicturePlan = plan_pictures(said, shape, self.input, oversample, channel_mean)
         assert shape is not None  # plan_pictures has looked at it
@@ -116,7 +116,7 @@ class PictureNet:
         """
         count = len(items)
         if count < self.batch and not self.takes_any_batch:
-            # of the picture that is there: no other value could be told from a fault
+            # filled up with a real picture: made-up values may cause faults of their own
             items = np.concatenate([items, np.repeat(items[-1:], self.batch - count, axis=0)])
         with (
             faults_reported(self.device, len(items), "a smaller batch needs less"),
@@ -160,8 +160,8 @@ class PictureNet:
         is_file = isinstance(picture, (str, Path))
         name = str(picture) if is_file else f"picture {number}"
         try:
-            told = f"the image '{name}'" if is_file else name
-            size, items = self.windows(picture, told)
+            title = f"the image '{name}'" if is_file else name
+            size, items = self.windows(picture, title)
         except NetspecError as error:
             return name, (0, 0), None, error
         return name, size, items, None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netspec.pytorch.carried import Held, packed
 from netspec.pytorch.solver_nets import tests_before
-from netspec.weights.snapshot_files import Companion
+from netspec.weights.companion import Companion
 
 if TYPE_CHECKING:
     from netspec.pytorch.training_run import TrainingRun

@@ -10,7 +10,7 @@ REQUESTS = ("", "snapshot", "stop")  # a later one outweighs
 
 
 class Requests:
-    """Takes requests at any time and passes them on when the run can heed them.
+    """Takes requests at any time and passes them on when the run can act on them.
 
     They come in a signal's handler or in another thread.
     """

@@ -18,7 +18,7 @@ from netspec.pytorch.launch import is_orphaned
 from netspec.pytorch.processes import OthersLostError, Processes, is_member, join, local_device
 from netspec.pytorch.solver_nets import describe_run
 from netspec.pytorch.train import Solver
-from netspec.signals import Interrupted, TwoStage, signals_heard
+from netspec.signals import Interrupted, TwoStage, handling_signals
 from netspec.solver.run_options import RunOptions
 from netspec.weights.retention import Retention
 
@@ -43,7 +43,7 @@ def train(
 ) -> RunResult:
     """Trains as a solver file says: what `netspec train` does, in this process.
 
-    Writes logs and snapshots, refuses to write over those of another run, and heeds SIGINT, SIGTERM
+    Writes logs and snapshots, never over those of another run, and handles SIGINT, SIGTERM
     and SIGHUP between two iterations where it is called in the main thread. Of the processes that
     torchrun has started, each calls it; it joins them to one run.
 
@@ -166,7 +166,7 @@ def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | N
     """Runs the solver to its end, heeding signals; the listener learns how it has ended."""
     try:
         with (
-            signals_heard(_heed(solver, options)),
+            handling_signals(_heed(solver, options)),
             faults_reported(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
         ):
             listener.started(describe_run(solver))
@@ -192,7 +192,7 @@ def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | N
 def _heed(solver: Solver, options: RunOptions) -> TwoStage:
     """SIGINT and SIGTERM have the one effect, SIGHUP the other.
 
-    Each is heeded after the iteration, or the batch of a test.
+    Each is acted on after the iteration, or the batch of a test.
 
     Of several processes none ends at a second signal: the first may reach each of them twice. The
     launcher acknowledges and counts; under torchrun, which sends SIGTERM when a process has failed,

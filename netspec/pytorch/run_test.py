@@ -29,8 +29,8 @@ from netspec.solver.evaluation import Evaluation
 from netspec.weights.choice import WeightChoice
 
 SEED = 1  # of shuffled data and of fillers: a test gives the same numbers each time
-# receives each batch: its index, its loss, its outputs
-Heard = Callable[[int, float, Values], None]
+# called after each batch: its index, its loss, its outputs
+OnBatch = Callable[[int, float, Values], None]
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ def run_test(
     device: str,
     iterations: int | None,
     dataset_size: int | None,
-    heard: Heard,
+    on_batch: OnBatch,
     evaluation: Evaluation | None = None,
 ) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
@@ -181,7 +181,7 @@ def run_test(
                     found.append(detection_rows(outputs.pop(name)))
                 values = numbers(outputs)
                 scores.add(loss, values)
-                heard(index, loss, values)
+                on_batch(index, loss, values)
         scores.seconds = time.perf_counter() - began
     finally:
         feed.close()

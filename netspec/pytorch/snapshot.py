@@ -22,16 +22,13 @@ from netspec.pytorch.not_finite import all_finite
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import load_weights, save_weights
 from netspec.solver.learning_rate import current_step
+from netspec.weights.companion import Companion, companion_path, read_companion, write_companion
 from netspec.weights.retention import Best, Retention
 from netspec.weights.snapshot_files import (
-    Companion,
     check_state,
-    companion_path,
     delete_snapshot,
     file_digest,
-    read_companion,
     weights_path,
-    write_companion,
 )
 from netspec.weights.solverstate import SolverSnapshot, read_solverstate, write_solverstate
 

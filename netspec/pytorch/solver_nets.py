@@ -19,7 +19,8 @@ from netspec.readers.batches import dataset_size
 from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
 from netspec.solver.run_options import Overrides
-from netspec.solver.solver_file import SolverFile, load_solver_net
+from netspec.solver.solver_file import SolverFile
+from netspec.solver.solver_net import load_solver_net
 from netspec.weights.retention import Retention
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ class Times:
 
 
 def time_layers(
-    net: Net, device: str, iterations: int, heard: Callable[[int, float], None]
+    net: Net, device: str, iterations: int, on_iteration: Callable[[int, float], None]
 ) -> Times:
     """Times each layer and the whole net in turns.
 
@@ -71,7 +71,7 @@ def time_layers(
     layers. Gradients go where a training step's go. A net without a loss has no such step: there
     they start at its outputs.
 
-    Args: heard: receives each iteration: its index and the seconds of all its layers.
+    Args: on_iteration: called after each: its index and the seconds of all its layers.
     Raises: NetspecError where a layer can't be built or refuses to run.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def time_layers(
         for index in range(iterations):
             run.layers_pass()
             run.whole_pass()
-            heard(index, times.iterations[-1])
+            on_iteration(index, times.iterations[-1])
     return times
 
 

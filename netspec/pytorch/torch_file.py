@@ -38,7 +38,7 @@ def read_torch_file(path: str | Path) -> dict[str, np.ndarray]:
         ) from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
-    # torch tells a damaged file by any of these, by where the damage is met
+    # torch reports a damaged file by any of these, by where the damage is met
     except (
         RuntimeError,
         EOFError,

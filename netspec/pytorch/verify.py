@@ -1,36 +1,36 @@
-"""`netspec.verify`: a net's blobs held against what another program makes of the same inputs."""
+"""`netspec.verify`: a net's blobs compared with what another program makes of the same inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from netspec.diagnostics import NetspecError, counted
 from netspec.exporters.differences import APART, difference
+from netspec.files.suffixes import ARRAY_SUFFIXES
 from netspec.graph import Layer, Net, Shape, shape_text
 from netspec.hint import did_you_mean
 from netspec.pytorch.blob_values import blob_values, values_at_end
 from netspec.pytorch.compile import compile
 from netspec.pytorch.export_subject import random_inputs
+from netspec.pytorch.file_values import LOADERS, Arrays, Other
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
-from netspec.weights.blob_arrays import ARRAY_SUFFIXES, read_blob_arrays
+from netspec.weights.blob_arrays import read_blob_arrays
 
 TOLERANCE = 1e-5  # the largest difference, relative to the largest value of a blob
 _SEED = 1
 
 Files = str | Path | Iterable[str | Path]
-Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
 class BlobDifference:
-    """How far a blob is off, the layer that makes it, and where that stands.
+    """How far a blob differs, the layer that makes it, and where that stands.
 
     `shapes` is the net's and the other's where they differ.
     """
@@ -57,12 +57,12 @@ class Verification:
 
     @property
     def first(self) -> BlobDifference | None:
-        """The first blob in the net's order that is off by more than the tolerance."""
+        """The first blob in the net's order that differs by more than the tolerance."""
         return next((each for each in self.blobs if not each.relative <= self.tolerance), None)
 
     @property
     def agrees(self) -> bool:
-        """Whether no blob is off by more than the tolerance."""
+        """Whether no blob differs by more than the tolerance."""
         return self.first is None
 
     def __str__(self) -> str:
@@ -79,19 +79,9 @@ class Verification:
             why = f": it is {shape_text(first.shapes[0])} here, {shape_text(first.shapes[1])} there"
         return (
             f"{compared}: above {self.tolerance:g}\n"
-            f"the first layer where they part is '{first.layer}' ({first.place}), "
+            f"the first layer where they differ is '{first.layer}' ({first.place}), "
             f"in blob '{first.blob}'{why}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Other:
-    """The other side: a file, the net that it is held against, and that one's inputs."""
-
-    path: str | Path
-    net: Net
-    module: NetModule
-    inputs: Arrays
 
 
 def verify(
@@ -103,7 +93,7 @@ def verify(
     inputs: str | Path | Mapping[str, np.ndarray] | None = None,
     **options: Any,
 ) -> Verification:
-    """Holds each blob of a net against the blob of that name of another program.
+    """Compares each blob of a net with the blob of that name of another program.
 
     Args:
         net: a compiled module, a loaded net, or the path of one.
@@ -132,7 +122,7 @@ def verify(
     if stored is not None:
         ours, theirs = values_at_end(graph, ours), stored
     elif suffix in LOADERS:
-        theirs = LOADERS[suffix](_Other(path, graph, module, values))
+        theirs = LOADERS[suffix](Other(path, graph, module, values))
     else:
         is_module = isinstance(against, NetModule)
         same = None if is_module else weights
@@ -280,70 +270,3 @@ def _difference(name: str, layer: Layer, ours: np.ndarray, theirs: np.ndarray) -
     # old programs store four axes, the ones that are left over of length 1
     off = difference(theirs.reshape(ours.shape), ours)
     return BlobDifference(name, layer.name, place, off.absolute, off.relative, off.ulps)
-
-
-def _onnx_values(other: _Other) -> Arrays:
-    from netspec.exporters.run_onnx import onnx_values
-
-    net = other.net
-    names = {net.value_name(blob) for layer in net.layers for blob in layer.top_blobs}
-    return onnx_values(other.path, other.inputs, names)
-
-
-def _pt2_values(other: _Other) -> Arrays:
-    """The outputs of a program of torch.export, by the names that it gives them."""
-    from netspec.read_file import require_regular
-
-    try:
-        require_regular(other.path)
-        program = torch.export.load(str(other.path))
-        taken = list(program.graph_signature.user_inputs)
-        arguments = dict(zip(other.module.about.arguments, other.module.input_names, strict=True))
-        names = [arguments.get(str(name), "") for name in taken]
-        if not all(names):
-            raise NetspecError(
-                f"'{other.path}' takes {', '.join(map(repr, taken))}, "
-                f"the net {', '.join(map(repr, other.module.input_names))}"
-            )
-        with torch.no_grad():
-            outputs = program.module()(*(torch.from_numpy(other.inputs[name]) for name in names))
-    except NetspecError:
-        raise
-    except Exception as error:  # what torch can't read has many kinds of exceptions
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise NetspecError(f"torch.export can't run '{other.path}': {reason}") from None
-    if not isinstance(outputs, dict):
-        raise NetspecError(
-            f"'{other.path}' gives a {type(outputs).__name__}, expected a dict of blobs by name"
-        )
-    return {
-        str(name): value.detach().float().numpy()
-        for name, value in outputs.items()
-        if isinstance(value, torch.Tensor)
-    }
-
-
-def _python_values(other: _Other) -> Arrays:
-    """The outputs of a file that `netspec export` wrote; its code is run."""
-    from netspec.pytorch.standalone.export_module import run_standalone
-    from netspec.read_file import MIB, read_file
-
-    module, path = other.module, Path(other.path)
-    text = read_file(str(path), 64 * MIB, "a Python file").decode(errors="replace")
-    inputs = [torch.from_numpy(other.inputs[name]) for name in module.input_names]
-    try:
-        found = run_standalone(path, text, inputs, module.output_names, module.training)
-    except Exception as error:  # whatever the file's code raises
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise NetspecError(f"'{path}' can't be run: {reason}") from None
-    return {name: value.detach().float().numpy() for name, value in found.items()}
-
-
-# What runs a file that is no net, by its suffix: it gives the values of blobs by name.
-LOADERS: dict[str, Callable[[_Other], Arrays]] = {
-    ".onnx": _onnx_values,
-    ".pt2": _pt2_values,
-    ".py": _python_values,
-}
-# Suffixes of what is no net.
-FILE_SUFFIXES = (*LOADERS, *ARRAY_SUFFIXES)

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from netspec.diagnostics import NetspecError
+from netspec.files.suffixes import HDF5_SUFFIXES
 from netspec.pytorch.module import About, NetModule, arrays_for
 from netspec.weights.caffemodel import write_caffemodel
 from netspec.weights.choice import WeightChoice
-from netspec.weights.files import HDF5_SUFFIXES, read_weights, write_weights
+from netspec.weights.files import read_weights, write_weights
 from netspec.weights.match import LoadReport as LoadReport
 from netspec.weights.match import Wanted, match, require_names
 
@@ -32,7 +33,7 @@ def load_weights(
     Args: strict: raise, before anything is copied, where a layer does not fit or the file has no
         layer of the net. choice: which layers of the file are taken, and for which of the net.
     Raises: NetspecError where the file can't be read, two layers with params share a name, so that
-        it can't tell them apart, or the choice fits neither the file nor the net.
+        it can't distinguish them, or the choice fits neither the file nor the net.
     """
     choice = choice or WeightChoice()
     report, copies = _matched(module, path, choice)

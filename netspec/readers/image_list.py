@@ -115,6 +115,8 @@ def read_list(path: str, span: Span | None = None) -> list[str]:
         lines.pop()
     if not lines:
         raise NetspecError(f"the list '{path}' is empty", span)
+    if any("\0" in line for line in lines):
+        raise NetspecError(f"the list '{path}' is not text", span)
     return lines
 
 

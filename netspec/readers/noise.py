@@ -18,8 +18,6 @@ from netspec.readers.images import Pixels, decode
 _BLUR = 7, 1.5  # size and sigma of the blur
 _TILES, _CLIP = 8, 4  # of CLAHE
 _GREYS = 64  # that posterize makes one
-# what the fork's steps take with three channels alone
-COLOUR_STEPS = ("decolorize", "convert_to_hsv")
 
 
 def apply_noise(image: Pixels, param: Any, rng: np.random.Generator) -> Pixels:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.diagnostics import NetspecError
+from netspec.diagnostics import NetspecError, counted
 from netspec.graph import shape_text, sizes_text
 from netspec.layers.resize_policy import inner_size, resized_size
 from netspec.readers.images import Pixels, resize
@@ -92,7 +92,7 @@ class PicturePlan:
 
         Args: size: height and width of the picture.
         Shapes: (M, 4) of xmin, ymin, xmax, ymax.
-        Source: OutputBBox of SSD's bbox_util.cpp; here a crop is heeded, too.
+        Source: OutputBBox of SSD's bbox_util.cpp; here a crop counts, too.
         """
         resized = inner = self.size or resized_size(self.resize, *size)
         if self.resize is not None and not self.size:
@@ -158,7 +158,7 @@ def plan_pictures(
         raise NetspecError(message, said.at("crop_size"))
     if said.color is not None and said.color != (channels == 3):
         name = "force_color" if said.color else "force_gray"
-        message = f"'{name}' is set, but '{input_name}' has {channels} channels"
+        message = f"'{name}' is set, but '{input_name}' has {counted(channels, 'channel')}"
         raise NetspecError(message, said.at(name))
     mean = _mean_of(said, channels, channel_mean)
     size, assumed = _size_of(said, crop, mean, oversample)
@@ -182,8 +182,8 @@ def _mean_of(said: Preprocess, channels: int, channel_mean: bool) -> Floats | No
         or len(mean) not in (1, channels)
         or (len(mean) == 1 != channels and mean.size > 1)
     ):
-        message = f"the mean is {shape_text(mean.shape)}, but the input has {channels} channels"
-        raise NetspecError(message, place)
+        own = counted(channels, "channel")
+        raise NetspecError(f"the mean is {shape_text(mean.shape)}, but the input has {own}", place)
     if not np.isfinite(mean).all():
         raise NetspecError("the mean holds values that are not finite", place)
     return mean.mean(axis=(1, 2), keepdims=True, dtype=np.float32) if channel_mean else mean
@@ -195,8 +195,8 @@ def _size_of(
     """What pictures are resized to, and what of it is an assumption. Raises: NetspecError."""
     if said.resize is not None:
         modes = interpolations(said.resize)
-        told = [f"of the interpolations {', '.join(modes)} the first"] if len(modes) > 1 else []
-        return None, told
+        assumed = [f"of the interpolations {', '.join(modes)} the first"] if len(modes) > 1 else []
+        return None, assumed
     if said.new_size:
         return said.new_size, []
     if mean is not None and mean.shape[1:] not in ((1, 1), crop):
@@ -225,7 +225,7 @@ def _check_mean_size(said: Preprocess, mean: Floats | None, size: Size | None, c
     raise NetspecError(message, said.at("mean_file"), "it must have one of these sizes")
 
 
-def told_by(said: Preprocess | None, **given: Any) -> Preprocess:
+def with_given(said: Preprocess | None, **given: Any) -> Preprocess:
     """What a file's record says, with what the user gives in its place; None is not given.
 
     A mean that is given takes the place of any of the record's, a new size that of resize_param.

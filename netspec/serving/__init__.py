@@ -1,1 +1,1 @@
-"""A trained net behind HTTP: `netspec serve`."""
+"""A trained net over HTTP: `netspec serve`."""

@@ -75,7 +75,7 @@ class _App:
             except HTTPException as error:
                 response = await self.refused(request, error)
             except Exception as error:
-                # the user's own server: what is wrong is told where it runs, not to the client
+                # the user's own server: what is wrong goes to its log, not to the client
                 traceback.print_exception(error, file=sys.stderr)
                 response = _error(500, "the server has failed; its own output says why")
             response.headers.update(_HEADERS)
@@ -210,7 +210,7 @@ def _too_large(most: int) -> HTTPException:
 def _number(
     request: Request, name: str, default: float | None, low: float, high: float
 ) -> float | None:
-    """A number of the query, held against its range."""
+    """A number of the query, checked against its range."""
     text: Any = request.query_params.get(name)
     if text is None:
         return default

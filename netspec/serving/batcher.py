@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Items = NDArray[np.float32]
 # what the net says of each item of any number of them
 Run = Callable[[Items], list[Any]]
-Told = Callable[[int, float], None]
+OnBatch = Callable[[int, float], None]
 
 
 class Full(Exception):
@@ -33,14 +33,14 @@ class Batcher:
         most: items of a batch.
         longest: pictures that may wait.
         wait: seconds that a batch which is not full waits for more.
-        told: hears of each batch its items and seconds.
+        on_batch: called after each batch with its items and seconds.
     """
 
     def __init__(
-        self, run: Run, most: int, longest: int, wait: float = 0.0, told: Told | None = None
+        self, run: Run, most: int, longest: int, wait: float = 0.0, on_batch: OnBatch | None = None
     ) -> None:
         self._run, self._most, self._longest, self._wait = run, most, longest, wait
-        self._told = told
+        self._on_batch = on_batch
         self._waiting: deque[tuple[Items, Future[list[Any]]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -112,8 +112,8 @@ class Batcher:
             for _, future in pictures:
                 future.set_exception(error)
             return
-        if self._told:
-            self._told(len(batch), time.perf_counter() - began)
+        if self._on_batch:
+            self._on_batch(len(batch), time.perf_counter() - began)
         first = 0
         for items, future in pictures:
             future.set_result(found[first : first + len(items)])

@@ -1,4 +1,4 @@
-"""Serves a Service on a socket until it is told to end."""
+"""Serves a Service on a socket until it is asked to end."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Service:
         return "/classify" if isinstance(self.net, Classifier) else "/detect"
 
     def facts(self) -> dict[str, Any]:
-        """What /health tells."""
+        """What /health answers."""
         pictures = self.net.pictures
         return {
             "status": "ok" if self.batcher.works else "failed",

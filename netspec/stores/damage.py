@@ -9,7 +9,7 @@ from typing import NoReturn
 
 # what a reader raises on a file that is not as it should be
 DAMAGE = (OSError, ValueError, IndexError, struct.error)
-# hears what is wrong, and the key of the record where one alone is at fault
+# called with what is wrong, and the key of the record where one alone is at fault
 Damaged = Callable[[str, bytes | None], object]
 
 

@@ -93,7 +93,7 @@ class LevelDbReader:
     def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
         """Key and value of each record that can be read.
 
-        `damaged` hears of the files and blocks that can't.
+        `damaged` is called for the files and blocks that can't.
         """
         self._manifest.compare_with_folder(damaged)
         log = sorted(_read_logs(self._path, self._manifest, damaged, may_end_early=False))

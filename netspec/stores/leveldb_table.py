@@ -1,7 +1,7 @@
 """The parts of LevelDB's files: blocks, tables and logs.
 
-Checksums are not verified, as in Caffe's own reading; every length is held against the bytes that
-are there.
+Checksums are not verified, as in Caffe's own reading; every length is checked against the bytes
+that are there.
 
 Source: LevelDB's doc/table_format.md and doc/log_format.md.
 """
@@ -40,7 +40,7 @@ def read_slice(data: bytes, at: int) -> tuple[bytes, int]:
 def table_entries(path: str, damaged: Damaged = refuse) -> Iterator[tuple[bytes, bytes]]:
     """Internal key and value of each entry of a table file, in its order.
 
-    `damaged` hears of what can't be read.
+    `damaged` is called for what can't be read.
     """
     where = f"its table {os.path.basename(path)}"
     try:
@@ -127,7 +127,7 @@ def _block_entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
 def log_records(
     path: str, damaged: Damaged = refuse, may_end_early: bool = True
 ) -> Iterator[bytes]:
-    """The records of a log file; `damaged` hears of what can't be read.
+    """The records of a log file; `damaged` is called for what can't be read.
 
     Its end may be missing, for a process may have died while it wrote: LevelDB takes what is there.
     Only without `may_end_early` is that damage.

@@ -81,7 +81,7 @@ class LmdbReader:
     def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
         """Key and value of each record that can be read.
 
-        `damaged` hears of the pages and records that can't.
+        `damaged` is called for the pages and records that can't.
         """
         for _, page in self._leaves(damaged):
             yield from self._nodes(page, self._pointers(page), damaged)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from netspec.diagnostics import NetspecError, Report, Source, whole_file
+from netspec.diagnostics import NetspecError, Report, Source, os_reason, whole_file
 from netspec.read_file import MIB, read_file, unreadable
 from netspec.schema import caffe_pb2
 from netspec.syntax import prototxt
@@ -45,13 +45,19 @@ def read_source(path: str | Path) -> Source:
 
 
 def read_stdin(name: str) -> Source:
-    """The text on the standard input, under a name whose suffix tells the syntax.
+    """The text on the standard input, under a name whose suffix says its syntax.
 
     Raises: NetspecError where it is closed, is no text or is too large.
     """
     if sys.stdin is None:
         raise NetspecError("the standard input is closed", whole_file(name))
-    raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+    try:
+        raw = sys.stdin.buffer.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = os_reason(error)
+        raise NetspecError(
+            f"the standard input can't be read: {reason}", whole_file(name)
+        ) from None
     if len(raw) > MAX_BYTES:
         most = f"the {MAX_BYTES // MIB} MiB that {WHAT} may have"
         raise NetspecError(f"the standard input has more than {most}", whole_file(name))

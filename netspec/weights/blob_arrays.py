@@ -10,10 +10,9 @@ import numpy as np
 from netspec.diagnostics import NetspecError
 from netspec.extras import missing_package
 from netspec.files.file_kind import HOW_TO_COPY
+from netspec.files.suffixes import ARRAY_SUFFIXES
 from netspec.read_file import open_regular, require_regular, unreadable
 from netspec.weights.read_bytes import wrong_kind
-
-ARRAY_SUFFIXES = (".npz", ".h5", ".hdf5")
 
 
 def read_blob_arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics import NetspecError, counted
+from netspec.files.suffixes import HDF5_SUFFIXES
 from netspec.weights.files import (
-    HDF5_SUFFIXES,
     is_caffemodel,
     read_weights,
     require_layers,

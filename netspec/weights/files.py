@@ -10,6 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics import NetspecError
+from netspec.files.suffixes import (
+    HDF5_SUFFIXES,
+    KEYED_SUFFIXES,
+    READABLE_WEIGHTS,
+    WRITABLE_WEIGHTS,
+)
 from netspec.hint import did_you_mean
 from netspec.read_file import open_regular
 from netspec.weights.caffemodel import Diffs as Diffs
@@ -19,13 +25,8 @@ from netspec.weights.read_bytes import wrong_kind
 from netspec.weights.state_keys import Keys, Layout, TensorNames, keyed, layers_of
 from netspec.weights.state_keys import Weights as Weights
 
-WRITABLE = (".caffemodel", ".caffemodel.h5", ".h5", ".hdf5", ".safetensors", ".npz")
-READABLE = (*WRITABLE, ".npy", ".pt", ".pth")
-TORCH_SUFFIXES = (".pt", ".pth")
-KEYED_SUFFIXES = (".safetensors", ".npz", *TORCH_SUFFIXES)  # those with a state_dict's keys
 # the only one to need torch, which is imported only where a file needs it
 _TORCH_READER = ("netspec.pytorch.torch_file", "read_torch_file")
-HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
 def read_weights(
@@ -94,7 +95,7 @@ def _read(
     what = wrong_kind(path) if exists(path) else "it does not exist"
     raise NetspecError(
         f"'{path}' is of no known kind of weight file",
-        hint=f"{f'{what}; ' if what else ''}known are {', '.join(READABLE)}",
+        hint=f"{f'{what}; ' if what else ''}known are {', '.join(READABLE_WEIGHTS)}",
     )
 
 
@@ -123,7 +124,7 @@ def _is_hdf5(path: str | Path) -> bool:
         with open_regular(path) as file:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"
     except (OSError, ValueError):
-        return False  # the reader tells what is wrong
+        return False  # the reader reports what is wrong
 
 
 def write_weights(
@@ -168,6 +169,6 @@ def write_weights(
             write_safetensors(path, net_name, tensors, layout)
     else:
         raise NetspecError(
-            f"'{path}' is of no kind of weight file that netspec writes",
-            hint=f"it writes {', '.join(WRITABLE)}",
+            f"'{path}' has no suffix of a weight file that netspec writes",
+            hint=f"it writes {', '.join(WRITABLE_WEIGHTS)}",
         )

@@ -26,7 +26,7 @@ def nvidia_statistics(arrays: Arrays, own: int) -> Arrays:
     Args: own: how many params the layer has.
     """
     known = [array for array in arrays if array is not None]
-    # DIGITS: scale, bias, mean, variance, correction; of one channel nothing tells them apart
+    # DIGITS: scale, bias, mean, variance, correction; with one channel they look alike
     if len(known) == 5 and known[4].size == 1 < known[0].size:
         known = [known[i] for i in (2, 3, 4, 0, 1)]
     elif len(known) == 3 and known[2].size == 1:

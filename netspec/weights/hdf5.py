@@ -180,7 +180,7 @@ def _reading(path: str | Path, read: Callable[[Hdf5File], T]) -> T:
         require_regular(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
-    # h5py tells a damaged file by any of these, by where the damage is met
+    # h5py reports a damaged file by any of these, by where the damage is met
     try:
         with Hdf5File(path) as file:
             return read(file)

@@ -41,7 +41,7 @@ class Misfit:
 
     def __str__(self) -> str:
         if len(self.net) != len(self.file):
-            return f"the net has {len(self.net)} params, the file {len(self.file)}"
+            return f"the net has {counted(len(self.net), 'param')}, the file {len(self.file)}"
         i, ours, theirs = self.differing[0]
         return f"param {i} is {shape_text(ours)} in the net, {shape_text(theirs)} in the file"
 

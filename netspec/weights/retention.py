@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-from netspec.weights.snapshot_files import Companion, delete_snapshot, is_snapshot_of, weights_path
+from netspec.weights.companion import Companion
+from netspec.weights.snapshot_files import delete_snapshot, is_snapshot_of, weights_path
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class Retention:
         return value < self.best.value if self.lower_is_better else value > self.best.value
 
     def add(self, state: Path, extra: bool = False) -> None:
-        """A snapshot has been written; `extra` tells that it was taken only for being the best."""
+        """A snapshot has been written; `extra`: it was taken only for being the best."""
         self.states = [path for path in self.states if path != state] + [state]
         self.extra.discard(state.name)
         if extra:

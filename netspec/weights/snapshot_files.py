@@ -13,66 +13,29 @@ snapshot is whole.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
-from netspec.atomic import fsync_folder, write_atomically
+from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.file_kind import HOW_TO_COPY
-from netspec.read_file import MIB, open_regular, read_file
-from netspec.weights.carried_states import PackedStates, states_digest, unpack_states
+from netspec.read_file import open_regular
+from netspec.weights.companion import Companion as Companion
+from netspec.weights.companion import companion_path, read_companion
 from netspec.weights.files import read_weights
 from netspec.weights.solverstate import read_solverstate
 
 try:
     import fcntl
-except ImportError:  # Windows has none: there two runs of one prefix are not told
+except ImportError:  # Windows has none: there two runs of one prefix go unnoticed
     fcntl = None  # type: ignore[assignment]
 
 LOCK_PATIENCE = 10.0  # seconds that a run waits for one of its prefix to end
 _STATE_NAME = re.compile(r"_iter_([0-9]{1,10})\.solverstate(\.h5)?$")
-_LARGEST = 2**63 - 1  # of a count or a seed
-_MAX_BYTES = 64 * MIB  # of a companion
-
-
-@dataclass(slots=True)
-class Companion:
-    """What a run must know to go on bit for bit, beside its weights and its history.
-
-    Crops, flips, shuffles and dropout are functions of the seed and of the batch or iteration, so
-    the seed and the places in the data stand for all generators.
-    """
-
-    iter: int
-    seed: int
-    train_batches: int  # that each process has read of the training data
-    records_a_batch: int  # that all processes together read in one of them
-    # that have been read of each test net's data
-    test_batches: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)  # the last ones, for average_loss
-    # of each process, by rank, what its LSTM and RNN layers carry over
-    carried: list[PackedStates] = field(default_factory=list)
-    carried_digest: str = ""  # of `carried`, "" where there is none
-    # file names of the run's states that stand, oldest first
-    snapshots: list[str] = field(default_factory=list)
-    # those of them that were taken only for being the best
-    extra: list[str] = field(default_factory=list)
-    best: dict[str, float | int | str] | None = None  # metric, value, iter, state: see Retention
-    weights_digest: str = ""  # BLAKE2b of the weights' file
-    state_digest: str = ""  # and of the state's; older companions lack it
-    written: float = 0.0  # seconds since 1970
-
-
-def companion_path(state: str | Path) -> Path:
-    """The path of the companion of a state."""
-    return Path(f"{state}.json")
 
 
 def weights_path(state: str | Path) -> Path:
@@ -95,90 +58,6 @@ def snapshot_iteration(state: str | Path) -> int | None:
     """The N of PREFIX_iter_N.solverstate, None where a file is not named so."""
     found = _STATE_NAME.search(str(state))
     return int(found[1]) if found else None
-
-
-def write_companion(state: str | Path, companion: Companion) -> None:
-    """Raises: NetspecError where it can't be written."""
-    companion.written = time.time()
-    companion.carried_digest = states_digest(companion.carried) if companion.carried else ""
-    write_atomically(
-        companion_path(state), (json.dumps(asdict(companion), indent=1) + "\n").encode()
-    )
-
-
-def read_companion(state: str | Path) -> Companion | None:
-    """The companion of a state; None where there is none, as with the original's own snapshots.
-
-    Raises: NetspecError where it is damaged.
-    """
-    path = companion_path(state)
-    try:
-        content = json.loads(read_file(path, _MAX_BYTES, "a companion"))
-        known = {f.name for f in fields(Companion)}
-        companion = Companion(**{name: value for name, value in content.items() if name in known})
-        _check_types(companion)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise NetspecError(f"'{path}' can't be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
-        hint = "without that file the run goes on from the state, but not bit for bit"
-        raise NetspecError(
-            f"'{path}' is damaged: it is not what netspec writes beside a state", None, hint
-        ) from None
-    return companion
-
-
-def _check_types(companion: Companion) -> None:
-    for name in ("iter", "seed", "train_batches", "records_a_batch"):
-        if not _is_count(getattr(companion, name)):
-            raise ValueError(name)
-    checks: dict[str, Callable[[Any], bool]] = {
-        "test_batches": _is_count,
-        "losses": _is_number,
-        "snapshots": _is_text,
-        "extra": _is_text,
-    }
-    for name, check in checks.items():
-        if not isinstance(getattr(companion, name), list) or not all(
-            map(check, getattr(companion, name))
-        ):
-            raise ValueError(name)
-    if not isinstance(companion.carried, list) or companion.carried_digest != (
-        states_digest(companion.carried) if companion.carried else ""
-    ):
-        raise ValueError("carried")
-    for states in companion.carried:
-        unpack_states(states)
-    if companion.best is not None:
-        wanted: dict[str, Callable[[Any], bool]] = {
-            "metric": _is_text,
-            "value": _is_number,
-            "iter": _is_count,
-            "state": _is_text,
-        }
-        if not isinstance(companion.best, dict) or not all(
-            check(companion.best.get(name)) for name, check in wanted.items()
-        ):
-            raise ValueError("best")
-    if not (
-        _is_text(companion.weights_digest)
-        and _is_text(companion.state_digest)
-        and _is_number(companion.written)
-    ):
-        raise ValueError("written")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and 0 <= value <= _LARGEST
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= _LARGEST)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def file_digest(path: str | Path) -> str:
@@ -242,7 +121,7 @@ def sole_writer(prefix: str) -> Iterator[None]:
 
     Raises: NetspecError where another run holds it (one that was killed holds nothing), or where
         nothing can be written
-    there: it is told before the first iteration, and not at the first snapshot.
+    there: that is reported before the first iteration, and not at the first snapshot.
     """
     path = Path(f"{prefix}.lock")
     lock = _locked(path, prefix)
@@ -298,7 +177,7 @@ def newest_snapshot(prefix: str) -> tuple[Path | None, dict[Path, NetspecError]]
 
     And what is wrong with later ones.
 
-    Last by the time that its companion tells, or else that of the file: a folder may still hold
+    Last by the time in its companion, or else that of the file: a folder may still hold
     later iterations of a run before this one.
 
     Raises: NetspecError where the folder can't be read.

@@ -1,4 +1,4 @@
-"""How many bytes a snapshot takes, from the net alone: to be told before it is written."""
+"""How many bytes a snapshot takes, from the net alone: known before it is written."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from netspec.diagnostics import NetspecError
+from netspec.files.suffixes import HDF5_SUFFIXES
 from netspec.schema.caffe_pb2 import SolverState
 from netspec.weights.blob_proto import Buffer, blob_array, wire_blob, wire_field
 from netspec.weights.caffemodel import write_parts
@@ -35,7 +36,7 @@ def read_solverstate(path: str | Path) -> SolverSnapshot:
     Raises: NetspecError where the file is none, is cut short, or a blob's shape does not fit its
         values.
     """
-    if str(path).endswith((".h5", ".hdf5")):
+    if str(path).endswith(HDF5_SUFFIXES):
         from netspec.weights.hdf5 import read_solverstate_hdf5  # h5py takes 0.3 s to import
 
         return SolverSnapshot(*read_solverstate_hdf5(path))
@@ -59,7 +60,7 @@ def write_solverstate(path: str | Path, state: SolverSnapshot) -> None:
 
     Raises: NetspecError where the file can't be written or would pass protobuf's 2 GiB.
     """
-    if str(path).endswith((".h5", ".hdf5")):
+    if str(path).endswith(HDF5_SUFFIXES):
         from netspec.weights.hdf5 import write_solverstate_hdf5
 
         write_solverstate_hdf5(

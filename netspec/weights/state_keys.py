@@ -1,6 +1,6 @@
 """The keys of a module's state_dict for a net's params, and the layers of what has such keys.
 
-One rule for .safetensors, .npz and .pt. What it does not tell, such as a layer's name that is no
+One rule for .safetensors, .npz and .pt. What it leaves open, such as a layer's name that is no
 Python name, files of netspec's own say in a layout.
 """
 
@@ -55,7 +55,7 @@ def python_name(name: str) -> str:
 
 
 def keys_by_rule(name: str, rule: str, count: int) -> list[str]:
-    """The keys of a layer's params as its module has them; numbers where no rule tells.
+    """The keys of a layer's params as its module has them; numbers where no rule does.
 
     Args: rule: the layer's type, of one with several rules which it is; "" where it is not known.
         count: how many params it has.
@@ -227,8 +227,8 @@ def layers_of(
     found: Weights = {
         layer: _laid_out(path, layer, keys, tensors) for layer, keys in layout.items()
     }
-    told = {key for keys in layout.values() for key in keys}
-    left = {k: a for k, a in names.called(path, tensors).items() if k not in told}
+    known = {key for keys in layout.values() for key in keys}
+    left = {k: a for k, a in names.called(path, tensors).items() if k not in known}
     by_key = names.by_key()
     placed: dict[str, dict[int, np.ndarray]] = {}
     others: dict[str, dict[str, np.ndarray]] = {}

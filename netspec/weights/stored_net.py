@@ -28,7 +28,7 @@ def net_of_caffemodel(path: str | Path) -> tuple[NetParameter, list[str]]:
     """The net in today's format, without the Split layers that Caffe inserts, and what it lacks.
 
     Returns: the net, and a line for each thing that could not be taken over: settings at numbers
-        that Caffe does not have, which only the fork that wrote them can tell.
+        that Caffe does not have, which only the fork that wrote them knows.
     Raises: NetspecError where the file is no caffemodel, or its net can't be upgraded.
     """
     with open_caffemodel(path) as model:

@@ -177,6 +177,7 @@ def test_a_picture_that_cant_be_read_is_told_and_the_others_go_on(tmp_path, caps
 
 FAULTS = [
     (["--labels", "two.txt"], "'two.txt' has 2 labels, but the net has 6 classes"),
+    (["--labels", "binary.txt"], "the list 'binary.txt' is not text"),
     (["--mean", "none.npy"], "the mean file 'none.npy' does not exist"),
     (["--mean", "two.txt"], "the mean file 'two.txt' is not a .binaryproto"),
     (["--mean", "1,2"], "the mean is 2×1×1, but the input has 3 channels"),
@@ -193,6 +194,7 @@ def test_what_does_not_fit_is_told(tmp_path, capsys, words, message):
     options = small_net(tmp_path)
     picture(tmp_path / "a.png")
     (tmp_path / "two.txt").write_text("one\ntwo\n")
+    (tmp_path / "binary.txt").write_bytes(b"\x00\xff\n" * 6)
     np.save("mean.npy", np.zeros((3, 20, 20), np.float32))
     assert main(["classify", "a.png", *options, *words]) == 1
     out, err = capsys.readouterr()

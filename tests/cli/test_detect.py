@@ -157,7 +157,7 @@ def test_what_does_not_fit_is_told(options, capsys):
         (["a.png", "--labels", "two.txt"], "'two.txt' has 2 labels, but the net has 11 classes"),
         (["a.png", "--labels", "map.prototxt"], "'map.prototxt' is no label map"),
         (["none.png"], "the image 'none.png' does not decode"),
-        (["a.png", "--draw", "a.png"], "the folder 'a.png' can't be made: File exists"),
+        (["a.png", "--draw", "a.png"], "the folder 'a.png' can't be created: File exists"),
     ):
         assert main(["detect", *words, *options]) == 1
         out, err = capsys.readouterr()

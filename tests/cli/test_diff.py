@@ -123,6 +123,8 @@ def test_weights(capsys: pytest.CaptureFixture) -> None:
     (change,) = json.loads(out)["changed"]
     assert (change["layer"], change["index"], change["max_difference"]) == ("fc", 0, 0.5)
     assert diff(capsys, "a.caffemodel", "a.caffemodel") == (0, "", "")
+    write_weights("a.npz", "net", [("fc", "", [], [], [one, one[0]])])
+    assert diff(capsys, "a.caffemodel", "a.npz") == (0, "", "")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_picture_that_cant_be_read_is_left_out(capsys):
         (["--blobs", "fc,conv", "0.png", "a,./a"], "names one LMDB twice"),
         (["--blobs", "fc", "out.npz"], "has no data layer; name pictures before 'out.npz'"),
         (["--blobs", "fc", "--iterations", "2", "0.png", "out.npz"], "--iterations is for the"),
-        (["--blobs", ",", "0.png", "out.npz"], "--blobs names none"),
+        (["--blobs", ",", "0.png", "out.npz"], "--blobs names no blob"),
         (["--blobs", "fc", "0.png", "no/folder/out.npz"], "'no/folder/out.npz' can't be written"),
         (["--blobs", "fc", "0.png", "full"], "'full' already exists"),
     ],

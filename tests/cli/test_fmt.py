@@ -129,7 +129,7 @@ def test_stdin(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_closed_stdin(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    assert fmt(capsys, "-") == (1, "", "error: stdin can't be read: it is closed\n")
+    assert fmt(capsys, "-") == (1, "", "<stdin>: error: the standard input is closed\n")
 
 
 def test_upgrade_keeps_comments(capsys: pytest.CaptureFixture) -> None:

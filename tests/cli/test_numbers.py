@@ -45,6 +45,13 @@ from netspec.cli import main
             "test n w --iterations 9999999999",
             "argument --iterations/-iterations: must be at most 2147483647, got '9999999999'",
         ),
+        ("view n --port x", "argument --port: must be from 0 to 65535, got 'x'"),
+        ("serve n --port 70000", "argument --port: must be from 0 to 65535, got '70000'"),
+        ("serve n --max-wait -1", "argument --max-wait: must be from 0 to 10000, got '-1'"),
+        (
+            "classify a --model n --resize x",
+            "argument --resize/--images_dim: must be H,W, from 1 to 16384, got 'x'",
+        ),
         (
             "solver schedule s --points few",
             "argument --points: must be a whole number from 1, got 'few'",

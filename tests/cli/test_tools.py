@@ -182,7 +182,7 @@ def test_detect_gives_the_scores_of_windows(tool, tmp_path):
         assert found["prediction"].shape == (2, 6)
         assert found["windows"][1].tolist() == [6, 4, 17, 15]
     for text, message in (
-        ("filename,xmin\na.png,1\n", "has not the columns filename,xmin,ymin,xmax,ymax"),
+        ("filename,xmin\na.png,1\n", "lacks the columns filename,xmin,ymin,xmax,ymax"),
         ("filename,xmin,ymin,xmax,ymax\n", "has no windows"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,x,4\n", "line 2 of 'w.csv' has 'x' for a pixel"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,99,4\n", "window 1 2 99 4 does not lie in"),

@@ -73,4 +73,4 @@ def test_no_folder(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.prototxt").write_text(TEXT)
     assert main(["export", "net.prototxt", "out/net.onnx"]) == 1
-    assert "there is no folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err

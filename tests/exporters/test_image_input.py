@@ -124,7 +124,7 @@ def test_the_command(
     assert main([*command, "--with-preprocess", "--uint8"]) == 0
     assert "'image' takes RGB pictures of 12×10, uint8 0 to 255" in capsys.readouterr().out
     assert main([*command, "--uint8", "--overwrite"]) == 1
-    assert "'uint8' is for the pictures of 'with_preprocess'" in capsys.readouterr().err
+    assert "--uint8 goes with --with-preprocess" in capsys.readouterr().err
     command[2] = "net.pt"
     assert main([*command, "--with-preprocess"]) == 1
     assert "preprocessing goes into .onnx, .pt2, not into '.pt'" in capsys.readouterr().err

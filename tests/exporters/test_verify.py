@@ -190,6 +190,7 @@ def test_what_can_not_be_read(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     against: str,
     content: bytes | None,
     message: str,
@@ -199,7 +200,9 @@ def test_what_can_not_be_read(
         Path(against).write_bytes(content)
     command = ["verify", "net.prototxt", "--weights", "net.caffemodel", "--against", against]
     assert main(command) == 1
-    assert message in capsys.readouterr().err
+    err = capsys.readouterr().err + caplog.text
+    assert message in err
+    assert "Traceback" not in err
 
 
 def test_weights_that_are_not_given(

@@ -50,7 +50,7 @@ MISFITS = {
             "param 0 is 5×4 in the net, 3×4 in the file"
         ),
     ),
-    "count": ({"bias": "false"}, "layer 'two': the net has 1 params, the file 2"),
+    "count": ({"bias": "false"}, "layer 'two': the net has 1 param, the file 2"),
 }
 
 

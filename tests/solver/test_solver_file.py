@@ -11,13 +11,8 @@ from netspec.diagnostics import NetspecError, Report
 from netspec.options import NetOptions
 from netspec.schema.caffe_pb2 import TEST, TRAIN, SolverParameter
 from netspec.solver.learning_rate import current_step, learning_rate
-from netspec.solver.solver_file import (
-    check_net_paths,
-    check_weight_paths,
-    load_solver,
-    load_solver_net,
-    read_solver,
-)
+from netspec.solver.solver_file import load_solver, read_solver
+from netspec.solver.solver_net import check_net_paths, check_weight_paths, load_solver_net
 
 GOOD = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 100'
 

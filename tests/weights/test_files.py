@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from netspec.diagnostics import NetspecError
-from netspec.weights.files import WRITABLE, read_weights, write_weights
+from netspec.files.suffixes import WRITABLE_WEIGHTS
+from netspec.weights.files import read_weights, write_weights
 
 rng = np.random.default_rng(0)
 LAYERS = [
@@ -27,7 +28,7 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize("suffix", WRITABLE)
+@pytest.mark.parametrize("suffix", WRITABLE_WEIGHTS)
 def test_round_trip(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     write_weights(path, "Net", LAYERS)
@@ -41,7 +42,7 @@ def test_round_trip(tmp_path, suffix):
             assert read.flags.writeable
 
 
-@pytest.mark.parametrize("suffix", WRITABLE)
+@pytest.mark.parametrize("suffix", WRITABLE_WEIGHTS)
 def test_a_file_that_is_cut_is_reported(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     write_weights(path, "Net", LAYERS)
@@ -52,7 +53,7 @@ def test_a_file_that_is_cut_is_reported(tmp_path, suffix):
             read_weights(path)
 
 
-@pytest.mark.parametrize("suffix", WRITABLE)
+@pytest.mark.parametrize("suffix", WRITABLE_WEIGHTS)
 def test_damaged_files_are_read_or_reported(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     write_weights(path, "Net", LAYERS)
@@ -67,7 +68,7 @@ def test_damaged_files_are_read_or_reported(tmp_path, suffix):
             read_weights(path)
 
 
-@pytest.mark.parametrize("suffix", WRITABLE)
+@pytest.mark.parametrize("suffix", WRITABLE_WEIGHTS)
 def test_skipped_layers(tmp_path, suffix):
     path = tmp_path / f"net{suffix}"
     write_weights(path, "Net", LAYERS)

@@ -11,19 +11,16 @@ import numpy as np
 import pytest
 
 from netspec.diagnostics import NetspecError
+from netspec.weights.companion import Companion, companion_path, read_companion, write_companion
 from netspec.weights.files import write_weights
 from netspec.weights.retention import Retention
 from netspec.weights.snapshot_files import (
-    Companion,
     check_whole,
-    companion_path,
     file_digest,
     is_snapshot_of,
     newest_snapshot,
-    read_companion,
     sole_writer,
     weights_path,
-    write_companion,
 )
 from netspec.weights.solverstate import SolverSnapshot, write_solverstate
 

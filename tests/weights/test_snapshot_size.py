@@ -11,7 +11,8 @@ import netspec
 from netspec.diagnostics import Report
 from netspec.pytorch.updates import RULES
 from netspec.schema.solver_types import HISTORIES
-from netspec.solver.solver_file import load_solver, load_solver_net
+from netspec.solver.solver_file import load_solver
+from netspec.solver.solver_net import load_solver_net
 from netspec.weights.snapshot_size import size_text, state_bytes, weights_bytes
 
 SOLVER = """

@@ -151,7 +151,7 @@ WRONG = {
         ["--against", "conv.prototxt", "--strict", "--convolve", "fc7"],
         "it lacks fc6-conv; it has beside the net's fc6",
     ),
-    "a format": (["--to", "out.npy"], "of no kind of weight file that netspec writes"),
+    "a format": (["--to", "out.npy"], "has no suffix of a weight file that netspec writes"),
     "a file that is no weight file": (["--to", "notes.h5"], "already exists and is"),
     "no such file": (["--take", "fc7=v.caffemodel"], "'v.caffemodel' does not exist"),
     "no such layer in it": (["--take", "fc7=w.caffemodel:fc66"], "did you mean 'fc6'?"),

@@ -122,7 +122,7 @@ class Definitions:
         return new
 
     def _free(self, name: str, module: str) -> str:
-        """A name that the file does not have yet; a second one is told apart by its module."""
+        """A name that the file does not have yet; a second one has its module's name appended."""
         new, count = name, 1
         while new in self._taken:
             new = f"{name}_{module.rpartition('.')[2]}" + (str(count) if count > 1 else "")

@@ -1,4 +1,4 @@
-"""A net's Python file and its weights, held against the module before they get their names."""
+"""A net's Python file and its weights, compared with the module before they get their names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_standalone(
     """
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise NetspecError(f"'{path}' can't be written", None, f"there is no folder '{folder}'")
+        raise NetspecError(f"'{path}' can't be written", None, f"folder '{folder}' does not exist")
     with tempfile.TemporaryDirectory(prefix=".netspec-", dir=folder) as trial:
         file = Path(trial) / path.name
         weights = file.with_suffix(".safetensors")
