@@ -8,7 +8,7 @@ import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.device import chosen_device, configure_device, configure_precision, warn_slow
 from netspec.cli.numbers import positive_or_all
 from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
@@ -66,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_choice(parser)
     configure_device(parser)
+    configure_precision(parser)
     configure_level(parser)
     parser.add_argument(
         "--format",
@@ -89,15 +90,18 @@ def run(args: argparse.Namespace) -> int:
     chosen = chosen_device(args)
     # torch takes seconds to import
     from netspec.pytorch.device import default_device, device_text, faults_reported
+    from netspec.pytorch.precision import set_precision
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
     with faults_reported("cpu", None, "its params alone are too many"):
         module, loads = load_trained(net, weights, choice)
+    set_precision(module, args.precision, device)
     _warn_untrained(untrained_layers(net, loads), weights)
+    warn_slow(args.precision, device)
     batches: list[tuple[float, Values]] = []
     if args.format == "text":
-        print(f"{net.name or net.path}, phase TEST, on {device_text(device)}")
+        print(f"{net.name or net.path}, phase TEST, on {device_text(device, args.precision)}")
         print("\n".join(map(str, loads)), flush=True)
         if (
             size
@@ -129,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(
         _text(scores, weight_of)
         if args.format == "text"
-        else _json(net, scores, weight_of, batches, loads, device)
+        else _json(net, scores, weight_of, batches, loads, device, args.precision)
     )
     return 0
 
@@ -173,6 +177,7 @@ def _json(
     batches: list[tuple[float, Values]],
     loads: list[LoadReport],
     device: str,
+    precision: str,
 ) -> str:
     outputs = [
         {
@@ -188,6 +193,7 @@ def _json(
     about = {
         "net": net.name,
         "device": device,
+        "precision": precision,
         "weights": [
             {
                 "path": load.path,

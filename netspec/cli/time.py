@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.device import chosen_device, configure_device, configure_precision, warn_slow
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.weight_choice import choice_of, configure_choice
@@ -46,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_choice(parser)
     configure_device(parser)
+    configure_precision(parser)
     configure_state(parser, phase="TRAIN")
     parser.add_argument(
         "--format",
@@ -72,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
     from netspec.pytorch.time_layers import time_layers
 
     device = chosen or default_device()
+    warn_slow(args.precision, device)
     if args.format == "text":
-        print(_heading(net, device_text(device), args.iterations), flush=True)
+        print(_heading(net, device_text(device, args.precision), args.iterations), flush=True)
 
     def heard(index: int, seconds: float) -> None:
         if args.format == "text":
@@ -88,8 +90,10 @@ def run(args: argparse.Namespace) -> int:
             device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
         ),
     ):
-        times = time_layers(net, device, args.iterations, heard)
-    sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
+        times = time_layers(net, device, args.iterations, heard, args.precision)
+    sys.stdout.write(
+        _text(net, times) if args.format == "text" else _json(net, times, device, args.precision)
+    )
     return 0
 
 
@@ -163,7 +167,7 @@ def _sums(times: Times) -> dict[str, float]:
     }
 
 
-def _json(net: Net, times: Times, device: str) -> str:
+def _json(net: Net, times: Times, device: str, precision: str) -> str:
     from netspec.pytorch.device import torch_facts
 
     count = len(times.iterations)
@@ -177,7 +181,8 @@ def _json(net: Net, times: Times, device: str) -> str:
         }
         for time in times.layers
     ]
-    about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device, **torch_facts()}
+    about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device}
+    about |= {"precision": precision, **torch_facts()}
     about |= {"batch_size": net.batch_size, "iterations": count, "layers": layers}
     about |= {f"{name}_ms": seconds * 1000 / count for name, seconds in _sums(times).items()}
     about |= {

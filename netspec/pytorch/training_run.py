@@ -24,6 +24,7 @@ from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.place import BeforeTest, before_test, companion_of, go_on
+from netspec.pytorch.precision import require_precision, set_precision
 from netspec.pytorch.processes import Processes
 from netspec.pytorch.requests import Requests
 from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
@@ -66,6 +67,7 @@ class TrainingRun:
         retention: Retention | None = None,
         dialect: str | None = None,
         strict: bool = False,
+        precision: str = "fp32",
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -76,6 +78,8 @@ class TrainingRun:
             p.random_seed if p.random_seed >= 0 else draw_seed()
         )
         self.device = torch.device(device or default_device(p))
+        self.precision = precision
+        require_precision(precision, self.device, trains=True)
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
@@ -86,6 +90,7 @@ class TrainingRun:
         )
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
         self.module: NetModule = lower(self.net)
+        set_precision(self.module, precision, self.device)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
         self.updater = Updater(p, *learnable(self.net, self.module))
@@ -99,6 +104,7 @@ class TrainingRun:
             self.processes,
             self.listener.debugged if p.debug_info else None,
             evaluation_of(p),
+            precision,
         )
         self.carried = Carried(
             {
