@@ -36,6 +36,15 @@ def configure_precision(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_exact(parser: argparse.ArgumentParser) -> None:
+    """Adds --exact."""
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="compute layer by layer; without it BatchNorm is folded, which changes rounding",
+    )
+
+
 def warn_slow(precision: str, device: str) -> None:
     """Warns where a device computes in a precision, but no faster than in fp32."""
     from netspec.pytorch.precision import slow_precision  # torch takes seconds to import

@@ -8,7 +8,13 @@ import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.device import chosen_device, configure_device, configure_precision, warn_slow
+from netspec.cli.device import (
+    chosen_device,
+    configure_device,
+    configure_exact,
+    configure_precision,
+    warn_slow,
+)
 from netspec.cli.numbers import positive_or_all
 from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
@@ -67,6 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_choice(parser)
     configure_device(parser)
     configure_precision(parser)
+    configure_exact(parser)
     configure_level(parser)
     parser.add_argument(
         "--format",
@@ -90,12 +97,15 @@ def run(args: argparse.Namespace) -> int:
     chosen = chosen_device(args)
     # torch takes seconds to import
     from netspec.pytorch.device import default_device, device_text, faults_reported
+    from netspec.pytorch.optimize import optimized
     from netspec.pytorch.precision import set_precision
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
     with faults_reported("cpu", None, "its params alone are too many"):
         module, loads = load_trained(net, weights, choice)
+    if not args.exact:
+        module = optimized(module, device)
     set_precision(module, args.precision, device)
     _warn_untrained(untrained_layers(net, loads), weights)
     warn_slow(args.precision, device)
