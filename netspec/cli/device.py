@@ -41,7 +41,7 @@ def configure_exact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="compute layer by layer; without it BatchNorm is folded, which changes rounding",
+        help="without what changes the order of sums: folded BatchNorm, blobs channels last",
     )
 
 

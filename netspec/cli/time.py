@@ -7,7 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.device import chosen_device, configure_device, configure_precision, warn_slow
+from netspec.cli.device import (
+    chosen_device,
+    configure_device,
+    configure_exact,
+    configure_precision,
+    warn_slow,
+)
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.weight_choice import choice_of, configure_choice
@@ -47,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_choice(parser)
     configure_device(parser)
     configure_precision(parser)
+    configure_exact(parser)
     configure_state(parser, phase="TRAIN")
     parser.add_argument(
         "--format",
@@ -90,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
         ),
     ):
-        times = time_layers(net, device, args.iterations, heard, args.precision)
+        times = time_layers(net, device, args.iterations, heard, args.precision, args.exact)
     sys.stdout.write(
         _text(net, times) if args.format == "text" else _json(net, times, device, args.precision)
     )

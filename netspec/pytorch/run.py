@@ -143,6 +143,7 @@ def _solver(
             options.dialect,
             options.strict,
             options.precision,
+            options.exact,
         )
 
 

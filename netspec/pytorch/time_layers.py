@@ -26,6 +26,7 @@ from netspec.pytorch.layer_nodes import nodes_of_layers
 from netspec.pytorch.layers.data import Hdf5Output
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.precision import set_precision
 
 SEED = 1  # of the fillers and of the numbers that stand in for data
@@ -68,6 +69,7 @@ def time_layers(
     iterations: int,
     heard: Callable[[int, float], None],
     precision: str = "fp32",
+    exact: bool = False,
 ) -> Times:
     """Times each layer and the whole net in turns.
 
@@ -80,12 +82,13 @@ def time_layers(
     Args:
         heard: receives each iteration: its index and the seconds of all its layers.
         precision: of convolutions and dense layers.
+        exact: as in `Solver`.
 
     Raises: NetspecError where a layer can't be built or refuses to run, or the device lacks the
         precision.
     """
     with tempfile.TemporaryDirectory() as folder:
-        run = TimedNet(net, torch.device(device), folder, precision)
+        run = TimedNet(net, torch.device(device), folder, precision, exact)
         run.whole_pass()  # a fault of a layer comes with its name here
         run.layers_pass()
         times = run.times = Times([LayerTime(layer) for layer in net.layers])
@@ -100,11 +103,18 @@ class TimedNet:
     """A net that is timed: its module, the pieces of it, what it computes on."""
 
     def __init__(
-        self, net: Net, device: torch.device, folder: str, precision: str = "fp32"
+        self,
+        net: Net,
+        device: torch.device,
+        folder: str,
+        precision: str = "fp32",
+        exact: bool = False,
     ) -> None:
         self.device = device
         self.module = lower(net)
         set_precision(self.module, precision, device)
+        if not exact:
+            lay_channels_last(self.module, device)
         fill_params(self.module, net, SEED)
         self.has_loss = bool(net.loss_weights)
         if not self.has_loss:

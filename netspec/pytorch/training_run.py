@@ -23,6 +23,7 @@ from netspec.pytorch.feed import Feed
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.place import BeforeTest, before_test, companion_of, go_on
 from netspec.pytorch.precision import require_precision, set_precision
 from netspec.pytorch.processes import Processes
@@ -68,6 +69,7 @@ class TrainingRun:
         dialect: str | None = None,
         strict: bool = False,
         precision: str = "fp32",
+        exact: bool = False,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -93,10 +95,12 @@ class TrainingRun:
         set_precision(self.module, precision, self.device)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
+        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
+        if not exact:
+            lay_channels_last(self.module, self.device, test_nets)
         self.updater = Updater(p, *learnable(self.net, self.module))
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
-        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
         self.tester = Tester(
             test_nets,
             self.module,

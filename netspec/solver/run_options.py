@@ -67,6 +67,7 @@ class RunOptions:
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
         precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32; params,
             updates and snapshots are fp32 in all of them.
+        exact: without what changes the order of sums: blobs that lie channels last on the CPU.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
         tensorboard: the folder for TensorBoard's scalars.
@@ -92,6 +93,7 @@ class RunOptions:
     choice: WeightChoice = field(default_factory=WeightChoice)
     device: str | None = None
     precision: str = "fp32"
+    exact: bool = False
     log: str | Path | None = None
     caffe_log: str | Path | None = None
     tensorboard: str | Path | None = None

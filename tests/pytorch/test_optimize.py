@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,34 @@ def test_a_test_folds_unless_it_is_to_be_exact(
         assert main(["test", str(net), str(weights), "--cpu", "--iterations", "2", *options]) == 0
     assert ("self.bn" in seen[0]) == bool(options)
     assert "accuracy" in capsys.readouterr().out
+
+
+def test_training_lays_weights_last_unless_it_is_to_be_exact(run_folder: Path) -> None:
+    path = run_folder / "solver.prototxt"
+    net = (run_folder / "net.prototxt").read_text()
+    net = re.sub('layer { name: "drop".*', "", net)
+    second = net[net.index('layer { name: "conv"') : net.index('layer { name: "bn"')]
+    second = second.replace('"conv"', '"deep"').replace('bottom: "data"', 'bottom: "conv"')
+    norm = 'layer { name: "bn" type: "BatchNorm" bottom: '
+    net = net.replace(f'{norm}"conv"', f'{second}{norm}"deep"')
+    (run_folder / "net.prototxt").write_text(net)
+    runs = {exact: netspec.Solver(path, exact=exact) for exact in (False, True)}
+    for exact, run in runs.items():
+        run.step(6)
+        blobs = [one.params["deep"][0] for one in (run.module, *run.test_modules)]
+        assert all(blob.is_contiguous() == exact for blob in (*blobs, run.updater.history[2]))
+    for name, value in runs[True].module.state_dict().items():
+        assert torch.allclose(value, runs[False].module.state_dict()[name], atol=1e-4), name
+
+
+def test_a_dropout_over_planes_draws_as_it_did(run_folder: Path) -> None:
+    run = netspec.Solver(run_folder / "solver.prototxt")
+    assert run.module.params["conv"][0].is_contiguous()
+
+
+def test_a_test_net_that_may_not_take_it_keeps_the_training_as_it_is(run_folder: Path) -> None:
+    more = 'layer { name: "t" type: "TanH" bottom: "bn" top: "t" include { phase: TEST } }\n'
+    path = run_folder / "net.prototxt"
+    path.write_text(re.sub('layer { name: "drop".*', more, path.read_text()))
+    run = netspec.Solver(run_folder / "solver.prototxt")
+    assert run.module.params["conv"][0].is_contiguous()
