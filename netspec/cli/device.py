@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from netspec.diagnostics import NetspecError, counted
+from netspec.cli.state import print_warnings
+from netspec.diagnostics import NetspecError, Report, counted
+from netspec.solver.run_options import PRECISIONS
 
 ONE_GPU = (
     "the GPU to compute on: 0, or the first of 0,1 or of all (default: one where there is one)"
@@ -19,6 +21,38 @@ def configure_device(parser: argparse.ArgumentParser, gpu_help: str = ONE_GPU) -
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--gpu", "-gpu", metavar="ID", help=gpu_help)
     where.add_argument("--cpu", action="store_true", help="compute on the CPU")
+
+
+def configure_precision(parser: argparse.ArgumentParser) -> None:
+    """Adds --precision."""
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help=(
+            "of convolutions and dense layers; weights, losses, LRN and statistics are fp32 in all "
+            "of them (default fp32)"
+        ),
+    )
+
+
+def configure_exact(parser: argparse.ArgumentParser) -> None:
+    """Adds --exact."""
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="without what changes the order of sums: folded BatchNorm, blobs channels last",
+    )
+
+
+def warn_slow(precision: str, device: str) -> None:
+    """Warns where a device computes in a precision, but no faster than in fp32."""
+    from netspec.pytorch.precision import slow_precision  # torch takes seconds to import
+
+    report, message = Report(), slow_precision(precision, device)
+    if message:
+        report.warning(message, None)
+        print_warnings(report)
 
 
 def chosen_devices(args: argparse.Namespace) -> list[str] | None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from netspec.cli.device import configure_device
+from netspec.cli.device import configure_device, configure_exact
 from netspec.cli.numbers import finite, positive
 from netspec.cli.state import configure_level, name_list, options_of, print_warnings
 from netspec.diagnostics import NetspecError, Report
@@ -58,6 +58,7 @@ def configure_pictures(parser: argparse.ArgumentParser) -> None:
         help="pictures per forward pass (default: the net's batch size)",
     )
     configure_device(parser)
+    configure_exact(parser)
     configure_level(parser)
     parser.set_defaults(phase="TEST", input=[])
 
@@ -108,6 +109,7 @@ def picture_options(args: argparse.Namespace) -> dict[str, Any]:
         "channel_mean": args.channel_mean,
         "batch": args.batch,
         "device": chosen_device(args),
+        "exact": args.exact,
         "level": options.level,
         "stages": options.stages,
         "dialect": args.dialect,

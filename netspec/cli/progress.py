@@ -57,6 +57,7 @@ class Progress(Listener):
         self._line(
             f"{run.net}: {run.param_count:,} parameters, {run.rule}, "
             f"{batch}{records}, on {run.device}"
+            + (f", {run.precision}" if run.precision != "fp32" else "")
         )
         for batches, size, batch_size in zip(
             run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True

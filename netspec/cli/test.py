@@ -8,7 +8,13 @@ import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.device import (
+    chosen_device,
+    configure_device,
+    configure_exact,
+    configure_precision,
+    warn_slow,
+)
 from netspec.cli.numbers import positive_or_all
 from netspec.cli.progress import coverage
 from netspec.cli.state import configure_level, load_net, name_list, print_warnings
@@ -66,6 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_choice(parser)
     configure_device(parser)
+    configure_precision(parser)
+    configure_exact(parser)
     configure_level(parser)
     parser.add_argument(
         "--format",
@@ -89,15 +97,21 @@ def run(args: argparse.Namespace) -> int:
     chosen = chosen_device(args)
     # torch takes seconds to import
     from netspec.pytorch.device import default_device, device_text, faults_reported
+    from netspec.pytorch.optimize import optimized
+    from netspec.pytorch.precision import set_precision
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
 
     device = chosen or default_device()
     with faults_reported("cpu", None, "its params alone are too many"):
         module, loads = load_trained(net, weights, choice)
+    if not args.exact:
+        module = optimized(module, device)
+    set_precision(module, args.precision, device)
     _warn_untrained(untrained_layers(net, loads), weights)
+    warn_slow(args.precision, device)
     batches: list[tuple[float, Values]] = []
     if args.format == "text":
-        print(f"{net.name or net.path}, phase TEST, on {device_text(device)}")
+        print(f"{net.name or net.path}, phase TEST, on {device_text(device, args.precision)}")
         print("\n".join(map(str, loads)), flush=True)
         if (
             size
@@ -129,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(
         _text(scores, weight_of)
         if args.format == "text"
-        else _json(net, scores, weight_of, batches, loads, device)
+        else _json(net, scores, weight_of, batches, loads, device, args.precision)
     )
     return 0
 
@@ -173,6 +187,7 @@ def _json(
     batches: list[tuple[float, Values]],
     loads: list[LoadReport],
     device: str,
+    precision: str,
 ) -> str:
     outputs = [
         {
@@ -188,6 +203,7 @@ def _json(
     about = {
         "net": net.name,
         "device": device,
+        "precision": precision,
         "weights": [
             {
                 "path": load.path,

@@ -7,7 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.device import chosen_device, configure_device
+from netspec.cli.device import (
+    chosen_device,
+    configure_device,
+    configure_exact,
+    configure_precision,
+    warn_slow,
+)
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net
 from netspec.cli.weight_choice import choice_of, configure_choice
@@ -47,6 +53,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_choice(parser)
     configure_device(parser)
+    configure_precision(parser)
+    configure_exact(parser)
     configure_state(parser, phase="TRAIN")
     parser.add_argument(
         "--format",
@@ -73,8 +81,9 @@ def run(args: argparse.Namespace) -> int:
     from netspec.pytorch.time_layers import time_layers
 
     device = chosen or default_device()
+    warn_slow(args.precision, device)
     if args.format == "text":
-        print(_heading(net, device_text(device), args.iterations), flush=True)
+        print(_heading(net, device_text(device, args.precision), args.iterations), flush=True)
 
     def on_iteration(index: int, seconds: float) -> None:
         if args.format == "text":
@@ -89,8 +98,10 @@ def run(args: argparse.Namespace) -> int:
             device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
         ),
     ):
-        times = time_layers(net, device, args.iterations, on_iteration)
-    sys.stdout.write(_text(net, times) if args.format == "text" else _json(net, times, device))
+        times = time_layers(net, device, args.iterations, on_iteration, args.precision, args.exact)
+    sys.stdout.write(
+        _text(net, times) if args.format == "text" else _json(net, times, device, args.precision)
+    )
     return 0
 
 
@@ -156,7 +167,7 @@ def _sums(times: Times) -> dict[str, float]:
     }
 
 
-def _json(net: Net, times: Times, device: str) -> str:
+def _json(net: Net, times: Times, device: str, precision: str) -> str:
     from netspec.pytorch.device import torch_facts
 
     count = len(times.iterations)
@@ -170,7 +181,8 @@ def _json(net: Net, times: Times, device: str) -> str:
         }
         for time in times.layers
     ]
-    about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device, **torch_facts()}
+    about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device}
+    about |= {"precision": precision, **torch_facts()}
     about |= {"batch_size": net.batch_size, "iterations": count, "layers": layers}
     about |= {f"{name}_ms": seconds * 1000 / count for name, seconds in _sums(times).items()}
     about |= {

@@ -7,7 +7,13 @@ import sys
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from netspec.cli.device import MANY_GPUS, chosen_devices, configure_device
+from netspec.cli.device import (
+    MANY_GPUS,
+    chosen_devices,
+    configure_device,
+    configure_exact,
+    configure_precision,
+)
 from netspec.cli.library_warnings import library_warnings_shown
 from netspec.cli.numbers import finite, positive
 from netspec.cli.progress import Progress
@@ -62,6 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_choice(parser)
     configure_level(parser, "the train net's state")
     configure_device(parser, MANY_GPUS)
+    configure_precision(parser)
+    configure_exact(parser)
     parser.add_argument(
         "--nproc",
         type=positive,
@@ -193,6 +201,8 @@ def _options(args: argparse.Namespace) -> RunOptions:
         plugins=tuple(args.plugin),
         dialect=args.dialect,
         strict=args.strict,
+        precision=args.precision,
+        exact=args.exact,
     )
 
 

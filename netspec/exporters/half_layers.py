@@ -8,6 +8,8 @@ half.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netspec.graph import Blob, Layer, Net
 
 # layers that turn to half precision
@@ -54,10 +56,19 @@ FOLLOWING = frozenset(
 )
 
 
-def half_layers(net: Net) -> set[Layer]:
+def goes_on_in_half(layer: Layer) -> bool:
+    """Whether a layer computes in half precision where all of its bottoms are in it."""
+    # a Pooling's second top holds places in the plane
+    return layer.spec_name in FOLLOWING and not _has_places(layer)
+
+
+def half_layers(net: Net, follows: Callable[[Layer], bool] = goes_on_in_half) -> set[Layer]:
     """The layers that compute in half precision, their params with them.
 
     BatchNorm's statistics stay as they are: their sums leave the range of half precision.
+
+    Args:
+        follows: which layers go on in it where all of their bottoms are in it.
     """
     found: set[Layer] = set()
     blobs: set[Blob] = set()
@@ -66,9 +77,7 @@ def half_layers(net: Net) -> set[Layer]:
             blob.overwritten_by(writes) or blob
             for blob, writes in zip(layer.bottom_blobs, layer.bottom_writes, strict=True)
         ]
-        follows = layer.spec_name in FOLLOWING and bool(read) and blobs.issuperset(read)
-        # a Pooling's second top holds places in the plane
-        if layer.spec_name in WEIGHTS or (follows and not _has_places(layer)):
+        if layer.spec_name in WEIGHTS or (read and blobs.issuperset(read) and follows(layer)):
             found.add(layer)
             blobs.update(layer.top_blobs)
     return found

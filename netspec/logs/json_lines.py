@@ -49,6 +49,7 @@ class JsonLog(Listener):
             type=run.rule,
             lr_policy=run.lr_policy,
             device=run.device,
+            precision=run.precision,
             seed=run.seed,
             iter=run.start_iter,
             max_iter=run.max_iter,

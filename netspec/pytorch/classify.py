@@ -121,7 +121,7 @@ def classify(
         labels: a file with a name a line, in the order of the classes, or the names.
         top: how many classes of each picture.
         options: said={"mean_file": …, "new_size": (256, 256), …}, oversample=True, channel_mean,
-            batch, device, output, and those of `netspec.load`.
+            batch, device, exact, output, and those of `netspec.load`.
 
     Raises: NetspecError, also where a picture can't be read.
     """

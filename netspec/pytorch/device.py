@@ -46,11 +46,12 @@ def default_device(p: SolverParameter | None = None) -> str:
     return f"cuda:{number}"
 
 
-def device_text(device: str) -> str:
-    """A device for people: cpu (2 threads), cuda:0 (NVIDIA H200)."""
+def device_text(device: str, precision: str = "fp32") -> str:
+    """A device for people, and a precision: cpu (2 threads), bf16; cuda:0 (NVIDIA H200)."""
+    narrow = "" if precision == "fp32" else f", {precision}"
     if device == "cpu":
-        return f"cpu ({counted(torch.get_num_threads(), 'thread')})"
-    return f"{device} ({torch.cuda.get_device_name(device)})"
+        return f"cpu ({counted(torch.get_num_threads(), 'thread')}){narrow}"
+    return f"{device} ({torch.cuda.get_device_name(device)}){narrow}"
 
 
 def torch_facts() -> dict[str, int | str]:

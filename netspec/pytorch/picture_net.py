@@ -23,6 +23,7 @@ from netspec.pipeline import load
 from netspec.pytorch.compile import compile
 from netspec.pytorch.device import default_device, faults_reported
 from netspec.pytorch.lower import net_of
+from netspec.pytorch.optimize import optimized
 from netspec.readers.images import Pixels, decode, read_image_file
 from netspec.readers.picture import PicturePlan, Size, plan_pictures, with_given
 from netspec.readers.preprocess import Preprocess, preprocess_of
@@ -58,6 +59,7 @@ class PictureNet:
         channel_mean: a mean image counts as its mean in each channel.
         batch: items of a forward pass; None is the file's.
         device: None takes a GPU where there is one.
+        exact: compute layer by layer, without what changes rounding.
         report: takes the warnings of the net.
         options: those of `netspec.load`.
 
@@ -74,6 +76,7 @@ class PictureNet:
         channel_mean: bool = False,
         batch: int | None = None,
         device: str | None = None,
+        exact: bool = False,
         report: Report | None = None,
         **options: Any,
     ) -> None:
@@ -90,8 +93,9 @@ class PictureNet:
         with faults_reported(self.device, None, "its params alone are too many"):
             module = compile(path, "TEST", outputs, paths, **options)
             require_trained(module.load_report, paths)
-            self.module = module.to(self.device).eval()
-        self.net = net_of(module)
+            self.net = net_of(module)
+            faster = module if exact else optimized(module, self.device)
+            self.module = faster.to(self.device).eval()
 
     def windows(self, picture: Picture, name: str) -> tuple[Size, Any]:
         """The height and width of a picture, and its items.

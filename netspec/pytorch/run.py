@@ -15,6 +15,7 @@ from netspec.plugins import load_plugins
 from netspec.pytorch.begin_run import begin_run, writing
 from netspec.pytorch.device import faults_reported
 from netspec.pytorch.launch import is_orphaned
+from netspec.pytorch.precision import slow_precision
 from netspec.pytorch.processes import OthersLostError, Processes, is_member, join, local_device
 from netspec.pytorch.solver_nets import describe_run
 from netspec.pytorch.train import Solver
@@ -141,6 +142,8 @@ def _solver(
             Retention(options.keep_last, options.keep_best),
             options.dialect,
             options.strict,
+            options.precision,
+            options.exact,
         )
 
 
@@ -170,6 +173,9 @@ def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | N
             faults_reported(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
         ):
             listener.started(describe_run(solver))
+            slow = slow_precision(solver.precision, solver.device)
+            if slow:
+                listener.noted(slow)
             if state:
                 listener.restored(solver.iter, Path(state))
             solver.solve()

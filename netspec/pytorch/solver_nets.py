@@ -171,6 +171,7 @@ def describe_run(solver: Solver) -> RunInfo:
         rule=p.type,
         lr_policy=p.lr_policy,
         device=str(solver.device),
+        precision=solver.precision,
         seed=solver.seed,
         start_iter=solver.iter,
         max_iter=p.max_iter,

@@ -25,6 +25,7 @@ from netspec.pytorch.detection_eval import (
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.precision import set_precision
 from netspec.pytorch.processes import Processes
 from netspec.pytorch.seeds import mixed_seed, seed_generators
 from netspec.pytorch.sharing import tie_params
@@ -60,9 +61,10 @@ class Tester:
         processes: Processes,
         debug: OnLines | None,
         evaluation: Evaluation | None = None,
+        precision: str = "fp32",
     ) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
-        self.evaluation = evaluation or Evaluation()
+        self.evaluation, self.precision = evaluation or Evaluation(), precision
         self.modules = [self._module(net, trained) for net in nets]
         self.with_own = [
             module for module in self.modules if not module.params.keys() <= trained.params.keys()
@@ -76,6 +78,7 @@ class Tester:
 
     def _module(self, net: Net, trained: NetModule) -> NetModule:
         module = lower(net).to(self.device)
+        set_precision(module, self.precision, self.device)
         fill_params(module, net, 0)  # of layers that the train net lacks
         tie_params(module, trained)
         return module

@@ -22,9 +22,12 @@ from torch import Tensor, fx
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
 from netspec.passes.plan_backward import plan_backward
+from netspec.pytorch.layer_nodes import nodes_of_layers
 from netspec.pytorch.layers.data import Hdf5Output
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.optimize import lay_channels_last
+from netspec.pytorch.precision import set_precision
 
 SEED = 1  # of the fillers and of the numbers that stand in for data
 
@@ -61,7 +64,12 @@ class Times:
 
 
 def time_layers(
-    net: Net, device: str, iterations: int, on_iteration: Callable[[int, float], None]
+    net: Net,
+    device: str,
+    iterations: int,
+    on_iteration: Callable[[int, float], None],
+    precision: str = "fp32",
+    exact: bool = False,
 ) -> Times:
     """Times each layer and the whole net in turns.
 
@@ -71,11 +79,16 @@ def time_layers(
     layers. Gradients go where a training step's go. A net without a loss has no such step: there
     they start at its outputs.
 
-    Args: on_iteration: called after each: its index and the seconds of all its layers.
-    Raises: NetspecError where a layer can't be built or refuses to run.
+    Args:
+        on_iteration: called after each: its index and the seconds of all its layers.
+        precision: of convolutions and dense layers.
+        exact: as in `Solver`.
+
+    Raises: NetspecError where a layer can't be built or refuses to run, or the device lacks the
+        precision.
     """
     with tempfile.TemporaryDirectory() as folder:
-        run = TimedNet(net, torch.device(device), folder)
+        run = TimedNet(net, torch.device(device), folder, precision, exact)
         run.whole_pass()  # a fault of a layer comes with its name here
         run.layers_pass()
         times = run.times = Times([LayerTime(layer) for layer in net.layers])
@@ -89,9 +102,19 @@ def time_layers(
 class TimedNet:
     """A net that is timed: its module, the pieces of it, what it computes on."""
 
-    def __init__(self, net: Net, device: torch.device, folder: str) -> None:
+    def __init__(
+        self,
+        net: Net,
+        device: torch.device,
+        folder: str,
+        precision: str = "fp32",
+        exact: bool = False,
+    ) -> None:
         self.device = device
         self.module = lower(net)
+        set_precision(self.module, precision, device)
+        if not exact:
+            lay_channels_last(self.module, device)
         fill_params(self.module, net, SEED)
         self.has_loss = bool(net.loss_weights)
         if not self.has_loss:
@@ -227,32 +250,6 @@ def _extract(
         own[node] = graph.node_copy(node, own.__getitem__)
     graph.output(tuple(own[node] for node in tops))
     return fx.GraphModule(module, graph)
-
-
-def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node]]]:
-    """For each layer, in file order, the graph's nodes that compute it, and which are its tops.
-
-    Both are empty where a layer computes nothing: a data layer, a Split, a Dropout in TEST.
-    """
-    about = module.about
-    nodes = [node for node in module.graph.nodes if node.op not in ("placeholder", "output")]
-    place = {node.name: i for i, node in enumerate(nodes)}
-    called = {str(node.target): i for i, node in enumerate(nodes) if node.op == "call_module"}
-    found, start = [], 0
-    for target, tops in zip(about.order, about.tops, strict=True):
-        # nodes stand in file order, so a layer's end with its last top, or with its call where it
-        # has none
-        end = max(
-            [
-                start,
-                *(place[name] + 1 for name in tops if name in place),
-                called.get(target, -1) + 1,
-            ]
-        )
-        own = dict.fromkeys(nodes[i] for name in tops if (i := place.get(name, -1)) >= start)
-        found.append((nodes[start:end], list(own)))
-        start = end
-    return found
 
 
 def stand_ins(net: Net) -> list[Tensor]:

@@ -34,8 +34,11 @@ class Solver(TrainingRun):
         strict: warnings of the solver's and the nets' files are errors.
         processes: the processes of the run, of which this is one.
         retention: which snapshots stay; all where it is not given.
+        exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32.
 
-    Raises: NetspecError where the solver, one of its nets, or the data is wrong.
+    Raises: NetspecError where the solver, one of its nets, or the data is wrong, or
+        where the device lacks the precision.
     """
 
     def step(self, n: int) -> dict[str, Tensor]:

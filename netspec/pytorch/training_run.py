@@ -23,7 +23,9 @@ from netspec.pytorch.feed import Feed
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.place import BeforeTest, before_test, companion_of, go_on
+from netspec.pytorch.precision import require_precision, set_precision
 from netspec.pytorch.processes import Processes
 from netspec.pytorch.requests import Requests
 from netspec.pytorch.seeds import draw_seed, mixed_seed, seed_generators
@@ -66,6 +68,8 @@ class TrainingRun:
         retention: Retention | None = None,
         dialect: str | None = None,
         strict: bool = False,
+        precision: str = "fp32",
+        exact: bool = False,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -76,6 +80,8 @@ class TrainingRun:
             p.random_seed if p.random_seed >= 0 else draw_seed()
         )
         self.device = torch.device(device or default_device(p))
+        self.precision = precision
+        require_precision(precision, self.device, trains=True)
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
@@ -86,12 +92,15 @@ class TrainingRun:
         )
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
         self.module: NetModule = lower(self.net)
+        set_precision(self.module, precision, self.device)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
+        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
+        if not exact:
+            lay_channels_last(self.module, self.device, test_nets)
         self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
-        test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
         self.tester = self._make_tester(test_nets)
         self.carried = Carried(
             {
@@ -120,7 +129,9 @@ class TrainingRun:
     def _make_tester(self, nets: list[Net]) -> Tester:
         debug = self.listener.debugged if self.param.debug_info else None
         evaluation = evaluation_of(self.param)
-        return Tester(nets, self.module, self.device, self.processes, debug, evaluation)
+        return Tester(
+            nets, self.module, self.device, self.processes, debug, evaluation, self.precision
+        )
 
     @property
     def test_nets(self) -> list[Net]:

@@ -13,8 +13,9 @@ import torch
 import netspec
 from netspec.graph import Net
 from netspec.layers import SPECS
+from netspec.pytorch.layer_nodes import nodes_of_layers
 from netspec.pytorch.lower import lower
-from netspec.pytorch.time_layers import TimedNet, Times, nodes_of_layers, stand_ins, time_layers
+from netspec.pytorch.time_layers import TimedNet, Times, stand_ins, time_layers
 from tests.conftest import ROOT
 
 # Types that compute nothing of their own, and those that send no gradient to their bottoms.

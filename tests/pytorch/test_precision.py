@@ -1,0 +1,199 @@
+"""Convolutions and dense layers in bf16: what is narrow, what stays fp32, what is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+import netspec
+from netspec.cli import main
+from netspec.diagnostics import NetspecError
+from netspec.pytorch.precision import set_precision
+from netspec.pytorch.time_layers import time_layers
+from netspec.weights.files import read_weights
+
+BRANCHES = """
+name: "Branches"
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 2 dim: 3 dim: 9 dim: 9 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "bn" }
+layer { name: "scale" type: "Scale" bottom: "bn" top: "bn"
+  scale_param { filler { value: 2 } bias_term: true } }
+layer { name: "relu" type: "ReLU" bottom: "bn" top: "bn" }
+layer { name: "one" type: "Convolution" bottom: "bn" top: "one" param { name: "w" }
+  convolution_param { num_output: 4 kernel_size: 1 bias_term: false
+    weight_filler { type: "xavier" } } }
+layer { name: "two" type: "Convolution" bottom: "bn" top: "two" param { name: "w" }
+  convolution_param { num_output: 4 kernel_size: 1 bias_term: false
+    weight_filler { type: "xavier" } } }
+layer { name: "norm" type: "LRN" bottom: "one" top: "norm" }
+layer { name: "cat" type: "Concat" bottom: "norm" bottom: "two" top: "cat" }
+layer { name: "ip" type: "InnerProduct" bottom: "cat" top: "ip"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+layer { name: "log" type: "Power" bottom: "ip" top: "twice" power_param { scale: 2 } }
+"""
+
+
+def seen_types(module: torch.nn.Module, *inputs: torch.Tensor) -> dict[str, tuple]:
+    """Of each submodule the types of its first bottom and its top."""
+    seen: dict[str, tuple] = {}
+    for name, submodule in module.named_children():
+        submodule.register_forward_hook(
+            lambda _, bottoms, top, name=name: seen.update({name: (bottoms[0].dtype, top.dtype)})
+        )
+    seen["outputs"] = tuple({value.dtype for value in module(*inputs).values()})
+    return seen
+
+
+def test_weights_are_narrow_and_sums_are_wide(load_text) -> None:
+    narrow, wide = torch.bfloat16, torch.float32
+    module = netspec.compile(load_text(BRANCHES), seed=1)
+    for blob in module.params["bn"][1:]:
+        blob.fill_(1)
+    data = torch.randn(2, 3, 9, 9)
+    expected = module(data)
+    set_precision(module, "bf16", "cpu")
+    got = module(data)
+    assert all(value.dtype == wide for value in (*got.values(), *module.parameters()))
+    for name, value in expected.items():
+        assert torch.allclose(got[name], value, rtol=0.05, atol=0.05)
+        assert not torch.equal(got[name], value)
+    seen = seen_types(module, data)
+    assert seen["conv"] == seen["one"] == seen["two"] == seen["ip"] == (narrow, narrow)
+    assert (seen["bn"], seen["norm"]) == ((narrow, narrow), (narrow, narrow))
+    assert seen["scale"] == seen["prob"] == seen["log"] == (wide, wide)
+
+
+def test_gradients_reach_the_params_in_fp32(load_text) -> None:
+    module = netspec.compile(load_text(BRANCHES), seed=1)
+    set_precision(module, "bf16", "cpu")
+    for parameter in module.parameters():
+        parameter.requires_grad_()
+    sum(value.square().sum() for value in module(torch.randn(2, 3, 9, 9)).values()).backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.dtype == torch.float32, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_a_copy_and_a_pickle_compute_the_same(load_text) -> None:
+    module = netspec.compile(load_text(BRANCHES), seed=1)
+    set_precision(module, "bf16", "cpu")
+    data = torch.randn(2, 3, 9, 9)
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert list(other.state_dict()) == list(module.state_dict())
+        assert all(torch.equal(other(data)[name], value) for name, value in module(data).items())
+
+
+def test_each_layer_is_timed_in_it(load_text) -> None:
+    times = time_layers(load_text(BRANCHES), "cpu", 1, lambda index, seconds: None, "bf16")
+    assert all(layer.forward > 0 for layer in times.layers if layer.layer.type != "Input")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "tf32"])
+@pytest.mark.parametrize("command", ["train", "test", "time"])
+def test_what_the_cpu_lacks_is_refused(
+    command: str, precision: str, run_folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    net, weights = run_folder / "net.prototxt", run_folder / "w.safetensors"
+    netspec.save_weights(netspec.compile(net), weights)
+    words = {"train": [run_folder / "solver.prototxt"], "test": [net, weights], "time": [net]}
+    arguments = [command, *map(str, words[command]), "--cpu", "--precision", precision]
+    assert main(arguments) == 1
+    assert f"precision {precision}: a CPU computes in fp32 or bf16" in capsys.readouterr().err
+
+
+def test_a_precision_that_does_not_exist(run_folder: Path) -> None:
+    with pytest.raises(NetspecError, match="fp32, bf16, fp16 or tf32, got 'int8'"):
+        netspec.Solver(run_folder / "solver.prototxt", precision="int8")
+
+
+def test_a_run_in_bf16_goes_on_bit_for_bit(run_folder: Path) -> None:
+    path = run_folder / "solver.prototxt"
+    whole = netspec.Solver(path, precision="bf16")
+    whole.step(12)
+    expected = {name: value.clone() for name, value in whole.module.state_dict().items()}
+    saved = read_weights(run_folder / "snap_iter_6.caffemodel")
+    assert all(blob.dtype == "float32" for blobs in saved.values() for blob in blobs)
+    again = netspec.Solver(path, precision="bf16")
+    again.restore(run_folder / "snap_iter_6.solverstate")
+    again.step(6)
+    for name, value in again.module.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    single = netspec.Solver(path)
+    single.step(12)
+    assert not torch.equal(single.module.state_dict()["conv.weight"], expected["conv.weight"])
+
+
+@pytest.mark.parametrize("has_unit", [True, False])
+def test_a_cpu_that_gains_nothing_is_told(
+    has_unit: bool, run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_unit)
+    options = ["--cpu", "--precision", "bf16", "--iterations", "1"]
+    assert main(["time", str(run_folder / "net.prototxt"), *options]) == 0
+    assert ("no matrix unit" in capsys.readouterr().err) != has_unit
+
+
+def test_the_run_says_its_precision(run_folder: Path, capsys: pytest.CaptureFixture) -> None:
+    solver, log = str(run_folder / "solver.prototxt"), run_folder / "run.jsonl"
+    assert main(["train", solver, "--precision", "bf16", "--log", str(log)]) == 0
+    assert "on cpu, bf16" in capsys.readouterr().out
+    assert json.loads(log.read_text().splitlines()[0])["precision"] == "bf16"
+
+
+LENET = """
+name: "LeNet"
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { scale: 0.00390625 }
+  data_param { source: "examples/mnist/mnist_train_lmdb" backend: LMDB batch_size: 64 } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
+  transform_param { scale: 0.00390625 }
+  data_param { source: "examples/mnist/mnist_test_lmdb" backend: LMDB batch_size: 60 } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } } }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+  pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "norm1" type: "LRN" bottom: "pool1" top: "norm1" }
+layer { name: "conv2" type: "Convolution" bottom: "norm1" top: "conv2"
+  convolution_param { num_output: 50 kernel_size: 5 weight_filler { type: "xavier" } } }
+layer { name: "pool2" type: "Pooling" bottom: "conv2" top: "pool2"
+  pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "ip1" type: "InnerProduct" bottom: "pool2" top: "ip1"
+  inner_product_param { num_output: 500 weight_filler { type: "xavier" } } }
+layer { name: "relu1" type: "ReLU" bottom: "ip1" top: "ip1" }
+layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+layer { name: "accuracy" type: "Accuracy" bottom: "ip2" bottom: "label" top: "accuracy"
+  include { phase: TEST } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }
+"""
+LENET_SOLVER = """
+net: "lenet.prototxt" base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005
+lr_policy: "multistep" gamma: 0.1 stepvalue: 400 max_iter: 500 test_iter: 6 test_interval: 500
+random_seed: 1 solver_mode: CPU snapshot_after_train: false
+"""
+
+
+@pytest.mark.slow
+def test_training_in_bf16_is_as_accurate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the sample digits; mnist_alexnet itself would take half an hour of two cores."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["dataset", "sample", "--only", "mnist_alexnet"]) == 0
+    Path("lenet.prototxt").write_text(LENET)
+    Path("solver.prototxt").write_text(LENET_SOLVER)
+    accuracy = {}
+    for precision in ("fp32", "bf16"):
+        solver = netspec.Solver("solver.prototxt", precision=precision)
+        solver.step(500)
+        accuracy[precision] = solver.test()[0]["accuracy"][0]
+    assert accuracy["fp32"] > 0.95
+    assert accuracy["bf16"] >= accuracy["fp32"] - 0.005, accuracy
