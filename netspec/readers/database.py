@@ -9,7 +9,7 @@ import numpy as np
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
 from netspec.readers.images import datum_pixels
-from netspec.readers.randomness import BATCH, generator
+from netspec.readers.randomness import BATCH, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
 from netspec.readers.transform import Transformer
 from netspec.schema.caffe_pb2 import DataParameter
@@ -59,7 +59,9 @@ class DatabaseReader:
             images.append(datum_pixels(datum, self._transformer.color, names[-1], self._span))
             labels[place] = datum.label
         rng = generator(self._seed, self._layer, BATCH, batch_index)
-        data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
+        numbers = self._shard.numbers(batch_index, self._batch_size)
+        own = record_generators(self._seed, self._layer, numbers)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._shard, own)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
 
     def record(self, batch_index: int, item: int) -> str:

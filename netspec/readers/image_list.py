@@ -13,7 +13,7 @@ from netspec.files.whole_number import INT32_RANGE, whole_number
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file, unreadable
 from netspec.readers.images import read_image
-from netspec.readers.randomness import BATCH, ORDER, SKIP, generator
+from netspec.readers.randomness import BATCH, ORDER, SKIP, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
 from netspec.readers.transform import Transformer
 
@@ -78,7 +78,9 @@ class ImageListReader:
                 )
             )
         rng = generator(self._seed, self._layer, BATCH, batch_index)
-        data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
+        numbers = self._shard.numbers(batch_index, self._batch_size)
+        own = record_generators(self._seed, self._layer, numbers)
+        data = self._transformer.apply(images, rng, names.__getitem__, self._shard, own)
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
 
     def record(self, batch_index: int, item: int) -> str:
