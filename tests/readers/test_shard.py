@@ -19,7 +19,8 @@ Image = pytest.importorskip("PIL.Image")
 
 RANDOM = "transform_param { crop_size: 8 mirror: true }"
 AUGMENTED = """transform_param { crop_size: 8 mirror: true resized_crop_param { min_scale: 0.3 }
-  gaussian_noise_std: 2 gray_prob: 0.4 rotation_param { max_degrees: 9 } erasing_param { prob: 0.5 } }"""
+  gaussian_noise_std: 2 gray_prob: 0.4 rotation_param { max_degrees: 9 }
+  erasing_param { prob: 0.5 } }"""
 CASES = {  # twelve records each, or eleven rows; {} is the batch_size
     "Data": f'type: "Data" {RANDOM} data_param {{ source: "db" batch_size: {{}} }}',
     "Data of several sizes": (
