@@ -1,4 +1,4 @@
-"""`netspec dataset build, info, mean, sample, import-idx`: databases and mean files."""
+"""`netspec dataset build, info, mean, preview, sample, import-idx`: databases and mean files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from netspec.cli.dataset_build import build, configure_build
+from netspec.cli.dataset_preview import configure_preview, preview
 from netspec.cli.dataset_progress import Progress
 from netspec.cli.overwrite import configure_overwrite, configure_overwrite_database
 from netspec.cli.subcommand import add_subcommand
@@ -68,6 +69,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     configure_overwrite(mean)
 
+    configure_preview(
+        add_subcommand(
+            commands, "preview", "a sheet of records before and after a data layer's transformation"
+        )
+    )
+
     sample = add_subcommand(
         commands,
         "sample",
@@ -110,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
         "build": build,
         "info": _info,
         "mean": _mean,
+        "preview": preview,
         "sample": _sample,
         "import-idx": _import_idx,
     }[args.dataset_command](args)

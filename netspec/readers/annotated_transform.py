@@ -60,6 +60,7 @@ class AnnotatedTransformer:
         self._values: Floats = np.array(transform.mean_value, np.float32)
         span = layer.spans.at("transform_param", "mean_file")
         self._mean = read_mean_values(transform, net_path(layer), span)
+        self.keeps_levels = False  # leave mean and scale out, for eyes
         self._augmenter = annotated_augmenter(
             transform, layer.phase, net_path(layer), layer.spans, layer.label
         )
@@ -190,7 +191,9 @@ class AnnotatedTransformer:
             image -= mean
         if self._augmenter is not None:
             self._augmenter.erase(image, mean, rng)
-        if self._param.scale != 1:
+        if self.keeps_levels:
+            image += 0 if mean is None else mean
+        elif self._param.scale != 1:
             image *= np.float32(self._param.scale)
         return image
 

@@ -52,6 +52,7 @@ class Transformer:
         self._mean_values: Floats | None = None
         if param.mean_value:
             self._mean_values = np.array(param.mean_value, np.float32)[:, None, None]
+        self.keeps_levels = False  # leave mean and scale out, for eyes
         self._augmenter = augmenter(param, phase, net_path, spans, layer_label)
 
     @property
@@ -109,7 +110,9 @@ class Transformer:
                     image -= mean
                 if self._augmenter is not None:
                     self._augmenter.erase(image, mean, own[i])
-                if self._scale != 1:
+                if self.keeps_levels:
+                    image += 0 if mean is None else mean  # what is erased has the mean's colour
+                elif self._scale != 1:
                     image *= self._scale
             if flips[i]:
                 batch[i] = image[:, :, ::-1]
