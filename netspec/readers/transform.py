@@ -16,6 +16,7 @@ from netspec.layers.resize_policy import resize_param
 from netspec.readers.augment import augmenter
 from netspec.readers.reader import WHOLE, Shard
 from netspec.readers.resize_policy import apply_resize, interpolations
+from netspec.readers.ten_places import ten_places
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
 
@@ -53,6 +54,7 @@ class Transformer:
         if param.mean_value:
             self._mean_values = np.array(param.mean_value, np.float32)[:, None, None]
         self.keeps_levels = False  # leave mean and scale out, for eyes
+        self.oversamples = False  # ten crops of each record: oversample.py
         self._augmenter = augmenter(param, phase, net_path, spans, layer_label)
 
     @property
@@ -81,6 +83,7 @@ class Transformer:
             own_rng: for a place of the batch, where the randomness of that record's augmentation
                 comes from; without it `rng`.
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
+            (10 N, C, h, w), crop after crop, with `oversamples`.
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its
             batch.
         """
@@ -91,11 +94,25 @@ class Transformer:
         if self._augmenter is not None:
             records = [self._augmenter.pixels(r, own[i], name(i)) for i, r in enumerate(records)]
         channels, height, width = self._batch_shape(records, name)
-        tops, lefts, flips = self._places(
-            [(record.shape[1] - height, record.shape[2] - width) for record in records], rng, shard
-        )
-        batch = np.empty((len(records), channels, height, width), np.float32)
-        straight = np.empty((channels, height, width), np.float32) if flips.any() else batch[0]
+        spare = [(record.shape[1] - height, record.shape[2] - width) for record in records]
+        shape = (channels, height, width)
+        if not self.oversamples:
+            return self._filled(records, shape, self._places(spare, rng, shard), own)
+        crops = [self._filled(records, shape, places, own) for places in ten_places(spare)]
+        return np.concatenate(crops)
+
+    def _filled(
+        self,
+        records: Sequence[NDArray[Any]],
+        shape: tuple[int, int, int],
+        places: NDArray[np.int64],
+        own: Sequence[np.random.Generator],
+    ) -> Floats:
+        """The batch whose crops lie at some places. Shapes: (3, N) to (N, C, h, w)."""
+        tops, lefts, flips = places
+        _, height, width = shape
+        batch = np.empty((len(records), *shape), np.float32)
+        straight = np.empty(shape, np.float32) if flips.any() else batch[0]
         # image by image: what one needs stays in the processor's cache
         for i, record in enumerate(records):
             window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
