@@ -24,7 +24,8 @@ def _random_test_data(checked: CheckedNet) -> Found:
         if layer.phase == "TRAIN" and transform.crop_size:
             yield _at_random(layer, "crops", "leave 'phase' out: it is the net's", "phase")
         for name in ("expand_param", "distort_param"):
-            if stated(transform, name) is not None:
+            # where one is taken without the other it is netspec's own, and rests in TEST
+            if stated(transform, name) is not None and "expand_param" in spec.takes:
                 done = f"carries out '{name}'"
                 yield _at_random(layer, done, f"leave '{name}' out", "transform_param", name)
         samplers = getattr(stated(layer.message, "annotated_data_param"), "batch_sampler", ())

@@ -1,14 +1,22 @@
-"""`netspec dataset build, info, mean, sample, import-idx`: databases and mean files."""
+"""`netspec dataset build, info, mean, preview, sample, import-idx`: databases and mean files."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from netspec.cli.dataset_build import build, configure_build
+from netspec.cli.dataset_preview import configure_preview, preview
 from netspec.cli.dataset_progress import Progress
 from netspec.cli.overwrite import configure_overwrite, configure_overwrite_database
 from netspec.cli.subcommand import add_subcommand
+from netspec.diagnostics import NetspecError
+from netspec.graph import shape_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,13 +44,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
     mean = add_subcommand(
-        commands, "mean", "the mean image of a database (Caffe's compute_image_mean)"
+        commands,
+        "mean",
+        "the mean image of a database (Caffe's compute_image_mean), the components of its colours",
     )
     mean.add_argument(
-        "database", metavar="DB", help="an LMDB or LevelDB whose images have equal sizes"
+        "database",
+        metavar="DB",
+        help="an LMDB or LevelDB, or a list of images with `path label` a line",
     )
-    mean.add_argument("out", metavar="OUT", help="the file to write, mean.binaryproto for instance")
+    mean.add_argument(
+        "out",
+        nargs="?",
+        metavar="OUT",
+        help="the mean of images of equal sizes, mean.binaryproto for instance",
+    )
+    mean.add_argument(
+        "--pca",
+        metavar="FILE",
+        help="the eigenvalues and eigenvectors of the colours, for lighting_param's pca_file",
+    )
+    mean.add_argument(
+        "--root", default="", metavar="FOLDER", help="stands before each path of a list"
+    )
     configure_overwrite(mean)
+
+    configure_preview(
+        add_subcommand(
+            commands, "preview", "a sheet of records before and after a data layer's transformation"
+        )
+    )
 
     sample = add_subcommand(
         commands,
@@ -86,6 +117,7 @@ def run(args: argparse.Namespace) -> int:
         "build": build,
         "info": _info,
         "mean": _mean,
+        "preview": preview,
         "sample": _sample,
         "import-idx": _import_idx,
     }[args.dataset_command](args)
@@ -104,22 +136,42 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _mean(args: argparse.Namespace) -> int:
-    from netspec.files.overwrite import MEAN, require_own_kind
-    from netspec.graph import shape_text
-    from netspec.making.mean_image import mean_of_database, write_mean
+    from netspec.files.overwrite import COMPONENTS, MEAN, require_own_kind
+    from netspec.making.color_components import ColorComponents, write_components
+    from netspec.making.mean_image import MeanImage, write_mean
+    from netspec.making.stored_images import stored_images
 
+    if not (args.out or args.pca):
+        raise NetspecError("name a file for the mean, --pca FILE for the components, or both")
     # before the hours that a large database may take
-    require_own_kind(args.out, MEAN, overwrite=args.overwrite)
+    for path, kind in ((args.out, MEAN), (args.pca, COMPONENTS)):
+        if path:
+            require_own_kind(path, kind, overwrite=args.overwrite)
+    mean, components = MeanImage(), ColorComponents()
     with Progress("records") as progress:
-        mean = mean_of_database(args.database, progress)
-    write_mean(args.out, mean)
-    print(f"{args.out}: mean image of {args.database}, {shape_text(mean.shape)}")
+        for image, where in stored_images(args.database, args.root, progress):
+            if args.out:
+                mean.add(image, where)
+            if args.pca:
+                components.add(image, where)
+    if args.out:
+        write_mean(args.out, mean.mean())
+        _print_mean(args.out, args.database, mean.mean())
+    if args.pca:
+        write_components(args.pca, components, args.database)
+        print(f"{args.pca}: components of the colours of {args.database}")
+        for value in components.components()[0]:
+            print(f"eigenvalue: {value:.6g}")
+    return 0
+
+
+def _print_mean(path: str, database: str, mean: NDArray[np.float32]) -> None:
+    print(f"{path}: mean image of {database}, {shape_text(mean.shape)}")
     for i, value in enumerate(mean.mean(axis=(1, 2), dtype=float)):
         print(
             f"mean_value: {value:.6g}"
             + (f"  # {('blue', 'green', 'red')[i]}" if len(mean) == 3 else "")
         )
-    return 0
 
 
 def _sample(args: argparse.Namespace) -> int:

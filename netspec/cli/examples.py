@@ -140,6 +140,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
             "netspec dataset mean examples/imagenet/ilsvrc12_train_lmdb "
             "data/ilsvrc12/imagenet_mean.binaryproto"
         ),
+        "netspec dataset mean data/flowers_lmdb --pca pca.prototxt",
+    ),
+    "dataset preview": (
+        "netspec dataset preview models/mnist_alexnet/train_val.prototxt preview.png",
+        "netspec dataset preview train_val.prototxt preview.png --layer data --count 4 --seed 7",
     ),
     "dataset sample": ("netspec dataset sample", "netspec dataset sample --only flowers17_alexnet"),
     "dataset import-idx": (

@@ -21,6 +21,7 @@ from netspec.cli.state import configure_level, load_net, name_list, print_warnin
 from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.diagnostics import Report
 from netspec.readers.batches import dataset_size
+from netspec.readers.oversample import cropped_layers
 from netspec.signals import STOP, end_at_once, handling_signals
 from netspec.solver.evaluation import AP_VERSIONS, Evaluation
 
@@ -70,6 +71,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--per-class", action="store_true", help="also the average precision of each class"
     )
+    parser.add_argument(
+        "--oversample",
+        action="store_true",
+        help="average the scores of ten crops of each record: corners, centre, mirrored",
+    )
     configure_choice(parser)
     configure_device(parser)
     configure_precision(parser)
@@ -94,25 +100,31 @@ def run(args: argparse.Namespace) -> int:
     choice = choice_of(args)
     net = load_net(path, args)
     size = dataset_size(net)  # data that are not there are reported first
+    if args.oversample:
+        cropped_layers(net)
     chosen = chosen_device(args)
     # torch takes seconds to import
     from netspec.pytorch.device import default_device, device_text, faults_reported
     from netspec.pytorch.optimize import optimized
     from netspec.pytorch.precision import set_precision
     from netspec.pytorch.run_test import load_trained, run_test, untrained_layers
+    from netspec.pytorch.ten_crops import TenCrops
 
     device = chosen or default_device()
     with faults_reported("cpu", None, "its params alone are too many"):
         module, loads = load_trained(net, weights, choice)
-    if not args.exact:
+    if not (args.exact or args.oversample):  # ten crops follow the net layer by layer
         module = optimized(module, device)
     set_precision(module, args.precision, device)
+    crops = TenCrops(net, module) if args.oversample else None
     _warn_untrained(untrained_layers(net, loads), weights)
     warn_slow(args.precision, device)
     batches: list[tuple[float, Values]] = []
     if args.format == "text":
         print(f"{net.name or net.path}, phase TEST, on {device_text(device, args.precision)}")
         print("\n".join(map(str, loads)), flush=True)
+        if crops is not None:
+            print(f"averages over ten crops the {', the '.join(crops.averaged)}", flush=True)
         if (
             size
             and args.iterations
@@ -138,12 +150,12 @@ def run(args: argparse.Namespace) -> int:
     full = "try a smaller batch_size in the net's data layer"
     with handling_signals(end_at_once, STOP), faults_reported(device, net.batch_size, full):
         evaluation = Evaluation(args.ap_version, args.per_class)
-        scores = run_test(net, module, device, args.iterations, size, on_batch, evaluation)
+        scores = run_test(net, module, device, args.iterations, size, on_batch, evaluation, crops)
     weight_of = module.about.loss_weights
     sys.stdout.write(
         _text(scores, weight_of)
         if args.format == "text"
-        else _json(net, scores, weight_of, batches, loads, device, args.precision)
+        else _json(net, scores, weight_of, batches, loads, device, args.precision, args.oversample)
     )
     return 0
 
@@ -188,6 +200,7 @@ def _json(
     loads: list[LoadReport],
     device: str,
     precision: str,
+    oversample: bool,
 ) -> str:
     outputs = [
         {
@@ -213,6 +226,7 @@ def _json(
             }
             for load in loads
         ],
+        "oversample": oversample,
         "iterations": scores.iterations,
         "batch_size": scores.batch_size,
         "records_read": scores.records,

@@ -37,6 +37,8 @@ PICTURES = {
     ".mmd": "a Mermaid diagram",
 }
 PAGE = "a page of a net"
+COMPONENTS = "a file of principal components"
+COMPONENTS_START = "# principal components"
 WEIGHTS = {
     ".caffemodel": (CAFFEMODEL, HDF5_WEIGHTS),
     ".h5": (HDF5_WEIGHTS,),
@@ -55,6 +57,7 @@ _STARTS = {
     b"<!doctype html><!-- netspec": PAGE,
     b'"NumIters': TABLE,
     b"NumIters": TABLE,
+    COMPONENTS_START.encode(): COMPONENTS,
 }
 _NET_FIELDS = {
     name for kind in (NetParameter, SolverParameter) for name in kind.DESCRIPTOR.fields_by_name

@@ -10,6 +10,7 @@ from typing import Any
 from netspec.graph import Shape, shape_text
 from netspec.layers.data import Source
 from netspec.layers.example import Example
+from netspec.layers.image_augmentation import COLOURS, check_distort
 from netspec.layers.image_data import Data
 from netspec.layers.layer_context import LayerContext
 from netspec.layers.resize_policy import check_resize, crop_size, refuse, resize_param, resized_size
@@ -42,7 +43,7 @@ class AnnotatedData(Data):
 
     type = "AnnotatedData"
     reader = "netspec.readers.annotated:AnnotatedReader"
-    takes = TRANSFORMS
+    takes = TRANSFORMS | COLOURS
     example = Example(
         {},
         "transform_param { mirror: true mean_value: 104 mean_value: 117 mean_value: 123 "
@@ -170,30 +171,11 @@ def check_transform(context: LayerContext) -> None:
             "'expand_param' fills with 'mean_value', and can't with a 'mean_file'",
             *("transform_param", "mean_file"),
         )
-    _check_distort(context, stated(transform, "distort_param"))
+    check_distort(context)
     noise = stated(transform, "noise_param")
     if noise is not None and noise.convert_to_lab:
         message = "'convert_to_lab' makes floats, which the fork reads as bytes"
         refuse(context, message, "transform_param", "noise_param", "convert_to_lab")
-
-
-def _check_distort(context: LayerContext, distort: Any) -> None:
-    if distort is None:
-        return
-    for name in ("contrast", "saturation"):
-        lower, upper = getattr(distort, f"{name}_lower"), getattr(distort, f"{name}_upper")
-        if getattr(distort, f"{name}_prob") > 0 and not 0 <= lower <= upper:
-            context.error(
-                f"'{name}_lower' {lower:g} and '{name}_upper' {upper:g} must be in order and not "
-                "negative",
-                *("transform_param", "distort_param", f"{name}_lower"),
-            )
-    for name in ("brightness_delta", "hue_delta"):
-        if getattr(distort, name) < 0:
-            context.error(
-                f"'{name}' can't be negative, got {getattr(distort, name):g}",
-                *("transform_param", "distort_param", name),
-            )
 
 
 def _check_sampler(context: LayerContext, sampler: Any, index: int) -> None:

@@ -12,6 +12,7 @@ from netspec.graph import Shape, shape_text
 from netspec.hint import did_you_mean
 from netspec.layers.data import Source
 from netspec.layers.example import CROPPED, DATA, TRANSFORM, Example
+from netspec.layers.image_augmentation import AUGMENTS, check_augmentation, fills_the_crop
 from netspec.layers.layer_context import MAX_COUNT, MISSING_DATA, LayerContext, input_options
 from netspec.layers.resize_policy import check_resize, resize_param, resized_size
 
@@ -28,6 +29,7 @@ class ImageSource(Source):
 
     def check(self, context: LayerContext) -> None:
         check_resize(context)
+        check_augmentation(context)
         transform = context.message.transform_param
         if not context.param.batch_size:
             context.error("'batch_size' must be given and at least 1", "batch_size")
@@ -68,7 +70,7 @@ class ImageSource(Source):
         resize = resize_param(transform)
         if resize is not None and resize.height and resize.width:
             shape = (shape[0], *resized_size(resize, *shape[1:]))
-        if transform.crop_size > min(shape[1:]):
+        if transform.crop_size > min(shape[1:]) and not fills_the_crop(context.layer):
             message = (
                 f"'crop_size' {transform.crop_size} is larger than the records, "
                 f"which are {shape_text(shape)} (C×H×W)"
@@ -118,7 +120,7 @@ class Data(ImageSource):
     """
 
     type = "Data"
-    takes = frozenset({"resize_param"})
+    takes = AUGMENTS | {"resize_param"}
     reader = "netspec.readers.database:DatabaseReader"
     param = "data_param"
     tops = (1, 2)
@@ -161,7 +163,7 @@ class ImageData(ImageSource):
     """
 
     type = "ImageData"
-    takes = frozenset({"resize_param"})
+    takes = AUGMENTS | {"resize_param"}
     reader = "netspec.readers.image_list:ImageListReader"
     param = "image_data_param"
     tops = (2, 2)

@@ -13,9 +13,8 @@ import numpy as np
 from netspec.atomic import write_atomically
 from netspec.diagnostics import NetspecError
 from netspec.graph import shape_text
-from netspec.readers.images import datum_pixels
+from netspec.making.stored_images import stored_images
 from netspec.schema.caffe_pb2 import BlobProto
-from netspec.stores.records import open_records
 
 
 class MeanImage:
@@ -62,17 +61,9 @@ def mean_of_database(
     Raises: NetspecError where the database is missing, damaged or empty, or a record is no image or
         of another size.
     """
-    records = open_records(str(path))
     mean = MeanImage()
-    try:
-        for i in range(records.count):
-            key, datum = records.read(i)
-            where = records.describe(i, key)
-            mean.add(datum_pixels(datum, None, where), where)
-            if progress:
-                progress(i + 1, records.count)
-    finally:
-        records.close()
+    for image, where in stored_images(path, progress=progress):
+        mean.add(image, where)
     return mean.mean()
 
 

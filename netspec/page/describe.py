@@ -153,11 +153,11 @@ def _field(field: Any, value: Any, front: str) -> Iterator[dict[str, str]]:
                 yield from _field(inner, inner_value, f"{path}.")
         return
     values = list(value) if field.is_repeated else [value]
-    comments, owner = schema_comments(), field.containing_type.full_name.removeprefix("caffe.")
+    comments, name = schema_comments(), field.full_name.removeprefix("caffe.")
     yield {
         "path": path,
         "value": ", ".join(_text(field, each) for each in values[:40]),
-        "meaning": " ".join(comments.get(f"{owner}.{field.name}", "").split()),
+        "meaning": " ".join(comments.get(name, "").split()),
         "default": _text(field, field.default_value) if field.has_default_value else "",
     }
 

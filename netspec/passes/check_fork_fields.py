@@ -2,7 +2,8 @@
 
 A field that only chooses an engine changes no number and is named once. One that a layer's rule
 carries out is its own (Spec.takes). Any other would give other numbers than the fork's: it is
-warned of, and the layer is not computed.
+warned of, and the layer is not computed. A field of netspec's own that the layer's rule does not
+carry out is an error.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 
 from netspec.diagnostics import ERROR, Diagnostic, Report
 from netspec.graph import Layer, Net
-from netspec.layers import find_spec
+from netspec.layers import all_specs, find_spec
 from netspec.passes.pass_down import NET_FIELDS
 from netspec.schema import caffe_pb2
-from netspec.schema.forks import is_fork_field
+from netspec.schema.forks import is_fork_field, is_own_field
 from netspec.syntax.bind import Spans
 
 # Fields that change no number: engines, precisions, threads, caches, what is shown on a screen.
@@ -54,7 +55,10 @@ def check_fork_fields(
         spec = find_spec(layer.spec_name)
         for path, field, value in _stated(layer.message):
             place = layer.spans.at(*path)
-            if field.name in _NO_EFFECT:
+            if is_own_field(field):
+                if spec is not None and field.name not in spec.takes:
+                    _reject(layer, field, place, report)
+            elif field.name in _NO_EFFECT:
                 unused.setdefault(field.name, place)
             elif spec is not None and field.name not in spec.takes and _counts(field, value, path):
                 _refuse(layer, field, place, report)
@@ -69,13 +73,13 @@ def check_fork_fields(
 
 
 def _stated(message: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[Any, Any, Any]]:
-    """The forks' fields in a layer's message, each with its path and value.
+    """The forks' and netspec's own fields in a layer's message, each with its path and value.
 
-    Fields in a fork's own message are not among them.
+    Fields in a message of theirs are not among them.
     """
     for field, value in message.ListFields():
         here = (*path, field.name)
-        if is_fork_field(field):
+        if is_fork_field(field) or is_own_field(field):
             yield here, field, value
         elif field.message_type is not None and field.name != "blobs":
             for i, each in enumerate(value) if field.is_repeated else [(0, value)]:
@@ -98,3 +102,12 @@ def _refuse(layer: Layer, field: Any, place: Any, report: Report) -> None:
     message = f"{layer.label}: '{field.name}' is a fork's field that netspec does not carry out"
     layer.not_computed.append(Diagnostic(ERROR, message, place))
     report.warning(message, place, kind=f"'{field.name}' is not carried out")
+
+
+def _reject(layer: Layer, field: Any, place: Any, report: Report) -> None:
+    takers = sorted(spec.type for spec in all_specs().values() if field.name in spec.takes)
+    report.error(
+        f"{layer.label}: '{field.name}' has no place in a layer of type {layer.type}",
+        place,
+        f"layers of type {', '.join(takers)} take it",
+    )

@@ -27,6 +27,7 @@ class Feed:
     Args:
         shard: which records of each batch are this process's.
         every: takes each so-many-th batch, where the others are for other processes.
+        oversample: reads ten crops of each record, for `TenCrops`.
 
     Raises: NetspecError where an input of the module is fed by no data layer.
     """
@@ -40,6 +41,7 @@ class Feed:
         start: int = 0,
         shard: Shard = WHOLE,
         every: int = 1,
+        oversample: bool = False,
     ) -> None:
         self.net, self.module, self.device, self.index = net, module, device, start
         self.shard, self.every, self.seed = shard, every, seed
@@ -53,7 +55,15 @@ class Feed:
                 "to train or test it, a net takes its data from data layers",
             )
         self._batches = (
-            batches(net, start=start, seed=seed, shard=self.shard, every=every)
+            batches(
+                net,
+                start=start,
+                seed=seed,
+                prefetch=1 if oversample else 2,  # ten batches' memory
+                shard=self.shard,
+                every=every,
+                oversample=oversample,
+            )
             if net.sources
             else None
         )

@@ -23,6 +23,7 @@ from netspec.pytorch.detection_eval import (
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.ten_crops import TenCrops
 from netspec.pytorch.tester import numbers
 from netspec.pytorch.weights import LoadReport, load_part, require_choice
 from netspec.solver.evaluation import Evaluation
@@ -156,6 +157,7 @@ def run_test(
     dataset_size: int | None,
     on_batch: OnBatch,
     evaluation: Evaluation | None = None,
+    crops: TenCrops | None = None,
 ) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
 
@@ -163,10 +165,11 @@ def run_test(
         iterations: how many batches; None for as many as hold each record at least once.
         dataset_size: records in one pass over the data, where that is known.
         evaluation: how the average precision of detections is computed.
+        crops: tests on ten crops of each record.
 
     Raises: NetspecError where data is missing or wrong, or where no data layer feeds an input.
     """
-    feed = Feed(net, module.to(device), torch.device(device), SEED)
+    feed = Feed(net, module.to(device), torch.device(device), SEED, oversample=crops is not None)
     try:
         scores = Scores(net.batch_size, dataset_size, evaluation=evaluation or Evaluation())
         scores.detections = {name: [] for name in evaluated_outputs(net)}
@@ -175,7 +178,7 @@ def run_test(
         began = time.perf_counter()
         with torch.no_grad():
             for index in range(iterations):
-                outputs = feed.forward()
+                outputs = feed.forward(crops)
                 loss = float(module.loss(outputs))
                 for name, found in scores.detections.items():
                     found.append(detection_rows(outputs.pop(name)))

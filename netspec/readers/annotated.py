@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError
 from netspec.files.paths import net_path, resolve_path
@@ -40,7 +41,7 @@ class AnnotatedReader:
         path = resolve_path(data.source, net_path(layer))
         self._span = layer.spans.at("data_param", "source")
         samplers = list(annotated.batch_sampler) if annotated is not None else []
-        self._transformer = AnnotatedTransformer(layer, samplers)
+        self.transformer = AnnotatedTransformer(layer, samplers)
         self._records = open_records(path, data.backend, self._span)
         self._says_type = annotated is not None and annotated.HasField("anno_type")
         self._has_boxes = self._says_type or self._records.read_annotated(0)[1].HasField("type")
@@ -75,11 +76,20 @@ class AnnotatedReader:
         tops = (np.stack(images), annotations)
         return dict(zip(self._layer.tops, tops))  # noqa: B905 - one top feeds no labels
 
+    def originals(self, batch_index: int) -> list[NDArray[Any]]:
+        """The images of a batch before they are transformed."""
+        found = []
+        for number in self._shard.numbers(batch_index, self._batch_size):
+            key, record = self._records.read_annotated(number)
+            name = self._records.describe(number, key)
+            found.append(datum_pixels(record.datum, self.transformer.color, name, self._span))
+        return found
+
     def _transformed(self, record: Any, number: int, name: str) -> tuple[Floats, Boxes]:
         self._check_type(record, name)
-        pixels = datum_pixels(record.datum, self._transformer.color, name, self._span)
+        pixels = datum_pixels(record.datum, self.transformer.color, name, self._span)
         rng = generator(self._seed, self._layer, ITEM, number)
-        return self._transformer.apply(Annotated(pixels, boxes_of(record)), rng, name)
+        return self.transformer.apply(Annotated(pixels, boxes_of(record)), rng, name)
 
     def _check_type(self, record: Any, name: str) -> None:
         """Boxes are read where the layer or the record says that there are boxes."""

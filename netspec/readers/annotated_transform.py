@@ -13,6 +13,7 @@ from netspec.diagnostics import NetspecError
 from netspec.files.paths import net_path
 from netspec.graph import Layer, shape_text
 from netspec.layers.resize_policy import crop_size, resize_param
+from netspec.readers.augment import annotated_augmenter
 from netspec.readers.batch_sampler import sampled_patch
 from netspec.readers.boxes import UNIT, Boxes, Floats, emitted, mirrored, project
 from netspec.readers.distort import apply_distort, needs_colour
@@ -59,6 +60,10 @@ class AnnotatedTransformer:
         self._values: Floats = np.array(transform.mean_value, np.float32)
         span = layer.spans.at("transform_param", "mean_file")
         self._mean = read_mean_values(transform, net_path(layer), span)
+        self.keeps_levels = False  # leave mean and scale out, for eyes
+        self._augmenter = annotated_augmenter(
+            transform, layer.phase, net_path(layer), layer.spans, layer.label
+        )
 
     @property
     def color(self) -> bool | None:
@@ -75,6 +80,8 @@ class AnnotatedTransformer:
         self._check_channels(record.pixels, name)
         if self._distort is not None:
             record = record._replace(pixels=apply_distort(record.pixels, self._distort, rng))
+        if self._augmenter is not None:
+            record = record._replace(pixels=self._augmenter.pixels(record.pixels, rng, name))
         if self._expand is not None:
             record = self._expanded(record, rng)
         if self._samplers:
@@ -89,7 +96,7 @@ class AnnotatedTransformer:
             pixels = apply_noise(pixels, self._noise, rng)
         pixels, crop = self._cropped(pixels, rng, name)
         boxes = self._moved(record, crop, is_flipped)
-        return self._normalised(pixels[:, :, ::-1] if is_flipped else pixels, name), boxes
+        return self._normalised(pixels[:, :, ::-1] if is_flipped else pixels, rng, name), boxes
 
     def _expanded(self, record: Annotated, rng: np.random.Generator) -> Annotated:
         """The image at a random place of a larger one, which has the mean's colour elsewhere."""
@@ -162,12 +169,15 @@ class AnnotatedTransformer:
             boxes = boxes._replace(corners=stretched)
         return boxes
 
-    def _normalised(self, pixels: Pixels, name: str) -> Floats:
-        """(value - mean) × scale.
+    def _normalised(self, pixels: Pixels, rng: np.random.Generator, name: str) -> Floats:
+        """(value - mean) × scale, with netspec's own colours, noise and erasing.
 
         Quirk: the mean file has the size of the crop, and is not flipped with the image.
         """
         image = pixels.astype(np.float32)
+        mean = self._values[:, None, None] if len(self._values) else None
+        if self._augmenter is not None:
+            self._augmenter.levels(image, rng)
         if self._mean is not None:
             if self._mean.shape != image.shape:
                 raise NetspecError(
@@ -176,10 +186,14 @@ class AnnotatedTransformer:
                     self._layer.spans.at("transform_param", "mean_file"),
                     "the mean must have the size of the resized and cropped images",
                 )
-            image -= self._mean
-        elif len(self._values):
-            image -= self._values[:, None, None]
-        if self._param.scale != 1:
+            mean = self._mean
+        if mean is not None:
+            image -= mean
+        if self._augmenter is not None:
+            self._augmenter.erase(image, mean, rng)
+        if self.keeps_levels:
+            image += 0 if mean is None else mean
+        elif self._param.scale != 1:
             image *= np.float32(self._param.scale)
         return image
 

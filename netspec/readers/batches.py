@@ -29,6 +29,7 @@ def batches(
     prefetch: int = 2,
     shard: Shard = WHOLE,
     every: int = 1,
+    oversample: bool = False,
 ) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
@@ -44,6 +45,8 @@ def batches(
         shard: this process's part of the records, where several train one net; batch_size is each
             process's own. In Caffe only train data are dealt out.
         every: the batches are those of index start, start + every, start + 2 × every, …
+        oversample: ten crops of each record, crop after crop, of layers that crop.
+
     Returns:
         an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it
         ends the thread.
@@ -59,7 +62,18 @@ def batches(
                 hint="pass all of them the same seed",
             )
         seed = secrets.randbits(63)
-    return Batches(open_readers(net, seed, shard), start, prefetch, every)
+    readers = open_readers(net, seed, shard)
+    for reader in readers if oversample else ():
+        _take_ten(reader)
+    return Batches(readers, start, prefetch, every)
+
+
+def _take_ten(reader: Reader) -> None:
+    from netspec.readers.transform import Transformer
+
+    transformer = getattr(reader, "transformer", None)
+    if isinstance(transformer, Transformer):  # any other reads no images, or none that are cropped
+        transformer.oversamples = True
 
 
 def dataset_size(net: Net) -> int | None:

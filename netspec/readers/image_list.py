@@ -12,10 +12,10 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32_RANGE, whole_number
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file, unreadable
-from netspec.readers.images import read_image
-from netspec.readers.randomness import BATCH, ORDER, SKIP, generator
+from netspec.readers.images import Pixels, read_image
+from netspec.readers.randomness import BATCH, ORDER, SKIP, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
-from netspec.readers.transform import Transformer
+from netspec.readers.transform import Floats, Transformer
 
 LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
@@ -37,7 +37,7 @@ class ImageListReader:
         self._span = layer.spans.at("image_data_param", "source")
         self._path = resolve_path(param.source, net_path(layer))
         self._lines = read_list(self._path, self._span)
-        self._transformer = Transformer(
+        self.transformer = Transformer(
             layer.message.transform_param, layer.phase, net_path(layer), layer.spans, layer.label
         )
         self._skip = (
@@ -57,6 +57,19 @@ class ImageListReader:
         return len(self._lines)
 
     def read(self, batch_index: int) -> Batch:
+        images, labels, names = self._fetched(batch_index)
+        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        numbers = self._shard.numbers(batch_index, self._batch_size)
+        own = record_generators(self._seed, self._layer, numbers)
+        data = self.transformer.apply(images, rng, names.__getitem__, self._shard, own)
+        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
+
+    def originals(self, batch_index: int) -> list[Pixels]:
+        """The images of a batch before they are transformed."""
+        return self._fetched(batch_index)[0]
+
+    def _fetched(self, batch_index: int) -> tuple[list[Pixels], Floats, list[str]]:
+        """A batch's images and labels, and what messages call them."""
         labels = np.empty(self._batch_size, np.float32)
         images, names = [], []
         for place, number in enumerate(self._shard.numbers(batch_index, self._batch_size)):
@@ -77,9 +90,7 @@ class ImageListReader:
                     where,
                 )
             )
-        rng = generator(self._seed, self._layer, BATCH, batch_index)
-        data = self._transformer.apply(images, rng, names.__getitem__, self._shard)
-        return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
+        return images, labels, names
 
     def record(self, batch_index: int, item: int) -> str:
         line = self._line(self._skip + self._shard.numbers(batch_index, self._batch_size)[item])

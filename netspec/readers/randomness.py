@@ -5,6 +5,7 @@ A resumed run therefore draws what it would have drawn.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -29,3 +30,13 @@ def generator(seed: int, layer: Layer, purpose: int, index: int = 0) -> np.rando
     return np.random.Generator(
         np.random.Philox(key=key, counter=np.array([0, 0, index, purpose], np.uint64))
     )
+
+
+def record_generators(
+    seed: int, layer: Layer, numbers: Sequence[int]
+) -> Callable[[int], np.random.Generator]:
+    """For a place of a batch the generator of the record there.
+
+    Args: numbers: of the batch's records, in the endless stream.
+    """
+    return lambda place: generator(seed, layer, ITEM, numbers[place])

@@ -13,8 +13,10 @@ from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import resolve_path
 from netspec.graph import shape_text
 from netspec.layers.resize_policy import resize_param
+from netspec.readers.augment import augmenter
 from netspec.readers.reader import WHOLE, Shard
 from netspec.readers.resize_policy import apply_resize, interpolations
+from netspec.readers.ten_places import ten_places
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
 
@@ -51,6 +53,9 @@ class Transformer:
         self._mean_values: Floats | None = None
         if param.mean_value:
             self._mean_values = np.array(param.mean_value, np.float32)[:, None, None]
+        self.keeps_levels = False  # leave mean and scale out, for eyes
+        self.oversamples = False  # ten crops of each record: oversample.py
+        self._augmenter = augmenter(param, phase, net_path, spans, layer_label)
 
     @property
     def color(self) -> bool | None:
@@ -63,6 +68,7 @@ class Transformer:
         rng: np.random.Generator,
         name: Callable[[int], str] = "record {}".format,
         shard: Shard = WHOLE,
+        own_rng: Callable[[int], np.random.Generator] | None = None,
     ) -> Floats:
         """The batch of some records.
 
@@ -70,33 +76,60 @@ class Transformer:
         flip is random in both: Caffe does not ask for the phase there.
 
         Args:
-            rng: where all randomness comes from; the same state gives the same batch.
+            rng: where all randomness of Caffe's comes from; the same state gives the same batch.
             name: what a message calls the record at a place of the batch.
             shard: which records of all processes' batch these are; each is cropped and flipped as
                 it would be there.
+            own_rng: for a place of the batch, where the randomness of that record's augmentation
+                comes from; without it `rng`.
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
+            (10 N, C, h, w), crop after crop, with `oversamples`.
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its
             batch.
         """
         records = self._resized(records, rng, name, shard)
-        channels, height, width = self._batch_shape(records, name)
-        tops, lefts, flips = self._places(
-            [(record.shape[1] - height, record.shape[2] - width) for record in records], rng, shard
+        own = (
+            [own_rng(i) if own_rng else rng for i in range(len(records))] if self._augmenter else []
         )
-        batch = np.empty((len(records), channels, height, width), np.float32)
-        straight = np.empty((channels, height, width), np.float32) if flips.any() else batch[0]
+        if self._augmenter is not None:
+            records = [self._augmenter.pixels(r, own[i], name(i)) for i, r in enumerate(records)]
+        channels, height, width = self._batch_shape(records, name)
+        spare = [(record.shape[1] - height, record.shape[2] - width) for record in records]
+        shape = (channels, height, width)
+        if not self.oversamples:
+            return self._filled(records, shape, self._places(spare, rng, shard), own)
+        crops = [self._filled(records, shape, places, own) for places in ten_places(spare)]
+        return np.concatenate(crops)
+
+    def _filled(
+        self,
+        records: Sequence[NDArray[Any]],
+        shape: tuple[int, int, int],
+        places: NDArray[np.int64],
+        own: Sequence[np.random.Generator],
+    ) -> Floats:
+        """The batch whose crops lie at some places. Shapes: (3, N) to (N, C, h, w)."""
+        tops, lefts, flips = places
+        _, height, width = shape
+        batch = np.empty((len(records), *shape), np.float32)
+        straight = np.empty(shape, np.float32) if flips.any() else batch[0]
         # image by image: what one needs stays in the processor's cache
         for i, record in enumerate(records):
             window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
             image = straight if flips[i] else batch[i]
+            mean = self._mean_values if self._mean is None else self._mean[window]
             image[...] = record[window]  # only the crop becomes float
             # infinity and NaN as in Caffe, and without numpy's word on them
             with np.errstate(over="ignore", invalid="ignore"):
-                if self._mean is not None:
-                    image -= self._mean[window]
-                elif self._mean_values is not None:
-                    image -= self._mean_values
-                if self._scale != 1:
+                if self._augmenter is not None:
+                    self._augmenter.levels(image, own[i])
+                if mean is not None:
+                    image -= mean
+                if self._augmenter is not None:
+                    self._augmenter.erase(image, mean, own[i])
+                if self.keeps_levels:
+                    image += 0 if mean is None else mean  # what is erased has the mean's colour
+                elif self._scale != 1:
                     image *= self._scale
             if flips[i]:
                 batch[i] = image[:, :, ::-1]

@@ -1,4 +1,4 @@
-"""What caffe.proto and forks.proto say of their messages, fields and values: their comments.
+"""What the .proto files say of their messages, fields and values: their comments.
 
 Protobuf's descriptors lack them.
 """
@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 _OPENING = re.compile(r"(?:message|enum|extend)\s+([\w.]+)\s*\{")
-_FILES = {"caffe.proto": "", "forks.proto": "forks."}  # each with its package below caffe
+# each with its package below caffe
+_FILES = {"caffe.proto": "", "forks.proto": "forks.", "netspec.proto": "netspec."}
 _ENTRY = re.compile(r"(?:(?:optional|required|repeated)\s+[\w.]+\s+)?(\w+)\s*=\s*-?\d+")
 
 

@@ -1,8 +1,8 @@
 """Fields that caffe.proto does not have: proto2 extensions, known in texts by their short names.
 
-Those of Caffe's forks stand in forks.proto (forks.py). A layer type from outside describes the
-message of its own parameters in Python (`fields` of its spec); the message and the field of
-LayerParameter that holds it are made when a net first names the field.
+Those of Caffe's forks stand in forks.proto, netspec's own in netspec.proto (forks.py). A layer type
+from outside describes the message of its own parameters in Python (`fields` of its spec); the
+message and the field of LayerParameter that holds it are made when a net first names the field.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _LAYER: Any = caffe_pb2.LayerParameter.DESCRIPTOR
 
 
 def extension(owner: Any, name: str) -> FieldDescriptor | None:
-    """The field of that name that a fork or a plugin adds to a message of caffe.proto, or None.
+    """The field of that name that is no field of the message in caffe.proto, or None.
 
     Raises: NetspecError.
     """

@@ -1,6 +1,7 @@
-"""The fields of Caffe's forks (forks.proto): extensions that texts know by their short names.
+"""The fields of Caffe's forks (forks.proto) and netspec's own (netspec.proto).
 
-A net that needs none of them does not load their schema.
+They are extensions that texts know by their short names. A net that needs none of them does not
+load their schema.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from google.protobuf.descriptor import FieldDescriptor
 
 @cache
 def fork_fields() -> dict[tuple[str, str], FieldDescriptor]:
-    """Every field that a fork adds, by its message's full name and its own short name."""
-    from netspec.schema import forks_pb2
+    """Every field that a fork or netspec adds, by its message's full name and its short name."""
+    from netspec.schema import forks_pb2, netspec_pb2
 
-    scopes = forks_pb2.DESCRIPTOR.message_types_by_name.values()
     found: dict[tuple[str, str], FieldDescriptor] = {}
-    for scope in scopes:
-        for field in scope.extensions:
-            owner: Any = field.containing_type
-            found[owner.full_name, field.name] = field
+    for file in (forks_pb2, netspec_pb2):
+        for scope in file.DESCRIPTOR.message_types_by_name.values():
+            for field in scope.extensions:
+                owner: Any = field.containing_type
+                found[owner.full_name, field.name] = field
     return found
 
 
 def fork_field(owner: Any, name: str) -> FieldDescriptor | None:
-    """The field of that name that a fork adds to a message of caffe.proto, or None."""
+    """The field of that name that a fork or netspec adds to a message of caffe.proto, or None."""
     return fork_fields().get((owner.full_name, name))
 
 
@@ -40,6 +41,11 @@ def fork_word(field: FieldDescriptor, word: str) -> FieldDescriptor | None:
 def is_fork_field(field: FieldDescriptor) -> bool:
     """Whether a stated field is one of a fork."""
     return field.is_extension and field.full_name.startswith("caffe.forks.")
+
+
+def is_own_field(field: FieldDescriptor) -> bool:
+    """Whether a stated field is one of netspec's own."""
+    return field.is_extension and field.full_name.startswith("caffe.netspec.")
 
 
 def stated(message: Any, name: str) -> Any:

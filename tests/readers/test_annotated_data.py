@@ -101,6 +101,24 @@ def test_crop_takes_the_middle_in_test_and_cuts_the_boxes(net, images):
     np.testing.assert_allclose(batch["label"][0, 0], np.array(cut), atol=1e-6)
 
 
+def test_netspecs_own_colours_leave_the_boxes_where_they_are(net):
+    plain = read(net("mirror: true", batch_size=12), 1)[0]
+    own = "mirror: true gray_prob: 0.5 gaussian_noise_std: 2 erasing_param { prob: 0.5 }"
+    for more in ("", "distort_param { brightness_prob: 1 brightness_delta: 9 }"):
+        batch = read(net(f"{own} {more}", batch_size=12), 1)[0]
+        assert not np.array_equal(batch["data"], plain["data"])
+        label = batch["label"][0, 0]
+        whole = plain["label"][0, 0]
+        np.testing.assert_array_equal(label[:, :3], whole[:, :3])
+        for row, want in zip(label, whole, strict=True):
+            flipped = [1 - want[5], want[4], 1 - want[3], want[6]]
+            assert np.allclose(row[3:7], want[3:7]) or np.allclose(row[3:7], flipped, atol=1e-6)
+    in_test = read(net(own.replace("mirror: true", ""), batch_size=12, phase="TEST"), 1)[0]
+    np.testing.assert_array_equal(
+        in_test["data"], read(net("", batch_size=12, phase="TEST"), 1)[0]["data"]
+    )
+
+
 @pytest.mark.parametrize("processes", [2, 3])
 def test_together_the_processes_read_what_one_would(net, processes):
     whole = read(net(RANDOM, SAMPLERS, 4 * processes), 6)

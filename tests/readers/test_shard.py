@@ -18,6 +18,9 @@ h5py = pytest.importorskip("h5py")
 Image = pytest.importorskip("PIL.Image")
 
 RANDOM = "transform_param { crop_size: 8 mirror: true }"
+AUGMENTED = """transform_param { crop_size: 8 mirror: true resized_crop_param { min_scale: 0.3 }
+  gaussian_noise_std: 2 gray_prob: 0.4 rotation_param { max_degrees: 9 }
+  erasing_param { prob: 0.5 } }"""
 CASES = {  # twelve records each, or eleven rows; {} is the batch_size
     "Data": f'type: "Data" {RANDOM} data_param {{ source: "db" batch_size: {{}} }}',
     "Data of several sizes": (
@@ -35,6 +38,10 @@ CASES = {  # twelve records each, or eleven rows; {} is the batch_size
     "ImageData, shuffled": (
         f'type: "ImageData" {RANDOM} image_data_param {{ source: "list.txt" batch_size: {{}} '
         "shuffle: true rand_skip: 9 }"
+    ),
+    "ImageData, augmented": (
+        f'type: "ImageData" {AUGMENTED} image_data_param {{ source: "list.txt" batch_size: {{}} '
+        "shuffle: true }"
     ),
     "HDF5Data": 'type: "HDF5Data" hdf5_data_param { source: "files.txt" batch_size: {} }',
     "HDF5Data, shuffled": (
