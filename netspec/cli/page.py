@@ -56,9 +56,11 @@ def configure_page(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def page_of(args: argparse.Namespace, report: Report) -> Page:
+def page_of(args: argparse.Namespace, report: Report, draws_faulty: bool = True) -> Page:
     """The page. Raises: NetspecError where the net, the weights or the picture is wrong."""
-    page = load_page(args.net, args.phase, options_of(args, allow_unknown=True), report)
+    page = load_page(
+        args.net, args.phase, options_of(args, allow_unknown=True), report, draws_faulty
+    )
     if page.data is not None:
         page.data["folded"] = is_folded(args.fold, len(page.data["layers"]))
         page.data |= {"theme": args.theme or "", "hasShapes": not args.no_shapes}

@@ -36,13 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     def load() -> Page:
-        return page_or_faults(args.net, lambda: page_of(args, Report()))
+        return page_or_faults(args.net, lambda: page_of(args, Report(), draws_faulty=False))
 
     page = load()
-    if page.data is None and not page.text:
-        raise NetspecError(page.faults[0]["message"])
+    sketch = page
+    if page.data is None:  # drawn as far as it goes, until the file is mended
+        sketch = page_or_faults(args.net, lambda: page_of(args, Report()), takes_faulty=True)
+    if not page.text:
+        page_of(args, Report())  # raises what is wrong with the file
     try:
-        server = PageServer(args.net, load, args.port)
+        server = PageServer(args.net, load, args.port, sketch)
     except OSError as error:
         reason = os_reason(error)
         raise NetspecError(f"port {args.port} of {HOST} can't be used: {reason}") from None

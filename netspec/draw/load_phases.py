@@ -19,14 +19,17 @@ def load_phases(
     phase: str = "ALL",
     options: NetOptions | None = None,
     report: Report | None = None,
+    draws_faulty: bool = True,
 ) -> list[Net]:
     """The net of a phase, or for ALL those of both.
 
     A picture needs no shapes, so data need not be there.
 
     A file that makes no net for one of the phases (no layers, or faults in them) is drawn for the
-    other; the report says so. One with faults for every phase is drawn with them. Raises:
-    NetspecError where nothing is left to draw.
+    other; the report says so. One with faults for every phase is drawn with them where unknown
+    words are allowed, unless `draws_faulty` is false.
+
+    Raises: NetspecError where nothing is left to draw.
     """
     report = report or Report()
     nets: list[Net] = []
@@ -44,7 +47,7 @@ def load_phases(
         _add_new(report.diagnostics, warnings.diagnostics)
         if net.layers:
             nets.append(net)
-    if faults and not nets and options.allow_unknown:
+    if faults and not nets and options.allow_unknown and draws_faulty:
         nets, faults = _with_faults(source, phase, options, report), []
     if not nets:
         raise NetspecError(

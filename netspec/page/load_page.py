@@ -29,10 +29,14 @@ def load_page(
     phase: str = "ALL",
     options: NetOptions | None = None,
     report: Report | None = None,
+    draws_faulty: bool = True,
 ) -> Page:
-    """A net's page. Raises: NetspecError where the file does not make a net."""
+    """A net's page. Raises: NetspecError where the file does not make a net.
+
+    Args: draws_faulty: a net with faults is drawn as far as it goes, if unknown words are allowed.
+    """
     report = report or Report()
-    nets = load_phases(path, phase, options, report)
+    nets = load_phases(path, phase, options, report, draws_faulty)
     source = _source(nets, path)
     data = describe(nets, source)
     found = faults(report.in_order(), source)
@@ -40,11 +44,14 @@ def load_page(
     return Page(data, found, source.text)
 
 
-def page_or_faults(path: str | Path, load: Callable[[], Page]) -> Page:
-    """A net's page, or its faults and its text where it does not make a net."""
+def page_or_faults(path: str | Path, load: Callable[[], Page], takes_faulty: bool = False) -> Page:
+    """A net's page, or its faults and its text where it does not make a net.
+
+    Args: takes_faulty: one that is drawn with its errors is a page too.
+    """
     try:
         page = load()
-        if any(fault["severity"] == ERROR for fault in page.faults):
+        if not takes_faulty and any(fault["severity"] == ERROR for fault in page.faults):
             page.data = None  # drawn as far as it goes, but no net
         return page
     except NetspecError as error:

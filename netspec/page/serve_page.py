@@ -27,14 +27,18 @@ class PageServer(ThreadingHTTPServer):
         path: the net's file.
         load: what reads it.
         port: 0 takes any that is free.
+        sketch: what is shown as long as the file has not made a net.
     """
 
     daemon_threads = True
 
-    def __init__(self, path: str, load: Callable[[], Page], port: int = 0) -> None:
+    def __init__(
+        self, path: str, load: Callable[[], Page], port: int = 0, sketch: Page | None = None
+    ) -> None:
         super().__init__((HOST, port), _Handler)
         self.path, self.load = path, load
-        self.page = self.good = load()
+        self.page = load()
+        self.good = self.page if self.page.data is not None else sketch or self.page
         self.changes = 0
         self.changed = threading.Condition()
         self.is_closing = False
