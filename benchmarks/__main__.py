@@ -1,9 +1,24 @@
-"""`python -m benchmarks` runs them all, `python -m benchmarks start_up` one."""
+"""`python -m benchmarks` runs them all, `python -m benchmarks training` one.
+
+The last thing that is printed is the table of all that was measured.
+"""
 
 import sys
 from importlib import import_module
 
-NAMES = ("start_up", "large_nets", "train_step", "layers", "detection", "processes", "pycaffe")
+from benchmarks.side_by_side import table
+
+NAMES = (
+    "start_up",
+    "large_nets",
+    "training",
+    "inference",
+    "layers",
+    "detection",
+    "processes",
+    "pycaffe",
+)
 
 for name in sys.argv[1:] or NAMES:
     import_module(f"benchmarks.{name}").main()
+print(table())

@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
+
+import torch
+
+# of each report: title, the two medians, the ratio of the medians and of the minima, the goal
+TABLE: list[tuple[str, float, float, float, float, float | None]] = []
+
+
+def table() -> str:
+    """What was reported, as a table in Markdown, with the machine and its load."""
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    units = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    lines = [
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {', '.join(units)}; "
+        f"load of the last 1, 5 and 15 minutes at the end: {load}.",
+        "",
+        "| work | netspec ms | the other ms | ratio | of minima | at most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for title, own, other, ratio, best, bound in TABLE:
+        numbers = f"{own * 1e3:,.1f} | {other * 1e3:,.1f} | {ratio:.2f} | {best:.2f}"
+        lines.append(f"| {title} | {numbers} | {'' if bound is None else f'{bound:g}'} |")
+    return "\n".join(lines)
 
 
 def interleaved(
@@ -37,6 +62,7 @@ def report(
         )
     ratio = median(seconds[of]) / median(seconds[to])
     best = min(seconds[of]) / min(seconds[to])
+    TABLE.append((title, median(seconds[of]), median(seconds[to]), ratio, best, bound))
     wanted = f"   (at most {bound:g} is asked for)" if bound else ""
     print(f"  ratio of medians {ratio:.3f}, of minima {best:.3f}{wanted}\n")
     return ratio

@@ -1,0 +1,94 @@
+"""Training steps of whole nets against hand-written eager nets: torch's modules and its SGD.
+
+Both sides hold their batch already. `python -m benchmarks.training ResNet-50` runs that row alone.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+
+from benchmarks.net_case import ALEXNET, CAFFENET, GOOGLENET, MODELS, RESNET, NetCase, compiled
+from benchmarks.side_by_side import interleaved, report
+from netspec.pytorch.optimize import lay_channels_last
+from netspec.pytorch.precision import set_precision
+from netspec.pytorch.solver_nets import learnable
+from netspec.pytorch.updates import Updater
+from netspec.solver.solver_file import load_solver
+
+RATE = 1e-4
+# net, batch, and for each precision the ratio that is asked for
+ROWS: tuple[tuple[NetCase, int, dict[str, float]], ...] = (
+    (ALEXNET, 64, {"fp32": 0.5, "bf16": 0.33}),
+    (CAFFENET, 64, {"fp32": 0.6}),
+    (GOOGLENET, 16, {"fp32": 0.6}),
+    (RESNET, 8, {"fp32": 0.9}),
+)
+
+
+def hand_step(case: NetCase, data: torch.Tensor, label: torch.Tensor) -> Callable[[], None]:
+    """A step of the net that is written by hand, with AlexNet's momentum and weight decay."""
+    by_hand = case.by_hand()
+    weights = [p for p in by_hand.parameters() if p.dim() > 1]
+    biases = [p for p in by_hand.parameters() if p.dim() == 1]
+    groups = [
+        {"params": weights, "weight_decay": 5e-4},
+        {"params": biases, "lr": 2 * RATE, "weight_decay": 0},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=RATE, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        scores = by_hand(data)
+        if isinstance(scores, tuple):  # GoogLeNet's: two auxiliary classifiers, and the last
+            first, second, last = (F.cross_entropy(each, label) for each in scores)
+            loss = last + 0.3 * (first + second)
+        else:
+            loss = F.cross_entropy(scores, label)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def netspec_step(
+    case: NetCase, data: torch.Tensor, label: torch.Tensor, precision: str
+) -> Callable[[], None]:
+    """A step as `netspec.Solver` makes it."""
+    net = case.net(len(data), "TRAIN")
+    module = compiled(net)
+    set_precision(module, precision, "cpu")
+    lay_channels_last(module, "cpu")
+    updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
+    floats = label.float()
+
+    def step() -> None:
+        updater.zero_grad()
+        module.loss(module(data=data, label=floats)).backward()
+        updater.apply(RATE, 0)
+
+    return step
+
+
+def main(names: Sequence[str] = ()) -> None:
+    chosen = [row for row in ROWS if not names or row[0].name in names]
+    for case, batch, bounds in chosen:
+        data = torch.randn(batch, 3, case.side, case.side)
+        label = torch.randint(0, 1000, (batch,))
+        variants = {"hand-written": hand_step(case, data, label)}
+        for precision in bounds:
+            variants[precision] = netspec_step(case, data, label, precision)
+        gc.collect()
+        seconds = interleaved(variants, rounds=7, warm_up=1)
+        for precision, bound in bounds.items():
+            title = f"{case.name}, training step, batch {batch}, {precision}"
+            both = {name: seconds[name] for name in (precision, "hand-written")}
+            report(title, both, precision, "hand-written", bound)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
