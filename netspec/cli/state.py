@@ -20,7 +20,7 @@ def configure_state(
     """Adds --phase, --level, --stage, --allow-python-layers, --plugin and --input.
 
     Args:
-        takes_values: --input also takes a file of the inputs' values; the command tells them apart.
+        takes_values: --input also takes a file of the inputs' values, besides shapes.
     """
     parser.add_argument(
         "--phase",

@@ -119,7 +119,7 @@ def _walked_back(top: Top) -> dict[Top, Map]:
 
 
 def _step_back(top: Top, maps: dict[Top, Map]) -> list[Top]:
-    """Adds the maps of a top's bottoms; of a Crop the second one only tells the size."""
+    """Adds the maps of a top's bottoms; of a Crop the second one only gives the size."""
     bottoms = list(top.fn.inputs[:1] if top.fn.type_name == "Crop" else top.fn.inputs)
     try:
         for bottom in bottoms:
@@ -141,7 +141,7 @@ def crop(top_from: Top, top_to: Top) -> Top:
         raise AssertionError(f"cannot crop negative offset (b = {shift})")
     if not np.all(np.round(shift) == shift):
         raise AssertionError(f"cannot crop noninteger offset (b = {shift})")
-    # between a blob and itself nothing tells the axis
+    # between a blob and itself nothing gives the axis
     first = 2 if axis is None else axis + 1
     offset = [int(value) for value in np.atleast_1d(-np.round(shift))]
     cropped: Top = L.Crop(top_from, top_to, crop_param={"axis": first, "offset": offset})

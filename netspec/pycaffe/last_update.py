@@ -18,7 +18,7 @@ from netspec.pycaffe.net import Net
 from netspec.pytorch.updates import Updater
 from netspec.schema.caffe_pb2 import SolverParameter
 
-# AdaDelta's history does not tell it: its updates are kept
+# AdaDelta's history does not hold it: its updates are kept
 KEPT = ("AdaDelta",)
 
 

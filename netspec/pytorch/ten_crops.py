@@ -21,7 +21,7 @@ from netspec.readers.batches import reader_of
 from netspec.readers.oversample import cropped_layers
 from netspec.readers.ten_places import CROPS
 
-_SMALLEST = torch.finfo(torch.float32).tiny  # the least probability that SoftmaxWithLoss tells
+_SMALLEST = torch.finfo(torch.float32).tiny  # the least probability that SoftmaxWithLoss knows
 
 
 class TenCrops:
@@ -91,21 +91,21 @@ def averaged_blobs(net: Net, images: Collection[Blob]) -> tuple[list[Blob], dict
         for blob in layer.top_blobs
         if blob not in images
     }
-    seen, told = set(images), set(labels)
+    seen, labelled = set(images), set(labels)
     scores: dict[Blob, None] = {}
     axes: dict[Blob, int] = {}
     for layer in net.layers:
         bottoms = layer.bottom_blobs
-        if told.intersection(bottoms):
-            own = [blob for blob in bottoms if blob in seen and blob not in told]
+        if labelled.intersection(bottoms):
+            own = [blob for blob in bottoms if blob in seen and blob not in labelled]
             scores.update(dict.fromkeys(own))
             if layer.type == "SoftmaxWithLoss" and own and own[0] is bottoms[0]:
                 axes[own[0]] = layer.message.softmax_param.axis
-            told.update(layer.top_blobs)
+            labelled.update(layer.top_blobs)
         if seen.intersection(bottoms):
             seen.update(layer.top_blobs)
     ends = (net.blob(name) for name in net.outputs)
-    scores.update(dict.fromkeys(blob for blob in ends if blob in seen and blob not in told))
+    scores.update(dict.fromkeys(blob for blob in ends if blob in seen and blob not in labelled))
     read = next((blob for blob in scores if blob in images), None)
     if read is not None or not scores:
         what = f"the images '{read.name}' themselves" if read else "nothing of the images"

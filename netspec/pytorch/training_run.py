@@ -47,8 +47,8 @@ from netspec.solver.learning_rate import learning_rate
 from netspec.solver.run_options import Overrides
 from netspec.solver.solver_file import load_solver
 from netspec.weights.choice import WeightChoice
+from netspec.weights.companion import Companion
 from netspec.weights.retention import Retention
-from netspec.weights.snapshot_files import Companion
 
 
 class TrainingRun:

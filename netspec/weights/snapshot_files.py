@@ -24,8 +24,7 @@ from netspec.atomic import fsync_folder
 from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.file_kind import HOW_TO_COPY
 from netspec.read_file import open_regular
-from netspec.weights.companion import Companion as Companion
-from netspec.weights.companion import companion_path, read_companion
+from netspec.weights.companion import Companion, companion_path, read_companion
 from netspec.weights.files import read_weights
 from netspec.weights.solverstate import read_solverstate
 

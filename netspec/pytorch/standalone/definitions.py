@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from netspec.diagnostics import NetspecError
@@ -101,7 +102,7 @@ class Definitions:
         found = [
             f"class {name}:  # numbers of caffe.proto\n"
             + "".join(
-                f"    {key} = {value}\n" for key, value in sorted(values.items(), key=_second)
+                f"    {key} = {value}\n" for key, value in sorted(values.items(), key=itemgetter(1))
             )
             for name, values in sorted(self._enums.items())
         ]
@@ -170,7 +171,8 @@ class Definitions:
     def _reference(self, source: _Source, name: str) -> str:
         """What a global name is called in the file, once what it names is there."""
         if name in _REPLACED:
-            self.use("from torch import nn") if name == "LayerModule" else None
+            if name == "LayerModule":
+                self.use("from torch import nn")
             return _REPLACED[name]
         if name == "NetspecError":
             self._raises = True
@@ -233,7 +235,3 @@ def _without_doubled_blank_lines(text: str) -> str:
     while "\n\n\n" in text:
         text = text.replace("\n\n\n", "\n\n")
     return text
-
-
-def _second(pair: tuple[str, int]) -> int:
-    return pair[1]
