@@ -46,6 +46,8 @@ class NetUpdater(Updater):
         super().__init__(p, *blobs)
         if p.type in KEPT and self.changes is None:
             self.changes = [torch.zeros_like(blob, requires_grad=False) for blob in self.blobs]
+        # of the other types, `last_update` reads the gradient with its decay
+        self.is_fused = self.changes is None and p.type == "SGD"
 
     def zero_grad(self) -> None:
         self.net.clear_param_diffs()

@@ -22,6 +22,7 @@ from torch import Tensor, fx
 from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
 from netspec.passes.plan_backward import plan_backward
+from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.layer_nodes import nodes_of_layers
 from netspec.pytorch.layers.data import Hdf5Output
 from netspec.pytorch.lower import fill_params, lower
@@ -111,6 +112,7 @@ class TimedNet:
         exact: bool = False,
     ) -> None:
         self.device = device
+        keep_freed_memory(device)
         self.module = lower(net)
         set_precision(self.module, precision, device)
         if not exact:

@@ -16,6 +16,7 @@ from netspec.files.paths import resolve_path
 from netspec.graph import Net
 from netspec.listener import Listener, Values
 from netspec.options import net_options
+from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.device import default_device
@@ -91,6 +92,7 @@ class TrainingRun:
             allow_python_layers=allow_python_layers, dialect=dialect, strict=strict
         )
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
+        keep_freed_memory(self.device)
         self.module: NetModule = lower(self.net)
         set_precision(self.module, precision, self.device)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))

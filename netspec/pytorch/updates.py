@@ -2,7 +2,7 @@
 
 A rule takes the weights, their gradients (regularised), their history and the rate (lr · lr_mult),
 and changes weights and history in place. `step` counts from 0. The learning rate stands inside
-SGD's history, unlike torch's.
+SGD's history, unlike torch's. `fused_updates.py` has those that are one kernel of torch's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from netspec.pytorch.fused_updates import fits, fused_rule
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import HISTORIES
 
@@ -165,6 +166,8 @@ class Updater:
         self.changes: list[Tensor] | None = (
             [torch.zeros_like(b, requires_grad=False) for b in blobs] if p.snapshot_diff else None
         )
+        # whether one kernel may do the update; what stands in a gradient after it is then undefined
+        self.is_fused = not p.snapshot_diff
         self.history: list[Tensor] = [
             torch.zeros_like(b, requires_grad=False) for _ in range(self.histories) for b in blobs
         ]
@@ -197,17 +200,20 @@ class Updater:
             clip_gradients(every, self.p.clip_gradients)
         if self.p.iter_size > 1:
             torch._foreach_mul_(every, 1 / self.p.iter_size)
+        count = len(self.blobs)
         for (lr_mult, decay_mult), indices in self.groups.items():
             weights = [self.blobs[i] for i in indices]
             grads = [grad for weight in weights if (grad := weight.grad) is not None]
-            if self.p.weight_decay * decay_mult:
-                regularise(
-                    weights, grads, self.p.weight_decay * decay_mult, self.p.regularization_type
-                )
-            count = len(self.blobs)
             history = [
                 [self.history[part * count + i] for i in indices] for part in range(self.histories)
             ]
+            decay = self.p.weight_decay * decay_mult
+            fused = fused_rule(self.p, decay) if self.is_fused else None
+            if fused is not None and fits(weights, grads, history):
+                fused(weights, grads, history, rate * lr_mult, decay, self.p, step)
+                continue
+            if decay:
+                regularise(weights, grads, decay, self.p.regularization_type)
             if self.changes is None:
                 self.rule(weights, grads, history, rate * lr_mult, self.p, step)
                 continue
