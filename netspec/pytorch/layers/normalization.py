@@ -1,4 +1,4 @@
-"""LRN and MVN with their own gradients, and BatchNorm with Caffe's unnormalised running sums."""
+"""BatchNorm with Caffe's unnormalised running sums, and MVN with its own gradient."""
 
 from __future__ import annotations
 
@@ -11,103 +11,6 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
-from netspec.schema.caffe_pb2 import LRNParameter
-
-
-def _window_sum(x: Tensor, size: int) -> Tensor:
-    """The sum over `size` neighbouring channels, in place of a padded pooling.
-
-    Each neighbour takes one pass of additions.
-    """
-    total = x.clone()
-    for shift in range(1, min(size // 2 + 1, x.shape[1])):
-        total[:, shift:] += x[:, :-shift]
-        total[:, :-shift] += x[:, shift:]
-    return total
-
-
-def _negative_power(x: Tensor, beta: float) -> Tensor:
-    """x^-beta; the common 3/4 by two square roots, which take a fraction of a power's time."""
-    if beta == 0.75:
-        root = x.rsqrt()
-        return root.sqrt().mul_(root)
-    return x.pow(-beta)
-
-
-class _AcrossChannels(torch.autograd.Function):
-    """y = x · s^-beta with s = k + alpha/n · (sum of squares over n channels).
-
-    Keeps x and s for the gradient.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
-        scale = _window_sum(x * x, size).mul_(alpha / size).add_(k)
-        ctx.save_for_backward(x, scale)
-        ctx.settings = (size, alpha, beta)
-        return _negative_power(scale, beta).mul_(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, scale = ctx.saved_tensors
-        size, alpha, beta = ctx.settings
-        power = _negative_power(scale, beta).mul_(grad)
-        ratio = _window_sum((power * x).div_(scale), size)
-        return power.sub_(ratio.mul_(x), alpha=2 * alpha * beta / size), None, None, None, None
-
-
-def across_channels_gradient(
-    grad: Tensor,
-    x: Tensor,
-    bottom: Tensor,
-    top: Tensor,
-    size: int,
-    alpha: float,
-    beta: float,
-    k: float,
-) -> Tensor:
-    """The gradient of LRN over channels of x, from what its bottom and its top hold now."""
-    scale = _window_sum(x * x, size).mul_(alpha / size).add_(k)
-    ratio = _window_sum(grad * top / scale, size)
-    return grad * _negative_power(scale, beta) - 2 * alpha * beta / size * bottom * ratio
-
-
-class LRN(LayerModule):
-    """Local response normalisation, over channels or within each channel's plane.
-
-    Within a channel, alpha is divided by the whole window, its zero padding included, and k is
-    always 1. Half precision is summed in 32 bits: beside k, alpha times a square would be rounded
-    away.
-    """
-
-    def __init__(
-        self, size: int, alpha: float, beta: float, k: float, within_channel: bool
-    ) -> None:
-        super().__init__()
-        self.size, self.alpha, self.beta, self.k, self.within_channel = (
-            size,
-            alpha,
-            beta,
-            k,
-            within_channel,
-        )
-
-    def extra_repr(self) -> str:
-        region = "within_channel" if self.within_channel else "across_channels"
-        return f"{self.size}, alpha={self.alpha:g}, beta={self.beta:g}, k={self.k:g}, {region}"
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        if self.within_channel:
-            # a window of more than the plane around each place holds no more, it only divides by
-            # more
-            size = self.size if self.size < 256 else min(self.size, 2 * max(x.shape[2:]) + 1)
-            mean = F.avg_pool2d(
-                wide * wide, size, stride=1, padding=size // 2, count_include_pad=True
-            )
-            mean = mean if size == self.size else mean * (size / self.size) ** 2
-            return (wide * (1 + self.alpha * mean).pow(-self.beta)).to(x.dtype)
-        return _AcrossChannels.apply(wide, self.size, self.alpha, self.beta, self.k).to(x.dtype)
 
 
 class BatchNorm(LayerModule):
@@ -249,11 +152,6 @@ class MVN(LayerModule):
         return y.view(*x.shape, *[1] * (4 - x.dim())).to(x.dtype)
 
 
-def build_lrn(layer: Layer) -> nn.Module:
-    p = layer.message.lrn_param
-    return LRN(p.local_size, p.alpha, p.beta, p.k, p.norm_region == LRNParameter.WITHIN_CHANNEL)
-
-
 def fixed_statistics(layer: Layer) -> bool | None:
     """Whether a BatchNorm layer takes its running statistics; None where train() and eval() say."""
     p = layer.message.batch_norm_param
@@ -274,12 +172,6 @@ def build_mvn(layer: Layer) -> nn.Module:
     return MVN(p.normalize_variance, p.across_channels, p.eps, layer.tops[0] == layer.bottoms[0])
 
 
-def _lrn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
-    return across_channels_gradient(
-        grad, x, bottom, top, module.size, module.alpha, module.beta, module.k
-    )
-
-
 def _mvn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: Any) -> Tensor:
     rows = module.rows(x)
     deviation = (
@@ -295,7 +187,6 @@ def _mvn_gradient(grad: Tensor, x: Tensor, bottom: Tensor, top: Tensor, module: 
 
 
 BUILDERS = {
-    "LRN": Builder(build_lrn, gradient=_lrn_gradient),
     "BatchNorm": Builder(build_batch_norm, leaves_top=always),
     "MVN": Builder(build_mvn, gradient=_mvn_gradient),
 }

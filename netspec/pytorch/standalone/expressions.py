@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from netspec.pytorch.layers.arithmetic import EltwiseProduct, EltwiseSum
+from netspec.pytorch.layers.lrn import LRN
 from netspec.pytorch.layers.neuron import AbsVal
-from netspec.pytorch.layers.normalization import LRN
 from netspec.pytorch.layers.shape import Concat, Slice
 from netspec.pytorch.standalone.constructor import float_text, pair
 
