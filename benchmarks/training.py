@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from benchmarks.net_case import ALEXNET, CAFFENET, GOOGLENET, MODELS, RESNET, NetCase, compiled
 from benchmarks.side_by_side import interleaved, report
+from netspec.pytorch.join_scale import join_scales
 from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import learnable
@@ -62,6 +63,7 @@ def netspec_step(
     net = case.net(len(data), "TRAIN")
     module = compiled(net)
     set_precision(module, precision, "cpu")
+    join_scales(module)
     lay_channels_last(module, "cpu")
     updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
     floats = label.float()

@@ -21,6 +21,7 @@ from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
+from netspec.pytorch.join_scale import join_scales
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -99,6 +100,8 @@ class TrainingRun:
         self.module.to(self.device)
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
         if not exact:
+            if not p.debug_info:  # whose lines tell of every blob
+                join_scales(self.module)
             lay_channels_last(self.module, self.device, test_nets)
         self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)

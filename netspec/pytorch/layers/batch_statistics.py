@@ -166,10 +166,12 @@ class GroupedBatchNorm(BatchNorm):
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, group={self.group}"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
         is_global = not self.training if self.use_global_stats is None else self.use_global_stats
         if is_global or not self.group:
-            return super().forward(x)
+            return super().forward(x, weight, bias)
         if x.shape[0] % self.group:
             label, span = self.place
             raise NetspecError(
@@ -177,9 +179,8 @@ class GroupedBatchNorm(BatchNorm):
                 "of the batch",
                 span,
             )
-        return torch.cat(
-            [super(GroupedBatchNorm, self).forward(part) for part in x.split(self.group)]
-        )
+        forward = super().forward
+        return torch.cat([forward(part, weight, bias) for part in x.split(self.group)])
 
 
 class NvidiaBatchNorm(LayerModule):

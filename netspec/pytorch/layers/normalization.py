@@ -14,7 +14,9 @@ from netspec.pytorch.layers.layer_module import LayerModule
 
 
 class BatchNorm(LayerModule):
-    """(x - mean) / sqrt(variance + eps) for each channel, without a learned factor.
+    """(x - mean) / sqrt(variance + eps) for each channel.
+
+    It has no learned factor; it may be given the factor and bias of the Scale layer behind it.
 
     mean and variance are sums that `scale_factor` divides: each forward pass in TRAIN multiplies
     all three by `fraction` and adds the batch's mean, its unbiased variance, and 1. The batch
@@ -43,18 +45,24 @@ class BatchNorm(LayerModule):
     def blobs(self) -> list[Tensor]:
         return [self.mean, self.variance, self.scale_factor]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None
+    ) -> Tensor:
         shaped = x.unsqueeze(1) if x.dim() == 1 else x
         if not self.training if self.use_global_stats is None else self.use_global_stats:
             factor = torch.where(self.scale_factor == 0, 0.0, 1 / self.scale_factor)
             return F.batch_norm(
-                shaped, self.mean * factor, self.variance * factor, eps=self.eps
+                shaped, self.mean * factor, self.variance * factor, weight, bias, eps=self.eps
             ).view_as(x)
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
         if shaped.numel() == shaped.shape[1]:  # one value a channel: torch refuses, Caffe gives 0
             y, mean = (shaped - shaped) / self.eps**0.5, shaped.detach().reshape(-1).to(mean.dtype)
+            y = y if weight is None else y * weight.view_as(y)
+            y = y if bias is None else y + bias.view_as(y)
         else:
-            y = F.batch_norm(shaped, mean, variance, training=True, momentum=1.0, eps=self.eps)
+            y = F.batch_norm(
+                shaped, mean, variance, weight, bias, training=True, momentum=1.0, eps=self.eps
+            )
         with torch.no_grad():
             self.scale_factor.mul_(self.fraction).add_(1)
             self.mean.mul_(self.fraction).add_(mean)
