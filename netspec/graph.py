@@ -92,6 +92,11 @@ class Blob:
     def count(self) -> int:
         return prod(self.shape or ())
 
+    @property
+    def split_name(self) -> str:
+        """The name of the first top of the Split layer that Caffe inserts below it."""
+        return f"{self.name}_{self.producer.name}_{self.top_index}_split_0"
+
     def overwritten_by(self, writes: int) -> Blob | None:
         """The blob whose in-place write stands in this one's memory after that many writes."""
         return self.memory.writes[writes - 1] if writes > self.writes_before else None
@@ -216,9 +221,7 @@ class Net:
 
     def output_name(self, blob: Blob) -> str:
         """The name by which a blob is an output: its own, or that of Caffe's Split layer."""
-        return next(
-            (name for name, split in self.split_outputs.items() if split is blob), blob.name
-        )
+        return blob.split_name if self.split_outputs.get(blob.split_name) is blob else blob.name
 
     def blob(self, name: str) -> Blob:
         """The last version of the blob of that name, or the blob that is the output of that name.

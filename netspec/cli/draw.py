@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from functools import partial
 
 from netspec.atomic import write_atomically
 from netspec.cli.overwrite import configure_overwrite
 from netspec.cli.page import configure_input, configure_look, configure_page, page_of
 from netspec.cli.state import configure_level, options_of, print_warnings
-from netspec.diagnostics import NetspecError, Report
+from netspec.diagnostics import NOTE, Diagnostic, NetspecError, Report
 from netspec.draw.dot import RANKDIRS, dot_text
 from netspec.draw.load_phases import PHASES, load_phases
 from netspec.draw.mermaid import mermaid_text
@@ -17,12 +18,16 @@ from netspec.draw.render import FORMATS, TEXTS, picture_format, render
 from netspec.draw.themes import THEMES
 from netspec.files.overwrite import PAGE, require_own_kind, require_own_picture
 from netspec.graph import Net
+from netspec.hint import as_hint
 from netspec.page.write_page import page_html
 
 _RANKDIR_HELP = (
     "where the data flow to; TB, down, stays readable however deep the net is (default "
     "%(default)s; Caffe's draw_net.py has LR)"
 )
+
+MANY_BOXES = 2000  # above these a renderer may take minutes, in which nothing is to be seen
+_BOX = re.compile(r"^ +n\d+ \[", re.MULTILINE)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +91,19 @@ def _draw(nets: list[Net], args: argparse.Namespace, report: Report) -> None:
         return
     is_foldable = text_of(fold="all") != text
     smaller = "--fold all draws each block of layers as one box" if is_foldable else None
+    _announce(text, smaller)
     render(text, args.out, report, smaller)
+
+
+def _announce(text: str, smaller: str | None) -> None:
+    """Says before it begins that a picture may take long, and what does not."""
+    boxes = len(_BOX.findall(text))
+    if boxes > MANY_BOXES:
+        hint = "; ".join(filter(None, (smaller, ".html and .dot are written at once")))
+        message = f"a picture of {boxes:,} boxes may take minutes to draw"
+        report = Report()
+        report.diagnostics.append(Diagnostic(NOTE, message, hint=as_hint(hint)))
+        print_warnings(report)
 
 
 def _write_page(args: argparse.Namespace) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from difflib import SequenceMatcher
+from itertools import takewhile
 
 from netspec.diff.net_file import LayerOfFile
 
@@ -54,10 +55,32 @@ def _by_place(
     runs = _runs(new, set(pairs.values()))
     for before, ones in _runs(old, set(pairs)).items():
         others = runs.get(pairs[before] if before is not None else None, [])
-        types, other_types = ([layer.type for layer in layers] for layers in (ones, others))
-        matcher = SequenceMatcher(None, types, other_types, autojunk=False)
-        for at, other_at, size in matcher.get_matching_blocks():
-            yield from zip(ones[at : at + size], others[other_at : other_at + size], strict=True)
+        yield from _of_same_types(ones, others)
+
+
+def _of_same_types(
+    ones: list[LayerOfFile], others: list[LayerOfFile]
+) -> Iterator[tuple[LayerOfFile, LayerOfFile]]:
+    """Pairs of one type, in the order of both lists.
+
+    What both begin and end with goes first: SequenceMatcher's time grows with the square of the
+    rest, and a net may be another one with all of its layers renamed.
+    """
+    first = _common(zip(ones, others, strict=False))
+    yield from zip(ones[:first], others[:first], strict=True)
+    ones, others = ones[first:], others[first:]
+    last = _common(zip(reversed(ones), reversed(others), strict=False))
+    yield from zip(ones[len(ones) - last :], others[len(others) - last :], strict=True)
+    ones, others = ones[: len(ones) - last], others[: len(others) - last]
+    types, other_types = ([layer.type for layer in layers] for layers in (ones, others))
+    matcher = SequenceMatcher(None, types, other_types, autojunk=False)
+    for at, other_at, size in matcher.get_matching_blocks():
+        yield from zip(ones[at : at + size], others[other_at : other_at + size], strict=True)
+
+
+def _common(pairs: Iterable[tuple[LayerOfFile, LayerOfFile]]) -> int:
+    """How many pairs there are before the first of two types."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0].type == pair[1].type, pairs))
 
 
 def _runs(

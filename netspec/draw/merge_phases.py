@@ -32,7 +32,9 @@ class Node:
     def in_place(self) -> bool:
         """Whether the layer writes over what it reads."""
         layer = self.layer
-        return bool(layer.top_blobs) and layer.tops == layer.bottoms[: len(layer.tops)]
+        # a Concat of thousands is asked for each arrow that ends there: no list of all its bottoms
+        read = [blob.name for blob in layer.bottom_blobs[: len(layer.top_blobs)]]
+        return bool(layer.top_blobs) and layer.tops == read
 
     @property
     def is_sized(self) -> bool:

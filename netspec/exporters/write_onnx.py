@@ -41,12 +41,13 @@ def onnx_model(
     graph = OnnxGraph(net)
     names = list(net.outputs if outputs is None else outputs)
     layers = _leading_to(net, names)
+    kept, given = frozenset(layers), frozenset(names)
     if image is not None:
         emit_image(graph, image)
     for layer, values in zip(net.layers, params, strict=True):
-        if layer in layers:
+        if layer in kept:
             graph.is_half = layer in halves
-            _emit(graph, layer, values, names)
+            _emit(graph, layer, values, given)
     batch = _batch_size(net, layers)
     inputs = [blob for layer in layers if _is_source(layer) for blob in layer.top_blobs]
     ends = {
@@ -75,7 +76,7 @@ def onnx_model(
 
 
 def _emit(
-    graph: OnnxGraph, layer: Layer, params: Sequence[np.ndarray], outputs: Sequence[str]
+    graph: OnnxGraph, layer: Layer, params: Sequence[np.ndarray], outputs: Collection[str]
 ) -> None:
     if _is_source(layer) or layer.type in _NO_VALUE:
         return

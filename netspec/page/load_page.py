@@ -25,7 +25,7 @@ class Page:
 
 
 def load_page(
-    path: str | Path,
+    path: str | Path | Source,
     phase: str = "ALL",
     options: NetOptions | None = None,
     report: Report | None = None,
@@ -68,6 +68,8 @@ def _faulty(found: list[Diagnostic], path: str | Path) -> tuple[list[dict[str, A
     return faults(found, own), source.text
 
 
-def _source(nets: list[Net], path: str | Path) -> Source:
+def _source(nets: list[Net], path: str | Path | Source) -> Source:
+    if isinstance(path, Source):
+        return path
     spans = (layer.span for net in nets for layer in net.layers)
     return next((span.source for span in spans if span is not None), None) or read_text_file(path)

@@ -256,14 +256,14 @@ def _split_outputs(net: Net) -> dict[str, Blob]:
     """
     found = {}
     for layer in net.layers:
-        for i, (blob, weight) in enumerate(zip(layer.top_blobs, layer.loss_weights, strict=True)):
+        for blob, weight in zip(layer.top_blobs, layer.loss_weights, strict=True):
             if (
                 layer.message.loss_weight
                 and weight
                 and blob.consumers
                 and net.blobs[blob.name] is blob
             ):
-                found[f"{blob.name}_{layer.name}_{i}_split_0"] = blob
+                found[blob.split_name] = blob
     return found
 
 

@@ -23,6 +23,7 @@ from netspec.pytorch.memory import require_memory
 from netspec.pytorch.module import About, NetModule, blobs_of
 from netspec.pytorch.overwritten import read_overwritten, wrap_overwritten
 from netspec.pytorch.sharing import share_param
+from netspec.syntax.read import without_collector
 from netspec.weights.blob_proto import blob_array
 from netspec.weights.state_keys import python_name
 
@@ -56,7 +57,8 @@ _NETS: WeakKeyDictionary[NetModule, Net] = WeakKeyDictionary()
 
 def lower(net: Net, outputs: list[str] | None = None) -> NetModule:
     """The module of a net, its params not yet filled."""
-    module = _Lowering(net, outputs).module()
+    with without_collector():
+        module = _Lowering(net, outputs).module()
     _NETS[module] = net
     return module
 
@@ -80,6 +82,7 @@ class _Lowering:
                     None,
                     did_you_mean(name, net.blobs),
                 )
+        self.output_set = frozenset(self.outputs)
         self.needed: set[Blob] = set()  # of a net that is cut
         self.layers = net.layers if outputs is None else self._leading_to(outputs)
         self.plan = plan_backward(self.layers, net.force_backward)
@@ -87,6 +90,9 @@ class _Lowering:
         self.root = nn.Module()
         self.nodes: dict[Blob, fx.Node] = {}
         self.targets: dict[Layer, str] = {}
+        self.names: dict[str, int] = {}  # those of the submodules
+        # the first module with each param that has a name, by that name and the param's index
+        self.owners: dict[tuple[str, int], nn.Module] = {}
         self.is_cut = outputs is not None
 
     def _leading_to(self, outputs: list[str]) -> list[Layer]:
@@ -169,7 +175,7 @@ class _Lowering:
 
     def _placeholders(self) -> list[Blob]:
         inputs = []
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         for layer in self.layers:
             spec = find_spec(layer.spec_name)
             for blob in layer.top_blobs if spec and spec.is_source else ():
@@ -190,9 +196,7 @@ class _Lowering:
         submodule = builder.build(layer)
         target = ""
         if submodule is not None:
-            target = self.targets[layer] = _python_name(
-                layer.name or layer.type, set(self.root._modules)
-            )
+            target = self.targets[layer] = _python_name(layer.name or layer.type, self.names)
             self.root.add_module(target, submodule)
             write_in_place(layer, submodule)
             self._set_learned(layer, submodule)
@@ -234,19 +238,13 @@ class _Lowering:
         """
         for i, (param, blob) in enumerate(zip(layer.params, blobs_of(submodule), strict=True)):
             if param.owner is not None:
-                owner = next(
-                    (other for other in self.targets if _owns(other, param.name, param.owner[1])),
-                    None,
-                )
+                owner = self.owners.get((param.name, param.owner[1]))
                 if owner is not None:
-                    share_param(
-                        submodule,
-                        i,
-                        self.root.get_submodule(self.targets[owner]),
-                        param.owner[1],
-                        param.shape,
-                    )
-            elif param.learned:
+                    share_param(submodule, i, owner, param.owner[1], param.shape)
+                continue
+            if param.name:
+                self.owners.setdefault((param.name, i), submodule)
+            if param.learned:
                 blob.requires_grad_(
                     self.net.force_backward or (param.lr_mult != 0 and layer in self.plan.learning)
                 )
@@ -260,7 +258,7 @@ class _Lowering:
                 if (
                     weight
                     and blob in self.nodes
-                    and not (self.is_cut and not {name, blob.name} & set(self.outputs))
+                    and not (self.is_cut and not {name, blob.name} & self.output_set)
                 ):
                     terms[self._key(blob, layer)] = (blob, self.plan.weights.get(blob, weight))
         return terms
@@ -287,33 +285,28 @@ class _Lowering:
         """
         name = self.net.output_name(blob)
         is_output = (
-            name in self.outputs
+            name in self.output_set
             and self.net.blob(name) is blob
             and self._written(blob, len(blob.memory.writes)) is self.nodes[blob]
         )
         return name if is_output else f"{name} of {layer.name}"
 
 
-def _owns(layer: Layer, name: str, index: int) -> bool:
-    """Whether the layer's param of that index is the owner of a shared name."""
-    return (
-        index < len(layer.params)
-        and layer.params[index].name == name
-        and layer.params[index].owner is None
-    )
-
-
-def _python_name(name: str, taken: set[str]) -> str:
+def _python_name(name: str, taken: dict[str, int]) -> str:
     """A blob's or layer's name as a Python name of its own.
 
     'inception_3a/1x1' → inception_3a_1x1.
+
+    Args: taken: the names that are in use, each with the last number that was added to it.
     """
     base = python_name(name)
     if hasattr(NetModule, base) or base in ("self", "meta", "training"):
         # the module has something of that name: a layer 'loss' is its submodule loss_
         base = f"{base}_"
-    unique, count = base, 1
+    unique, count = base, taken.get(base, 0)
     while unique in taken:
-        unique, count = f"{base}_{count}", count + 1
-    taken.add(unique)
+        count += 1
+        unique = f"{base}_{count}"
+    taken[base] = count
+    taken.setdefault(unique, 0)
     return unique

@@ -200,9 +200,7 @@ class NetModule(fx.GraphModule):
         if len(outputs) == len(about.output_names):
             return outputs
         shown = Outputs({name: outputs[name] for name in about.output_names})
-        shown.terms = {
-            name: value for name, value in outputs.items() if name not in about.output_names
-        }
+        shown.terms = {name: value for name, value in outputs.items() if name not in shown}
         return shown
 
     def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

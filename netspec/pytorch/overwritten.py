@@ -11,12 +11,12 @@ concerned.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from netspec.graph import Blob, Layer
+from netspec.graph import Blob, Layer, Memory
 from netspec.layers import find_spec
 from netspec.layers.spec import Spec
 from netspec.pytorch.layers import find_builder
@@ -152,26 +152,63 @@ class KeepsOverwritten(nn.Module):
         return self.layer(*own)
 
 
+class _Writers:
+    """The layers with a module that write over a memory in place, and where each last does so."""
+
+    def __init__(self, memory: Memory, submodules: dict[Layer, nn.Module]) -> None:
+        producers = ((i, blob.producer) for i, blob in enumerate(memory.writes))
+        self.places = {layer: i for i, layer in producers if layer in submodules}
+        self.last = max(self.places, key=self.places.__getitem__, default=None)
+        self.last_place = max(self.places.values(), default=-1)
+        self.last_change = max(
+            (i for layer, i in self.places.items() if not _keeps_signs(layer)), default=-1
+        )  # of signs
+        self._last_reads: dict[Blob, int] = {}
+
+    def last_read(self, blob: Blob) -> int:
+        """Where the last writer that reads a blob writes."""
+        if blob not in self._last_reads:
+            found = (self.places.get(layer, -1) for layer, _ in blob.consumers)
+            self._last_reads[blob] = max(found, default=-1)
+        return self._last_reads[blob]
+
+
+class _Later(NamedTuple):
+    """What is written over a blob's memory later on: by whom last, and whether signs change."""
+
+    last: Layer
+    changes_signs: bool
+
+
 class _Wrapping:
     def __init__(self, layers: list[Layer], submodules: dict[Layer, nn.Module]) -> None:
         self.layers, self.submodules = layers, submodules
         self.memories: dict[Layer, _Memory] = {}
+        self._writers: dict[Memory, _Writers] = {}
 
-    def later_writers(self, blob: Blob, writes: int) -> list[Layer]:
-        """The layers that write over a blob's memory in place after so many writes."""
-        return [b.producer for b in blob.memory.writes[writes:] if b.producer in self.submodules]
+    def writers(self, memory: Memory) -> _Writers:
+        if memory not in self._writers:
+            self._writers[memory] = _Writers(memory, self.submodules)
+        return self._writers[memory]
 
-    def writers_over_bottom(self, layer: Layer, i: int) -> list[Layer]:
-        """Those that write over a bottom after the layer has read it, by another name.
+    def later_writes(self, blob: Blob, writes: int) -> _Later | None:
+        """What layers write over a blob's memory in place after so many writes."""
+        writers = self.writers(blob.memory)
+        if writers.last is None or writers.last_place < writes:
+            return None
+        return _Later(writers.last, writers.last_change >= writes)
+
+    def writes_over_bottom(self, layer: Layer, i: int) -> _Later | None:
+        """What is written over a bottom after the layer has read it, by another name.
 
         By its own, Caffe refuses the net.
         """
-        blob = layer.bottom_blobs[i]
-        writers = self.later_writers(blob, layer.bottom_writes[i])
-        return [] if any(blob in writer.bottom_blobs for writer in writers) else writers
+        blob, writes = layer.bottom_blobs[i], layer.bottom_writes[i]
+        is_by_own_name = self.writers(blob.memory).last_read(blob) >= writes
+        return None if is_by_own_name else self.later_writes(blob, writes)
 
-    def memory_after(self, writers: list[Layer]) -> _Memory | None:
-        return self.memories.setdefault(writers[-1], _Memory()) if writers else None
+    def memory_after(self, later: _Later | None) -> _Memory | None:
+        return self.memories.setdefault(later.last, _Memory()) if later else None
 
     def wrapped(self, layer: Layer) -> nn.Module | None:
         """The module for a layer whose gradient, in Caffe, reads what was written over it."""
@@ -187,7 +224,7 @@ class _Wrapping:
         if "bottom" not in spec.gradient_reads(layer):
             return None
         memories = [
-            self.memory_after(self.writers_over_bottom(layer, i))
+            self.memory_after(self.writes_over_bottom(layer, i))
             for i in range(len(layer.bottom_blobs))
         ]
         return KeepsOverwritten(module, memories) if any(memories) else None
@@ -202,8 +239,8 @@ class _Wrapping:
         )
         if not reads:
             return None
-        over_top = self.later_writers(top, top.writes_before)
-        over_bottom = [] if in_place else self.writers_over_bottom(layer, 0)
+        over_top = self.later_writes(top, top.writes_before)
+        over_bottom = None if in_place else self.writes_over_bottom(layer, 0)
         reads_top = "top" in reads or in_place
         top_memory = (
             self.memory_after(over_top) if reads_top and _differs_after(spec, over_top) else None
@@ -222,18 +259,18 @@ class _Wrapping:
         return Overwritten(gradient, module, in_place, bottom_memory, top_memory)
 
 
-def _differs_after(spec: Spec, writers: list[Layer]) -> bool:
-    """Whether the layer's gradient is another one for what the writers leave.
+def _differs_after(spec: Spec, later: _Later | None) -> bool:
+    """Whether the layer's gradient is another one for what is left there.
 
-    One that asks for signs alone is the same after those that keep them, or let no gradient through
-    where they do not.
+    One that asks for signs alone is the same after layers that keep them, or let no gradient
+    through where they do not.
     """
-    if not spec.gradient_reads_signs:
-        return bool(writers)
-    found = ((find_spec(writer.spec_name), writer) for writer in writers)
-    return any(
-        writer_spec is None or not writer_spec.keeps_signs(writer) for writer_spec, writer in found
-    )
+    return later is not None and (later.changes_signs or not spec.gradient_reads_signs)
+
+
+def _keeps_signs(layer: Layer) -> bool:
+    spec = find_spec(layer.spec_name)
+    return spec is not None and spec.keeps_signs(layer)
 
 
 def wrap_overwritten(
@@ -248,7 +285,7 @@ def wrap_overwritten(
     }
     for layer in layers:
         if layer.type == "Parameter" and layer in submodules:
-            memory = wrapping.memory_after(wrapping.later_writers(layer.top_blobs[0], 0))
+            memory = wrapping.memory_after(wrapping.later_writes(layer.top_blobs[0], 0))
             if memory is not None:
                 memory.params.append(submodules[layer])
     for writer, memory in wrapping.memories.items():

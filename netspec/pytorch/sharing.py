@@ -5,6 +5,7 @@ Statistics, and where only the counts agree, are a view of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from torch import Tensor, nn
@@ -106,12 +107,13 @@ def _by_name(module: NetModule) -> dict[tuple[str, int], nn.Module]:
     Layers may share a name, or have none.
     """
     found: dict[tuple[str, int], nn.Module] = {}
+    occurrences: Counter[str] = Counter()
     for (name, _, _, _), target, blobs in zip(
         module.about.layers, module.about.order, module.layer_params, strict=True
     ):
         if blobs:
-            occurrence = sum(other == name for other, _ in found)
-            found[name, occurrence] = module.get_submodule(target)
+            found[name, occurrences[name]] = module.get_submodule(target)
+            occurrences[name] += 1
     return found
 
 

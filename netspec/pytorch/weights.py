@@ -101,10 +101,11 @@ def merged(reports: Sequence[LoadReport]) -> LoadReport:
     if len(reports) == 1:
         return reports[0]
     loaded = {name: None for report in reports for name in report.loaded}
+    missing = frozenset.intersection(*(frozenset(report.missing) for report in reports))
     return LoadReport(
         ", ".join(report.path for report in reports),
         list(loaded),
-        [name for name in reports[0].missing if all(name in report.missing for report in reports)],
+        [name for name in reports[0].missing if name in missing],
         {
             name: f"'{report.path}': {why}"
             for report in reports

@@ -5,6 +5,7 @@ Source: Caffe's Net::CopyTrainedLayersFrom.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -167,8 +168,8 @@ def wanted_by(net: Net) -> list[Wanted]:
 
 def require_names(layers: Iterable[Wanted]) -> None:
     """Raises NetspecError where two layers with params share a name."""
-    names = [layer.name for layer in layers if layer.shapes]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    counts = Counter(layer.name for layer in layers if layer.shapes)
+    twice = next((name for name, count in counts.items() if count > 1), None)
     if twice is not None:
         who = f"are named '{twice}'" if twice else "have no name"
         raise NetspecError(

@@ -238,6 +238,23 @@ def test_a_long_net_is_no_endless_png(place, tmp_path, monkeypatch):
     assert max(struct.unpack(">II", out.read_bytes()[16:24])) <= render_module.LONGEST_SIDE + 10
 
 
+def test_a_picture_of_many_boxes_is_announced(tmp_path, capsys, monkeypatch) -> None:
+    net = tmp_path / "net.prototxt"
+    net.write_text(resnet_text(50))
+    said = []
+
+    def draw(*args: object) -> None:
+        said.append(capsys.readouterr().err)
+
+    monkeypatch.setattr("netspec.cli.draw.render", draw)
+    monkeypatch.setattr("netspec.cli.draw.MANY_BOXES", 100)
+    assert main(["draw", str(net), str(tmp_path / "net.svg"), "--fold", "none"]) == 0
+    assert "boxes may take minutes to draw" in said[0]  # before it is drawn
+    assert "--fold all" in said[0]
+    assert main(["draw", str(net), str(tmp_path / "net.svg"), "--fold", "all"]) == 0
+    assert not said[1]
+
+
 def test_text_too_small_to_read_is_told(tmp_path, capsys):
     net, out = tmp_path / "net.prototxt", str(tmp_path / "net.png")
     net.write_text(resnet_text(50))

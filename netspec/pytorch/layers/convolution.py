@@ -15,6 +15,7 @@ from netspec.graph import Layer
 from netspec.layers.window import Window, window_of
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.layers.unfilled import unfilled
 
 _FUNCTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED_MODULES: dict[int, type[nn.Module]] = {
@@ -227,7 +228,8 @@ def build_convolution(layer: Layer) -> nn.Module:
             weight, p.num_output, p.bias_term, window, p.group, axis
         )
     if is_transposed:
-        return _TRANSPOSED_MODULES[axes](
+        return unfilled(
+            _TRANSPOSED_MODULES[axes],
             bottom[1],
             p.num_output,
             window.kernel,
@@ -245,7 +247,8 @@ def convolution_module(
 ) -> nn.Module:
     """torch's module for a convolution of axis 1 over one to three spatial axes."""
     modules = _STRIDED_MODULES if max(window.stride) > 1 else _MODULES
-    module = modules[len(window.kernel)](
+    module = unfilled(
+        modules[len(window.kernel)],
         inputs,
         outputs,
         window.kernel,

@@ -14,6 +14,7 @@ from netspec.files.overwrite import HDF5_ROWS, require_own_kind
 from netspec.graph import Layer, shape_text
 from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.not_compiled import not_compiled
 
 
 class Hdf5Output(LayerModule):
@@ -35,7 +36,7 @@ class Hdf5Output(LayerModule):
     def extra_repr(self) -> str:
         return repr(self.path)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     def forward(self, data: Tensor, label: Tensor) -> None:
         if len(data) != len(label):
             raise NetspecError(

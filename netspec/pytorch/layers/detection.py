@@ -16,6 +16,7 @@ from netspec.pytorch.boxes import Boxes, decode, require_sizes, split_priors, su
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.detection_evaluate import build_detection_evaluate
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.not_compiled import not_compiled
 from netspec.pytorch.refuse_export import refuse_export
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class DetectionOutput(LayerModule):
         )
         return self._detect(loc, conf, priors, *extra)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     @torch.no_grad()
     def _detect(self, loc: Tensor, conf: Tensor, priors: Tensor, *extra: Tensor) -> Tensor:
         items = loc.shape[0]

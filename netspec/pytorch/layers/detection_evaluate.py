@@ -17,6 +17,7 @@ from netspec.diagnostics import NetspecError, os_reason
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.not_compiled import not_compiled
 from netspec.pytorch.refuse_export import refuse_export
 from netspec.read_file import read_file
 from netspec.schema.forks import plain_values
@@ -61,7 +62,7 @@ class DetectionEvaluate(LayerModule):
         )
         return self._evaluate(detections, truth)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     @torch.no_grad()
     def _evaluate(self, detections: Tensor, truth: Tensor) -> Tensor:
         found = detections.detach().float().cpu().numpy().reshape(-1, 7)

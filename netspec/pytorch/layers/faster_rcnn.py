@@ -19,6 +19,7 @@ from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.pixel_boxes import clip, decode, encode, overlaps, sizes, suppress
 from netspec.pytorch.layers.regions import by_place, shifted
+from netspec.pytorch.not_compiled import not_compiled
 
 # py-faster-rcnn's settings
 ANCHORS_DRAWN, OBJECTS_DRAWN = 256, 128  # RPN_BATCHSIZE, and RPN_FG_FRACTION of it
@@ -55,7 +56,7 @@ class ProposalLayer(_Anchored):
         self.before, self.after = TOP_N[phase]
         self.with_scores = with_scores
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     @torch.no_grad()
     def forward(
         self, scores: Tensor, deltas: Tensor, info: Tensor
@@ -85,7 +86,7 @@ class AnchorTargetLayer(_Anchored):
         super().__init__(anchors, stride)
         self.border, self.label, self.span = border, label, span
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     @torch.no_grad()
     def forward(
         self, x: Tensor, boxes: Tensor, info: Tensor, image: Tensor | None = None
@@ -157,7 +158,7 @@ class ProposalTargetLayer(LayerModule):
     def extra_repr(self) -> str:
         return f"num_classes={self.classes}"
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     @torch.no_grad()
     def forward(self, rois: Tensor, boxes: Tensor) -> tuple[Tensor, ...]:
         require_any(boxes, self.label, self.span)

@@ -12,6 +12,7 @@ from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.selection import row_index
+from netspec.pytorch.layers.unfilled import unfilled
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -58,7 +59,9 @@ class Embed(LayerModule):
 def build_inner_product(layer: Layer) -> nn.Module:
     p = layer.message.inner_product_param
     inputs, outputs = layer.params[0].shape if p.transpose else layer.params[0].shape[::-1]
-    return (TransposedLinear if p.transpose else nn.Linear)(inputs, outputs, bias=p.bias_term)
+    return unfilled(
+        TransposedLinear if p.transpose else nn.Linear, inputs, outputs, bias=p.bias_term
+    )
 
 
 def build_embed(layer: Layer) -> nn.Module:

@@ -24,6 +24,7 @@ from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss import LOG_FLT_MIN
 from netspec.pytorch.layers.loss_terms import normalization_of, raise_to, wide
+from netspec.pytorch.not_compiled import not_compiled
 from netspec.pytorch.refuse_export import refuse_export
 from netspec.schema.caffe_pb2 import LossParameter
 from netspec.schema.forks import plain_values
@@ -74,7 +75,7 @@ class MultiBoxLoss(LayerModule):
         )
         return self._loss(loc, conf, priors, truth, *arm)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     def _loss(
         self, loc: Tensor, conf: Tensor, priors: Tensor, truth: Tensor, *arm: Tensor
     ) -> Tensor:

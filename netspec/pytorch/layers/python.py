@@ -16,6 +16,7 @@ from netspec.layers.python import HOW_TO_ALLOW
 from netspec.layers.python_object import Instance
 from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.not_compiled import not_compiled
 
 
 class _Pass(torch.autograd.Function):
@@ -81,7 +82,7 @@ class PythonLayer(LayerModule):
     def blobs(self) -> list[Tensor]:
         return [getattr(self, f"blob{i}") for i in range(len(self.instance.blobs))]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...] | None:
         if not self.instance.tops:  # autograd has nothing to do with it
             self.compute(bottoms, self.blobs())

@@ -15,6 +15,7 @@ from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.pytorch.layers.loss_terms import wide
 from netspec.pytorch.layers.pixel_boxes import clip, decode, sizes, suppress
 from netspec.pytorch.layers.range_max import Spans, range_max
+from netspec.pytorch.not_compiled import not_compiled
 
 if TYPE_CHECKING:
     from netspec.diagnostics import Span
@@ -210,7 +211,7 @@ class Proposal(LayerModule):
             f"nms_thresh={self.threshold:g}"
         )
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @not_compiled
     @torch.no_grad()
     def forward(
         self, scores: Tensor, deltas: Tensor, info: Tensor

@@ -33,7 +33,8 @@ class ForwardText:
 
     def __init__(self, module: NetModule, net: Net, definitions: Definitions) -> None:
         self.module, self.net, self.definitions = module, net, definitions
-        self.called: list[str] = []  # submodules that stand in __init__
+        # submodules that stand in __init__, in order
+        self.called: dict[str, None] = {}
         self.lines: list[str] = []
         self.nodes = list(module.graph.nodes)
         self.last_use = self._last_uses()
@@ -151,8 +152,7 @@ class ForwardText:
             if "F." in text:
                 self.definitions.use("import torch.nn.functional as F")
             return text
-        if target not in self.called:
-            self.called.append(target)
+        self.called[target] = None
         if isinstance(submodule, (Conv1d, Conv2d, Conv3d)):
             args = [self._padded(submodule, args[0], node)]
         return f"self.{target}({', '.join(args)})"

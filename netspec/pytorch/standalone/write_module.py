@@ -64,7 +64,7 @@ def module_text(module: NetModule) -> str:
     definitions.use("from torch import nn")
     forward = ForwardText(module, net, definitions)
     forward.write()
-    made = _submodules(module, net, forward.called, definitions)
+    made = _submodules(module, net, list(forward.called), definitions)
     objective = _objective(module, forward, definitions)
     arguments = ", ".join(["self", *(f"{forward.values[node]}: Tensor" for node in forward.inputs)])
     returned = "Tensor" if len(forward.outputs) == 1 else "dict[str, Tensor]"
