@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # a loss of 87.3365 is the most that one item can give
 LOG_FLT_MIN = log(torch.finfo(torch.float32).tiny)
+# for torch, which always ignores one label: a number that no float is
+NO_LABEL = -(2**62) - 1
 LOG_THRESHOLD = 1e-20  # below it, the other losses take no logarithm
 
 
@@ -71,35 +73,50 @@ class SoftmaxWithLoss(LayerModule):
         )
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        log_p, picked, index, counted = self.losses(scores, labels)
-        # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
-        loss = 0 - picked.sum() / self.divisor(log_p.shape[0], index, counted)
+        log_p, terms, index = self.losses(scores, labels)
+        loss = terms.sum() / self.divisor(log_p.shape[0], index)
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
-    def losses(
-        self, scores: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """log softmax, its value at each label (0 for an ignored one), the labels, which count."""
+    def losses(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log softmax, the loss of each label (0 for an ignored one), the labels as given."""
         outer, classes, inner = (
             prod(scores.shape[: self.axis]),
             scores.shape[self.axis],
             prod(scores.shape[self.axis + 1 :]),
         )
-        index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
-        places = (outer, inner) if inner != 1 else (outer,)  # a last axis of 1 makes softmax slow
+        index = labels.reshape(-1).long()
+        # a last axis of 1 makes softmax slow; of three axes torch makes four and a view of the loss
+        places = (outer, 1, inner) if inner != 1 else (outer,)
         log_p = F.log_softmax(wide(scores).reshape(outer, classes, *places[1:]), 1)
-        picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
-        if counted is not None:
-            picked = torch.where(counted.view(places), picked, 0.0)
-        return log_p, self.weighted(picked, index), index, counted
+        terms = self._own_losses(log_p, index.view(places), labels)
+        terms.detach().clamp_(max=-LOG_FLT_MIN)  # the gradient does not know of it
+        return log_p, self.weighted(terms, index), index
+
+    def _own_losses(self, log_p: Tensor, index: Tensor, labels: Tensor) -> Tensor:
+        """-log softmax at each label, by a kernel that looks for what is no class by itself.
+
+        Raises: NetspecError for a label that is no class, as flat_labels.
+        """
+        ignored = NO_LABEL if self.ignore is None else self.ignore
+        if torch.compiler.is_compiling():
+            return F.nll_loss(log_p, index, ignore_index=ignored, reduction="none")
+        try:
+            return F.nll_loss(log_p, index, ignore_index=ignored, reduction="none")
+        except IndexError:
+            flat_labels(labels, log_p.shape[1], self.ignore, self.label, self.span)
+            raise
 
     def weighted(self, terms: Tensor, index: Tensor) -> Tensor:
         """The labels' parts of the loss as they count; in Caffe all alike."""
         return terms
 
-    def divisor(self, outer: int, index: Tensor, counted: Tensor | None) -> Tensor | int:
+    def counted(self, index: Tensor) -> Tensor | None:
+        """Which labels count; None where all do."""
+        return None if self.ignore is None else index != self.ignore
+
+    def divisor(self, outer: int, index: Tensor) -> Tensor | int:
         """What the sum is divided by."""
-        return normalizer(self.normalization, outer, index.numel(), counted)
+        return normalizer(self.normalization, outer, index.numel(), self.counted(index))
 
 
 def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
