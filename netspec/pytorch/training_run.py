@@ -316,4 +316,5 @@ class TrainingRun:
                 *([self.processes.rank] if self.processes.rank else []),
             ),
             self.net,
+            self.device,
         )

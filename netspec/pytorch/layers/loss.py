@@ -79,15 +79,16 @@ class SoftmaxWithLoss(LayerModule):
 
     def losses(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log softmax, the loss of each label (0 for an ignored one), the labels as given."""
-        outer, classes, inner = (
-            prod(scores.shape[: self.axis]),
-            scores.shape[self.axis],
-            prod(scores.shape[self.axis + 1 :]),
-        )
+        rows = wide(scores)
+        places: tuple[int, ...] = scores.shape[:1]
+        if scores.dim() != 2 or self.axis != 1:
+            outer, inner = prod(scores.shape[: self.axis]), prod(scores.shape[self.axis + 1 :])
+            # a last axis of 1 makes softmax slow; of three axes torch makes four and a view of the
+            # loss
+            places = (outer, 1, inner) if inner != 1 else (outer,)
+            rows = rows.reshape(outer, scores.shape[self.axis], *places[1:])
         index = labels.reshape(-1).long()
-        # a last axis of 1 makes softmax slow; of three axes torch makes four and a view of the loss
-        places = (outer, 1, inner) if inner != 1 else (outer,)
-        log_p = F.log_softmax(wide(scores).reshape(outer, classes, *places[1:]), 1)
+        log_p = rows.log_softmax(1)
         terms = self._own_losses(log_p, index.view(places), labels)
         terms.detach().clamp_(max=-LOG_FLT_MIN)  # the gradient does not know of it
         return log_p, self.weighted(terms, index), index
@@ -252,9 +253,12 @@ class Accuracy(LayerModule):
         rows = scores.detach().movedim(self.axis, -1).reshape(-1, classes)
         true = rows.gather(1, index.unsqueeze(1))
         # the label's own score is at or above itself
-        right = (rows >= true).sum(1) - 1 < self.top_k
+        right = (rows >= true).sum(1) <= self.top_k
+        # in half precision, 256 + 1 is 256
+        dtype = torch.promote_types(rows.dtype, torch.float32)
+        if counted is None and not self.per_class:
+            return right.sum(dtype=dtype) / max(1, right.numel())
         counted = torch.ones_like(right) if counted is None else counted
-        dtype = wide(rows[:0]).dtype  # in half precision, 256 + 1 is 256
         right, counted = (right & counted).to(dtype), counted.to(dtype)
         accuracy = right.sum() / counted.sum().clamp(min=1)
         if not self.per_class:

@@ -65,6 +65,8 @@ class _Clip(torch.autograd.Function):
 
 def _within(value: float, dtype: torch.dtype) -> float:
     """The value, or infinity where it lies beyond the type's range, like bfloat16's FLT_MAX."""
+    if abs(value) <= 65504:  # float16's, the least of all
+        return value
     return value if abs(value) <= torch.finfo(dtype).max else copysign(torch.inf, value)
 
 
