@@ -74,7 +74,9 @@ class SoftmaxWithLoss(LayerModule):
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
         log_p, terms, index = self.losses(scores, labels)
-        loss = terms.sum() / self.divisor(log_p.shape[0], index)
+        divisor = self.divisor(log_p.shape[0], index)
+        is_mean = isinstance(divisor, int) and divisor == terms.numel()  # one kernel less each way
+        loss = terms.mean() if is_mean else terms.sum() / divisor
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
     def losses(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,9 +89,9 @@ class SoftmaxWithLoss(LayerModule):
             # loss
             places = (outer, 1, inner) if inner != 1 else (outer,)
             rows = rows.reshape(outer, scores.shape[self.axis], *places[1:])
-        index = labels.reshape(-1).long()
+        index = labels.reshape(places).long()
         log_p = rows.log_softmax(1)
-        terms = self._own_losses(log_p, index.view(places), labels)
+        terms = self._own_losses(log_p, index, labels)
         terms.detach().clamp_(max=-LOG_FLT_MIN)  # the gradient does not know of it
         return log_p, self.weighted(terms, index), index
 
