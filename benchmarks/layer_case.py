@@ -76,6 +76,22 @@ class PlainRecurrent(nn.Module):
         return hidden if self.output is None else self.output(hidden).tanh()
 
 
+class PlainSteps(nn.Module):
+    """Torch's own step of an LSTM in a loop: what one writes where streams begin anew."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.step = nn.LSTMCell(inputs, hidden)
+
+    def forward(self, x: Tensor, cont: Tensor) -> Tensor:
+        hidden = cell = x.new_zeros(x.shape[1], self.step.hidden_size)
+        tops = []
+        for inputs, kept in zip(x.unbind(0), cont.unsqueeze(-1).unbind(0), strict=True):
+            hidden, cell = self.step(inputs, (hidden * kept, cell * kept))
+            tops.append(hidden)
+        return torch.stack(tops)
+
+
 def lstm_weights(x: Tensor, bias: Tensor, h: Tensor) -> list[Tensor]:
     def turned(weight: Tensor) -> Tensor:
         i, f, o, g = weight.chunk(4)

@@ -11,6 +11,7 @@ from torch import nn
 from benchmarks.layer_case import (
     Case,
     PlainRecurrent,
+    PlainSteps,
     WithWeights,
     lstm_weights,
     rnn_weights,
@@ -22,6 +23,8 @@ MAPS: dict[str, Shape] = {"data": (16, 64, 56, 56)}
 TWO: dict[str, Shape] = {"a": (16, 64, 56, 56), "b": (16, 64, 56, 56)}
 ROWS: dict[str, Shape] = {"data": (8192, 1000)}
 SCORES: dict[str, Shape] = {"scores": (4096, 1000), "label": (4096,)}
+FEW: dict[str, Shape] = {"scores": (64, 10), "label": (64,)}
+SOME: dict[str, Shape] = {"scores": (256, 1000), "label": (256,)}
 SEGMENTS: dict[str, Shape] = {"scores": (8, 21, 128, 128), "label": (8, 1, 128, 128)}
 VALUES: dict[str, Shape] = {"scores": (4096, 1000), "targets": (4096, 1000)}
 SEQUENCE: dict[str, Shape] = {"data": (32, 32, 256), "cont": (32, 32)}
@@ -290,6 +293,8 @@ CASES = [
     Case("Softmax", ROWS, "", lambda: nn.Softmax(1)),
     Case("Softmax", {"data": (8, 21, 128, 128)}, "", lambda: nn.Softmax(1), "of planes"),
     Case("SoftmaxWithLoss", SCORES, "", lambda: nn.CrossEntropyLoss()),
+    Case("SoftmaxWithLoss", FEW, "", lambda: nn.CrossEntropyLoss(), "64×10"),
+    Case("SoftmaxWithLoss", SOME, "", lambda: nn.CrossEntropyLoss(), "256×1000"),
     Case(
         "SoftmaxWithLoss",
         SEGMENTS,
@@ -310,6 +315,14 @@ CASES = [
         SCORES,
         "accuracy_param { top_k: 5 }",
         written_out(lambda x, label: (x.topk(5, 1).indices == label.unsqueeze(1)).sum() / 4096),
+        "top 5",
+    ),
+    Case(
+        "Accuracy",
+        SOME,
+        "",
+        written_out(lambda x, label: (x.argmax(1) == label).float().mean()),
+        "256×1000",
     ),
     Case(
         "SigmoidCrossEntropyLoss",
@@ -329,7 +342,14 @@ CASES = [
         "LSTM", SEQUENCE, RECURRENT, lambda: PlainRecurrent(nn.LSTM, 256, 256), weights=lstm_weights
     ),
     Case("RNN", SEQUENCE, RECURRENT, lambda: PlainRecurrent(nn.RNN, 256, 256), weights=rnn_weights),
-    Case("LSTM", {"data": (32, 32, 256), "selector": (32, 32)}, RECURRENT, note="restarting often"),
+    Case(
+        "LSTM",
+        {"data": (32, 32, 256), "restarts": (32, 32)},
+        RECURRENT,
+        lambda: PlainSteps(256, 256),
+        "restarting often",
+        weights=lstm_weights,
+    ),
     Case(
         "LSTMUnit",
         {"c_before": (1, 1024, 512), "gates": (1, 1024, 2048), "cont": (1, 1024)},

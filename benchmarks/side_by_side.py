@@ -27,7 +27,8 @@ def table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for title, own, other, ratio, best, bound in TABLE:
-        numbers = f"{own * 1e3:,.1f} | {other * 1e3:,.1f} | {ratio:.2f} | {best:.2f}"
+        digits = 1 if own > 1e-3 else 3  # a layer may take some µs
+        numbers = f"{own * 1e3:,.{digits}f} | {other * 1e3:,.{digits}f} | {ratio:.2f} | {best:.2f}"
         lines.append(f"| {title} | {numbers} | {'' if bound is None else f'{bound:g}'} |")
     return "\n".join(lines)
 

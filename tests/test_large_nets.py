@@ -1,9 +1,11 @@
-"""Nets of 3,000 layers go through every stage: no recursion is as deep, no time grows as squares.
+"""Nets of many layers go through every stage: no recursion is as deep as a net.
 
 benchmarks/large_nets.py measures how the time grows.
 """
 
 from __future__ import annotations
+
+import sys
 
 import pytest
 
@@ -12,6 +14,7 @@ from benchmarks.large_nets import STAGES, Case
 
 LAYERS = 3000
 QUICK = ("step", "dot")  # which load, compile and run the net both ways
+QUICK_LAYERS = 1100  # more than Python's limit of recursion
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -26,10 +29,10 @@ def case_of(kind: str, cases: dict[str, Case]) -> Case:
 
 @kinds
 def test_large_nets_train(kind: str) -> None:
-    case = Case(kind, LAYERS)
+    case = Case(kind, QUICK_LAYERS)
     for stage in QUICK:
         STAGES[stage][0](case)
-    assert len(case.net.layers) > LAYERS * 0.98
+    assert len(case.net.layers) > sys.getrecursionlimit()
     params = [param for param in case.module.parameters() if param.requires_grad]
     assert params
     assert all(param.grad is not None for param in params)

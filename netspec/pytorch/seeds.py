@@ -27,12 +27,16 @@ def mixed_seed(seed: int, *purpose: str | int) -> int:
     )
 
 
-def seed_generators(seed: int, net: Net) -> None:
-    """Seeds what the layers of a net draw from.
+def seed_generators(seed: int, net: Net, device: torch.device) -> None:
+    """Seeds what the layers of a net draw from on a device.
 
     A user's Python layer may take numpy's generator or Python's own.
     """
-    torch.manual_seed(seed)
+    if device.type == "cpu":
+        # torch.manual_seed also notes the seed for each kind of GPU, with a stack trace every time
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
     if any(layer.type == "Python" for layer in net.layers):
         random.seed(seed)
         np.random.seed(seed % 2**32)

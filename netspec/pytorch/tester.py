@@ -116,7 +116,8 @@ class Tester:
                 return None
             if first + rank >= count:  # the last ones are others'
                 continue
-            seed_generators(mixed_seed(seed, index, start + first + rank), self.nets[index])
+            drawn = mixed_seed(seed, index, start + first + rank)
+            seed_generators(drawn, self.nets[index], self.device)
             outputs = self._forward(feed)
             loss += self._loss(index, outputs)
             for name, value in outputs.items():

@@ -321,4 +321,5 @@ class TrainingRun:
                 *([self.processes.rank] if self.processes.rank else []),
             ),
             self.net,
+            self.device,
         )

@@ -373,3 +373,17 @@ def test_label_out_of_range_names_layer_label_and_item(load_text: Load, kind: st
         NetspecError, match="layer 'l': item 1 of the batch has label 4, but there are 4 classes"
     ):
         module(x=torch.rand(3, 4), t=torch.tensor([0.0, 4.0, -1.0]))
+
+
+@pytest.mark.parametrize("label", [-100.0, 255.0, float("nan")])  # torch itself ignores -100
+@pytest.mark.parametrize("settings", ["", "loss_param { ignore_label: 254 }"])
+@pytest.mark.parametrize("size", [(), (2, 5)])
+def test_no_class_is_ignored_unasked(
+    label: float, settings: str, size: tuple[int, ...], load_text: Load
+) -> None:
+    layer = f'type: "SoftmaxWithLoss" {settings}'
+    module = netspec.compile(load_text(net_text(layer, x=(3, 4, *size), t=(3, *size))))
+    t = torch.zeros(3, *size)
+    t[0], t[2] = 254 if settings else 0, label
+    with pytest.raises(NetspecError, match="item 2 of the batch has label "):
+        module(x=torch.rand(3, 4, *size), t=t)

@@ -324,6 +324,19 @@ def test_values_without_order() -> None:
     assert Power(0, 1, 0)(x).tolist() == [1, 1, 1]
 
 
+def test_a_clips_bounds_pass_the_gradient_and_0_times_infinity_is_nan() -> None:
+    bounds = torch.tensor([-0.1, 0.7])
+    beyond = torch.nextafter(bounds, torch.tensor([-torch.inf, torch.inf]))
+    x = torch.cat((bounds, beyond, torch.tensor([0.3, torch.inf]))).requires_grad_()
+    top = Clip(*bounds.tolist())(x)
+    top.backward(torch.full_like(x, -2))
+    assert x.grad is not None
+    assert x.grad.tolist() == [-2, -2, 0, 0, -2, 0]
+    grad = torch.tensor([torch.inf, 1, torch.inf, 1, 1, 1])
+    (found,) = torch.autograd.grad(Clip(*bounds.tolist())(x), x, grad)
+    assert str(found.tolist()) == "[inf, 1.0, nan, 0.0, 1.0, 0.0]"
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_limits_beyond_the_type(dtype: torch.dtype) -> None:
     x = torch.tensor([-3e38, 5, 3e38], dtype=dtype)

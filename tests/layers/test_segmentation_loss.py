@@ -75,6 +75,16 @@ def test_without_a_label_that_counts_segnets_loss_is_not_a_number(load_text: Loa
     assert plain(case()[0], torch.ones(2, 1, 2, 2))["y"].item() == 0
 
 
+def test_an_ignored_label_that_is_no_class_has_no_weight(load_text: Load) -> None:
+    module = netspec.compile(load_text(loss_text(f"{weighting(*WEIGHTS)} ignore_label: 255")))
+    x, label = case()
+    losses, _ = terms(x, label)
+    part = np.array(WEIGHTS)[label.numpy().reshape(-1).astype(int)]
+    label[0, 0, 0, 1] = 255
+    part[1] = 0
+    assert module(x, label)["y"].item() == pytest.approx((part * losses).sum() / 7, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("fields", "dialect", "rule"),
     [

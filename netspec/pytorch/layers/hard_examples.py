@@ -50,14 +50,14 @@ class SoftmaxWithLossOHEM(SoftmaxWithLoss):
         return f"axis={self.axis}, ignore_label={self.ignore}, normalizer={self.fixed:g}"
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        log_p, picked, _, counted = self.losses(scores, labels)
+        log_p, terms, index = self.losses(scores, labels)
         divisor = self.fixed or normalizer(
-            self.normalization, log_p.shape[0], picked.numel(), counted
+            self.normalization, log_p.shape[0], index.numel(), self.counted(index)
         )
-        loss = 0 - picked.sum() / divisor
+        loss = terms.sum() / divisor
         if not self.probabilities:
             return loss
-        each = 0 - picked.detach().reshape(labels.shape)
+        each = terms.detach().reshape(labels.shape) + 0  # no loss at all is 0, not -0
         return (loss, probabilities_of(log_p, scores), each)[: 3 if self.each else 2]
 
 

@@ -49,10 +49,9 @@ class Embed(LayerModule):
         return f"{tuple(self.weight.shape)}, bias={self.bias is not None}"
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.embedding(
-            row_index(x.trunc(), self.weight.shape[0], self.label, self.name, self.span),
-            self.weight,
-        )
+        rows = self.weight.shape[0]
+        index = row_index(x, rows, self.label, self.name, self.span, drops_fractions=True)
+        y = F.embedding(index, self.weight)
         return y if self.bias is None else y + self.bias
 
 

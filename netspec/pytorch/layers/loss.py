@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # a loss of 87.3365 is the most that one item can give
 LOG_FLT_MIN = log(torch.finfo(torch.float32).tiny)
+# for torch, which always ignores one label: a number that no float is
+NO_LABEL = -(2**62) - 1
 LOG_THRESHOLD = 1e-20  # below it, the other losses take no logarithm
 
 
@@ -71,35 +73,53 @@ class SoftmaxWithLoss(LayerModule):
         )
 
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
-        log_p, picked, index, counted = self.losses(scores, labels)
-        # 0 - x: Caffe counts down from 0, so that no loss at all is 0, not -0
-        loss = 0 - picked.sum() / self.divisor(log_p.shape[0], index, counted)
+        log_p, terms, index = self.losses(scores, labels)
+        divisor = self.divisor(log_p.shape[0], index)
+        is_mean = isinstance(divisor, int) and divisor == terms.numel()  # one kernel less each way
+        loss = terms.mean() if is_mean else terms.sum() / divisor
         return (loss, probabilities_of(log_p, scores)) if self.probabilities else loss
 
-    def losses(
-        self, scores: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """log softmax, its value at each label (0 for an ignored one), the labels, which count."""
-        outer, classes, inner = (
-            prod(scores.shape[: self.axis]),
-            scores.shape[self.axis],
-            prod(scores.shape[self.axis + 1 :]),
-        )
-        index, counted = flat_labels(labels, classes, self.ignore, self.label, self.span)
-        places = (outer, inner) if inner != 1 else (outer,)  # a last axis of 1 makes softmax slow
-        log_p = F.log_softmax(wide(scores).reshape(outer, classes, *places[1:]), 1)
-        picked = raise_to(LOG_FLT_MIN, -F.nll_loss(log_p, index.view(places), reduction="none"))
-        if counted is not None:
-            picked = torch.where(counted.view(places), picked, 0.0)
-        return log_p, self.weighted(picked, index), index, counted
+    def losses(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """log softmax, the loss of each label (0 for an ignored one), the labels as given."""
+        rows = wide(scores)
+        places: tuple[int, ...] = scores.shape[:1]
+        if scores.dim() != 2 or self.axis != 1:
+            outer, inner = prod(scores.shape[: self.axis]), prod(scores.shape[self.axis + 1 :])
+            # a last axis of 1 makes softmax slow; of three axes torch makes four and a view of the
+            # loss
+            places = (outer, 1, inner) if inner != 1 else (outer,)
+            rows = rows.reshape(outer, scores.shape[self.axis], *places[1:])
+        index = labels.reshape(places).long()
+        log_p = rows.log_softmax(1)
+        terms = self._own_losses(log_p, index, labels)
+        terms.detach().clamp_(max=-LOG_FLT_MIN)  # the gradient does not know of it
+        return log_p, self.weighted(terms, index), index
+
+    def _own_losses(self, log_p: Tensor, index: Tensor, labels: Tensor) -> Tensor:
+        """-log softmax at each label, by a kernel that looks for what is no class by itself.
+
+        Raises: NetspecError for a label that is no class, as flat_labels.
+        """
+        ignored = NO_LABEL if self.ignore is None else self.ignore
+        if torch.compiler.is_compiling():
+            return F.nll_loss(log_p, index, ignore_index=ignored, reduction="none")
+        try:
+            return F.nll_loss(log_p, index, ignore_index=ignored, reduction="none")
+        except IndexError:
+            flat_labels(labels, log_p.shape[1], self.ignore, self.label, self.span)
+            raise
 
     def weighted(self, terms: Tensor, index: Tensor) -> Tensor:
         """The labels' parts of the loss as they count; in Caffe all alike."""
         return terms
 
-    def divisor(self, outer: int, index: Tensor, counted: Tensor | None) -> Tensor | int:
+    def counted(self, index: Tensor) -> Tensor | None:
+        """Which labels count; None where all do."""
+        return None if self.ignore is None else index != self.ignore
+
+    def divisor(self, outer: int, index: Tensor) -> Tensor | int:
         """What the sum is divided by."""
-        return normalizer(self.normalization, outer, index.numel(), counted)
+        return normalizer(self.normalization, outer, index.numel(), self.counted(index))
 
 
 def probabilities_of(log_p: Tensor, scores: Tensor) -> Tensor:
@@ -235,9 +255,12 @@ class Accuracy(LayerModule):
         rows = scores.detach().movedim(self.axis, -1).reshape(-1, classes)
         true = rows.gather(1, index.unsqueeze(1))
         # the label's own score is at or above itself
-        right = (rows >= true).sum(1) - 1 < self.top_k
+        right = (rows >= true).sum(1) <= self.top_k
+        # in half precision, 256 + 1 is 256
+        dtype = torch.promote_types(rows.dtype, torch.float32)
+        if counted is None and not self.per_class:
+            return right.sum(dtype=dtype) / max(1, right.numel())
         counted = torch.ones_like(right) if counted is None else counted
-        dtype = wide(rows[:0]).dtype  # in half precision, 256 + 1 is 256
         right, counted = (right & counted).to(dtype), counted.to(dtype)
         accuracy = right.sum() / counted.sum().clamp(min=1)
         if not self.per_class:

@@ -47,7 +47,7 @@ def flat_labels(
     if counted is not None:
         index = torch.where(counted, index, 0)
     if not torch.compiler.is_compiling() and index.device.type == "cpu" and index.numel():
-        low, high = (int(v) for v in torch.aminmax(index))
+        low, high = (v.item() for v in torch.aminmax(index))
         if low < 0 or high >= classes:
             bad = (index < 0) | (index >= classes)
             place = int(bad.nonzero()[0, 0])

@@ -5,7 +5,7 @@ torch's own modules where they compute what Caffe does, gradients included.
 
 from __future__ import annotations
 
-from math import copysign, exp, log
+from math import copysign, exp, isfinite, log
 from typing import Any
 
 import torch
@@ -42,29 +42,51 @@ class AbsVal(LayerModule):
 class _Clip(torch.autograd.Function):
     """max(low, min(x, high)) as C++ computes it, by which NaN becomes `low`.
 
-    A bound itself passes the gradient.
+    A bound itself passes the gradient. What lies outside gets the gradient times 0, which is NaN
+    where that is not finite.
+
+    `beyond` are the numbers next to the bounds, outside: torch's kernels take finite 32 bits in one
+    pass each, and pass the gradient only between them.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
-        least, most = _within(low, x.dtype), _within(max(low, high), x.dtype)
-        top = x.nan_to_num(least, torch.inf, -torch.inf).clamp_(least, most)
-        ctx.save_for_backward(x, top)
-        ctx.is_upside_down = low > high
+    def forward(
+        ctx: Any, x: Tensor, low: float, high: float, beyond: tuple[float, float]
+    ) -> Tensor:
+        low, high = _within(low, x.dtype), _within(high, x.dtype)
+        top = x.clamp(low, max(low, high))
+        ctx.beyond = beyond if low <= high and _is_seen_finite(top) else None
+        if ctx.beyond is None:
+            top.nan_to_num_(low, torch.inf, -torch.inf)
+        ctx.save_for_backward(x)
+        ctx.bounds = low, high
         return top
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        x, top = (tensor.detach() for tensor in ctx.saved_tensors)
-        if ctx.is_upside_down:
-            return grad * 0, None, None
-        # what stayed as it was, as 1 or 0: far faster than a boolean
-        inside = torch.eq(x, top, out=torch.empty_like(x))
-        return inside.mul_(grad), None, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        (x,) = ctx.saved_tensors
+        if ctx.beyond is not None and _is_seen_finite(grad):
+            passed = torch.ops.aten.hardtanh_backward(grad, x, *ctx.beyond)
+        else:
+            low, high = ctx.bounds
+            passed = grad * ((x >= low) & (x <= high))
+        return passed, None, None, None
+
+
+def _is_seen_finite(x: Tensor) -> bool:
+    """Whether one look at 32 bits on the CPU finds no infinity and no NaN, nor too large a sum."""
+    is_traced = (
+        torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    )
+    if is_traced or x.device.type != "cpu" or x.dtype != torch.float32:
+        return False
+    return isfinite(x.sum().item())
 
 
 def _within(value: float, dtype: torch.dtype) -> float:
     """The value, or infinity where it lies beyond the type's range, like bfloat16's FLT_MAX."""
+    if abs(value) <= 65504:  # float16's, the least of all
+        return value
     return value if abs(value) <= torch.finfo(dtype).max else copysign(torch.inf, value)
 
 
@@ -74,12 +96,14 @@ class Clip(LayerModule):
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
         self.low, self.high = low, high
+        bounds, ends = torch.tensor([low, high]), torch.tensor([-torch.inf, torch.inf])
+        self.below, self.above = torch.nextafter(bounds, ends).tolist()
 
     def extra_repr(self) -> str:
         return f"{self.low:g}, {self.high:g}"
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Clip.apply(x, self.low, self.high)
+        return _Clip.apply(x, self.low, self.high, (self.below, self.above))
 
 
 class Exp(LayerModule):

@@ -42,14 +42,16 @@ class SigmoidCrossEntropyLoss(LayerModule):
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         scores = wide(scores)
         targets = targets.detach().reshape(scores.shape).to(scores.dtype)
-        terms = F.binary_cross_entropy_with_logits(scores, targets, reduction="none")
-        counted = None
-        if self.ignore is not None:
+        if self.ignore is None:
+            total, counted = (
+                F.binary_cross_entropy_with_logits(scores, targets, reduction="sum"),
+                None,
+            )
+        else:
+            terms = F.binary_cross_entropy_with_logits(scores, targets, reduction="none")
             counted = targets.long() != self.ignore
-            terms = torch.where(counted, terms, 0.0)
-        return terms.sum() / normalizer(
-            self.normalization, scores.shape[0], scores.numel(), counted
-        )
+            total = torch.where(counted, terms, 0.0).sum()
+        return total / normalizer(self.normalization, scores.shape[0], scores.numel(), counted)
 
 
 class EuclideanLoss(LayerModule):

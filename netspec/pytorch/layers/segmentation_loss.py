@@ -49,11 +49,14 @@ class WeightedSoftmaxWithLoss(SoftmaxWithLoss):
     def weighted(self, terms: Tensor, index: Tensor) -> Tensor:
         if self.weights is None:
             return terms
-        return terms * self.weights.to(terms.dtype)[index].view_as(terms)
+        # an ignored label loses 0, whatever its weight
+        own = index.clamp(0, len(self.weights) - 1)
+        return terms * self.weights.to(terms.dtype)[own].view_as(terms)
 
-    def divisor(self, outer: int, index: Tensor, counted: Tensor | None) -> Tensor | int:
+    def divisor(self, outer: int, index: Tensor) -> Tensor | int:
         if self.normalization == LossParameter.BATCH_SIZE:
             return outer
+        counted = self.counted(index)
         return index.numel() if counted is None else counted.sum()
 
 

@@ -60,7 +60,12 @@ class Reshape(LayerModule):
         return f"dims={self.dims}, axes={self.start} to {self.end}"
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(reshaped(x.shape, self.dims, self.start, self.end))
+        if -1 in self.dims and not x.numel():  # torch can't tell what is left of nothing
+            return x.reshape(reshaped(x.shape, self.dims, self.start, self.end))
+        shape = list(x.shape)
+        dims = [dim or shape[i] for i, dim in enumerate(self.dims, self.start)]
+        shape[self.start : self.end] = dims
+        return x.reshape(shape)
 
 
 class Tile(LayerModule):
