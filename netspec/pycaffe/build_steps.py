@@ -5,6 +5,7 @@ Source: Caffe's Net::Init, InsertSplits.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +41,7 @@ class Running:
     """The layers of a running net in order, and its blobs by name."""
 
     steps: list[Step] = field(default_factory=list)
-    blobs: dict[str, Blob] = field(default_factory=dict)
+    blobs: OrderedDict[str, Blob] = field(default_factory=OrderedDict)
     weights: dict[str, float] = field(default_factory=dict)  # loss weights by blob
 
 
@@ -74,7 +75,7 @@ class _Building:
             weights = self._own_weights(layer)
             blobs = self._param_blobs(layer, index)
             step = self._step(layer, target, bottoms, tops, weights, blobs)
-            step.blobs = blobs
+            step.blobs, step.params = blobs, list(layer.params)
             step.needs_backward = layer in self.plan.learning
             step.propagates = [(layer, i) in self.plan.passing for i in range(len(bottoms))]
             self._add(step)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
-import sys
 from dataclasses import dataclass
 
 import torch
@@ -95,27 +93,3 @@ def set_multiprocess(value: bool) -> None:
 def shard() -> Shard:
     """Which records the data layers of a net for training read in this process."""
     return Shard(_state.solver_rank, _state.solver_count)
-
-
-_logger = logging.getLogger("caffe")
-
-
-def init_log(prefix: str = "", level: int = 0, log_dir: str | None = None) -> None:
-    """Shows what is logged on stderr, and in the folder where one is given.
-
-    Args:
-        prefix: the name of the log's file, before `.log`.
-        level: 0 shows all, 1 warnings, 2 errors, as glog counts.
-    """
-    _logger.setLevel([logging.INFO, logging.WARNING, logging.ERROR][min(max(int(level), 0), 2)])
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if log_dir:
-        handlers.append(logging.FileHandler(f"{log_dir}/{prefix or 'caffe'}.log"))
-    for handler in _logger.handlers:
-        handler.close()
-    _logger.handlers[:] = handlers
-
-
-def log(message: str) -> None:
-    """Logs a message, once init_log has been called."""
-    _logger.info(message)

@@ -77,8 +77,11 @@ class Net(RunningNet):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers in order, with those that Caffe inserts; each has `type` and `blobs`."""
-        return list(self._steps)
+        """The layers in order, with those that Caffe inserts; each has `type` and `blobs`.
+
+        A Python layer is the object of the user's class itself.
+        """
+        return [step.shown for step in self._steps]
 
     @property
     def _layer_names(self) -> list[str]:
@@ -87,12 +90,12 @@ class Net(RunningNet):
     @property
     def layer_dict(self) -> OrderedDict[str, Any]:
         """The layers by name."""
-        return OrderedDict((step.name, step) for step in self._steps)
+        return OrderedDict((step.name, step.shown) for step in self._steps)
 
     @property
     def blobs(self) -> OrderedDict[str, Blob]:
         """The blobs by name, in the order in which layers make them."""
-        return OrderedDict(self._blobs_by_name)
+        return self._blobs_by_name
 
     @property
     def _blob_names(self) -> list[str]:
@@ -106,6 +109,28 @@ class Net(RunningNet):
     def blob_loss_weights(self) -> OrderedDict[str, float]:
         """What each blob counts in the objective."""
         return OrderedDict((name, self._weights.get(name, 0.0)) for name in self._blobs_by_name)
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    def _blob_ids(self, names: Iterable[str]) -> list[int]:
+        known = self._blob_names
+        return [known.index(name) for name in names]
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._blob_ids(self.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._blob_ids(self.outputs)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._blob_ids(self._steps[layer].top_names)
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._blob_ids(self._steps[layer].bottom_names)
 
     @property
     def params(self) -> OrderedDict[str, BlobVec]:

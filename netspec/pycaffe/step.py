@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from netspec.graph import Layer as GraphLayer
+from netspec.graph import Param as GraphParam
 from netspec.pycaffe.blob import Blob, BlobVec
 
 
 class Step:
-    """A layer of a running net; a script finds it in `net.layers`.
+    """A layer of a running net.
 
     Args:
         propagates: for each bottom whether the backward pass writes its diff.
@@ -37,11 +38,17 @@ class Step:
         self.bottoms, self.tops = [b for _, b in bottoms], [b for _, b in tops]
         self.weights = list(weights) or [0.0] * len(self.tops)
         self.blobs = BlobVec()
+        self.params: list[GraphParam] = []  # of the blobs
         self.needs_backward = False
         self.propagates = [False] * len(self.bottoms)
 
     def __repr__(self) -> str:
         return f"<{self.type} layer '{self.name}'>"
+
+    @property
+    def shown(self) -> Any:
+        """What a script finds in `net.layers`."""
+        return self
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Nothing: a layer of a net is set up when the net is made."""

@@ -112,6 +112,16 @@ def test_names_have_the_splits_of_caffe(trained):
     assert trained.blobs["loss"].diff == 3
 
 
+def test_ids_are_places_among_the_blobs(trained):
+    assert [trained._blob_names[i] for i in trained._outputs] == trained.outputs
+    assert trained._inputs == []
+    for i, name in enumerate(trained._layer_names):
+        tops, bottoms = trained._top_ids(i), trained._bottom_ids(i)
+        assert [trained._blob_names[j] for j in tops] == trained.top_names[name]
+        assert [trained._blob_names[j] for j in bottoms] == trained.bottom_names[name]
+    assert trained._blob_loss_weights[trained._blob_names.index("loss")] == 3
+
+
 def test_params_share_memory_with_the_module(tmp_path):
     net = make(tmp_path, SIMPLE)
     net.params["conv"][0].data[...] = 2
