@@ -205,6 +205,8 @@ def caller(layer: GraphLayer, submodule: nn.Module | None) -> Callable[..., Any]
     graph = fx.Graph()
     bottoms = [graph.placeholder(f"bottom{i}") for i in range(len(layer.bottom_blobs))]
     tops = builder.emit(graph, layer, "layer" if submodule is not None else "", bottoms)
+    if not isinstance(tops, fx.Node) and len(tops) == 1:
+        tops = tops[0]
     if (
         isinstance(tops, fx.Node)
         and submodule is not None
@@ -216,7 +218,7 @@ def caller(layer: GraphLayer, submodule: nn.Module | None) -> Callable[..., Any]
     root = nn.Module()
     if submodule is not None:
         root.layer = submodule
-    return fx.GraphModule(root, graph)
+    return fx.GraphModule(root, graph).forward  # its call would only look for hooks
 
 
 def _make_again(
