@@ -10,11 +10,14 @@ from types import ModuleType
 
 from netspec.pycaffe.alias import install
 
-USAGE = """usage: python -m netspec.pycaffe SCRIPT [ARGUMENT …]
-       python -m netspec.pycaffe -m MODULE [ARGUMENT …]
-       python -m netspec.pycaffe -c CODE [ARGUMENT …]
+USAGE = """usage: python -m netspec.pycaffe [--cpu] SCRIPT [ARGUMENT …]
+       python -m netspec.pycaffe [--cpu] -m MODULE [ARGUMENT …]
+       python -m netspec.pycaffe [--cpu] -c CODE [ARGUMENT …]
 
-Runs a script, module or code whose `import caffe` finds netspec's interface of pycaffe."""
+Runs a script, module or code whose `import caffe` finds netspec's interface of pycaffe.
+
+--cpu passes over set_mode_gpu and set_device, for scripts that ask for a GPU
+without need."""
 
 
 def main(arguments: list[str]) -> int:
@@ -22,6 +25,9 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] in (["-h"], ["--help"]):
         print(USAGE)
         return 0
+    if arguments[:1] == ["--cpu"]:
+        os.environ["NETSPEC_PYCAFFE_CPU"] = "1"
+        arguments = arguments[1:]
     is_option = arguments and arguments[0] in ("-m", "-c")
     if (
         not arguments

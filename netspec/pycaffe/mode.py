@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass
 
 import torch
 
+from netspec.pycaffe.run_log import log
 from netspec.pytorch.seeds import mixed_seed
 from netspec.readers.reader import Shard
+
+CPU_ONLY = "NETSPEC_PYCAFFE_CPU"  # the environment variable that --cpu sets
 
 
 @dataclass(slots=True)
@@ -32,18 +36,33 @@ def set_mode_cpu() -> None:
 
 def set_mode_gpu() -> None:
     """Nets compute on the GPU from now on. Raises: RuntimeError where there is none."""
+    if _stays_on_cpu("set_mode_gpu"):
+        return
     if not torch.cuda.is_available():
-        raise RuntimeError("set_mode_gpu: PyTorch finds no GPU on this machine")
+        raise RuntimeError(
+            "set_mode_gpu: PyTorch finds no GPU on this machine; "
+            f"python -m netspec.pycaffe --cpu, or {CPU_ONLY}=1, runs the script on the CPU"
+        )
     _state.gpu = True
 
 
 def set_device(number: int) -> None:
     """Which GPU is meant, counted from 0. Raises: RuntimeError where there is none such."""
+    if _stays_on_cpu("set_device"):
+        return
     if not 0 <= number < torch.cuda.device_count():
         raise RuntimeError(
             f"set_device: there is no GPU {number}, this machine shows {torch.cuda.device_count()}"
         )
     _state.number = number
+
+
+def _stays_on_cpu(function: str) -> bool:
+    """Whether the user has asked to pass over what a script says of GPUs; it is logged."""
+    if os.environ.get(CPU_ONLY, "0") in ("", "0"):
+        return False
+    log(f"{function} is passed over: {CPU_ONLY} is set")
+    return True
 
 
 def device() -> torch.device:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.layers.python_object import TRAIN
+from netspec.layers.python_object import TEST, TRAIN
 from netspec.pipeline import load
 from netspec.pycaffe import mode
 from netspec.pycaffe.alias import running_user_code
@@ -54,6 +54,8 @@ class Net(RunningNet):
             phase, level, stages, weights = given
         if phase is None:
             raise TypeError("Net takes a file and a phase, caffe.TRAIN or caffe.TEST")
+        if phase not in (TRAIN, TEST):
+            raise ValueError(f"the phase is caffe.TRAIN or caffe.TEST, got {phase!r}")
         require_file(str(network_file))
         if weights is not None:
             require_file(str(weights))
@@ -246,7 +248,7 @@ class Net(RunningNet):
         Returns: as `forward`, the batches in one array each.
         """
         found: dict[str, list[Array]] = {}
-        for batch in self._batches(inputs):
+        for batch in self._batch(inputs):
             for name, value in self.forward(blobs, **batch).items():
                 found.setdefault(name, []).extend(value.copy())
         count = len(next(iter(inputs.values())))
@@ -266,7 +268,7 @@ class Net(RunningNet):
         gradients: dict[str, list[Array]] = {}
         none: dict[str, Any] = {}
         for given, given_diffs in zip_longest(
-            self._batches(inputs), self._batches(tops), fillvalue=none
+            self._batch(inputs), self._batch(tops), fillvalue=none
         ):
             forward = self.forward(blobs, **given)
             for name, value in forward.items():
@@ -279,7 +281,7 @@ class Net(RunningNet):
             {name: np.asarray(items[:count]) for name, items in gradients.items()},
         )
 
-    def _batches(self, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _batch(self, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Arrays in pieces of the net's batch size, the last one filled up with zeros."""
         if not values:
             return

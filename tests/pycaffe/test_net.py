@@ -259,6 +259,13 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     make(tmp_path, SIMPLE.replace("name: 'conv'", "name: 'other'"), str(tmp_path / "w"), 1)
 
 
+def test_the_phase_must_be_one(tmp_path):
+    with pytest.raises(ValueError, match=r"caffe.TRAIN or caffe.TEST, got 7"):
+        make(tmp_path, SIMPLE, 7)
+    with pytest.raises(TypeError, match="a file and a phase"):
+        caffe.Net(str(tmp_path / "net.prototxt"))
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(RuntimeError, match="could not open file"):
         caffe.Net(str(tmp_path / "none.prototxt"), caffe.TEST)

@@ -60,6 +60,13 @@ def test_code_and_folders(tmp_path):
     assert run(tmp_path, "tool").stdout == "1\n"
 
 
+def test_a_script_for_a_gpu_runs_on_the_cpu(tmp_path):
+    code = "import caffe; caffe.set_device(0); caffe.set_mode_gpu(); print(caffe.TEST)"
+    done = run(tmp_path, "--cpu", "-c", code)
+    assert (done.stdout, done.returncode) == ("1\n", 0)
+    assert "set_mode_gpu is passed over: NETSPEC_PYCAFFE_CPU is set" in done.stderr
+
+
 TESTS = """
 import unittest, caffe
 class Test(unittest.TestCase):
@@ -97,7 +104,7 @@ def test_a_script_beside_an_original_caffe(folder):
 def test_usage(capsys):
     for arguments in ([], ["-m"], ["-c"], ["-x"]):
         assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith("usage: python -m netspec.pycaffe SCRIPT")
+    assert capsys.readouterr().err.startswith("usage: python -m netspec.pycaffe [--cpu] SCRIPT")
     assert main(["none.py"]) == 2
     assert "'none.py' does not exist" in capsys.readouterr().err
     assert main(["-m", "no_such.module"]) == 2
