@@ -182,6 +182,7 @@ class _Building:
         step.make_again = partial(_make_again, self.module, target, step)
         if submodule is not None:
             self._set_in_place(layer, step, submodule)
+            step.weights_read = list(submodule.parameters())
         return step
 
     def _set_in_place(self, layer: GraphLayer, step: ModuleStep, submodule: nn.Module) -> None:

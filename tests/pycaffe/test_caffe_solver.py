@@ -131,6 +131,19 @@ def test_a_pass_by_hand_and_an_update(solver_file):
     )
 
 
+def test_a_pass_backward_after_an_update(solver_file):
+    solver = caffe.SGDSolver(solver_file())
+    solver.net.forward()
+    for _ in range(2):
+        solver.net.clear_param_diffs()
+        solver.net.backward()
+        solver.apply_update()
+    assert solver.iter == 2
+    solver.net.backward()
+    assert solver.net.params["ip"][0].diff.any()
+    solver.step(1)
+
+
 def test_weights_that_a_script_sets_count(solver_file):
     one, other = caffe.SGDSolver(solver_file()), caffe.SGDSolver(solver_file())
     for solver in (one, other):

@@ -326,6 +326,37 @@ def test_callbacks(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_a_backward_pass_reads_what_stands_in_blobs_and_params(trained, tmp_path, is_seen):
+    net = trained
+    for blob in net.blobs.values() if is_seen else ():
+        blob.data.sum() + blob.diff.sum()
+
+    def check() -> None:
+        net.clear_param_diffs()
+        net.backward()
+        (weights, _), top = net.params["ip"], net.blobs["ip"]
+        np.testing.assert_allclose(
+            weights.diff, top.diff.T @ net.blobs["left"].data, rtol=1e-4, atol=1e-7
+        )
+        np.testing.assert_allclose(
+            net.blobs["left"].diff, top.diff @ weights.data, rtol=1e-4, atol=1e-7
+        )
+
+    net.forward()
+    check()
+    net.forward(end="slice")  # of the next batch
+    check()
+    net.save(str(tmp_path / "w"))
+    net.params["ip"][0].data[...] *= 2
+    check()
+    net.copy_from(str(tmp_path / "w"))
+    check()
+    other = caffe.Net(net.graph.path, caffe.TRAIN)
+    net.share_with(other)
+    check()
+
+
 def test_a_pass_backward_without_one_forward(tmp_path):
     net = make(tmp_path, "force_backward: true\n" + SIMPLE)
     net.blobs["pool"].diff[...] = 0
