@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Net(RunningNet):
     def name(self) -> str:
         return self.graph.name
 
-    @property
+    @cached_property
     def layers(self) -> list[Any]:
         """The layers in order, with those that Caffe inserts; each has `type` and `blobs`.
 
@@ -85,11 +86,11 @@ class Net(RunningNet):
         """
         return [step.shown for step in self._steps]
 
-    @property
+    @cached_property
     def _layer_names(self) -> list[str]:
         return [step.name for step in self._steps]
 
-    @property
+    @cached_property
     def layer_dict(self) -> OrderedDict[str, Any]:
         """The layers by name."""
         return OrderedDict((step.name, step.shown) for step in self._steps)
@@ -99,7 +100,7 @@ class Net(RunningNet):
         """The blobs by name, in the order in which layers make them."""
         return self._blobs_by_name
 
-    @property
+    @cached_property
     def _blob_names(self) -> list[str]:
         return list(self._blobs_by_name)
 
@@ -107,7 +108,7 @@ class Net(RunningNet):
     def _blobs(self) -> list[Blob]:
         return list(self._blobs_by_name.values())
 
-    @property
+    @cached_property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
         """What each blob counts in the objective."""
         return OrderedDict((name, self._weights.get(name, 0.0)) for name in self._blobs_by_name)
@@ -134,27 +135,27 @@ class Net(RunningNet):
     def _bottom_ids(self, layer: int) -> list[int]:
         return self._blob_ids(self._steps[layer].bottom_names)
 
-    @property
+    @cached_property
     def params(self) -> OrderedDict[str, BlobVec]:
         """The blobs of each layer that has any, by the layer's name."""
         return OrderedDict((step.name, step.blobs) for step in self._steps if step.blobs)
 
-    @property
+    @cached_property
     def inputs(self) -> list[str]:
         """The tops of Input layers."""
         return list(self.graph.inputs)
 
-    @property
+    @cached_property
     def outputs(self) -> list[str]:
         """The blobs that no layer reads."""
         return list(self.graph.outputs)
 
-    @property
+    @cached_property
     def top_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's tops."""
         return OrderedDict((step.name, list(step.top_names)) for step in self._steps)
 
-    @property
+    @cached_property
     def bottom_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's bottoms."""
         return OrderedDict((step.name, list(step.bottom_names)) for step in self._steps)

@@ -364,3 +364,9 @@ def test_a_pass_backward_without_one_forward(tmp_path):
     net.blobs["conv"].diff[...] = 2
     net.blobs["data"].data[...] = 1
     assert net.backward(start="relu", end="conv")["data"].any()
+
+
+def test_what_a_net_is_asked_for_is_made_once(trained):
+    for name in ("blobs", "params", "layers", "layer_dict", "top_names", "bottom_names"):
+        assert getattr(trained, name) is getattr(trained, name)
+    assert trained.blobs["ip"] is trained.layer_dict["ip"].tops[0]
