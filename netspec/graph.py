@@ -187,6 +187,7 @@ class Net:
     outputs: list[str] = field(default_factory=list)
     split_outputs: dict[str, Blob] = field(default_factory=dict)
     force_backward: bool = False
+    debug_info: bool = False  # nets of pycaffe log each pass
     path: str = ""
     value_names: dict[Blob, str] = field(default_factory=dict)
 

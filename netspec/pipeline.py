@@ -186,7 +186,7 @@ def assemble(
     options = replace(options, dialect=options.dialect or dialect_of(spans, report))
     phase = caffe_pb2.Phase.Name(state.phase)
     net = build_graph(message.name, phase, layers, report, left, options)
-    net.force_backward = message.force_backward
+    net.force_backward, net.debug_info = message.force_backward, message.debug_info
     check_fork_fields(message, spans, net, report)
     infer_shapes(net, options, report, _probe(net))
     count_cost(net)

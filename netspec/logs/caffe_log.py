@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,27 +17,24 @@ from netspec.listener import Listener, RunInfo, Values
 from netspec.logs.line_file import LineFile
 
 
-class CaffeLog(Listener):
-    """Writes each event of a run as Caffe does: parse_log.py, parse_log.sh and their like read it.
+class CaffeLines(Listener):
+    """Each event of a run in Caffe's lines.
 
-    Args: append: for a run that is resumed: its lines follow those of the run before, as `tee -a`
-        would have it.
-    Raises: NetspecError where the file can't be opened. A disk that is full later is reported once
-        on stderr.
+    Args: write: takes a line, without its end.
     """
 
-    def __init__(self, path: str | Path, append: bool = False) -> None:
-        self._file = LineFile(path, append)
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write_line = write
         self._run: RunInfo | None = None
         self._last_display = (0, time.monotonic())
-        if self._file.is_empty:  # Caffe's tools stop at a head within the log
-            self._file.write(f"Log file created at: {datetime.now():%Y/%m/%d %H:%M:%S}")
-            self._file.write(f"Running on machine: {platform.node()}")
-            self._file.write("Log line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg")
 
-    def started(self, run: RunInfo) -> None:
+    def know(self, run: RunInfo) -> None:
+        """Takes the loss weights and the rest of what later lines show."""
         self._run = run
         self._last_display = (run.start_iter, time.monotonic())
+
+    def started(self, run: RunInfo) -> None:
+        self.know(run)
         self._write(
             "caffe.cpp:218",
             "Use CPU." if run.device == "cpu" else f"Using GPUs {run.device.removeprefix('cuda:')}",
@@ -108,9 +105,6 @@ class CaffeLog(Listener):
         )
         self._write("caffe.cpp:259", "Optimization Done.")
 
-    def close(self) -> None:
-        self._file.close()
-
     def _outputs(self, place: str, phase: str, outputs: Values, weights: dict[str, float]) -> None:
         """A line for each element of each output, numbered through."""
         number = 0
@@ -126,9 +120,35 @@ class CaffeLog(Listener):
 
         Caffe's tools want the head of a line on every one.
         """
-        head = f"{severity}{datetime.now():%m%d %H:%M:%S.%f} {os.getpid():5d} {place}]"
-        for line in message.splitlines() or [""]:
-            self._file.write(f"{head} {line}")
+        for line in glog_lines(place, message, severity):
+            self._write_line(line)
+
+
+class CaffeLog(CaffeLines):
+    """Writes each event of a run as Caffe does: parse_log.py, parse_log.sh and their like read it.
+
+    Args: append: for a run that is resumed: its lines follow those of the run before, as `tee -a`
+        would have it.
+    Raises: NetspecError where the file can't be opened. A disk that is full later is reported once
+        on stderr.
+    """
+
+    def __init__(self, path: str | Path, append: bool = False) -> None:
+        self._file = LineFile(path, append)
+        super().__init__(self._file.write)
+        if self._file.is_empty:  # Caffe's tools stop at a head within the log
+            self._file.write(f"Log file created at: {datetime.now():%Y/%m/%d %H:%M:%S}")
+            self._file.write(f"Running on machine: {platform.node()}")
+            self._file.write("Log line format: [IWEF]mmdd hh:mm:ss.uuuuuu threadid file:line] msg")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def glog_lines(place: str, message: str, severity: str = "I") -> list[str]:
+    """A message in glog's form: severity, time, process and place before each of its lines."""
+    head = f"{severity}{datetime.now():%m%d %H:%M:%S.%f} {os.getpid():5d} {place}]"
+    return [f"{head} {line}" for line in message.splitlines() or [""]]
 
 
 def _kind(path: Path) -> str:

@@ -18,12 +18,13 @@ _HOMES = {
     "netspec.pycaffe.detector": ("Detector",),
     "netspec.pycaffe.layer_types": ("layer_type_list",),
     "netspec.pycaffe.mode": (
-        *("init_log", "log", "set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess"),
+        *("set_device", "set_mode_cpu", "set_mode_gpu", "set_multiprocess"),
         *("set_random_seed", "set_solver_count", "set_solver_rank", "solver_count", "solver_rank"),
     ),
     "netspec.pycaffe.nccl": ("NCCL", "has_nccl"),
     "netspec.pycaffe.net": ("Net",),
     "netspec.pycaffe.net_spec": ("NetSpec", "layers", "params", "to_proto"),
+    "netspec.pycaffe.run_log": ("init_log", "log"),
     "netspec.pycaffe.solver": (
         *("AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NesterovSolver", "RMSPropSolver"),
         *("SGDSolver", "Solver", "get_solver", "get_solver_from_file"),
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from netspec.pycaffe.classifier import Classifier as Classifier
     from netspec.pycaffe.detector import Detector as Detector
     from netspec.pycaffe.layer_types import layer_type_list as layer_type_list
-    from netspec.pycaffe.mode import init_log as init_log
-    from netspec.pycaffe.mode import log as log
     from netspec.pycaffe.mode import set_device as set_device
     from netspec.pycaffe.mode import set_mode_cpu as set_mode_cpu
     from netspec.pycaffe.mode import set_mode_gpu as set_mode_gpu
@@ -62,6 +61,8 @@ if TYPE_CHECKING:
     from netspec.pycaffe.net_spec import layers as layers
     from netspec.pycaffe.net_spec import params as params
     from netspec.pycaffe.net_spec import to_proto as to_proto
+    from netspec.pycaffe.run_log import init_log as init_log
+    from netspec.pycaffe.run_log import log as log
     from netspec.pycaffe.solver import AdaDeltaSolver as AdaDeltaSolver
     from netspec.pycaffe.solver import AdaGradSolver as AdaGradSolver
     from netspec.pycaffe.solver import AdamSolver as AdamSolver

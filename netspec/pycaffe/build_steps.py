@@ -5,6 +5,7 @@ Source: Caffe's Net::Init, InsertSplits.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +41,7 @@ class Running:
     """The layers of a running net in order, and its blobs by name."""
 
     steps: list[Step] = field(default_factory=list)
-    blobs: dict[str, Blob] = field(default_factory=dict)
+    blobs: OrderedDict[str, Blob] = field(default_factory=OrderedDict)
     weights: dict[str, float] = field(default_factory=dict)  # loss weights by blob
 
 
@@ -74,7 +75,7 @@ class _Building:
             weights = self._own_weights(layer)
             blobs = self._param_blobs(layer, index)
             step = self._step(layer, target, bottoms, tops, weights, blobs)
-            step.blobs = blobs
+            step.blobs, step.params = blobs, list(layer.params)
             step.needs_backward = layer in self.plan.learning
             step.propagates = [(layer, i) in self.plan.passing for i in range(len(bottoms))]
             self._add(step)
@@ -181,6 +182,7 @@ class _Building:
         step.make_again = partial(_make_again, self.module, target, step)
         if submodule is not None:
             self._set_in_place(layer, step, submodule)
+            step.weights_read = list(submodule.parameters())
         return step
 
     def _set_in_place(self, layer: GraphLayer, step: ModuleStep, submodule: nn.Module) -> None:
@@ -204,6 +206,8 @@ def caller(layer: GraphLayer, submodule: nn.Module | None) -> Callable[..., Any]
     graph = fx.Graph()
     bottoms = [graph.placeholder(f"bottom{i}") for i in range(len(layer.bottom_blobs))]
     tops = builder.emit(graph, layer, "layer" if submodule is not None else "", bottoms)
+    if not isinstance(tops, fx.Node) and len(tops) == 1:
+        tops = tops[0]
     if (
         isinstance(tops, fx.Node)
         and submodule is not None
@@ -215,7 +219,7 @@ def caller(layer: GraphLayer, submodule: nn.Module | None) -> Callable[..., Any]
     root = nn.Module()
     if submodule is not None:
         root.layer = submodule
-    return fx.GraphModule(root, graph)
+    return fx.GraphModule(root, graph).forward  # its call would only look for hooks
 
 
 def _make_again(

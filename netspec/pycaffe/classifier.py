@@ -66,8 +66,8 @@ class Classifier(Net):
     ) -> None:
         super().__init__(model_file, TEST, weights=pretrained_file)
         self.transformer = image_transformer(self, mean, input_scale, raw_scale, channel_swap)
-        self.crop_dims = self.blobs[self.inputs[0]].shape[2:]
-        self.image_dims = list(image_dims) if image_dims is not None else self.crop_dims
+        self.crop_dims = np.array(self.blobs[self.inputs[0]].shape[2:])
+        self.image_dims = self.crop_dims if image_dims is None else image_dims
 
     def predict(self, inputs: Sequence[Array], oversample: bool = True) -> Array:
         """The output for each image.
@@ -76,9 +76,11 @@ class Classifier(Net):
             takes the centre alone.
         Shapes: inputs (H, W, K) each, the result (number of images, number of classes).
         """
-        images = [io.resize_image(image, self.image_dims) for image in inputs]
+        images = [io.resize_image(image, list(self.image_dims)) for image in inputs]
         if oversample:
-            predictions = run_images(self, self.transformer, io.oversample(images, self.crop_dims))
+            predictions = run_images(
+                self, self.transformer, io.oversample(images, list(self.crop_dims))
+            )
             return predictions.reshape(len(images), 10, -1).mean(1)
         height, width = self.crop_dims
         top, left = (

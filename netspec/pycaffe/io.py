@@ -125,7 +125,11 @@ class Transformer:
     def deprocess(self, in_: str, data: Array) -> Array:
         """The image of an input: the inverse of `preprocess`, without the resizing."""
         self._require_input(in_)
-        made: Array = np.array(data, np.float32).squeeze()
+        made: Array = np.array(data, np.float32)
+        if in_ in self.transpose or in_ in self.channel_swap:
+            made = made.reshape(made.shape[-3:])  # one channel is an axis, too
+        else:
+            made = made.squeeze()
         if in_ in self.input_scale:
             made /= self.input_scale[in_]
         if in_ in self.mean:
@@ -169,7 +173,7 @@ class Transformer:
         Raises: ValueError where it has other axes or channels.
         """
         self._require_input(in_)
-        sizes = tuple(self.inputs[in_][1:])
+        mean, sizes = np.asarray(mean), tuple(self.inputs[in_][1:])
         if mean.ndim == 1:
             if mean.shape[0] != sizes[0]:
                 raise ValueError(
@@ -222,7 +226,7 @@ def load_image(filename: str, color: bool = True) -> Array:
 def resize_image(im: Array, new_dims: Sequence[int], interp_order: int = 1) -> Array:
     """An image at another height and width.
 
-    Args: interp_order: 0 takes the nearest pixel, 1 interpolates linearly.
+    Args: interp_order: 0 takes the nearest pixel, 1 interpolates linearly, 2 to 5 by splines.
     Shapes: im (H, W, K), the result (new_dims, K).
     """
     if im.shape[-1] not in (1, 3):

@@ -83,7 +83,9 @@ class Memory:
         if held is not None and value.data_ptr() == held.data_ptr() and value.is_contiguous():
             return  # computed in place
         if self.is_seen:
-            self.tensor(value.shape).copy_(value)
+            # as a script's writes it does not count as a change for autograd: a backward pass reads
+            # what stands in the blobs
+            self.tensor(value.shape).data.copy_(value)
             return
         self._values, self._version, self._is_at_host = value.contiguous(), -1, False
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import os
 import secrets
-import sys
 from dataclasses import dataclass
 
 import torch
 
+from netspec.pycaffe.run_log import log
 from netspec.pytorch.seeds import mixed_seed
 from netspec.readers.reader import Shard
+
+CPU_ONLY = "NETSPEC_PYCAFFE_CPU"  # the environment variable that --cpu sets
 
 
 @dataclass(slots=True)
@@ -34,18 +36,33 @@ def set_mode_cpu() -> None:
 
 def set_mode_gpu() -> None:
     """Nets compute on the GPU from now on. Raises: RuntimeError where there is none."""
+    if _stays_on_cpu("set_mode_gpu"):
+        return
     if not torch.cuda.is_available():
-        raise RuntimeError("set_mode_gpu: PyTorch finds no GPU on this machine")
+        raise RuntimeError(
+            "set_mode_gpu: PyTorch finds no GPU on this machine; "
+            f"python -m netspec.pycaffe --cpu, or {CPU_ONLY}=1, runs the script on the CPU"
+        )
     _state.gpu = True
 
 
 def set_device(number: int) -> None:
     """Which GPU is meant, counted from 0. Raises: RuntimeError where there is none such."""
+    if _stays_on_cpu("set_device"):
+        return
     if not 0 <= number < torch.cuda.device_count():
         raise RuntimeError(
             f"set_device: there is no GPU {number}, this machine shows {torch.cuda.device_count()}"
         )
     _state.number = number
+
+
+def _stays_on_cpu(function: str) -> bool:
+    """Whether the user has asked to pass over what a script says of GPUs; it is logged."""
+    if os.environ.get(CPU_ONLY, "0") in ("", "0"):
+        return False
+    log(f"{function} is passed over: {CPU_ONLY} is set")
+    return True
 
 
 def device() -> torch.device:
@@ -95,27 +112,3 @@ def set_multiprocess(value: bool) -> None:
 def shard() -> Shard:
     """Which records the data layers of a net for training read in this process."""
     return Shard(_state.solver_rank, _state.solver_count)
-
-
-_logger = logging.getLogger("caffe")
-
-
-def init_log(prefix: str = "", level: int = 0, log_dir: str | None = None) -> None:
-    """Shows what is logged on stderr, and in the folder where one is given.
-
-    Args:
-        prefix: the name of the log's file, before `.log`.
-        level: 0 shows all, 1 warnings, 2 errors, as glog counts.
-    """
-    _logger.setLevel([logging.INFO, logging.WARNING, logging.ERROR][min(max(int(level), 0), 2)])
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if log_dir:
-        handlers.append(logging.FileHandler(f"{log_dir}/{prefix or 'caffe'}.log"))
-    for handler in _logger.handlers:
-        handler.close()
-    _logger.handlers[:] = handlers
-
-
-def log(message: str) -> None:
-    """Logs a message, once init_log has been called."""
-    _logger.info(message)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netspec.layers.python_object import TRAIN
+from netspec.layers.python_object import TEST, TRAIN
 from netspec.pipeline import load
 from netspec.pycaffe import mode
 from netspec.pycaffe.alias import running_user_code
@@ -54,6 +55,8 @@ class Net(RunningNet):
             phase, level, stages, weights = given
         if phase is None:
             raise TypeError("Net takes a file and a phase, caffe.TRAIN or caffe.TEST")
+        if phase not in (TRAIN, TEST):
+            raise ValueError(f"the phase is caffe.TRAIN or caffe.TEST, got {phase!r}")
         require_file(str(network_file))
         if weights is not None:
             require_file(str(weights))
@@ -75,26 +78,29 @@ class Net(RunningNet):
     def name(self) -> str:
         return self.graph.name
 
-    @property
+    @cached_property
     def layers(self) -> list[Any]:
-        """The layers in order, with those that Caffe inserts; each has `type` and `blobs`."""
-        return list(self._steps)
+        """The layers in order, with those that Caffe inserts; each has `type` and `blobs`.
 
-    @property
+        A Python layer is the object of the user's class itself.
+        """
+        return [step.shown for step in self._steps]
+
+    @cached_property
     def _layer_names(self) -> list[str]:
         return [step.name for step in self._steps]
 
-    @property
+    @cached_property
     def layer_dict(self) -> OrderedDict[str, Any]:
         """The layers by name."""
-        return OrderedDict((step.name, step) for step in self._steps)
+        return OrderedDict((step.name, step.shown) for step in self._steps)
 
     @property
     def blobs(self) -> OrderedDict[str, Blob]:
         """The blobs by name, in the order in which layers make them."""
-        return OrderedDict(self._blobs_by_name)
+        return self._blobs_by_name
 
-    @property
+    @cached_property
     def _blob_names(self) -> list[str]:
         return list(self._blobs_by_name)
 
@@ -102,32 +108,54 @@ class Net(RunningNet):
     def _blobs(self) -> list[Blob]:
         return list(self._blobs_by_name.values())
 
-    @property
+    @cached_property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
         """What each blob counts in the objective."""
         return OrderedDict((name, self._weights.get(name, 0.0)) for name in self._blobs_by_name)
 
     @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    def _blob_ids(self, names: Iterable[str]) -> list[int]:
+        known = self._blob_names
+        return [known.index(name) for name in names]
+
+    @property
+    def _inputs(self) -> list[int]:
+        return self._blob_ids(self.inputs)
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._blob_ids(self.outputs)
+
+    def _top_ids(self, layer: int) -> list[int]:
+        return self._blob_ids(self._steps[layer].top_names)
+
+    def _bottom_ids(self, layer: int) -> list[int]:
+        return self._blob_ids(self._steps[layer].bottom_names)
+
+    @cached_property
     def params(self) -> OrderedDict[str, BlobVec]:
         """The blobs of each layer that has any, by the layer's name."""
         return OrderedDict((step.name, step.blobs) for step in self._steps if step.blobs)
 
-    @property
+    @cached_property
     def inputs(self) -> list[str]:
         """The tops of Input layers."""
         return list(self.graph.inputs)
 
-    @property
+    @cached_property
     def outputs(self) -> list[str]:
         """The blobs that no layer reads."""
         return list(self.graph.outputs)
 
-    @property
+    @cached_property
     def top_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's tops."""
         return OrderedDict((step.name, list(step.top_names)) for step in self._steps)
 
-    @property
+    @cached_property
     def bottom_names(self) -> OrderedDict[str, list[str]]:
         """The names of each layer's bottoms."""
         return OrderedDict((step.name, list(step.bottom_names)) for step in self._steps)
@@ -221,7 +249,7 @@ class Net(RunningNet):
         Returns: as `forward`, the batches in one array each.
         """
         found: dict[str, list[Array]] = {}
-        for batch in self._batches(inputs):
+        for batch in self._batch(inputs):
             for name, value in self.forward(blobs, **batch).items():
                 found.setdefault(name, []).extend(value.copy())
         count = len(next(iter(inputs.values())))
@@ -241,7 +269,7 @@ class Net(RunningNet):
         gradients: dict[str, list[Array]] = {}
         none: dict[str, Any] = {}
         for given, given_diffs in zip_longest(
-            self._batches(inputs), self._batches(tops), fillvalue=none
+            self._batch(inputs), self._batch(tops), fillvalue=none
         ):
             forward = self.forward(blobs, **given)
             for name, value in forward.items():
@@ -254,7 +282,7 @@ class Net(RunningNet):
             {name: np.asarray(items[:count]) for name, items in gradients.items()},
         )
 
-    def _batches(self, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _batch(self, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Arrays in pieces of the net's batch size, the last one filled up with zeros."""
         if not values:
             return

@@ -19,11 +19,14 @@ Written = OrderedDict["Function", Message]
 
 
 @cache
-def _param_fields() -> dict[str, str]:
-    """The field of LayerParameter that holds a layer type's own parameters, by the type."""
+def param_name_dict() -> dict[str, str]:
+    """The field of LayerParameter that holds a layer type's own parameters, without its `_param`.
+
+    The type is named as in its parameters' message: InnerProduct has inner_product.
+    """
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
     return {
-        field.message_type.name.removesuffix("Parameter"): field.name
+        field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
         for field in fields
         if field.name.endswith("_param") and field.message_type is not None
     }
@@ -118,9 +121,9 @@ class Function:
 
     def _assign(self, layer: caffe_pb2.LayerParameter, key: str, value: Any) -> None:
         """Sets a setting: of the type's own parameters where these have it, else of the layer."""
-        field = _param_fields().get(self.type_name)
+        field = param_name_dict().get(self.type_name)
         if not key.endswith("param") and field is not None:
-            own = getattr(layer, field)
+            own = getattr(layer, f"{field}_param")
             if key in own.DESCRIPTOR.fields_by_name:
                 assign_proto(own, key, value)
                 return

@@ -27,18 +27,14 @@ class PythonStep(Step):
         tops: Any = self.tops
         self.instance.bottoms, self.instance.tops = bottoms, tops
         own: list[Any] = self.instance.blobs  # of the user's object, which may keep the list
+        for blob, taken in zip(own, blobs, strict=True):  # or one of its blobs: it is as the net's
+            blob.__class__, blob.__dict__ = type(taken), vars(taken)
         own[:] = blobs
 
     @property
-    def layer(self) -> Any:
+    def shown(self) -> Any:
         """The user's object."""
         return self.instance.object
-
-    def __getattr__(self, name: str) -> Any:
-        # pycaffe's net.layers has the user's object itself
-        if name.startswith("__") or "instance" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self.instance.object, name)
 
     def reshape(self, *blobs: object) -> None:
         with running_user_code():

@@ -15,6 +15,7 @@ from netspec import graph
 from netspec.pycaffe import mode
 from netspec.pycaffe.build_steps import build_steps
 from netspec.pycaffe.data_step import DataStep
+from netspec.pycaffe.debug_info import log_backward, log_forward, log_params
 from netspec.pycaffe.memory import ParamDiff
 from netspec.pytorch.module import NetModule
 
@@ -50,6 +51,7 @@ class RunningNet:
         self.param_diffs = list(
             dict.fromkeys(diff for diff in diffs if isinstance(diff, ParamDiff))
         )
+        self.debug_info = net.debug_info
         self._callbacks: dict[str, list[Callback]] = {name: [] for name in CALLBACKS}
 
     def run_forward(self, first: int, last: int) -> Tensor:
@@ -67,6 +69,8 @@ class RunningNet:
                 except Exception as error:
                     error.add_note(f"in layer '{step.name}'")
                     raise
+                if self.debug_info:
+                    log_forward(step)
                 loss = step.loss()
                 if loss is not None:
                     total = loss if total is None else total + loss
@@ -90,6 +94,8 @@ class RunningNet:
                 except Exception as error:
                     error.add_note(f"in layer '{step.name}'")
                     raise
+                if self.debug_info and step.needs_backward:
+                    log_backward(step)
                 for call in after:
                     call(index)
 
@@ -104,6 +110,8 @@ class RunningNet:
     def run_backward_all(self) -> None:
         """Runs every layer backward, once."""
         self.run_backward(len(self._steps) - 1, 0, keeps=False)
+        if self.debug_info:
+            log_params(self.param_diffs)
 
     def _forward(self, first: int, last: int) -> float:
         return float(self.run_forward(first, last))

@@ -10,14 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from netspec.graph import Layer as GraphLayer
+from netspec.graph import Param as GraphParam
 from netspec.pycaffe.blob import Blob, BlobVec
 
 
 class Step:
-    """A layer of a running net; a script finds it in `net.layers`.
+    """A layer of a running net.
 
     Args:
         propagates: for each bottom whether the backward pass writes its diff.
@@ -37,11 +38,17 @@ class Step:
         self.bottoms, self.tops = [b for _, b in bottoms], [b for _, b in tops]
         self.weights = list(weights) or [0.0] * len(self.tops)
         self.blobs = BlobVec()
+        self.params: list[GraphParam] = []  # of the blobs
         self.needs_backward = False
         self.propagates = [False] * len(self.bottoms)
 
     def __repr__(self) -> str:
         return f"<{self.type} layer '{self.name}'>"
+
+    @property
+    def shown(self) -> Any:
+        """What a script finds in `net.layers`."""
+        return self
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Nothing: a layer of a net is set up when the net is made."""
@@ -121,6 +128,8 @@ class ModuleStep(Step):
         # called where the bottoms have other shapes than the layer was made for
         self.make_again: Callable[[Sequence[tuple[int, ...]]], None] | None = None
         self._recorded: tuple[list[Tensor], list[Tensor]] | None = None
+        self.weights_read: list[nn.Parameter] = []
+        self._seen_weights: list[tuple[int, int]] = []  # when the pass was recorded
 
     def reshape(self, *blobs: object) -> None:
         shapes = [bottom.sizes for bottom in self.bottoms]
@@ -166,13 +175,33 @@ class ModuleStep(Step):
         with torch.enable_grad():
             results = self._results(leaves)
         self._recorded = leaves, results
+        self._seen_weights = self._weights_now()
         return results
+
+    def _weights_now(self) -> list[tuple[int, int]]:
+        """What changes when the weights do, other than by a script's arrays."""
+        return [(weight._version, weight.data_ptr()) for weight in self.weights_read]
+
+    def _is_outdated(self, leaves: list[Tensor]) -> bool:
+        """Whether weights or bottoms have been replaced since: Caffe reads those that stand there.
+
+        Layers without weights go by what they have kept, masks and the places of maxima.
+        """
+        if not self.weights_read:
+            return False
+        return self._seen_weights != self._weights_now() or (
+            not self.in_place
+            and any(
+                leaf.data_ptr() != bottom.tensor().data_ptr()
+                for leaf, bottom in zip(leaves, self.bottoms, strict=True)
+            )
+        )
 
     def backward(self, keeps: bool = True) -> None:
         if not self.needs_backward:
             return
-        if self._recorded is None:  # nothing has run forward: it takes the blobs as they are
-            self._record()
+        if self._recorded is None or self._is_outdated(self._recorded[0]):
+            self._record()  # it takes the blobs as they are
         assert self._recorded is not None
         leaves, results = self._recorded
         pairs = [

@@ -5,8 +5,7 @@ The update formulas, the schedule, tests and snapshots are those of netspec.Solv
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,13 @@ from torch import Tensor
 
 from netspec import graph
 from netspec.diagnostics import Report
-from netspec.listener import Listener, Values
+from netspec.listener import Values
 from netspec.pycaffe import mode
 from netspec.pycaffe.last_update import NetUpdater
 from netspec.pycaffe.net import Net
+from netspec.pycaffe.run_log import RunLog
 from netspec.pytorch.seeds import mixed_seed
-from netspec.pytorch.solver_nets import learnable
+from netspec.pytorch.solver_nets import describe_run, learnable
 from netspec.pytorch.tester import Tester
 from netspec.pytorch.train import Solver as Training
 from netspec.pytorch.updates import Updater
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from netspec.pytorch.feed import Feed
 
 Hook = Callable[[], object]
-_logger = logging.getLogger("caffe")
 
 
 class NetFeed:
@@ -84,8 +83,12 @@ class NetTraining(Training):
     def __init__(self, path: str | Path, solver_type: str | None = None) -> None:
         self.on_start: list[Hook] = []
         self.on_gradients_ready: list[Hook] = []
+        self._log, self._is_described = RunLog(), False
         overrides = Overrides(solver_type=solver_type, seed=mode.next_seed() % 2**31)
-        super().__init__(path, overrides, mode.device(), _Log(), allow_python_layers=True)
+        # exact: params in C order, so that what a script writes to param.data.ravel() counts
+        super().__init__(
+            path, overrides, mode.device(), self._log, allow_python_layers=True, exact=True
+        )
         report = Report()
         check_solver(self.param, self.file.spans, report, set())
         report.raise_errors()
@@ -96,6 +99,8 @@ class NetTraining(Training):
         self._running_feed = NetFeed(self.running)
         updater: Any = self.updater
         updater.net = self.running
+        for net in self.running_test_nets:
+            net.debug_info = self.param.debug_info
 
     def _make_updater(self) -> Updater:
         return NetUpdater(self.param, *learnable(self.net, self.module))
@@ -121,9 +126,32 @@ class NetTraining(Training):
             self._is_first_part = False
             for call in self.on_start:
                 call()
+        self.running.debug_info = with_info
         loss = self.running.run_forward_all()
         self.running.run_backward_all()
         return loss, self.running.output_tensors()
+
+    def _display(self, outputs: dict[str, Tensor]) -> None:
+        self._describe()
+        super()._display(outputs)
+
+    def test(self) -> list[Values]:
+        """Runs the test nets, as the file says."""
+        self._describe()
+        return super().test()
+
+    def _describe(self) -> None:
+        """Tells the log of the nets, once there is something to log."""
+        if not self._is_described:
+            self._is_described = True
+            self._log.know(describe_run(self))
+
+    def solve(self) -> None:
+        """Trains up to max_iter."""
+        self._is_described = True
+        self._log.started(describe_run(self))
+        super().solve()
+        self._log.ended(self.iter, "done")
 
     def _require_finite(self, is_shown: bool) -> None:
         for call in self.on_gradients_ready:
@@ -149,28 +177,3 @@ class NetTraining(Training):
         shard = mode.shard() if mode.solver_count() > 1 else WHOLE
         for layer in self.running.data_layers:
             layer.read_from(mixed_seed(self.seed, "TRAIN"), start, shard)
-
-
-class _Log(Listener):
-    """Logs what Caffe does; init_log shows it."""
-
-    def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
-        _logger.info("Iteration %d, loss = %g, lr = %g", iteration, loss, rate)
-        self._outputs("Train", outputs)
-
-    def tested(self, iteration: int, index: int, means: Values, loss: float | None) -> None:
-        _logger.info("Iteration %d, Testing net (#%d)", iteration, index)
-        self._outputs("Test", means)
-
-    def _outputs(self, what: str, outputs: Values) -> None:
-        pairs: Sequence[tuple[str, float]] = [
-            (name, value) for name, values in outputs.items() for value in values
-        ]
-        for i, (name, value) in enumerate(pairs):
-            _logger.info("    %s net output #%d: %s = %g", what, i, name, value)
-
-    def saved(self, iteration: int, weights: Path, state: Path) -> None:
-        _logger.info("Snapshotting to %s and %s", weights, state)
-
-    def warned(self, message: str) -> None:
-        _logger.warning("%s", message)

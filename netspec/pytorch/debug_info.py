@@ -68,16 +68,19 @@ class DebugInfo:
             for param, blob in zip(layer.params, blobs, strict=True)
             if param.owner is None
         ]
-        data, diffs = _norms(owned), _norms([blob.grad for blob in owned if blob.grad is not None])
-        l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))
-        self.lines.append(
-            f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}"
-        )
+        self.lines.append(norms_line(owned))
 
 
 def mean_magnitude(tensor: Tensor) -> float:
     """The mean of the absolute values."""
     return float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0
+
+
+def norms_line(params: Sequence[Tensor]) -> str:
+    """The line of the norms over all params and their gradients."""
+    data, diffs = _norms(params), _norms([p.grad for p in params if p.grad is not None])
+    l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))
+    return f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}"
 
 
 def _norms(tensors: Sequence[Tensor]) -> tuple[float, float]:

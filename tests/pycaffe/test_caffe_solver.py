@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import netspec
 import netspec.pycaffe as caffe
@@ -78,6 +79,29 @@ def test_a_diff_holds_the_update_after_a_step(solver_file, rule, is_seen):
         np.testing.assert_allclose(blob.diff, old - blob.data, rtol=1e-3, atol=2e-7)
 
 
+def test_params_are_in_c_order(tmp_path):
+    images = tmp_path / "images.txt"
+    Image.new("RGB", (8, 8)).save(tmp_path / "i.png")
+    images.write_text(f"{tmp_path / 'i.png'} 0\n")
+    # a net whose convolutions netspec's own solver lays channels last
+    (tmp_path / "net.prototxt").write_text(f"""
+layer {{ name: 'd' type: 'ImageData' top: 'data' top: 'label'
+  image_data_param {{ source: '{images}' batch_size: 2 }} }}
+layer {{ name: 'conv' type: 'Convolution' bottom: 'data' top: 'conv'
+  convolution_param {{ num_output: 2 kernel_size: 8 weight_filler {{ type: 'xavier' }} }} }}
+layer {{ name: 'loss' type: 'SoftmaxWithLoss' bottom: 'conv' bottom: 'label' top: 'loss' }}""")
+    path = tmp_path / "solver.prototxt"
+    path.write_text(f"net: '{tmp_path / 'net.prototxt'}' base_lr: 0.1 lr_policy: 'fixed'")
+    solver = caffe.SGDSolver(str(path))
+    solver.step(1)
+    weights = solver.net.params["conv"][0]
+    for array in (weights.data, weights.diff):
+        array.ravel()[:] = 3
+    assert (weights.data == 3).all()
+    assert (weights.diff == 3).all()
+    assert weights.data.flags.c_contiguous
+
+
 def test_the_class_says_which_rule(solver_file):
     assert caffe.AdamSolver(solver_file("SGD")).type == "Adam"
     with pytest.raises(netspec.NetspecError, match="AdaGrad has no momentum"):
@@ -105,6 +129,19 @@ def test_a_pass_by_hand_and_an_update(solver_file):
     np.testing.assert_allclose(
         solver.net.params["ip"][1].data, before[1] - 0.1 * 2 * gradient / 2, rtol=1e-5
     )
+
+
+def test_a_pass_backward_after_an_update(solver_file):
+    solver = caffe.SGDSolver(solver_file())
+    solver.net.forward()
+    for _ in range(2):
+        solver.net.clear_param_diffs()
+        solver.net.backward()
+        solver.apply_update()
+    assert solver.iter == 2
+    solver.net.backward()
+    assert solver.net.params["ip"][0].diff.any()
+    solver.step(1)
 
 
 def test_weights_that_a_script_sets_count(solver_file):

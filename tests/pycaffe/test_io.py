@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from google.protobuf import text_format
 from PIL import Image
 
+import netspec
 import netspec.pycaffe as caffe
 from netspec.pycaffe import draw
 from netspec.schema import caffe_pb2
@@ -85,8 +88,32 @@ def test_resize_image():
     assert (constant == 7).all()
     other = np.repeat(ramp, 2, 2)  # with two channels the outermost pixels meet
     np.testing.assert_allclose(caffe.io.resize_image(other, (2, 7))[0, :, 0], np.arange(7) / 2)
-    with pytest.raises(ValueError, match="order"):
-        caffe.io.resize_image(ramp, (2, 2), 3)
+    with pytest.raises(ValueError, match="order of interpolation is from 0 to 5, got 6"):
+        caffe.io.resize_image(ramp, (2, 2), 6)
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_orders_of_interpolation(order):
+    """As skimage's resize without anti_aliasing, and for other channels scipy's zoom."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    rng = np.random.default_rng(order)
+    for before, after in [((9, 7), (14, 7)), ((9, 7), (4, 5))]:
+        ratio = (after[0] / before[0], after[1] / before[1], 1)
+        image = rng.random((*before, 3)).astype(np.float32)
+        scaled = (image - image.min()) / (image.max() - image.min())
+        expected = ndimage.zoom(scaled, ratio, order=order, mode="grid-constant", grid_mode=True)
+        expected = expected.clip(0, 1) * (image.max() - image.min()) + image.min()
+        found = caffe.io.resize_image(image, after, order)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        image = rng.random((*before, 2))
+        found = caffe.io.resize_image(image, after, order)
+        np.testing.assert_allclose(found, ndimage.zoom(image, ratio, order=order), atol=1e-5)
+
+
+def test_splines_need_scipy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
+    with pytest.raises(netspec.NetspecError, match="order 3 needs the package scipy"):
+        caffe.io.resize_image(np.random.default_rng(0).random((4, 4, 3)), (2, 2), 3)
 
 
 def test_oversample():
@@ -115,6 +142,18 @@ def test_transformer():
     assert transformer.preprocess("data", np.ones((8, 9, 3))).shape == (3, 4, 5)
     transformer.set_mean("data", np.ones((3, 8, 10)))
     assert transformer.mean["data"].shape == (3, 4, 5)
+
+
+def test_transformer_of_one_channel():
+    transformer = caffe.io.Transformer({"data": (1, 1, 4, 5)})
+    transformer.set_transpose("data", (2, 0, 1))
+    transformer.set_mean("data", [0.5])
+    image = np.random.default_rng(0).random((4, 5, 1))
+    made = transformer.preprocess("data", image)
+    np.testing.assert_allclose(transformer.deprocess("data", made), image, rtol=1e-5)
+    np.testing.assert_allclose(transformer.deprocess("data", made[None]), image, rtol=1e-5)
+    with pytest.raises(ValueError, match="1, 2 or 3 axes, got 0"):
+        transformer.set_mean("data", 0.5)
 
 
 def test_transformer_refuses():
@@ -173,3 +212,16 @@ def test_draw(tmp_path):
     assert (tmp_path / "net.svg").read_bytes().startswith(b"<?xml")
     with pytest.raises(ValueError, match="no format 'raw'"):
         draw.draw_net(net, ext="raw")
+
+
+def test_a_graph_of_pydots(monkeypatch):
+    net = text_format.Parse(NET, caffe_pb2.NetParameter())
+    monkeypatch.setitem(sys.modules, "pydot", None)
+    with pytest.raises(netspec.NetspecError, match="needs the package pydot"):
+        draw.get_pydot_graph(net, "LR")
+    monkeypatch.undo()
+    pytest.importorskip("pydot")
+    for shows in (True, False):
+        graph = draw.get_pydot_graph(net, "TB", shows, caffe.TEST)
+        assert "InnerProduct" in graph.to_string()
+        assert any(edge.get_label() for edge in graph.get_edges()) == shows

@@ -112,6 +112,16 @@ def test_names_have_the_splits_of_caffe(trained):
     assert trained.blobs["loss"].diff == 3
 
 
+def test_ids_are_places_among_the_blobs(trained):
+    assert [trained._blob_names[i] for i in trained._outputs] == trained.outputs
+    assert trained._inputs == []
+    for i, name in enumerate(trained._layer_names):
+        tops, bottoms = trained._top_ids(i), trained._bottom_ids(i)
+        assert [trained._blob_names[j] for j in tops] == trained.top_names[name]
+        assert [trained._blob_names[j] for j in bottoms] == trained.bottom_names[name]
+    assert trained._blob_loss_weights[trained._blob_names.index("loss")] == 3
+
+
 def test_params_share_memory_with_the_module(tmp_path):
     net = make(tmp_path, SIMPLE)
     net.params["conv"][0].data[...] = 2
@@ -249,6 +259,13 @@ def test_weights_of_another_shape_are_refused(tmp_path):
     make(tmp_path, SIMPLE.replace("name: 'conv'", "name: 'other'"), str(tmp_path / "w"), 1)
 
 
+def test_the_phase_must_be_one(tmp_path):
+    with pytest.raises(ValueError, match=r"caffe.TRAIN or caffe.TEST, got 7"):
+        make(tmp_path, SIMPLE, 7)
+    with pytest.raises(TypeError, match="a file and a phase"):
+        caffe.Net(str(tmp_path / "net.prototxt"))
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(RuntimeError, match="could not open file"):
         caffe.Net(str(tmp_path / "none.prototxt"), caffe.TEST)
@@ -309,6 +326,37 @@ def test_callbacks(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("is_seen", [False, True])
+def test_a_backward_pass_reads_what_stands_in_blobs_and_params(trained, tmp_path, is_seen):
+    net = trained
+    for blob in net.blobs.values() if is_seen else ():
+        blob.data.sum() + blob.diff.sum()
+
+    def check() -> None:
+        net.clear_param_diffs()
+        net.backward()
+        (weights, _), top = net.params["ip"], net.blobs["ip"]
+        np.testing.assert_allclose(
+            weights.diff, top.diff.T @ net.blobs["left"].data, rtol=1e-4, atol=1e-7
+        )
+        np.testing.assert_allclose(
+            net.blobs["left"].diff, top.diff @ weights.data, rtol=1e-4, atol=1e-7
+        )
+
+    net.forward()
+    check()
+    net.forward(end="slice")  # of the next batch
+    check()
+    net.save(str(tmp_path / "w"))
+    net.params["ip"][0].data[...] *= 2
+    check()
+    net.copy_from(str(tmp_path / "w"))
+    check()
+    other = caffe.Net(net.graph.path, caffe.TRAIN)
+    net.share_with(other)
+    check()
+
+
 def test_a_pass_backward_without_one_forward(tmp_path):
     net = make(tmp_path, "force_backward: true\n" + SIMPLE)
     net.blobs["pool"].diff[...] = 0
@@ -316,3 +364,9 @@ def test_a_pass_backward_without_one_forward(tmp_path):
     net.blobs["conv"].diff[...] = 2
     net.blobs["data"].data[...] = 1
     assert net.backward(start="relu", end="conv")["data"].any()
+
+
+def test_what_a_net_is_asked_for_is_made_once(trained):
+    for name in ("blobs", "params", "layers", "layer_dict", "top_names", "bottom_names"):
+        assert getattr(trained, name) is getattr(trained, name)
+    assert trained.blobs["ip"] is trained.layer_dict["ip"].tops[0]

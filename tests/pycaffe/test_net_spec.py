@@ -130,6 +130,13 @@ def test_update_and_items():
     assert "extra" not in n.tops
 
 
+def test_which_field_holds_a_types_parameters():
+    fields = caffe.net_spec.param_name_dict()
+    assert fields["InnerProduct"] == "inner_product"
+    assert fields["ReLU"] == "relu"
+    assert "Silence" not in fields
+
+
 def test_faults():
     data = L.DummyData(ntop=2)
     with pytest.raises(TypeError, match=r"ReLU input 0 is not a Top \(type is <class 'tuple'>\)"):

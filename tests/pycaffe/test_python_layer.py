@@ -35,9 +35,11 @@ class Shift(caffe.Layer):
     def setup(self, bottom, top):
         self.blobs.add_blob(1)
         self.blobs[0].data[0] = 5
+        self.shift = self.blobs[0]
     def reshape(self, bottom, top):
         top[0].reshape(*bottom[0].shape)
     def forward(self, bottom, top):
+        assert self.shift.data == self.blobs[0].data
         top[0].data[...] = bottom[0].data + self.blobs[0].data
     def backward(self, top, propagate_down, bottom):
         self.blobs[0].diff[0] += top[0].diff.sum()
@@ -102,8 +104,12 @@ def test_forward_and_backward(make):
     assert (net.forward()["z"] == 60).all()
     net.blobs["z"].diff[...] = 1
     assert (net.backward()["x"] == 30).all()
-    assert net.layers[1].told == [True]
-    assert net.layers[1].type == "Python"
+    layer = net.layers[1]
+    assert layer.told == [True]
+    assert (layer.type, type(layer).__name__) == ("Python", "Times")
+    assert net.layer_dict["a"] is layer
+    layer.factor = 1  # it is the user's object itself
+    assert (net.forward()["z"] == 6).all()
 
 
 def test_it_is_reshaped_in_each_pass(make):
@@ -189,16 +195,6 @@ def test_the_rest_of_caffe():
     assert len(caffe.NCCL.new_uid()) > 1
     with pytest.raises(RuntimeError, match="no GPU 99"):
         caffe.set_device(99)
-
-
-def test_log(capsys, tmp_path):
-    caffe.init_log("run", 0, str(tmp_path))
-    caffe.log("a message")
-    assert capsys.readouterr().err == "a message\n"
-    assert (tmp_path / "run.log").read_text() == "a message\n"
-    caffe.init_log("", 2)
-    caffe.log("another")
-    assert capsys.readouterr().err == ""
 
 
 WORKER = """

@@ -49,12 +49,66 @@ def test_a_module_finds_caffe(folder):
     assert done.stdout == f"__main__ helper {[str(folder / 'script.py'), 'a']}\n"
 
 
+def test_code_and_folders(tmp_path):
+    code = "import sys, caffe; print(caffe.TEST, sys.argv, sys.modules['__main__'].caffe.TEST)"
+    assert run(tmp_path, "-c", code, "a").stdout == "1 ['-c', 'a'] 1\n"
+    (tmp_path / "tool").mkdir()
+    done = run(tmp_path, "tool")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    (tmp_path / "tool" / "__main__.py").write_text("import caffe, other; print(other.X)")
+    (tmp_path / "tool" / "other.py").write_text("X = 1")
+    assert run(tmp_path, "tool").stdout == "1\n"
+
+
+def test_a_script_for_a_gpu_runs_on_the_cpu(tmp_path):
+    code = "import caffe; caffe.set_device(0); caffe.set_mode_gpu(); print(caffe.TEST)"
+    done = run(tmp_path, "--cpu", "-c", code)
+    assert (done.stdout, done.returncode) == ("1\n", 0)
+    assert "set_mode_gpu is passed over: NETSPEC_PYCAFFE_CPU is set" in done.stderr
+
+
+TESTS = """
+import unittest, caffe
+class Test(unittest.TestCase):
+    def test_it(self):
+        self.assertIn('Data', caffe.layer_type_list())
+if __name__ == '__main__':
+    unittest.main()
+"""
+
+
+def test_tests_of_pycaffe_are_discovered(tmp_path):
+    (tmp_path / "own_tests").mkdir()
+    (tmp_path / "own_tests" / "test_caffe_things.py").write_text(TESTS)
+    for arguments in (
+        ["-m", "unittest", "discover", "-s", "own_tests"],
+        ["-m", "unittest", "own_tests.test_caffe_things"],
+        ["own_tests/test_caffe_things.py"],
+    ):
+        done = run(tmp_path, *arguments)
+        assert "Ran 1 test" in done.stderr
+        assert done.returncode == 0
+    assert "1 passed" in run(tmp_path, "-m", "pytest", "-q", "own_tests").stdout
+
+
+def test_a_script_beside_an_original_caffe(folder):
+    """sys.path has caffe_root + 'python' in most notebooks; what is there is not imported."""
+    (folder / "python" / "caffe").mkdir(parents=True)
+    (folder / "python" / "caffe" / "__init__.py").write_text("raise ImportError('not this one')")
+    (folder / "s.py").write_text(
+        "import sys\nsys.path.insert(0, './python')\nimport caffe\nprint(caffe.__version__)\n"
+    )
+    assert run(folder, "s.py").stdout == "1.0.0\n"
+
+
 def test_usage(capsys):
-    for arguments in ([], ["-m"], ["-x"]):
+    for arguments in ([], ["-m"], ["-c"], ["-x"]):
         assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith("usage: python -m netspec.pycaffe SCRIPT")
+    assert capsys.readouterr().err.startswith("usage: python -m netspec.pycaffe [--cpu] SCRIPT")
     assert main(["none.py"]) == 2
     assert "'none.py' does not exist" in capsys.readouterr().err
+    assert main(["-m", "no_such.module"]) == 2
+    assert "there is no module 'no_such.module'" in capsys.readouterr().err
     assert main(["--help"]) == 0
     assert capsys.readouterr().out.startswith("usage: ")
 

@@ -1,0 +1,29 @@
+"""caffe._caffe: the module in which pycaffe's classes and functions of C++ are found."""
+
+from netspec.layers.python_object import Layer as Layer
+from netspec.pycaffe.blob import Blob as Blob
+from netspec.pycaffe.blob import BlobVec as BlobVec
+from netspec.pycaffe.layer_types import layer_type_list as layer_type_list
+from netspec.pycaffe.mode import set_device as set_device
+from netspec.pycaffe.mode import set_mode_cpu as set_mode_cpu
+from netspec.pycaffe.mode import set_mode_gpu as set_mode_gpu
+from netspec.pycaffe.mode import set_multiprocess as set_multiprocess
+from netspec.pycaffe.mode import set_random_seed as set_random_seed
+from netspec.pycaffe.mode import set_solver_count as set_solver_count
+from netspec.pycaffe.mode import set_solver_rank as set_solver_rank
+from netspec.pycaffe.mode import solver_count as solver_count
+from netspec.pycaffe.mode import solver_rank as solver_rank
+from netspec.pycaffe.nccl import NCCL as NCCL
+from netspec.pycaffe.nccl import has_nccl as has_nccl
+from netspec.pycaffe.net import Net as Net
+from netspec.pycaffe.run_log import init_log as init_log
+from netspec.pycaffe.run_log import log as log
+from netspec.pycaffe.solver import AdaDeltaSolver as AdaDeltaSolver
+from netspec.pycaffe.solver import AdaGradSolver as AdaGradSolver
+from netspec.pycaffe.solver import AdamSolver as AdamSolver
+from netspec.pycaffe.solver import NesterovSolver as NesterovSolver
+from netspec.pycaffe.solver import RMSPropSolver as RMSPropSolver
+from netspec.pycaffe.solver import SGDSolver as SGDSolver
+from netspec.pycaffe.solver import Solver as Solver
+from netspec.pycaffe.solver import get_solver as get_solver
+from netspec.pycaffe.timer import Timer as Timer
