@@ -17,6 +17,7 @@ from benchmarks.side_by_side import interleaved, report
 from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import learnable
+from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
 from netspec.solver.solver_file import load_solver
 
@@ -64,11 +65,13 @@ def netspec_step(
     set_precision(module, precision, "cpu")
     lay_channels_last(module, "cpu")
     updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
-    floats = label.float()
+    forward = TrainingForward(module)
+    blobs = {"data": data, "label": label.float()}
+    inputs = [blobs[name] for name in module.input_names]
 
     def step() -> None:
         updater.zero_grad()
-        module.loss(module(data=data, label=floats)).backward()
+        module.loss(forward(inputs)).backward()
         updater.apply(RATE, 0)
 
     return step

@@ -91,7 +91,7 @@ class Solver(TrainingRun):
         After the last part of an iteration they are the mean over the processes.
         """
         info = DebugInfo(self.net, self.module) if with_info else None
-        outputs = self._train_feed().forward(info.forward if info else None)
+        outputs = self._train_feed().forward(info.forward if info else self._forward)
         loss = self._backward.run(outputs, is_last)
         if info:
             info.add_backward()

@@ -37,6 +37,7 @@ from netspec.pytorch.solver_nets import (
     load_train_net,
 )
 from netspec.pytorch.tester import Tester
+from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_part, require_choice
 from netspec.readers.reader import Shard
@@ -117,6 +118,7 @@ class TrainingRun:
         self.resumed_from: Companion | None = None
         self.before_test = BeforeTest()
         self._held: Held = {}  # the carried states before the iteration
+        self._forward = TrainingForward(self.module, exact)
         self._backward = Backward(self.module, self.processes)
         self.losses = Losses(p.average_loss, self.device)
         self._feed: Feed | None = None

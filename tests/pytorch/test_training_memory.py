@@ -90,6 +90,7 @@ from torch.profiler import ProfilerActivity, profile
 from netspec.passes.memory_cost import memory_cost
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.solver_nets import learnable
+from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
 from netspec.schema import caffe_pb2
 from tests import published_nets
@@ -111,9 +112,10 @@ with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler
     fill_params(module, net, 1)
     updater = Updater(p, *learnable(net, module))
     data = [torch.rand(module.about.input_shapes[name]) for name in module.input_names]
+    forward = TrainingForward(module)
     for step in range(2):
         updater.zero_grad()
-        module.loss(module(*data)).backward()
+        module.loss(forward(data)).backward()
         updater.apply(1e-4, step)
 events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
 live = peak = 0
