@@ -57,7 +57,11 @@ def hand_step(case: NetCase, data: torch.Tensor, label: torch.Tensor) -> Callabl
 
 
 def netspec_step(
-    case: NetCase, data: torch.Tensor, label: torch.Tensor, precision: str
+    case: NetCase,
+    data: torch.Tensor,
+    label: torch.Tensor,
+    precision: str,
+    checkpoint: bool = False,
 ) -> Callable[[], None]:
     """A step as `netspec.Solver` makes it."""
     net = case.net(len(data), "TRAIN")
@@ -65,7 +69,7 @@ def netspec_step(
     set_precision(module, precision, "cpu")
     lay_channels_last(module, "cpu")
     updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
-    forward = TrainingForward(module)
+    forward = TrainingForward(module, checkpoint=checkpoint)
     blobs = {"data": data, "label": label.float()}
     inputs = [blobs[name] for name in module.input_names]
 

@@ -38,13 +38,15 @@ class TrainingMemory:
     Attributes:
         kept: the most that stands from the forward pass for the backward one, in bytes.
         peak: the most at one time of the forward and the backward pass.
-        gradients: of the params.
+        gradients: of the params, and `gradients_of` each layer's.
+        memories: of each blob; `kept_of` each layer's that stay for its gradient.
     """
 
     def __init__(self, net: Net, value_bytes: int, constant: int) -> None:
         self.net, self.value_bytes, self.live = net, value_bytes, constant
         self.peak = constant
         self.gradients = 0
+        self.gradients_of: dict[Layer, int] = {}
         self.plan: BackwardPlan = plan_backward(net.layers, net.force_backward)
         self.scaled = scaled_batch_norm(net)
         self.kept_of: dict[Layer, list[_Memory]] = {}
@@ -147,6 +149,16 @@ class TrainingMemory:
                 self._step_back(layer, tops, gradients)
             self._release([*tops, *self.kept_of[layer]])
 
+    def working(self, layer: Layer) -> int:
+        """The bytes of a layer's backward step alone: its blobs' gradients, and its scratch."""
+        kept = self._kept_by(find_spec(layer.spec_name), layer)
+        blobs = list(layer.top_blobs)
+        if not kept.same_gradient:
+            blobs += [
+                blob for i, blob in enumerate(layer.bottom_blobs) if (layer, i) in self.plan.passing
+            ]
+        return self.value_bytes * (sum(blob.count for blob in blobs) + kept.scratch)
+
     def _step_back(self, layer: Layer, tops: list[_Memory], gradients: dict[Blob, _Memory]) -> None:
         spec = find_spec(layer.spec_name)
         kept = self._kept_by(spec, layer)
@@ -163,6 +175,7 @@ class TrainingMemory:
                 if param.learned and param.lr_mult and param.owner is None
             )
             self.gradients += size
+            self.gradients_of[layer] = size
             self._hold([self._take(size)])
         self._scratch(kept)
 

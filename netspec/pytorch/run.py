@@ -144,6 +144,7 @@ def _solver(
             options.strict,
             options.precision,
             options.exact,
+            options.checkpoint,
         )
 
 
@@ -176,6 +177,8 @@ def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | N
             slow = slow_precision(solver.precision, solver.device)
             if slow:
                 listener.noted(slow)
+            if options.checkpoint != "none":
+                listener.noted(solver.checkpointing)
             if state:
                 listener.restored(solver.iter, Path(state))
             solver.solve()

@@ -45,7 +45,7 @@ from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
 from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
-from netspec.solver.run_options import Overrides
+from netspec.solver.run_options import Overrides, require_checkpoint
 from netspec.solver.solver_file import load_solver
 from netspec.weights.choice import WeightChoice
 from netspec.weights.companion import Companion
@@ -71,6 +71,7 @@ class TrainingRun:
         strict: bool = False,
         precision: str = "fp32",
         exact: bool = False,
+        checkpoint: str = "none",
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -83,6 +84,7 @@ class TrainingRun:
         self.device = torch.device(device or default_device(p))
         self.precision = precision
         require_precision(precision, self.device, trains=True)
+        require_checkpoint(checkpoint)
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
@@ -118,7 +120,7 @@ class TrainingRun:
         self.resumed_from: Companion | None = None
         self.before_test = BeforeTest()
         self._held: Held = {}  # the carried states before the iteration
-        self._forward = TrainingForward(self.module, exact)
+        self._forward = TrainingForward(self.module, exact, checkpoint == "auto")
         self._backward = Backward(self.module, self.processes)
         self.losses = Losses(p.average_loss, self.device)
         self._feed: Feed | None = None
@@ -134,6 +136,11 @@ class TrainingRun:
         return Tester(
             nets, self.module, self.device, self.processes, debug, evaluation, self.precision
         )
+
+    @property
+    def checkpointing(self) -> str:
+        """What is computed again in the backward pass, for people."""
+        return self._forward.checkpointing
 
     @property
     def test_nets(self) -> list[Net]:
