@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from netspec.cli.device import (
     MANY_GPUS,
     chosen_devices,
+    configure_checkpoint,
     configure_device,
     configure_exact,
     configure_precision,
@@ -21,7 +22,7 @@ from netspec.cli.state import configure_level, name_list
 from netspec.cli.weight_choice import choice_of, configure_choice
 from netspec.diagnostics import NetspecError
 from netspec.signals import SIGNAL_EFFECTS
-from netspec.solver.run_options import CHECKPOINTS, Overrides, RunOptions
+from netspec.solver.run_options import Overrides, RunOptions
 
 if TYPE_CHECKING:
     from netspec.pytorch.run import RunResult
@@ -70,15 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser, MANY_GPUS)
     configure_precision(parser)
     configure_exact(parser)
-    parser.add_argument(
-        "--checkpoint",
-        choices=CHECKPOINTS,
-        default="none",
-        help=(
-            "activation checkpointing: auto computes segments of layers again in the backward "
-            "pass instead of keeping their values, for less memory (default none)"
-        ),
-    )
+    configure_checkpoint(parser)
     parser.add_argument(
         "--nproc",
         type=positive,

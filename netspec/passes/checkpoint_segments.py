@@ -7,15 +7,28 @@ Nets with Sublinear Memory Cost (2016), with the segments chosen by the bytes th
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from netspec.graph import Layer, Net
+from netspec.layers import find_spec
 from netspec.passes.scaled_batch_norm import scaled_batch_norm
 from netspec.passes.training_memory import TrainingMemory
 
 MOST_UNITS = 200  # what the search compares grows with their square
 PRECISION = 0.01  # of the peak that is looked for
+
+
+_Sizes = dict[object, int]  # of memories, in bytes
+
+
+class _Part(NamedTuple):
+    """What a unit does: the memories that it reads first, makes and keeps, and its own peak."""
+
+    read: _Sizes
+    made: _Sizes
+    kept: _Sizes
+    beside: int  # gradients and scratch, beside what is kept
 
 
 class _Run(NamedTuple):
@@ -41,7 +54,7 @@ def checkpoint_segments(
 
     Args:
         net: with every shape known.
-        outside: layers that can't be computed twice.
+        outside: layers that can't be computed twice, beside those that run code or write files.
         value_bytes: of a value.
     """
     if not net.loss_weights:
@@ -54,6 +67,22 @@ def checkpoint_segments(
     ]
 
 
+def checkpointed(net: Net, value_bytes: int = 4) -> tuple[int, int]:
+    """With the segments computed again, what stays for the backward pass, and its peak, in bytes.
+
+    The params, their history and the data are in neither.
+    """
+    search = _Search(net, set(), value_bytes)
+    segments = search.found()
+    return sum(search.run(each).stays for each in segments), search.peak(segments)
+
+
+def acts(layer: Layer) -> bool:
+    """Whether a layer's pass does something beside giving its tops, as far as is known of it."""
+    spec = find_spec(layer.spec_name)
+    return spec is None or spec.has_side_effects or not spec.is_repeatable
+
+
 class _Search:
     """Units are layers that stay together."""
 
@@ -61,39 +90,60 @@ class _Search:
         self.layers, self.value_bytes = net.layers, value_bytes
         self.memory = TrainingMemory(net, value_bytes, 0)
         self.units = _units(net, self.memory)
+        outside = outside | {layer for layer in net.layers if acts(layer)}
         self.is_fixed = [any(net.layers[i] in outside for i in unit) for unit in self.units]
         # of the params' gradients, those that are there when the pass has come to a layer
         self.gradients = [0] * (len(net.layers) + 1)
         for i in reversed(range(len(net.layers))):
             own = self.memory.gradients_of.get(net.layers[i], 0)
             self.gradients[i] = self.gradients[i + 1] + own
-        count = len(self.units)
+        self.waiting = _waiting(net, self.memory, value_bytes)
         self.kept: list[list[_Run]] = []  # by the first unit, and how many more
         self.repeated: list[list[_Run]] = []
-        for begin in range(count):
-            self._add_runs(begin)
+        parts = [self._part(unit) for unit in self.units]
+        for begin in range(len(parts)):
+            self._add_runs(begin, parts)
 
-    def _add_runs(self, begin: int) -> None:
-        made, inputs, kept = set[object](), dict[object, int](), dict[object, int]()
-        runs: tuple[list[_Run], list[_Run]] = ([], [])
+    def _part(self, unit: range) -> _Part:
+        read, made, kept = _Sizes(), _Sizes(), _Sizes()
+        beside = 0
+        for i in unit:
+            layer = self.layers[i]
+            bottoms = [self.memory.memories[blob] for blob in layer.bottom_blobs]
+            read |= {memory: memory.bytes for memory in bottoms if memory not in made}
+            made |= {self.memory.memories[blob]: 0 for blob in layer.top_blobs}
+            kept |= {memory: memory.bytes for memory in self.memory.kept_of.get(layer, ())}
+            own = self.memory.working(layer) + self.waiting[i] + self.gradients[i]
+            beside = max(beside, own)
+        return _Part(read, made, kept, beside)
+
+    def _add_runs(self, begin: int, parts: list[_Part]) -> None:
+        """The runs from a unit on, by their ends."""
+        made, inputs, kept = set[object](), set[object](), set[object]()
+        input_bytes = kept_bytes = both_bytes = 0
         peaks = [0, 0]
+        plain, repeated = list[_Run](), list[_Run]()
         can_repeat = True
-        for unit in range(begin, len(self.units)):
-            can_repeat &= not self.is_fixed[unit]
-            for i in self.units[unit]:
-                layer = self.layers[i]
-                read = [self.memory.memories[blob] for blob in layer.bottom_blobs]
-                inputs |= {memory: memory.bytes for memory in read if memory not in made}
-                made |= {self.memory.memories[blob] for blob in layer.top_blobs}
-                kept |= {memory: memory.bytes for memory in self.memory.kept_of.get(layer, ())}
-                beside = self.memory.working(layer) + self.gradients[i]
-                peaks[0] = max(peaks[0], sum(kept.values()) + beside)
-                peaks[1] = max(peaks[1], sum((kept | inputs).values()) + beside)
-            runs[0].append(_Run(sum(kept.values()), peaks[0]))
+        for part, is_fixed in zip(parts[begin:], self.is_fixed[begin:], strict=True):
+            can_repeat &= not is_fixed
+            for memory, size in part.read.items():
+                if memory not in made and memory not in inputs:
+                    inputs.add(memory)
+                    input_bytes += size
+                    both_bytes += 0 if memory in kept else size
+            for memory, size in part.kept.items():
+                if memory not in kept:
+                    kept.add(memory)
+                    kept_bytes += size
+                    both_bytes += 0 if memory in inputs else size
+            made |= part.made.keys()
+            peaks[0] = max(peaks[0], kept_bytes + part.beside)
+            peaks[1] = max(peaks[1], both_bytes + part.beside)
+            plain.append(_Run(kept_bytes, peaks[0]))
             if can_repeat:
-                runs[1].append(_Run(sum(inputs.values()), peaks[1]))
-        self.kept.append(runs[0])
-        self.repeated.append(runs[1])
+                repeated.append(_Run(input_bytes, peaks[1]))
+        self.kept.append(plain)
+        self.repeated.append(repeated)
 
     def found(self) -> list[_Segment]:
         """The segments of the least peak."""
@@ -139,14 +189,16 @@ class _Search:
             end = reached[1].begin
         return segments
 
-    def _run(self, segment: _Segment) -> _Run:
+    def run(self, segment: _Segment) -> _Run:
+        """What a segment takes."""
         runs = self.repeated if segment.is_repeated else self.kept
         return runs[segment.begin][segment.end - segment.begin - 1]
 
-    def _peak(self, segments: list[_Segment]) -> int:
+    def peak(self, segments: list[_Segment]) -> int:
+        """The most that is there at one time."""
         stays = peak = 0
         for segment in segments:
-            run = self._run(segment)
+            run = self.run(segment)
             peak = max(peak, stays + run.peak)
             stays += run.stays
         return peak
@@ -162,7 +214,7 @@ class _Search:
         for index in sorted(range(len(segments)), key=work, reverse=True):
             changed = list(segments)
             changed[index] = changed[index]._replace(is_repeated=False)
-            if self._peak(changed) <= bound:
+            if self.peak(changed) <= bound:
                 segments = changed
         return segments
 
@@ -189,6 +241,21 @@ def _units(net: Net, memory: TrainingMemory) -> list[range]:
     return [range(begin, end) for begin, end in pairwise(cuts)]
 
 
+def _waiting(net: Net, memory: TrainingMemory, value_bytes: int) -> list[int]:
+    """While a layer goes backward, the gradients of other branches that wait below it, in bytes."""
+    place = {layer: i for i, layer in enumerate(net.layers)}
+    change = [0] * (len(net.layers) + 1)
+    for layer, begin in place.items():
+        for blob in layer.top_blobs:
+            ends = [
+                place[other] for other, i in blob.consumers if (other, i) in memory.plan.passing
+            ]
+            if ends and max(ends) > begin:
+                change[begin + 1] += blob.count * value_bytes
+                change[max(ends)] -= blob.count * value_bytes
+    return list(accumulate(change))
+
+
 def _crossing(net: Net, memory: TrainingMemory, place: dict[Layer, int]) -> list[int]:
     """The bytes that are made before each layer and read by it or later."""
     ends: dict[object, tuple[int, int, int]] = {}
@@ -200,8 +267,4 @@ def _crossing(net: Net, memory: TrainingMemory, place: dict[Layer, int]) -> list
     for first, last, size in ends.values():
         change[first + 1] += size
         change[last + 1] -= size
-    total, found = 0, []
-    for each in change:
-        total += each
-        found.append(total)
-    return found
+    return list(accumulate(change))

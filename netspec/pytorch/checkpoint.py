@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
+from netspec.passes.checkpoint_segments import acts
 from netspec.pytorch.layers import find_builder
 from netspec.pytorch.layers.python import PythonLayer
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
@@ -122,7 +123,7 @@ def _acts(layer: Layer) -> bool:
     netspec knows of what it builds itself; a plugin may do anything.
     """
     spec = find_spec(layer.spec_name)
-    if spec is None or spec.has_side_effects or not spec.is_repeatable:
+    if spec is None or acts(layer):
         return True
     if spec.is_source or not layer.top_blobs:  # nothing is built
         return False

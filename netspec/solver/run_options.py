@@ -82,7 +82,8 @@ class RunOptions:
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
         precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32; params,
             updates and snapshots are fp32 in all of them.
-        exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        exact: without what changes the order of sums: BatchNorm and Scale as one, blobs that
+            lie channels last on the CPU.
         checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
             their values, so that the step takes less memory and more time; "none" keeps them.
         log: the file for JSON lines; a run that is continued appends to it.
