@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -324,3 +327,33 @@ def test_iter_size_has_the_gradient_of_the_whole_batch_and_keeps_that_of_a_part(
         assert torch.allclose(one, two, rtol=1e-4, atol=1e-6)
     kept = kept_bytes(records(run_folder, 2, 4)), kept_bytes(records(run_folder, 8, 1))
     assert kept[0] < 0.3 * kept[1]
+
+
+LIMITED = """
+import resource, sys
+import netspec.pytorch.run, torch.utils.checkpoint  # the limit is that of the step
+from netspec.cli import main
+held = next(int(l.split()[1]) << 10 for l in open("/proc/self/status") if l.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (held + (480 << 20), resource.RLIM_INFINITY))
+sys.exit(main(["train", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="limits are Linux's")
+def test_a_batch_trains_that_does_not_fit(tmp_path: Path) -> None:
+    def ended(batch: int, parts: int, *options: str) -> subprocess.CompletedProcess[str]:
+        data = DATA.replace("16", "96").replace("dim: 4", f"dim: {batch}")
+        (tmp_path / "net.prototxt").write_text(data + residual())
+        text = SOLVER.replace("iter_size: 2", f"iter_size: {parts}").replace("iter: 4", "iter: 2")
+        (tmp_path / "solver.prototxt").write_text(text)
+        command = [sys.executable, "-c", LIMITED, str(tmp_path / "solver.prototxt"), *options]
+        env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"}  # what is freed is given back
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+    plain = ended(64, 1)
+    assert plain.returncode == 1
+    assert "memory" in plain.stderr
+    assert "or --checkpoint auto" in plain.stderr
+    assert ended(64, 1, "--checkpoint", "auto").returncode == 0
+    assert ended(16, 4).returncode == 0
