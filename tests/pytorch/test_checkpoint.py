@@ -17,6 +17,8 @@ from netspec.diagnostics import NetspecError
 from netspec.graph import Layer, Net
 from netspec.passes.checkpoint_segments import _Search
 from netspec.pytorch import training_forward
+from netspec.pytorch.layers import BUILDERS
+from netspec.pytorch.layers.builder import Builder
 from netspec.solver.run_options import RunOptions
 
 SOLVER = """
@@ -191,8 +193,10 @@ def trained(run: netspec.Solver) -> list[torch.Tensor]:
 def in_twos(net: Net, outside: set[Layer]) -> list[range]:
     """All that can be computed again, in short segments."""
     search = _Search(net, outside, 4)
-    free = [i for i, is_fixed in enumerate(search.is_fixed) if not is_fixed]
-    pairs = [(i, i + 1 if i + 1 in free else i) for i in free if i % 2 == 0 or i - 1 not in free]
+    free, pairs = [not is_fixed for is_fixed in search.is_fixed], list[tuple[int, int]]()
+    for i, is_free in enumerate(free):
+        if is_free and not (pairs and pairs[-1][1] >= i):
+            pairs.append((i, i + 1 if i + 1 < len(free) and free[i + 1] else i))
     return [range(search.units[i].start, search.units[k].stop) for i, k in pairs]
 
 
@@ -286,6 +290,17 @@ def test_user_code_runs_once_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert type(run.module.twice.layer).count == 4  # iter_size 2
 
 
+def test_a_layer_that_others_build_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_forward, "checkpoint_segments", in_twos)
+    assert "a2_tanh" in repeated(solver(tmp_path, shared(), "auto"))
+    monkeypatch.setitem(BUILDERS, "TanH", Builder(lambda layer: torch.nn.Tanh()))
+    found = repeated(solver(tmp_path, shared(), "auto"))
+    assert "a2" in found
+    assert "a2_tanh" not in found
+
+
 def test_a_layer_within_a_segment_is_named(tmp_path: Path) -> None:
     run = solver(tmp_path, residual(), "auto")
     with pytest.raises(RuntimeError) as error:
@@ -345,7 +360,7 @@ def test_a_batch_trains_that_does_not_fit(tmp_path: Path) -> None:
     def ended(batch: int, parts: int, *options: str) -> subprocess.CompletedProcess[str]:
         data = DATA.replace("16", "96").replace("dim: 4", f"dim: {batch}")
         (tmp_path / "net.prototxt").write_text(data + residual())
-        text = SOLVER.replace("iter_size: 2", f"iter_size: {parts}").replace("iter: 4", "iter: 2")
+        text = SOLVER.replace("iter_size: 2", f"iter_size: {parts}").replace("iter: 4", "iter: 1")
         (tmp_path / "solver.prototxt").write_text(text)
         command = [sys.executable, "-c", LIMITED, str(tmp_path / "solver.prototxt"), *options]
         env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"}  # what is freed is given back
