@@ -12,6 +12,7 @@ NAMES = (
     "start_up",
     "large_nets",
     "training",
+    "memory",
     "inference",
     "layers",
     "detection",

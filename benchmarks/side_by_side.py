@@ -12,10 +12,12 @@ import torch
 
 # of each report: title, the two medians, the ratio of the medians and of the minima, the goal
 TABLE: list[tuple[str, float, float, float, float, float | None]] = []
+# of each report of memory: title, the peaks of netspec and of the other in bytes, the goal
+PEAKS: list[tuple[str, float, float, float | None]] = []
 
 
 def table() -> str:
-    """What was reported, as a table in Markdown, with the machine and its load."""
+    """What was reported, as tables in Markdown, with the machine and its load."""
     flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     units = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
@@ -29,6 +31,15 @@ def table() -> str:
     for title, own, other, ratio, best, bound in TABLE:
         digits = 1 if own > 1e-3 else 3  # a layer may take some µs
         numbers = f"{own * 1e3:,.{digits}f} | {other * 1e3:,.{digits}f} | {ratio:.2f} | {best:.2f}"
+        lines.append(f"| {title} | {numbers} | {'' if bound is None else f'{bound:g}'} |")
+    if PEAKS:
+        lines += [
+            "",
+            "| peak | netspec MiB | the other MiB | ratio | at most |",
+            "|---|---|---|---|---|",
+        ]
+    for title, own, other, bound in PEAKS:
+        numbers = f"{own / 2**20:,.0f} | {other / 2**20:,.0f} | {own / other:.2f}"
         lines.append(f"| {title} | {numbers} | {'' if bound is None else f'{bound:g}'} |")
     return "\n".join(lines)
 

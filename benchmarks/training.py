@@ -14,10 +14,10 @@ import torch.nn.functional as F
 
 from benchmarks.net_case import ALEXNET, CAFFENET, GOOGLENET, MODELS, RESNET, NetCase, compiled
 from benchmarks.side_by_side import interleaved, report
-from netspec.pytorch.join_scale import join_scales
 from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import learnable
+from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
 from netspec.solver.solver_file import load_solver
 
@@ -57,20 +57,25 @@ def hand_step(case: NetCase, data: torch.Tensor, label: torch.Tensor) -> Callabl
 
 
 def netspec_step(
-    case: NetCase, data: torch.Tensor, label: torch.Tensor, precision: str
+    case: NetCase,
+    data: torch.Tensor,
+    label: torch.Tensor,
+    precision: str,
+    checkpoint: bool = False,
 ) -> Callable[[], None]:
     """A step as `netspec.Solver` makes it."""
     net = case.net(len(data), "TRAIN")
     module = compiled(net)
     set_precision(module, precision, "cpu")
-    join_scales(module)
     lay_channels_last(module, "cpu")
     updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
-    floats = label.float()
+    forward = TrainingForward(module, checkpoint=checkpoint)
+    blobs = {"data": data, "label": label.float()}
+    inputs = [blobs[name] for name in module.input_names]
 
     def step() -> None:
         updater.zero_grad()
-        module.loss(module(data=data, label=floats)).backward()
+        module.loss(forward(inputs)).backward()
         updater.apply(RATE, 0)
 
     return step

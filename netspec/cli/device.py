@@ -6,7 +6,7 @@ import argparse
 
 from netspec.cli.state import print_warnings
 from netspec.diagnostics import NetspecError, Report, counted
-from netspec.solver.run_options import PRECISIONS
+from netspec.solver.run_options import CHECKPOINTS, PRECISIONS
 
 ONE_GPU = (
     "the GPU to compute on: 0, or the first of 0,1 or of all (default: one where there is one)"
@@ -32,6 +32,19 @@ def configure_precision(parser: argparse.ArgumentParser) -> None:
         help=(
             "of convolutions and dense layers; weights, losses, LRN and statistics are fp32 in all "
             "of them (default fp32)"
+        ),
+    )
+
+
+def configure_checkpoint(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Adds --checkpoint."""
+    parser.add_argument(
+        "--checkpoint",
+        choices=CHECKPOINTS,
+        default="none",
+        help=(
+            "activation checkpointing: auto computes segments of layers again in the backward "
+            "pass instead of keeping their values, for less memory (default none)"
         ),
     )
 

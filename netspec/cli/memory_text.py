@@ -54,7 +54,7 @@ def cost_of(net: Net, args: argparse.Namespace, solver: SolverParameter | None) 
             if blob.shape is None:
                 message = f"{layer.label}: the shape of '{blob.name}' is unknown, so is its memory"
                 raise NetspecError(message, blob.span)
-    return memory_cost(net, PRECISIONS[args.precision], solver)
+    return memory_cost(net, PRECISIONS[args.precision], solver, args.checkpoint == "auto")
 
 
 def memory_facts(cost: MemoryCost) -> dict[str, int]:

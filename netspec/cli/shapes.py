@@ -9,6 +9,7 @@ from typing import Any
 
 from netspec.cli.as_json import span_as_json
 from netspec.cli.columns import ALL_COLUMNS, CSV_COLUMNS, SUMMED, Figures
+from netspec.cli.device import configure_checkpoint
 from netspec.cli.layer_groups import Row, grouped, in_order
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net, name_list, options_of
@@ -65,6 +66,7 @@ def _configure_memory(group: argparse._ArgumentGroup) -> None:
         default="fp32",
         help="of all values (default %(default)s)",
     )
+    configure_checkpoint(group)
     group.add_argument(
         "--batch-fit",
         type=_byte_size,
@@ -94,7 +96,7 @@ def _column(name: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    asks_memory = args.memory or args.solver is not None
+    asks_memory = args.memory or args.solver is not None or args.checkpoint != "none"
     if asks_memory and args.format == "csv":
         print("netspec shapes: --memory has no csv; take table, markdown or json", file=sys.stderr)
         return 2

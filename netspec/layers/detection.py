@@ -182,6 +182,7 @@ class DetectionEvaluate(Spec):
     type = "DetectionEvaluate"
     param = "detection_evaluate_param"
     is_metric = lists_detections = True
+    is_repeatable = False  # it counts its images
     bottoms = (2, 2)
     keeps = Kept(top_is_free=True)
     unforced = (0, 1)

@@ -132,6 +132,7 @@ class MarginInnerProduct(Spec):
     """
 
     type = "MarginInnerProduct"
+    is_repeatable = False  # it writes its weights
     param = "margin_inner_product_param"
     bottoms = (2, 2)
     tops = (1, 2)
@@ -180,6 +181,7 @@ class LargeMarginInnerProduct(MarginInnerProduct):
     """
 
     type = "LargeMarginInnerProduct"
+    is_repeatable = True
     param = "largemargin_inner_product_param"
     example = Example(
         FEATURES,

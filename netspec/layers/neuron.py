@@ -56,7 +56,7 @@ class Clip(Neuron):
 
     type = "Clip"
     param = "clip_param"
-    keeps = Kept(bottoms=True, tops=True)
+    keeps = BOTTOM_KEPT
     each = Operations(comparisons=2)
     reads = BOTTOM
     shown = (Setting("min", "from {}", True), Setting("max", "to {}", True))

@@ -65,8 +65,10 @@ class LRN(Spec):
         return Reach((size, size), (1, 1), (0, 0))
 
     def kept(self, layer: Layer) -> Kept:
-        values = layer.top_blobs[0].count
-        return Kept(bottoms=True, values=values, scratch=2 * values)
+        # within a channel: the squares, their sums and the power
+        within = layer.message.lrn_param.norm_region
+        values = 3 * layer.top_blobs[0].count if within else 0
+        return Kept(bottoms=True, values=values, top_is_free=True)
 
 
 class BatchNorm(Spec):

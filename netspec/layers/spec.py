@@ -58,6 +58,8 @@ class Spec:
     is_loss: ClassVar[bool] = False  # is its first top's loss_weight 1 where none is given?
     # does it do something beside its tops, and so run without one?
     has_side_effects: ClassVar[bool] = False
+    # does a forward pass of the same bottoms, params and buffers give the same once more?
+    is_repeatable: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = frozenset()  # what its gradient reads: "bottom", "top"
     gradient_reads_signs: ClassVar[bool] = False  # does its gradient ask for signs alone?
     # bottoms that force_backward gives no gradient: labels, cont

@@ -29,7 +29,10 @@ class MemoryCost:
 
 
 def memory_cost(
-    net: Net, value_bytes: int = 4, solver: SolverParameter | None = None
+    net: Net,
+    value_bytes: int = 4,
+    solver: SolverParameter | None = None,
+    checkpoint: bool = False,
 ) -> MemoryCost:
     """The memory of a net.
 
@@ -39,7 +42,9 @@ def memory_cost(
     Args:
         value_bytes: of a value of the params, the blobs, the gradients and the history.
         solver: without one, the history is SGD's.
+        checkpoint: the backward pass computes segments of layers again.
     """
+    from netspec.passes.checkpoint_segments import checkpointed
     from netspec.passes.training_memory import TrainingMemory
 
     params = value_bytes * net.param_count
@@ -52,14 +57,16 @@ def memory_cost(
     history = params * HISTORIES.get(kind, 1)
     if solver is not None and solver.snapshot_diff:
         history += params
-    step = TrainingMemory(net, value_bytes, params + history + data)
-    peak = step.peak
+    constant = params + history + data
+    step = TrainingMemory(net, value_bytes, constant)
+    kept, peak = step.kept, step.peak
+    if checkpoint:
+        kept, own = checkpointed(net, value_bytes)
+        peak = constant + own
     if solver is not None and solver.iter_size > 1:
         peak += step.gradients  # those of the passes before stay
-    update = params + history + data + step.gradients + _update_scratch(net, value_bytes, solver)
-    return MemoryCost(
-        params, data, activations, step.kept, step.gradients, history, max(peak, update)
-    )
+    update = constant + step.gradients + _update_scratch(net, value_bytes, solver)
+    return MemoryCost(params, data, activations, kept, step.gradients, history, max(peak, update))
 
 
 def blob_bytes(net: Net, value_bytes: int = 4) -> dict[Layer, int]:

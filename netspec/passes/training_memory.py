@@ -13,6 +13,10 @@ from netspec.layers import find_spec
 from netspec.layers.kept import ARRANGED, NOTHING, Kept
 from netspec.layers.spec import Spec
 from netspec.passes.plan_backward import BackwardPlan, plan_backward
+from netspec.passes.scaled_batch_norm import scaled_batch_norm
+
+# a Scale that is computed with the BatchNorm before it
+_SCALED = Kept(top_is_free=True, same_gradient=True)
 
 
 class _Memory:
@@ -34,14 +38,17 @@ class TrainingMemory:
     Attributes:
         kept: the most that stands from the forward pass for the backward one, in bytes.
         peak: the most at one time of the forward and the backward pass.
-        gradients: of the params.
+        gradients: of the params, and `gradients_of` each layer's.
+        memories: of each blob; `kept_of` each layer's that stay for its gradient.
     """
 
     def __init__(self, net: Net, value_bytes: int, constant: int) -> None:
         self.net, self.value_bytes, self.live = net, value_bytes, constant
         self.peak = constant
         self.gradients = 0
+        self.gradients_of: dict[Layer, int] = {}
         self.plan: BackwardPlan = plan_backward(net.layers, net.force_backward)
+        self.scaled = scaled_batch_norm(net)
         self.kept_of: dict[Layer, list[_Memory]] = {}
         self.memories: dict[Blob, _Memory] = {}
         self.readers: dict[Blob, int] = {}
@@ -72,7 +79,7 @@ class TrainingMemory:
         outputs = {self.net.blob(name) for name in self.net.outputs}
         for layer in self.net.layers:
             spec = find_spec(layer.spec_name)
-            kept = _kept(spec, layer)
+            kept = self._kept_by(spec, layer)
             for blob in layer.top_blobs:
                 memory = self._top_memory(spec, layer, blob)
                 self.memories[blob] = memory
@@ -92,7 +99,10 @@ class TrainingMemory:
             layer.bottom_blobs
             and spec
             and (
-                spec.shares_memory(layer) or spec.is_absent(layer) or self._overwrites(spec, layer)
+                layer in self.scaled
+                or spec.shares_memory(layer)
+                or spec.is_absent(layer)
+                or self._overwrites(spec, layer)
             )
         ):
             return self.memories[layer.bottom_blobs[0]]
@@ -103,13 +113,13 @@ class TrainingMemory:
         bottom = layer.bottom_blobs[0]
         above = find_spec(bottom.producer.spec_name)
         return (
-            _kept(spec, layer).overwrites
+            self._kept_by(spec, layer).overwrites
             and layer.tops[0] == bottom.name
             and bottom.consumers == [(layer, 0)]
             and not bottom.producer.loss_weights[bottom.top_index]
             and bool(bottom.producer.bottom_blobs)
             and above is not None
-            and _kept(above, bottom.producer).top_is_free
+            and self._kept_by(above, bottom.producer).top_is_free
         )
 
     def _has_gradient(self, layer: Layer) -> bool:
@@ -139,9 +149,19 @@ class TrainingMemory:
                 self._step_back(layer, tops, gradients)
             self._release([*tops, *self.kept_of[layer]])
 
+    def working(self, layer: Layer) -> int:
+        """The bytes of a layer's backward step alone: its blobs' gradients, and its scratch."""
+        kept = self._kept_by(find_spec(layer.spec_name), layer)
+        blobs = list(layer.top_blobs)
+        if not kept.same_gradient:
+            blobs += [
+                blob for i, blob in enumerate(layer.bottom_blobs) if (layer, i) in self.plan.passing
+            ]
+        return self.value_bytes * (sum(blob.count for blob in blobs) + kept.scratch)
+
     def _step_back(self, layer: Layer, tops: list[_Memory], gradients: dict[Blob, _Memory]) -> None:
         spec = find_spec(layer.spec_name)
-        kept = _kept(spec, layer)
+        kept = self._kept_by(spec, layer)
         passing = [
             blob for i, blob in enumerate(layer.bottom_blobs) if (layer, i) in self.plan.passing
         ]
@@ -155,6 +175,7 @@ class TrainingMemory:
                 if param.learned and param.lr_mult and param.owner is None
             )
             self.gradients += size
+            self.gradients_of[layer] = size
             self._hold([self._take(size)])
         self._scratch(kept)
 
@@ -172,11 +193,12 @@ class TrainingMemory:
             self._release([memory, there])
             gradients[blob] = total
 
-
-def _kept(spec: Spec | None, layer: Layer) -> Kept:
-    if spec is None:
-        return NOTHING
-    return ARRANGED if spec.is_absent(layer) else spec.kept(layer)
+    def _kept_by(self, spec: Spec | None, layer: Layer) -> Kept:
+        if spec is None:
+            return NOTHING
+        if layer in self.scaled:
+            return _SCALED
+        return ARRANGED if spec.is_absent(layer) else spec.kept(layer)
 
 
 def _held_by_the_feed() -> _Memory:

@@ -187,7 +187,7 @@ class NetModule(fx.GraphModule):
             outputs = super().__call__(*args, **kwargs)
         except Exception as error:
             if not torch.compiler.is_compiling():
-                self._explain(error, args, kwargs)
+                self.explain(error, args, kwargs)
             raise
         return self.shown(outputs)
 
@@ -203,7 +203,7 @@ class NetModule(fx.GraphModule):
         shown.terms = {name: value for name, value in outputs.items() if name not in shown}
         return shown
 
-    def _explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def explain(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Adds to an error of the forward pass what is known of its cause.
 
         Raises: NetspecError where the arguments are at fault.
@@ -221,15 +221,18 @@ class NetModule(fx.GraphModule):
                 error.add_note(line)
 
     def _failed_layer(self, error: Exception) -> str | None:
-        """The layer whose line of the generated code was running."""
-        traceback = error.__traceback__
-        while traceback is not None:
+        """The layer whose line of the generated code was running.
+
+        A segment of a training step is a graph of its own in the net's.
+        """
+        traceback, place = error.__traceback__, None
+        while traceback is not None and place is None:
             filename = traceback.tb_frame.f_code.co_filename
             if "eval_with_key" in filename:
                 called = re.search(r"self\.(\w+)", linecache.getline(filename, traceback.tb_lineno))
-                return self.about.places.get(called[1]) if called else None
+                place = self.about.places.get(called[1]) if called else None
             traceback = traceback.tb_next
-        return None
+        return place
 
 
 def _restore(class_name: str, body: dict[str, Any], import_block: str) -> NetModule:

@@ -144,6 +144,7 @@ def _solver(
             options.strict,
             options.precision,
             options.exact,
+            options.checkpoint,
         )
 
 
@@ -167,15 +168,20 @@ def _logs(options: RunOptions, is_resumed: bool) -> list[Listener]:
 
 def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | None) -> RunResult:
     """Runs the solver to its end, heeding signals; the listener learns how it has ended."""
+    smaller = "try a smaller --batch-size"
+    if options.checkpoint == "none":
+        smaller += ", or --checkpoint auto"
     try:
         with (
             handling_signals(_heed(solver, options)),
-            faults_reported(str(solver.device), solver.batch_size, "try a smaller --batch-size"),
+            faults_reported(str(solver.device), solver.batch_size, smaller),
         ):
             listener.started(describe_run(solver))
             slow = slow_precision(solver.precision, solver.device)
             if slow:
                 listener.noted(slow)
+            if options.checkpoint != "none":
+                listener.noted(solver.checkpointing)
             if state:
                 listener.restored(solver.iter, Path(state))
             solver.solve()

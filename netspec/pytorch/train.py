@@ -34,7 +34,10 @@ class Solver(TrainingRun):
         strict: warnings of the solver's and the nets' files are errors.
         processes: the processes of the run, of which this is one.
         retention: which snapshots stay; all where it is not given.
-        exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        exact: without what changes the order of sums: BatchNorm and Scale as one, blobs that
+            lie channels last on the CPU.
+        checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
+            their values, so that the step takes less memory and more time; results are the same.
         precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32.
 
     Raises: NetspecError where the solver, one of its nets, or the data is wrong, or
@@ -91,7 +94,7 @@ class Solver(TrainingRun):
         After the last part of an iteration they are the mean over the processes.
         """
         info = DebugInfo(self.net, self.module) if with_info else None
-        outputs = self._train_feed().forward(info.forward if info else None)
+        outputs = self._train_feed().forward(info.forward if info else self._forward)
         loss = self._backward.run(outputs, is_last)
         if info:
             info.add_backward()

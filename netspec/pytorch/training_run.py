@@ -21,7 +21,6 @@ from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
-from netspec.pytorch.join_scale import join_scales
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -39,6 +38,7 @@ from netspec.pytorch.solver_nets import (
     load_train_net,
 )
 from netspec.pytorch.tester import Tester
+from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_part, require_choice
 from netspec.readers.reader import Shard
@@ -46,7 +46,7 @@ from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
 from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
-from netspec.solver.run_options import Overrides
+from netspec.solver.run_options import Overrides, require_checkpoint
 from netspec.solver.solver_file import load_solver
 from netspec.weights.choice import WeightChoice
 from netspec.weights.companion import Companion
@@ -72,6 +72,7 @@ class TrainingRun:
         strict: bool = False,
         precision: str = "fp32",
         exact: bool = False,
+        checkpoint: str = "none",
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -84,6 +85,7 @@ class TrainingRun:
         self.device = torch.device(device or default_device(p))
         self.precision = precision
         require_precision(precision, self.device, trains=True)
+        require_checkpoint(checkpoint)
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
@@ -100,8 +102,6 @@ class TrainingRun:
         self.module.to(self.device)
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
         if not exact:
-            if not p.debug_info:  # whose lines tell of every blob
-                join_scales(self.module)
             lay_channels_last(self.module, self.device, test_nets)
         self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)
@@ -122,6 +122,7 @@ class TrainingRun:
         self.resumed_from: Companion | None = None
         self.before_test = BeforeTest()
         self._held: Held = {}  # the carried states before the iteration
+        self._forward = TrainingForward(self.module, exact, checkpoint == "auto")
         self._backward = Backward(self.module, self.processes)
         self.losses = Losses(p.average_loss, self.device)
         self._feed: Feed | None = None
@@ -137,6 +138,11 @@ class TrainingRun:
         return Tester(
             nets, self.module, self.device, self.processes, debug, evaluation, self.precision
         )
+
+    @property
+    def checkpointing(self) -> str:
+        """What is computed again in the backward pass, for people."""
+        return self._forward.checkpointing
 
     @property
     def test_nets(self) -> list[Net]:

@@ -11,7 +11,14 @@ from netspec.schema import caffe_pb2
 from netspec.signals import SIGNAL_EFFECTS, STOP
 from netspec.weights.choice import WeightChoice
 
+CHECKPOINTS = ("none", "auto")
 PRECISIONS = ("fp32", "bf16", "fp16", "tf32")
+
+
+def require_checkpoint(checkpoint: str) -> None:
+    """Raises NetspecError where a way of activation checkpointing does not exist."""
+    if checkpoint not in CHECKPOINTS:
+        raise NetspecError(f"'checkpoint' is {' or '.join(CHECKPOINTS)}, got '{checkpoint}'")
 
 
 @dataclass(slots=True)
@@ -75,7 +82,10 @@ class RunOptions:
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
         precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32; params,
             updates and snapshots are fp32 in all of them.
-        exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        exact: without what changes the order of sums: BatchNorm and Scale as one, blobs that
+            lie channels last on the CPU.
+        checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
+            their values, so that the step takes less memory and more time; "none" keeps them.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
         tensorboard: the folder for TensorBoard's scalars.
@@ -102,6 +112,7 @@ class RunOptions:
     device: str | None = None
     precision: str = "fp32"
     exact: bool = False
+    checkpoint: str = "none"
     log: str | Path | None = None
     caffe_log: str | Path | None = None
     tensorboard: str | Path | None = None
@@ -130,6 +141,7 @@ class RunOptions:
             )
         if self.log and self.caffe_log and os.fspath(self.log) == os.fspath(self.caffe_log):
             raise NetspecError("--log and --caffe-log name the same file")
+        require_checkpoint(self.checkpoint)
         for name in ("sigint_effect", "sighup_effect"):
             if getattr(self, name) not in SIGNAL_EFFECTS:
                 raise NetspecError(

@@ -1,0 +1,131 @@
+"""The forward pass of a training step: that of the net, arranged so that less stays of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from netspec.diagnostics import counted
+from netspec.passes.checkpoint_segments import checkpoint_segments
+from netspec.pytorch.checkpoint import Segment, not_repeatable
+from netspec.pytorch.layer_nodes import nodes_of_layers
+from netspec.pytorch.lower import net_of
+from netspec.pytorch.module import NetModule
+from netspec.pytorch.scaled_batch_norm import ScaledBatchNorm, scaled_pairs
+
+
+class TrainingForward:
+    """A forward pass of a net with its own layers, whose params and statistics it shares.
+
+    The net's module stays as it is: its graph has a node for each layer, for whoever watches them.
+
+    Args:
+        exact: without what changes results by rounding: BatchNorm and Scale as one.
+        checkpoint: computes segments of layers again in the backward pass, instead of keeping what
+            their gradients read; results are the same, bit for bit.
+    """
+
+    def __init__(self, module: NetModule, exact: bool = False, checkpoint: bool = False) -> None:
+        self.module = module
+        pairs = {} if exact else scaled_pairs(module)
+        self.segments = _segments(module) if checkpoint else []
+        arranged = bool(pairs or self.segments)
+        self._body = _Arranging(module, pairs).graph_module(self.segments) if arranged else None
+
+    @property
+    def checkpointing(self) -> str:
+        """What is computed again, for people."""
+        if not self.segments:
+            return "checkpoint auto: to compute layers again would not lower the peak"
+        layers = sum(node.op == "call_module" for segment in self.segments for node in segment)
+        again = f"{counted(layers, 'layer')} again, in {counted(len(self.segments), 'segment')}"
+        return f"checkpoint auto: the backward pass computes {again}"
+
+    def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The outputs, as the net's module gives them. Raises: what it raises."""
+        if self._body is None:
+            return self.module(*inputs)
+        try:
+            outputs = self._body(*inputs)
+        except Exception as error:
+            self.module.explain(error, tuple(inputs), {})
+            raise
+        return self.module.shown(outputs)
+
+
+def _segments(module: NetModule) -> list[list[fx.Node]]:
+    """The nodes of each segment that is computed again."""
+    net = net_of(module)
+    submodules = {
+        layer: module.get_submodule(target)
+        for layer, target in zip(net.layers, module.about.order, strict=True)
+        if target
+    }
+    ranges = checkpoint_segments(net, not_repeatable(net, submodules))
+    nodes = [own for own, _ in nodes_of_layers(module)]
+    found = [[node for i in each for node in nodes[i]] for each in ranges]
+    return [segment for segment in found if segment]
+
+
+class _Arranging:
+    """Copies the nodes of a module into other graphs.
+
+    Args: pairs: of each node that stands for two, the first of the two.
+    """
+
+    def __init__(self, module: NetModule, pairs: dict[fx.Node, fx.Node]) -> None:
+        self.module, self.pairs, self.first = module, pairs, set(pairs.values())
+        self.submodules: dict[str, nn.Module] = {}
+
+    def graph_module(self, segments: list[list[fx.Node]]) -> fx.GraphModule:
+        """The module's graph with a node for each segment."""
+        graph, values = fx.Graph(), dict[fx.Node, fx.Node]()
+        segment_of = {node: segment for segment in segments for node in segment}
+        for node in self.module.graph.nodes:
+            segment = segment_of.get(node)
+            if segment is None:
+                self._copy(graph, node, values)
+            elif node is segment[0]:
+                self._add_segment(graph, segment, values)
+        return fx.GraphModule(self.submodules, graph)
+
+    def _add_segment(
+        self, graph: fx.Graph, nodes: list[fx.Node], values: dict[fx.Node, fx.Node]
+    ) -> None:
+        inside = set(nodes)
+        inputs = [read for node in nodes for read in node.all_input_nodes if read not in inside]
+        inputs = list(dict.fromkeys(inputs))
+        outputs = [node for node in nodes if not inside.issuperset(node.users)]
+        body = fx.Graph()
+        own = {node: body.placeholder(node.name) for node in inputs}
+        for node in nodes:
+            self._copy(body, node, own)
+        body.output(tuple(own[node] for node in outputs))
+        name = f"segment_{nodes[0].name}"
+        while name in self.submodules or hasattr(self.module, name):
+            name += "_"
+        self.submodules[name] = Segment(fx.GraphModule(self.submodules, body))
+        called = graph.call_module(name, tuple(values[node] for node in inputs))
+        for i, node in enumerate(outputs):
+            values[node] = graph.call_function(operator.getitem, (called, i))
+
+    def _copy(self, graph: fx.Graph, node: fx.Node, values: dict[fx.Node, fx.Node]) -> None:
+        if node in self.first:
+            return
+        if node.op == "call_module":
+            self.submodules[str(node.target)] = self._submodule(node)
+        if node in self.pairs:
+            (bottom,) = self.pairs[node].all_input_nodes
+            values[node] = graph.call_module(str(node.target), (values[bottom],))
+        else:
+            values[node] = graph.node_copy(node, values.__getitem__)
+
+    def _submodule(self, node: fx.Node) -> nn.Module:
+        own: Any = self.module.get_submodule(str(node.target))
+        if node not in self.pairs:
+            return own
+        norm: Any = self.module.get_submodule(str(self.pairs[node].target))
+        return ScaledBatchNorm(norm, own)

@@ -1,0 +1,126 @@
+"""The forward pass of a training step against the net's own."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import netspec
+from netspec.pytorch.module import NetModule
+from netspec.pytorch.scaled_batch_norm import scaled_pairs
+from netspec.pytorch.training_forward import TrainingForward
+
+NET = """
+name: "Net"
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 4 dim: 3 dim: 5 dim: 5 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 6 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "BN" BATCH_NORM }
+BETWEEN
+layer { name: "scale" type: "Scale" bottom: "BN" top: "TOP" scale_param { SCALE } }
+layer { name: "relu" type: "ReLU" bottom: "TOP" top: "TOP" }
+layer { name: "ip" type: "InnerProduct" bottom: "TOP" top: "ip"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+def text(
+    bn: str = "bn", top: str = "top", batch_norm: str = "", scale: str = "", between: str = ""
+) -> str:
+    parts = {"BATCH_NORM": batch_norm, "BETWEEN": between, "SCALE": scale, "TOP": top, "BN": bn}
+    made = NET
+    for word, part in parts.items():
+        made = made.replace(word, part)
+    return made
+
+
+def blobs() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    return {
+        "data": torch.randn(4, 3, 5, 5, generator=generator),
+        "label": torch.tensor([0.0, 2.0, 1.0, 2.0]),
+    }
+
+
+def gradients(module: NetModule, outputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    module.zero_grad()
+    module.loss(outputs).backward()
+    return [param.grad.clone() for param in module.parameters() if param.grad is not None]
+
+
+@pytest.mark.parametrize("scale", ["bias_term: true", "", "filler { value: 0 }"])
+@pytest.mark.parametrize(("bn", "top"), [("bn", "top"), ("conv", "conv")])
+def test_batch_norm_and_scale_are_one_in_training(load_text, scale: str, bn: str, top: str) -> None:
+    net = load_text(text(bn, top, scale=scale), phase="TRAIN")
+    module = netspec.compile(net, seed=1)
+    plain, data = copy.deepcopy(module), list(blobs().values())
+    expected = plain(*data)
+    wanted = gradients(plain, expected)
+    assert len(scaled_pairs(module)) == 1
+    outputs = TrainingForward(module)(data)
+    assert torch.allclose(outputs["loss"], expected["loss"], rtol=1e-6)
+    for one, two in zip(gradients(module, outputs), wanted, strict=True):
+        assert torch.allclose(one, two, rtol=1e-4, atol=1e-6)
+    for one, two in zip(module.buffers(), plain.buffers(), strict=True):
+        assert torch.allclose(one, two)
+    module.eval(), plain.eval()
+    assert torch.equal(TrainingForward(module)(data)["loss"], plain(*data)["loss"])
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        text(between='layer { name: "more" type: "Power" bottom: "bn" top: "more" }'),
+        text(batch_norm="batch_norm_param { use_global_stats: true }"),
+        text(scale="axis: 0 num_axes: 2"),
+        text(scale="axis: 2"),
+        text(
+            "conv",
+            "conv",
+            between='layer { name: "bias" type: "Bias" bottom: "conv" top: "conv" }',
+        ),
+    ],
+    ids=["read twice", "statistics fixed", "of items", "of places", "a layer between"],
+)
+def test_what_stays_two_layers(load_text, net: str) -> None:
+    module = netspec.compile(load_text(net, phase="TRAIN"), seed=1)
+    assert not scaled_pairs(module)
+
+
+def test_an_output_between_is_computed() -> None:
+    net = netspec.loads(text(), phase="TRAIN")
+    module = netspec.compile(net, outputs=["bn", "loss"], seed=1)
+    data = list(blobs().values())
+    assert torch.equal(TrainingForward(module)(data)["bn"], copy.deepcopy(module)(*data)["bn"])
+
+
+def test_what_stays_for_the_gradient_is_less(load_text) -> None:
+    module = netspec.compile(load_text(text(), phase="TRAIN"), seed=1)
+
+    def kept(forward) -> int:
+        found: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            forward(list(blobs().values()))
+        return sum(found.values())
+
+    top = 4 * 4 * 6 * 3 * 3  # bytes
+    less = kept(TrainingForward(module, exact=True)) - kept(TrainingForward(module))
+    assert less == pytest.approx(top, abs=200)  # and some statistics
+
+
+def test_an_error_names_its_layer() -> None:
+    module = netspec.compile(netspec.loads(text(), phase="TRAIN"), seed=1)
+    with pytest.raises(RuntimeError) as error:
+        TrainingForward(module)([torch.zeros(4, 2, 5, 5), blobs()["label"]])
+    assert any("layer 'conv'" in note for note in error.value.__notes__)
