@@ -83,6 +83,12 @@ class Listener:
     def iterated(self, iteration: int) -> None:
         """An iteration has ended; how many are done in all."""
 
+    def skipped(self, iteration: int, loss_scale: float, count: int) -> None:
+        """An iteration's update was skipped: its gradients overflow in fp16.
+
+        The loss scale is halved to `loss_scale`; the run has skipped `count` updates in all.
+        """
+
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         """An iteration's smoothed loss, the outputs of its last forward pass, its learning rate."""
 

@@ -23,15 +23,19 @@ def configure_device(parser: argparse.ArgumentParser, gpu_help: str = ONE_GPU) -
     where.add_argument("--cpu", action="store_true", help="compute on the CPU")
 
 
-def configure_precision(parser: argparse.ArgumentParser) -> None:
-    """Adds --precision."""
+def configure_precision(parser: argparse.ArgumentParser, goes_on: bool = False) -> None:
+    """Adds --precision.
+
+    Args: goes_on: without it, that of the snapshot that a run goes on from.
+    """
+    default = "fp32; of a run that goes on, its snapshot's" if goes_on else "fp32"
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default=PRECISIONS[0],
+        default=None if goes_on else PRECISIONS[0],
         help=(
             "of convolutions and dense layers; weights, losses, LRN and statistics are fp32 in all "
-            "of them (default fp32)"
+            f"of them (default {default})"
         ),
     )
 

@@ -118,6 +118,12 @@ class Progress(Listener):
             f"{rate:.6g}{self._speed()}"
         )
 
+    def skipped(self, iteration: int, loss_scale: float, count: int) -> None:
+        self._line(
+            f"iteration {iteration}  no update, gradients overflow in fp16; loss scale "
+            f"{loss_scale:g}; {count} skipped in all"
+        )
+
     def debugged(self, lines: Sequence[str]) -> None:
         for line in lines:
             self._line(line)

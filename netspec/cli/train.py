@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_choice(parser)
     configure_level(parser, "the train net's state")
     configure_device(parser, MANY_GPUS)
-    configure_precision(parser)
+    configure_precision(parser, goes_on=True)
     configure_exact(parser)
     parser.add_argument(
         "--nproc",

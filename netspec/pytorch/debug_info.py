@@ -16,10 +16,13 @@ from netspec.pytorch.module import NetModule
 
 
 class DebugInfo:
-    """Collects the lines of one forward and backward pass, in Caffe's words and order."""
+    """Collects the lines of one forward and backward pass, in Caffe's words and order.
 
-    def __init__(self, net: Net, module: NetModule) -> None:
-        self.net, self.module = net, module
+    Args: scale: of the loss, which the gradients are shown without.
+    """
+
+    def __init__(self, net: Net, module: NetModule, scale: float = 1.0) -> None:
+        self.net, self.module, self.scale = net, module, scale
         self.lines: list[str] = []
         self.backward: dict[int, dict[int, float]] = {}
 
@@ -41,7 +44,7 @@ class DebugInfo:
             )
 
     def _look_back(self, index: int, bottom: int, grad: Tensor) -> None:
-        self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad)
+        self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad) / self.scale
 
     def add_backward(self) -> None:
         """Adds what the backward pass has left.
@@ -60,7 +63,7 @@ class DebugInfo:
                 if blob.grad is not None:
                     self.lines.append(
                         f"    [Backward] Layer {layer.name}, param blob {i} diff: "
-                        f"{mean_magnitude(blob.grad):g}"
+                        f"{mean_magnitude(blob.grad) / self.scale:g}"
                     )
         owned = [
             blob
@@ -68,7 +71,11 @@ class DebugInfo:
             for param, blob in zip(layer.params, blobs, strict=True)
             if param.owner is None
         ]
-        data, diffs = _norms(owned), _norms([blob.grad for blob in owned if blob.grad is not None])
+        data = _norms(owned)
+        diffs = [
+            norm / self.scale
+            for norm in _norms([blob.grad for blob in owned if blob.grad is not None])
+        ]
         l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))
         self.lines.append(
             f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}"

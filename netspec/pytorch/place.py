@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.pytorch.carried import Held, packed
+from netspec.pytorch.loss_scale import LossScale
 from netspec.pytorch.solver_nets import tests_before
 from netspec.weights.companion import Companion
 
@@ -48,6 +49,8 @@ def companion_of(run: TrainingRun) -> Companion:
         records_a_batch=run.records_a_batch,
         test_batches=place.batches,
         losses=run.losses.values,
+        precision=run.precision,
+        loss_scale=run.loss_scale.state if run.loss_scale else None,
         carried=carried,
     )
 
@@ -56,7 +59,7 @@ def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> No
     """Takes up the place of a state whose iteration, weights and history the run has.
 
     The original's have no companion: the data goes on with the batch that the iteration would have
-    read, carried states begin at 0.
+    read, carried states and the loss scale begin anew.
 
     Raises: NetspecError where a carried state is another net's.
     """
@@ -66,9 +69,12 @@ def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> No
     run.tester.batches = [tests_before(p, run.iter) * count for count in p.test_iter]
     run.losses.replace(companion.losses if companion else ())
     run.carried.reset()
+    run.loss_scale = LossScale() if run.precision == "fp16" else None
     if companion is None:
         return
     run.seed = p.random_seed if p.random_seed >= 0 else companion.seed
+    if run.loss_scale is not None and companion.loss_scale is not None:
+        run.loss_scale.state = companion.loss_scale
     run.train_batches = companion.train_batches * companion.records_a_batch // run.records_a_batch
     if len(companion.test_batches) == len(run.test_nets):
         run.tester.batches = list(companion.test_batches)

@@ -20,6 +20,7 @@ from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
+from netspec.pytorch.loss_scale import LossScale
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -44,7 +45,7 @@ from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
 from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
-from netspec.solver.run_options import Overrides
+from netspec.solver.run_options import PRECISIONS, Overrides
 from netspec.solver.solver_file import load_solver
 from netspec.weights.choice import WeightChoice
 from netspec.weights.companion import Companion
@@ -68,7 +69,7 @@ class TrainingRun:
         retention: Retention | None = None,
         dialect: str | None = None,
         strict: bool = False,
-        precision: str = "fp32",
+        precision: str | None = None,
         exact: bool = False,
     ) -> None:
         self.overrides = overrides or Overrides()
@@ -80,8 +81,10 @@ class TrainingRun:
             p.random_seed if p.random_seed >= 0 else draw_seed()
         )
         self.device = torch.device(device or default_device(p))
-        self.precision = precision
-        require_precision(precision, self.device, trains=True)
+        self.asked_precision = precision  # None: that of the snapshot it goes on from, or fp32
+        self.precision = precision or PRECISIONS[0]
+        require_precision(self.precision, self.device)
+        self.loss_scale = LossScale() if self.precision == "fp16" else None
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
@@ -92,7 +95,7 @@ class TrainingRun:
         )
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
         self.module: NetModule = lower(self.net)
-        set_precision(self.module, precision, self.device)
+        set_precision(self.module, self.precision, self.device)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
@@ -260,8 +263,21 @@ class TrainingRun:
         )
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
+        self._take_up_precision()
         go_on(self, self.resumed_from, path)
         self.listener.restored(self.iter, Path(path))
+
+    def _take_up_precision(self) -> None:
+        """Goes on in the precision of the snapshot, where none was asked for.
+
+        Raises: NetspecError where the device lacks it.
+        """
+        recorded = self.resumed_from.precision if self.resumed_from else ""
+        if not recorded or self.asked_precision or self.precision != PRECISIONS[0]:
+            return
+        for module in (self.module, *self.tester.modules):
+            set_precision(module, recorded, self.device)
+        self.precision = recorded
 
     def close(self) -> None:
         """Ends the reading of data."""

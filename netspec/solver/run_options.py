@@ -73,8 +73,9 @@ class RunOptions:
         weights: weight files to begin with, in place of the solver file's; a later one wins.
         choice: which layers of the weight files are taken, and for which layers of the net.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
-        precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32; params,
-            updates and snapshots are fp32 in all of them.
+        precision: of convolutions and dense layers: fp32, bf16, fp16, or where a GPU has it tf32;
+            params, updates and snapshots are fp32 in all of them. None is that of the snapshot that
+            the run goes on from, else fp32.
         exact: without what changes the order of sums: blobs that lie channels last on the CPU.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
@@ -100,7 +101,7 @@ class RunOptions:
     weights: tuple[str | Path, ...] = ()
     choice: WeightChoice = field(default_factory=WeightChoice)
     device: str | None = None
-    precision: str = "fp32"
+    precision: str | None = None
     exact: bool = False
     log: str | Path | None = None
     caffe_log: str | Path | None = None

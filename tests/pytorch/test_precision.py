@@ -1,4 +1,4 @@
-"""Convolutions and dense layers in bf16: what is narrow, what stays fp32, what is refused."""
+"""Convolutions and dense layers in 16 bits: what is narrow, what stays fp32, what is refused."""
 
 from __future__ import annotations
 
@@ -42,6 +42,9 @@ layer { name: "log" type: "Power" bottom: "ip" top: "twice" power_param { scale:
 """
 
 
+NARROW = [("bf16", torch.bfloat16), ("fp16", torch.float16)]
+
+
 def seen_types(module: torch.nn.Module, *inputs: torch.Tensor) -> dict[str, tuple]:
     """Of each submodule the types of its first bottom and its top."""
     seen: dict[str, tuple] = {}
@@ -53,14 +56,17 @@ def seen_types(module: torch.nn.Module, *inputs: torch.Tensor) -> dict[str, tupl
     return seen
 
 
-def test_weights_are_narrow_and_sums_are_wide(load_text) -> None:
-    narrow, wide = torch.bfloat16, torch.float32
+@pytest.mark.parametrize(("precision", "narrow"), NARROW)
+def test_weights_are_narrow_and_sums_are_wide(
+    load_text, precision: str, narrow: torch.dtype
+) -> None:
+    wide = torch.float32
     module = netspec.compile(load_text(BRANCHES), seed=1)
     for blob in module.params["bn"][1:]:
         blob.fill_(1)
     data = torch.randn(2, 3, 9, 9)
     expected = module(data)
-    set_precision(module, "bf16", "cpu")
+    set_precision(module, precision, "cpu")
     got = module(data)
     assert all(value.dtype == wide for value in (*got.values(), *module.parameters()))
     for name, value in expected.items():
@@ -72,9 +78,12 @@ def test_weights_are_narrow_and_sums_are_wide(load_text) -> None:
     assert seen["scale"] == seen["prob"] == seen["log"] == (wide, wide)
 
 
-def test_gradients_reach_the_params_in_fp32(load_text) -> None:
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_gradients_reach_the_params_in_fp32(load_text, precision: str) -> None:
     module = netspec.compile(load_text(BRANCHES), seed=1)
-    set_precision(module, "bf16", "cpu")
+    for blob in module.params["bn"][1:]:  # a variance of 0 would make it more than fp16 holds
+        blob.fill_(1)
+    set_precision(module, precision, "cpu")
     for parameter in module.parameters():
         parameter.requires_grad_()
     sum(value.square().sum() for value in module(torch.randn(2, 3, 9, 9)).values()).backward()
@@ -98,17 +107,27 @@ def test_each_layer_is_timed_in_it(load_text) -> None:
     assert all(layer.forward > 0 for layer in times.layers if layer.layer.type != "Input")
 
 
-@pytest.mark.parametrize("precision", ["fp16", "tf32"])
 @pytest.mark.parametrize("command", ["train", "test", "time"])
 def test_what_the_cpu_lacks_is_refused(
-    command: str, precision: str, run_folder: Path, capsys: pytest.CaptureFixture
+    command: str, run_folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
     net, weights = run_folder / "net.prototxt", run_folder / "w.safetensors"
     netspec.save_weights(netspec.compile(net), weights)
     words = {"train": [run_folder / "solver.prototxt"], "test": [net, weights], "time": [net]}
-    arguments = [command, *map(str, words[command]), "--cpu", "--precision", precision]
+    arguments = [command, *map(str, words[command]), "--cpu", "--precision", "tf32"]
     assert main(arguments) == 1
-    assert f"precision {precision}: a CPU computes in fp32 or bf16" in capsys.readouterr().err
+    assert "precision tf32: a CPU computes in fp32, bf16 or fp16" in capsys.readouterr().err
+
+
+def test_a_torch_without_fp16_on_the_cpu_is_told(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conv2d(*_: object) -> None:
+        raise RuntimeError("\"slow_conv2d_cpu\" not implemented for 'Half'")
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", conv2d)
+    with pytest.raises(NetspecError, match="fp16: this torch has no convolutions in it for a CPU"):
+        netspec.Solver(run_folder / "solver.prototxt", precision="fp16")
 
 
 def test_a_precision_that_does_not_exist(run_folder: Path) -> None:
