@@ -32,6 +32,7 @@ class RunInfo:
     processes: int = 1
     param_count: int = 0
     precision: str = "fp32"  # of convolutions and dense layers
+    compile: bool = False  # torch.compile compiles the nets
     start_records: int = 0  # that the run has read when it begins, more than 0 where it goes on
     display: int = 0  # iterations from one display to the next
     epoch_size: int | None = None  # records in one pass over the training data

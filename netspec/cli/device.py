@@ -49,6 +49,15 @@ def configure_exact(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_compile(parser: argparse.ArgumentParser) -> None:
+    """Adds --compile."""
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="have torch.compile compile the net, which takes a while before its first pass",
+    )
+
+
 def warn_slow(precision: str, device: str) -> None:
     """Warns where a device computes in a precision, but no faster than in fp32."""
     from netspec.pytorch.precision import slow_precision  # torch takes seconds to import

@@ -58,6 +58,7 @@ class Progress(Listener):
             f"{run.net}: {run.param_count:,} parameters, {run.rule}, "
             f"{batch}{records}, on {run.device}"
             + (f", {run.precision}" if run.precision != "fp32" else "")
+            + (", compiled: the first passes wait for it" if run.compile else "")
         )
         for batches, size, batch_size in zip(
             run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True

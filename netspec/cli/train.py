@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from netspec.cli.device import (
     MANY_GPUS,
     chosen_devices,
+    configure_compile,
     configure_device,
     configure_exact,
     configure_precision,
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser, MANY_GPUS)
     configure_precision(parser, goes_on=True)
     configure_exact(parser)
+    configure_compile(parser)
     parser.add_argument(
         "--nproc",
         type=positive,
@@ -203,6 +205,7 @@ def _options(args: argparse.Namespace) -> RunOptions:
         strict=args.strict,
         precision=args.precision,
         exact=args.exact,
+        compile=args.compile,
     )
 
 

@@ -50,6 +50,7 @@ class JsonLog(Listener):
             lr_policy=run.lr_policy,
             device=run.device,
             precision=run.precision,
+            compile=run.compile,
             seed=run.seed,
             iter=run.start_iter,
             max_iter=run.max_iter,

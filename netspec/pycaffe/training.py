@@ -66,7 +66,7 @@ class NetTester(Tester):
     def _feed(self, index: int, start: int, every: int, seed: int) -> Any:
         return self.feeds[index]
 
-    def _forward(self, feed: Feed) -> dict[str, Tensor]:
+    def _forward(self, feed: Feed, compiled: object) -> dict[str, Tensor]:
         return feed.forward()
 
     def _loss(self, index: int, outputs: dict[str, Tensor]) -> float:
@@ -85,7 +85,7 @@ class NetTraining(Training):
         self.on_start: list[Hook] = []
         self.on_gradients_ready: list[Hook] = []
         overrides = Overrides(solver_type=solver_type, seed=mode.next_seed() % 2**31)
-        super().__init__(path, overrides, mode.device(), _Log(), allow_python_layers=True)
+        super().__init__(path, overrides, mode.device(), _Log(), True, precision="fp32")
         report = Report()
         check_solver(self.param, self.file.spans, report, set())
         report.raise_errors()

@@ -172,6 +172,7 @@ def describe_run(solver: Solver) -> RunInfo:
         lr_policy=p.lr_policy,
         device=str(solver.device),
         precision=solver.precision,
+        compile=solver.compiled is not None,
         seed=solver.seed,
         start_iter=solver.iter,
         max_iter=p.max_iter,

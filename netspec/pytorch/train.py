@@ -40,9 +40,10 @@ class Solver(TrainingRun):
         precision: of convolutions and dense layers: fp32, bf16, fp16 (with a loss scale that
             follows the run), or where a GPU has it tf32; None is that of the snapshot that the run
             goes on from, else fp32.
+        compile: torch.compile compiles the nets when they first run.
 
-    Raises: NetspecError where the solver, one of its nets, or the data is wrong, or
-        where the device lacks the precision.
+    Raises: NetspecError where the solver, one of its nets, or the data is wrong, where the device
+        lacks the precision, or what torch.compile needs is not installed.
     """
 
     def step(self, n: int) -> dict[str, Tensor]:
@@ -97,7 +98,7 @@ class Solver(TrainingRun):
         """
         scale = self.loss_scale.scale if self.loss_scale else 1.0
         info = DebugInfo(self.net, self.module, scale) if with_info else None
-        outputs = self._train_feed().forward(info.forward if info else None)
+        outputs = self._train_feed().forward(info.forward if info else self.compiled)
         loss = self._backward.run(outputs, is_last, scale)
         if info:
             info.add_backward()
@@ -202,7 +203,7 @@ class Solver(TrainingRun):
             self.test()
 
     def _forward_loss(self) -> Tensor:
-        return self.module.loss(self._train_feed().forward())
+        return self.module.loss(self._train_feed().forward(self.compiled))
 
     def _is_test_due(self) -> bool:
         p = self.param

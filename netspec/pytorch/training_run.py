@@ -18,6 +18,7 @@ from netspec.listener import Listener, Values
 from netspec.options import net_options
 from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
+from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
 from netspec.pytorch.loss_scale import LossScale
@@ -71,6 +72,7 @@ class TrainingRun:
         strict: bool = False,
         precision: str | None = None,
         exact: bool = False,
+        compile: bool = False,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -104,6 +106,8 @@ class TrainingRun:
         self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
+        # how a batch goes through the train net: as torch compiles it, or as it is
+        self.compiled = CompiledPass(self.module, self.device, learns=True) if compile else None
         self.tester = self._make_tester(test_nets)
         self.carried = Carried(
             {
@@ -133,7 +137,14 @@ class TrainingRun:
         debug = self.listener.debugged if self.param.debug_info else None
         evaluation = evaluation_of(self.param)
         return Tester(
-            nets, self.module, self.device, self.processes, debug, evaluation, self.precision
+            nets,
+            self.module,
+            self.device,
+            self.processes,
+            debug,
+            evaluation,
+            self.precision,
+            self.compiled is not None,
         )
 
     @property

@@ -77,6 +77,7 @@ class RunOptions:
             params, updates and snapshots are fp32 in all of them. None is that of the snapshot that
             the run goes on from, else fp32.
         exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        compile: torch.compile compiles the nets when they first run.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
         tensorboard: the folder for TensorBoard's scalars.
@@ -103,6 +104,7 @@ class RunOptions:
     device: str | None = None
     precision: str | None = None
     exact: bool = False
+    compile: bool = False
     log: str | Path | None = None
     caffe_log: str | Path | None = None
     tensorboard: str | Path | None = None
