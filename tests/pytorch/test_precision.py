@@ -169,6 +169,41 @@ def test_the_run_says_its_precision(run_folder: Path, capsys: pytest.CaptureFixt
     assert json.loads(log.read_text().splitlines()[0])["precision"] == "bf16"
 
 
+def test_a_module_is_compiled_in_it(load_text) -> None:
+    net, data = load_text(BRANCHES), torch.randn(2, 3, 9, 9)
+    module = netspec.compile(net, seed=1, precision="bf16")
+    assert seen_types(module, data)["conv"] == (torch.bfloat16, torch.bfloat16)
+    with pytest.raises(NetspecError, match="tf32: a CPU computes in fp32, bf16 or fp16"):
+        netspec.compile(net, precision="tf32")
+    with pytest.raises(NetspecError, match="got 'int8'"):
+        netspec.compile(net, precision="int8")
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_a_module_that_need_not_be_exact(run_folder: Path, phase: str) -> None:
+    """Folded for TEST, and the report of its weights goes along."""
+    path, weights = run_folder / "net.prototxt", run_folder / "w.safetensors"
+    plain = netspec.compile(path, phase, seed=1)
+    plain.params["bn"][1].fill_(0.5)
+    plain.params["bn"][2].fill_(1)
+    netspec.save_weights(plain, weights)
+    fast = netspec.compile(path, phase, weights=weights, exact=False)
+    assert fast.load_report is not None
+    assert "conv" in fast.load_report.loaded
+    assert ("bn" in fast.params) == (phase == "TRAIN")
+    inputs = torch.randn(4, 1, 6, 6), torch.zeros(4)
+    torch.manual_seed(1)
+    expected = plain(*inputs)
+    torch.manual_seed(1)
+    assert torch.allclose(fast(*inputs)["loss"], expected["loss"], rtol=1e-4)
+
+
+def test_its_planes_lie_channels_last_unless_exact(load_text) -> None:
+    net = load_text(BRANCHES[: BRANCHES.index('layer { name: "norm"')])
+    assert netspec.compile(net).params["conv"][0].stride() == (27, 9, 3, 1)
+    assert netspec.compile(net, exact=False).params["conv"][0].stride() == (27, 1, 9, 3)
+
+
 LENET = """
 name: "LeNet"
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
