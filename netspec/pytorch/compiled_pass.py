@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from netspec.diagnostics import NetspecError
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import COMPILE_FAULT, KeepsOverwritten, Overwritten
+from netspec.pytorch.repeated_regions import by_regions
 
 _WITHOUT = "without --compile the net runs as it is"
 
@@ -36,19 +37,16 @@ class CompiledPass:
         if learns:
             _require_own_memory(module)
         self.module, self.has_graphs = module, device.type == "cuda"
-        self.compiled: Any = torch.compile(
-            module,
-            dynamic=False,
-            # random numbers are those of the pass that is not compiled
-            options={"fallback_random": True, "triton.cudagraphs": self.has_graphs},
-        )
+        self._compiled: Callable[..., dict[str, Tensor]] | None = None
 
     def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The outputs. Raises: NetspecError where torch.compile fails, or the data is wrong."""
         if self.has_graphs:
             torch.compiler.cudagraph_mark_step_begin()
         try:
-            outputs: dict[str, Tensor] = self.compiled(*inputs)
+            if self._compiled is None:
+                self._compiled = self._compile()
+            outputs = self.module.shown(self._compiled(*inputs))
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -61,6 +59,16 @@ class CompiledPass:
                 self.module(*inputs)
             raise
         return outputs
+
+    def _compile(self) -> Callable[..., dict[str, Tensor]]:
+        """The net region by region where some repeat, else as a whole."""
+        compile = partial(
+            torch.compile,
+            dynamic=False,
+            # random numbers are those of the pass that is not compiled
+            options={"fallback_random": True, "triton.cudagraphs": self.has_graphs},
+        )
+        return by_regions(self.module, compile) or compile(self.module)
 
 
 def _compile_fault(error: Exception) -> NetspecError:

@@ -7,6 +7,7 @@ statistics of BatchNorm, Softmax, what a layer of no such kind reads, and every 
 from __future__ import annotations
 
 from copyreg import __newobj__  # type: ignore[attr-defined]
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ def set_precision(module: NetModule, precision: str, device: torch.device | str)
     for layer, target in zip(net.layers, module.about.order, strict=True):
         if target and layer.spec_name in WEIGHTS:
             submodule = module.get_submodule(target)
-            submodule.__class__ = _narrow(type(submodule))
+            submodule.__class__ = _narrow(type(submodule))  # type: ignore[arg-type]
             submodule.dtype = dtype  # type: ignore[assignment]
     insert_casts(module, net, halves, dtype)
     module.recompile()
@@ -127,6 +128,7 @@ class _Narrow(nn.Module):
         return _restored, make, self.__dict__
 
 
+@cache
 def _narrow(kind: type[nn.Module]) -> type[nn.Module]:
     """A type of module in 16 bits; its params keep their names."""
     return type(kind.__name__, (_Narrow, kind), {})
@@ -135,5 +137,5 @@ def _narrow(kind: type[nn.Module]) -> type[nn.Module]:
 def _restored(make: Any, made_of: tuple[Any, ...]) -> nn.Module:
     """An empty module for pickle and copy, which fill it."""
     module: nn.Module = make(*made_of)
-    module.__class__ = _narrow(type(module))
+    module.__class__ = _narrow(type(module))  # type: ignore[arg-type]
     return module
