@@ -28,15 +28,21 @@ class CompiledPass:
     The module itself stays as it is, as do the names of its state. On a GPU the pass is recorded
     as CUDA graphs, where torch can: what it gave before is no longer to be read then.
 
-    Args: learns: the pass goes backward, too.
+    Args:
+        learns: the pass goes backward, too.
+        adds_up: its gradients are added to those of the pass before, which CUDA graphs would have
+            written over.
+
     Raises: NetspecError where the compiler is missing, or the net can't be differentiated so.
     """
 
-    def __init__(self, module: NetModule, device: torch.device, learns: bool = False) -> None:
+    def __init__(
+        self, module: NetModule, device: torch.device, learns: bool = False, adds_up: bool = False
+    ) -> None:
         require_compiler(device)
         if learns:
             _require_own_memory(module)
-        self.module, self.has_graphs = module, device.type == "cuda"
+        self.module, self.has_graphs = module, device.type == "cuda" and not adds_up
         self._compiled: Callable[..., dict[str, Tensor]] | None = None
 
     def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -59,6 +65,12 @@ class CompiledPass:
                 self.module(*inputs)
             raise
         return outputs
+
+    def forget(self) -> None:
+        """Compiles the module anew: it has changed."""
+        if self._compiled is not None:
+            torch._dynamo.reset()
+            self._compiled = None
 
     def _compile(self) -> Callable[..., dict[str, Tensor]]:
         """The net region by region where some repeat, else as a whole."""

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from netspec.pytorch.carried import Held, packed
 from netspec.pytorch.loss_scale import LossScale
+from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import tests_before
+from netspec.solver.run_options import PRECISIONS
 from netspec.weights.companion import Companion
 
 if TYPE_CHECKING:
@@ -61,9 +63,11 @@ def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> No
     The original's have no companion: the data goes on with the batch that the iteration would have
     read, carried states and the loss scale begin anew.
 
-    Raises: NetspecError where a carried state is another net's.
+    Raises: NetspecError where a carried state is another net's, or the device lacks the precision.
     """
     p = run.param
+    if companion is not None:
+        _take_up_precision(run, companion.precision)
     run.before_test = BeforeTest()
     run.train_batches = run.iter * p.iter_size
     run.tester.batches = [tests_before(p, run.iter) * count for count in p.test_iter]
@@ -80,3 +84,19 @@ def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> No
         run.tester.batches = list(companion.test_batches)
     if len(companion.carried) == run.processes.count:
         run.carried.take_up(companion.carried[run.processes.rank], path)
+
+
+def _take_up_precision(run: TrainingRun, recorded: str) -> None:
+    """Goes on in the precision of the snapshot, where none was asked for.
+
+    Raises: NetspecError where the device lacks it.
+    """
+    is_own = run.asked_precision or run.precision != PRECISIONS[0]
+    if is_own or recorded in ("", run.precision):
+        return
+    for module in (run.module, *run.tester.modules):
+        set_precision(module, recorded, run.device)
+    for compiled in (run.compiled, *run.tester.compiled):
+        if compiled is not None:
+            compiled.forget()
+    run.precision = recorded

@@ -203,7 +203,8 @@ class Solver(TrainingRun):
             self.test()
 
     def _forward_loss(self) -> Tensor:
-        return self.module.loss(self._train_feed().forward(self.compiled))
+        # a copy: CUDA graphs write over what they gave
+        return self.module.loss(self._train_feed().forward(self.compiled)).clone()
 
     def _is_test_due(self) -> bool:
         p = self.param

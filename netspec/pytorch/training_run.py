@@ -107,7 +107,11 @@ class TrainingRun:
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
         # how a batch goes through the train net: as torch compiles it, or as it is
-        self.compiled = CompiledPass(self.module, self.device, learns=True) if compile else None
+        self.compiled = (
+            CompiledPass(self.module, self.device, learns=True, adds_up=p.iter_size > 1)
+            if compile
+            else None
+        )
         self.tester = self._make_tester(test_nets)
         self.carried = Carried(
             {
@@ -274,21 +278,8 @@ class TrainingRun:
         )
         self.processes.copy_from_root([*self.updater.blobs, *self.updater.history])
         self.close()
-        self._take_up_precision()
         go_on(self, self.resumed_from, path)
         self.listener.restored(self.iter, Path(path))
-
-    def _take_up_precision(self) -> None:
-        """Goes on in the precision of the snapshot, where none was asked for.
-
-        Raises: NetspecError where the device lacks it.
-        """
-        recorded = self.resumed_from.precision if self.resumed_from else ""
-        if not recorded or self.asked_precision or self.precision != PRECISIONS[0]:
-            return
-        for module in (self.module, *self.tester.modules):
-            set_precision(module, recorded, self.device)
-        self.precision = recorded
 
     def close(self) -> None:
         """Ends the reading of data."""
