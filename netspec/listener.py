@@ -32,6 +32,7 @@ class RunInfo:
     processes: int = 1
     param_count: int = 0
     precision: str = "fp32"  # of convolutions and dense layers
+    compile: bool = False  # torch.compile compiles the nets
     start_records: int = 0  # that the run has read when it begins, more than 0 where it goes on
     display: int = 0  # iterations from one display to the next
     epoch_size: int | None = None  # records in one pass over the training data
@@ -82,6 +83,12 @@ class Listener:
 
     def iterated(self, iteration: int) -> None:
         """An iteration has ended; how many are done in all."""
+
+    def skipped(self, iteration: int, loss_scale: float, count: int) -> None:
+        """An iteration's update was skipped: its gradients overflow in fp16.
+
+        The loss scale is halved to `loss_scale`; the run has skipped `count` updates in all.
+        """
 
     def displayed(self, iteration: int, loss: float, outputs: Values, rate: float) -> None:
         """An iteration's smoothed loss, the outputs of its last forward pass, its learning rate."""

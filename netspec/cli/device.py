@@ -23,15 +23,19 @@ def configure_device(parser: argparse.ArgumentParser, gpu_help: str = ONE_GPU) -
     where.add_argument("--cpu", action="store_true", help="compute on the CPU")
 
 
-def configure_precision(parser: argparse.ArgumentParser) -> None:
-    """Adds --precision."""
+def configure_precision(parser: argparse.ArgumentParser, goes_on: bool = False) -> None:
+    """Adds --precision.
+
+    Args: goes_on: without it, that of the snapshot that a run goes on from.
+    """
+    default = "fp32; of a run that goes on, its snapshot's" if goes_on else "fp32"
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default=PRECISIONS[0],
+        default=None if goes_on else PRECISIONS[0],
         help=(
             "of convolutions and dense layers; weights, losses, LRN and statistics are fp32 in all "
-            "of them (default fp32)"
+            f"of them (default {default})"
         ),
     )
 
@@ -55,6 +59,15 @@ def configure_exact(parser: argparse.ArgumentParser) -> None:
         "--exact",
         action="store_true",
         help="without what changes the order of sums: folded BatchNorm, blobs channels last",
+    )
+
+
+def configure_compile(parser: argparse.ArgumentParser) -> None:
+    """Adds --compile."""
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="have torch.compile compile the net, which takes a while before its first pass",
     )
 
 

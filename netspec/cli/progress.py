@@ -58,6 +58,7 @@ class Progress(Listener):
             f"{run.net}: {run.param_count:,} parameters, {run.rule}, "
             f"{batch}{records}, on {run.device}"
             + (f", {run.precision}" if run.precision != "fp32" else "")
+            + (", compiled: the first passes wait for it" if run.compile else "")
         )
         for batches, size, batch_size in zip(
             run.test_iter, run.test_sizes, run.test_batch_sizes, strict=True
@@ -116,6 +117,12 @@ class Progress(Listener):
         self._line(
             f"iteration {iteration}  loss {loss:.6g}{_values(shown, weights)}  lr "
             f"{rate:.6g}{self._speed()}"
+        )
+
+    def skipped(self, iteration: int, loss_scale: float, count: int) -> None:
+        self._line(
+            f"iteration {iteration}  no update, gradients overflow in fp16; loss scale "
+            f"{loss_scale:g}; {count} skipped in all"
         )
 
     def debugged(self, lines: Sequence[str]) -> None:

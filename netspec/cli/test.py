@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import (
     chosen_device,
+    configure_compile,
     configure_device,
     configure_exact,
     configure_precision,
@@ -80,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser)
     configure_precision(parser)
     configure_exact(parser)
+    configure_compile(parser)
     configure_level(parser)
     parser.add_argument(
         "--format",
@@ -96,6 +98,10 @@ def run(args: argparse.Namespace) -> int:
     weights = name_list(args.weights or (positional.pop(0) if positional else ""))
     if not path or not weights or positional:
         print(USAGE_TEXT, file=sys.stderr)
+        return 2
+    if args.oversample and args.compile:
+        message = "--oversample runs the net layer by layer, which --compile can't compile"
+        print(f"netspec test: {message}", file=sys.stderr)
         return 2
     choice = choice_of(args)
     net = load_net(path, args)
@@ -150,7 +156,17 @@ def run(args: argparse.Namespace) -> int:
     full = "try a smaller batch_size in the net's data layer"
     with handling_signals(end_at_once, STOP), faults_reported(device, net.batch_size, full):
         evaluation = Evaluation(args.ap_version, args.per_class)
-        scores = run_test(net, module, device, args.iterations, size, on_batch, evaluation, crops)
+        scores = run_test(
+            net,
+            module,
+            device,
+            args.iterations,
+            size,
+            on_batch,
+            evaluation,
+            crops,
+            args.compile,
+        )
     weight_of = module.about.loss_weights
     sys.stdout.write(
         _text(scores, weight_of)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.device import (
     chosen_device,
+    configure_compile,
     configure_device,
     configure_exact,
     configure_precision,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("layer", "type", "forward ms", "backward ms", "share", "GFLOP/s")
 SOURCES_NOTE = "random numbers stand in for the tops of Input and data layers, which are not timed"
+COMPILED_NOTE = "the whole net is compiled, its layers are timed one at a time as they are"
 NO_LOSS_NOTE = "the net has no loss: its gradients start at its outputs"
 
 
@@ -55,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser)
     configure_precision(parser)
     configure_exact(parser)
+    configure_compile(parser)
     configure_state(parser, phase="TRAIN")
     parser.add_argument(
         "--format",
@@ -83,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
     device = chosen or default_device()
     warn_slow(args.precision, device)
     if args.format == "text":
-        print(_heading(net, device_text(device, args.precision), args.iterations), flush=True)
+        on = device_text(device, args.precision)
+        print(_heading(net, on, args.iterations, args.compile), flush=True)
 
     def on_iteration(index: int, seconds: float) -> None:
         if args.format == "text":
@@ -98,19 +102,25 @@ def run(args: argparse.Namespace) -> int:
             device, net.batch_size, "try a smaller batch, as in --input data=8,3,227,227"
         ),
     ):
-        times = time_layers(net, device, args.iterations, on_iteration, args.precision, args.exact)
+        times = time_layers(
+            net, device, args.iterations, on_iteration, args.precision, args.exact, args.compile
+        )
     sys.stdout.write(
-        _text(net, times) if args.format == "text" else _json(net, times, device, args.precision)
+        _text(net, times)
+        if args.format == "text"
+        else _json(net, times, device, args.precision, args.compile)
     )
     return 0
 
 
-def _heading(net: Net, device: str, iterations: int) -> str:
+def _heading(net: Net, device: str, iterations: int, compile: bool) -> str:
     from netspec.pytorch.device import torch_facts
 
     batch = [] if net.batch_size is None else [f"batch {net.batch_size}"]
     facts = [net.name or net.path, f"phase {net.phase}", *batch, f"on {device}"]
     lines = [", ".join([*facts, f"torch {torch_facts()['torch']}"]), SOURCES_NOTE]
+    if compile:
+        lines.append(COMPILED_NOTE)
     if not net.loss_weights:
         lines.append(NO_LOSS_NOTE)
     return "\n".join([*lines, f"Testing for {iterations} iterations."])
@@ -167,7 +177,7 @@ def _sums(times: Times) -> dict[str, float]:
     }
 
 
-def _json(net: Net, times: Times, device: str, precision: str) -> str:
+def _json(net: Net, times: Times, device: str, precision: str, compile: bool) -> str:
     from netspec.pytorch.device import torch_facts
 
     count = len(times.iterations)
@@ -182,7 +192,7 @@ def _json(net: Net, times: Times, device: str, precision: str) -> str:
         for time in times.layers
     ]
     about: dict[str, Any] = {"net": net.name, "phase": net.phase, "device": device}
-    about |= {"precision": precision, **torch_facts()}
+    about |= {"precision": precision, "compile": compile, **torch_facts()}
     about |= {"batch_size": net.batch_size, "iterations": count, "layers": layers}
     about |= {f"{name}_ms": seconds * 1000 / count for name, seconds in _sums(times).items()}
     about |= {

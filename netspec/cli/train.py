@@ -11,6 +11,7 @@ from netspec.cli.device import (
     MANY_GPUS,
     chosen_devices,
     configure_checkpoint,
+    configure_compile,
     configure_device,
     configure_exact,
     configure_precision,
@@ -69,9 +70,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_choice(parser)
     configure_level(parser, "the train net's state")
     configure_device(parser, MANY_GPUS)
-    configure_precision(parser)
+    configure_precision(parser, goes_on=True)
     configure_exact(parser)
     configure_checkpoint(parser)
+    configure_compile(parser)
     parser.add_argument(
         "--nproc",
         type=positive,
@@ -206,6 +208,7 @@ def _options(args: argparse.Namespace) -> RunOptions:
         precision=args.precision,
         exact=args.exact,
         checkpoint=args.checkpoint,
+        compile=args.compile,
     )
 
 

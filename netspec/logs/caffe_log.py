@@ -60,6 +60,10 @@ class CaffeLines(Listener):
         )
         self._write("sgd_solver.cpp:105", f"Iteration {iteration}, lr = {rate:g}")
 
+    def skipped(self, iteration: int, loss_scale: float, count: int) -> None:
+        message = f"Iteration {iteration}, update skipped ({count} in all), scale = {loss_scale:g}"
+        self._write("sgd_solver.cpp:105", message, "W")  # Caffe trains in fp32 and has no such line
+
     def debugged(self, lines: Sequence[str]) -> None:
         for line in lines:
             self._write("net.cpp:591", line)

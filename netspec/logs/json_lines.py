@@ -18,7 +18,7 @@ from netspec.logs.throughput import Throughput
 class JsonLog(Listener):
     """Writes each event of a run as a line of JSON.
 
-    The events are start, restored, train, test, snapshot, best, removed, warning and end.
+    The events are start, restored, train, test, skipped, snapshot, best, removed, warning and end.
 
     Every line has "event", "time" (seconds since 1970) and "seconds" (since this part of the run
     began). A number that JSON has no word for is a string: "nan", "inf" or "-inf". What is not
@@ -50,6 +50,7 @@ class JsonLog(Listener):
             lr_policy=run.lr_policy,
             device=run.device,
             precision=run.precision,
+            compile=run.compile,
             seed=run.seed,
             iter=run.start_iter,
             max_iter=run.max_iter,
@@ -84,6 +85,9 @@ class JsonLog(Listener):
             outputs=_values(outputs),
             **known,
         )
+
+    def skipped(self, iteration: int, loss_scale: float, count: int) -> None:
+        self._write("skipped", iter=iteration, loss_scale=loss_scale, count=count)
 
     def testing(self, iteration: int, index: int, batch: int, batches: int) -> None:
         if batch == 0:

@@ -65,7 +65,7 @@ class NetTester(Tester):
     def _feed(self, index: int, start: int, every: int, seed: int) -> Any:
         return self.feeds[index]
 
-    def _forward(self, feed: Feed) -> dict[str, Tensor]:
+    def _forward(self, feed: Feed, compiled: object) -> dict[str, Tensor]:
         return feed.forward()
 
     def _loss(self, index: int, outputs: dict[str, Tensor]) -> float:
@@ -87,7 +87,13 @@ class NetTraining(Training):
         overrides = Overrides(solver_type=solver_type, seed=mode.next_seed() % 2**31)
         # exact: params in C order, so that what a script writes to param.data.ravel() counts
         super().__init__(
-            path, overrides, mode.device(), self._log, allow_python_layers=True, exact=True
+            path,
+            overrides,
+            mode.device(),
+            self._log,
+            allow_python_layers=True,
+            precision="fp32",
+            exact=True,
         )
         report = Report()
         check_solver(self.param, self.file.spans, report, set())

@@ -20,8 +20,12 @@ class Backward:
         # made at the first pass, which shows which params it reaches
         self._objective: nn.Module | None = None
 
-    def run(self, outputs: dict[str, Tensor], is_last: bool) -> Tensor:
-        """The loss of a forward pass, after its backward pass. Raises: OthersLostError."""
+    def run(self, outputs: dict[str, Tensor], is_last: bool, scale: float = 1.0) -> Tensor:
+        """The loss of a forward pass, after its backward pass.
+
+        Args: scale: a factor on the gradients, not on the loss that is returned.
+        Raises: OthersLostError.
+        """
         if self._objective is None:
             self._objective = data_parallel(self.module, outputs, self.processes)
         if isinstance(self._objective, DistributedDataParallel):
@@ -30,7 +34,7 @@ class Backward:
         if not loss.requires_grad:
             return loss
         try:
-            loss.backward()
+            (loss if scale == 1 else loss * scale).backward()
         except RuntimeError as error:
             if self.processes.count > 1 and is_loss_of_others(error):
                 raise lost(error) from None

@@ -169,6 +169,12 @@ def _report_resumption(solver: Solver, options: RunOptions, listener: Listener) 
             f"the run before read {before} records in a forward pass, this one reads {now}: "
             "it goes on at the same record, but not bit for bit"
         )
+    precision = companion.precision if companion else ""
+    if precision not in ("", solver.precision):
+        listener.warned(
+            f"the run before computed in {precision}, this one goes on in {solver.precision}, as "
+            "--precision says: not bit for bit"
+        )
     parts = len(companion.carried) if companion else 0
     if solver.carried and parts != solver.processes.count:
         why_not = (

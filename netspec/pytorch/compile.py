@@ -6,12 +6,17 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net, Shape
 from netspec.options import phase_of
 from netspec.pipeline import load
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.optimize import lay_channels_last, optimized
+from netspec.pytorch.precision import require_precision, set_precision
+from netspec.solver.run_options import PRECISIONS
 from netspec.weights.choice import WeightChoice
 
 
@@ -29,6 +34,9 @@ def compile(
     plugins: Iterable[str | Path] = (),
     dialect: str | None = None,
     choice: WeightChoice | None = None,
+    exact: bool = True,
+    precision: str = PRECISIONS[0],
+    device: str | torch.device = "cpu",
 ) -> NetModule:
     """Compiles a net to a torch.nn.Module.
 
@@ -44,10 +52,17 @@ def compile(
         strict: raise where weights do not fit the net, or no layer of it is in them; False only
             reports it.
         choice: which layers of the files are taken, and for which layers of the net.
+        exact: False changes the order of sums to be faster: blobs lie channels last on the CPU, and
+            for TEST BatchNorm, Scale and Bias are folded into the layers of weights beside them,
+            whose params are then no longer the file's.
+        precision: of convolutions and dense layers: fp32, bf16, fp16 or tf32; params stay fp32.
+        device: where the module computes.
 
-    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built, or
-        weights do not fit.
+    Raises: NetspecError where the net is wrong, an output is no blob, a layer can't be built,
+        weights do not fit, or the device lacks the precision.
     """
+    device = torch.device(device)
+    require_precision(precision, device)
     paths = [weights] if isinstance(weights, (str, Path)) else list(weights or ())
     if not isinstance(net, Net):
         read = partial(
@@ -72,6 +87,20 @@ def compile(
         from netspec.pytorch.weights import load_weight_files
 
         module.about.load_report = load_weight_files(module, paths, strict, choice)
+    if not exact:
+        module = _faster(module, device)
+    set_precision(module, precision, device)
+    return module.to(device)
+
+
+def _faster(module: NetModule, device: torch.device) -> NetModule:
+    """The module with another order of sums; the given one is no longer to be used."""
+    if module.about.phase == "TRAIN":
+        lay_channels_last(module, device)
+        return module
+    report = module.about.load_report
+    module = optimized(module, device)
+    module.about.load_report = report
     return module
 
 

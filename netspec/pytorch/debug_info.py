@@ -16,10 +16,13 @@ from netspec.pytorch.module import NetModule
 
 
 class DebugInfo:
-    """Collects the lines of one forward and backward pass, in Caffe's words and order."""
+    """Collects the lines of one forward and backward pass, in Caffe's words and order.
 
-    def __init__(self, net: Net, module: NetModule) -> None:
-        self.net, self.module = net, module
+    Args: scale: of the loss, which the gradients are shown without.
+    """
+
+    def __init__(self, net: Net, module: NetModule, scale: float = 1.0) -> None:
+        self.net, self.module, self.scale = net, module, scale
         self.lines: list[str] = []
         self.backward: dict[int, dict[int, float]] = {}
 
@@ -41,7 +44,7 @@ class DebugInfo:
             )
 
     def _look_back(self, index: int, bottom: int, grad: Tensor) -> None:
-        self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad)
+        self.backward.setdefault(index, {})[bottom] = mean_magnitude(grad) / self.scale
 
     def add_backward(self) -> None:
         """Adds what the backward pass has left.
@@ -60,7 +63,7 @@ class DebugInfo:
                 if blob.grad is not None:
                     self.lines.append(
                         f"    [Backward] Layer {layer.name}, param blob {i} diff: "
-                        f"{mean_magnitude(blob.grad):g}"
+                        f"{mean_magnitude(blob.grad) / self.scale:g}"
                     )
         owned = [
             blob
@@ -68,7 +71,7 @@ class DebugInfo:
             for param, blob in zip(layer.params, blobs, strict=True)
             if param.owner is None
         ]
-        self.lines.append(norms_line(owned))
+        self.lines.append(norms_line(owned, self.scale))
 
 
 def mean_magnitude(tensor: Tensor) -> float:
@@ -76,9 +79,10 @@ def mean_magnitude(tensor: Tensor) -> float:
     return float(tensor.detach().abs().double().mean()) if tensor.numel() else 0.0
 
 
-def norms_line(params: Sequence[Tensor]) -> str:
-    """The line of the norms over all params and their gradients."""
-    data, diffs = _norms(params), _norms([p.grad for p in params if p.grad is not None])
+def norms_line(params: Sequence[Tensor], scale: float = 1.0) -> str:
+    """The line of the norms over all params and their gradients, these without their scale."""
+    data = _norms(params)
+    diffs = [norm / scale for norm in _norms([p.grad for p in params if p.grad is not None])]
     l1, l2 = (f"({a:g}, {b:g})" for a, b in zip(data, diffs, strict=True))
     return f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}"
 

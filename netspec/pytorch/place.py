@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.pytorch.carried import Held, packed
+from netspec.pytorch.loss_scale import LossScale
+from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import tests_before
+from netspec.solver.run_options import PRECISIONS
 from netspec.weights.companion import Companion
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ def companion_of(run: TrainingRun) -> Companion:
         records_a_batch=run.records_a_batch,
         test_batches=place.batches,
         losses=run.losses.values,
+        precision=run.precision,
+        loss_scale=run.loss_scale.state if run.loss_scale else None,
         carried=carried,
     )
 
@@ -56,21 +61,42 @@ def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> No
     """Takes up the place of a state whose iteration, weights and history the run has.
 
     The original's have no companion: the data goes on with the batch that the iteration would have
-    read, carried states begin at 0.
+    read, carried states and the loss scale begin anew.
 
-    Raises: NetspecError where a carried state is another net's.
+    Raises: NetspecError where a carried state is another net's, or the device lacks the precision.
     """
     p = run.param
+    if companion is not None:
+        _take_up_precision(run, companion.precision)
     run.before_test = BeforeTest()
     run.train_batches = run.iter * p.iter_size
     run.tester.batches = [tests_before(p, run.iter) * count for count in p.test_iter]
     run.losses.replace(companion.losses if companion else ())
     run.carried.reset()
+    run.loss_scale = LossScale() if run.precision == "fp16" else None
     if companion is None:
         return
     run.seed = p.random_seed if p.random_seed >= 0 else companion.seed
+    if run.loss_scale is not None and companion.loss_scale is not None:
+        run.loss_scale.state = companion.loss_scale
     run.train_batches = companion.train_batches * companion.records_a_batch // run.records_a_batch
     if len(companion.test_batches) == len(run.test_nets):
         run.tester.batches = list(companion.test_batches)
     if len(companion.carried) == run.processes.count:
         run.carried.take_up(companion.carried[run.processes.rank], path)
+
+
+def _take_up_precision(run: TrainingRun, recorded: str) -> None:
+    """Goes on in the precision of the snapshot, where none was asked for.
+
+    Raises: NetspecError where the device lacks it.
+    """
+    is_own = run.asked_precision or run.precision != PRECISIONS[0]
+    if is_own or recorded in ("", run.precision):
+        return
+    for module in (run.module, *run.tester.modules):
+        set_precision(module, recorded, run.device)
+    for forward_pass in (run.forward_pass, *run.tester.compiled):
+        if forward_pass is not None:
+            forward_pass.forget()
+    run.precision = recorded

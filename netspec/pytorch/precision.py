@@ -7,6 +7,7 @@ statistics of BatchNorm, Softmax, what a layer of no such kind reads, and every 
 from __future__ import annotations
 
 from copyreg import __newobj__  # type: ignore[attr-defined]
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,32 +39,31 @@ def set_precision(module: NetModule, precision: str, device: torch.device | str)
     for layer, target in zip(net.layers, module.about.order, strict=True):
         if target and layer.spec_name in WEIGHTS:
             submodule = module.get_submodule(target)
-            submodule.__class__ = _narrow(type(submodule))
+            submodule.__class__ = _narrow(type(submodule))  # type: ignore[arg-type]
             submodule.dtype = dtype  # type: ignore[assignment]
     insert_casts(module, net, halves, dtype)
     module.recompile()
 
 
-def require_precision(precision: str, device: torch.device, trains: bool = False) -> None:
-    """Raises NetspecError where a device lacks a precision, or training in it is not there."""
+def require_precision(precision: str, device: torch.device) -> None:
+    """Raises NetspecError where a device lacks a precision."""
     if precision not in PRECISIONS:
         expected = f"{', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}"
         raise NetspecError(f"'precision' is {expected}, got '{precision}'")
     lack = _lack(precision, device)
     if lack:
         raise NetspecError(f"precision {precision}: {lack}", None, "fp32 runs everywhere")
-    if trains and precision == "fp16":
-        message = "precision fp16: training in it needs a loss scale, which is not implemented"
-        raise NetspecError(message, None, "bf16 has the range of fp32, and needs none")
 
 
 def _lack(precision: str, device: torch.device) -> str | None:
     """What a device lacks for a precision."""
     if device.type == "cpu":
-        if precision in ("fp16", "tf32"):
-            return "a CPU computes in fp32 or bf16"
+        if precision == "tf32":
+            return "a CPU computes in fp32, bf16 or fp16"
         if precision == "bf16" and not _has_bf16():
             return "this CPU has no instructions for it"
+        if precision == "fp16" and not _has_fp16():
+            return "this torch has no convolutions in it for a CPU"
     elif device.type == "cuda" and precision in ("bf16", "tf32"):
         if torch.cuda.get_device_capability(device) < (8, 0):
             return f"{torch.cuda.get_device_name(device)} lacks it, as all before Ampere do"
@@ -73,6 +73,11 @@ def _lack(precision: str, device: torch.device) -> str | None:
 def slow_precision(precision: str, device: torch.device | str) -> str | None:
     """What a device computes in a precision, but no faster than in fp32; None: it is faster."""
     is_cpu = torch.device(device).type == "cpu"
+    if precision == "fp16" and is_cpu:
+        return (
+            "precision fp16: on a CPU the backward pass of a convolution takes about a hundred "
+            "times as long as in fp32; it is there to try what a GPU will do"
+        )
     if precision == "bf16" and is_cpu and not torch.cpu._is_amx_tile_supported():
         return (
             "precision bf16: this CPU has no matrix unit (AMX) for it, without which it may take "
@@ -85,6 +90,18 @@ def _has_bf16() -> bool:
     """Whether oneDNN computes convolutions in bf16 here."""
     mkldnn = torch.backends.mkldnn
     return mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _has_fp16() -> bool:
+    """Whether torch computes a convolution in fp16 on the CPU, forward and backward."""
+    weight = torch.ones(1, 1, 1, 1, requires_grad=True)
+    try:
+        with torch.enable_grad(), torch.autocast("cpu", torch.float16):
+            top = nn.functional.conv2d(torch.ones(1, 1, 2, 2), weight)
+            top.sum().backward()
+    except RuntimeError:
+        return False
+    return top.dtype == torch.float16
 
 
 def _goes_on(layer: Layer) -> bool:
@@ -111,6 +128,7 @@ class _Narrow(nn.Module):
         return _restored, make, self.__dict__
 
 
+@cache
 def _narrow(kind: type[nn.Module]) -> type[nn.Module]:
     """A type of module in 16 bits; its params keep their names."""
     return type(kind.__name__, (_Narrow, kind), {})
@@ -119,5 +137,5 @@ def _narrow(kind: type[nn.Module]) -> type[nn.Module]:
 def _restored(make: Any, made_of: tuple[Any, ...]) -> nn.Module:
     """An empty module for pickle and copy, which fill it."""
     module: nn.Module = make(*made_of)
-    module.__class__ = _narrow(type(module))
+    module.__class__ = _narrow(type(module))  # type: ignore[arg-type]
     return module

@@ -19,6 +19,7 @@ from netspec.pytorch.precision import slow_precision
 from netspec.pytorch.processes import OthersLostError, Processes, is_member, join, local_device
 from netspec.pytorch.solver_nets import describe_run
 from netspec.pytorch.train import Solver
+from netspec.pytorch.training_forward import TrainingForward
 from netspec.signals import Interrupted, TwoStage, handling_signals
 from netspec.solver.run_options import RunOptions
 from netspec.weights.retention import Retention
@@ -145,6 +146,7 @@ def _solver(
             options.precision,
             options.exact,
             options.checkpoint,
+            options.compile,
         )
 
 
@@ -180,8 +182,8 @@ def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | N
             slow = slow_precision(solver.precision, solver.device)
             if slow:
                 listener.noted(slow)
-            if options.checkpoint != "none":
-                listener.noted(solver.checkpointing)
+            if options.checkpoint != "none" and isinstance(solver.forward_pass, TrainingForward):
+                listener.noted(solver.forward_pass.checkpointing)
             if state:
                 listener.restored(solver.iter, Path(state))
             solver.solve()

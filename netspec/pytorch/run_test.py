@@ -14,6 +14,7 @@ import torch
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
 from netspec.listener import Values
+from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.detection_eval import (
     Rows,
     detection_rows,
@@ -158,6 +159,7 @@ def run_test(
     on_batch: OnBatch,
     evaluation: Evaluation | None = None,
     crops: TenCrops | None = None,
+    compile: bool = False,
 ) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
 
@@ -166,9 +168,11 @@ def run_test(
         dataset_size: records in one pass over the data, where that is known.
         evaluation: how the average precision of detections is computed.
         crops: tests on ten crops of each record.
+        compile: torch.compile compiles the net; not with crops, which follow it layer by layer.
 
     Raises: NetspecError where data is missing or wrong, or where no data layer feeds an input.
     """
+    compiled = CompiledPass(module.to(device), torch.device(device)) if compile else None
     feed = Feed(net, module.to(device), torch.device(device), SEED, oversample=crops is not None)
     try:
         scores = Scores(net.batch_size, dataset_size, evaluation=evaluation or Evaluation())
@@ -178,7 +182,7 @@ def run_test(
         began = time.perf_counter()
         with torch.no_grad():
             for index in range(iterations):
-                outputs = feed.forward(crops)
+                outputs = feed.forward(crops or compiled)
                 loss = float(module.loss(outputs))
                 for name, found in scores.detections.items():
                     found.append(detection_rows(outputs.pop(name)))

@@ -13,6 +13,7 @@ from netspec.layers import batched_param, find_spec
 from netspec.listener import RunInfo
 from netspec.options import NetOptions
 from netspec.passes.count_cost import param_count
+from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.detection_eval import evaluated_outputs
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import dataset_size
@@ -172,6 +173,7 @@ def describe_run(solver: Solver) -> RunInfo:
         lr_policy=p.lr_policy,
         device=str(solver.device),
         precision=solver.precision,
+        compile=isinstance(solver.forward_pass, CompiledPass),
         seed=solver.seed,
         start_iter=solver.iter,
         max_iter=p.max_iter,

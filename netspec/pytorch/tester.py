@@ -15,6 +15,7 @@ from torch import Tensor
 from netspec.graph import Net
 from netspec.listener import Values
 from netspec.pytorch.carried import Carried
+from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.debug_info import DebugInfo
 from netspec.pytorch.detection_eval import (
     Rows,
@@ -62,10 +63,14 @@ class Tester:
         debug: OnLines | None,
         evaluation: Evaluation | None = None,
         precision: str = "fp32",
+        compile: bool = False,
     ) -> None:
         self.nets, self.device, self.processes, self.debug = nets, device, processes, debug
         self.evaluation, self.precision = evaluation or Evaluation(), precision
         self.modules = [self._module(net, trained) for net in nets]
+        self.compiled = [
+            CompiledPass(module, device) if compile else None for module in self.modules
+        ]
         self.with_own = [
             module for module in self.modules if not module.params.keys() <= trained.params.keys()
         ]
@@ -118,7 +123,7 @@ class Tester:
                 continue
             drawn = mixed_seed(seed, index, start + first + rank)
             seed_generators(drawn, self.nets[index], self.device)
-            outputs = self._forward(feed)
+            outputs = self._forward(feed, self.compiled[index])
             loss += self._loss(index, outputs)
             for name, value in outputs.items():
                 if name in detections:
@@ -143,9 +148,9 @@ class Tester:
         return float(self.modules[index].loss(outputs))
 
     @torch.no_grad()
-    def _forward(self, feed: Feed) -> dict[str, Tensor]:
+    def _forward(self, feed: Feed, compiled: CompiledPass | None) -> dict[str, Tensor]:
         if self.debug is None:
-            return feed.forward()
+            return feed.forward(compiled)
         info = DebugInfo(feed.net, feed.module)
         outputs = feed.forward(info.forward)
         self.debug(info.lines)

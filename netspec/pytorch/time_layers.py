@@ -23,6 +23,7 @@ from netspec.graph import Blob, Layer, Net
 from netspec.layers import find_spec
 from netspec.passes.plan_backward import plan_backward
 from netspec.pytorch.allocator import keep_freed_memory
+from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.layer_nodes import nodes_of_layers
 from netspec.pytorch.layers.data import Hdf5Output
 from netspec.pytorch.lower import fill_params, lower
@@ -71,6 +72,7 @@ def time_layers(
     on_iteration: Callable[[int, float], None],
     precision: str = "fp32",
     exact: bool = False,
+    compile: bool = False,
 ) -> Times:
     """Times each layer and the whole net in turns.
 
@@ -84,12 +86,13 @@ def time_layers(
         on_iteration: called after each: its index and the seconds of all its layers.
         precision: of convolutions and dense layers.
         exact: as in `Solver`.
+        compile: torch.compile compiles the whole net; layers are timed one at a time as they are.
 
     Raises: NetspecError where a layer can't be built or refuses to run, or the device lacks the
         precision.
     """
     with tempfile.TemporaryDirectory() as folder:
-        run = TimedNet(net, torch.device(device), folder, precision, exact)
+        run = TimedNet(net, torch.device(device), folder, precision, exact, compile)
         run.whole_pass()  # a fault of a layer comes with its name here
         run.layers_pass()
         times = run.times = Times([LayerTime(layer) for layer in net.layers])
@@ -110,6 +113,7 @@ class TimedNet:
         folder: str,
         precision: str = "fp32",
         exact: bool = False,
+        compile: bool = False,
     ) -> None:
         self.device = device
         keep_freed_memory(device)
@@ -125,6 +129,7 @@ class TimedNet:
         self.inputs = [
             value.to(device).requires_grad_(net.force_backward) for value in stand_ins(net)
         ]
+        self.compiled = CompiledPass(self.module, device, learns=True) if compile else None
         self.placeholders = [node for node in self.module.graph.nodes if node.op == "placeholder"]
         self.blobs: dict[fx.Node, Tensor] = {}  # what the layers have made in this pass
         goes_back = (
@@ -164,7 +169,7 @@ class TimedNet:
     def whole_pass(self) -> None:
         """The net in one piece forward and backward."""
         start = self.clock()
-        outputs = self.module(*self.inputs)
+        outputs = self.compiled(self.inputs) if self.compiled else self.module(*self.inputs)
         tops = [self.module.loss(outputs)] if self.has_loss else list(outputs.values())
         middle = self.clock()
         backward = self.gradient_time(tops)

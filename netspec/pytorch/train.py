@@ -9,7 +9,9 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from netspec.diagnostics import counted
 from netspec.pytorch.debug_info import DebugInfo
+from netspec.pytorch.loss_scale import gradient_fault
 from netspec.pytorch.not_finite import loss_fault, report_not_finite
 from netspec.pytorch.processes import OthersLostError
 from netspec.pytorch.tester import numbers
@@ -38,10 +40,13 @@ class Solver(TrainingRun):
             lie channels last on the CPU.
         checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
             their values, so that the step takes less memory and more time; results are the same.
-        precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32.
+        precision: of convolutions and dense layers: fp32, bf16, fp16 (with a loss scale that
+            follows the run), or where a GPU has it tf32; None is that of the snapshot that the run
+            goes on from, else fp32.
+        compile: torch.compile compiles the nets when they first run.
 
-    Raises: NetspecError where the solver, one of its nets, or the data is wrong, or
-        where the device lacks the precision.
+    Raises: NetspecError where the solver, one of its nets, or the data is wrong, where the device
+        lacks the precision, or what torch.compile needs is not installed.
     """
 
     def step(self, n: int) -> dict[str, Tensor]:
@@ -80,7 +85,8 @@ class Solver(TrainingRun):
         self._require_finite(is_shown)
         if is_shown:
             self._display(outputs)
-        self.updater.apply(self.lr, self.iter)
+        if self._unscale():
+            self.updater.apply(self.lr, self.iter)
         self.iter += 1
         self.train_batches += p.iter_size
         self.listener.iterated(self.iter)
@@ -93,24 +99,46 @@ class Solver(TrainingRun):
 
         After the last part of an iteration they are the mean over the processes.
         """
-        info = DebugInfo(self.net, self.module) if with_info else None
-        outputs = self._train_feed().forward(info.forward if info else self._forward)
-        loss = self._backward.run(outputs, is_last)
+        scale = self.loss_scale.scale if self.loss_scale else 1.0
+        info = DebugInfo(self.net, self.module, scale) if with_info else None
+        outputs = self._train_feed().forward(info.forward if info else self.forward_pass)
+        loss = self._backward.run(outputs, is_last, scale)
         if info:
             info.add_backward()
             self.listener.debugged(info.lines)
         return loss, outputs
+
+    def _unscale(self) -> bool:
+        """Takes the loss scale out of the gradients; returns whether the update goes on.
+
+        Raises: NetspecError where they overflow at the smallest scale, too.
+        """
+        scale = self.loss_scale
+        if scale is None:
+            return True
+        if scale.unscale([blob.grad for blob in self.updater.blobs if blob.grad is not None]):
+            scale.grow()
+            return True
+        scale.back_off()
+        if scale.is_exhausted:
+            base_lr = self.file.spans.at("base_lr")
+            raise gradient_fault(self.net, self.module, self.iter, base_lr)
+        self.updater.skip()
+        self.listener.skipped(self.iter, scale.scale, scale.skipped)
+        return False
 
     def _require_finite(self, is_shown: bool) -> None:
         """Raises NetspecError where the loss is no finite number.
 
         On the CPU that is before it reaches the weights. A GPU's losses are looked at every
         LOOKS_ON_GPU iterations, when they are displayed, and before a snapshot: up to 15 updates
-        may pass by then. Weights that are not finite are never saved.
+        may pass by then. Weights that are not finite are never saved. With a loss scale, for which
+        the CPU waits anyway, every loss is looked at.
         """
         p = self.param
         if self.device.type == "cuda" and not (
             is_shown
+            or self.loss_scale
             or self.iter % LOOKS_ON_GPU == 0
             or (p.snapshot and (self.iter + 1) % p.snapshot == 0)
         ):
@@ -155,6 +183,9 @@ class Solver(TrainingRun):
         """Trains up to max_iter, with the tests and snapshots that the solver file asks for."""
         p = self.param
         self.step(max(0, p.max_iter - self.iter))
+        if self.loss_scale and self.loss_scale.skipped:
+            skipped = f"{self.loss_scale.skipped} of {counted(self.iter, 'update')}"
+            self.listener.noted(f"{skipped} skipped: their gradients overflow in fp16")
         if p.snapshot_after_train and not self.processes.broadcast(self.snapshots.has(self.iter)):
             self.snapshot()
         if self.is_stopping:
@@ -175,7 +206,8 @@ class Solver(TrainingRun):
             self.test()
 
     def _forward_loss(self) -> Tensor:
-        return self.module.loss(self._train_feed().forward())
+        # a copy: CUDA graphs write over what they gave
+        return self.module.loss(self._train_feed().forward(self.forward_pass)).clone()
 
     def _is_test_due(self) -> bool:
         p = self.param

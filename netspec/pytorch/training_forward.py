@@ -29,11 +29,15 @@ class TrainingForward:
     """
 
     def __init__(self, module: NetModule, exact: bool = False, checkpoint: bool = False) -> None:
-        self.module = module
-        pairs = {} if exact else scaled_pairs(module)
-        self.segments = _segments(module) if checkpoint else []
-        arranged = bool(pairs or self.segments)
-        self._body = _Arranging(module, pairs).graph_module(self.segments) if arranged else None
+        self.module, self._exact, self._checkpoint = module, exact, checkpoint
+        self.forget()
+
+    def forget(self) -> None:
+        """Arranges the module anew: it has changed."""
+        pairs = {} if self._exact else scaled_pairs(self.module)
+        self.segments = _segments(self.module) if self._checkpoint else []
+        arranging = _Arranging(self.module, pairs) if pairs or self.segments else None
+        self._body = arranging.graph_module(self.segments) if arranging else None
 
     @property
     def checkpointing(self) -> str:

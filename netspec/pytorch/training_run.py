@@ -19,8 +19,10 @@ from netspec.options import net_options
 from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.backward import Backward
 from netspec.pytorch.carried import Carried, Held
+from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
+from netspec.pytorch.loss_scale import LossScale
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -46,7 +48,7 @@ from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
 from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
-from netspec.solver.run_options import Overrides, require_checkpoint
+from netspec.solver.run_options import PRECISIONS, Overrides, require_checkpoint
 from netspec.solver.solver_file import load_solver
 from netspec.weights.choice import WeightChoice
 from netspec.weights.companion import Companion
@@ -70,9 +72,10 @@ class TrainingRun:
         retention: Retention | None = None,
         dialect: str | None = None,
         strict: bool = False,
-        precision: str = "fp32",
+        precision: str | None = None,
         exact: bool = False,
         checkpoint: str = "none",
+        compile: bool = False,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -83,9 +86,11 @@ class TrainingRun:
             p.random_seed if p.random_seed >= 0 else draw_seed()
         )
         self.device = torch.device(device or default_device(p))
-        self.precision = precision
-        require_precision(precision, self.device, trains=True)
-        require_checkpoint(checkpoint)
+        self.asked_precision = precision  # None: that of the snapshot it goes on from, or fp32
+        self.precision = precision or PRECISIONS[0]
+        require_precision(self.precision, self.device)
+        require_checkpoint(checkpoint, compile)
+        self.loss_scale = LossScale() if self.precision == "fp16" else None
         self.iter = 0
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
@@ -97,7 +102,7 @@ class TrainingRun:
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
         keep_freed_memory(self.device)
         self.module: NetModule = lower(self.net)
-        set_precision(self.module, precision, self.device)
+        set_precision(self.module, self.precision, self.device)
         fill_params(self.module, self.net, mixed_seed(self.seed, "fillers"))
         self.module.to(self.device)
         test_nets = load_test_nets(self.file, self.overrides, self.processes.count, options)
@@ -106,6 +111,12 @@ class TrainingRun:
         self.updater = self._make_updater()
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
+        # how a batch goes through the train net: as torch compiles it, or as it is
+        self.forward_pass: CompiledPass | TrainingForward = (
+            CompiledPass(self.module, self.device, learns=True, adds_up=p.iter_size > 1)
+            if compile
+            else TrainingForward(self.module, exact, checkpoint == "auto")
+        )
         self.tester = self._make_tester(test_nets)
         self.carried = Carried(
             {
@@ -122,7 +133,6 @@ class TrainingRun:
         self.resumed_from: Companion | None = None
         self.before_test = BeforeTest()
         self._held: Held = {}  # the carried states before the iteration
-        self._forward = TrainingForward(self.module, exact, checkpoint == "auto")
         self._backward = Backward(self.module, self.processes)
         self.losses = Losses(p.average_loss, self.device)
         self._feed: Feed | None = None
@@ -136,13 +146,15 @@ class TrainingRun:
         debug = self.listener.debugged if self.param.debug_info else None
         evaluation = evaluation_of(self.param)
         return Tester(
-            nets, self.module, self.device, self.processes, debug, evaluation, self.precision
+            nets,
+            self.module,
+            self.device,
+            self.processes,
+            debug,
+            evaluation,
+            self.precision,
+            isinstance(self.forward_pass, CompiledPass),
         )
-
-    @property
-    def checkpointing(self) -> str:
-        """What is computed again in the backward pass, for people."""
-        return self._forward.checkpointing
 
     @property
     def test_nets(self) -> list[Net]:

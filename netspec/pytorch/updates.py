@@ -184,6 +184,11 @@ class Updater:
         for blob in self.blobs:
             blob.grad = None
 
+    def skip(self) -> None:
+        """No update in this iteration: weights and history stay, nothing was taken from them."""
+        if self.changes is not None:
+            torch._foreach_zero_(self.changes)
+
     @torch.no_grad()
     def apply(self, rate: float, step: int) -> None:
         """One update: clip, divide by iter_size, regularise, update.

@@ -15,10 +15,14 @@ CHECKPOINTS = ("none", "auto")
 PRECISIONS = ("fp32", "bf16", "fp16", "tf32")
 
 
-def require_checkpoint(checkpoint: str) -> None:
-    """Raises NetspecError where a way of activation checkpointing does not exist."""
+def require_checkpoint(checkpoint: str, compile: bool) -> None:
+    """Raises NetspecError where a way of activation checkpointing does not exist, or can't be."""
     if checkpoint not in CHECKPOINTS:
         raise NetspecError(f"'checkpoint' is {' or '.join(CHECKPOINTS)}, got '{checkpoint}'")
+    if compile and checkpoint != "none":
+        message = "--compile and --checkpoint exclude each other"
+        hint = "torch.compile chooses by itself what the backward pass computes again"
+        raise NetspecError(message, None, hint)
 
 
 @dataclass(slots=True)
@@ -80,12 +84,14 @@ class RunOptions:
         weights: weight files to begin with, in place of the solver file's; a later one wins.
         choice: which layers of the weight files are taken, and for which layers of the net.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
-        precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32; params,
-            updates and snapshots are fp32 in all of them.
+        precision: of convolutions and dense layers: fp32, bf16, fp16, or where a GPU has it tf32;
+            params, updates and snapshots are fp32 in all of them. None is that of the snapshot that
+            the run goes on from, else fp32.
         exact: without what changes the order of sums: BatchNorm and Scale as one, blobs that
             lie channels last on the CPU.
         checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
             their values, so that the step takes less memory and more time; "none" keeps them.
+        compile: torch.compile compiles the nets when they first run.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
         tensorboard: the folder for TensorBoard's scalars.
@@ -110,9 +116,10 @@ class RunOptions:
     weights: tuple[str | Path, ...] = ()
     choice: WeightChoice = field(default_factory=WeightChoice)
     device: str | None = None
-    precision: str = "fp32"
+    precision: str | None = None
     exact: bool = False
     checkpoint: str = "none"
+    compile: bool = False
     log: str | Path | None = None
     caffe_log: str | Path | None = None
     tensorboard: str | Path | None = None
@@ -141,7 +148,7 @@ class RunOptions:
             )
         if self.log and self.caffe_log and os.fspath(self.log) == os.fspath(self.caffe_log):
             raise NetspecError("--log and --caffe-log name the same file")
-        require_checkpoint(self.checkpoint)
+        require_checkpoint(self.checkpoint, self.compile)
         for name in ("sigint_effect", "sighup_effect"):
             if getattr(self, name) not in SIGNAL_EFFECTS:
                 raise NetspecError(

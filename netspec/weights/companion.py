@@ -33,6 +33,9 @@ class Companion:
     # that have been read of each test net's data
     test_batches: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # the last ones, for average_loss
+    precision: str = ""  # of convolutions and dense layers; older companions lack it
+    # scale, good_steps, skipped: see LossScale; None where the precision needs none
+    loss_scale: dict[str, float] | None = None
     # of each process, by rank, what its LSTM and RNN layers carry over
     carried: list[PackedStates] = field(default_factory=list)
     carried_digest: str = ""  # of `carried`, "" where there is none
@@ -104,6 +107,10 @@ def _check_types(companion: Companion) -> None:
         raise ValueError("carried")
     for states in companion.carried:
         unpack_states(states)
+    if not _is_text(companion.precision):
+        raise ValueError("precision")
+    if companion.loss_scale is not None and not _is_loss_scale(companion.loss_scale):
+        raise ValueError("loss_scale")
     if companion.best is not None:
         wanted: dict[str, Callable[[Any], bool]] = {
             "metric": _is_text,
@@ -121,6 +128,17 @@ def _check_types(companion: Companion) -> None:
         and _is_number(companion.written)
     ):
         raise ValueError("written")
+
+
+def _is_loss_scale(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"scale", "good_steps", "skipped"}
+        and all(map(_is_number, value.values()))
+        and 0 < value["scale"] < float("inf")
+        and _is_count(value["good_steps"])
+        and _is_count(value["skipped"])
+    )
 
 
 def _is_count(value: object) -> bool:

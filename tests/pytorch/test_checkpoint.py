@@ -177,7 +177,7 @@ def solver(folder: Path, text: str, checkpoint: str, exact: bool = False) -> net
 
 def repeated(run: netspec.Solver) -> set[str]:
     """The layers that are computed again."""
-    return {str(node.target) for segment in run._forward.segments for node in segment}
+    return {str(node.target) for segment in run.forward_pass.segments for node in segment}
 
 
 def trained(run: netspec.Solver) -> list[torch.Tensor]:
@@ -245,7 +245,7 @@ def kept_bytes(run: netspec.Solver) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        run._train_feed().forward(run._forward)
+        run._train_feed().forward(run.forward_pass)
     run.close()
     return sum(found.values())
 
@@ -304,7 +304,7 @@ def test_a_layer_that_others_build_is_left_out(
 def test_a_layer_within_a_segment_is_named(tmp_path: Path) -> None:
     run = solver(tmp_path, residual(), "auto")
     with pytest.raises(RuntimeError) as error:
-        run._forward([torch.zeros(4, 2, 16, 16), torch.ones(4)])
+        run.forward_pass([torch.zeros(4, 2, 16, 16), torch.ones(4)])
     run.close()
     assert any("layer 'stem'" in note for note in error.value.__notes__)
 
