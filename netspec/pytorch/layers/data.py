@@ -25,6 +25,7 @@ class Hdf5Output(LayerModule):
     A module that writes can't be exported, and torch.compile breaks its graph here.
     """
 
+    breaks_graph = True
     _is_impure = True  # torch.fx keeps the call, though nothing uses its value
 
     def __init__(self, path: str, label: str, span: Span | None = None) -> None:
@@ -35,7 +36,6 @@ class Hdf5Output(LayerModule):
     def extra_repr(self) -> str:
         return repr(self.path)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, data: Tensor, label: Tensor) -> None:
         if len(data) != len(label):
             raise NetspecError(

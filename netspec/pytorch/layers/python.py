@@ -57,6 +57,7 @@ class PythonLayer(LayerModule):
     torch.compile breaks its graph here.
     """
 
+    breaks_graph = True
     _is_impure = True  # torch.fx keeps the call of a layer without tops
     place: Tensor
 
@@ -81,7 +82,6 @@ class PythonLayer(LayerModule):
     def blobs(self) -> list[Tensor]:
         return [getattr(self, f"blob{i}") for i in range(len(self.instance.blobs))]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...] | None:
         if not self.instance.tops:  # autograd has nothing to do with it
             self.compute(bottoms, self.blobs())
