@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from netspec.cli.numbers import natural
 from netspec.cli.state import print_warnings
 from netspec.diagnostics import NetspecError, Report, counted
 from netspec.solver.run_options import PRECISIONS
@@ -42,6 +43,19 @@ def configure_exact(parser: argparse.ArgumentParser) -> None:
         "--exact",
         action="store_true",
         help="without what changes the order of sums: folded BatchNorm, blobs channels last",
+    )
+
+
+def configure_workers(parser: argparse.ArgumentParser) -> None:
+    """Adds --workers."""
+    parser.add_argument(
+        "--workers",
+        type=natural,
+        metavar="N",
+        help=(
+            "threads that decode and transform the data; their number changes no result, 0 reads "
+            "in the thread that computes (default one a core, at most 8)"
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from netspec.cli.device import (
     configure_device,
     configure_exact,
     configure_precision,
+    configure_workers,
     warn_slow,
 )
 from netspec.cli.numbers import positive_or_all
@@ -80,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser)
     configure_precision(parser)
     configure_exact(parser)
+    configure_workers(parser)
     configure_level(parser)
     parser.add_argument(
         "--format",
@@ -150,7 +152,10 @@ def run(args: argparse.Namespace) -> int:
     full = "try a smaller batch_size in the net's data layer"
     with handling_signals(end_at_once, STOP), faults_reported(device, net.batch_size, full):
         evaluation = Evaluation(args.ap_version, args.per_class)
-        scores = run_test(net, module, device, args.iterations, size, on_batch, evaluation, crops)
+        scores = run_test(
+            *(net, module, device, args.iterations, size, on_batch, evaluation, crops),
+            workers=args.workers,
+        )
     weight_of = module.about.loss_weights
     sys.stdout.write(
         _text(scores, weight_of)

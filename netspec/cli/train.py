@@ -13,6 +13,7 @@ from netspec.cli.device import (
     configure_device,
     configure_exact,
     configure_precision,
+    configure_workers,
 )
 from netspec.cli.library_warnings import library_warnings_shown
 from netspec.cli.numbers import finite, positive
@@ -70,6 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_device(parser, MANY_GPUS)
     configure_precision(parser)
     configure_exact(parser)
+    configure_workers(parser)
     parser.add_argument(
         "--nproc",
         type=positive,
@@ -203,6 +205,7 @@ def _options(args: argparse.Namespace) -> RunOptions:
         strict=args.strict,
         precision=args.precision,
         exact=args.exact,
+        workers=args.workers,
     )
 
 

@@ -144,6 +144,7 @@ def _solver(
             options.strict,
             options.precision,
             options.exact,
+            options.workers,
         )
 
 

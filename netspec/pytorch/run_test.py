@@ -158,6 +158,7 @@ def run_test(
     on_batch: OnBatch,
     evaluation: Evaluation | None = None,
     crops: TenCrops | None = None,
+    workers: int | None = None,
 ) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
 
@@ -166,10 +167,12 @@ def run_test(
         dataset_size: records in one pass over the data, where that is known.
         evaluation: how the average precision of detections is computed.
         crops: tests on ten crops of each record.
+        workers: threads that decode and transform the data, as in `batches`.
 
     Raises: NetspecError where data is missing or wrong, or where no data layer feeds an input.
     """
-    feed = Feed(net, module.to(device), torch.device(device), SEED, oversample=crops is not None)
+    is_oversampled, place = crops is not None, torch.device(device)
+    feed = Feed(net, module.to(place), place, SEED, oversample=is_oversampled, workers=workers)
     try:
         scores = Scores(net.batch_size, dataset_size, evaluation=evaluation or Evaluation())
         scores.detections = {name: [] for name in evaluated_outputs(net)}

@@ -35,6 +35,7 @@ class Solver(TrainingRun):
         processes: the processes of the run, of which this is one.
         retention: which snapshots stay; all where it is not given.
         exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        workers: threads that decode and transform the data in each process, as in `batches`.
         precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32.
 
     Raises: NetspecError where the solver, one of its nets, or the data is wrong, or

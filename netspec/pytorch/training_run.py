@@ -39,6 +39,7 @@ from netspec.pytorch.solver_nets import (
 from netspec.pytorch.tester import Tester
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_part, require_choice
+from netspec.readers.crew import default_workers
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
@@ -70,6 +71,7 @@ class TrainingRun:
         strict: bool = False,
         precision: str = "fp32",
         exact: bool = False,
+        workers: int | None = None,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -83,6 +85,7 @@ class TrainingRun:
         self.precision = precision
         require_precision(precision, self.device, trains=True)
         self.iter = 0
+        self.workers = default_workers(self.processes.count) if workers is None else workers
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
         self.is_stopping = False
@@ -102,6 +105,7 @@ class TrainingRun:
         self.processes.copy_from_root(self.updater.blobs)
         self.listener = listener or Listener()
         self.tester = self._make_tester(test_nets)
+        self.tester.workers = self.workers
         self.carried = Carried(
             {
                 "train": self.module,
@@ -295,6 +299,7 @@ class TrainingRun:
                 mixed_seed(self.seed, "TRAIN"),
                 self.train_batches,
                 shard,
+                workers=self.workers,
             )
         return self._feed
 

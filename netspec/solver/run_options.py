@@ -76,6 +76,7 @@ class RunOptions:
         precision: of convolutions and dense layers: fp32, bf16, or where a GPU has it tf32; params,
             updates and snapshots are fp32 in all of them.
         exact: without what changes the order of sums: blobs that lie channels last on the CPU.
+        workers: threads that decode and transform the data in each process, as in `batches`.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
         tensorboard: the folder for TensorBoard's scalars.
@@ -102,6 +103,7 @@ class RunOptions:
     device: str | None = None
     precision: str = "fp32"
     exact: bool = False
+    workers: int | None = None
     log: str | Path | None = None
     caffe_log: str | Path | None = None
     tensorboard: str | Path | None = None
