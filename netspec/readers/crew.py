@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Lock
+from threading import Condition, Lock
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -47,14 +47,11 @@ class Crew:
                 work(item)
             return
         shared = _Round(work, items)
-        helpers = []
-        with suppress(RuntimeError):  # the interpreter ends and starts no more threads
-            helpers = [self._pool.submit(shared.run) for _ in range(self._others)]
+        for _ in range(self._others):
+            with suppress(RuntimeError):  # no more threads: the interpreter ends, or it is a limit
+                self._pool.submit(shared.run)
         shared.run()
-        for helper in helpers:
-            if not helper.cancel():  # else it has not begun, and nothing is left for it
-                helper.result()
-        shared.raise_fault()
+        shared.finish()
 
     def close(self) -> None:
         """Ends the threads. More than once does no harm."""
@@ -77,9 +74,23 @@ class _Round(Generic[T]):
         self._work, self._items = work, iter(items)
         self._lock, self._taken = Lock(), 0
         self._faults: list[tuple[int, BaseException]] = []
+        self._inside, self._is_over = 0, False
+        self._left = Condition(self._lock)
 
     def run(self) -> None:
         """A thread's part: item after item, until none is left or one was at fault."""
+        with self._lock:
+            if self._is_over:  # it comes too late
+                return
+            self._inside += 1
+        try:
+            self._take_part()
+        finally:
+            with self._lock:
+                self._inside -= 1
+                self._left.notify()
+
+    def _take_part(self) -> None:
         while True:
             with self._lock:
                 if self._faults:
@@ -99,8 +110,11 @@ class _Round(Generic[T]):
                     self._faults.append((place, error))
                 return
 
-    def raise_fault(self) -> None:
-        """Raises the first fault; every item before it was done."""
+    def finish(self) -> None:
+        """Waits for those that take part. Raises: the first fault; all items before it are done."""
+        with self._lock:
+            self._is_over = True
+            self._left.wait_for(lambda: not self._inside)
         if self._faults:
             _, fault = min(self._faults, key=lambda each: each[0])
             self._faults.clear()

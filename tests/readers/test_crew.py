@@ -96,6 +96,16 @@ def test_a_closed_crew_has_no_threads():
     assert threads() == []
 
 
+def test_where_no_thread_can_start_the_caller_does_it_all(crew, monkeypatch):
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    done = []
+    crew.each(done.append, range(9))
+    assert done == list(range(9))
+
+
 def test_processes_share_the_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     assert [default_workers(processes) for processes in (1, 2, 4, 12)] == [6, 3, 1, 1]
