@@ -18,6 +18,7 @@ NAMES = (
     "detection",
     "processes",
     "pycaffe",
+    "feeding",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from netspec.cli.numbers import natural
 from netspec.cli.state import print_warnings
 from netspec.diagnostics import NetspecError, Report, counted
 from netspec.solver.run_options import CHECKPOINTS, PRECISIONS
@@ -68,6 +69,19 @@ def configure_compile(parser: argparse.ArgumentParser) -> None:
         "--compile",
         action="store_true",
         help="have torch.compile compile the net, which takes a while before its first pass",
+    )
+
+
+def configure_workers(parser: argparse.ArgumentParser) -> None:
+    """Adds --workers."""
+    parser.add_argument(
+        "--workers",
+        type=natural,
+        metavar="N",
+        help=(
+            "threads that decode and transform the data; their number changes no result, 0 reads "
+            "in the thread that computes (default one a core, at most 8)"
+        ),
     )
 
 

@@ -17,6 +17,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    if not _is_whole(text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, got '{text}'")
+    return positive(text) if text.strip("0") else 0
+
+
 def positive_or_all(text: str) -> int | None:
     """A whole number from 1, or None for 'all'."""
     if text == "all":

@@ -14,6 +14,7 @@ from netspec.cli.device import (
     configure_device,
     configure_exact,
     configure_precision,
+    configure_workers,
     warn_slow,
 )
 from netspec.cli.numbers import positive_or_all
@@ -82,6 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_precision(parser)
     configure_exact(parser)
     configure_compile(parser)
+    configure_workers(parser)
     configure_level(parser)
     parser.add_argument(
         "--format",
@@ -166,6 +168,7 @@ def run(args: argparse.Namespace) -> int:
             evaluation,
             crops,
             args.compile,
+            args.workers,
         )
     weight_of = module.about.loss_weights
     sys.stdout.write(

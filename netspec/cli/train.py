@@ -15,6 +15,7 @@ from netspec.cli.device import (
     configure_device,
     configure_exact,
     configure_precision,
+    configure_workers,
 )
 from netspec.cli.library_warnings import library_warnings_shown
 from netspec.cli.numbers import finite, positive
@@ -74,6 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_exact(parser)
     configure_checkpoint(parser)
     configure_compile(parser)
+    configure_workers(parser)
     parser.add_argument(
         "--nproc",
         type=positive,
@@ -209,6 +211,7 @@ def _options(args: argparse.Namespace) -> RunOptions:
         exact=args.exact,
         checkpoint=args.checkpoint,
         compile=args.compile,
+        workers=args.workers,
     )
 
 

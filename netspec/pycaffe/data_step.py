@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from netspec.graph import Layer as GraphLayer
 from netspec.pycaffe.step import Step
 from netspec.readers.batches import Batches, open_reader
+from netspec.readers.crew import default_workers
 from netspec.readers.reader import WHOLE, Shard
 
 
@@ -49,7 +50,9 @@ class DataStep(Step):
 
     def forward(self) -> None:
         if self._stream is None:
-            self._stream = Batches([self._reader], self._start, 2)
+            self._stream = Batches(
+                [self._reader], self._start, 2, workers=default_workers(self._shard.processes)
+            )
         batch = next(self._stream)
         self._take({name: array for name, array in batch.items() if name not in self._fixed})
 

@@ -26,6 +26,7 @@ def batches(
     shard: Shard = WHOLE,
     every: int = 1,
     tensors: Literal[False] = False,
+    workers: int | None = None,
 ) -> arrays.Batches: ...
 @overload
 def batches(
@@ -37,6 +38,7 @@ def batches(
     every: int = 1,
     *,
     tensors: Literal[True],
+    workers: int | None = None,
 ) -> TensorBatches: ...
 
 
@@ -48,6 +50,7 @@ def batches(
     shard: Shard = WHOLE,
     every: int = 1,
     tensors: bool = False,
+    workers: int | None = None,
 ) -> arrays.Batches | TensorBatches:
     """What the net's data layers feed, batch after batch, without an end.
 
@@ -55,11 +58,11 @@ def batches(
 
     Args:
         tensors: give torch tensors instead of numpy arrays.
-        start, seed, prefetch, shard, every: see `netspec.readers.batches.batches`.
+        start, seed, prefetch, shard, every, workers: see `netspec.readers.batches.batches`.
 
     Returns:
         an iterator of {top: array or tensor}, float32; `close()`, leaving its `with` block or
-        dropping it ends the thread.
+        dropping it ends the threads.
     Raises: NetspecError where the net has no data layers, data is missing or settings contradict
         each other.
     """
@@ -74,7 +77,7 @@ def batches(
         raise NetspecError(
             f"the net '{net.name}' has no data layers in phase {net.phase}", None, hint
         )
-    stream = arrays.batches(net, start, seed, prefetch, shard, every)
+    stream = arrays.batches(net, start, seed, prefetch, shard, every, workers=workers)
     return TensorBatches(stream) if tensors else stream
 
 

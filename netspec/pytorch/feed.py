@@ -28,6 +28,7 @@ class Feed:
         shard: which records of each batch are this process's.
         every: takes each so-many-th batch, where the others are for other processes.
         oversample: reads ten crops of each record, for `TenCrops`.
+        workers: threads that decode and transform the data, as in `batches`.
 
     Raises: NetspecError where an input of the module is fed by no data layer.
     """
@@ -42,6 +43,7 @@ class Feed:
         shard: Shard = WHOLE,
         every: int = 1,
         oversample: bool = False,
+        workers: int | None = None,
     ) -> None:
         self.net, self.module, self.device, self.index = net, module, device, start
         self.shard, self.every, self.seed = shard, every, seed
@@ -63,6 +65,7 @@ class Feed:
                 shard=self.shard,
                 every=every,
                 oversample=oversample,
+                workers=workers,
             )
             if net.sources
             else None

@@ -147,6 +147,7 @@ def _solver(
             options.exact,
             options.checkpoint,
             options.compile,
+            options.workers,
         )
 
 

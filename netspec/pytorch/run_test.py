@@ -160,6 +160,7 @@ def run_test(
     evaluation: Evaluation | None = None,
     crops: TenCrops | None = None,
     compile: bool = False,
+    workers: int | None = None,
 ) -> Scores:
     """Runs batches of the net's data layers through it, from the first record on.
 
@@ -169,11 +170,13 @@ def run_test(
         evaluation: how the average precision of detections is computed.
         crops: tests on ten crops of each record.
         compile: torch.compile compiles the net; not with crops, which follow it layer by layer.
+        workers: threads that decode and transform the data, as in `batches`.
 
     Raises: NetspecError where data is missing or wrong, or where no data layer feeds an input.
     """
-    compiled = CompiledPass(module.to(device), torch.device(device)) if compile else None
-    feed = Feed(net, module.to(device), torch.device(device), SEED, oversample=crops is not None)
+    is_oversampled, place = crops is not None, torch.device(device)
+    compiled = CompiledPass(module.to(place), place) if compile else None
+    feed = Feed(net, module.to(place), place, SEED, oversample=is_oversampled, workers=workers)
     try:
         scores = Scores(net.batch_size, dataset_size, evaluation=evaluation or Evaluation())
         scores.detections = {name: [] for name in evaluated_outputs(net)}

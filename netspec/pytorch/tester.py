@@ -79,6 +79,7 @@ class Tester:
             bool(processes.count == 1 or Carried({"": module})) for module in self.modules
         ]
         self.batches = [0] * len(nets)  # that have been read of each net's data
+        self.workers: int | None = None  # as in Feed
         self._feeds: dict[int, Feed] = {}
 
     def _module(self, net: Net, trained: NetModule) -> NetModule:
@@ -187,6 +188,7 @@ class Tester:
                 mixed_seed(seed, "TEST", index),
                 start,
                 every=every,
+                workers=self.workers,
             )
             self._feeds[index] = feed
         return feed

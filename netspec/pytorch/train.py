@@ -44,6 +44,7 @@ class Solver(TrainingRun):
             follows the run), or where a GPU has it tf32; None is that of the snapshot that the run
             goes on from, else fp32.
         compile: torch.compile compiles the nets when they first run.
+        workers: threads that decode and transform the data in each process, as in `batches`.
 
     Raises: NetspecError where the solver, one of its nets, or the data is wrong, where the device
         lacks the precision, or what torch.compile needs is not installed.

@@ -43,6 +43,7 @@ from netspec.pytorch.tester import Tester
 from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
 from netspec.pytorch.weights import LoadReport, load_part, require_choice
+from netspec.readers.crew import default_workers
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
 from netspec.solver.evaluation import evaluation_of
@@ -76,6 +77,7 @@ class TrainingRun:
         exact: bool = False,
         checkpoint: str = "none",
         compile: bool = False,
+        workers: int | None = None,
     ) -> None:
         self.overrides = overrides or Overrides()
         self.processes = processes or Processes()
@@ -92,6 +94,7 @@ class TrainingRun:
         require_checkpoint(checkpoint, compile)
         self.loss_scale = LossScale() if self.precision == "fp16" else None
         self.iter = 0
+        self.workers = default_workers(self.processes.count) if workers is None else workers
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
         self.is_stopping = False
@@ -118,6 +121,7 @@ class TrainingRun:
             else TrainingForward(self.module, exact, checkpoint == "auto")
         )
         self.tester = self._make_tester(test_nets)
+        self.tester.workers = self.workers
         self.carried = Carried(
             {
                 "train": self.module,
@@ -318,6 +322,7 @@ class TrainingRun:
                 mixed_seed(self.seed, "TRAIN"),
                 self.train_batches,
                 shard,
+                workers=self.workers,
             )
         return self._feed
 

@@ -12,6 +12,7 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.readers.annotated_transform import Annotated, AnnotatedTransformer
 from netspec.readers.boxes import Boxes, Floats, boxes_of
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.images import datum_pixels
 from netspec.readers.randomness import ITEM, generator
 from netspec.readers.reader import Batch, Shard, record_text
@@ -19,6 +20,7 @@ from netspec.schema.forks import stated
 from netspec.stores.damage import key_text
 from netspec.stores.records import open_records
 
+_NONE = np.empty(0, np.float32)  # what is not there yet
 ROW = 8  # image, label, instance, xmin, ymin, xmax, ymax, difficult
 
 
@@ -33,6 +35,8 @@ class AnnotatedReader:
         of -1 where there is none. Records without a type have labels (N), as in a Data layer.
     Source: the AnnotatedData layer. It does not shuffle, and ignores rand_skip.
     """
+
+    crew: Crew = ALONE
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         data, annotated = layer.message.data_param, stated(layer.message, "annotated_data_param")
@@ -51,23 +55,23 @@ class AnnotatedReader:
         return self._records.count
 
     def read(self, batch_index: int) -> Batch:
-        images: list[Floats] = []
-        rows: list[Floats] = []
-        labels = np.empty(self._batch_size, np.float32)
-        for place, number in enumerate(self._shard.numbers(batch_index, self._batch_size)):
-            key, record = self._records.read_annotated(number)
-            name = self._records.describe(number, key)
+        numbers = self._shard.numbers(batch_index, self._batch_size)
+        images: list[Floats] = [_NONE] * len(numbers)
+        rows = list(images)
+        labels = np.empty(len(numbers), np.float32)
+
+        def work(item: tuple[int, bytes, Any]) -> None:
+            place, key, record = item
+            name = self._records.describe(numbers[place], key)
             labels[place] = record.datum.label
-            image, boxes = self._transformed(record, number, name)
-            if images and image.shape != images[0].shape:
-                raise NetspecError(
-                    f"{self._layer.label}: {name} is {shape_text(image.shape)}, but the first of "
-                    f"its batch is {shape_text(images[0].shape)} (C×H×W)",
-                    self._layer.spans.at("transform_param"),
-                    "resize_param { height: 300 width: 300 } makes them alike",
-                )
-            images.append(image)
-            rows.append(label_rows(place, boxes))
+            images[place], boxes = self._transformed(record, numbers[place], name)
+            rows[place] = label_rows(place, boxes)
+
+        records = (
+            (place, *self._records.read_annotated(number)) for place, number in enumerate(numbers)
+        )
+        self.crew.each(work, records)
+        self._check_sizes(images, numbers)
         annotations = np.concatenate(rows) if self._has_boxes else labels
         if self._has_boxes:
             if not len(annotations):
@@ -75,6 +79,17 @@ class AnnotatedReader:
             annotations = annotations.reshape(1, 1, -1, ROW)
         tops = (np.stack(images), annotations)
         return dict(zip(self._layer.tops, tops))  # noqa: B905 - one top feeds no labels
+
+    def _check_sizes(self, images: list[Floats], numbers: range) -> None:
+        for image, number in zip(images, numbers, strict=True):
+            if image.shape != images[0].shape:
+                name = self._records.describe(number, self._records.read_annotated(number)[0])
+                raise NetspecError(
+                    f"{self._layer.label}: {name} is {shape_text(image.shape)}, but the first of "
+                    f"its batch is {shape_text(images[0].shape)} (C×H×W)",
+                    self._layer.spans.at("transform_param"),
+                    "resize_param { height: 300 width: 300 } makes them alike",
+                )
 
     def originals(self, batch_index: int) -> list[NDArray[Any]]:
         """The images of a batch before they are transformed."""

@@ -19,6 +19,7 @@ from netspec.extras import REQUIREMENTS, missing_package
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
 from netspec.layers.spec import Spec
+from netspec.readers.crew import Crew, default_workers
 from netspec.readers.reader import WHOLE, Batch, Reader, Shard
 
 
@@ -30,6 +31,7 @@ def batches(
     shard: Shard = WHOLE,
     every: int = 1,
     oversample: bool = False,
+    workers: int | None = None,
 ) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
@@ -41,20 +43,25 @@ def batches(
         start: index of the first batch.
         seed: of all crops, flips, shuffles and fillers; None draws one, as Caffe does without
             random_seed.
-        prefetch: batches to read ahead in a background thread; 0 reads each when it is asked for.
+        prefetch: batches to read ahead in the background; 0 reads each when it is asked for.
         shard: this process's part of the records, where several train one net; batch_size is each
             process's own. In Caffe only train data are dealt out.
         every: the batches are those of index start, start + every, start + 2 × every, …
         oversample: ten crops of each record, crop after crop, of layers that crop.
+        workers: threads that decode and transform a batch's records between them; the batches are
+            the same for any number. None takes one for each core that this process may use, 8 at
+            most; 0 starts no thread at all, as prefetch 0 and one worker.
 
     Returns:
         an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it
-        ends the thread.
+        ends the threads.
     Raises: NetspecError where data is missing or settings contradict each other; faults of later
         records when their batch is asked for.
     """
     if every < 1:
         raise NetspecError(f"every is {every}, expected 1 or more")
+    if workers is not None and workers < 0:
+        raise NetspecError(f"workers is {workers}, expected 0 or more")
     if seed is None:
         if shard.processes > 1:
             raise NetspecError(
@@ -65,7 +72,8 @@ def batches(
     readers = open_readers(net, seed, shard)
     for reader in readers if oversample else ():
         _take_ten(reader)
-    return Batches(readers, start, prefetch, every)
+    workers = default_workers(shard.processes) if workers is None else workers
+    return Batches(readers, start, prefetch if workers else 0, every, workers)
 
 
 def _take_ten(reader: Reader) -> None:
@@ -142,7 +150,17 @@ def open_reader(layer: Layer, seed: int, shard: Shard = WHOLE) -> Reader:
 class Batches(Iterator[Batch]):
     """The stream of `batches()`."""
 
-    def __init__(self, readers: list[Reader], start: int, prefetch: int, every: int = 1) -> None:
+    def __init__(
+        self,
+        readers: list[Reader],
+        start: int,
+        prefetch: int,
+        every: int = 1,
+        workers: int = 1,
+    ) -> None:
+        crew = Crew(workers)
+        for reader in readers:
+            reader.crew = crew
         self._source = _read_all(readers, count(start, every))
         self._queue: Queue[Batch | BaseException] | None = Queue(prefetch) if prefetch > 0 else None
         thread = None
@@ -155,9 +173,9 @@ class Batches(Iterator[Batch]):
                 daemon=True,
             )
             thread.start()
-        # also runs when the stream is dropped and when the interpreter ends, so the thread never
-        # outlives them
-        self._end = weakref.finalize(self, _end, readers, thread, self._queue, stop)
+        # also runs when the stream is dropped and when the interpreter ends, so the threads never
+        # outlive them
+        self._end = weakref.finalize(self, _end, readers, thread, self._queue, stop, crew)
 
     def __next__(self) -> Batch:
         """The next batch.
@@ -216,6 +234,7 @@ def _end(
     thread: Thread | None,
     queue: Queue[Batch | BaseException] | None,
     stop: Event,
+    crew: Crew,
 ) -> None:
     stop.set()
     if thread is not None and queue is not None:
@@ -223,5 +242,6 @@ def _end(
             while True:  # make room: the thread may be waiting to put, and puts once more at most
                 queue.get_nowait()
         thread.join()
+    crew.close()
     for reader in readers:
         reader.close()

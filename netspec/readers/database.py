@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.diagnostics import NetspecError
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.images import datum_pixels
 from netspec.readers.randomness import BATCH, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
-from netspec.readers.transform import Floats, Transformer
-from netspec.schema.caffe_pb2 import DataParameter
+from netspec.readers.transform import Fetched, Floats, Transformer
+from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import key_text
 from netspec.stores.records import database_kind, open_records
 
@@ -32,6 +36,8 @@ class DatabaseReader:
     Shapes: first top (N, C, h, w); second top, the labels, (N).
     Source: the Data layer. It does not shuffle, and ignores rand_skip.
     """
+
+    crew: Crew = ALONE
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         param = layer.message.data_param
@@ -53,27 +59,39 @@ class DatabaseReader:
         return None if self._counts_slowly else self._records.count
 
     def read(self, batch_index: int) -> Batch:
-        images, labels, names = self._fetched(batch_index)
-        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        labels, keys = np.empty(self._batch_size, np.float32), list[bytes]()
         numbers = self._shard.numbers(batch_index, self._batch_size)
-        own = record_generators(self._seed, self._layer, numbers)
-        data = self.transformer.apply(images, rng, names.__getitem__, self._shard, own)
+        data = self.transformer.batch(
+            self._fetched(numbers, labels, keys),
+            len(numbers),
+            generator(self._seed, self._layer, BATCH, batch_index),
+            lambda place: self._records.describe(numbers[place], keys[place]),
+            self._shard,
+            record_generators(self._seed, self._layer, numbers),
+            self.crew,
+        )
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
 
     def originals(self, batch_index: int) -> list[NDArray[Any]]:
         """The images of a batch before they are transformed."""
-        return self._fetched(batch_index)[0]
-
-    def _fetched(self, batch_index: int) -> tuple[list[NDArray[Any]], Floats, list[str]]:
-        """A batch's images and labels, and what messages call them."""
+        numbers = self._shard.numbers(batch_index, self._batch_size)
         labels = np.empty(self._batch_size, np.float32)
-        images, names = [], []
-        for place, index in enumerate(self._shard.numbers(batch_index, self._batch_size)):
+        return [decode() for decode in self._fetched(numbers, labels, [])]
+
+    def _fetched(self, numbers: range, labels: Floats, keys: list[bytes]) -> Iterator[Fetched]:
+        """Records one after the other, and on the way their labels and keys."""
+        for place, index in enumerate(numbers):
             key, datum = self._records.read(index)
-            names.append(self._records.describe(index, key))
-            images.append(datum_pixels(datum, self.transformer.color, names[-1], self._span))
+            keys.append(key)
             labels[place] = datum.label
-        return images, labels, names
+            yield partial(self._pixels, index, key, datum)
+
+    def _pixels(self, index: int, key: bytes, datum: Datum) -> NDArray[Any]:
+        try:
+            return datum_pixels(datum, self.transformer.color)
+        except NetspecError:  # again, with the name that it would not be worth to make before
+            name = self._records.describe(index, key)
+            return datum_pixels(datum, self.transformer.color, name, self._span)
 
     def record(self, batch_index: int, item: int) -> str:
         number = self._shard.numbers(batch_index, self._batch_size)[item]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from netspec.diagnostics import NetspecError
 from netspec.files.blob_shape import OLD_SIZES
 from netspec.graph import Layer
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.fillers import fill
 from netspec.readers.randomness import BATCH, generator
 from netspec.readers.reader import Batch, Shard
@@ -25,6 +26,7 @@ class DummyReader:
     Source: the DummyData layer.
     """
 
+    crew: Crew = ALONE  # one generator draws all of a batch
     size = None
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:

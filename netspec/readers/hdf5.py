@@ -14,6 +14,7 @@ from netspec.files.hdf5_file import Hdf5File
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
 from netspec.read_file import GIB, read_file
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.randomness import ORDER, ROWS, generator
 from netspec.readers.reader import Batch, Shard, record_text
 
@@ -26,6 +27,8 @@ class Hdf5Reader:
     Shapes: (N, ...) with the axes of the dataset after its first.
     Source: the HDF5Data layer.
     """
+
+    crew: Crew = ALONE  # rows are but copied
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         param = layer.message.hdf5_data_param

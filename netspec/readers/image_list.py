@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,11 @@ from netspec.files.paths import net_path, resolve_path
 from netspec.files.whole_number import INT32_RANGE, whole_number
 from netspec.graph import Layer
 from netspec.read_file import GIB, read_file, unreadable
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.images import Pixels, read_image
 from netspec.readers.randomness import BATCH, ORDER, SKIP, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
-from netspec.readers.transform import Floats, Transformer
+from netspec.readers.transform import Fetched, Floats, Transformer
 
 LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
@@ -29,6 +32,8 @@ class ImageListReader:
     Shapes: first top (N, C, h, w); second top, the labels, (N).
     Source: the ImageData layer.
     """
+
+    crew: Crew = ALONE
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
         self._param = param = layer.message.image_data_param
@@ -57,40 +62,38 @@ class ImageListReader:
         return len(self._lines)
 
     def read(self, batch_index: int) -> Batch:
-        images, labels, names = self._fetched(batch_index)
-        rng = generator(self._seed, self._layer, BATCH, batch_index)
+        labels, names = np.empty(self._batch_size, np.float32), list[str]()
         numbers = self._shard.numbers(batch_index, self._batch_size)
-        own = record_generators(self._seed, self._layer, numbers)
-        data = self.transformer.apply(images, rng, names.__getitem__, self._shard, own)
+        data = self.transformer.batch(
+            self._fetched(numbers, labels, names),
+            len(numbers),
+            generator(self._seed, self._layer, BATCH, batch_index),
+            names.__getitem__,
+            self._shard,
+            record_generators(self._seed, self._layer, numbers),
+            self.crew,
+        )
         return dict(zip(self._layer.tops, (data, labels)))  # noqa: B905 - one top feeds no labels
 
     def originals(self, batch_index: int) -> list[Pixels]:
         """The images of a batch before they are transformed."""
-        return self._fetched(batch_index)[0]
-
-    def _fetched(self, batch_index: int) -> tuple[list[Pixels], Floats, list[str]]:
-        """A batch's images and labels, and what messages call them."""
+        numbers = self._shard.numbers(batch_index, self._batch_size)
         labels = np.empty(self._batch_size, np.float32)
-        images, names = [], []
-        for place, number in enumerate(self._shard.numbers(batch_index, self._batch_size)):
+        return [read() for read in self._fetched(numbers, labels, [])]
+
+    def _fetched(self, numbers: range, labels: Floats, names: list[str]) -> Iterator[Fetched]:
+        """Images one after the other, and on the way their labels and what messages call them."""
+        param = self._param
+        for place, number in enumerate(numbers):
             line = self._line(self._skip + number)
             where = f"line {line + 1} of '{self._path}': "
             path, labels[place] = split_line(self._lines[line], line, self._path, self._span)
             # Caffe puts the folder before the path as it is, so one without its slash becomes part
             # of the name
-            path = resolve_path(self._param.root_folder + path, self._path, net_path(self._layer))
+            path = resolve_path(param.root_folder + path, self._path, net_path(self._layer))
             names.append(f"'{path}'")
-            images.append(
-                read_image(
-                    path,
-                    self._param.is_color,
-                    self._param.new_height,
-                    self._param.new_width,
-                    self._span,
-                    where,
-                )
-            )
-        return images, labels, names
+            size = param.new_height, param.new_width
+            yield partial(read_image, path, param.is_color, *size, self._span, where)
 
     def record(self, batch_index: int, item: int) -> str:
         line = self._line(self._skip + self._shard.numbers(batch_index, self._batch_size)[item])

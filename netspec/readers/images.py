@@ -15,6 +15,7 @@ from netspec.diagnostics import NetspecError, Span, os_reason
 from netspec.graph import shape_text
 from netspec.read_file import GIB, read_file
 from netspec.readers.color import bgr_to_grey
+from netspec.readers.jpeg import decode_jpeg
 from netspec.schema.caffe_pb2 import Datum
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def decode(
     Source: ReadImageToCVMat and DecodeDatumToCVMat of util/io.cpp.
     """
     try:
+        pixels = decode_jpeg(data) if color is not False else None
+        if pixels is not None:
+            return pixels
         with _open(data) as picture:
             if color is False:
                 # a JPEG's grey is its luma as stored, not a mix of its colours
@@ -266,7 +270,12 @@ def _rgb_bands(picture: Image.Image) -> Pixels:
         picture = picture.convert("RGBA")
     elif picture.mode not in ("RGB", "RGBA", "RGBX"):
         picture = picture.convert("RGB")
-    return np.stack([np.asarray(picture.getchannel(band)) for band in "BGR"])
+    if picture.mode != "RGB":
+        return np.stack([np.asarray(picture.getchannel(band)) for band in "BGR"])
+    planes = np.empty((3, picture.height, picture.width), np.uint8)
+    for plane, band in zip(planes, "BGR", strict=True):  # without an image for each in between
+        plane.reshape(-1)[:] = np.frombuffer(picture.tobytes("raw", band), np.uint8)
+    return planes
 
 
 def _cmyk_to_bgr(picture: Image.Image) -> Pixels:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError
+from netspec.readers.crew import Crew
 
 Batch = dict[str, NDArray[Any]]
 
@@ -60,6 +61,8 @@ class Reader(Protocol):
     `read` is a function of the seed, the shard and the index alone. A reader takes a checked layer:
     what the layer's spec reports of its settings is not looked at again.
     """
+
+    crew: Crew  # who decodes and transforms the records of a batch, where that is work
 
     @property
     def size(self) -> int | None:

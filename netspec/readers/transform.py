@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,19 @@ from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import resolve_path
 from netspec.graph import shape_text
 from netspec.layers.resize_policy import resize_param
+from netspec.readers.array_pool import ArrayPool
 from netspec.readers.augment import augmenter
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.reader import WHOLE, Shard
 from netspec.readers.resize_policy import apply_resize, interpolations
-from netspec.readers.ten_places import ten_places
+from netspec.readers.ten_places import CROPS, ten_places
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
 
 Floats = NDArray[np.float32]
+Fetched = Callable[[], NDArray[Any]]  # a record that was read and is not decoded yet
+Place = tuple[int, int, int]  # of a crop: its top row and left column, and whether it is flipped
+_WORTH_A_THREAD = 1 << 14  # bytes of a record
 
 
 class Transformer:
@@ -56,6 +63,7 @@ class Transformer:
         self.keeps_levels = False  # leave mean and scale out, for eyes
         self.oversamples = False  # ten crops of each record: oversample.py
         self._augmenter = augmenter(param, phase, net_path, spans, layer_label)
+        self._pool = ArrayPool()
 
     @property
     def color(self) -> bool | None:
@@ -70,112 +78,133 @@ class Transformer:
         shard: Shard = WHOLE,
         own_rng: Callable[[int], np.random.Generator] | None = None,
     ) -> Floats:
+        """`batch` of records that are there already, on the caller's thread alone."""
+        fetched = (partial(np.asarray, record) for record in records)
+        return self.batch(fetched, len(records), rng, name, shard, own_rng)
+
+    def batch(
+        self,
+        records: Iterator[Fetched],
+        count: int,
+        rng: np.random.Generator,
+        name: Callable[[int], str],
+        shard: Shard = WHOLE,
+        own_rng: Callable[[int], np.random.Generator] | None = None,
+        crew: Crew = ALONE,
+    ) -> Floats:
         """The batch of some records.
 
         The crop's place is random in the TRAIN phase and the centre, rounded down, in TEST. The
         flip is random in both: Caffe does not ask for the phase there.
 
         Args:
+            records: each gives its pixels when it is called, in whatever thread.
             rng: where all randomness of Caffe's comes from; the same state gives the same batch.
             name: what a message calls the record at a place of the batch.
             shard: which records of all processes' batch these are; each is cropped and flipped as
                 it would be there.
             own_rng: for a place of the batch, where the randomness of that record's augmentation
-                comes from; without it `rng`.
+                comes from; without it `rng`, for which the crew must be one thread.
+            crew: who decodes and transforms.
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
             (10 N, C, h, w), crop after crop, with `oversamples`.
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its
             batch.
         """
-        records = self._resized(records, rng, name, shard)
-        own = (
-            [own_rng(i) if own_rng else rng for i in range(len(records))] if self._augmenter else []
-        )
-        if self._augmenter is not None:
-            records = [self._augmenter.pixels(r, own[i], name(i)) for i, r in enumerate(records)]
-        channels, height, width = self._batch_shape(records, name)
-        spare = [(record.shape[1] - height, record.shape[2] - width) for record in records]
-        shape = (channels, height, width)
-        if not self.oversamples:
-            return self._filled(records, shape, self._places(spare, rng, shard), own)
-        crops = [self._filled(records, shape, places, own) for places in ten_places(spare)]
-        return np.concatenate(crops)
+        prepared = self._preparation(count, rng, name, shard, own_rng)
+        places = _Places(partial(self._draw, count=count * shard.processes, rng=rng), rng, shard)
+        # the first record alone, for it says what shape the batch has
+        first, own = prepared(0, next(records))
+        self._check(first.shape, first.shape, 0, name)
+        size = self._crop or first.shape[1], self._crop or first.shape[2]
+        batch = self._pool.empty((count * (CROPS if self.oversamples else 1), len(first), *size))
 
-    def _filled(
-        self,
-        records: Sequence[NDArray[Any]],
-        shape: tuple[int, int, int],
-        places: NDArray[np.int64],
-        own: Sequence[np.random.Generator],
-    ) -> Floats:
-        """The batch whose crops lie at some places. Shapes: (3, N) to (N, C, h, w)."""
-        tops, lefts, flips = places
-        _, height, width = shape
-        batch = np.empty((len(records), *shape), np.float32)
-        straight = np.empty(shape, np.float32) if flips.any() else batch[0]
-        # image by image: what one needs stays in the processor's cache
-        for i, record in enumerate(records):
-            window = np.s_[:, tops[i] : tops[i] + height, lefts[i] : lefts[i] + width]
-            image = straight if flips[i] else batch[i]
-            mean = self._mean_values if self._mean is None else self._mean[window]
-            image[...] = record[window]  # only the crop becomes float
-            # infinity and NaN as in Caffe, and without numpy's word on them
-            with np.errstate(over="ignore", invalid="ignore"):
-                if self._augmenter is not None:
-                    self._augmenter.levels(image, own[i])
-                if mean is not None:
-                    image -= mean
-                if self._augmenter is not None:
-                    self._augmenter.erase(image, mean, own[i])
-                if self.keeps_levels:
-                    image += 0 if mean is None else mean  # what is erased has the mean's colour
-                elif self._scale != 1:
-                    image *= self._scale
-            if flips[i]:
-                batch[i] = image[:, :, ::-1]
+        def put(i: int, record: NDArray[Any], own: np.random.Generator) -> None:
+            spare = record.shape[1] - size[0], record.shape[2] - size[1]
+            crops = places.ten(spare) if self.oversamples else [places.of(spare, i)]
+            for k, place in enumerate(crops):
+                self._fill(batch[k * count + i], record, place, own)
+
+        def work(item: tuple[int, Fetched]) -> None:
+            i, fetched = item
+            record, own = prepared(i, fetched)
+            if record.shape != first.shape:
+                self._check(record.shape, first.shape, i, name)
+            put(i, record, own)
+
+        # infinity and NaN as in Caffe, and without numpy's word on them
+        with np.errstate(over="ignore", invalid="ignore"):
+            put(0, first, own)
+            # threads pay only where a record is more work than handing it over
+            (crew if first.nbytes >= _WORTH_A_THREAD else ALONE).each(work, enumerate(records, 1))
         return batch
 
-    def _resized(
+    def _preparation(
         self,
-        records: Sequence[NDArray[Any]],
+        count: int,
         rng: np.random.Generator,
         name: Callable[[int], str],
         shard: Shard,
-    ) -> Sequence[NDArray[Any]]:
-        """The records after SSD's resize_param, where there is one."""
-        if self._resize is None:
-            return records
-        for i, record in enumerate(records):
-            if record.dtype != np.uint8:
-                raise NetspecError(
-                    f"{self._label}: {name(i)} holds float_data, which 'resize_param' can't resize",
-                    self._span("resize_param"),
-                )
-        modes = interpolations(self._resize)
-        drawn = rng.integers(0, len(modes), len(records) * shard.processes)[shard.own]
-        return [
-            apply_resize(record, self._resize, modes[choice])
-            for record, choice in zip(records, drawn, strict=True)
-        ]
+        own_rng: Callable[[int], np.random.Generator] | None,
+    ) -> Callable[[int, Fetched], tuple[NDArray[Any], np.random.Generator]]:
+        """What gives a record as it is before crop and mirror, and its own randomness.
 
-    def _places(
-        self, spare: list[tuple[int, int]], rng: np.random.Generator, shard: Shard
-    ) -> NDArray[np.int64]:
-        """The top row and left column of each record's crop, and whether it is flipped.
-
-        A record gets what it would get if every record of all processes' batch had its size: a
-        process does not know the sizes of what the others read.
-
-        Args:
-            spare: the rows and columns of each record that its crop leaves out.
-        Shapes: (3, N).
+        That is after SSD's resize_param and the augmentation of pixels, where there are any.
         """
-        start = rng.bit_generator.state
-        drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
-        for size in dict.fromkeys(spare):  # mostly there is but one
-            rng.bit_generator.state = start
-            drawn[size] = self._draw(*size, len(spare) * shard.processes, rng)[:, shard.own]
-        return np.stack([drawn[size][:, place] for place, size in enumerate(spare)], axis=1)
+        modes: list[str] = []
+        if self._resize is not None:
+            names = interpolations(self._resize)
+            drawn = rng.integers(0, len(names), count * shard.processes)[shard.own]
+            modes = [names[choice] for choice in drawn]
+
+        def prepared(i: int, fetched: Fetched) -> tuple[NDArray[Any], np.random.Generator]:
+            record, own = fetched(), rng
+            if self._resize is not None:
+                self._check_levels(record, name(i))
+                record = apply_resize(record, self._resize, modes[i])
+            if self._augmenter is not None:
+                own = own_rng(i) if own_rng is not None else rng
+                record = self._augmenter.pixels(record, own, name(i))
+            return record, own
+
+        return prepared
+
+    def _fill(
+        self,
+        image: Floats,
+        record: NDArray[Any],
+        place: Place,
+        own: np.random.Generator,
+    ) -> None:
+        """Puts the crop that lies at a place of a record into its image of the batch.
+
+        Nothing is computed beside it, so that what one record needs stays in the processor's cache.
+
+        Shapes: record (C, H, W) to image (C, h, w).
+        """
+        top, left, flip = place
+        if flip:
+            image = image[:, :, ::-1]
+        window = np.s_[:, top : top + image.shape[1], left : left + image.shape[2]]
+        mean = self._mean_values if self._mean is None else self._mean[window]
+        image[...] = record[window]  # only the crop becomes float
+        if self._augmenter is not None:
+            self._augmenter.levels(image, own)
+        if mean is not None:
+            image -= mean
+        if self._augmenter is not None:
+            self._augmenter.erase(image, mean, own)
+        if self.keeps_levels:
+            image += 0 if mean is None else mean  # what is erased has the mean's colour
+        elif self._scale != 1:
+            image *= self._scale
+
+    def _check_levels(self, record: NDArray[Any], name: str) -> None:
+        if record.dtype != np.uint8:
+            raise NetspecError(
+                f"{self._label}: {name} holds float_data, which 'resize_param' can't resize",
+                self._span("resize_param"),
+            )
 
     def _draw(
         self, spare_rows: int, spare_columns: int, count: int, rng: np.random.Generator
@@ -190,16 +219,6 @@ class Transformer:
             tops, lefts = np.full(count, spare_rows // 2), np.full(count, spare_columns // 2)
         flips = rng.integers(0, 2, count) if self._param.mirror else np.zeros(count, np.int64)
         return np.stack([tops, lefts, flips])
-
-    def _batch_shape(
-        self, records: Sequence[NDArray[Any]], name: Callable[[int], str]
-    ) -> tuple[int, int, int]:
-        """(C, h, w) of the result, after every record was checked."""
-        first = records[0].shape
-        for i, record in enumerate(records):
-            if record.shape != first or i == 0:
-                self._check(record.shape, first, i, name)
-        return first[0], self._crop or first[1], self._crop or first[2]
 
     def _check(
         self, shape: tuple[int, ...], first: tuple[int, ...], place: int, name: Callable[[int], str]
@@ -243,6 +262,41 @@ class Transformer:
 
     def _span(self, field: str | None = None) -> Span | None:
         return self._spans.at("transform_param", field) if field else self._spans.at("name")
+
+
+class _Places:
+    """Where the records of a batch are cropped, and which are flipped.
+
+    A record gets what it would get if every record of all processes' batch had its size: a process
+    does not know the sizes of what the others read.
+
+    Args: draw: places for all processes' records, by the rows and columns that the crop leaves out.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, int], NDArray[np.int64]],
+        rng: np.random.Generator,
+        shard: Shard,
+    ) -> None:
+        self._draw, self._shard = draw, shard
+        self._rng, self._start = rng, rng.bit_generator.state
+        self._drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
+        self._lock = Lock()
+
+    def of(self, spare: tuple[int, int], i: int) -> Place:
+        """That of the record at a place of the batch, whose crop leaves out rows and columns."""
+        drawn = self._drawn.get(spare)  # mostly there is but one size
+        if drawn is None:
+            with self._lock:
+                self._rng.bit_generator.state = self._start
+                drawn = self._drawn[spare] = self._draw(*spare)[:, self._shard.own]
+        top, left, flip = drawn[:, i].tolist()
+        return top, left, flip
+
+    def ten(self, spare: tuple[int, int]) -> list[Place]:
+        """Those of the ten crops of a record."""
+        return [(*place[:, 0].tolist(),) for place in ten_places([spare])]
 
 
 def read_mean_values(

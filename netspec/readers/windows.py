@@ -12,6 +12,7 @@ from netspec.diagnostics import NetspecError
 from netspec.files.mean_file import read_mean_blob
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer, shape_text
+from netspec.readers.crew import ALONE, Crew
 from netspec.readers.images import decode, read_image_file, resize
 from netspec.readers.randomness import BATCH, generator
 from netspec.readers.reader import Batch, Shard
@@ -32,6 +33,7 @@ class WindowReader:
     Source: the WindowData layer. It scales by window_data_param.scale, not by transform_param's.
     """
 
+    crew: Crew = ALONE
     size = None  # windows are drawn, not gone through
 
     def __init__(self, layer: Layer, seed: int, shard: Shard) -> None:
@@ -77,8 +79,10 @@ class WindowReader:
     def read(self, batch_index: int) -> Batch:
         windows, flips = self._drawn(batch_index)
         data = np.zeros((len(windows), _CHANNELS, self._crop, self._crop), np.float32)
-        for item, window, flip in zip(data, windows, flips, strict=True):
-            self._draw(item, window, bool(flip))
+        self.crew.each(
+            lambda place: self._draw(data[place], windows[place], bool(flips[place])),
+            range(len(windows)),
+        )
         return dict(
             zip(self._layer.tops, (data, windows[:, LABEL].astype(np.float32)), strict=True)
         )

@@ -92,6 +92,7 @@ class RunOptions:
         checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
             their values, so that the step takes less memory and more time; "none" keeps them.
         compile: torch.compile compiles the nets when they first run.
+        workers: threads that decode and transform the data in each process, as in `batches`.
         log: the file for JSON lines; a run that is continued appends to it.
         caffe_log: the file for the same in the form of Caffe's own log.
         tensorboard: the folder for TensorBoard's scalars.
@@ -120,6 +121,7 @@ class RunOptions:
     exact: bool = False
     checkpoint: str = "none"
     compile: bool = False
+    workers: int | None = None
     log: str | Path | None = None
     caffe_log: str | Path | None = None
     tensorboard: str | Path | None = None

@@ -75,8 +75,9 @@ class LmdbReader:
         at = bisect_right(self._firsts, index) - 1
         if self._leaf[0] != self._pages[at]:
             self._leaf = (self._pages[at], self._page(self._pages[at], _LEAF))
-        page, node = self._leaf[1], index - self._firsts[at]
-        return next(self._nodes(page, self._pointers(page)[node : node + 1]))
+        # its page was looked at when it was met: of its pointers the one is enough
+        start = _PAGE.size + 2 * (index - self._firsts[at])
+        return next(self._nodes(self._leaf[1], struct.unpack_from("<H", self._leaf[1], start)))
 
     def walk(self, damaged: Damaged) -> Iterator[tuple[bytes, bytes]]:
         """Key and value of each record that can be read.
@@ -128,14 +129,19 @@ class LmdbReader:
                 f"it is cut off: {self.size:,} bytes, at least "
                 f"{self.expected_size or offset + length:,} expected"
             )
-        self._file.seek(offset)
-        data = self._file.read(length)
+        data = self._read_some(offset, length)
         while len(data) < length:  # a raw file may return less than asked for
-            more = self._file.read(length - len(data))
+            more = self._read_some(offset + len(data), length - len(data))
             if not more:
                 raise ValueError("it became shorter while it was read")
             data += more
         return data
+
+    def _read_some(self, offset: int, length: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), length, offset)
+        self._file.seek(offset)  # Windows has no other way
+        return self._file.read(length)
 
     def _page(self, number: int, kind: int) -> bytes:
         page = self._read(number * self._page_size, self._page_size)

@@ -19,6 +19,8 @@ from netspec.cli import main
             "argument --max-iter: must be at most 2147483647, got '3000000000'",
         ),
         ("train s --batch-size 0", "argument --batch-size: must be a whole number from 1, got '0'"),
+        ("train s --workers -1", "argument --workers: must be a whole number from 0, got '-1'"),
+        ("test n w --workers two", "argument --workers: must be a whole number from 0, got 'two'"),
         ("train s --keep-last -1", "argument --keep-last: must be a whole number from 1, got '-1'"),
         ("train s --base-lr nan", "argument --base-lr: must be a finite number, got 'nan'"),
         ("train s --base-lr small", "argument --base-lr: must be a finite number, got 'small'"),

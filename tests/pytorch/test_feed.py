@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -10,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from netspec import NetspecError, Solver
+from netspec import NetspecError, Overrides, RunOptions, Solver, train
 from netspec.pytorch.processes import Processes
+from netspec.readers import transform
 
 LAYERS = """
 layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" \
@@ -161,3 +164,29 @@ def test_the_window_is_named(folder: Path) -> None:
         r"layer 'w' feeds it; it is the window in line 8 of 'windows.txt', of '0.png'",
         reported(window + LAYERS),
     )
+
+
+def test_the_number_of_workers_changes_no_result(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transform, "_WORTH_A_THREAD", 0)  # these images are small
+    Path("list.txt").write_text("".join(f"{i}.png {i % 3}\n" for i in range(11)))
+    Path("net.prototxt").write_text(images("shuffle: true") + LAYERS)
+    Path("solver.prototxt").write_text(SOLVER)
+    weights = []
+    for workers in (0, 1, 3):
+        options = RunOptions(workers=workers, device="cpu", overwrite=True)
+        train("solver.prototxt", replace(options, overrides=Overrides(max_iter=5)))
+        weights.append(Path("snap_iter_5.caffemodel").read_bytes())
+    assert weights[0] == weights[1] == weights[2]
+
+
+def test_without_workers_the_net_reads_itself(folder: Path) -> None:
+    Path("net.prototxt").write_text(images("") + LAYERS)
+    Path("solver.prototxt").write_text(SOLVER)
+    for workers, names in ((0, []), (2, ["netspec-batches"])):
+        solver = Solver("solver.prototxt", device="cpu", workers=workers)
+        solver.step(1)
+        found = [each.name for each in threading.enumerate() if each.name.startswith("netspec")]
+        solver.close()
+        assert found == names

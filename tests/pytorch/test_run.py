@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,3 +128,9 @@ def test_a_run_that_fails_ends_so_for_its_listeners(prefix: str) -> None:
 def test_options_that_exclude_each_other_are_refused(options: dict, message: str) -> None:
     with pytest.raises(NetspecError, match=message):
         RunOptions(**options)
+
+
+def test_a_run_starts_without_what_takes_as_long_to_import_as_torch():
+    code = "import sys, netspec.pytorch.run; print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

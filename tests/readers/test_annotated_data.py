@@ -144,6 +144,15 @@ def test_a_resumed_run_reads_on_as_the_first_would(net):
         np.testing.assert_array_equal(want["label"], got["label"])
 
 
+def test_any_number_of_workers_gives_the_same_batches(net):
+    made = net(RANDOM, SAMPLERS, batch_size=9)
+    whole = read(made, 4, prefetch=0, workers=1)
+    for workers in (0, 2, 4):
+        for want, got in zip(whole, read(made, 4, workers=workers), strict=True):
+            np.testing.assert_array_equal(want["data"], got["data"])
+            np.testing.assert_array_equal(want["label"], got["label"])
+
+
 def test_another_seed_draws_otherwise(net):
     a, b = (next(batches(net(RANDOM, SAMPLERS), seed=seed, prefetch=0)) for seed in (1, 2))
     assert not np.array_equal(a["data"], b["data"])

@@ -133,17 +133,20 @@ def test_dropping_the_stream_ends_the_thread(data_net, path):
     assert reading_threads() == []
 
 
-def test_the_interpreter_ends_with_a_stream_open(path):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_interpreter_ends_with_a_stream_open(path, workers):
     text = f"""
 from netspec.readers.batches import Batches
 from netspec.stores.records import open_records
 class Slow:
     records = open_records({path!r})
     def read(self, index):
-        return {{"label": self.records.read(index)[1].label}}
+        done = []
+        self.crew.each(done.append, range(9))
+        return {{"label": self.records.read(index)[1].label + sum(done) - 36}}
     def close(self):
         print("closed")
-stream = Batches([Slow()], 0, 2)
+stream = Batches([Slow()], 0, 2, workers={workers})
 print(next(stream))
 """
     done = subprocess.run(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from netspec.diagnostics import NetspecError
+from netspec.readers import transform
 from netspec.readers.batches import batches, dataset_size
 from netspec.readers.reader import Shard
 from netspec.schema.caffe_pb2 import Datum
@@ -206,6 +207,18 @@ def test_every_nth_batch(net, case, prefetch):
             np.testing.assert_array_equal(batch[top], expected[top])
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_any_number_of_workers_gives_the_same_batches(net, case, monkeypatch):
+    monkeypatch.setattr(transform, "_WORTH_A_THREAD", 0)  # these records are small
+    more = {"start": 1, "every": 2, "shard": Shard(1, 2)}
+    want = read(net(case, 7), 5, prefetch=0, workers=1, **more)
+    for workers in (0, 2, 4, None):
+        got = read(net(case, 7), 5, workers=workers, **more)
+        for expected, batch in zip(want, got, strict=True):
+            for top in expected:
+                np.testing.assert_array_equal(batch[top], expected[top])
+
+
 @pytest.mark.parametrize(
     ("rank", "processes", "message"),
     [
@@ -223,6 +236,8 @@ def test_a_share_that_can_not_be_is_refused(rank, processes, message):
 def test_wrong_settings_are_reported(net):
     with pytest.raises(NetspecError, match="every is 0, expected 1 or more"):
         batches(net("Data", 4), every=0)
+    with pytest.raises(NetspecError, match="workers is -1, expected 0 or more"):
+        batches(net("Data", 4), workers=-1)
     with pytest.raises(
         NetspecError,
         match=(
