@@ -35,15 +35,21 @@ def fused_rule(p: caffe_pb2.SolverParameter, decay: float) -> FusedRule | None:
 
 def fits(weights: Tensors, grads: Tensors, history: list[Tensors]) -> bool:
     """Whether the kernels take the tensors: they go over the memory as it lies."""
-    kept = list(zip(*history, strict=True))
     return all(
-        grad.stride() == weight.stride()
-        and all(each.stride() == weight.stride() for each in own)
-        and torch.ops.aten.is_non_overlapping_and_dense(weight)
-        and grad.dtype == weight.dtype
-        and not grad.is_sparse
-        for weight, grad, own in zip(weights, grads, kept, strict=True)
+        torch.ops.aten.is_non_overlapping_and_dense(weight)
+        and all(other.dtype == weight.dtype and _layout(other) == _layout(weight) for other in own)
+        for weight, *own in zip(weights, grads, *history, strict=True)
     )
+
+
+def flat(tensors: Tensors) -> Tensors:
+    """The memory of dense tensors as it lies; of any other order the kernels would make copies."""
+    return [tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors]
+
+
+def _layout(tensor: Tensor) -> list[tuple[int, int]]:
+    """Where values lie; the stride of an axis of one value says nothing."""
+    return [axis for axis in zip(tensor.shape, tensor.stride(), strict=True) if axis[0] != 1]
 
 
 def _sgd(

@@ -13,7 +13,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from netspec.pytorch.fused_updates import fits, fused_rule
+from netspec.pytorch.fused_updates import fits, flat, fused_rule
 from netspec.schema import caffe_pb2
 from netspec.schema.solver_types import HISTORIES
 
@@ -215,7 +215,8 @@ class Updater:
             decay = self.p.weight_decay * decay_mult
             fused = fused_rule(self.p, decay) if self.is_fused else None
             if fused is not None and fits(weights, grads, history):
-                fused(weights, grads, history, rate * lr_mult, decay, self.p, step)
+                flat_history = [flat(part) for part in history]
+                fused(flat(weights), flat(grads), flat_history, rate * lr_mult, decay, self.p, step)
                 continue
             if decay:
                 regularise(weights, grads, decay, self.p.regularization_type)

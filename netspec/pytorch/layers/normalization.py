@@ -51,9 +51,10 @@ class BatchNorm(LayerModule):
         shaped = x.unsqueeze(1) if x.dim() == 1 else x
         if not self.training if self.use_global_stats is None else self.use_global_stats:
             factor = torch.where(self.scale_factor == 0, 0.0, 1 / self.scale_factor)
-            return F.batch_norm(
+            y = F.batch_norm(
                 shaped, self.mean * factor, self.variance * factor, weight, bias, eps=self.eps
-            ).view_as(x)
+            )
+            return _shaped_as(x, y)
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
         if shaped.numel() == shaped.shape[1]:  # one value a channel: torch refuses, Caffe gives 0
             y, mean = (shaped - shaped) / self.eps**0.5, shaped.detach().reshape(-1).to(mean.dtype)
@@ -67,7 +68,12 @@ class BatchNorm(LayerModule):
             self.scale_factor.mul_(self.fraction).add_(1)
             self.mean.mul_(self.fraction).add_(mean)
             self.variance.mul_(self.fraction).add_(variance)
-        return y.view_as(x)
+        return _shaped_as(x, y)
+
+
+def _shaped_as(x: Tensor, y: Tensor) -> Tensor:
+    """y in x's shape; where it has it no view, which autograd copies when ReLU writes over it."""
+    return y if y.dim() == x.dim() else y.view_as(x)
 
 
 class _NormalizeVariance(torch.autograd.Function):
