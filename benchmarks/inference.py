@@ -33,7 +33,7 @@ def main(names: Sequence[str] = ()) -> None:
         by_hand = torch.nn.Sequential(case.by_hand(), torch.nn.Softmax(1)).eval()
         variants = {"hand-written": lambda by_hand=by_hand, data=data: by_hand(data)}
         for precision in bounds:
-            module = optimized(compiled(case.net(batch, "TEST")), "cpu")
+            module = optimized(compiled(case.net(batch, "TEST")), "cpu", precision)
             set_precision(module, precision, "cpu")
             variants[precision] = lambda module=module, data=data: module(data)
         gc.collect()

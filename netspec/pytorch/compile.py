@@ -88,18 +88,18 @@ def compile(
 
         module.about.load_report = load_weight_files(module, paths, strict, choice)
     if not exact:
-        module = _faster(module, device)
+        module = _faster(module, device, precision)
     set_precision(module, precision, device)
     return module.to(device)
 
 
-def _faster(module: NetModule, device: torch.device) -> NetModule:
+def _faster(module: NetModule, device: torch.device, precision: str) -> NetModule:
     """The module with another order of sums; the given one is no longer to be used."""
     if module.about.phase == "TRAIN":
         lay_channels_last(module, device)
         return module
     report = module.about.load_report
-    module = optimized(module, device)
+    module = optimized(module, device, precision)
     module.about.load_report = report
     return module
 

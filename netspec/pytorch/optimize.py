@@ -12,6 +12,7 @@ from netspec.pytorch.fold_batchnorm import fold_module
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
+from netspec.pytorch.rectified import join_relus
 from netspec.schema.caffe_pb2 import PoolingParameter
 
 # Types whose modules take any memory format, and keep it or reshape by copies.
@@ -40,15 +41,20 @@ _ANY_FORMAT = frozenset(
 )
 
 
-def optimized(module: NetModule, device: torch.device | str) -> NetModule:
+def optimized(module: NetModule, device: torch.device | str, precision: str = "fp32") -> NetModule:
     """The module for inference on a device; the given one is no longer to be used.
 
     BatchNorm, Scale and Bias are folded into the layers of weights beside them, and the blobs lie
-    channels last where that gains. On the CPU the process keeps the memory that tensors free.
+    channels last where that gains. On the CPU a ReLU is computed with the convolution before it,
+    and the process keeps the memory that tensors free.
+
+    Args: precision: the one that it is brought to then.
     """
     keep_freed_memory(device)
     module, _ = fold_module(module)
     lay_channels_last(module, device)
+    if torch.device(device).type == "cpu" and precision == "fp32":
+        join_relus(module)
     return module
 
 
@@ -70,7 +76,7 @@ def lay_channels_last(
         return
     for layer, blobs in zip(net.layers, module.layer_params, strict=True):
         is_own = all(param.owner is None for param in layer.params)
-        if layer.type == "Convolution" and is_own and blobs[0].dim() == 4:
+        if layer.type == "Convolution" and is_own and blobs and blobs[0].dim() == 4:
             blobs[0].data = blobs[0].data.contiguous(memory_format=torch.channels_last)
 
 

@@ -116,3 +116,10 @@ def test_a_test_net_that_may_not_take_it_keeps_the_training_as_it_is(run_folder:
     path.write_text(re.sub('layer { name: "drop".*', more, path.read_text()))
     run = netspec.Solver(run_folder / "solver.prototxt")
     assert run.module.params["conv"][0].is_contiguous()
+
+
+def test_a_net_that_is_cut_before_a_convolution(load_text) -> None:
+    net = load_text(NET.replace("LAST", ""))
+    data = torch.randn(2, 3, 9, 9)
+    cut = netspec.compile(net, outputs=["data"], exact=False)
+    assert torch.equal(cut(data)["data"], data)

@@ -19,7 +19,7 @@ from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.schema.caffe_pb2 import LRNParameter
 
-_BLOCK = 2**17  # values that a thread works on at a time
+_BLOCK = 2**20  # values that a thread works on at a time; a smaller part would wait more often
 
 
 class _Response:
