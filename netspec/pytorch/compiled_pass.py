@@ -56,10 +56,7 @@ class CompiledPass:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            from torch._dynamo.exc import TorchDynamoException  # torch.compile has imported it
-
-            if isinstance(error, TorchDynamoException):
-                raise _compile_fault(error) from None
+            raise_compile_fault(error)
             # compiled code checks indices, but can't say whose: the layers themselves do
             with torch.no_grad():
                 self.module(*inputs)
@@ -83,13 +80,17 @@ class CompiledPass:
         return by_regions(self.module, compile) or compile(self.module)
 
 
-def _compile_fault(error: Exception) -> NetspecError:
+def raise_compile_fault(error: Exception) -> None:
+    """Raises NetspecError where an error is torch.compile's own."""
+    faults = sys.modules.get("torch._dynamo.exc")  # torch.compile has imported it
+    if faults is None or not isinstance(error, faults.TorchDynamoException):
+        return
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return NetspecError(
+    raise NetspecError(
         f"torch.compile fails on this net: {' '.join(lines[:2]) or type(error).__name__}",
         None,
         _WITHOUT,
-    )
+    ) from None
 
 
 def require_compiler(device: torch.device) -> None:

@@ -94,7 +94,7 @@ class TrainingRun:
         require_checkpoint(checkpoint, compile)
         self.loss_scale = LossScale() if self.precision == "fp16" else None
         self.iter = 0
-        self.workers = default_workers(self.processes.count) if workers is None else workers
+        self.workers = default_workers(self.processes.local_count) if workers is None else workers
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
         self.is_stopping = False

@@ -119,6 +119,46 @@ def test_faults_of_the_data_and_of_torch(run_folder: Path, monkeypatch: pytest.M
         solver.test()
 
 
+def test_a_fault_of_torch_in_the_backward_pass(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch compiles that pass when it first runs."""
+
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, loss: torch.Tensor) -> torch.Tensor:
+            return loss.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+            raise BackendCompilerFailed(lambda: None, ValueError("no such node"), None)  # type: ignore
+
+    def compile(module: torch.nn.Module, **_: Any) -> Callable[..., Any]:
+        return lambda *inputs: {
+            name: Failing.apply(top) if top.requires_grad else top
+            for name, top in module(*inputs).items()
+        }
+
+    monkeypatch.setattr(torch, "compile", compile)
+    solver = netspec.Solver(run_folder / "solver.prototxt", compile=True)
+    with pytest.raises(NetspecError, match=r"torch.compile fails on this net: .*no such node"):
+        solver.step(1)
+
+
+@pytest.mark.parametrize(("compile", "hint"), [(True, False), (False, True)])
+def test_checkpointing_is_advised_where_it_can_be_had(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, compile: bool, hint: bool
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(netspec.Solver, "solve", full)
+    options = netspec.RunOptions(compile=compile)
+    with pytest.raises(NetspecError, match="does not suffice") as caught:
+        netspec.train(run_folder / "solver.prototxt", options)
+    assert ("--checkpoint auto" in str(caught.value)) == hint
+
+
 @pytest.mark.slow
 def test_a_compiled_run_has_the_numbers_and_the_names_of_any(run_folder: Path) -> None:
     """With dropout; and it goes on bit for bit. The compiler works for minutes."""
