@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError
+from netspec.pytorch.carried import Carried
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import COMPILE_FAULT, KeepsOverwritten, Overwritten
@@ -42,7 +43,9 @@ class CompiledPass:
         require_compiler(device)
         if learns:
             _require_own_memory(module)
-        self.module, self.has_graphs = module, device.type == "cuda" and not adds_up
+        self.module = module
+        # the states of LSTM and RNN layers would be written over as well
+        self.has_graphs = device.type == "cuda" and not adds_up and not Carried({"": module})
         self._compiled: Callable[..., dict[str, Tensor]] | None = None
 
     def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
