@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netspec.graph import Shape
+from netspec.graph import Layer, Shape
 from netspec.layers.example import PYTHON, ROWS, Example
 from netspec.layers.layer_context import LayerContext, Stop, input_options
 from netspec.layers.setting import Setting
@@ -48,6 +48,9 @@ class Python(Spec):
 
         p = message.python_param
         return False if stands_in(p.module, p.layer) else None
+
+    def passes_scale(self, layer: Layer) -> bool:
+        return False  # of many losses it does not depend on the top's
 
     def check(self, context: LayerContext) -> None:
         for name, what in (("module", "the Python module"), ("layer", "the class in that module")):

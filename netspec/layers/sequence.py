@@ -120,6 +120,9 @@ class Lstm(Spec):
         shapes="T × N × num_output, or T·N × num_output",
     )
 
+    def passes_scale(self, layer: Layer) -> bool:
+        return layer.field("lstm_param").clipping_threshold <= 0
+
     def check(self, context: LayerContext) -> None:
         if not context.param.num_output:
             context.error("'num_output' must be given and at least 1", "num_output")

@@ -117,6 +117,10 @@ class Spec:
         """Whether in place it leaves what is above 0, and sends no gradient to what it does not."""
         return False
 
+    def passes_scale(self, layer: Layer) -> bool:
+        """Whether its gradients are in proportion to its tops', so that a loss scale goes down."""
+        return True
+
     def shares_gradient(self, layer: Layer) -> bool:
         """Whether its top's gradient lies, from set-up on, with its bottom's or its inside's."""
         return False

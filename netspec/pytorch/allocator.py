@@ -26,9 +26,9 @@ def keep_freed_memory(device: torch.device | str) -> bool:
     """Makes this process keep what tensors on the CPU free, for those to come.
 
     It holds for the whole process, whose memory stays at its peak; as glibc fills gaps less well
-    than the system, that may be a fifth higher. Nothing is changed where the
-    user sets glibc's allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_MAX_`,
-    `MALLOC_MMAP_THRESHOLD_`, `GLIBC_TUNABLES`), on another device, or with another C library.
+    than the system, that may be a fifth higher. Nothing is changed where the user sets glibc's
+    allocator (`MALLOC_TRIM_THRESHOLD_`, `MALLOC_MMAP_MAX_`, `MALLOC_MMAP_THRESHOLD_`,
+    `GLIBC_TUNABLES`), on another device, or with another C library.
 
     Returns: whether it is set.
     Source: mallopt(3).

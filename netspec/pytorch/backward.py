@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from netspec.pytorch.compiled_pass import raise_compile_fault
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.processes import Processes, data_parallel, is_loss_of_others, lost
 
@@ -24,7 +25,8 @@ class Backward:
         """The loss of a forward pass, after its backward pass.
 
         Args: scale: a factor on the gradients, not on the loss that is returned.
-        Raises: OthersLostError.
+        Raises: OthersLostError; NetspecError where torch.compile fails, which compiles the backward
+            pass when it first runs.
         """
         if self._objective is None:
             self._objective = data_parallel(self.module, outputs, self.processes)
@@ -38,5 +40,6 @@ class Backward:
         except RuntimeError as error:
             if self.processes.count > 1 and is_loss_of_others(error):
                 raise lost(error) from None
+            raise_compile_fault(error)
             raise
         return loss.detach()

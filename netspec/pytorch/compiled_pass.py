@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError
+from netspec.pytorch.carried import Carried
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import COMPILE_FAULT, KeepsOverwritten, Overwritten
@@ -42,7 +43,9 @@ class CompiledPass:
         require_compiler(device)
         if learns:
             _require_own_memory(module)
-        self.module, self.has_graphs = module, device.type == "cuda" and not adds_up
+        self.module = module
+        # the states of LSTM and RNN layers would be written over as well
+        self.has_graphs = device.type == "cuda" and not adds_up and not Carried({"": module})
         self._compiled: Callable[..., dict[str, Tensor]] | None = None
 
     def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -56,10 +59,7 @@ class CompiledPass:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            from torch._dynamo.exc import TorchDynamoException  # torch.compile has imported it
-
-            if isinstance(error, TorchDynamoException):
-                raise _compile_fault(error) from None
+            raise_compile_fault(error)
             # compiled code checks indices, but can't say whose: the layers themselves do
             with torch.no_grad():
                 self.module(*inputs)
@@ -83,13 +83,17 @@ class CompiledPass:
         return by_regions(self.module, compile) or compile(self.module)
 
 
-def _compile_fault(error: Exception) -> NetspecError:
+def raise_compile_fault(error: Exception) -> None:
+    """Raises NetspecError where an error is torch.compile's own."""
+    faults = sys.modules.get("torch._dynamo.exc")  # torch.compile has imported it
+    if faults is None or not isinstance(error, faults.TorchDynamoException):
+        return
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return NetspecError(
+    raise NetspecError(
         f"torch.compile fails on this net: {' '.join(lines[:2]) or type(error).__name__}",
         None,
         _WITHOUT,
-    )
+    ) from None
 
 
 def require_compiler(device: torch.device) -> None:

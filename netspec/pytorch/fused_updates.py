@@ -20,8 +20,10 @@ FusedRule = Callable[
 ]
 
 
-def fused_rule(p: caffe_pb2.SolverParameter, decay: float) -> FusedRule | None:
-    """The rule of a solver as one kernel; None where torch has none for it.
+def fused_rule(
+    p: caffe_pb2.SolverParameter, decay: float, device: torch.device
+) -> FusedRule | None:
+    """The rule of a solver as one kernel; None where torch has none for it on the device.
 
     It takes the weights, their gradients, their history, the rate (lr · lr_mult), the decay, the
     solver's settings and the step, counted from 0. It may change the gradients.
@@ -30,7 +32,9 @@ def fused_rule(p: caffe_pb2.SolverParameter, decay: float) -> FusedRule | None:
         return None
     if p.type in ("SGD", "Nesterov") and not p.momentum:  # the kernel keeps no history then
         return None
-    return _RULES.get(p.type)
+    # torch 2.7 has AdaGrad's for the CPU alone
+    has_kernel = device.type == "cpu" or (device.type == "cuda" and p.type != "AdaGrad")
+    return _RULES.get(p.type) if has_kernel else None
 
 
 def fits(weights: Tensors, grads: Tensors, history: list[Tensors]) -> bool:

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from netspec.diagnostics import ERROR, Diagnostic, NetspecError, Span, note
-from netspec.graph import Net
+from netspec.graph import Layer, Net
 from netspec.hint import Hint
+from netspec.layers import find_spec
+from netspec.passes.plan_backward import plan_backward
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.not_finite import all_finite
 
@@ -18,6 +20,7 @@ INITIAL_SCALE = 2.0**16
 GROWTH_INTERVAL = 2000  # updates in a row after which the scale doubles
 # where fp16's normal numbers end, and well inside fp32: GradScaler knows no such bounds
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-14, 2.0**96
+WITHOUT_SCALE = "--precision bf16 has the range of fp32, and needs no loss scale"
 
 
 class LossScale:
@@ -69,6 +72,30 @@ class LossScale:
         self.good_steps, self.skipped = int(state["good_steps"]), int(state["skipped"])
 
 
+def loss_scale_of(net: Net, precision: str) -> LossScale | None:
+    """The loss scale of a run that begins; None where the precision needs none.
+
+    Raises: NetspecError where a layer's gradients would not be multiplied by it.
+    """
+    if precision != "fp16":
+        return None
+    for layer in net.layers:
+        spec = find_spec(layer.spec_name)
+        if spec is not None and not spec.passes_scale(layer) and _goes_backward(net, layer):
+            raise NetspecError(
+                f"precision fp16: {layer.label} ({layer.type}) may not multiply its gradients by "
+                "the loss scale",
+                layer.span,
+                WITHOUT_SCALE,
+            )
+    return LossScale()
+
+
+def _goes_backward(net: Net, layer: Layer) -> bool:
+    plan = plan_backward(net.layers, net.force_backward)
+    return layer in plan.learning or any(other is layer for other, _ in plan.passing)
+
+
 def gradient_fault(
     net: Net, module: NetModule, iteration: int, base_lr: Span | None
 ) -> NetspecError:
@@ -78,7 +105,7 @@ def gradient_fault(
         f"the gradients are not finite at iteration {iteration}, whatever the loss scale: "
         "the run stops, its snapshots stand",
         base_lr,
-        Hint("--precision bf16 has the range of fp32, and needs no loss scale"),
+        Hint(WITHOUT_SCALE),
     )
     for layer, blobs in reversed([*zip(net.layers, module.layer_params, strict=True)]):
         if not all_finite([blob.grad for blob in blobs if blob.grad is not None]):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.pytorch.carried import Held, packed
-from netspec.pytorch.loss_scale import LossScale
+from netspec.pytorch.loss_scale import loss_scale_of
 from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import tests_before
 from netspec.solver.run_options import PRECISIONS
@@ -73,7 +73,7 @@ def go_on(run: TrainingRun, companion: Companion | None, path: str | Path) -> No
     run.tester.batches = [tests_before(p, run.iter) * count for count in p.test_iter]
     run.losses.replace(companion.losses if companion else ())
     run.carried.reset()
-    run.loss_scale = LossScale() if run.precision == "fp16" else None
+    run.loss_scale = loss_scale_of(run.net, run.precision)
     if companion is None:
         return
     run.seed = p.random_seed if p.random_seed >= 0 else companion.seed

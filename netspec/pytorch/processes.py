@@ -51,6 +51,7 @@ class Processes:
     count: int = 1
     local_rank: int = 0
     control: Any = None
+    local_count: int = 1  # of this machine
 
     @property
     def is_root(self) -> bool:
@@ -178,7 +179,8 @@ def join(device: torch.device) -> Processes:
             None,
             hint,
         ) from None
-    return Processes(rank, count, local_rank, control)
+    local_count = max(1, _environment_number("LOCAL_WORLD_SIZE", count))
+    return Processes(rank, count, local_rank, control, local_count)
 
 
 def _agreed_name(store: Any, rank: int, count: int) -> str:

@@ -172,7 +172,7 @@ def _logs(options: RunOptions, is_resumed: bool) -> list[Listener]:
 def _run(solver: Solver, options: RunOptions, listener: Listener, state: str | None) -> RunResult:
     """Runs the solver to its end, heeding signals; the listener learns how it has ended."""
     smaller = "try a smaller --batch-size"
-    if options.checkpoint == "none":
+    if options.checkpoint == "none" and not options.compile:  # which excludes it
         smaller += ", or --checkpoint auto"
     try:
         with (

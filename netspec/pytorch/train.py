@@ -27,22 +27,23 @@ class Solver(TrainingRun):
 
     Args:
         path: the solver file.
+        overrides: values in place of the file's.
         device: where to compute; None takes a GPU where there is one and the file does not say CPU.
         listener: hears of the run's events.
         allow_python_layers: run the Python code that layers of type Python name; it can do
             anything.
+        processes: the processes of the run, of which this is one.
+        retention: which snapshots stay; all where it is not given.
         dialect: the fork whose rules the nets follow, where a layer type has several; None asks
             their files.
         strict: warnings of the solver's and the nets' files are errors.
-        processes: the processes of the run, of which this is one.
-        retention: which snapshots stay; all where it is not given.
+        precision: of convolutions and dense layers: fp32, bf16, fp16 (with a loss scale that
+            follows the run), or where a GPU has it tf32; None is that of the snapshot that the run
+            goes on from, else fp32.
         exact: without what changes the order of sums: BatchNorm and Scale as one, blobs that
             lie channels last on the CPU.
         checkpoint: "auto" computes segments of layers again in the backward pass instead of keeping
             their values, so that the step takes less memory and more time; results are the same.
-        precision: of convolutions and dense layers: fp32, bf16, fp16 (with a loss scale that
-            follows the run), or where a GPU has it tf32; None is that of the snapshot that the run
-            goes on from, else fp32.
         compile: torch.compile compiles the nets when they first run.
         workers: threads that decode and transform the data in each process, as in `batches`.
 

@@ -22,7 +22,7 @@ from netspec.pytorch.carried import Carried, Held
 from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.pytorch.device import default_device
 from netspec.pytorch.feed import Feed
-from netspec.pytorch.loss_scale import LossScale
+from netspec.pytorch.loss_scale import loss_scale_of
 from netspec.pytorch.losses import Losses
 from netspec.pytorch.lower import fill_params, lower
 from netspec.pytorch.module import NetModule
@@ -92,9 +92,8 @@ class TrainingRun:
         self.precision = precision or PRECISIONS[0]
         require_precision(self.precision, self.device)
         require_checkpoint(checkpoint, compile)
-        self.loss_scale = LossScale() if self.precision == "fp16" else None
         self.iter = 0
-        self.workers = default_workers(self.processes.count) if workers is None else workers
+        self.workers = default_workers(self.processes.local_count) if workers is None else workers
         self.train_batches = 0  # that have been read of the training data
         self.requests = Requests(self.processes)
         self.is_stopping = False
@@ -103,6 +102,7 @@ class TrainingRun:
             allow_python_layers=allow_python_layers, dialect=dialect, strict=strict
         )
         self.net: Net = load_train_net(self.file, self.overrides, self.processes.count, options)
+        self.loss_scale = loss_scale_of(self.net, self.precision)
         keep_freed_memory(self.device)
         self.module: NetModule = lower(self.net)
         set_precision(self.module, self.precision, self.device)

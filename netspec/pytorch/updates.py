@@ -213,7 +213,7 @@ class Updater:
                 [self.history[part * count + i] for i in indices] for part in range(self.histories)
             ]
             decay = self.p.weight_decay * decay_mult
-            fused = fused_rule(self.p, decay) if self.is_fused else None
+            fused = fused_rule(self.p, decay, weights[0].device) if self.is_fused else None
             if fused is not None and fits(weights, grads, history):
                 flat_history = [flat(part) for part in history]
                 fused(flat(weights), flat(grads), flat_history, rate * lr_mult, decay, self.p, step)

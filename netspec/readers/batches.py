@@ -12,15 +12,17 @@ from contextlib import suppress
 from importlib import import_module
 from itertools import count
 from queue import Empty, Queue
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 
 from netspec.diagnostics import NetspecError
 from netspec.extras import REQUIREMENTS, missing_package
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
 from netspec.layers.spec import Spec
-from netspec.readers.crew import Crew, default_workers
+from netspec.readers.crew import WORKER, Crew, default_workers
 from netspec.readers.reader import WHOLE, Batch, Reader, Shard
+
+_READ_AHEAD = "netspec-batches"  # the thread's name
 
 
 def batches(
@@ -169,7 +171,7 @@ class Batches(Iterator[Batch]):
             thread = Thread(
                 target=_read_ahead,
                 args=(self._source, self._queue, stop),
-                name="netspec-batches",
+                name=_READ_AHEAD,
                 daemon=True,
             )
             thread.start()
@@ -237,6 +239,12 @@ def _end(
     crew: Crew,
 ) -> None:
     stop.set()
+    if current_thread().name.startswith((_READ_AHEAD, WORKER)):
+        # the garbage collector, which runs in any thread, has found a stream that was dropped:
+        # what waits for these threads can't be one of them
+        with suppress(RuntimeError):  # no more threads: the interpreter ends
+            Thread(target=_end, args=(readers, thread, queue, stop, crew)).start()
+        return
     if thread is not None and queue is not None:
         with suppress(Empty):
             while True:  # make room: the thread may be waiting to put, and puts once more at most

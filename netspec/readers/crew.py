@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 T = TypeVar("T")
+WORKER = "netspec-worker"  # what the threads' names begin with
 _MOST = 8  # threads that are taken unasked: between numpy's calls only one of them runs
 _END = object()
 
@@ -29,7 +30,7 @@ class Crew:
     def __init__(self, threads: int) -> None:
         self._others = max(0, threads - 1)
         self._pool = (
-            ThreadPoolExecutor(self._others, "netspec-worker", _take_floats_as_they_come)
+            ThreadPoolExecutor(self._others, WORKER, _take_floats_as_they_come)
             if self._others
             else None
         )

@@ -53,7 +53,10 @@ class Entries(Protocol):
 
 
 class Records:
-    """The Datums of a database. Reading in sequence is fast; one thread at a time may use it."""
+    """The Datums of a database. Reading in sequence is fast; one thread at a time may read.
+
+    Any thread may `describe`.
+    """
 
     def __init__(self, entries: Entries, path: str, span: Span | None) -> None:
         self._entries = entries

@@ -15,6 +15,7 @@ import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.pytorch import compiled_pass
 from netspec.pytorch.compiled_pass import CompiledPass
 from netspec.weights.files import read_weights
 
@@ -117,6 +118,73 @@ def test_faults_of_the_data_and_of_torch(run_folder: Path, monkeypatch: pytest.M
     fault = BackendCompilerFailed(lambda: None, ValueError("no such node"), None)  # type: ignore
     with pytest.raises(NetspecError, match=r"torch.compile fails on this net: .*no such node"):
         solver.test()
+
+
+@pytest.mark.parametrize(
+    ("layer", "adds_up", "has_graphs"),
+    [
+        ('type: "InnerProduct" bottom: "x" inner_product_param { num_output: 3 }', False, True),
+        ('type: "InnerProduct" bottom: "x" inner_product_param { num_output: 3 }', True, False),
+        (
+            'type: "LSTM" bottom: "x" bottom: "cont" recurrent_param { num_output: 3 }',
+            False,
+            False,
+        ),
+    ],
+)
+def test_what_is_read_later_is_in_no_cuda_graph(
+    load_text: Callable[..., Net],
+    monkeypatch: pytest.MonkeyPatch,
+    layer: str,
+    adds_up: bool,
+    has_graphs: bool,
+) -> None:
+    monkeypatch.setattr(compiled_pass, "require_compiler", lambda device: None)
+    inputs = """layer { name: "data" type: "Input" top: "x" top: "cont"
+      input_param { shape { dim: 4 dim: 2 dim: 3 } shape { dim: 4 dim: 2 } } }"""
+    module = netspec.compile(load_text(inputs + f'layer {{ name: "y" top: "y" {layer} }}'))
+    compiled = CompiledPass(module, torch.device("cuda"), adds_up=adds_up)
+    assert compiled.has_graphs == has_graphs
+
+
+def test_a_fault_of_torch_in_the_backward_pass(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch compiles that pass when it first runs."""
+
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, loss: torch.Tensor) -> torch.Tensor:
+            return loss.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+            raise BackendCompilerFailed(lambda: None, ValueError("no such node"), None)  # type: ignore
+
+    def compile(module: torch.nn.Module, **_: Any) -> Callable[..., Any]:
+        return lambda *inputs: {
+            name: Failing.apply(top) if top.requires_grad else top
+            for name, top in module(*inputs).items()
+        }
+
+    monkeypatch.setattr(torch, "compile", compile)
+    solver = netspec.Solver(run_folder / "solver.prototxt", compile=True)
+    with pytest.raises(NetspecError, match=r"torch.compile fails on this net: .*no such node"):
+        solver.step(1)
+
+
+@pytest.mark.parametrize(("compile", "hint"), [(True, False), (False, True)])
+def test_checkpointing_is_advised_where_it_can_be_had(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, compile: bool, hint: bool
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(netspec.Solver, "solve", full)
+    options = netspec.RunOptions(compile=compile)
+    with pytest.raises(NetspecError, match="does not suffice") as caught:
+        netspec.train(run_folder / "solver.prototxt", options)
+    assert ("--checkpoint auto" in str(caught.value)) == hint
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from dataclasses import replace
@@ -179,6 +180,18 @@ def test_the_number_of_workers_changes_no_result(
         train("solver.prototxt", replace(options, overrides=Overrides(max_iter=5)))
         weights.append(Path("snap_iter_5.caffemodel").read_bytes())
     assert weights[0] == weights[1] == weights[2]
+
+
+def test_the_processes_of_a_machine_share_its_cores(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    Path("net.prototxt").write_text(images("") + LAYERS)
+    Path("solver.prototxt").write_text(SOLVER)
+    alone = Solver("solver.prototxt", device="cpu")
+    # of several machines, of which this one has two of the processes
+    one_of_two = Solver("solver.prototxt", device="cpu", processes=Processes(local_count=2))
+    assert (alone.workers, one_of_two.workers) == (6, 3)
 
 
 def test_without_workers_the_net_reads_itself(folder: Path) -> None:

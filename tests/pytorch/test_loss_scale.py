@@ -113,6 +113,49 @@ def test_a_run_in_fp16_goes_on_bit_for_bit(
     assert again.test() == whole.test()
 
 
+PYTHON = 'layer { name: "p" type: "Python" python_param { module: "own" layer: "Loss" } %s }'
+FIXED = """
+import caffe
+class Loss(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(*bottom[0].shape)
+    def forward(self, bottom, top): top[0].data[...] = bottom[0].data
+    def backward(self, top, down, bottom): bottom[0].diff[...] = 1
+"""
+RECURRENT = """
+layer { include { phase: TRAIN } name: "rows" type: "Reshape" bottom: "data" top: "rows"
+  reshape_param { shape { dim: 4 dim: 1 dim: -1 } } }
+layer { include { phase: TRAIN } name: "p" type: "Lstm" bottom: "rows" top: "p"
+  lstm_param { num_output: 2 %s } }
+layer { include { phase: TRAIN } name: "mean" type: "Reduction" bottom: "p" top: "mean"
+  loss_weight: 1 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("layers", "is_refused"),
+    [
+        (PYTHON % 'bottom: "ip" top: "own" loss_weight: 1', True),
+        (PYTHON % 'bottom: "data" top: "own"', False),  # no gradient passes it
+        (RECURRENT % "clipping_threshold: 0.1", True),
+        (RECURRENT % "", False),
+    ],
+)
+def test_layers_that_keep_the_scale_for_themselves(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch, layers: str, is_refused: bool
+) -> None:
+    monkeypatch.chdir(run_folder)
+    (run_folder / "own.py").write_text(FIXED)
+    net = run_folder / "net.prototxt"
+    net.write_text(net.read_text() + layers)
+    options = {"allow_python_layers": True, "precision": "fp16"}
+    if not is_refused:
+        assert netspec.Solver("solver.prototxt", **options).loss_scale is not None
+        return
+    with pytest.raises(NetspecError, match=r"precision fp16: layer 'p' .* loss scale"):
+        netspec.Solver("solver.prototxt", **options)
+
+
 def test_gradients_that_no_scale_helps_end_the_run(run_folder: Path) -> None:
     """sqrt(0) has a value, and no gradient."""
     net = run_folder / "net.prototxt"

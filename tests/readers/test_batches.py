@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from netspec.diagnostics import NetspecError
-from netspec.readers.batches import batches, dataset_size
+from netspec.readers.batches import Batches, batches, dataset_size
+from netspec.readers.crew import Crew
 from netspec.schema.caffe_pb2 import Datum
 
 RANDOM = "crop_size: 6 mirror: true"
@@ -155,6 +156,39 @@ print(next(stream))
     assert (done.returncode, done.stdout, done.stderr) == (0, "{'label': 0}\nclosed\n", "")
 
 
+@pytest.mark.parametrize("where", ["netspec-batches", "netspec-worker"])
+def test_a_stream_in_a_circle_ends_where_the_collector_finds_it(where):
+    """The collector may run in a thread of the stream, which can't wait for itself."""
+    dropped, closed = threading.Event(), threading.Event()
+
+    class Collecting:
+        crew: Crew
+
+        def read(self, index):
+            self.crew.each(self.work, range(20))
+            return {}
+
+        def work(self, item):
+            if threading.current_thread().name.startswith(where):
+                dropped.wait(10)
+                gc.collect()
+            else:
+                time.sleep(0.01)  # leaves items for the other thread
+
+        def close(self):
+            closed.set()
+
+    circle = [Batches([Collecting()], 0, 2, workers=2)]
+    circle.append(circle)
+    gc.disable()
+    try:
+        del circle
+        dropped.set()
+        assert closed.wait(10)
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_a_fault_comes_where_its_batch_would(data_net, write_lmdb, datums, prefetch):
     path = write_lmdb(
@@ -170,8 +204,6 @@ def test_a_fault_comes_where_its_batch_would(data_net, write_lmdb, datums, prefe
 
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_an_exception_arrives_as_it_was(prefetch):
-    from netspec.readers.batches import Batches
-
     class Broken:
         closed = False
         fault = KeyboardInterrupt("as it was")

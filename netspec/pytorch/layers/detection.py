@@ -34,7 +34,8 @@ class Permute(LayerModule):
         return f"axes={self.axes}"
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.permute(self.axes).contiguous()
+        # a copy also where only axes of 1 move: a layer in place may write over the top
+        return x.permute(self.axes).clone(memory_format=torch.contiguous_format)
 
 
 class _Normalize(torch.autograd.Function):

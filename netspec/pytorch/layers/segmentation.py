@@ -119,6 +119,8 @@ class NearestUpsample(LayerModule):
         return f"scale={self.scale}"
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.scale == 1:
+            return x.clone()
         *leading, rows, columns = x.shape
         wide = x[..., :, None, :, None].expand(*leading, rows, self.scale, columns, self.scale)
         return wide.reshape(*leading, rows * self.scale, columns * self.scale)
