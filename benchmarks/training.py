@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from benchmarks.net_case import ALEXNET, CAFFENET, GOOGLENET, MODELS, RESNET, NetCase, compiled
 from benchmarks.side_by_side import interleaved, report
+from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.optimize import lay_channels_last
 from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import learnable
@@ -64,6 +65,7 @@ def netspec_step(
     checkpoint: bool = False,
 ) -> Callable[[], None]:
     """A step as `netspec.Solver` makes it."""
+    keep_freed_memory("cpu")  # of the process: the net that is written by hand gains, too
     net = case.net(len(data), "TRAIN")
     module = compiled(net)
     set_precision(module, precision, "cpu")

@@ -57,7 +57,8 @@ def fold_batchnorm(
         outputs: blobs that have to stay; None is the net's own.
         among: layers that may be folded; None is all.
     """
-    folds = _Plan(net, net.outputs if outputs is None else outputs, among or net.layers).folds
+    ends = net.outputs if outputs is None else outputs
+    folds = _Plan(net, ends, net.layers if among is None else among).folds
     if not folds:
         return net, []
     gone = {layer for fold in folds for layer in fold.layers}

@@ -209,21 +209,25 @@ def test_its_planes_lie_channels_last_unless_exact(load_text) -> None:
 MNIST_SOLVER = """
 net: "{root}/models/mnist_alexnet/train_val.prototxt" type: "Adam"
 base_lr: 0.001 momentum: 0.9 momentum2: 0.999 lr_policy: "multistep" gamma: 0.1 stepvalue: 150
-max_iter: 200 test_iter: 6 test_interval: 200 test_initialization: false
+max_iter: 200 test_iter: 6 test_interval: 1000 test_initialization: false
 random_seed: 1 solver_mode: CPU snapshot_after_train: false
 """
 
 
 @pytest.mark.slow
 def test_training_in_bf16_is_as_accurate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the 360 sample digits, of which half a point is one; three minutes of a core."""
+    """The mean of the last five tests, of 360 sample digits each; three minutes of a core."""
     monkeypatch.chdir(tmp_path)
     assert main(["dataset", "sample", "--only", "mnist_alexnet"]) == 0
     Path("solver.prototxt").write_text(MNIST_SOLVER.format(root=ROOT))
     accuracy = {}
     for precision in ("fp32", "bf16"):
         solver = netspec.Solver("solver.prototxt", precision=precision)
-        solver.step(200)
-        accuracy[precision] = solver.test()[0]["accuracy"][0]
+        solver.step(150)
+        tests = []
+        for _ in range(5):
+            solver.step(10)
+            tests.append(solver.test()[0]["accuracy"][0])
+        accuracy[precision] = sum(tests) / len(tests)
     assert accuracy["fp32"] > 0.95
     assert accuracy["bf16"] >= accuracy["fp32"] - 0.005, accuracy
