@@ -1,17 +1,19 @@
 """Forward passes of whole nets in TEST against hand-written eager nets in eval().
 
-netspec's side is what `netspec test` and `netspec classify` run: `optimized`.
+netspec's side is what `netspec test` and `netspec classify` run: `optimized`. Each side runs in a
+process of its own.
 `python -m benchmarks.inference ResNet-50` runs that net's rows alone.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
+from benchmarks.apart import Step, apart
 from benchmarks.net_case import ALEXNET, RESNET, NetCase, compiled
 from benchmarks.side_by_side import interleaved, report
 from netspec.pytorch.optimize import optimized
@@ -25,19 +27,31 @@ ROWS: tuple[tuple[NetCase, int, dict[str, float]], ...] = (
 )
 
 
-@torch.no_grad()
+def make_hand_pass(case: NetCase, batch: int) -> Step:
+    """A forward pass of the net that is written by hand, in eval()."""
+    data = torch.randn(batch, 3, case.side, case.side)
+    by_hand = torch.nn.Sequential(case.by_hand(), torch.nn.Softmax(1)).eval()
+    return torch.no_grad()(lambda: by_hand(data))
+
+
+def make_netspec_pass(case: NetCase, batch: int, precision: str) -> Step:
+    """A forward pass as `netspec test` runs it."""
+    data = torch.randn(batch, 3, case.side, case.side)
+    module = optimized(compiled(case.net(batch, "TEST")), "cpu", precision)
+    set_precision(module, precision, "cpu")
+    return torch.no_grad()(lambda: module(data))
+
+
 def main(names: Sequence[str] = ()) -> None:
     chosen = [row for row in ROWS if not names or row[0].name in names]
     for case, batch, bounds in chosen:
-        data = torch.randn(batch, 3, case.side, case.side)
-        by_hand = torch.nn.Sequential(case.by_hand(), torch.nn.Softmax(1)).eval()
-        variants = {"hand-written": lambda by_hand=by_hand, data=data: by_hand(data)}
+        makers: dict[str, Callable[[], Step]] = {
+            "hand-written": partial(make_hand_pass, case, batch)
+        }
         for precision in bounds:
-            module = optimized(compiled(case.net(batch, "TEST")), "cpu", precision)
-            set_precision(module, precision, "cpu")
-            variants[precision] = lambda module=module, data=data: module(data)
-        gc.collect()
-        seconds = interleaved(variants, rounds=9 if batch > 1 else 50, warm_up=1)
+            makers[precision] = partial(make_netspec_pass, case, batch, precision)
+        with apart(makers) as variants:
+            seconds = interleaved(variants, rounds=9 if batch > 1 else 50, warm_up=1)
         for precision, bound in bounds.items():
             title = f"{case.name}, forward, batch {batch}, {precision}"
             both = {name: seconds[name] for name in (precision, "hand-written")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ class NetCase(NamedTuple):
 
 ALEXNET = NetCase("bvlc_alexnet", 227, None, hand_written.alexnet)
 CAFFENET = NetCase(
-    "CaffeNet", 227, published_nets.caffenet, lambda: hand_written.alexnet(pool_first=True)
+    "CaffeNet", 227, published_nets.caffenet, partial(hand_written.alexnet, pool_first=True)
 )
 GOOGLENET = NetCase("GoogLeNet", 224, published_nets.googlenet, hand_written.GoogLeNet)
 RESNET = NetCase("ResNet-50", 224, published_nets.resnet50, hand_written.resnet50)

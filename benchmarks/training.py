@@ -1,17 +1,19 @@
 """Training steps of whole nets against hand-written eager nets: torch's modules and its SGD.
 
-Both sides hold their batch already. `python -m benchmarks.training ResNet-50` runs that row alone.
+Each side runs in a process of its own and holds its batch already.
+`python -m benchmarks.training ResNet-50` runs that row alone.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
+from benchmarks.apart import Step, apart
 from benchmarks.net_case import ALEXNET, CAFFENET, GOOGLENET, MODELS, RESNET, NetCase, compiled
 from benchmarks.side_by_side import interleaved, report
 from netspec.pytorch.allocator import keep_freed_memory
@@ -65,7 +67,7 @@ def netspec_step(
     checkpoint: bool = False,
 ) -> Callable[[], None]:
     """A step as `netspec.Solver` makes it."""
-    keep_freed_memory("cpu")  # of the process: the net that is written by hand gains, too
+    keep_freed_memory("cpu")
     net = case.net(len(data), "TRAIN")
     module = compiled(net)
     set_precision(module, precision, "cpu")
@@ -83,16 +85,32 @@ def netspec_step(
     return step
 
 
+def batch_of(case: NetCase, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels. Shapes: (N, 3, side, side) and (N,)."""
+    torch.manual_seed(1)
+    return torch.randn(batch, 3, case.side, case.side), torch.randint(0, 1000, (batch,))
+
+
+def make_hand_step(case: NetCase, batch: int) -> Callable[[], None]:
+    """`hand_step` on a batch of its own."""
+    return hand_step(case, *batch_of(case, batch))
+
+
+def make_netspec_step(case: NetCase, batch: int, precision: str) -> Callable[[], None]:
+    """`netspec_step` on a batch of its own."""
+    return netspec_step(case, *batch_of(case, batch), precision)
+
+
 def main(names: Sequence[str] = ()) -> None:
     chosen = [row for row in ROWS if not names or row[0].name in names]
     for case, batch, bounds in chosen:
-        data = torch.randn(batch, 3, case.side, case.side)
-        label = torch.randint(0, 1000, (batch,))
-        variants = {"hand-written": hand_step(case, data, label)}
+        makers: dict[str, Callable[[], Step]] = {
+            "hand-written": partial(make_hand_step, case, batch)
+        }
         for precision in bounds:
-            variants[precision] = netspec_step(case, data, label, precision)
-        gc.collect()
-        seconds = interleaved(variants, rounds=7, warm_up=1)
+            makers[precision] = partial(make_netspec_step, case, batch, precision)
+        with apart(makers) as variants:
+            seconds = interleaved(variants, rounds=7, warm_up=1)
         for precision, bound in bounds.items():
             title = f"{case.name}, training step, batch {batch}, {precision}"
             both = {name: seconds[name] for name in (precision, "hand-written")}
