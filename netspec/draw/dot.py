@@ -66,6 +66,11 @@ class _Picture:
         self.plugged = _plugged(diagram)
         self.depths = _depths(diagram)
         self.plugs: dict[tuple[object, ...], str] = {}
+        # of each node, the one whose top is its first bottom
+        self.above: dict[Node, Node] = {}
+        for edge in diagram.edges:
+            if edge.head is not None and not edge.bottom:
+                self.above.setdefault(edge.head, edge.tail)
 
     def text(self) -> str:
         for node in self.diagram.nodes:
@@ -141,14 +146,7 @@ class _Picture:
             head = self.plug(edge, "")
         elif (edge.tail, edge.blob.name) in self.plugged and edge.bottom:
             self.add_stub(edge)
-            beside = next(
-                (
-                    other.tail
-                    for other in self.diagram.edges
-                    if other.head is edge.head and not other.bottom
-                ),
-                None,
-            )
+            beside = self.above.get(edge.head)
             tail, attributes = self.plug(edge, self.frame_of(edge.head), beside), []
         elif edge.head.in_place and not edge.bottom:
             attributes = ["weight=20", "arrowhead=none"]  # the same blob, only its contents change
