@@ -7,7 +7,7 @@ import argparse
 from netspec.cli.numbers import natural
 from netspec.cli.state import print_warnings
 from netspec.diagnostics import NetspecError, Report, counted
-from netspec.solver.run_options import CHECKPOINTS, PRECISIONS
+from netspec.solver.run_options import PRECISIONS
 
 ONE_GPU = (
     "the GPU to compute on: 0, or the first of 0,1 or of all (default: one where there is one)"
@@ -37,19 +37,6 @@ def configure_precision(parser: argparse.ArgumentParser, goes_on: bool = False) 
         help=(
             "of convolutions and dense layers; weights, losses, LRN and statistics are fp32 in all "
             f"of them (default {default})"
-        ),
-    )
-
-
-def configure_checkpoint(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """Adds --checkpoint."""
-    parser.add_argument(
-        "--checkpoint",
-        choices=CHECKPOINTS,
-        default="none",
-        help=(
-            "activation checkpointing: auto computes segments of layers again in the backward "
-            "pass instead of keeping their values, for less memory (default none)"
         ),
     )
 

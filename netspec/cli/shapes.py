@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from netspec.cli.as_json import span_as_json
+from netspec.cli.checkpoint import configure_checkpoint
 from netspec.cli.columns import ALL_COLUMNS, CSV_COLUMNS, SUMMED, Figures
-from netspec.cli.device import configure_checkpoint
 from netspec.cli.layer_groups import Row, grouped, in_order
 from netspec.cli.numbers import positive
 from netspec.cli.state import configure_state, load_net, name_list, options_of

@@ -7,10 +7,10 @@ import sys
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from netspec.cli.checkpoint import configure_checkpoint
 from netspec.cli.device import (
     MANY_GPUS,
     chosen_devices,
-    configure_checkpoint,
     configure_compile,
     configure_device,
     configure_exact,

@@ -46,10 +46,11 @@ from netspec.pytorch.weights import LoadReport, load_part, require_choice
 from netspec.readers.crew import default_workers
 from netspec.readers.reader import Shard
 from netspec.schema import caffe_pb2
+from netspec.solver.checkpoints import require_checkpoint
 from netspec.solver.evaluation import evaluation_of
 from netspec.solver.fork_settings import require_carried_out
 from netspec.solver.learning_rate import learning_rate
-from netspec.solver.run_options import PRECISIONS, Overrides, require_checkpoint
+from netspec.solver.run_options import PRECISIONS, Overrides
 from netspec.solver.solver_file import load_solver
 from netspec.weights.choice import WeightChoice
 from netspec.weights.companion import Companion

@@ -9,20 +9,10 @@ from pathlib import Path
 from netspec.diagnostics import NetspecError
 from netspec.schema import caffe_pb2
 from netspec.signals import SIGNAL_EFFECTS, STOP
+from netspec.solver.checkpoints import require_checkpoint
 from netspec.weights.choice import WeightChoice
 
-CHECKPOINTS = ("none", "auto")
 PRECISIONS = ("fp32", "bf16", "fp16", "tf32")
-
-
-def require_checkpoint(checkpoint: str, compile: bool) -> None:
-    """Raises NetspecError where a way of activation checkpointing does not exist, or can't be."""
-    if checkpoint not in CHECKPOINTS:
-        raise NetspecError(f"'checkpoint' is {' or '.join(CHECKPOINTS)}, got '{checkpoint}'")
-    if compile and checkpoint != "none":
-        message = "--compile and --checkpoint exclude each other"
-        hint = "torch.compile chooses by itself what the backward pass computes again"
-        raise NetspecError(message, None, hint)
 
 
 @dataclass(slots=True)
