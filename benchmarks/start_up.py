@@ -26,5 +26,5 @@ def main() -> None:
         interleaved(variants, rounds=25, warm_up=3),
         "netspec shapes",
         "python -c pass",
-        bound=12,
+        bound=9,
     )
