@@ -47,6 +47,7 @@ def join_relus(module: NetModule) -> int:
     about, joined = module.about, 0
     # a Convolution of many bottoms is called for each of them
     calls = Counter(node.target for node in module.graph.nodes if node.op == "call_module")
+    layer_of = {target: layer for layer, target in enumerate(about.order)}
     for node in [*module.graph.nodes]:
         convolution = _rectified_by(module, node)
         if convolution is None or calls[convolution.target] > 1:
@@ -56,8 +57,8 @@ def join_relus(module: NetModule) -> int:
         node.replace_all_uses_with(convolution)
         module.graph.erase_node(node)
         # the node is now ReLU's top, and the convolution has none
-        relu, behind = (about.order.index(str(each.target)) for each in (node, convolution))
-        about.tops[relu], about.tops[behind] = [convolution.name], []
+        about.tops[layer_of[str(node.target)]] = [convolution.name]
+        about.tops[layer_of[str(convolution.target)]] = []
         joined += 1
     if joined:
         module.recompile()

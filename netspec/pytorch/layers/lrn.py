@@ -7,7 +7,7 @@ computes that again, and keeps the bottom alone.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import torch
@@ -133,9 +133,10 @@ class _AcrossChannels(torch.autograd.Function):
 
 def _window_sums(x: Tensor, size: int) -> Tensor:
     """The sum over `size` channels around each; (N, C, …) → (N, C, …)."""
-    reach, channels = size // 2, x.shape[1]
+    channels = x.shape[1]
+    reach = max(0, min(size // 2, channels - 1))  # further channels there are none
     padded = F.pad(x, (0, 0) * (x.dim() - 2) + (reach, reach))
-    return torch.stack([padded[:, i : i + channels] for i in range(size)]).sum(0)
+    return reduce(torch.add, [padded[:, i : i + channels] for i in range(2 * reach + 1)])
 
 
 def _scale(x: Tensor, size: int, alpha: float, k: float) -> Tensor:
