@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from netspec.diagnostics import ADVICE, Diagnostic, Span
 from netspec.graph import Layer, Net
@@ -15,7 +16,7 @@ from netspec.syntax.read import FileKind
 from netspec.syntax.tree import Block
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CheckedNet:
     """A net of one state without errors, and the message of the whole file that it is of."""
 
@@ -23,7 +24,7 @@ class CheckedNet:
     message: caffe_pb2.NetParameter
     spans: Spans
 
-    @property
+    @cached_property  # rules ask for each layer
     def trains(self) -> bool:
         """Whether it is the net of a training run: of the phase TRAIN, with a loss."""
         return self.net.phase == "TRAIN" and bool(self.net.loss_weights)
