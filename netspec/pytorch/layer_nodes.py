@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from netspec.graph import Layer, Net
 from netspec.pytorch.module import NetModule
@@ -39,6 +39,14 @@ def nodes_of_layers(module: NetModule) -> list[tuple[list[fx.Node], list[fx.Node
         found.append((nodes[start:end], list(own)))
         start = end
     return found
+
+
+def calls_plain(module: NetModule, node: fx.Node, *kinds: type[nn.Module]) -> bool:
+    """Whether a node calls a layer that is just one of `kinds`, and nothing watches it."""
+    if node.op != "call_module":
+        return False
+    layer = module.get_submodule(str(node.target))
+    return type(layer) in kinds and not layer._forward_hooks
 
 
 def insert_casts(

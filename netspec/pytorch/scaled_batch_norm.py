@@ -7,6 +7,7 @@ from typing import cast
 from torch import Tensor, fx, nn
 
 from netspec.passes.scaled_batch_norm import scaled_batch_norm
+from netspec.pytorch.layer_nodes import calls_plain
 from netspec.pytorch.layers.arithmetic import Scale
 from netspec.pytorch.layers.normalization import BatchNorm
 from netspec.pytorch.lower import net_of
@@ -37,12 +38,7 @@ def scaled_pairs(module: NetModule) -> dict[fx.Node, fx.Node]:
         top, between = nodes.get(target[scale]), nodes.get(target[norm])
         if top is None or between is None:
             continue
-        is_plain = _is(module, target[scale], Scale) and _is(module, target[norm], BatchNorm)
+        is_plain = calls_plain(module, top, Scale) and calls_plain(module, between, BatchNorm)
         if is_plain and top.args == (between,) and list(between.users) == [top]:
             found[top] = between
     return found
-
-
-def _is(module: NetModule, target: str, kind: type[nn.Module]) -> bool:
-    layer = module.get_submodule(target)
-    return type(layer) is kind and not layer._forward_hooks

@@ -6,14 +6,17 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
 from netspec.diagnostics import counted
 from netspec.passes.checkpoint_segments import checkpoint_segments
 from netspec.pytorch.checkpoint import Segment, not_repeatable
-from netspec.pytorch.layer_nodes import nodes_of_layers
+from netspec.pytorch.layer_nodes import calls_plain, nodes_of_layers
+from netspec.pytorch.layers.convolution import Conv2d
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.pooled_relu import pooled_relus
 from netspec.pytorch.scaled_batch_norm import ScaledBatchNorm, scaled_pairs
 
 
@@ -34,10 +37,18 @@ class TrainingForward:
 
     def forget(self) -> None:
         """Arranges the module anew: it has changed."""
-        pairs = {} if self._exact else scaled_pairs(self.module)
+        scaled = {} if self._exact else scaled_pairs(self.module)
         self.segments = _segments(self.module) if self._checkpoint else []
-        arranging = _Arranging(self.module, pairs) if pairs or self.segments else None
-        self._body = arranging.graph_module(self.segments) if arranging else None
+        segment_of = _by_node(self.segments)
+        pooled = {
+            pool: relu
+            for pool, relu in pooled_relus(self.module).items()
+            if segment_of.get(pool) is segment_of.get(relu)
+        }
+        self._lie_last = _lie_last(self.module)
+        self._body = None
+        if scaled or pooled or self.segments:
+            self._body = _Arranging(self.module, scaled, pooled).graph_module(self.segments)
 
     @property
     def checkpointing(self) -> str:
@@ -50,6 +61,10 @@ class TrainingForward:
 
     def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The outputs, as the net's module gives them. Raises: what it raises."""
+        inputs = [
+            x.contiguous(memory_format=torch.channels_last) if i in self._lie_last else x
+            for i, x in enumerate(inputs)
+        ]
         if self._body is None:
             return self.module(*inputs)
         try:
@@ -58,6 +73,27 @@ class TrainingForward:
             self.module.explain(error, tuple(inputs), {})
             raise
         return self.module.shown(outputs)
+
+
+def _lie_last(module: NetModule) -> set[int]:
+    """The inputs that convolutions take channels last, by their places.
+
+    Brought to that once, they are not brought to it again for the gradients of the weights.
+    """
+    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
+    readers = {
+        node: module.get_parameter(f"{node.target}.weight")
+        for each in inputs
+        for node in each.users
+        if calls_plain(module, node, nn.Conv2d, Conv2d)
+    }
+    last = torch.channels_last
+    return {
+        i
+        for i, each in enumerate(inputs)
+        for weight in (readers[node] for node in each.users if node in readers)
+        if weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
+    }
 
 
 def _segments(module: NetModule) -> list[list[fx.Node]]:
@@ -74,20 +110,29 @@ def _segments(module: NetModule) -> list[list[fx.Node]]:
     return [segment for segment in found if segment]
 
 
+def _by_node(segments: list[list[fx.Node]]) -> dict[fx.Node, list[fx.Node]]:
+    return {node: segment for segment in segments for node in segment}
+
+
 class _Arranging:
     """Copies the nodes of a module into other graphs.
 
-    Args: pairs: of each node that stands for two, the first of the two.
+    Args:
+        scaled: of each Scale that is computed with a BatchNorm, the latter.
+        pooled: of each pooling that is computed before a ReLU, the latter.
     """
 
-    def __init__(self, module: NetModule, pairs: dict[fx.Node, fx.Node]) -> None:
-        self.module, self.pairs, self.first = module, pairs, set(pairs.values())
+    def __init__(
+        self, module: NetModule, scaled: dict[fx.Node, fx.Node], pooled: dict[fx.Node, fx.Node]
+    ) -> None:
+        self.module, self.scaled, self.pooled = module, scaled, pooled
+        self.later = {*scaled.values(), *pooled.values()}  # computed with the nodes behind them
         self.submodules: dict[str, nn.Module] = {}
 
     def graph_module(self, segments: list[list[fx.Node]]) -> fx.GraphModule:
         """The module's graph with a node for each segment."""
         graph, values = fx.Graph(), dict[fx.Node, fx.Node]()
-        segment_of = {node: segment for segment in segments for node in segment}
+        segment_of = _by_node(segments)
         for node in self.module.graph.nodes:
             segment = segment_of.get(node)
             if segment is None:
@@ -117,19 +162,30 @@ class _Arranging:
             values[node] = graph.call_function(operator.getitem, (called, i))
 
     def _copy(self, graph: fx.Graph, node: fx.Node, values: dict[fx.Node, fx.Node]) -> None:
-        if node in self.first:
+        if node in self.later:
             return
-        if node.op == "call_module":
-            self.submodules[str(node.target)] = self._submodule(node)
-        if node in self.pairs:
-            (bottom,) = self.pairs[node].all_input_nodes
-            values[node] = graph.call_module(str(node.target), (values[bottom],))
+        if node in self.scaled:
+            norm, scale = self._layer(self.scaled[node]), self._layer(node)
+            bottom = values[_bottom(self.scaled[node])]
+            values[node] = self._call(graph, node, ScaledBatchNorm(norm, scale), bottom)
+        elif node in self.pooled:
+            relu = self.pooled[node]
+            top = self._call(graph, node, self._layer(node), values[_bottom(relu)])
+            values[node] = self._call(graph, relu, nn.ReLU(inplace=True), top)
         else:
+            if node.op == "call_module":
+                self.submodules[str(node.target)] = self._layer(node)
             values[node] = graph.node_copy(node, values.__getitem__)
 
-    def _submodule(self, node: fx.Node) -> nn.Module:
-        own: Any = self.module.get_submodule(str(node.target))
-        if node not in self.pairs:
-            return own
-        norm: Any = self.module.get_submodule(str(self.pairs[node].target))
-        return ScaledBatchNorm(norm, own)
+    def _layer(self, node: fx.Node) -> Any:
+        return self.module.get_submodule(str(node.target))
+
+    def _call(self, graph: fx.Graph, node: fx.Node, layer: nn.Module, bottom: fx.Node) -> fx.Node:
+        """A call of `layer` by the name that `node` calls."""
+        self.submodules[str(node.target)] = layer
+        return graph.call_module(str(node.target), (bottom,))
+
+
+def _bottom(node: fx.Node) -> fx.Node:
+    (bottom,) = node.all_input_nodes
+    return bottom

@@ -9,6 +9,8 @@ import torch
 
 import netspec
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.optimize import lay_channels_last
+from netspec.pytorch.pooled_relu import pooled_relus
 from netspec.pytorch.scaled_batch_norm import scaled_pairs
 from netspec.pytorch.training_forward import TrainingForward
 
@@ -124,3 +126,99 @@ def test_an_error_names_its_layer() -> None:
     with pytest.raises(RuntimeError) as error:
         TrainingForward(module)([torch.zeros(4, 2, 5, 5), blobs()["label"]])
     assert any("layer 'conv'" in note for note in error.value.__notes__)
+
+
+POOLED = """
+name: "Net"
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 4 dim: 3 dim: 9 dim: 9 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 6 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "TOP" relu_param { RELU } }
+layer { name: "pool" type: "Pooling" bottom: "TOP" top: "pool"
+  pooling_param { kernel_size: 3 stride: 2 POOLING } }
+MORE
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+def pooled_text(top: str = "conv", relu: str = "", pooling: str = "", more: str = "") -> str:
+    made = POOLED
+    for word, part in {"TOP": top, "RELU": relu, "POOLING": pooling, "MORE": more}.items():
+        made = made.replace(word, part)
+    return made
+
+
+def pooled_blobs() -> dict[str, torch.Tensor]:
+    """Images with rows of zeros and of one value, whose maxima are each of several."""
+    data = torch.randn(4, 3, 9, 9, generator=torch.Generator().manual_seed(5))
+    data[0] = 0
+    data[1, :, 3:] = -1
+    return {"data": data, "label": blobs()["label"]}
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize("pooling", ["", "pad: 1"])
+@pytest.mark.parametrize("top", ["conv", "relu"])
+def test_relu_behind_max_pooling_changes_no_bit(load_text, top: str, pooling: str, last) -> None:
+    module = netspec.compile(load_text(pooled_text(top, pooling=pooling), phase="TRAIN"), seed=1)
+    if last:
+        lay_channels_last(module, "cpu")
+    plain, data = copy.deepcopy(module), list(pooled_blobs().values())
+    expected = plain(*data)
+    wanted = gradients(plain, expected)
+    assert len(pooled_relus(module)) == 1
+    outputs = TrainingForward(module)(data)
+    assert torch.equal(outputs["loss"], expected["loss"])
+    for one, two in zip(gradients(module, outputs), wanted, strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        pooled_text(relu="negative_slope: 0.1"),
+        pooled_text(pooling="pool: AVE"),
+        pooled_text(more='layer { name: "more" type: "Power" bottom: "conv" top: "more" }'),
+        pooled_text(more='layer { name: "more" type: "Silence" bottom: "conv" }'),
+    ],
+    ids=["leaky", "average", "read twice", "silenced"],
+)
+def test_which_relus_stay_before_the_pooling(load_text, net: str) -> None:
+    module = netspec.compile(load_text(net, phase="TRAIN"), seed=1)
+    data = list(pooled_blobs().values())
+    expected = copy.deepcopy(module)(*data)["loss"]
+    assert torch.equal(TrainingForward(module)(data)["loss"], expected)
+    assert len(pooled_relus(module)) == ("Silence" in net)  # which reads nothing
+
+
+def test_a_relu_that_is_watched_runs_before_the_pooling() -> None:
+    module = netspec.compile(netspec.loads(pooled_text(), phase="TRAIN"), seed=1)
+    shapes = []
+    module.relu.register_forward_hook(lambda layer, inputs, top: shapes.append(tuple(top.shape)))
+    TrainingForward(module)(list(pooled_blobs().values()))
+    assert shapes == [(4, 6, 7, 7)]
+
+
+def test_images_are_kept_channels_last_where_the_weights_lie_so() -> None:
+    module = netspec.compile(netspec.loads(pooled_text(), phase="TRAIN"), seed=1)
+    data = list(pooled_blobs().values())
+
+    def kept_last() -> list[bool]:
+        kept = []
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.shape == data[0].shape:
+                kept.append(tensor.is_contiguous(memory_format=torch.channels_last))
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            TrainingForward(module)(data)
+        return kept
+
+    assert kept_last() == [False]
+    lay_channels_last(module, "cpu")
+    assert kept_last() == [True]
