@@ -111,9 +111,14 @@ def raw_rows(folder: Path) -> None:
     }
     net = netspec.load(path, "TRAIN")
     own, alone = f"netspec, {default_workers()} workers", "netspec, one thread"
-    with batches(net, seed=1) as stream, batches(net, seed=1, workers=0) as single:
+    as_bytes = "the same, finished on a GPU"
+    with (
+        batches(net, seed=1) as stream,
+        batches(net, seed=1, workers=0) as single,
+        batches(net, seed=1, as_bytes=True) as for_a_device,
+    ):
         variants = {name: taking(loader) for name, loader in loaders.items()}
-        variants |= {own: taking(stream), alone: taking(single)}
+        variants |= {own: taking(stream), alone: taking(single), as_bytes: taking(for_a_device)}
         baseline = _baseline(path)
         if baseline is not None:
             variants[BASELINE] = _rounds_of(baseline)
@@ -123,6 +128,7 @@ def raw_rows(folder: Path) -> None:
     title = "raw 256×256 records, crop, mirror, mean, 1,024 of them"
     _against(f"{title}, against the best DataLoader", seconds, own, list(loaders), 1 / 1.5)
     _against(f"{title}, against one thread", seconds, own, [alone], 1)
+    _against(f"{title}, what the CPU does for a GPU", seconds, as_bytes, [own], 1)
     if baseline is not None:
         _against(f"{title}, against {BASELINE}", seconds, own, [BASELINE], 1 / 3)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from netspec.diagnostics import NetspecError, Span, note
 from netspec.graph import Blob, Net
+from netspec.pytorch.finish_images import ImageFinisher
 from netspec.pytorch.layers.loss_terms import label_span
 from netspec.pytorch.module import NetModule
 from netspec.readers.batches import batches, open_reader, reader_of
+from netspec.readers.byte_images import ByteImages
 from netspec.readers.reader import WHOLE, Shard
 
 # what may stand between labels and their data layer
@@ -29,6 +33,8 @@ class Feed:
         every: takes each so-many-th batch, where the others are for other processes.
         oversample: reads ten crops of each record, for `TenCrops`.
         workers: threads that decode and transform the data, as in `batches`.
+        finishes: does mean, scale and mirror of images on the device, to which their bytes go; None
+            where that isn't the CPU, whose threads do it ahead.
 
     Raises: NetspecError where an input of the module is fed by no data layer.
     """
@@ -44,10 +50,12 @@ class Feed:
         every: int = 1,
         oversample: bool = False,
         workers: int | None = None,
+        finishes: bool | None = None,
     ) -> None:
         self.net, self.module, self.device, self.index = net, module, device, start
         self.shard, self.every, self.seed = shard, every, seed
         self.inputs: list[Tensor] = []  # of the last pass
+        self._finish = {name: ImageFinisher(device) for name in module.input_names}
         unfed = [name for name in module.input_names if name not in net.sources]
         if unfed:
             blob = net.blobs[unfed[0]]
@@ -66,6 +74,7 @@ class Feed:
                 every=every,
                 oversample=oversample,
                 workers=workers,
+                as_bytes=device.type != "cpu" if finishes is None else finishes,
             )
             if net.sources
             else None
@@ -76,17 +85,19 @@ class Feed:
 
         Raises: NetspecError; one for an item of the batch names its record.
         """
-        arrays = next(self._batches) if self._batches is not None else {}
-        self.inputs = [
-            torch.from_numpy(arrays[name]).to(self.device, non_blocking=True)
-            for name in self.module.input_names
-        ]
+        batch = next(self._batches) if self._batches is not None else {}
+        self.inputs = [self._on_device(name, batch[name]) for name in self.module.input_names]
         try:
             outputs = self.module(*self.inputs) if run is None else run(self.inputs)
         except NetspecError as error:
             raise self._with_record(error) from None
         self.index += self.every
         return outputs
+
+    def _on_device(self, name: str, fed: NDArray[Any] | ByteImages) -> Tensor:
+        if isinstance(fed, ByteImages):
+            return self._finish[name](fed)
+        return torch.from_numpy(fed).to(self.device, non_blocking=True)
 
     def _with_record(self, error: NetspecError) -> NetspecError:
         if error.item is None:

@@ -18,9 +18,9 @@ from netspec.readers.batch_sampler import sampled_patch
 from netspec.readers.boxes import UNIT, Boxes, Floats, emitted, mirrored, project
 from netspec.readers.distort import apply_distort, needs_colour
 from netspec.readers.images import Pixels
+from netspec.readers.mean import read_mean_values
 from netspec.readers.noise import apply_noise
 from netspec.readers.resize_policy import apply_resize, interpolations, resize_boxes, stretch_boxes
-from netspec.readers.transform import read_mean_values
 from netspec.schema.forks import stated
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+T = TypeVar("T", bound=np.generic)
 _SMALL = 1 << 20  # bytes up to which the allocator itself uses memory again
 _SPARE = 2  # blocks kept for the next batches
 
@@ -23,14 +25,14 @@ class ArrayPool:
     def __init__(self) -> None:
         self._spare: deque[NDArray[np.uint8]] = deque(maxlen=_SPARE)
 
-    def empty(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def empty(self, shape: tuple[int, ...], kind: type[T]) -> NDArray[T]:
         """An array of any content."""
-        size = 4 * prod(shape)
+        size = np.dtype(kind).itemsize * prod(shape)
         if size < _SMALL:
-            return np.empty(shape, np.float32)
+            return np.empty(shape, kind)
         block = self._block(size)
         # over a memoryview, for a view of an array would be counted as one of the block itself
-        array: NDArray[np.float32] = np.frombuffer(block.data, np.float32)
+        array: NDArray[T] = np.frombuffer(block.data, kind)
         weakref.finalize(array, self._spare.append, block).atexit = False
         return array.reshape(shape)
 

@@ -13,6 +13,7 @@ from importlib import import_module
 from itertools import count
 from queue import Empty, Queue
 from threading import Event, Thread, current_thread
+from typing import TYPE_CHECKING
 
 from netspec.diagnostics import NetspecError
 from netspec.extras import REQUIREMENTS, missing_package
@@ -21,6 +22,9 @@ from netspec.layers import find_spec
 from netspec.layers.spec import Spec
 from netspec.readers.crew import WORKER, Crew, default_workers
 from netspec.readers.reader import WHOLE, Batch, Reader, Shard
+
+if TYPE_CHECKING:
+    from netspec.readers.transform import Transformer
 
 _READ_AHEAD = "netspec-batches"  # the thread's name
 
@@ -34,6 +38,7 @@ def batches(
     every: int = 1,
     oversample: bool = False,
     workers: int | None = None,
+    as_bytes: bool = False,
 ) -> Batches:
     """What the net's data layers feed, batch after batch, without an end.
 
@@ -53,6 +58,7 @@ def batches(
         workers: threads that decode and transform a batch's records between them; the batches are
             the same for any number. None takes one for each core that this process may use, 8 at
             most; 0 starts no thread at all, as prefetch 0 and one worker.
+        as_bytes: images that are only cropped, mirrored and scaled come as `ByteImages`.
 
     Returns:
         an iterator of {top: array}, float32; `close()`, leaving its `with` block or dropping it
@@ -72,18 +78,20 @@ def batches(
             )
         seed = secrets.randbits(63)
     readers = open_readers(net, seed, shard)
-    for reader in readers if oversample else ():
-        _take_ten(reader)
+    if oversample or as_bytes:
+        for transformer in _transformers(readers):
+            transformer.oversamples, transformer.gives_bytes = oversample, as_bytes
     workers = default_workers(shard.processes) if workers is None else workers
     return Batches(readers, start, prefetch if workers else 0, every, workers)
 
 
-def _take_ten(reader: Reader) -> None:
+def _transformers(readers: list[Reader]) -> Iterator[Transformer]:
     from netspec.readers.transform import Transformer
 
-    transformer = getattr(reader, "transformer", None)
-    if isinstance(transformer, Transformer):  # any other reads no images, or none that are cropped
-        transformer.oversamples = True
+    for reader in readers:
+        transformer = getattr(reader, "transformer", None)
+        if isinstance(transformer, Transformer):  # others read no images, or none that are cropped
+            yield transformer
 
 
 def dataset_size(net: Net) -> int | None:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from netspec.diagnostics import NetspecError
 from netspec.files.paths import net_path, resolve_path
 from netspec.graph import Layer
+from netspec.readers.byte_images import NotBytesError
 from netspec.readers.crew import ALONE, Crew
 from netspec.readers.images import datum_pixels
+from netspec.readers.mean import Floats
 from netspec.readers.randomness import BATCH, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
-from netspec.readers.transform import Fetched, Floats, Transformer
+from netspec.readers.transform import Fetched, Transformer
 from netspec.schema.caffe_pb2 import DataParameter, Datum
 from netspec.stores.damage import key_text
 from netspec.stores.records import database_kind, open_records
@@ -59,6 +61,13 @@ class DatabaseReader:
         return None if self._counts_slowly else self._records.count
 
     def read(self, batch_index: int) -> Batch:
+        try:
+            return self._read(batch_index)
+        except NotBytesError:
+            self.transformer.gives_bytes = False
+            return self._read(batch_index)
+
+    def _read(self, batch_index: int) -> Batch:
         labels, keys = np.empty(self._batch_size, np.float32), list[bytes]()
         numbers = self._shard.numbers(batch_index, self._batch_size)
         data = self.transformer.batch(

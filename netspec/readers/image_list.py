@@ -16,9 +16,10 @@ from netspec.graph import Layer
 from netspec.read_file import GIB, read_file, unreadable
 from netspec.readers.crew import ALONE, Crew
 from netspec.readers.images import Pixels, read_image
+from netspec.readers.mean import Floats
 from netspec.readers.randomness import BATCH, ORDER, SKIP, generator, record_generators
 from netspec.readers.reader import Batch, Shard, record_text
-from netspec.readers.transform import Fetched, Floats, Transformer
+from netspec.readers.transform import Fetched, Transformer
 
 LARGEST_LIST = GIB  # bytes of a list of files: some ten million lines
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+)")

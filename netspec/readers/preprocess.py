@@ -33,7 +33,7 @@ from netspec.graph import Layer, Net, shape_text, sizes_text
 from netspec.layers.resize_policy import crop_size, resize_param
 from netspec.passes.deploy import SIZE_FIELDS, TRANSFORM_FIELDS
 from netspec.read_file import GIB, read_file
-from netspec.readers.transform import mean_image
+from netspec.readers.mean import mean_image
 from netspec.schema.caffe_pb2 import ImageDataParameter, TransformationParameter
 from netspec.syntax import prototxt
 from netspec.syntax.bind import bind

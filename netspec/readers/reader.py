@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
 from netspec.diagnostics import NetspecError
 from netspec.readers.crew import Crew
 
-Batch = dict[str, NDArray[Any]]
+Batch = dict[str, Any]  # an array a top, or `ByteImages` where these were asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from netspec.diagnostics import NetspecError, Span
-from netspec.files.mean_file import read_mean_blob
-from netspec.files.paths import resolve_path
 from netspec.graph import shape_text
 from netspec.layers.resize_policy import resize_param
 from netspec.readers.array_pool import ArrayPool
 from netspec.readers.augment import augmenter
+from netspec.readers.byte_images import ByteImages, NotBytesError
 from netspec.readers.crew import ALONE, Crew
+from netspec.readers.crop_places import CropPlaces, Place
+from netspec.readers.mean import Floats, read_mean_values
 from netspec.readers.reader import WHOLE, Shard
 from netspec.readers.resize_policy import apply_resize, interpolations
-from netspec.readers.ten_places import CROPS, ten_places
+from netspec.readers.ten_places import CROPS
 from netspec.schema.caffe_pb2 import TransformationParameter
 from netspec.syntax.bind import Spans
 
-Floats = NDArray[np.float32]
 Fetched = Callable[[], NDArray[Any]]  # a record that was read and is not decoded yet
-Place = tuple[int, int, int]  # of a crop: its top row and left column, and whether it is flipped
 _WORTH_A_THREAD = 1 << 14  # bytes of a record
 
 
@@ -62,6 +60,7 @@ class Transformer:
             self._mean_values = np.array(param.mean_value, np.float32)[:, None, None]
         self.keeps_levels = False  # leave mean and scale out, for eyes
         self.oversamples = False  # ten crops of each record: oversample.py
+        self.gives_bytes = False  # leave mean, scale and mirror to others, where those can do it
         self._augmenter = augmenter(param, phase, net_path, spans, layer_label)
         self._pool = ArrayPool()
 
@@ -77,7 +76,7 @@ class Transformer:
         name: Callable[[int], str] = "record {}".format,
         shard: Shard = WHOLE,
         own_rng: Callable[[int], np.random.Generator] | None = None,
-    ) -> Floats:
+    ) -> Floats | ByteImages:
         """`batch` of records that are there already, on the caller's thread alone."""
         fetched = (partial(np.asarray, record) for record in records)
         return self.batch(fetched, len(records), rng, name, shard, own_rng)
@@ -91,7 +90,7 @@ class Transformer:
         shard: Shard = WHOLE,
         own_rng: Callable[[int], np.random.Generator] | None = None,
         crew: Crew = ALONE,
-    ) -> Floats:
+    ) -> Floats | ByteImages:
         """The batch of some records.
 
         The crop's place is random in the TRAIN phase and the centre, rounded down, in TEST. The
@@ -109,21 +108,34 @@ class Transformer:
         Shapes: (C, H, W) each, to (N, C, h, w); h = w = crop_size, or H and W where there is none.
             (10 N, C, h, w), crop after crop, with `oversamples`.
         Raises: NetspecError where a record does not fit the crop, the mean or the others of its
-            batch.
+            batch; NotBytesError, with `gives_bytes`, where one that is not the first holds floats.
         """
         prepared = self._preparation(count, rng, name, shard, own_rng)
-        places = _Places(partial(self._draw, count=count * shard.processes, rng=rng), rng, shard)
+        places = CropPlaces(
+            count * shard.processes, self._at_random, self._param.mirror, rng, shard
+        )
         # the first record alone, for it says what shape the batch has
         first, own = prepared(0, next(records))
         self._check(first.shape, first.shape, 0, name)
         size = self._crop or first.shape[1], self._crop or first.shape[2]
-        batch = self._pool.empty((count * (CROPS if self.oversamples else 1), len(first), *size))
+        crops = count * (CROPS if self.oversamples else 1)
+        as_bytes = self.gives_bytes and self._augmenter is None and first.dtype == np.uint8
+        batch: NDArray[Any] = self._pool.empty(
+            (crops, len(first), *size), np.uint8 if as_bytes else np.float32
+        )
+        taken = np.empty((3, crops), np.int64)
 
         def put(i: int, record: NDArray[Any], own: np.random.Generator) -> None:
+            if as_bytes and record.dtype != np.uint8:
+                raise NotBytesError
             spare = record.shape[1] - size[0], record.shape[2] - size[1]
-            crops = places.ten(spare) if self.oversamples else [places.of(spare, i)]
-            for k, place in enumerate(crops):
-                self._fill(batch[k * count + i], record, place, own)
+            own_places = places.ten(spare) if self.oversamples else [places.of(spare, i)]
+            for at, place in zip(range(i, crops, count), own_places, strict=True):
+                taken[:, at] = place
+                if as_bytes:
+                    batch[at] = record[_window(place, size)]
+                else:
+                    self._fill(batch[at], record, place, own)
 
         def work(item: tuple[int, Fetched]) -> None:
             i, fetched = item
@@ -137,6 +149,9 @@ class Transformer:
             put(0, first, own)
             # threads pay only where a record is more work than handing it over
             (crew if first.nbytes >= _WORTH_A_THREAD else ALONE).each(work, enumerate(records, 1))
+        if as_bytes:
+            mean = self._mean_values if self._mean is None else self._mean
+            return ByteImages(batch, taken, mean, self._scale)
         return batch
 
     def _preparation(
@@ -182,10 +197,9 @@ class Transformer:
 
         Shapes: record (C, H, W) to image (C, h, w).
         """
-        top, left, flip = place
-        if flip:
+        if place[2]:
             image = image[:, :, ::-1]
-        window = np.s_[:, top : top + image.shape[1], left : left + image.shape[2]]
+        window = _window(place, image.shape[1:])
         mean = self._mean_values if self._mean is None else self._mean[window]
         image[...] = record[window]  # only the crop becomes float
         if self._augmenter is not None:
@@ -205,20 +219,6 @@ class Transformer:
                 f"{self._label}: {name} holds float_data, which 'resize_param' can't resize",
                 self._span("resize_param"),
             )
-
-    def _draw(
-        self, spare_rows: int, spare_columns: int, count: int, rng: np.random.Generator
-    ) -> NDArray[np.int64]:
-        """Places for a number of records of one size. Shapes: (3, count)."""
-        if self._at_random:
-            tops, lefts = (
-                rng.integers(0, spare_rows + 1, count),
-                rng.integers(0, spare_columns + 1, count),
-            )
-        else:
-            tops, lefts = np.full(count, spare_rows // 2), np.full(count, spare_columns // 2)
-        flips = rng.integers(0, 2, count) if self._param.mirror else np.zeros(count, np.int64)
-        return np.stack([tops, lefts, flips])
 
     def _check(
         self, shape: tuple[int, ...], first: tuple[int, ...], place: int, name: Callable[[int], str]
@@ -264,52 +264,7 @@ class Transformer:
         return self._spans.at("transform_param", field) if field else self._spans.at("name")
 
 
-class _Places:
-    """Where the records of a batch are cropped, and which are flipped.
-
-    A record gets what it would get if every record of all processes' batch had its size: a process
-    does not know the sizes of what the others read.
-
-    Args: draw: places for all processes' records, by the rows and columns that the crop leaves out.
-    """
-
-    def __init__(
-        self,
-        draw: Callable[[int, int], NDArray[np.int64]],
-        rng: np.random.Generator,
-        shard: Shard,
-    ) -> None:
-        self._draw, self._shard = draw, shard
-        self._rng, self._start = rng, rng.bit_generator.state
-        self._drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
-        self._lock = Lock()
-
-    def of(self, spare: tuple[int, int], i: int) -> Place:
-        """That of the record at a place of the batch, whose crop leaves out rows and columns."""
-        drawn = self._drawn.get(spare)  # mostly there is but one size
-        if drawn is None:
-            with self._lock:
-                self._rng.bit_generator.state = self._start
-                drawn = self._drawn[spare] = self._draw(*spare)[:, self._shard.own]
-        top, left, flip = drawn[:, i].tolist()
-        return top, left, flip
-
-    def ten(self, spare: tuple[int, int]) -> list[Place]:
-        """Those of the ten crops of a record."""
-        return [(*place[:, 0].tolist(),) for place in ten_places([spare])]
-
-
-def read_mean_values(
-    param: TransformationParameter, net_path: str, span: Span | None
-) -> Floats | None:
-    """The mean image that a transform_param names, or None. Raises: NetspecError."""
-    if not param.HasField("mean_file"):
-        return None
-    return mean_image(resolve_path(param.mean_file, net_path), span)
-
-
-def mean_image(path: str, span: Span | None) -> Floats:
-    """The image of a .binaryproto. Shapes: (C, H, W). Raises: NetspecError."""
-    blob, shape = read_mean_blob(path, span)
-    values = np.array(blob.double_data or blob.data, np.float32)
-    return values[: shape[0] * shape[1] * shape[2]].reshape(shape)
+def _window(place: Place, size: tuple[int, ...]) -> tuple[slice, slice, slice]:
+    """Where in a record a crop of some rows and columns lies."""
+    top, left, _ = place
+    return np.s_[:, top : top + size[0], left : left + size[1]]

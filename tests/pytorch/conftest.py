@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.data_fixtures import datums, images, write_lmdb, write_mean  # noqa: F401
+
 RECORDS = 11
 NET = """
 name: "Tiny"

@@ -18,7 +18,7 @@ def address(array):
 
 def test_an_array_is_an_ordinary_one():
     for shape in (SHAPE, (3,)):
-        array = ArrayPool().empty(shape)
+        array = ArrayPool().empty(shape, np.float32)
         assert (array.shape, array.dtype) == (shape, np.float32)
         assert array.flags.c_contiguous
         assert array.flags.writeable
@@ -27,10 +27,10 @@ def test_an_array_is_an_ordinary_one():
 
 def test_memory_comes_back_when_the_array_is_gone():
     pool = ArrayPool()
-    array = pool.empty(SHAPE)
+    array = pool.empty(SHAPE, np.float32)
     place = address(array)
     del array
-    assert address(pool.empty(SHAPE)) == place
+    assert address(pool.empty(SHAPE, np.float32)) == place
 
 
 @pytest.mark.parametrize(
@@ -45,30 +45,30 @@ def test_memory_comes_back_when_the_array_is_gone():
 )
 def test_memory_stays_while_anything_shows_it(hold):
     pool = ArrayPool()
-    array = pool.empty(SHAPE)
+    array = pool.empty(SHAPE, np.float32)
     place = address(array)
     held = hold(array)
     del array
     gc.collect()
-    other = pool.empty(SHAPE)
+    other = pool.empty(SHAPE, np.float32)
     assert address(other) != place
     del held, other
-    assert place in [address(each) for each in [pool.empty(SHAPE) for _ in range(2)]]
+    assert place in [address(each) for each in [pool.empty(SHAPE, np.float32) for _ in range(2)]]
 
 
 def test_memory_of_another_size_is_given_back():
     pool = ArrayPool()
-    pool.empty(SHAPE)
+    pool.empty(SHAPE, np.float32)
     assert len(pool._spare) == 1
-    other = pool.empty((1, *SHAPE))
-    wide = pool.empty((2, *SHAPE))
+    other = pool.empty((1, *SHAPE), np.float32)
+    wide = pool.empty((2, *SHAPE), np.float32)
     assert len(pool._spare) == 0
     assert (other.shape, wide.shape) == ((1, *SHAPE), (2, *SHAPE))
 
 
 def test_an_array_outlives_its_pool():
     pool = ArrayPool()
-    array = pool.empty(SHAPE)
+    array = pool.empty(SHAPE, np.float32)
     array[...] = 7
     del pool
     gc.collect()
