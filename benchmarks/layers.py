@@ -1,6 +1,6 @@
 """Every layer type's forward and backward against the plain torch counterpart, in one run.
 
-The slowest ratios come first.
+The slowest ratios come first. netspec's side is what a training step runs.
 
 Both sides get the same inputs, weights and gradient, and must give the same values and gradients
 before they are timed. Data layers are no part of a module; Split, Silence and Parameter compute
@@ -30,6 +30,7 @@ from benchmarks.layer_cases import CASES
 from benchmarks.side_by_side import TABLE, interleaved
 from netspec.graph import Shape
 from netspec.layers import SPECS
+from netspec.pytorch.training_forward import TrainingForward
 
 SECONDS_A_CASE = 1.8
 BOUND = 1.05
@@ -99,12 +100,13 @@ def time_case(case: Case) -> Timing:
         path = Path(folder) / "net.prototxt"
         path.write_text(case.text())
         module = netspec.compile(netspec.load(path, "TRAIN"), seed=1)
+    forward = TrainingForward(module)
     grads = [
-        torch.randn_like(top) if top.dim() else torch.ones(()) for top in module(*inputs).values()
+        torch.randn_like(top) if top.dim() else torch.ones(()) for top in forward(inputs).values()
     ]
     sides = {
         "netspec": step(
-            lambda *bottoms: tuple(module(*bottoms).values()),
+            lambda *bottoms: tuple(forward(bottoms).values()),
             inputs,
             list(module.parameters()),
             grads,
