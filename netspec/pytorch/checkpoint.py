@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from netspec.graph import Layer, Net
 from netspec.layers import find_spec
 from netspec.passes.checkpoint_segments import acts
-from netspec.pytorch.layers import find_builder
+from netspec.pytorch.layers import is_built_here
 from netspec.pytorch.layers.python import PythonLayer
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
 
@@ -127,7 +127,7 @@ def _acts(layer: Layer) -> bool:
         return True
     if spec.is_source or not layer.top_blobs:  # nothing is built
         return False
-    return not find_builder(layer).build.__module__.startswith("netspec.")
+    return not is_built_here(layer)
 
 
 def _is_watched(module: nn.Module) -> bool:

@@ -5,40 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from torch import nn
 
 from netspec.graph import Layer, Net
+from netspec.layers import find_spec
 from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.fold_batchnorm import fold_module
+from netspec.pytorch.layers import is_built_here
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
 from netspec.pytorch.rectified import join_relus
-from netspec.schema.caffe_pb2 import PoolingParameter
-
-# Types whose modules take any memory format, and keep it or reshape by copies.
-_ANY_FORMAT = frozenset(
-    {
-        "Accuracy",
-        "BatchNorm",
-        "Concat",
-        "Convolution",
-        "Data",
-        "Dropout",
-        "Eltwise",
-        "Flatten",
-        "ImageData",
-        "InnerProduct",
-        "Input",
-        "LRN",
-        "MemoryData",
-        "Pooling",
-        "ReLU",
-        "Scale",
-        "Softmax",
-        "SoftmaxWithLoss",
-        "Split",
-    }
-)
 
 
 def optimized(module: NetModule, device: torch.device | str, precision: str = "fp32") -> NetModule:
@@ -74,17 +51,21 @@ def lay_channels_last(
     is_wrapped = any(isinstance(each, (KeepsOverwritten, Overwritten)) for each in module.modules())
     if torch.device(device).type != "cpu" or not takes_it or is_wrapped:
         return
-    for layer, blobs in zip(net.layers, module.layer_params, strict=True):
+    for layer, target in zip(net.layers, module.about.order, strict=True):
         is_own = all(param.owner is None for param in layer.params)
-        if layer.type == "Convolution" and is_own and blobs and blobs[0].dim() == 4:
-            blobs[0].data = blobs[0].data.contiguous(memory_format=torch.channels_last)
+        submodule = module.get_submodule(target) if target else None
+        if isinstance(submodule, nn.Conv2d) and is_own:
+            weight = submodule.weight
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def _takes_it(layer: Layer) -> bool:
-    """Whether a layer gives the same values in either format."""
-    # what draws for each place of a plane draws in the order in which they lie
-    if layer.type == "Dropout" and layer.phase == "TRAIN":
-        return all(size == 1 for size in (layer.bottom_blobs[0].shape or ())[2:])
-    if layer.type == "Pooling" and layer.message.pooling_param.pool == PoolingParameter.STOCHASTIC:
+    """Whether a layer gives the same values in either format.
+
+    netspec's own do, but for those that draw for each place of a plane. What a user's code does
+    with a blob is not known.
+    """
+    spec = find_spec(layer.spec_name)
+    if spec is None or spec.has_side_effects or spec.draws_by_place(layer):
         return False
-    return layer.spec_name in _ANY_FORMAT
+    return spec.is_source or not layer.top_blobs or is_built_here(layer)

@@ -44,13 +44,37 @@ def entries(record: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
     return {key[len(prefix) :]: value for key, value in record.items() if key.startswith(prefix)}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def case_name(case: Path) -> str:
+    return f"{case.parent.name}/{case.name}"
+
+
+def has_planes(case: Path) -> bool:
+    """Whether a bottom lies otherwise with its channels last."""
+    with np.load(case.with_suffix(".npz")) as record:
+        shapes = [record[key].shape for key in record.files if key.startswith("in/")]
+    return any(len(shape) == 4 and shape[1] > 1 and shape[2] * shape[3] > 1 for shape in shapes)
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_name)
 def test_layer_computes_what_the_original_computed(case: Path) -> None:
+    check_case(case, torch.contiguous_format)
+
+
+@pytest.mark.parametrize("case", [*filter(has_planes, CASES)], ids=case_name)
+def test_layer_computes_the_same_of_bottoms_channels_last(case: Path) -> None:
+    check_case(case, torch.channels_last)
+
+
+def check_case(case: Path, memory_format: torch.memory_format) -> None:
     about, path = CASES[case], case.with_suffix(".prototxt")
     record = dict(np.load(case.with_suffix(".npz")))
     module = netspec.compile(path, phase=about["phase"], dialect=about.get("dialect"))
     set_params(module, record)
     feed = {key: torch.from_numpy(value.copy()) for key, value in entries(record, "in/").items()}
+    if memory_format == torch.channels_last:
+        feed = {key: lying(value, memory_format) for key, value in feed.items()}
+        for param in module.parameters():
+            param.data = lying(param.data, memory_format)
     if about["gradient"]:
         for key in entries(record, "indiff/"):
             feed[key].requires_grad_(True)
@@ -70,6 +94,10 @@ def test_layer_computes_what_the_original_computed(case: Path) -> None:
     if about["gradient"]:
         check_gradients(module, feed, outputs, record, is_loss=about["loss"])
     check_inner_blobs(path, about["phase"], feed, record)
+
+
+def lying(tensor: torch.Tensor, memory_format: torch.memory_format) -> torch.Tensor:
+    return tensor.contiguous(memory_format=memory_format) if tensor.dim() == 4 else tensor
 
 
 def check_gradients(

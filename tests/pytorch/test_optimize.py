@@ -45,8 +45,16 @@ def filled(module: NetModule) -> NetModule:
 
 @pytest.mark.parametrize(
     ("more", "lies_last"),
-    [("", True), ('layer { name: "tanh" type: "TanH" bottom: "norm" top: "norm" }', False)],
-    ids=["every layer takes channels last", "one may not"],
+    [
+        ("", True),
+        ('layer { name: "tanh" type: "TanH" bottom: "norm" top: "tanh" }', True),
+        (
+            'layer { name: "spp" type: "SPP" bottom: "norm" top: "spp" '
+            "spp_param { pyramid_height: 2 pool: STOCHASTIC } }",
+            False,
+        ),
+    ],
+    ids=["a common net", "any layer takes channels last", "one that draws for each place does not"],
 )
 def test_what_it_computes_is_the_same_but_for_rounding(
     load_text, more: str, lies_last: bool
@@ -111,7 +119,10 @@ def test_a_dropout_over_planes_draws_as_it_did(run_folder: Path) -> None:
 
 
 def test_a_test_net_that_may_not_take_it_keeps_the_training_as_it_is(run_folder: Path) -> None:
-    more = 'layer { name: "t" type: "TanH" bottom: "bn" top: "t" include { phase: TEST } }\n'
+    more = (
+        'layer { name: "t" type: "SPP" bottom: "bn" top: "t" include { phase: TEST } '
+        "spp_param { pyramid_height: 2 pool: STOCHASTIC } }\n"
+    )
     path = run_folder / "net.prototxt"
     path.write_text(re.sub('layer { name: "drop".*', more, path.read_text()))
     run = netspec.Solver(run_folder / "solver.prototxt")

@@ -222,3 +222,23 @@ def test_images_are_kept_channels_last_where_the_weights_lie_so() -> None:
     assert kept_last() == [False]
     lay_channels_last(module, "cpu")
     assert kept_last() == [True]
+
+
+@pytest.mark.parametrize("kind", ["BatchNorm", "Eltwise"])
+def test_a_gradient_comes_back_as_its_blob_lies(kind: str) -> None:
+    bottoms = 'bottom: "conv"' + ' bottom: "conv"' * (kind == "Eltwise")
+    more = f'layer {{ name: "more" type: "{kind}" {bottoms} top: "more" }}'
+    text = POOLED[: POOLED.index('layer { name: "relu"')] + more
+    text += POOLED[POOLED.index('layer { name: "ip"') :].replace('bottom: "pool"', 'bottom: "more"')
+    module = netspec.compile(netspec.loads(text, phase="TRAIN"), seed=1)
+    lay_channels_last(module, "cpu")
+    found = []
+
+    def look(layer: torch.nn.Module, inputs: object, top: torch.Tensor) -> None:
+        top.register_hook(
+            lambda grad: found.append(grad.is_contiguous(memory_format=torch.channels_last))
+        )
+
+    module.more.register_forward_hook(look)
+    gradients(module, TrainingForward(module)(list(pooled_blobs().values())))
+    assert found == [True]

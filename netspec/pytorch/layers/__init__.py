@@ -74,6 +74,11 @@ def find_builder(layer: Layer) -> Builder:
     return found
 
 
+def is_built_here(layer: Layer) -> bool:
+    """Whether netspec's own code computes a layer, not a plugin's. Raises: as find_builder."""
+    return find_builder(layer).build.__module__.startswith("netspec.")
+
+
 @cache
 def _fork_builders() -> dict[str, Builder]:
     """The builders of the forks' types, imported where a net has one."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.layers.memory_format import takes_gradient_alike
 from netspec.schema.caffe_pb2 import EltwiseParameter, ReductionParameter
 
 
@@ -26,11 +27,11 @@ class EltwiseSum(LayerModule):
 
     def forward(self, *bottoms: Tensor) -> Tensor:
         if not self.coefficients:
-            return reduce(torch.add, bottoms)
+            return takes_gradient_alike(reduce(torch.add, bottoms))
         total = bottoms[0] if self.coefficients[0] == 1 else bottoms[0] * self.coefficients[0]
         for bottom, coefficient in zip(bottoms[1:], self.coefficients[1:], strict=True):
             total = total.add(bottom, alpha=coefficient)
-        return total
+        return takes_gradient_alike(total)
 
 
 class EltwiseMax(LayerModule):

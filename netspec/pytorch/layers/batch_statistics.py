@@ -14,6 +14,7 @@ from netspec.graph import Layer
 from netspec.layers.batch_statistics import has_scale
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.layers.memory_format import takes_gradient_alike
 from netspec.pytorch.layers.normalization import BatchNorm, fixed_statistics
 from netspec.schema.forks import stated
 from netspec.weights.fork_blobs import maps_of_rows, nvidia_statistics
@@ -40,7 +41,7 @@ def normalized(
             y = y * scale.view(shape) + shift.view(shape)
         return y, x.detach().reshape(-1).to(mean.dtype), variance
     y = F.batch_norm(x, mean, variance, scale, shift, training=True, momentum=1.0, eps=eps)
-    return y, mean, variance * ((count - 1) / count)
+    return takes_gradient_alike(y), mean, variance * ((count - 1) / count)
 
 
 class SegNetBN(LayerModule):

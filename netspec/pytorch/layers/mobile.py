@@ -36,7 +36,7 @@ class ShuffleChannel(LayerModule):
         x = x.reshape(*x.shape, *[1] * (4 - x.dim()))
         if self.group == 1:
             return x
-        return x.unflatten(1, (self.group, -1)).transpose(1, 2).flatten(1, 2)
+        return torch.channel_shuffle(x, self.group)
 
 
 class Axpy(LayerModule):

@@ -94,7 +94,9 @@ class MultiBoxLoss(LayerModule):
             )
             refined = boxes.expand(items, -1, -1)
             if len(arm) > 1:
-                refined = self._decode(boxes, variances, arm[1].detach().float().view_as(refined))
+                refined = self._decode(
+                    boxes, variances, arm[1].detach().float().reshape(refined.shape)
+                )
             index, overlap = self._match(values, boxes, variances, refined, true)
             negatives = None
             if p.mining_type != MultiBoxLossParameter.NONE:
@@ -187,7 +189,7 @@ class MultiBoxLoss(LayerModule):
         candidates = has_truth & (is_hard | (is_free & (overlap[:, 0] < p.neg_overlap)))
         listed = candidates
         for conf in arm_conf:
-            is_object = conf.detach().float().view(*index.shape, 2)[..., 1] >= p.objectness_score
+            is_object = conf.detach().float().reshape(*index.shape, 2)[..., 1] >= p.objectness_score
             listed = candidates & is_object
         most = listed.sum(1)
         if is_hard:

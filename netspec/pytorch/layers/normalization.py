@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.layers.memory_format import takes_gradient_alike
 
 
 class BatchNorm(LayerModule):
@@ -73,7 +74,7 @@ class BatchNorm(LayerModule):
 
 def _shaped_as(x: Tensor, y: Tensor) -> Tensor:
     """y in x's shape; where it has it no view, which autograd copies when ReLU writes over it."""
-    return y if y.dim() == x.dim() else y.view_as(x)
+    return takes_gradient_alike(y) if y.dim() == x.dim() else y.view_as(x)
 
 
 class _NormalizeVariance(torch.autograd.Function):
