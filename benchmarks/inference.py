@@ -37,7 +37,8 @@ def make_hand_pass(case: NetCase, batch: int) -> Step:
 def make_netspec_pass(case: NetCase, batch: int, precision: str) -> Step:
     """A forward pass as `netspec test` runs it."""
     data = torch.randn(batch, 3, case.side, case.side)
-    module = optimized(compiled(case.net(batch, "TEST")), "cpu", precision)
+    net = case.net(batch, "TEST")
+    module = optimized(compiled(net), "cpu", precision, freezes=True)
     set_precision(module, precision, "cpu")
     return torch.no_grad()(lambda: module(data))
 

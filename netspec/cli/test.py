@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     with faults_reported("cpu", None, "its params alone are too many"):
         module, loads = load_trained(net, weights, choice)
     if not (args.exact or args.oversample):  # ten crops follow the net layer by layer
-        module = optimized(module, device, args.precision)
+        module = optimized(module, device, args.precision, freezes=True)
     set_precision(module, args.precision, device)
     crops = TenCrops(net, module) if args.oversample else None
     _warn_untrained(untrained_layers(net, loads), weights)

@@ -11,27 +11,34 @@ from netspec.graph import Layer, Net
 from netspec.layers import find_spec
 from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.fold_batchnorm import fold_module
+from netspec.pytorch.fused_convolution import fuse_convolutions
 from netspec.pytorch.layers import is_built_here
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
-from netspec.pytorch.rectified import join_relus
 
 
-def optimized(module: NetModule, device: torch.device | str, precision: str = "fp32") -> NetModule:
+def optimized(
+    module: NetModule,
+    device: torch.device | str,
+    precision: str = "fp32",
+    freezes: bool = False,
+) -> NetModule:
     """The module for inference on a device; the given one is no longer to be used.
 
     BatchNorm, Scale and Bias are folded into the layers of weights beside them, and the blobs lie
-    channels last where that gains. On the CPU a ReLU is computed with the convolution before it,
-    and the process keeps the memory that tensors free.
+    channels last where that gains. On the CPU sums and ReLU layers are computed with the
+    convolution before them, and the process keeps the memory that tensors free.
 
-    Args: precision: the one that it is brought to then.
+    Args:
+        precision: the one that it is brought to then.
+        freezes: as in fuse_convolutions: the weights will not change any more.
     """
     keep_freed_memory(device)
     module, _ = fold_module(module)
     lay_channels_last(module, device)
     if torch.device(device).type == "cpu" and precision == "fp32":
-        join_relus(module)
+        fuse_convolutions(module, freezes)
     return module
 
 

@@ -94,7 +94,7 @@ class PictureNet:
             module = compile(path, "TEST", outputs, paths, **options)
             require_trained(module.load_report, paths)
             self.net = net_of(module)
-            faster = module if exact else optimized(module, self.device)
+            faster = module if exact else optimized(module, self.device, freezes=True)
             self.module = faster.to(self.device).eval()
 
     def windows(self, picture: Picture, name: str) -> tuple[Size, Any]:

@@ -75,7 +75,7 @@ def test_the_scores_are_those_of_training_on_the_same_pictures(tmp_path, capsys)
     resized = [resize(decode(Path(path).read_bytes(), True), 16, 15) for path in paths]
     windows = (np.stack(resized)[:, :, 2:14, 2:12] - mean[:, 2:14, 2:12]) * np.float32(0.02)
     expected = net_on(windows.astype(np.float32))
-    assert np.array_equal(np.stack(list(found.values())).astype(np.float32), expected)
+    np.testing.assert_allclose(np.stack(list(found.values())), expected, rtol=1e-5)
     train = (
         'layer { name: "data" type: "ImageData" top: "data" top: "label"'
         ' image_data_param { source: "list.txt"'
@@ -150,7 +150,7 @@ def test_a_grey_net_and_a_grey_picture(tmp_path, capsys):
     Image.open("a.png").convert("L").save("grey.png")
     found = scores_of(capsys, "grey.png", *options)["grey.png"]
     grey = np.asarray(Image.open("grey.png")).astype(np.float32)[None, None]
-    assert np.array_equal(found.astype(np.float32), net_on(grey)[0])
+    np.testing.assert_allclose(found, net_on(grey)[0], rtol=1e-5)
 
 
 def test_csv(tmp_path, capsys):
