@@ -302,13 +302,11 @@ class Dropout(Neuron):
     def keeps_signs(self, layer: Layer) -> bool:
         return True
 
-    def draws_by_place(self, layer: Layer) -> bool:
-        return _drops(layer) and any(size != 1 for size in (layer.bottom_blobs[0].shape or ())[2:])
-
     def check(self, context: LayerContext) -> None:
         ratio = context.param.dropout_ratio
         # Caffe makes NaN of a ratio of 1 in TRAIN, a copy in TEST
-        if not 0 <= ratio < 1 and not (ratio == 1 and not _drops(context.layer)):
+        drops = context.layer.phase == "TRAIN" or stated(context.param, "sample_weights_test")
+        if not 0 <= ratio < 1 and not (ratio == 1 and not drops):
             context.error(
                 f"'dropout_ratio' must be at least 0 and below 1, got {ratio:g}",
                 "dropout_ratio",
@@ -326,12 +324,6 @@ class Dropout(Neuron):
         p = layer.message.dropout_param
         is_forks = stated(p, "scale_train") is False or stated(p, "sample_weights_test")
         return layer.phase == "TEST" and not is_forks
-
-
-def _drops(layer: Layer) -> bool:
-    return layer.phase == "TRAIN" or bool(
-        stated(layer.message.dropout_param, "sample_weights_test")
-    )
 
 
 def check_base(context: LayerContext) -> None:

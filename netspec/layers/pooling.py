@@ -37,10 +37,6 @@ class Pooling(Spec):
         ),
     )
 
-    def draws_by_place(self, layer: Layer) -> bool:
-        is_drawn = layer.message.pooling_param.pool == PoolingParameter.STOCHASTIC
-        return is_drawn and layer.phase == "TRAIN"
-
     def settings(self, layer: Layer) -> list[str]:
         message = layer.message.pooling_param
         method = value_text(message, "pool")
@@ -149,9 +145,6 @@ class SPP(Spec):
         "spp_param { pyramid_height: 3 }",
         shapes="N × C·(1 + 4 + 16 + …), a term for each of pyramid_height grids",
     )
-
-    def draws_by_place(self, layer: Layer) -> bool:
-        return bool(layer.message.spp_param.pool == SPPParameter.STOCHASTIC)  # in TEST too
 
     def check(self, context: LayerContext) -> None:
         if not context.param.pyramid_height:

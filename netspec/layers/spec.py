@@ -117,10 +117,6 @@ class Spec:
         """Whether in place it leaves what is above 0, and sends no gradient to what it does not."""
         return False
 
-    def draws_by_place(self, layer: Layer) -> bool:
-        """Whether it draws for each place of a plane, in the order in which they lie in memory."""
-        return False
-
     def passes_scale(self, layer: Layer) -> bool:
         """Whether its gradients are in proportion to its tops', so that a loss scale goes down."""
         return True

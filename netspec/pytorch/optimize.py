@@ -13,6 +13,7 @@ from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.fold_batchnorm import fold_module
 from netspec.pytorch.fused_convolution import fuse_convolutions
 from netspec.pytorch.layers import is_built_here
+from netspec.pytorch.layers.neuron import OrderedDropout
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
@@ -64,15 +65,16 @@ def lay_channels_last(
         if isinstance(submodule, nn.Conv2d) and is_own:
             weight = submodule.weight
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        elif type(submodule) is nn.Dropout:
+            submodule.__class__ = OrderedDropout
 
 
 def _takes_it(layer: Layer) -> bool:
     """Whether a layer gives the same values in either format.
 
-    netspec's own do, but for those that draw for each place of a plane. What a user's code does
-    with a blob is not known.
+    netspec's own do. What a user's code does with a blob is not known.
     """
     spec = find_spec(layer.spec_name)
-    if spec is None or spec.has_side_effects or spec.draws_by_place(layer):
+    if spec is None or spec.has_side_effects:
         return False
     return spec.is_source or not layer.top_blobs or is_built_here(layer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import netspec
 from netspec.cli import main
 from netspec.pytorch import run_test
 from netspec.pytorch.module import NetModule
-from netspec.pytorch.optimize import optimized
+from netspec.pytorch.optimize import lay_channels_last, optimized
 
 NET = """
 name: "Net"
@@ -43,22 +42,25 @@ def filled(module: NetModule) -> NetModule:
     return module
 
 
+WRITES = (
+    'layer { name: "file" type: "HDF5Output" bottom: "norm" bottom: "norm" '
+    'hdf5_output_param { file_name: "out.h5" } }'
+)
+
+
 @pytest.mark.parametrize(
     ("more", "lies_last"),
     [
         ("", True),
         ('layer { name: "tanh" type: "TanH" bottom: "norm" top: "tanh" }', True),
-        (
-            'layer { name: "spp" type: "SPP" bottom: "norm" top: "spp" '
-            "spp_param { pyramid_height: 2 pool: STOCHASTIC } }",
-            False,
-        ),
+        (WRITES, False),
     ],
-    ids=["a common net", "any layer takes channels last", "one that draws for each place does not"],
+    ids=["a common net", "any layer takes channels last", "one that does more does not"],
 )
 def test_what_it_computes_is_the_same_but_for_rounding(
-    load_text, more: str, lies_last: bool
+    load_text, more: str, lies_last: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     net = load_text(NET.replace("LAST", more))
     data = torch.randn(2, 3, 9, 9)
     expected = filled(netspec.compile(net, seed=1))(data)["prob"]
@@ -98,7 +100,6 @@ def test_a_test_folds_unless_it_is_to_be_exact(
 def test_training_lays_weights_last_unless_it_is_to_be_exact(run_folder: Path) -> None:
     path = run_folder / "solver.prototxt"
     net = (run_folder / "net.prototxt").read_text()
-    net = re.sub('layer { name: "drop".*', "", net)
     second = net[net.index('layer { name: "conv"') : net.index('layer { name: "bn"')]
     second = second.replace('"conv"', '"deep"').replace('bottom: "data"', 'bottom: "conv"')
     norm = 'layer { name: "bn" type: "BatchNorm" bottom: '
@@ -113,18 +114,45 @@ def test_training_lays_weights_last_unless_it_is_to_be_exact(run_folder: Path) -
         assert torch.allclose(value, runs[False].module.state_dict()[name], atol=1e-4), name
 
 
-def test_a_dropout_over_planes_draws_as_it_did(run_folder: Path) -> None:
-    run = netspec.Solver(run_folder / "solver.prototxt")
-    assert run.module.params["conv"][0].is_contiguous()
+DRAWING = {
+    "Dropout": 'type: "Dropout" bottom: "conv" top: "conv" dropout_param { dropout_ratio: 0.4 }',
+    "a Dropout of its own phase": 'type: "Dropout" bottom: "conv" top: "conv" phase: TRAIN',
+    "unscaled": 'type: "Dropout" bottom: "conv" top: "conv" dropout_param { scale_train: false }',
+    "Pooling": 'type: "Pooling" bottom: "conv" top: "drawn" '
+    "pooling_param { pool: STOCHASTIC kernel_size: 2 stride: 2 }",
+    "SPP": 'type: "SPP" bottom: "conv" top: "drawn" '
+    "spp_param { pyramid_height: 1 pool: STOCHASTIC }",
+}
 
 
-def test_a_test_net_that_may_not_take_it_keeps_the_training_as_it_is(run_folder: Path) -> None:
-    more = (
-        'layer { name: "t" type: "SPP" bottom: "bn" top: "t" include { phase: TEST } '
-        "spp_param { pyramid_height: 2 pool: STOCHASTIC } }\n"
-    )
+@pytest.mark.parametrize("layer", DRAWING.values(), ids=DRAWING)
+def test_what_is_drawn_is_the_same_channels_last(load_text, layer: str) -> None:
+    text = NET[: NET.index('layer { name: "bn"')] + f'layer {{ name: "drawing" {layer} }}'
+    text = f"force_backward: true {text}"
+    net = load_text(text, phase="TRAIN")
+    modules = [netspec.compile(net, seed=1) for _ in range(2)]
+    lay_channels_last(modules[1], "cpu")
+    assert not modules[1].params["conv"][0].is_contiguous()
+    data = torch.randn(2, 3, 9, 9, requires_grad=True)
+    tops, gradients = [], []
+    for module in modules:
+        torch.manual_seed(5)
+        top = next(iter(module(data).values()))
+        top.sum().backward()
+        tops.append(top)
+        gradients.append(module.params["conv"][0].grad)
+    torch.testing.assert_close(*tops)
+    torch.testing.assert_close(*gradients)
+    assert len(tops[0].unique()) > 10
+
+
+def test_a_test_net_that_may_not_take_it_keeps_the_training_as_it_is(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run_folder)
+    more = WRITES.replace('"norm"', '"bn"').replace("hdf5", "include { phase: TEST } hdf5")
     path = run_folder / "net.prototxt"
-    path.write_text(re.sub('layer { name: "drop".*', more, path.read_text()))
+    path.write_text(path.read_text() + more)
     run = netspec.Solver(run_folder / "solver.prototxt")
     assert run.module.params["conv"][0].is_contiguous()
 

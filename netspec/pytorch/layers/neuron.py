@@ -203,14 +203,29 @@ class Swish(LayerModule):
         return x * torch.sigmoid(x * self.beta)
 
 
-class MonteCarloDropout(nn.Dropout):
+class OrderedDropout(nn.Dropout):
+    """Dropout that draws in the order of the axes, also where a blob lies channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropped(x) if self.training else x
+
+    def dropped(self, x: Tensor) -> Tensor:
+        last = torch.channels_last
+        lies_last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=last)
+        if not lies_last or not 0 < self.p < 1 or torch.compiler.is_compiling():
+            return F.dropout(x, self.p, training=True)
+        factor = torch.empty_like(x, memory_format=torch.contiguous_format).bernoulli_(1 - self.p)
+        return x * factor.div_(1 - self.p).contiguous(memory_format=last)
+
+
+class MonteCarloDropout(OrderedDropout):
     """Dropout of a layer with a `phase: TRAIN` of its own, or with SegNet's sample_weights_test.
 
     Whatever train() and eval() say of the net, it drops.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, training=True)
+        return self.dropped(x)
 
 
 class UnscaledDropout(LayerModule):
@@ -228,7 +243,8 @@ class UnscaledDropout(LayerModule):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training if self.drops is None else self.drops:
-            return x * (torch.rand_like(x) >= self.ratio)
+            drawn = torch.rand_like(x, memory_format=torch.contiguous_format)
+            return x * (drawn >= self.ratio)
         return x * (1 - self.ratio)
 
 

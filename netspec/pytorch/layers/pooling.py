@@ -166,8 +166,10 @@ def pool_stochastic(
     with torch.no_grad():
         sums = exact.cumsum(-1)
         total = sums[..., -1:]
+        # in the order of the axes, however the blob lies
+        drawn = torch.rand_like(total, memory_format=torch.contiguous_format)
         # the first of them
-        place = (sums >= (1 - torch.rand_like(total)) * total).int().argmax(-1, keepdim=True)
+        place = (sums >= (1 - drawn) * total).int().argmax(-1, keepdim=True)
     return values.gather(-1, place).squeeze(-1)
 
 
