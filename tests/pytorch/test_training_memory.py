@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,14 @@ import netspec
 from netspec.graph import Layer
 from netspec.layers import all_specs, find_spec
 from netspec.layers.spec import Spec
+from netspec.passes.memory_cost import update_scratch
 from netspec.pytorch.layers import find_builder
+from netspec.pytorch.solver_nets import learnable
+from netspec.pytorch.updates import Updater
+from netspec.schema.caffe_pb2 import SolverParameter
+from netspec.schema.solver_types import SOLVER_TYPES
 from tests.conftest import ROOT
+from tests.pytorch.step_memory import peak_of_memory, solver_of
 
 # They take data that mean something, or run code.
 UNFED = {"DetectionOutput", "DetectionEvaluate", "MultiBoxLoss", "Python", "Silence"}
@@ -82,48 +89,29 @@ def test_what_a_layer_keeps(spec: Spec, tmp_path: Path, monkeypatch: pytest.Monk
     assert abs(said - measured) <= max(8192, 0.05 * measured)
 
 
-STEP = """
-import sys
-import torch
-import netspec
-from torch.profiler import ProfilerActivity, profile
-from netspec.passes.memory_cost import memory_cost
-from netspec.pytorch.lower import fill_params, lower
-from netspec.pytorch.solver_nets import learnable
-from netspec.pytorch.training_forward import TrainingForward
-from netspec.pytorch.updates import Updater
-from netspec.schema import caffe_pb2
-from tests import published_nets
+TWO_LAYERS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 60 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
+layer { name: "one" type: "InnerProduct" bottom: "data" top: "one" param { decay_mult: 1 }
+  param { decay_mult: 0 } inner_product_param { num_output: 500 } }
+layer { name: "two" type: "InnerProduct" bottom: "one" top: "two" param { lr_mult: 2 }
+  param { decay_mult: 0 } inner_product_param { num_output: 30 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "two" bottom: "label" top: "loss" }
+"""
 
-name, batch, kind, checkpoint = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4] == "auto"
-if name == "alexnet":
-    net = netspec.load(
-        "models/bvlc_alexnet/train_val.prototxt",
-        phase="TRAIN",
-        inputs={"data": (batch, 3, 227, 227), "label": (batch,)},
-    )
-else:
-    net = netspec.loads(getattr(published_nets, name)(batch, train=True), phase="TRAIN")
-p = caffe_pb2.SolverParameter(type=kind, base_lr=1e-4, momentum=0.9, weight_decay=1e-4)
-if kind == "Adam":
-    p.momentum2, p.delta = 0.999, 1e-8
-with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-    module = lower(net)
-    fill_params(module, net, 1)
+
+@pytest.mark.parametrize("more", [{}, {"regularization_type": "L1"}, {"snapshot_diff": True}])
+@pytest.mark.parametrize("kind", SOLVER_TYPES)
+def test_what_an_update_takes(kind: str, more: dict[str, Any]) -> None:
+    net, p = netspec.loads(TWO_LAYERS, phase="TRAIN"), solver_of(kind)
+    p.MergeFrom(SolverParameter(**more))
+    module = netspec.compile(net, seed=1).train().requires_grad_(True)
     updater = Updater(p, *learnable(net, module))
     data = [torch.rand(module.about.input_shapes[name]) for name in module.input_names]
-    forward = TrainingForward(module, checkpoint=checkpoint)
-    for step in range(2):
-        updater.zero_grad()
-        module.loss(forward(data)).backward()
-        updater.apply(1e-4, step)
-events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
-live = peak = 0
-for event in sorted(events, key=lambda event: event.start_ns()):
-    live += event.nbytes()
-    peak = max(peak, live)
-print("PEAK", memory_cost(net, 4, p, checkpoint).step, peak)
-"""
+    module.loss(module(*data)).backward()
+    with peak_of_memory() as found:
+        updater.apply(1e-4, 0)
+    assert update_scratch(net, 4, p) == pytest.approx(found[0], abs=64)  # the steps' numbers
 
 
 @pytest.mark.slow
@@ -143,7 +131,7 @@ def test_a_training_step_takes_what_is_said(
     name: str, batch: int, kind: str, checkpoint: str
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", STEP, name, str(batch), kind, checkpoint],
+        [sys.executable, "-m", "tests.pytorch.step_memory", name, str(batch), kind, checkpoint],
         capture_output=True,
         text=True,
         check=True,
