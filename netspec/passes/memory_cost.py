@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netspec.graph import Blob, Layer, Memory, Net
-from netspec.layers import find_spec
+from netspec.layers import is_source
 from netspec.schema.solver_types import FUSED, HISTORIES, SCRATCH
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def memory_cost(
 
     params = value_bytes * net.param_count
     blobs = blob_bytes(net, value_bytes)
-    data = sum(size for layer, size in blobs.items() if _is_source(layer))
+    data = sum(size for layer, size in blobs.items() if is_source(layer))
     activations = sum(blobs.values()) - data
     if not net.loss_weights:
         return MemoryCost(params, data, activations)
@@ -82,11 +82,6 @@ def blob_bytes(net: Net, value_bytes: int = 4) -> dict[Layer, int]:
     for memory, blob in first.items():
         sizes[blob.producer] += largest[memory] * value_bytes
     return sizes
-
-
-def _is_source(layer: Layer) -> bool:
-    spec = find_spec(layer.spec_name)
-    return spec is not None and spec.is_source
 
 
 def update_scratch(net: Net, value_bytes: int, solver: SolverParameter | None) -> int:

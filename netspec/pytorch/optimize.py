@@ -6,39 +6,14 @@ from collections.abc import Iterable
 
 import torch
 
-from netspec.graph import Layer, Net
+from netspec.graph import Net
+from netspec.passes.channels_last import channels_last, laid_last
 from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.fold_batchnorm import fold_module
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.overwritten import KeepsOverwritten, Overwritten
 from netspec.pytorch.rectified import join_relus
-from netspec.schema.caffe_pb2 import PoolingParameter
-
-# Types whose modules take any memory format, and keep it or reshape by copies.
-_ANY_FORMAT = frozenset(
-    {
-        "Accuracy",
-        "BatchNorm",
-        "Concat",
-        "Convolution",
-        "Data",
-        "Dropout",
-        "Eltwise",
-        "Flatten",
-        "ImageData",
-        "InnerProduct",
-        "Input",
-        "LRN",
-        "MemoryData",
-        "Pooling",
-        "ReLU",
-        "Scale",
-        "Softmax",
-        "SoftmaxWithLoss",
-        "Split",
-    }
-)
 
 
 def optimized(module: NetModule, device: torch.device | str, precision: str = "fp32") -> NetModule:
@@ -70,21 +45,10 @@ def lay_channels_last(
         sharing: further nets that read the weights.
     """
     net = net_of(module)
-    takes_it = all(_takes_it(layer) for each in (net, *sharing) for layer in each.layers)
+    takes_it = channels_last((net, *sharing))
     is_wrapped = any(isinstance(each, (KeepsOverwritten, Overwritten)) for each in module.modules())
     if torch.device(device).type != "cpu" or not takes_it or is_wrapped:
         return
-    for layer, blobs in zip(net.layers, module.layer_params, strict=True):
-        is_own = all(param.owner is None for param in layer.params)
-        if layer.type == "Convolution" and is_own and blobs and blobs[0].dim() == 4:
-            blobs[0].data = blobs[0].data.contiguous(memory_format=torch.channels_last)
-
-
-def _takes_it(layer: Layer) -> bool:
-    """Whether a layer gives the same values in either format."""
-    # what draws for each place of a plane draws in the order in which they lie
-    if layer.type == "Dropout" and layer.phase == "TRAIN":
-        return all(size == 1 for size in (layer.bottom_blobs[0].shape or ())[2:])
-    if layer.type == "Pooling" and layer.message.pooling_param.pool == PoolingParameter.STOCHASTIC:
-        return False
-    return layer.spec_name in _ANY_FORMAT
+    blobs_of = dict(zip(net.layers, module.layer_params, strict=True))
+    for weights, *_ in (blobs_of[layer] for layer in laid_last(net) if blobs_of[layer]):
+        weights.data = weights.data.contiguous(memory_format=torch.channels_last)

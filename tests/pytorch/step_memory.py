@@ -5,6 +5,7 @@ By itself: python -m tests.pytorch.step_memory NET BATCH SOLVER_TYPE none|auto
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def solver_of(kind: str) -> SolverParameter:
 def peak_of_memory() -> Iterator[list[int]]:
     """The most that tensors take at one time inside, in bytes; it is in the list afterwards."""
     found: list[int] = []
+    gc.collect()  # what is freed inside must have been made there
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         yield found
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
