@@ -61,17 +61,17 @@ def blobs_last(net: Net) -> set[Blob]:
     found: set[Blob] = set()
     if not channels_last([net]):
         return found
-    laid = {layer for layer in laid_last(net) if has_format(layer.params[0].shape)}
+    laid = {layer for layer in laid_last(net) if _has_format(layer.params[0].shape)}
     for layer in net.layers:
         bottoms_last = not found.isdisjoint(layer.bottom_blobs)
         for blob in layer.top_blobs:
             is_read_last = is_source(layer) and any(reader in laid for reader, _ in blob.consumers)
-            if has_format(blob.shape) and (layer in laid or bottoms_last or is_read_last):
+            if _has_format(blob.shape) and (layer in laid or bottoms_last or is_read_last):
                 found.add(blob)
     return found
 
 
-def has_format(shape: Shape | None) -> bool:
+def _has_format(shape: Shape | None) -> bool:
     """Whether values lie channels last or first; those of one channel or place lie in both."""
     return shape is not None and len(shape) == 4 and shape[1] > 1 and prod(shape[2:]) > 1
 
