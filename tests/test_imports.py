@@ -20,6 +20,7 @@ ROOMS = [
     "atomic",
     "diagnostics",
     "extras",
+    "cores",
     "read_file",
     "plugins",
     "schema",

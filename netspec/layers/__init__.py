@@ -36,6 +36,7 @@ from netspec.schema.extensions import find_field, states, value_of
 from netspec.schema.known_names import origin_of_type
 
 if TYPE_CHECKING:
+    from netspec.graph import Layer
     from netspec.schema.caffe_pb2 import LayerParameter
 
 _FAMILIES = (
@@ -100,6 +101,12 @@ def find_spec(name: str) -> Spec | None:
     if found is not None or not name:
         return found
     return all_specs().get(name) or next(iter(rules_of(name)), None)
+
+
+def is_source(layer: Layer) -> bool:
+    """Whether the layer's tops are data that the net is given."""
+    spec = find_spec(layer.spec_name)
+    return spec is not None and spec.is_source
 
 
 def all_specs() -> dict[str, Spec]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from netspec.cores import torch_threads
 from netspec.graph import Layer, Shape
 from netspec.layers.example import MAPS, SAME, Example
 from netspec.layers.in_place import warn_in_place
@@ -13,6 +14,8 @@ from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach
 from netspec.layers.setting import Setting, differs, value_text
 from netspec.layers.spec import BOTTOM, TOP, Spec
+
+LRN_PART = 2**20  # values that a thread works on at a time; a smaller part would wait more often
 
 
 class LRN(Spec):
@@ -65,10 +68,18 @@ class LRN(Spec):
         return Reach((size, size), (1, 1), (0, 0))
 
     def kept(self, layer: Layer) -> Kept:
-        # within a channel: the squares, their sums and the power
-        within = layer.message.lrn_param.norm_region
-        values = 3 * layer.top_blobs[0].count if within else 0
-        return Kept(bottoms=True, values=values, top_is_free=True)
+        kept, p, shape = BOTTOM_ALONE, layer.message.lrn_param, layer.top_blobs[0].shape or ()
+        if p.norm_region:  # within a channel: the squares, their sums and the power
+            return kept._replace(values=3 * layer.top_blobs[0].count)
+        # four parts of a few images with what their windows reach on either side
+        reach = max(0, min(p.local_size // 2, shape[1] - 1))
+        padded = (shape[1] + 2 * reach) * prod(shape[2:])
+        return kept._replace(scratch=4 * images_at_a_time(shape, torch_threads()) * padded)
+
+
+def images_at_a_time(shape: Shape, threads: int) -> int:
+    """How many images LRN takes at a time on a CPU, across channels."""
+    return min(shape[0], max(1, LRN_PART * threads // max(1, prod(shape[1:]))))
 
 
 class BatchNorm(Spec):

@@ -12,7 +12,14 @@ from netspec.layers.operations import Operations
 from netspec.layers.reach import Reach, window_reach
 from netspec.layers.setting import Setting, spatial_axes, value_text, window_sizes, window_words
 from netspec.layers.spec import Spec
-from netspec.layers.window import check_window, pooled_size, require_reach, require_room, window_of
+from netspec.layers.window import (
+    Window,
+    check_window,
+    pooled_size,
+    require_reach,
+    require_room,
+    window_of,
+)
 from netspec.schema.caffe_pb2 import PoolingParameter, SPPParameter
 from netspec.schema.forks import stated
 
@@ -123,6 +130,20 @@ class Pooling(Spec):
         is_max = layer.message.pooling_param.pool == PoolingParameter.MAX
         # the place of each maximum
         return Kept(bottoms=True, bytes=8 * layer.top_blobs[0].count if is_max else 0)
+
+
+def torch_pools(window: Window, round_up: bool) -> bool:
+    """Whether torch's rule gives Caffe's output whatever the plane's size is.
+
+    Torch refuses a pad of more than half the kernel, and always drops a window that starts beyond
+    input and pad. Caffe does that only where there is a pad; without one such a window comes up
+    where the stride is larger than the kernel.
+    """
+    pairs = list(zip(window.kernel, window.stride, window.pad, strict=True))
+    fits = all(2 * pad <= kernel for kernel, _, pad in pairs)
+    return fits and (
+        any(window.pad) or not round_up or all(stride <= kernel for kernel, stride, _ in pairs)
+    )
 
 
 def rounds_up(p: PoolingParameter) -> bool:

@@ -11,8 +11,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from netspec.graph import Layer, Net
-from netspec.layers import find_spec
-from netspec.passes.scaled_batch_norm import scaled_batch_norm
+from netspec.layers import find_spec, is_source
 from netspec.passes.training_memory import TrainingMemory
 
 MOST_UNITS = 200  # what the search compares grows with their square
@@ -111,7 +110,8 @@ class _Search:
             layer = self.layers[i]
             bottoms = [self.memory.memories[blob] for blob in layer.bottom_blobs]
             read |= {memory: memory.bytes for memory in bottoms if memory not in made}
-            made |= {self.memory.memories[blob]: 0 for blob in layer.top_blobs}
+            if not is_source(layer):  # the data are an input of every segment that reads them
+                made |= {self.memory.memories[blob]: 0 for blob in layer.top_blobs}
             kept |= {memory: memory.bytes for memory in self.memory.kept_of.get(layer, ())}
             own = self.memory.working(layer) + self.waiting[i] + self.gradients[i]
             beside = max(beside, own)
@@ -220,13 +220,16 @@ class _Search:
 
 
 def _units(net: Net, memory: TrainingMemory) -> list[range]:
-    """The layers in units: no cut lies between a layer and one that writes over its top."""
+    """The layers in units: no cut lies between a layer and one that writes over its top.
+
+    Nor between two that are computed as one, or in the other order.
+    """
     place = {layer: i for i, layer in enumerate(net.layers)}
     is_cut = [True] * (len(net.layers) + 1)
-    scaled = scaled_batch_norm(net)
+    earlier = {**memory.scaled, **memory.pooled}
     for layer, end in place.items():
         in_place = bool(set(layer.tops) & set(layer.bottoms))
-        before = [scaled[layer]] if layer in scaled else []
+        before = [earlier[layer]] if layer in earlier else []
         before += [blob.producer for blob in layer.bottom_blobs] if in_place else []
         if before:
             begin = min(place[other] for other in before)

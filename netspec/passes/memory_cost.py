@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netspec.graph import Blob, Layer, Memory, Net
-from netspec.layers import find_spec
-from netspec.schema.solver_types import HISTORIES, SCRATCH
+from netspec.layers import is_source
+from netspec.schema.solver_types import FUSED, HISTORIES, SCRATCH
 
 if TYPE_CHECKING:
     from netspec.schema.caffe_pb2 import SolverParameter
@@ -49,7 +49,7 @@ def memory_cost(
 
     params = value_bytes * net.param_count
     blobs = blob_bytes(net, value_bytes)
-    data = sum(size for layer, size in blobs.items() if _is_source(layer))
+    data = sum(size for layer, size in blobs.items() if is_source(layer))
     activations = sum(blobs.values()) - data
     if not net.loss_weights:
         return MemoryCost(params, data, activations)
@@ -65,7 +65,7 @@ def memory_cost(
         peak = constant + own
     if solver is not None and solver.iter_size > 1:
         peak += step.gradients  # those of the passes before stay
-    update = constant + step.gradients + _update_scratch(net, value_bytes, solver)
+    update = constant + step.gradients + update_scratch(net, value_bytes, solver)
     return MemoryCost(params, data, activations, kept, step.gradients, history, max(peak, update))
 
 
@@ -84,25 +84,28 @@ def blob_bytes(net: Net, value_bytes: int = 4) -> dict[Layer, int]:
     return sizes
 
 
-def _is_source(layer: Layer) -> bool:
-    spec = find_spec(layer.spec_name)
-    return spec is not None and spec.is_source
-
-
-def _update_scratch(net: Net, value_bytes: int, solver: SolverParameter | None) -> int:
+def update_scratch(net: Net, value_bytes: int, solver: SolverParameter | None) -> int:
     """What the update takes beside params, gradients and history.
 
     It goes through the params of equal multipliers at a time.
     """
     if solver is None:
         return 0
-    copies = SCRATCH.get(solver.type, 0)
-    if solver.weight_decay and solver.regularization_type == "L1":
-        copies = max(copies, 1)
     groups: dict[tuple[float, float], int] = {}
     for layer in net.layers:
         for param in layer.params:
             if param.owner is None and param.learned and param.lr_mult:
                 key = (param.lr_mult, param.decay_mult)
                 groups[key] = groups.get(key, 0) + param.count
-    return copies * value_bytes * max(groups.values(), default=0)
+    return value_bytes * max(
+        (_copies(solver, decay_mult) * count for (_, decay_mult), count in groups.items()),
+        default=0,
+    )
+
+
+def _copies(solver: SolverParameter, decay_mult: float) -> int:
+    """How many copies of some params the update makes at a time."""
+    has_signs = bool(solver.weight_decay * decay_mult) and solver.regularization_type == "L1"
+    if solver.type in FUSED and not has_signs and not solver.snapshot_diff:
+        return 0
+    return max(SCRATCH.get(solver.type, 0), has_signs)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec.graph import Blob, Layer, Net
-from netspec.layers import find_spec
+from netspec.layers import find_spec, is_source
 from netspec.layers.kept import ARRANGED, NOTHING, Kept
 from netspec.layers.spec import Spec
+from netspec.passes.channels_last import blobs_last
 from netspec.passes.plan_backward import BackwardPlan, plan_backward
+from netspec.passes.pooled_relu import pooled_relu
 from netspec.passes.scaled_batch_norm import scaled_batch_norm
 
 # a Scale that is computed with the BatchNorm before it
@@ -48,7 +50,9 @@ class TrainingMemory:
         self.gradients = 0
         self.gradients_of: dict[Layer, int] = {}
         self.plan: BackwardPlan = plan_backward(net.layers, net.force_backward)
-        self.scaled = scaled_batch_norm(net)
+        self.scaled, self.pooled = scaled_batch_norm(net), pooled_relu(net)
+        self._before_pooling = set(self.pooled.values())
+        self._last = blobs_last(net)
         self.kept_of: dict[Layer, list[_Memory]] = {}
         self.memories: dict[Blob, _Memory] = {}
         self.readers: dict[Blob, int] = {}
@@ -93,13 +97,14 @@ class TrainingMemory:
             self._release(self.memories[blob] for blob in layer.top_blobs if not self.readers[blob])
 
     def _top_memory(self, spec: Spec | None, layer: Layer, blob: Blob) -> _Memory:
-        if spec and spec.is_source:
+        if is_source(layer) and blob not in self._last:  # the others are copied there
             return _held_by_the_feed()
         if (
             layer.bottom_blobs
             and spec
             and (
                 layer in self.scaled
+                or layer in self._before_pooling
                 or spec.shares_memory(layer)
                 or spec.is_absent(layer)
                 or self._overwrites(spec, layer)
@@ -145,19 +150,36 @@ class TrainingMemory:
                 if weight and blob not in gradients:
                     self._add(gradients, blob, self._take(blob.count * self.value_bytes))
             tops = [gradients.pop(blob) for blob in layer.top_blobs if blob in gradients]
+            kept = self.kept_of[layer]
+            if tops and layer in self.pooled:
+                tops, kept = self._rectify_back(layer, tops)
             if tops:
                 self._step_back(layer, tops, gradients)
-            self._release([*tops, *self.kept_of[layer]])
+            self._release([*tops, *kept])
+
+    def _rectify_back(
+        self, pool: Layer, tops: list[_Memory]
+    ) -> tuple[list[_Memory], list[_Memory]]:
+        """The gradient of a ReLU behind a pooling, whose gradient and memories are returned."""
+        (blob,) = pool.top_blobs
+        made, top = self._take(blob.count * self.value_bytes), self.memories[blob]
+        self._hold([made])
+        self._release([*tops, top])
+        return [made], [memory for memory in self.kept_of[pool] if memory is not top]
 
     def working(self, layer: Layer) -> int:
         """The bytes of a layer's backward step alone: its blobs' gradients, and its scratch."""
         kept = self._kept_by(find_spec(layer.spec_name), layer)
-        blobs = list(layer.top_blobs)
+        tops, bottoms = sum(blob.count for blob in layer.top_blobs), 0
         if not kept.same_gradient:
-            blobs += [
-                blob for i, blob in enumerate(layer.bottom_blobs) if (layer, i) in self.plan.passing
-            ]
-        return self.value_bytes * (sum(blob.count for blob in blobs) + kept.scratch)
+            bottoms = sum(
+                blob.count
+                for i, blob in enumerate(layer.bottom_blobs)
+                if (layer, i) in self.plan.passing
+            )
+        # of a ReLU behind a pooling the top is needed no more when the pooling's gradient is made
+        values = max(2 * tops, bottoms) if layer in self.pooled else tops + bottoms
+        return self.value_bytes * (values + kept.scratch)
 
     def _step_back(self, layer: Layer, tops: list[_Memory], gradients: dict[Blob, _Memory]) -> None:
         spec = find_spec(layer.spec_name)
@@ -198,7 +220,31 @@ class TrainingMemory:
             return NOTHING
         if layer in self.scaled:
             return _SCALED
-        return ARRANGED if spec.is_absent(layer) else spec.kept(layer)
+        if spec.is_absent(layer) or layer in self._before_pooling:
+            return ARRANGED
+        kept = spec.kept(layer)
+        if layer in self.pooled:  # what the ReLU behind it keeps
+            return kept._replace(tops=True)
+        if layer.type in ("Convolution", "Deconvolution"):
+            return kept._replace(scratch=self._reorders(layer))
+        return kept
+
+    def _reorders(self, layer: Layer) -> int:
+        """The values of the copies of a planar convolution's blobs and weights for its kernel.
+
+        Source: PyTorch's native/mkldnn/Conv.cpp.
+        """
+        weights = layer.params[0] if layer.params else None
+        if weights is None or len(weights.shape) != 4:
+            return 0
+        bottom, top = layer.bottom_blobs[0], layer.top_blobs[0]
+        if top not in self._last:
+            return max(bottom.count + top.count, weights.count)
+        learned = [bool(param.learned and param.lr_mult) for param in layer.params]
+        # the weights in the kernel's own order, or their gradient in that and in the common one;
+        # the bias alone has none without the weights'
+        copies = 3 - learned[0] if any(learned) else 1
+        return copies * weights.count + (0 if bottom in self._last else bottom.count)
 
 
 def _held_by_the_feed() -> _Memory:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import fx, nn
 
 from netspec.graph import Layer, Net
+from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 
 
@@ -47,6 +48,26 @@ def calls_plain(module: NetModule, node: fx.Node, *kinds: type[nn.Module]) -> bo
         return False
     layer = module.get_submodule(str(node.target))
     return type(layer) in kinds and not layer._forward_hooks
+
+
+def plain_pairs(
+    module: NetModule, pairs: Mapping[Layer, Layer], kind: type[nn.Module], first: type[nn.Module]
+) -> dict[fx.Node, fx.Node]:
+    """The nodes of layers that each alone read another one's top, and that one's nodes.
+
+    Pairs where anything else is called, or stands between the two, are left out.
+    """
+    nodes = {node.target: node for node in module.graph.nodes if node.op == "call_module"}
+    target = dict(zip(net_of(module).layers, module.about.order, strict=True))
+    found = {}
+    for layer, before in pairs.items():
+        top, between = nodes.get(target[layer]), nodes.get(target[before])
+        if top is None or between is None:
+            continue
+        is_plain = calls_plain(module, top, kind) and calls_plain(module, between, first)
+        if is_plain and top.args == (between,) and list(between.users) == [top]:
+            found[top] = between
+    return found
 
 
 def insert_casts(

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from netspec.graph import Layer, Net
-from netspec.layers import find_spec
+from netspec.graph import Net
+from netspec.passes.channels_last import channels_last, laid_last
 from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.fold_batchnorm import fold_module
 from netspec.pytorch.fused_convolution import fuse_convolutions
-from netspec.pytorch.layers import is_built_here
 from netspec.pytorch.layers.neuron import OrderedDropout
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
@@ -55,26 +54,13 @@ def lay_channels_last(
         sharing: further nets that read the weights.
     """
     net = net_of(module)
-    takes_it = all(_takes_it(layer) for each in (net, *sharing) for layer in each.layers)
+    takes_it = channels_last((net, *sharing))
     is_wrapped = any(isinstance(each, (KeepsOverwritten, Overwritten)) for each in module.modules())
     if torch.device(device).type != "cpu" or not takes_it or is_wrapped:
         return
-    for layer, target in zip(net.layers, module.about.order, strict=True):
-        is_own = all(param.owner is None for param in layer.params)
-        submodule = module.get_submodule(target) if target else None
-        if isinstance(submodule, nn.Conv2d) and is_own:
-            weight = submodule.weight
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        elif type(submodule) is nn.Dropout:
+    blobs_of = dict(zip(net.layers, module.layer_params, strict=True))
+    for weights, *_ in (blobs_of[layer] for layer in laid_last(net) if blobs_of[layer]):
+        weights.data = weights.data.contiguous(memory_format=torch.channels_last)
+    for submodule in module.modules():
+        if type(submodule) is nn.Dropout:
             submodule.__class__ = OrderedDropout
-
-
-def _takes_it(layer: Layer) -> bool:
-    """Whether a layer gives the same values in either format.
-
-    netspec's own do. What a user's code does with a blob is not known.
-    """
-    spec = find_spec(layer.spec_name)
-    if spec is None or spec.has_side_effects:
-        return False
-    return spec.is_source or not layer.top_blobs or is_built_here(layer)

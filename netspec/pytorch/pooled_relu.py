@@ -1,14 +1,12 @@
-"""ReLU layers before a max pooling, which are computed behind it in training.
-
-max(0, x) keeps the order of values, so both ways give the same maxima and the same gradients, and
-behind the pooling there are fewer values.
-"""
+"""The nodes of ReLU layers that training computes behind the max pooling that reads them."""
 
 from __future__ import annotations
 
 from torch import fx, nn
 
-from netspec.pytorch.layer_nodes import calls_plain
+from netspec.passes.pooled_relu import pooled_relu
+from netspec.pytorch.layer_nodes import plain_pairs
+from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 
 
@@ -17,10 +15,4 @@ def pooled_relus(module: NetModule) -> dict[fx.Node, fx.Node]:
 
     What is wrapped or watched, or has a cast between the two, stays as it is.
     """
-    return {
-        node: relu
-        for node in module.graph.nodes
-        if calls_plain(module, node, nn.MaxPool2d)
-        for relu in node.all_input_nodes
-        if calls_plain(module, relu, nn.ReLU) and list(relu.users) == [node]
-    }
+    return plain_pairs(module, pooled_relu(net_of(module)), nn.MaxPool2d, nn.ReLU)

@@ -14,6 +14,8 @@ from netspec.passes.checkpoint_segments import checkpoint_segments
 from netspec.pytorch.checkpoint import Segment, not_repeatable
 from netspec.pytorch.layer_nodes import calls_plain, nodes_of_layers
 from netspec.pytorch.layers.convolution import Conv2d
+from netspec.pytorch.layers.memory_format import takes_gradient_alike
+from netspec.pytorch.layers.shape import Reshape
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.pooled_relu import pooled_relus
@@ -47,7 +49,8 @@ class TrainingForward:
         }
         self._lie_last = _lie_last(self.module)
         self._body = None
-        if scaled or pooled or self.segments:
+        is_last = any(map(_is_last, self.module.parameters()))
+        if scaled or pooled or self.segments or is_last:
             self._body = _Arranging(self.module, scaled, pooled).graph_module(self.segments)
 
     @property
@@ -87,13 +90,16 @@ def _lie_last(module: NetModule) -> set[int]:
         for node in each.users
         if calls_plain(module, node, nn.Conv2d, Conv2d)
     }
-    last = torch.channels_last
     return {
         i
         for i, each in enumerate(inputs)
-        for weight in (readers[node] for node in each.users if node in readers)
-        if weight.is_contiguous(memory_format=last) and not weight.is_contiguous()
+        if any(_is_last(readers[node]) for node in each.users if node in readers)
     }
+
+
+def _is_last(x: Tensor) -> bool:
+    is_planar = x.dim() == 4 and not x.is_contiguous()
+    return is_planar and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _segments(module: NetModule) -> list[list[fx.Node]]:
@@ -175,7 +181,15 @@ class _Arranging:
         else:
             if node.op == "call_module":
                 self.submodules[str(node.target)] = self._layer(node)
-            values[node] = graph.node_copy(node, values.__getitem__)
+            if self._reshapes(node):
+                alike = graph.call_function(takes_gradient_alike, (values[_bottom(node)],))
+                values[node] = graph.node_copy(node, lambda _: alike)
+            else:
+                values[node] = graph.node_copy(node, values.__getitem__)
+
+    def _reshapes(self, node: fx.Node) -> bool:
+        """Whether the gradient that it gives back lies channels first."""
+        return node.target is torch.flatten or calls_plain(self.module, node, nn.Flatten, Reshape)
 
     def _layer(self, node: fx.Node) -> Any:
         return self.module.get_submodule(str(node.target))

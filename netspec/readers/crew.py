@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,6 +9,8 @@ from threading import Condition, Lock
 from typing import Generic, TypeVar
 
 import numpy as np
+
+from netspec.cores import cores
 
 T = TypeVar("T")
 WORKER = "netspec-worker"  # what the threads' names begin with
@@ -19,9 +20,7 @@ _END = object()
 
 def default_workers(processes: int = 1) -> int:
     """The threads that one of some processes on this machine takes to read its data."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return max(1, min(cores // processes, _MOST))
+    return max(1, min(cores() // processes, _MOST))
 
 
 class Crew:

@@ -239,7 +239,7 @@ def test_batch_fit_finds_the_largest_batch_that_trains(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([ALEXNET, *MEMORY[1:3], "--batch-fit", "100M"], "a training step with 1 item takes 702"),
+        ([ALEXNET, *MEMORY[1:3], "--batch-fit", "100M"], "a training step with 1 item takes 709"),
         ([DEPLOY, "--batch-fit", "1G"], "has no loss: it does not train"),
         ([ALEXNET, *MEMORY[1:3], "--solver", "nowhere"], "file 'nowhere' does not exist"),
     ],

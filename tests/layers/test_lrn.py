@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from netspec.pytorch.layers import lrn
+from netspec.layers import normalization
 from netspec.pytorch.layers.lrn import LRN
 
 
@@ -20,7 +20,8 @@ def test_parts_of_a_batch_are_torchs_local_response_norm(
     memory_format: torch.memory_format,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lrn, "_BLOCK", 2 * channels * 7 * 5)  # the last part is a smaller one
+    part = 2 * channels * 7 * 5  # the last part of the batch is a smaller one
+    monkeypatch.setattr(normalization, "LRN_PART", part)
     x = torch.randn(5, channels, 7, 5, dtype=torch.float64).contiguous(memory_format=memory_format)
     x.requires_grad_()
     twin = x.detach().clone().requires_grad_()

@@ -224,13 +224,23 @@ def test_images_are_kept_channels_last_where_the_weights_lie_so() -> None:
     assert kept_last() == [True]
 
 
-@pytest.mark.parametrize("kind", ["BatchNorm", "Eltwise"])
-def test_a_gradient_comes_back_as_its_blob_lies(kind: str) -> None:
+@pytest.mark.parametrize("last", ["ip", "Flatten", "Reshape"])
+@pytest.mark.parametrize(
+    ("kind", "watched"), [("BatchNorm", "more"), ("Eltwise", "more"), ("Pooling", "conv")]
+)
+def test_a_gradient_comes_back_as_its_blob_lies(kind: str, watched: str, last: str) -> None:
+    """What makes rows of planes gives it back channels first."""
     bottoms = 'bottom: "conv"' + ' bottom: "conv"' * (kind == "Eltwise")
-    more = f'layer {{ name: "more" type: "{kind}" {bottoms} top: "more" }}'
+    pooling = "pooling_param { kernel_size: 2 }" * (kind == "Pooling")
+    more = f'layer {{ name: "more" type: "{kind}" {bottoms} top: "more" {pooling} }}'
+    if last != "ip":
+        shape = "reshape_param { shape { dim: 0 dim: -1 } }" * (last == "Reshape")
+        more += f'layer {{ name: "rows" type: "{last}" bottom: "more" top: "rows" {shape} }}'
     text = POOLED[: POOLED.index('layer { name: "relu"')] + more
-    text += POOLED[POOLED.index('layer { name: "ip"') :].replace('bottom: "pool"', 'bottom: "more"')
+    end = POOLED[POOLED.index('layer { name: "ip"') :]
+    text += end.replace('bottom: "pool"', f'bottom: "{"more" if last == "ip" else "rows"}"')
     module = netspec.compile(netspec.loads(text, phase="TRAIN"), seed=1)
+    plain, data = copy.deepcopy(module), list(pooled_blobs().values())
     lay_channels_last(module, "cpu")
     found = []
 
@@ -239,6 +249,8 @@ def test_a_gradient_comes_back_as_its_blob_lies(kind: str) -> None:
             lambda grad: found.append(grad.is_contiguous(memory_format=torch.channels_last))
         )
 
-    module.more.register_forward_hook(look)
-    gradients(module, TrainingForward(module)(list(pooled_blobs().values())))
+    wanted = gradients(plain, plain(*data))
+    module.get_submodule(watched).register_forward_hook(look)
+    for one, two in zip(gradients(module, TrainingForward(module)(data)), wanted, strict=True):
+        torch.testing.assert_close(one, two)
     assert found == [True]

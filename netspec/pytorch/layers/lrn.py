@@ -15,11 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.graph import Layer
+from netspec.layers.normalization import images_at_a_time
 from netspec.pytorch.layers.builder import Builder, always
 from netspec.pytorch.layers.layer_module import LayerModule
 from netspec.schema.caffe_pb2 import LRNParameter
-
-_BLOCK = 2**20  # values that a thread works on at a time; a smaller part would wait more often
 
 
 class _Response:
@@ -102,7 +101,7 @@ def _blocks(x: Tensor) -> list[slice]:
     count = x.shape[0]
     if x.device.type != "cpu" or not x.numel():
         return [slice(0, count)]
-    step = max(1, _BLOCK * torch.get_num_threads() // x[0].numel())
+    step = images_at_a_time(x.shape, torch.get_num_threads())
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
 

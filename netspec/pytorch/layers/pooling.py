@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer
-from netspec.layers.pooling import pyramid_fault, pyramid_window, rounds_up
+from netspec.layers.pooling import pyramid_fault, pyramid_window, rounds_up, torch_pools
 from netspec.layers.window import Window, pooled_size, window_of
 from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
@@ -45,22 +45,6 @@ class Rule:
         return window, (
             pooled_size(sizes[0], window, 0, self.round_up),
             pooled_size(sizes[1], window, 1, self.round_up),
-        )
-
-    @property
-    def is_torchs(self) -> bool:
-        """Whether torch's rule gives Caffe's output whatever the plane's size is.
-
-        Torch refuses a pad of more than half the kernel, and always drops a window that starts
-        beyond input and pad. Caffe does that only where there is a pad; without one such a window
-        comes up where the stride is larger than the kernel.
-        """
-        pairs = list(zip(self.window.kernel, self.window.stride, self.window.pad, strict=True))
-        fits = all(2 * pad <= kernel for kernel, _, pad in pairs)
-        return fits and (
-            any(self.window.pad)
-            or not self.round_up
-            or all(stride <= kernel for kernel, stride, _ in pairs)
         )
 
     def __str__(self) -> str:
@@ -232,6 +216,7 @@ def build_pooling(layer: Layer) -> nn.Module:
     p = layer.message.pooling_param
     window = window_of(p, 2, (1, 1) if p.global_pooling else None)
     rule = Rule(window, rounds_up(p), p.global_pooling)
+    is_torchs = torch_pools(window, rule.round_up)
     if p.pool == PoolingParameter.MAX:
         if len(layer.top_blobs) > 1:
             return MaxPooling(rule, mask=True)
@@ -239,13 +224,13 @@ def build_pooling(layer: Layer) -> nn.Module:
             return nn.AdaptiveMaxPool2d(1)
         return (
             nn.MaxPool2d(window.kernel, window.stride, window.pad, ceil_mode=rule.round_up)
-            if rule.is_torchs
+            if is_torchs
             else MaxPooling(rule, mask=False)
         )
     if p.pool == PoolingParameter.AVE:
         if p.global_pooling:
             return nn.AdaptiveAvgPool2d(1)
-        if rule.is_torchs:
+        if is_torchs:
             kernel, stride, pad = (
                 (value[0], value[1]) for value in (window.kernel, window.stride, window.pad)
             )
