@@ -17,7 +17,9 @@ from benchmarks.apart import Step, apart
 from benchmarks.net_case import ALEXNET, CAFFENET, GOOGLENET, MODELS, RESNET, NetCase, compiled
 from benchmarks.side_by_side import interleaved, report
 from netspec.pytorch.allocator import keep_freed_memory
+from netspec.pytorch.module import NetModule
 from netspec.pytorch.optimize import lay_channels_last
+from netspec.pytorch.planar_inputs import inputs_last
 from netspec.pytorch.precision import set_precision
 from netspec.pytorch.solver_nets import learnable
 from netspec.pytorch.training_forward import TrainingForward
@@ -75,14 +77,22 @@ def netspec_step(
     updater = Updater(load_solver(MODELS / "solver.prototxt").message, *learnable(net, module))
     forward = TrainingForward(module, checkpoint=checkpoint)
     blobs = {"data": data, "label": label.float()}
-    inputs = [blobs[name] for name in module.input_names]
 
     def step() -> None:
         updater.zero_grad()
-        module.loss(forward(inputs)).backward()
+        module.loss(forward(as_fed(module, blobs))).backward()
         updater.apply(RATE, 0)
 
     return step
+
+
+def as_fed(module: NetModule, blobs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """A batch as the feed of a run hands it over, by the training thread."""
+    last = inputs_last(module)
+    return [
+        blobs[name].contiguous(memory_format=torch.channels_last) if name in last else blobs[name]
+        for name in module.input_names
+    ]
 
 
 def batch_of(case: NetCase, batch: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -97,7 +97,7 @@ class TrainingMemory:
             self._release(self.memories[blob] for blob in layer.top_blobs if not self.readers[blob])
 
     def _top_memory(self, spec: Spec | None, layer: Layer, blob: Blob) -> _Memory:
-        if is_source(layer) and blob not in self._last:  # the others are copied there
+        if is_source(layer):
             return _held_by_the_feed()
         if (
             layer.bottom_blobs

@@ -14,6 +14,7 @@ from netspec.graph import Blob, Net
 from netspec.pytorch.finish_images import ImageFinisher
 from netspec.pytorch.layers.loss_terms import label_span
 from netspec.pytorch.module import NetModule
+from netspec.pytorch.planar_inputs import inputs_last
 from netspec.readers.batches import batches, open_reader, reader_of
 from netspec.readers.byte_images import ByteImages
 from netspec.readers.reader import WHOLE, Shard
@@ -55,6 +56,7 @@ class Feed:
         self.net, self.module, self.device, self.index = net, module, device, start
         self.shard, self.every, self.seed = shard, every, seed
         self.inputs: list[Tensor] = []  # of the last pass
+        self._last = inputs_last(module)
         self._finish = {name: ImageFinisher(device) for name in module.input_names}
         unfed = [name for name in module.input_names if name not in net.sources]
         if unfed:
@@ -96,8 +98,11 @@ class Feed:
 
     def _on_device(self, name: str, fed: NDArray[Any] | ByteImages) -> Tensor:
         if isinstance(fed, ByteImages):
-            return self._finish[name](fed)
-        return torch.from_numpy(fed).to(self.device, non_blocking=True)
+            value = self._finish[name](fed)
+        else:
+            value = torch.from_numpy(fed).to(self.device, non_blocking=True)
+        last = name in self._last and value.dim() == 4
+        return value.contiguous(memory_format=torch.channels_last) if last else value
 
     def _with_record(self, error: NetspecError) -> NetspecError:
         if error.item is None:

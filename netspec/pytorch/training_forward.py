@@ -13,8 +13,7 @@ from netspec.diagnostics import counted
 from netspec.passes.checkpoint_segments import checkpoint_segments
 from netspec.pytorch.checkpoint import Segment, not_repeatable
 from netspec.pytorch.layer_nodes import calls_plain, nodes_of_layers
-from netspec.pytorch.layers.convolution import Conv2d
-from netspec.pytorch.layers.memory_format import takes_gradient_alike
+from netspec.pytorch.layers.memory_format import lies_last, takes_gradient_alike
 from netspec.pytorch.layers.shape import Reshape
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
@@ -47,9 +46,8 @@ class TrainingForward:
             for pool, relu in pooled_relus(self.module).items()
             if segment_of.get(pool) is segment_of.get(relu)
         }
-        self._lie_last = _lie_last(self.module)
         self._body = None
-        is_last = any(map(_is_last, self.module.parameters()))
+        is_last = any(map(lies_last, self.module.parameters()))
         if scaled or pooled or self.segments or is_last:
             self._body = _Arranging(self.module, scaled, pooled).graph_module(self.segments)
 
@@ -64,10 +62,6 @@ class TrainingForward:
 
     def __call__(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """The outputs, as the net's module gives them. Raises: what it raises."""
-        inputs = [
-            x.contiguous(memory_format=torch.channels_last) if i in self._lie_last else x
-            for i, x in enumerate(inputs)
-        ]
         if self._body is None:
             return self.module(*inputs)
         try:
@@ -76,30 +70,6 @@ class TrainingForward:
             self.module.explain(error, tuple(inputs), {})
             raise
         return self.module.shown(outputs)
-
-
-def _lie_last(module: NetModule) -> set[int]:
-    """The inputs that convolutions take channels last, by their places.
-
-    Brought to that once, they are not brought to it again for the gradients of the weights.
-    """
-    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
-    readers = {
-        node: module.get_parameter(f"{node.target}.weight")
-        for each in inputs
-        for node in each.users
-        if calls_plain(module, node, nn.Conv2d, Conv2d)
-    }
-    return {
-        i
-        for i, each in enumerate(inputs)
-        if any(_is_last(readers[node]) for node in each.users if node in readers)
-    }
-
-
-def _is_last(x: Tensor) -> bool:
-    is_planar = x.dim() == 4 and not x.is_contiguous()
-    return is_planar and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _segments(module: NetModule) -> list[list[fx.Node]]:

@@ -17,7 +17,9 @@ import netspec
 from netspec.graph import Net
 from netspec.passes.memory_cost import memory_cost
 from netspec.pytorch.lower import fill_params, lower
+from netspec.pytorch.module import NetModule
 from netspec.pytorch.optimize import lay_channels_last
+from netspec.pytorch.planar_inputs import inputs_last
 from netspec.pytorch.solver_nets import learnable
 from netspec.pytorch.training_forward import TrainingForward
 from netspec.pytorch.updates import Updater
@@ -58,7 +60,7 @@ def measured(net: Net, p: SolverParameter, checkpoint: bool = False, exact: bool
         if not exact:
             lay_channels_last(module, "cpu")
         updater = Updater(p, *learnable(net, module))
-        data = [torch.rand(module.about.input_shapes[name]) for name in module.input_names]
+        data = fed(module)
         forward = TrainingForward(module, exact, checkpoint)
         for step in range(2):
             updater.zero_grad()
@@ -66,6 +68,18 @@ def measured(net: Net, p: SolverParameter, checkpoint: bool = False, exact: bool
             updater.apply(1e-4, step)
         del module, updater, data, forward
     return found[0]
+
+
+def fed(module: NetModule) -> list[torch.Tensor]:
+    """Inputs as a run's feed gives them."""
+    last = inputs_last(module)
+    return [
+        torch.empty(
+            module.about.input_shapes[name],
+            memory_format=torch.channels_last if name in last else torch.contiguous_format,
+        ).uniform_()
+        for name in module.input_names
+    ]
 
 
 def published(name: str, batch: int) -> Net:

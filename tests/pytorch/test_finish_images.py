@@ -13,6 +13,7 @@ from PIL import Image
 import netspec
 from netspec.graph import Net
 from netspec.pytorch.feed import Feed
+from netspec.pytorch.optimize import lay_channels_last
 from netspec.readers.batches import batches
 from netspec.readers.byte_images import ByteImages
 from netspec.readers.reader import Shard
@@ -162,3 +163,24 @@ def test_on_the_cpu_the_threads_do_it(data_net, datums, monkeypatch) -> None:
         lambda *_: pytest.fail("mean and scale are taken on the training thread"),
     )
     assert_same(fed(net, None), fed(net, False))
+
+
+@pytest.mark.parametrize("finishes", [False, True])
+def test_images_come_as_a_convolution_reads_them(write_lmdb, datums, finishes: bool) -> None:
+    values = {"type": "Data", "param": "data_param", "settings": "backend: LMDB"}
+    convolution = """
+    layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+      convolution_param { num_output: 4 kernel_size: 3 } }
+    """
+    source = write_lmdb("lmdb", datums)
+    text = NET.format(transform="crop_size: 7 mirror: true", source=source, **values)
+    net = load(text + convolution, "TRAIN")
+    module = netspec.compile(net, seed=0)
+    lay_channels_last(module, "cpu")
+    feed = Feed(net, module, torch.device("cpu"), seed=3, finishes=finishes)
+    feed.forward(lambda inputs: {})
+    images, labels = feed.inputs
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert not images.is_contiguous()
+    assert_same([[images, labels]], fed(net, False, 1))
+    feed.close()

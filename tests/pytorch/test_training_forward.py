@@ -203,27 +203,6 @@ def test_a_relu_that_is_watched_runs_before_the_pooling() -> None:
     assert shapes == [(4, 6, 7, 7)]
 
 
-def test_images_are_kept_channels_last_where_the_weights_lie_so() -> None:
-    module = netspec.compile(netspec.loads(pooled_text(), phase="TRAIN"), seed=1)
-    data = list(pooled_blobs().values())
-
-    def kept_last() -> list[bool]:
-        kept = []
-
-        def pack(tensor: torch.Tensor) -> torch.Tensor:
-            if tensor.shape == data[0].shape:
-                kept.append(tensor.is_contiguous(memory_format=torch.channels_last))
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            TrainingForward(module)(data)
-        return kept
-
-    assert kept_last() == [False]
-    lay_channels_last(module, "cpu")
-    assert kept_last() == [True]
-
-
 @pytest.mark.parametrize("last", ["ip", "Flatten", "Reshape"])
 @pytest.mark.parametrize(
     ("kind", "watched"), [("BatchNorm", "more"), ("Eltwise", "more"), ("Pooling", "conv")]

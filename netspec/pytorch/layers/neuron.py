@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from netspec.graph import Layer
 from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.layers.layer_module import LayerModule
+from netspec.pytorch.layers.memory_format import lies_last
 from netspec.pytorch.layers.neuron_gradients import (
     bnll_gradient,
     clip_gradient,
@@ -210,12 +211,10 @@ class OrderedDropout(nn.Dropout):
         return self.dropped(x) if self.training else x
 
     def dropped(self, x: Tensor) -> Tensor:
-        last = torch.channels_last
-        lies_last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=last)
-        if not lies_last or not 0 < self.p < 1 or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not lies_last(x) or not 0 < self.p < 1:
             return F.dropout(x, self.p, training=True)
         factor = torch.empty_like(x, memory_format=torch.contiguous_format).bernoulli_(1 - self.p)
-        return x * factor.div_(1 - self.p).contiguous(memory_format=last)
+        return x * factor.div_(1 - self.p).contiguous(memory_format=torch.channels_last)
 
 
 class MonteCarloDropout(OrderedDropout):
