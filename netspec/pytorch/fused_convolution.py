@@ -149,15 +149,16 @@ class _Fusing:
     def fuse_sum(self, node: fx.Node) -> None:
         """Computes the sum of two blobs with the later of the convolutions that make them."""
         layer = self.module.get_submodule(str(node.target))
-        made = [each for each in node.args if isinstance(each, fx.Node) and self._is_open(each)]
-        if layer.coefficients or len(node.all_input_nodes) != 2 or not made:
+        bottoms = node.all_input_nodes
+        made = [each for each in bottoms if self._is_open(each)]
+        if layer.coefficients or len(node.args) != 2 or len(bottoms) != 2 or not made:
             return
         convolution = max(made, key=self.place.__getitem__)
-        (other,) = (each for each in node.all_input_nodes if each is not convolution)
+        (other,) = (each for each in bottoms if each is not convolution)
         self.fused(convolution)
         with self.module.graph.inserting_before(node):
-            bottoms = (*convolution.args, other)
-            both = self.module.graph.call_module(str(convolution.target), bottoms)
+            read = (*convolution.args, other)
+            both = self.module.graph.call_module(str(convolution.target), read)
         self.place[both] = self.place[node]
         self._replace(node, convolution, both)
         self.module.graph.erase_node(convolution)

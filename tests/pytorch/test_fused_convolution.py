@@ -135,6 +135,18 @@ def test_a_sum_that_one_kernel_cannot_do_stays(load_text, settings: str, more: s
     assert module.code == code
 
 
+@pytest.mark.parametrize(
+    "bottoms", [("two", "two"), ("data", "data", "two"), ("one", "two", "data")]
+)
+def test_a_sum_of_other_than_two_blobs_stays(load_text, bottoms: tuple[str, ...]) -> None:
+    text = SUM.format(below="data", first="one", second="two", settings="", more="")
+    read = " ".join(f'bottom: "{name}"' for name in bottoms)
+    text = text.replace('bottom: "one" bottom: "two"', read)
+    apart, joined = (netspec.compile(load_text(text, phase="TEST"), seed=1) for _ in range(2))
+    assert fuse_convolutions(joined) == 0
+    assert_same(joined, apart)
+
+
 def test_a_relu_whose_bottom_others_read_stays(load_text) -> None:
     _, module = _pair(load_text, 'layer { name: "also" type: "TanH" bottom: "conv" top: "also" }')
     code = module.code
