@@ -1,6 +1,6 @@
 """A convolution with what follows it as one of oneDNN's kernels, for inference on a CPU.
 
-That is a ReLU, a leaky one or a ReLU6, or a sum with another blob and then one of these.
+That is a ReLU, a leaky one or a ReLU6, or a sum with another blob and a ReLU behind it, if any.
 """
 
 from __future__ import annotations
@@ -141,16 +141,17 @@ class _Fusing:
         before = node.args[0]
         if not isinstance(before, fx.Node) or not self._is_open(before):
             return
-        self.fused(before).activation, self.fused(before).scalars = _epilogue(
-            self.module.get_submodule(str(node.target))
-        )
+        kind, scalars = _epilogue(self.module.get_submodule(str(node.target)))
+        if _sums(before) and kind != "relu":  # oneDNN's sums take no other
+            return
+        self.fused(before).activation, self.fused(before).scalars = kind, scalars
         self._replace(node, before, before)
 
     def fuse_sum(self, node: fx.Node) -> None:
         """Computes the sum of two blobs with the later of the convolutions that make them."""
         layer = self.module.get_submodule(str(node.target))
         bottoms = node.all_input_nodes
-        made = [each for each in bottoms if self._is_open(each)]
+        made = [each for each in bottoms if self._is_open(each) and not _sums(each)]
         if layer.coefficients or len(node.args) != 2 or len(bottoms) != 2 or not made:
             return
         convolution = max(made, key=self.place.__getitem__)
@@ -189,6 +190,11 @@ class _Fusing:
         for layer in self.makers[by.name]:
             tops[layer] = [by.name]
         self.count += 1
+
+
+def _sums(convolution: fx.Node) -> bool:
+    """Whether its call adds another blob already."""
+    return len(convolution.args) > 1
 
 
 def _epilogue(activation: nn.Module) -> tuple[str, tuple[float, ...]]:

@@ -119,6 +119,34 @@ def test_both_branches_of_a_residual_block(load_text) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "count"),
+    [
+        ('layer { name: "third" type: "Eltwise" bottom: "sum" bottom: "data" top: "third" }', 1),
+        (
+            'layer { name: "three" type: "Convolution" bottom: "data" top: "three"'
+            " convolution_param { num_output: 4 kernel_size: 1 } }"
+            'layer { name: "third" type: "Eltwise" bottom: "three" bottom: "sum" top: "third" }',
+            2,
+        ),
+        ('layer { name: "end" type: "ReLU6" bottom: "sum" top: "sum" }', 1),
+        (
+            RELU.replace("TOP", "sum").replace(
+                "bottom", "relu_param { negative_slope: 0.1 } bottom"
+            ),
+            1,
+        ),
+    ],
+    ids=["another sum", "a sum with a convolution", "ReLU6", "leaky ReLU"],
+)
+def test_a_sum_takes_no_more_than_a_relu(load_text, more: str, count: int) -> None:
+    text = SUM.format(below="one", first="one", second="two", settings="", more=more)
+    text = text.replace('bottom: "one" bottom: "two"', 'bottom: "two" bottom: "data"')
+    apart, joined = (netspec.compile(load_text(text, phase="TEST"), seed=1) for _ in range(2))
+    assert fuse_convolutions(joined) == count
+    assert_same(joined, apart)
+
+
+@pytest.mark.parametrize(
     ("settings", "more"),
     [
         ("eltwise_param { coeff: 1 coeff: -1 }", ""),
