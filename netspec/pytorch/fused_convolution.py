@@ -27,7 +27,7 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-class _Fused(nn.Conv2d):
+class Fused(nn.Conv2d):
     """Convolves, adds what else it is given, and then does what `activation` says."""
 
     activation = "none"
@@ -75,11 +75,11 @@ class _Fused(nn.Conv2d):
         return {name: value for name, value in self.__dict__.items() if name != "_packed"}
 
 
-class FusedConv2d(_Fused):
+class FusedConv2d(Fused):
     """A convolution, and what follows it."""
 
 
-class FusedStridedConv2d(_Fused, Conv2d):
+class FusedStridedConv2d(Fused, Conv2d):
     """The same with strides."""
 
     def padded(self, x: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def _takes(x: Tensor) -> bool:
     return is_plain and x.numel() > 0 and x.dtype == torch.float32 and x.device.type == "cpu"
 
 
-_KINDS: dict[type[nn.Module], type[_Fused]] = {
+_KINDS: dict[type[nn.Module], type[Fused]] = {
     nn.Conv2d: FusedConv2d,
     Conv2d: FusedStridedConv2d,
 }
@@ -171,12 +171,12 @@ class _Fusing:
         layer = self.module.get_submodule(str(node.target))
         return self.calls[node.target] == 1 and getattr(layer, "activation", "none") == "none"
 
-    def fused(self, node: fx.Node) -> _Fused:
+    def fused(self, node: fx.Node) -> Fused:
         """The convolution that a node calls, as one that can do more."""
         layer = self.module.get_submodule(str(node.target))
-        if not isinstance(layer, _Fused):
+        if not isinstance(layer, Fused):
             layer.__class__ = _KINDS[type(layer)]
-        assert isinstance(layer, _Fused)
+        assert isinstance(layer, Fused)
         return layer
 
     def _replace(self, node: fx.Node, convolution: fx.Node, by: fx.Node) -> None:
