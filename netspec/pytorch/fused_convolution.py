@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,13 +27,24 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
+class _Packed(NamedTuple):
+    """Weights as the kernel wants them, and of which weights, in which state, these were made.
+
+    While those are kept, no others can come to lie at their address.
+    """
+
+    state: tuple[int, int]
+    weight: Tensor
+    laid_out: Tensor
+
+
 class Fused(nn.Conv2d):
     """Convolves, adds what else it is given, and then does what `activation` says."""
 
     activation = "none"
     scalars: tuple[float, ...] = ()
     frozen = False
-    _packed: tuple[object, Tensor] | None = None
+    _packed: _Packed | None = None
 
     def extra_repr(self) -> str:
         then = ", ".join([self.activation, *map("{:g}".format, self.scalars)])
@@ -63,13 +74,13 @@ class Fused(nn.Conv2d):
         weight = self.weight
         if weight.is_inference():  # which counts no writes
             return weight
-        state = weight.data_ptr(), weight._version
-        if self._packed is None or self._packed[0] != state:
+        state, found = (weight.data_ptr(), weight._version), self._packed
+        if found is None or found.state != state:
             settings = (self.padding, self.stride, self.dilation, self.groups)
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            packed = reorder(weight.detach().to_mkldnn(), *settings, [*x.shape])
-            self._packed = (state, packed)
-        return self._packed[1]
+            laid_out = reorder(weight.detach().to_mkldnn(), *settings, [*x.shape])
+            found = self._packed = _Packed(state, weight.detach(), laid_out)
+        return found.laid_out
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_packed"}

@@ -235,6 +235,25 @@ def test_frozen_weights_are_laid_out_once_and_again_when_they_change(
         torch.testing.assert_close(frozen(data)["relu"], apart(data)["relu"])
 
 
+@pytest.mark.parametrize("channels", [64, 256])
+def test_other_weights_at_the_same_address_are_laid_out_anew(load_text, channels: int) -> None:
+    text = NET.replace("dim: 4", f"dim: {channels}").replace("CONV", CONVOLUTION)
+    text = text.replace("num_output: 4", f"num_output: {channels}")
+    net = load_text(text.replace("RELU", "").replace("MORE", ""), phase="TEST")
+    apart, frozen = (netspec.compile(net, seed=1) for _ in range(2))
+    fuse_convolutions(frozen, freezes=True)
+    weights = frozen.params["conv"][0]
+    data = torch.randn(2, channels, 9, 10)
+    with torch.no_grad():
+        for factor in (2, 3, 4):
+            frozen(data)
+            values = apart.params["conv"][0] * factor
+            weights.data = torch.empty(0)  # their memory is free for the next
+            weights.data = values.clone()
+            wanted = torch.conv2d(data, values, apart.params["conv"][1]).relu()
+            torch.testing.assert_close(frozen(data)["relu"], wanted, rtol=1e-3, atol=1e-2)
+
+
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))]
 )
