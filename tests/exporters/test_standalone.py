@@ -207,6 +207,20 @@ def test_a_layer_that_a_file_cannot_hold(
     assert not written.exists()  # no layer has run
 
 
+def test_params_in_another_shape_are_refused(load_text: Callable[..., Net], tmp_path: Path) -> None:
+    text = """
+    layer { name: "data" type: "Input" top: "data"
+      input_param { shape { dim: 1 dim: 4 dim: 6 dim: 6 } } }
+    layer { name: "one" type: "Convolution" bottom: "data" top: "one" param { name: "w" }
+      convolution_param { num_output: 4 kernel_size: 3 bias_term: false } }
+    layer { name: "two" type: "Convolution" bottom: "one" top: "two"
+      param { name: "w" share_mode: PERMISSIVE }
+      convolution_param { num_output: 9 kernel_size: 2 bias_term: false } }
+    """
+    with pytest.raises(NetspecError, match=r"layer 'two' .*another layer's in another shape"):
+        netspec.export(load_text(text, phase="TEST"), tmp_path / "two.py")
+
+
 FUSED = """
 layer { name: "data" type: "Input" top: "data"
   input_param { shape { dim: 2 dim: 3 dim: 10 dim: 10 } } }
