@@ -46,7 +46,8 @@ def configure_exact(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="without what changes the order of sums: folded BatchNorm, blobs channels last",
+        help="without what changes the order of sums: folded BatchNorm, blobs channels last, "
+        "layers computed with the convolution before them",
     )
 
 

@@ -18,7 +18,17 @@ def channels_last(nets: Iterable[Net]) -> bool:
 
 
 def laid_last(net: Net) -> list[Layer]:
-    """The planar convolutions, whose own weights then lie so."""
+    """The planar convolutions, whose own weights then lie so.
+
+    Those that another layer shares in another shape keep their order, in which it reads them.
+    """
+    shapes = {(layer.name, 0): layer.params[0].shape for layer in net.layers if layer.params}
+    reshaped = {
+        param.owner
+        for layer in net.layers
+        for param in layer.params
+        if param.owner in shapes and shapes[param.owner] != param.shape
+    }
     return [
         layer
         for layer in net.layers
@@ -26,6 +36,7 @@ def laid_last(net: Net) -> list[Layer]:
         and layer.params
         and all(param.owner is None for param in layer.params)
         and len(layer.params[0].shape) == 4
+        and (layer.name, 0) not in reshaped
     ]
 
 

@@ -143,11 +143,12 @@ class _Plan:
         found: list[Layer] = []
         blob, reader = base.bottom_blobs[0], base
         while self._reader(blob) is reader and self._is_folded(blob.producer):
-            if blob.producer in taken:
+            (bottom,) = blob.producer.bottom_blobs
+            # a term of the objective is an output where nothing writes over it
+            if blob.producer in taken or bottom.producer.loss_weights[bottom.top_index]:
                 break
-            reader = blob.producer
+            reader, blob = blob.producer, bottom
             found.insert(0, reader)
-            blob = reader.bottom_blobs[0]
         # the base reads at its own place, where another layer may have written in between
         others = [
             write

@@ -54,7 +54,8 @@ def compile(
         choice: which layers of the files are taken, and for which layers of the net.
         exact: False changes the order of sums to be faster: blobs lie channels last on the CPU, and
             for TEST BatchNorm, Scale and Bias are folded into the layers of weights beside them,
-            whose params are then no longer the file's.
+            whose params are then no longer the file's, and sums and ReLU layers are computed with
+            the convolution before them.
         precision: of convolutions and dense layers: fp32, bf16, fp16 or tf32; params stay fp32.
         device: where the module computes.
 

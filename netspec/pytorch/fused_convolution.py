@@ -1,13 +1,13 @@
 """A convolution with what follows it as one of oneDNN's kernels, for inference on a CPU.
 
-That is a ReLU, a leaky one or a ReLU6, or a sum with another blob and then one of these.
+That is a ReLU, a leaky one or a ReLU6, or a sum with another blob and a ReLU behind it, if any.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,13 +27,24 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-class _Fused(nn.Conv2d):
+class _Packed(NamedTuple):
+    """Weights as the kernel wants them, and of which weights, in which state, these were made.
+
+    While those are kept, no others can come to lie at their address.
+    """
+
+    state: tuple[int, int]
+    weight: Tensor
+    laid_out: Tensor
+
+
+class Fused(nn.Conv2d):
     """Convolves, adds what else it is given, and then does what `activation` says."""
 
     activation = "none"
     scalars: tuple[float, ...] = ()
     frozen = False
-    _packed: tuple[object, Tensor] | None = None
+    _packed: _Packed | None = None
 
     def extra_repr(self) -> str:
         then = ", ".join([self.activation, *map("{:g}".format, self.scalars)])
@@ -63,23 +74,23 @@ class _Fused(nn.Conv2d):
         weight = self.weight
         if weight.is_inference():  # which counts no writes
             return weight
-        state = weight.data_ptr(), weight._version
-        if self._packed is None or self._packed[0] != state:
+        state, found = (weight.data_ptr(), weight._version), self._packed
+        if found is None or found.state != state:
             settings = (self.padding, self.stride, self.dilation, self.groups)
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            packed = reorder(weight.detach().to_mkldnn(), *settings, [*x.shape])
-            self._packed = (state, packed)
-        return self._packed[1]
+            laid_out = reorder(weight.detach().to_mkldnn(), *settings, [*x.shape])
+            found = self._packed = _Packed(state, weight.detach(), laid_out)
+        return found.laid_out
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_packed"}
 
 
-class FusedConv2d(_Fused):
+class FusedConv2d(Fused):
     """A convolution, and what follows it."""
 
 
-class FusedStridedConv2d(_Fused, Conv2d):
+class FusedStridedConv2d(Fused, Conv2d):
     """The same with strides."""
 
     def padded(self, x: Tensor) -> Tensor:
@@ -92,7 +103,7 @@ def _takes(x: Tensor) -> bool:
     return is_plain and x.numel() > 0 and x.dtype == torch.float32 and x.device.type == "cpu"
 
 
-_KINDS: dict[type[nn.Module], type[_Fused]] = {
+_KINDS: dict[type[nn.Module], type[Fused]] = {
     nn.Conv2d: FusedConv2d,
     Conv2d: FusedStridedConv2d,
 }
@@ -141,16 +152,17 @@ class _Fusing:
         before = node.args[0]
         if not isinstance(before, fx.Node) or not self._is_open(before):
             return
-        self.fused(before).activation, self.fused(before).scalars = _epilogue(
-            self.module.get_submodule(str(node.target))
-        )
+        kind, scalars = _epilogue(self.module.get_submodule(str(node.target)))
+        if _sums(before) and kind != "relu":  # oneDNN's sums take no other
+            return
+        self.fused(before).activation, self.fused(before).scalars = kind, scalars
         self._replace(node, before, before)
 
     def fuse_sum(self, node: fx.Node) -> None:
         """Computes the sum of two blobs with the later of the convolutions that make them."""
         layer = self.module.get_submodule(str(node.target))
         bottoms = node.all_input_nodes
-        made = [each for each in bottoms if self._is_open(each)]
+        made = [each for each in bottoms if self._is_open(each) and not _sums(each)]
         if layer.coefficients or len(node.args) != 2 or len(bottoms) != 2 or not made:
             return
         convolution = max(made, key=self.place.__getitem__)
@@ -170,12 +182,12 @@ class _Fusing:
         layer = self.module.get_submodule(str(node.target))
         return self.calls[node.target] == 1 and getattr(layer, "activation", "none") == "none"
 
-    def fused(self, node: fx.Node) -> _Fused:
+    def fused(self, node: fx.Node) -> Fused:
         """The convolution that a node calls, as one that can do more."""
         layer = self.module.get_submodule(str(node.target))
-        if not isinstance(layer, _Fused):
+        if not isinstance(layer, Fused):
             layer.__class__ = _KINDS[type(layer)]
-        assert isinstance(layer, _Fused)
+        assert isinstance(layer, Fused)
         return layer
 
     def _replace(self, node: fx.Node, convolution: fx.Node, by: fx.Node) -> None:
@@ -189,6 +201,11 @@ class _Fusing:
         for layer in self.makers[by.name]:
             tops[layer] = [by.name]
         self.count += 1
+
+
+def _sums(convolution: fx.Node) -> bool:
+    """Whether its call adds another blob already."""
+    return len(convolution.args) > 1
 
 
 def _epilogue(activation: nn.Module) -> tuple[str, tuple[float, ...]]:

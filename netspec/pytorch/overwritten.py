@@ -80,7 +80,9 @@ class _OverwrittenFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, bottom: Tensor, owner: Overwritten) -> Tensor:
         top = owner.layer(bottom)
-        ctx.save_for_backward(bottom, top)
+        # what a later layer writes over this top in place is what the gradient reads, so torch's
+        # count of versions, which would refuse it, is left out
+        ctx.save_for_backward(bottom, top if owner.top_memory is None else top.data)
         ctx.owner = owner
         return top
 

@@ -96,6 +96,17 @@ def test_a_bottom_that_another_layer_overwrites_later(load_text: Callable[..., N
     assert fold_module(module) == (module, [])
 
 
+def test_a_loss_that_is_written_over_in_front(load_text: Callable[..., Net]) -> None:
+    """Without the Scale it would be an output more."""
+    text = net_text('type: "Power" top: "t" loss_weight: 0.3', data=(2, 4)) + (
+        'layer { name: "scale" type: "Scale" bottom: "t" top: "t" }\n'
+        f'layer {{ name: "ip" bottom: "t" top: "ip" type: {BASES["dense"]} }} }}\n'
+    )
+    module = filled(load_text(text, phase="TEST"))
+    folded, _ = fold_module(module)
+    require_same(folded, module)
+
+
 def test_statistics_that_were_never_kept(load_text: Callable[..., Net]) -> None:
     text = net_text('type: "InnerProduct" top: "y" inner_product_param { num_output: 3 }', x=(2, 4))
     module = filled(load_text(text + 'layer { name: "bn" type: "BatchNorm" bottom: "y" top: "y" }'))

@@ -19,6 +19,7 @@ import netspec
 from netspec.cli import main
 from netspec.diagnostics import NetspecError
 from netspec.graph import Net
+from netspec.pytorch.fused_convolution import Fused
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.standalone.write_module import module_text
 from tests.conftest import REFERENCE
@@ -204,6 +205,55 @@ def test_a_layer_that_a_file_cannot_hold(
     assert caught.value.diagnostics[0].span is not None
     assert [each.name for each in tmp_path.iterdir()] == ["net.prototxt"]
     assert not written.exists()  # no layer has run
+
+
+def test_params_in_another_shape_are_refused(load_text: Callable[..., Net], tmp_path: Path) -> None:
+    text = """
+    layer { name: "data" type: "Input" top: "data"
+      input_param { shape { dim: 1 dim: 4 dim: 6 dim: 6 } } }
+    layer { name: "one" type: "Convolution" bottom: "data" top: "one" param { name: "w" }
+      convolution_param { num_output: 4 kernel_size: 3 bias_term: false } }
+    layer { name: "two" type: "Convolution" bottom: "one" top: "two"
+      param { name: "w" share_mode: PERMISSIVE }
+      convolution_param { num_output: 9 kernel_size: 2 bias_term: false } }
+    """
+    with pytest.raises(NetspecError, match=r"layer 'two' .*another layer's in another shape"):
+        netspec.export(load_text(text, phase="TEST"), tmp_path / "two.py")
+
+
+FUSED = """
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 2 dim: 3 dim: 10 dim: 10 } } }
+layer { name: "one" type: "Convolution" bottom: "data" top: "one"
+  convolution_param { num_output: 4 kernel_size: 3 stride: 2 FILL } }
+layer { name: "relu1" type: "ReLU" bottom: "one" top: "one" relu_param { negative_slope: 0.1 } }
+layer { name: "two" type: "Convolution" bottom: "one" top: "two"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 FILL } }
+layer { name: "sum" type: "Eltwise" bottom: "one" bottom: "two" top: "sum" }
+layer { name: "relu2" type: "ReLU" bottom: "sum" top: "sum" }
+layer { name: "three" type: "Convolution" bottom: "sum" top: "three"
+  convolution_param { num_output: 4 kernel_size: 3 pad: 1 FILL } }
+layer { name: "plus" type: "Eltwise" bottom: "three" bottom: "sum" top: "plus" }
+layer { name: "size" type: "Sigmoid" bottom: "plus" top: "plus" }
+layer { name: "four" type: "Convolution" bottom: "plus" top: "four"
+  convolution_param { num_output: 2 kernel_size: 2 stride: 3 FILL } }
+layer { name: "relu3" type: "ReLU6" bottom: "four" top: "four" }
+"""
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("suffix", [".py", ".onnx", ".pt2"])
+def test_a_net_whose_layers_are_computed_together(
+    load_text: Callable[..., Net], suffix: str, exact: bool, tmp_path: Path
+) -> None:
+    """Export compares the file's outputs with the module's."""
+    fill = 'weight_filler { type: "gaussian" std: 1 } bias_filler { type: "gaussian" std: 1 }'
+    net = load_text(FUSED.replace("FILL", fill), phase="TEST")
+    module = netspec.compile(net, seed=1, exact=exact)
+    assert any(isinstance(each, Fused) for each in module.modules()) != exact
+    file = tmp_path / f"net{suffix}"
+    netspec.export(module, file)
+    assert file.is_file()
 
 
 def test_the_file_is_laid_out_as_ruff_does(trained: NetModule, tmp_path: Path) -> None:

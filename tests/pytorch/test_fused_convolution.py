@@ -119,6 +119,34 @@ def test_both_branches_of_a_residual_block(load_text) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "count"),
+    [
+        ('layer { name: "third" type: "Eltwise" bottom: "sum" bottom: "data" top: "third" }', 1),
+        (
+            'layer { name: "three" type: "Convolution" bottom: "data" top: "three"'
+            " convolution_param { num_output: 4 kernel_size: 1 } }"
+            'layer { name: "third" type: "Eltwise" bottom: "three" bottom: "sum" top: "third" }',
+            2,
+        ),
+        ('layer { name: "end" type: "ReLU6" bottom: "sum" top: "sum" }', 1),
+        (
+            RELU.replace("TOP", "sum").replace(
+                "bottom", "relu_param { negative_slope: 0.1 } bottom"
+            ),
+            1,
+        ),
+    ],
+    ids=["another sum", "a sum with a convolution", "ReLU6", "leaky ReLU"],
+)
+def test_a_sum_takes_no_more_than_a_relu(load_text, more: str, count: int) -> None:
+    text = SUM.format(below="one", first="one", second="two", settings="", more=more)
+    text = text.replace('bottom: "one" bottom: "two"', 'bottom: "two" bottom: "data"')
+    apart, joined = (netspec.compile(load_text(text, phase="TEST"), seed=1) for _ in range(2))
+    assert fuse_convolutions(joined) == count
+    assert_same(joined, apart)
+
+
+@pytest.mark.parametrize(
     ("settings", "more"),
     [
         ("eltwise_param { coeff: 1 coeff: -1 }", ""),
@@ -205,6 +233,25 @@ def test_frozen_weights_are_laid_out_once_and_again_when_they_change(
         for module in (apart, frozen):
             module.load_state_dict({k: v + 1 for k, v in module.state_dict().items()})
         torch.testing.assert_close(frozen(data)["relu"], apart(data)["relu"])
+
+
+@pytest.mark.parametrize("channels", [64, 256])
+def test_other_weights_at_the_same_address_are_laid_out_anew(load_text, channels: int) -> None:
+    text = NET.replace("dim: 4", f"dim: {channels}").replace("CONV", CONVOLUTION)
+    text = text.replace("num_output: 4", f"num_output: {channels}")
+    net = load_text(text.replace("RELU", "").replace("MORE", ""), phase="TEST")
+    apart, frozen = (netspec.compile(net, seed=1) for _ in range(2))
+    fuse_convolutions(frozen, freezes=True)
+    weights = frozen.params["conv"][0]
+    data = torch.randn(2, channels, 9, 10)
+    with torch.no_grad():
+        for factor in (2, 3, 4):
+            frozen(data)
+            values = apart.params["conv"][0] * factor
+            weights.data = torch.empty(0)  # their memory is free for the next
+            weights.data = values.clone()
+            wanted = torch.conv2d(data, values, apart.params["conv"][1]).relu()
+            torch.testing.assert_close(frozen(data)["relu"], wanted, rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -162,3 +162,26 @@ def test_a_net_that_is_cut_before_a_convolution(load_text) -> None:
     data = torch.randn(2, 3, 9, 9)
     cut = netspec.compile(net, outputs=["data"], exact=False)
     assert torch.equal(cut(data)["data"], data)
+
+
+def test_weights_that_are_shared_in_another_shape_keep_their_order(load_text) -> None:
+    text = """
+    layer { name: "data" type: "Input" top: "data"
+      input_param { shape { dim: 2 dim: 4 dim: 6 dim: 6 } } }
+    layer { name: "one" type: "Convolution" bottom: "data" top: "one" param { name: "w" }
+      convolution_param { num_output: 4 kernel_size: 3 bias_term: false
+        weight_filler { type: "xavier" } } }
+    layer { name: "two" type: "Convolution" bottom: "one" top: "two"
+      param { name: "w" share_mode: PERMISSIVE }
+      convolution_param { num_output: 9 kernel_size: 2 bias_term: false } }
+    layer { name: "relu" type: "ReLU" bottom: "two" top: "two" }
+    layer { name: "three" type: "Convolution" bottom: "two" top: "three"
+      convolution_param { num_output: 2 kernel_size: 2 weight_filler { type: "xavier" } } }
+    """
+    net = load_text(text, phase="TEST")
+    plain, fast = (netspec.compile(net, seed=1, exact=exact) for exact in (True, False))
+    data = torch.randn(2, 4, 6, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(data)["three"], plain(data)["three"])
+    assert fast.params["one"][0].is_contiguous()
+    assert not fast.params["three"][0].is_contiguous()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import netspec
 from netspec.graph import Net
@@ -46,6 +47,31 @@ def test_values_are_the_layers_own(load_text: Callable[..., Net]) -> None:
     x = torch.randn(4, 6)
     weight, bias = module.params["ip"]
     assert torch.allclose(module(x)["y"], torch.relu(x @ weight.T + bias) * -2 + 0.3)
+
+
+@pytest.mark.parametrize("after", ["ReLU", "ReLU6", "ELU"])
+def test_lrn_reads_what_an_activation_wrote_over_its_top(
+    after: str, load_text: Callable[..., Net]
+) -> None:
+    text = f"""
+    force_backward: true
+    layer {{ name: "x" type: "Input" top: "x"
+      input_param {{ shape {{ dim: 2 dim: 3 dim: 1 dim: 1 }} }} }}
+    layer {{ name: "norm" type: "LRN" bottom: "x" top: "y"
+      lrn_param {{ local_size: 5 alpha: 1 beta: 0.75 }} }}
+    layer {{ name: "act" type: "{after}" bottom: "y" top: "y" }}
+    """
+    module = netspec.compile(load_text(text, phase="TRAIN"))
+    x = torch.randn(2, 3, 1, 1, requires_grad=True)
+    final = module(x)["y"]
+    final.sum().backward()
+    # the window has all channels; top_data in LRNLayer::CrossChannelBackward_cpu is `final`
+    scale = 1 + x.square().sum(1, keepdim=True) / 5
+    normed = (x * scale**-0.75).detach().requires_grad_()
+    function = {"ReLU": F.relu, "ReLU6": F.relu6, "ELU": F.elu}[after]
+    (slope,) = torch.autograd.grad(function(normed).sum(), normed)
+    shared = (slope * final / scale).sum(1, keepdim=True)
+    torch.testing.assert_close(x.grad, slope * scale**-0.75 - 2 * 0.75 / 5 * x * shared)
 
 
 @pytest.mark.parametrize(

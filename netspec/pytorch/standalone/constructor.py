@@ -29,14 +29,15 @@ def constructor(module: nn.Module, definitions: Definitions) -> str:
 
     Raises: NetspecError where an argument has no text.
     """
-    if type(module) in _TORCH:
-        return f"nn.{type(module).__name__}({_TORCH[type(module)](module)})"
-    if isinstance(module, _PLAIN_CONVOLUTIONS):
-        return f"nn.{type(module).__name__}({_convolution(module)})"
-    if type(module).__module__.startswith("torch.nn."):
-        return "nn." + re.sub(r"(, )?inplace=\w+", "", repr(module))
     if hasattr(module, "shared_views"):
         raise NetspecError("its params are another layer's in another shape")
+    if type(module) in _TORCH:
+        return f"nn.{type(module).__name__}({_TORCH[type(module)](module)})"
+    for convolution in _PLAIN_CONVOLUTIONS:
+        if isinstance(module, convolution):  # ours, too: what they do beside it is no argument
+            return f"nn.{convolution.__name__}({_convolution(module)})"
+    if type(module).__module__.startswith("torch.nn."):
+        return "nn." + re.sub(r"(, )?inplace=\w+", "", repr(module))
     given = module.arguments() if isinstance(module, LayerModule) else _attributes(module)
     return _call(type(module), given, definitions)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from netspec.pytorch.fused_convolution import Fused
 from netspec.pytorch.layers.arithmetic import EltwiseProduct, EltwiseSum
 from netspec.pytorch.layers.lrn import LRN
 from netspec.pytorch.layers.neuron import AbsVal
@@ -18,6 +19,14 @@ def expression(module: nn.Module, bottoms: list[str]) -> str | None:
     """The call or the formula that gives what the module gives; None where it has no short one."""
     write = EXPRESSIONS.get(type(module))
     return write(module, *bottoms) if write is not None else None
+
+
+def fused_text(module: Fused, convolved: str, summands: list[str]) -> str:
+    """What a convolution does behind its own top, in torch's words."""
+    text = " + ".join([convolved, *summands])
+    if module.activation == "none":
+        return text
+    return f"F.{module.activation}({', '.join([text, *map(float_text, module.scalars)])})"
 
 
 def _max_pool(module: Any, x: str) -> str:

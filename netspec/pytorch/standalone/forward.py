@@ -13,11 +13,12 @@ from torch import fx
 
 from netspec.diagnostics import NetspecError
 from netspec.graph import Layer, Net
+from netspec.pytorch.fused_convolution import Fused
 from netspec.pytorch.layers.convolution import Conv1d, Conv2d, Conv3d
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.standalone.constructor import quoted, value_text
 from netspec.pytorch.standalone.definitions import Definitions
-from netspec.pytorch.standalone.expressions import expression
+from netspec.pytorch.standalone.expressions import expression, fused_text
 from netspec.pytorch.standalone.layout import WIDTH, wrapped
 
 _INDENT = " " * 8
@@ -41,6 +42,7 @@ class ForwardText:
         self.values: dict[fx.Node, str] = {}  # a name, or an expression that is used once
         self.names: dict[str, fx.Node] = {}  # which node a name holds now
         self.blobs = self._blobs()
+        self.layers = dict(zip(module.about.order, net.layers, strict=True))
         self.inputs = [node for node in self.nodes if node.op == "placeholder"]
         (end,) = (node for node in self.nodes if node.op == "output")
         self.outputs: dict[str, fx.Node] = dict(end.args[0])
@@ -154,13 +156,17 @@ class ForwardText:
             return text
         self.called[target] = None
         if isinstance(submodule, (Conv1d, Conv2d, Conv3d)):
-            args = [self._padded(submodule, args[0], node)]
+            args[0] = self._padded(submodule, args[0], node)
+        if isinstance(submodule, Fused):
+            self.definitions.use("import torch.nn.functional as F")
+            return fused_text(submodule, f"self.{target}({args[0]})", args[1:])
         return f"self.{target}({', '.join(args)})"
 
     def _padded(self, module: Any, bottom: str, node: fx.Node) -> str:
         """A convolution's bottom with the zeros that Caffe's rule of sizes reads behind it."""
-        layer, top = self.blobs[node.name]
-        sizes = (layer.bottom_blobs[top].shape or ())[2:]
+        layer = self.layers[str(node.target)]
+        maker, top = self.blobs[node.name]  # another layer where that is computed with it
+        sizes = (layer.bottom_blobs[top if maker is layer else 0].shape or ())[2:]
         behind = [module.window.overhang(size, i) for i, size in enumerate(sizes)]
         if not any(behind):
             return bottom
