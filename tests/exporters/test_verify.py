@@ -138,8 +138,8 @@ def test_given_inputs(module: NetModule, tmp_path: Path) -> None:
 
 
 def test_differences() -> None:
-    one = np.float32(1)
-    off = difference(np.array([1, np.nextafter(one, 2 * one)]), np.array([1, one]))
+    one, two = np.float32(1), np.float32(2)
+    off = difference(np.array([one, np.nextafter(one, two)], np.float32), np.array([one, one]))
     assert (off.absolute, off.relative, off.ulps) == (2**-23, 2**-23, 1)
     around_0 = difference(np.array([-1e-45], np.float32), np.array([1e-45], np.float32))
     assert around_0.ulps == 2
