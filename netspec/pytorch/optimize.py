@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from netspec.graph import Net
+from netspec.layers import is_source
 from netspec.passes.channels_last import channels_last, laid_last
 from netspec.pytorch.allocator import keep_freed_memory
 from netspec.pytorch.fold_batchnorm import fold_module
 from netspec.pytorch.fused_convolution import fuse_convolutions
+from netspec.pytorch.layers import is_built_here
 from netspec.pytorch.layers.neuron import OrderedDropout
 from netspec.pytorch.lower import net_of
 from netspec.pytorch.module import NetModule
@@ -54,7 +56,8 @@ def lay_channels_last(
         sharing: further nets that read the weights.
     """
     net = net_of(module)
-    takes_it = channels_last((net, *sharing))
+    nets = (net, *sharing)
+    takes_it = channels_last(nets) and all(map(_is_built_here, nets))
     is_wrapped = any(isinstance(each, (KeepsOverwritten, Overwritten)) for each in module.modules())
     if torch.device(device).type != "cpu" or not takes_it or is_wrapped:
         return
@@ -64,3 +67,12 @@ def lay_channels_last(
     for submodule in module.modules():
         if type(submodule) is nn.Dropout:
             submodule.__class__ = OrderedDropout
+
+
+def _is_built_here(net: Net) -> bool:
+    """Whether netspec's own modules compute a net: others may stand in their places."""
+    return all(
+        not layer.not_computed and is_built_here(layer)
+        for layer in net.layers
+        if layer.top_blobs and not is_source(layer)
+    )

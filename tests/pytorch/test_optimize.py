@@ -11,6 +11,8 @@ import torch
 import netspec
 from netspec.cli import main
 from netspec.pytorch import run_test
+from netspec.pytorch.layers import BUILDERS
+from netspec.pytorch.layers.builder import Builder
 from netspec.pytorch.module import NetModule
 from netspec.pytorch.optimize import lay_channels_last, optimized
 
@@ -185,3 +187,16 @@ def test_weights_that_are_shared_in_another_shape_keep_their_order(load_text) ->
         torch.testing.assert_close(fast(data)["three"], plain(data)["three"])
     assert fast.params["one"][0].is_contiguous()
     assert not fast.params["three"][0].is_contiguous()
+
+
+def test_a_layer_that_others_build_keeps_the_net_as_it_is(
+    load_text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = load_text(NET.replace("LAST", ""))
+    lies = []
+    for _ in range(2):
+        module = netspec.compile(net, seed=1)
+        lay_channels_last(module, "cpu")
+        lies.append(module.params["conv"][0].is_contiguous())
+        monkeypatch.setitem(BUILDERS, "LRN", Builder(lambda layer: torch.nn.Tanh()))
+    assert lies == [False, True]
